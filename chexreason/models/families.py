@@ -1,0 +1,57 @@
+"""The model families of the paper, one record each.
+
+A family says which transformers class reads its checkpoints, how much of a film it may look at,
+and which modules LoRA touches. The pattern is a regular expression on full module names because a
+list of endings would also hit the vision towers: SigLIP has its own q/k/v_proj, Qwen's vision
+blocks their own gate/up/down_proj.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transformers import Gemma3ForConditionalGeneration, Gemma3Processor, Qwen2_5_VLForConditionalGeneration
+
+from chexreason.models.processors import QwenFilmProcessor
+
+LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family.
+
+    `model_type` is what a checkpoint's config.json must say. `image_tokens` are the control tokens
+    that a sampler must never emit: one more of them than there are image features breaks the model.
+    `film_pixels` is the (least, most) number of pixels of a film, None where the processor fixes it.
+    """
+
+    name: str
+    title: str
+    hub_id: str
+    model_type: str
+    model_class: type
+    processor_class: type
+    image_tokens: tuple[str, ...]
+    film_pixels: tuple[int, int] | None
+    lora_targets: str = LORA_TARGETS
+
+
+# 256 to 512 visual tokens of 28 x 28 pixels each (paper, section 3.2.1).
+QWEN_PIXELS = (256 * 28 * 28, 512 * 28 * 28)
+QWEN_IMAGE_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+GEMMA_IMAGE_TOKENS = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
+
+FAMILIES: Mapping[str, Family] = {
+    "medgemma": Family(
+        "medgemma", "MedGemma-4B", "google/medgemma-4b-it", "gemma3",
+        Gemma3ForConditionalGeneration, Gemma3Processor, GEMMA_IMAGE_TOKENS, None,
+    ),
+    "qwen": Family(
+        "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl",
+        Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+    ),
+    "nv_reason": Family(
+        "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B", "qwen2_5_vl",
+        Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+    ),
+}  # fmt: skip
