@@ -1,0 +1,93 @@
+"""Which studies each stage sees: SFT, RL, validation and the two test sets (paper, section 3.1).
+
+The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG and does not say how; we
+draw patients at random, one study a patient, and never the same patient twice. Its tables speak of
+"CheXpert validation" while training uses MIMIC labels in the CheXpert format; we take that to be
+the validation split of the training source, and mark it as an assumption.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from chexreason import data
+from chexreason.config import Profile
+from chexreason.data import splits
+from chexreason.data.film import readable
+from chexreason.data.study import Study
+from chexreason.errors import unknown
+from chexreason.labels import positives
+from chexreason.phantom.writers import write_tree
+from chexreason.runs import digest_of
+
+#: stage's cohort -> (data set, split)
+COHORTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "sft": ("mimic", "train"),
+        "rl": ("mimic", "train"),
+        "validation": ("mimic", "validate"),
+        "chexpert": ("chexpert", "test"),
+        "nih": ("nih", "test"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The studies of one cohort, with what was left out on the way."""
+
+    name: str
+    dataset: str
+    root: Path
+    studies: tuple[Study, ...]
+    unreadable: tuple[Path, ...]
+    left_out: Mapping[str, int]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the studies and their labels, in order."""
+        return digest_of([(study.key, dict(study.labels)) for study in self.studies])
+
+
+def prepare(profile: Profile) -> None:
+    """Draw the phantom trees that the profile asks for; real trees are left alone."""
+    for place in profile.data.values():
+        if place.draw is not None:
+            request = dict(place.draw)
+            write_tree(place.root, request.pop("hospital"), request.pop("sizes"), **request)
+
+
+def choose(profile: Profile, name: str) -> Chosen:
+    """The studies of a cohort: readable, one a patient where the paper trains, in a fixed order.
+
+    SFT and RL patients are drawn together and then parted, so they never overlap.
+    Raises UserError if the data set holds too few patients.
+    """
+    if name not in COHORTS:
+        raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
+    dataset, split = COHORTS[name]
+    root = profile.data[dataset].root
+    cohort = data.load(dataset, root, split)
+    rng = np.random.default_rng([profile.seed, len(dataset), len(split)])
+    sizes = profile.sizes
+    left_out = dict(cohort.left_out)
+    if name in ("sft", "rl"):
+        # An answer has to name something: a study whose labels are all negative or uncertain cannot
+        # teach, and its Jaccard similarity would be 0 / 0.
+        usable = [s for s in cohort.studies if positives(s.labels, profile.decoding.uncertain)]
+        left_out["no positive label"] = len(cohort.studies) - len(usable)
+        both = splits.draw(usable, sizes.sft + sizes.rl, rng)
+        studies = both[: sizes.sft] if name == "sft" else both[sizes.sft :]
+    else:
+        n = getattr(sizes, name)
+        studies = cohort.studies if n is None else splits.draw(cohort.studies, n, rng)
+    good, unreadable = readable(studies)
+    return Chosen(name, dataset, root, tuple(good), tuple(unreadable), left_out)
+
+
+def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
+    """study key -> findings that were drawn, for phantoms; empty for real films."""
+    return data.truth(chosen.root) if data.is_phantom(chosen.root) else {}

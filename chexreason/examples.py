@@ -1,0 +1,34 @@
+"""Studies as `datasets.Dataset`s for TRL: chat turns and a film that is opened when it is needed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset
+
+from chexreason.data.film import open_film
+from chexreason.data.study import Study
+from chexreason.models import chat
+from chexreason.prompts import Prompt
+
+
+def examples(
+    studies: Sequence[Study], prompt: Prompt, answers: Sequence[str] | None = None, **columns: Sequence[Any]
+) -> Dataset:
+    """One row a study: prompt, images, completion (if answers are given) and further columns.
+
+    The table itself holds paths; a film is decoded when its row is read, so thousands of studies
+    cost no memory.
+    """
+    rows: dict[str, Sequence[Any]] = {"path": [str(study.image) for study in studies], **columns}
+    if answers is not None:
+        rows["answer"] = list(answers)
+    return Dataset.from_dict(rows).with_transform(lambda batch: _open(batch, prompt))
+
+
+def _open(batch: Mapping[str, list[Any]], prompt: Prompt) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: values for name, values in batch.items() if name not in ("path", "answer")}
+    rows["images"] = [[open_film(path).convert("RGB")] for path in batch["path"]]
+    rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
+    if "answer" in batch:
+        rows["completion"] = [[{"role": "assistant", "content": [{"type": "text", "text": a}]}] for a in batch["answer"]]
+    return rows

@@ -1,0 +1,222 @@
+"""A run's folder: what was done, with what, and what came out (design: one folder a run).
+
+``results/<profile>/<run id>/`` holds metrics.csv, history.csv (training runs), predictions.csv.gz and
+run.json. run.json is written last, so its presence means that the folder is whole. Which runs this
+machine has computed is noted in the cache: results that came with the repository are shown by the
+book, but do not count as done when somebody asks for a run of their own.
+"""
+
+import datetime
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chexreason.config import ROOT, Profile
+from chexreason.data import SOURCES, is_phantom
+from chexreason.errors import UserError
+
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
+STAGES = ("prompting", "sft", "grpo", "generalization")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run, read from its folder."""
+
+    folder: Path
+    info: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name, such as 02-sft-medgemma-free_reasoning."""
+        return str(self.info["run_id"])
+
+    def metrics(self) -> pd.DataFrame:
+        """Tidy scores: finding, metric, value (and checkpoint for GRPO runs)."""
+        return pd.read_csv(self.folder / "metrics.csv")
+
+    def history(self) -> pd.DataFrame:
+        """Tidy training history: step, epoch, metric, value."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    def predictions(self) -> pd.DataFrame:
+        """A row a study: completion, parse result, predicted and recorded labels."""
+        return pd.read_csv(self.folder / "predictions.csv.gz", keep_default_na=False)
+
+
+@dataclass
+class Plan:
+    """What a run will be, known before it starts; `digest` tells whether a finished one is the same.
+
+    `facts` goes into run.json as it is (stage, model, prompt, reward, dataset, ...); `settings` holds
+    the part of the configuration that the result depends on; `inputs` the digests of what it reads.
+    """
+
+    profile: Profile
+    run_id: str
+    facts: dict[str, Any]
+    settings: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's results go."""
+        return self.profile.results / self.run_id
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the run's checkpoints go: in the cache, never among the results."""
+        return self.profile.cache / "checkpoints" / self.run_id
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that the result depends on."""
+        return digest_of({"run": self.run_id, "seed": self.profile.seed, "facts": self.facts,
+                          "settings": self.settings, "inputs": self.inputs})  # fmt: skip
+
+    def finished(self) -> Run | None:
+        """The same run, if this machine has already computed it."""
+        run = read(self.folder)
+        if run and made_here(self.profile).get(self.run_id) == self.digest == run.info["config_digest"]:
+            return run
+        return None
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of plain data, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their names."""
+    if path.is_dir():
+        return digest_of({p.relative_to(path).as_posix(): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()})
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write aside, then rename, so that a half-written file never carries the final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(
+            f"room and permission to write {path.name}", f"{error.strerror} in {path.parent}",
+            "free some space or choose another folder, then run the same command again",
+        ) from error  # fmt: skip
+
+
+def read(folder: Path) -> Run | None:
+    """The run in a folder, or None if there is none or it is not whole."""
+    path = folder / "run.json"
+    return Run(folder, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def read_all(results: Path) -> list[Run]:
+    """All whole runs below a profile's results folder, by run id."""
+    found = (read(path.parent) for path in sorted(results.glob("*/run.json")))
+    return [run for run in found if run]
+
+
+def made_here(profile: Profile) -> dict[str, str]:
+    """run id -> digest of the runs that this machine has computed for a profile."""
+    path = profile.cache / "made-here.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def need(path: Path) -> Path:
+    """The path of an earlier stage's checkpoint; a UserError if that stage has not run yet."""
+    if not path.exists():
+        raise UserError(
+            f"the checkpoint of {path.parent.name}", f"nothing at {path}", "run the stage before this one first"
+        )
+    return path
+
+
+def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
+    """Where per-study rows may go: credentialed films keep theirs out of the repository.
+
+    `sources` are the (data set, root) pairs that the rows come from; phantom trees are free.
+    """
+    folder = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
+    for source, root in sources:
+        credentialed = SOURCES[source].credentialed and not is_phantom(root)
+        if credentialed and (plan.profile.rows == "results" or ROOT in folder.parents):
+            raise UserError(
+                f"per-study rows of {SOURCES[source].title} outside the repository", str(folder),
+                "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere",
+            )  # fmt: skip
+    return folder
+
+
+def finish(
+    plan: Plan,
+    *,
+    metrics: pd.DataFrame,
+    predictions: pd.DataFrame,
+    sources: Iterable[tuple[str, Path]],
+    history: pd.DataFrame | None = None,
+    **facts: Any,
+) -> Run:
+    """Write a run's files, run.json last, and note it as computed here."""
+    (plan.folder / "run.json").unlink(missing_ok=True)
+    write_atomically(plan.folder / "metrics.csv", metrics.to_csv(index=False).encode())
+    if history is not None:
+        write_atomically(plan.folder / "history.csv", history.to_csv(index=False).encode())
+    rows = gzip.compress(predictions.to_csv(index=False).encode(), mtime=0)
+    write_atomically(rows_folder(plan, sources) / "predictions.csv.gz", rows)
+    info = {
+        "run_id": plan.run_id,
+        "tier": plan.profile.tier,
+        "profile": plan.profile.name,
+        "seed": plan.profile.seed,
+        "seeds": [plan.profile.seed],
+        **plan.facts,
+        **facts,
+        "config": plan.settings,
+        "config_digest": plan.digest,
+        "inputs": plan.inputs,
+        "versions": versions(),
+        "git": git_state(),
+        "started": datetime.datetime.fromtimestamp(plan.started, datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - plan.started, 1),
+    }
+    write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
+    noted = made_here(plan.profile) | {plan.run_id: plan.digest}
+    write_atomically(plan.profile.cache / "made-here.json", json.dumps(noted, indent=1).encode())
+    return Run(plan.folder, info)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the numbers depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def git_state() -> dict[str, Any]:
+    """The revision of the code, and whether code had changed since; results do not count."""
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    changed = git("status", "--porcelain", "--", "chexreason", "notebooks")
+    return {"revision": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}

@@ -1,0 +1,151 @@
+"""Supervised fine-tuning on teacher traces (paper, section 3.2.1, equation 1; Tables 2 and 3).
+
+TRL's `SFTTrainer` does the training. The loss counts the answer's tokens only: prompt, image
+placeholders and padding carry the label -100. LoRA touches the language model only, and we assert
+after wrapping that no weight of the vision tower trains.
+"""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import EarlyStoppingCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from chexreason import cohorts, evaluate, models, prompts, runs, traces
+from chexreason.cohorts import Chosen
+from chexreason.config import SFT, Profile
+from chexreason.data import splits
+from chexreason.data.study import Study
+from chexreason.examples import examples
+from chexreason.models import Loaded
+from chexreason.prompts import Prompt
+from chexreason.training import QUIET, Progress, device_options, history_table, last_checkpoint
+
+#: The base models that are fine-tuned: Table 2 and Table 3.
+BASES = ("medgemma", "qwen")
+
+
+def add_lora(loaded: Loaded, settings: SFT) -> PeftModel:
+    """The model with a fresh adapter on the language model; the vision tower stays frozen."""
+    config = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=loaded.family.lora_targets,
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(loaded.model, config)
+    assert_language_only(model)
+    return model
+
+
+def assert_language_only(model: torch.nn.Module) -> None:
+    """Raise AssertionError if a weight outside the language model would train, or none would."""
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    outside = [name for name in trained if "language_model" not in name or "lora_" not in name]
+    assert trained and not outside, f"weights that must not train: {outside[:3]}"
+
+
+def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
+    """The paper's settings in TRL's names."""
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        optim="adamw_torch",
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.clip_norm,
+        per_device_train_batch_size=settings.device_batch,
+        per_device_eval_batch_size=settings.device_batch,
+        gradient_accumulation_steps=settings.effective_batch // settings.device_batch,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=settings.patience + 1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        completion_only_loss=True,
+        max_length=None,  # cutting a sequence could cut image tokens
+        remove_unused_columns=False,
+        seed=seed,
+        data_seed=seed,
+        **device_options(settings.precision, settings.checkpointing),
+        **QUIET,
+    )
+
+
+def train(
+    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, settings: SFT, folder: Path, seed: int
+) -> SFTTrainer:
+    """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
+
+    The adapter with the lowest validation loss ends up in ``folder/best``.
+    """
+    set_seed(seed)
+    fit, held_out = splits.split_by_patient(studies, 1 - settings.validation_share, np.random.default_rng(seed))
+    trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
+    progress = Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
+    trainer = SFTTrainer(
+        model=add_lora(loaded, settings),
+        args=arguments(settings, folder, seed),
+        train_dataset=examples(fit, prompt, [trace_of[s.key] for s in fit]),
+        eval_dataset=examples(held_out, prompt, [trace_of[s.key] for s in held_out]),
+        processing_class=loaded.processor,
+        callbacks=[EarlyStoppingCallback(settings.patience), progress],
+    )
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    _keep(trainer, folder / "best")
+    return trainer
+
+
+def _keep(trainer: SFTTrainer, place: Path) -> None:
+    aside = place.with_name(place.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    trainer.model.save_pretrained(aside)
+    shutil.rmtree(place, ignore_errors=True)
+    aside.rename(place)
+
+
+def train_all(profile: Profile) -> list[runs.Run]:
+    """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored."""
+    cohorts.prepare(profile)
+    chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
+    splits.assert_disjoint(chosen.studies, validation.studies)
+    return [
+        _run(profile, base, prompts.get(name), chosen, validation) for base in BASES for name in prompts.SFT_FORMATS
+    ]
+
+
+def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
+    run_id = f"02-sft-{base}-{prompt.name}"
+    lessons = traces.of(chosen, prompt, profile)
+    inputs = {"traces": runs.digest_of(lessons)}
+    this = evaluate.plan(
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
+        facts={"n_train": len(chosen.studies)},
+    )  # fmt: skip
+    if run := this.finished():
+        return run
+    folder = fresh_folder(this)
+    loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
+    trainer = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed)
+    tuned = Loaded(trainer.model.merge_and_unload().eval(), loaded.processor, loaded.family, run_id)
+    tuned.model.generation_config = loaded.model.generation_config
+    scores, rows = evaluate.evaluate(tuned, validation, prompt, profile.decoding)
+    history = history_table(trainer.state.log_history)
+    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history)
+
+
+def fresh_folder(this: runs.Plan) -> Path:
+    """The run's checkpoint folder, emptied if it belongs to a run with other settings."""
+    marker = this.checkpoints / "plan.sha256"
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
+        shutil.rmtree(this.checkpoints, ignore_errors=True)
+        runs.write_atomically(marker, this.digest.encode())
+    return this.checkpoints

@@ -1,0 +1,39 @@
+"""The teacher's trace for each study of a cohort.
+
+Phantoms know what was drawn, so the scripted teacher writes their traces on the spot. Real films
+need traces that a teacher model has written before: ``<cache>/traces/<prompt>.jsonl``, one
+``{"study": key, "trace": text}`` a line.
+"""
+
+import json
+
+import numpy as np
+
+from chexreason import data, teacher
+from chexreason.cohorts import Chosen
+from chexreason.config import Profile
+from chexreason.errors import UserError
+from chexreason.labels import positives
+from chexreason.prompts import Prompt
+
+
+def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
+    """One trace a study, in the cohort's order. Raises UserError if a trace is missing."""
+    if data.is_phantom(chosen.root):
+        drawn = data.lesions(chosen.root)
+        rng = np.random.default_rng([profile.seed, len(prompt.name)])
+        return [
+            teacher.trace(drawn[study.key], positives(study.labels, profile.decoding.uncertain), prompt, rng)
+            for study in chosen.studies
+        ]
+    path = profile.cache / "traces" / f"{prompt.name}.jsonl"
+    if not path.is_file():
+        raise UserError(
+            f"the teacher's traces for {prompt.name}", f"no file {path}", "have them written first, one JSON line a study"
+        )
+    found = {entry["study"]: entry["trace"] for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+    missing = [study.key for study in chosen.studies if study.key not in found]
+    if missing:
+        raise UserError(f"a trace for each of {len(chosen.studies)} studies", f"{len(missing)} without one in {path.name}",
+                        "have the missing ones written")  # fmt: skip
+    return [found[study.key] for study in chosen.studies]

@@ -1,0 +1,75 @@
+"""What both trainers share: resuming, progress with the time left, and the history of a run."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+from transformers import TrainerCallback
+
+#: Arguments that every trainer of ours gets: files stay here, logs go into our own history.
+QUIET: Mapping[str, Any] = {"report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0}
+
+
+def device_options(precision: str, checkpointing: bool) -> dict[str, Any]:
+    """bfloat16 and activation checkpointing where there is a GPU; plain float32 where there is none."""
+    cuda = torch.cuda.is_available()
+    return {
+        "bf16": precision == "bf16" and cuda,
+        "gradient_checkpointing": checkpointing and cuda,
+        "use_cpu": not cuda,
+    }
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint below a folder; the trainer writes trainer_state.json last."""
+    found = {
+        int(match[1]): path
+        for path in folder.glob("checkpoint-*")
+        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name)) and (path / "trainer_state.json").is_file()
+    }
+    return str(found[max(found)]) if found else None
+
+
+class Progress(TrainerCallback):
+    """A bar with the steps done, the time left and the last values of a few metrics."""
+
+    def __init__(self, label: str, shown: tuple[str, ...]) -> None:
+        self.label, self.shown = label, shown
+        self.bar: tqdm | None = None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Open the bar where training goes on."""
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """One step further."""
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Show the metrics chosen."""
+        values = {name: f"{float(logs[name]):.3g}" for name in self.shown if name in (logs or {})}
+        if self.bar is not None and values:
+            self.bar.set_postfix(values, refresh=False)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        """Close the bar."""
+        self.bar.close()
+
+
+def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
+    """The trainer's log as a tidy table: step, epoch, metric, value. Timings are left out."""
+    rows = [
+        {"step": entry["step"], "epoch": entry.get("epoch"), "metric": name, "value": float(value)}
+        for entry in log_history
+        for name, value in entry.items()
+        if name not in ("step", "epoch") and isinstance(value, int | float) and not _is_timing(name)
+    ]
+    return pd.DataFrame(rows, columns=["step", "epoch", "metric", "value"])
+
+
+def _is_timing(name: str) -> bool:
+    return name.endswith(("runtime", "per_second", "total_flos", "step_time"))
