@@ -1,0 +1,221 @@
+"""A patient's chest: sampled proportions, and the outlines of what a frontal film shows.
+
+Stands in for the patients of section 3.1. `Anatomy` holds what belongs to the patient and stays the
+same when the film is taken again elsewhere; `Chest` is that patient in one projection (an AP film
+magnifies the heart, lifts the diaphragm and brings the scapulae over the lungs). The patient's
+right is at the image's left; sides are the patient's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chexreason.phantom.canvas import Points, spline
+
+#: A side's sign on the x axis.
+SIGN: dict[str, float] = {"right": -1.0, "left": 1.0}
+SIDES: tuple[str, ...] = ("right", "left")
+RIBS = 10
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One patient. Lengths are in half sides of the film; the other fields are factors around 1."""
+
+    habitus: float  # thickness of the trunk
+    width: float  # half width of the rib cage, about 0.78
+    top: float  # height of the lung apices, about -0.72
+    base: float  # height of the right dome of the diaphragm, about 0.42
+    left_drop: float  # how much lower the left dome is
+    dome: float  # height of the dome above the costophrenic angle
+    asymmetry: float  # right lung wider (positive) or narrower
+    lean: float  # turned to one side: shift of the midline shadows
+    heart: float  # transverse diameter of the heart over that of the chest, PA
+    heart_split: float  # share of the heart that lies left of the midline
+    heart_height: float
+    mediastinum: float  # half width of the upper mediastinum
+    knob: float  # radius of the aortic knob
+    scoliosis: float
+    rib_weight: float
+    rib_slope: float
+    rib_offset: float
+    vessels: float  # calibre of the vessels
+    vessel_seed: int
+    breast: float  # 0 for none
+    breast_y: float
+    bubble: float  # radius of the gastric bubble, 0 for none
+    bubble_x: float
+    shoulder: float
+
+
+def sample_anatomy(rng: np.random.Generator) -> Anatomy:
+    """A patient drawn from the ranges below; all of them are our choice by eye."""
+
+    def near(mean: float, sd: float) -> float:
+        return float(mean + sd * np.clip(rng.standard_normal(), -2.2, 2.2))
+
+    return Anatomy(
+        habitus=float(np.exp(near(0, 0.13))),
+        width=near(0.78, 0.035),
+        top=near(-0.72, 0.04),
+        base=near(0.42, 0.06),
+        left_drop=near(0.04, 0.025),
+        dome=near(0.20, 0.035),
+        asymmetry=near(0, 0.02),
+        lean=near(0, 0.02),
+        heart=near(0.445, 0.024),
+        heart_split=near(0.68, 0.03),
+        heart_height=near(0.62, 0.04),
+        mediastinum=near(0.135, 0.014),
+        knob=near(0.095, 0.015),
+        scoliosis=near(0, 0.012),
+        rib_weight=near(1, 0.15),
+        rib_slope=near(1, 0.12),
+        rib_offset=near(0, 0.035),
+        vessels=near(1, 0.12),
+        vessel_seed=int(rng.integers(2**31)),
+        breast=float(max(0.0, rng.uniform(-0.9, 1.0))),
+        breast_y=near(0.40, 0.06),
+        bubble=float(max(0.0, rng.uniform(-0.03, 0.13))),
+        bubble_x=near(0.36, 0.06),
+        shoulder=near(0, 0.05),
+    )
+
+
+class Chest:
+    """A patient in one projection: the outlines as curves in patient coordinates."""
+
+    def __init__(self, anatomy: Anatomy, view: str) -> None:
+        self.anatomy, self.view = anatomy, view
+        ap = view == "AP"
+        self.heart_gain = 1.13 if ap else 1.0
+        self.lift = 0.07 if ap else 0.0  # a lying patient breathes in less
+        self.apex = anatomy.top + 0.25 * self.lift
+        self.midline = anatomy.lean
+
+    def lateral(self, side: str, y: float | np.ndarray) -> np.ndarray:
+        """Half width of a lung at height y, from the midline."""
+        q = np.clip((np.asarray(y, dtype=np.float64) - self.apex) / (0.66 - self.apex), 0, 1)
+        shape = np.interp(q, [0, 0.06, 0.19, 0.38, 0.6, 0.8, 1], [0.42, 0.62, 0.80, 0.92, 0.985, 1.0, 0.985])
+        return shape * (self.anatomy.width - SIGN[side] * self.anatomy.asymmetry)
+
+    def dome_top(self, side: str) -> float:
+        """Height of a side's hemidiaphragm."""
+        return self.anatomy.base - self.lift + (self.anatomy.left_drop if side == "left" else 0.0)
+
+    def lung_outline(self, side: str, raised: float = 0.0, inset: float = 0.0) -> Points:
+        """The outline of a lung; `raised` lifts the diaphragm, `inset` narrows it from the wall."""
+        a, top, dome = self.anatomy, self.apex + 1.4 * inset, self.dome_top(side) - raised
+        corner = dome + a.dome
+        heights = top + np.array([0.0, 0.06, 0.19, 0.38, 0.6, 0.8]) * (0.66 - top)
+        wall = [(float(self.lateral(side, y)) - inset, float(y)) for y in heights if y < corner - 0.1]
+        w = float(self.lateral(side, corner)) - inset
+        diaphragm = [(w, corner - 0.02), (0.90 * w, dome + 0.45 * a.dome), (0.70 * w, dome + 0.10 * a.dome)]
+        diaphragm += [(0.50 * w, dome), (0.30 * w, dome + 0.12 * a.dome), (0.17 * w, dome + 0.35 * a.dome)]
+        inner = [(0.09, 0.2), (0.085, -0.2), (0.11, -0.5), (0.19, top + 0.05)]
+        points = np.array([*wall, *diaphragm, *inner])
+        points[:, 0] = self.midline + SIGN[side] * points[:, 0]
+        return spline(points, 5, closed=True)
+
+    def place(self, side: str, p: float, q: float) -> tuple[float, float]:
+        """A point of a lung: p from 0 (medial) to 1 (wall), q from 0 (apex) to 1 (diaphragm)."""
+        floor = self.dome_top(side) + self.anatomy.dome * float(np.interp(p, [0.1, 0.5, 0.75, 1], [0.3, 0, 0.15, 0.9]))
+        y = self.apex + q * (floor - self.apex)
+        medial, lateral = 0.12, float(self.lateral(side, y))
+        return self.midline + SIGN[side] * (medial + p * (lateral - medial)), y
+
+    def hilum(self, side: str) -> tuple[float, float]:
+        """Where a lung's vessels come from."""
+        y = -0.10 if side == "left" else -0.06
+        return self.midline + SIGN[side] * 0.17, y - 0.4 * self.lift
+
+    def heart_outline(self, growth: float = 1.0) -> Points:
+        """The heart's silhouette; growth multiplies its width (and a little its height)."""
+        a = self.anatomy
+        width = 2 * a.width * a.heart * self.heart_gain * growth
+        right, left = width * (1 - a.heart_split), width * a.heart_split
+        bottom = self.dome_top("left") + 0.55 * a.dome
+        height = a.heart_height * (1 + 0.35 * (growth - 1))
+        top = bottom - height
+        points = [
+            (-0.45 * right, top), (0.25 * left, top + 0.02), (0.42 * left, top + 0.20 * height),
+            (0.66 * left, top + 0.45 * height), (0.93 * left, top + 0.72 * height), (left, top + 0.88 * height),
+            (0.86 * left, bottom), (0.2 * left, bottom + 0.03), (-0.75 * right, bottom - 0.01),
+            (-right, top + 0.72 * height), (-0.92 * right, top + 0.48 * height), (-0.62 * right, top + 0.2 * height),
+        ]  # fmt: skip
+        return spline(np.array(points) + [self.midline, 0.0], 5, closed=True)
+
+    def mediastinum_outline(self, growth: float = 1.0) -> Points:
+        """The vessels above the heart; growth widens them."""
+        m = self.anatomy.mediastinum * growth * (1.08 if self.view == "AP" else 1.0)
+        points = [(-0.7 * m, -1.05), (0.7 * m, -1.05), (0.75 * m, -0.70), (1.02 * m, -0.42), (1.05 * m, -0.2)]
+        points += [(1.15 * m, 0.05), (0.9 * m, 0.5), (-0.9 * m, 0.5), (-1.1 * m, 0.05), (-1.0 * m, -0.3), (-0.9 * m, -0.62)]
+        return spline(np.array(points) + [self.midline, 0.0], 4, closed=True)
+
+    def knob_centre(self, growth: float = 1.0) -> tuple[float, float]:
+        """The aortic knob, left of the midline."""
+        return self.midline + 0.085 * growth, -0.36
+
+    def rib(self, side: str, number: int) -> tuple[Points, Points]:
+        """The posterior and the anterior arc of a rib, numbered from 0 at the top."""
+        a = self.anatomy
+        span = self.dome_top(side) + a.dome + 0.10 - self.apex
+        start = self.apex - 0.075 + a.rib_offset + span * 0.092 * number
+        drop = a.rib_slope * (0.07 + 0.019 * number)
+        y = start + drop
+        wall = float(self.lateral(side, y)) + 0.02
+        rise = 0.035 if number > 1 else 0.02
+        back = [(0.05, start), (0.28 * wall, start - rise), (0.58 * wall, start - 0.2 * rise + 0.22 * drop)]
+        back += [(0.84 * wall, start + 0.62 * drop), (wall, y + 0.02)]
+        front = [(wall, y + 0.02), (0.97 * wall, y + 0.09), (0.80 * wall, y + 0.17), (0.58 * wall, y + 0.215)]
+        front += [(0.36 * wall, y + 0.215)]
+        mirror = np.array([SIGN[side], 1.0])
+        offset = np.array([self.midline, 0.0])
+        return spline(np.array(back) * mirror + offset, 6), spline(np.array(front) * mirror + offset, 6)
+
+    def clavicle(self, side: str) -> Points:
+        """The collar bone, from the breastbone outwards."""
+        up = -0.07 if self.view == "AP" else 0.0
+        y = self.apex + 0.17 + up
+        points = [(0.06, y + 0.03), (0.22, y - 0.005), (0.42, y - 0.05), (0.62, y - 0.10), (0.86, y - 0.09)]
+        return spline(np.array(points) * [SIGN[side], 1.0] + [self.midline, 0.0], 6)
+
+    def scapula(self, side: str) -> Points:
+        """The shoulder blade; on a PA film it is turned out of the lung."""
+        inward = -0.13 if self.view == "AP" else 0.0
+        points = [(0.74, -0.55), (0.90, -0.62), (1.02, -0.50), (0.93, -0.25), (0.85, 0.02), (0.80, 0.0), (0.76, -0.25)]
+        return spline((np.array(points) + [inward, self.lift]) * [SIGN[side], 1.0] + [self.midline, 0], 4, closed=True)
+
+    def body_outline(self) -> Points:
+        """Neck, shoulders and trunk."""
+        a = self.anatomy
+        w = a.width + 0.10 + 0.16 * (a.habitus - 0.9)
+        s = a.shoulder
+        half = [(0.17, -1.3), (0.19, -0.98), (0.30, -0.88 + 0.5 * s), (0.60, -0.79 + s), (0.90, -0.66 + s), (1.15, -0.40)]
+        half += [(1.15, -0.2), (w + 0.06, -0.12), (w + 0.02, 0.3), (w, 0.7), (w, 1.3)]
+        right = np.array(half)
+        left = right[::-1] * [-1.0, 1.0]
+        return spline(np.concatenate([right, left]), 4, closed=True) + [self.midline * 0.5, 0.0]
+
+    def vessel_tree(self, side: str) -> tuple[list[Points], list[float]]:
+        """Branching paths from the hilum outwards and their widths (patient units)."""
+        rng = np.random.default_rng([self.anatomy.vessel_seed, 0 if side == "right" else 1])
+        x, y = self.hilum(side)
+        stack = [
+            (x, y + 0.05 * float(rng.standard_normal()), float(angle + 0.15 * rng.standard_normal()), 0.026, 0.24)
+            for angle in (-1.25, -0.75, -0.2, 0.3, 0.75, 1.15, 1.4)
+        ]
+        paths, widths = [], []
+        while stack:
+            x0, y0, angle, width, length = stack.pop()
+            bend = 0.25 * float(rng.standard_normal())
+            steps = np.array([0.0, 0.5, 1.0])
+            turned = angle + bend * steps
+            path = np.stack([x0 + SIGN[side] * length * steps * np.cos(turned), y0 + length * steps * np.sin(turned)], 1)
+            paths.append(path)
+            widths.append(width * self.anatomy.vessels)
+            if width > 0.0075:
+                for turn in rng.normal([-0.38, 0.34], 0.14):
+                    shorter = length * float(rng.uniform(0.70, 0.90))
+                    stack.append((*path[-1].tolist(), angle + bend + float(turn), width * 0.66, shorter))
+        return paths, widths

@@ -1,0 +1,129 @@
+"""Drawing in patient coordinates: polygons, strokes, textures and blurs as float32 maps.
+
+The phantoms stand in for the films of section 3.1 of the paper. All shapes are given in patient
+coordinates, x from -1 (image left, the patient's right) to 1 and y from -1 (top) to 1, and a film's
+pose (rotation, shift, zoom) is applied to the points and not to pixels. The same film therefore
+comes out the same at any size, and nothing is resampled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+Map = NDArray[np.float32]  #: (size, size), row 0 at the top
+Points = NDArray[np.float64]  #: (n, 2) as x, y in patient coordinates
+
+#: Shapes are filled at this multiple of the film's size and averaged down, against jagged edges.
+OVERSAMPLING = 2
+
+
+@lru_cache(maxsize=8)
+def grid(size: int) -> tuple[Map, Map]:
+    """Pixel centres of a film in units of half its side: x (size, size), y (size, size) in (-1, 1)."""
+    line = ((np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1).astype(np.float32)
+    x, y = np.meshgrid(line, line)
+    x.setflags(write=False)
+    y.setflags(write=False)
+    return x, y
+
+
+@lru_cache(maxsize=8)
+def _basis(steps: int) -> Points:
+    t = np.arange(steps) / steps
+    return 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1)
+
+
+def spline(points: Sequence[Sequence[float]] | Points, steps: int = 6, closed: bool = False) -> Points:
+    """A Catmull-Rom curve through all the points, (n, 2) -> (m, 2)."""
+    p = np.asarray(points, dtype=np.float64)
+    if closed:
+        p = np.concatenate([p[-1:], p, p[:2]])
+    else:
+        p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    windows = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]])  # (4, segments, 2)
+    curve = np.einsum("tk,ksd->std", _basis(steps), windows).reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, p[-2:-1]])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the patient stands on the film: rotation in degrees, shift in half sides, zoom."""
+
+    angle: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    zoom: float = 1.0
+
+
+class Canvas:
+    """A square of `size` pixels with a pose; every method returns a new (size, size) float32 map."""
+
+    def __init__(self, size: int, pose: Pose) -> None:
+        self.size = size
+        turn = np.deg2rad(pose.angle)
+        self._matrix = pose.zoom * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        self._shift = np.array([pose.shift_x, pose.shift_y])
+        back = np.linalg.inv(self._matrix).astype(np.float32)
+        gx, gy = grid(size)
+        gx, gy = gx - np.float32(pose.shift_x), gy - np.float32(pose.shift_y)
+        self.x: Map = back[0, 0] * gx + back[0, 1] * gy
+        self.y: Map = back[1, 0] * gx + back[1, 1] * gy
+        self._scale = OVERSAMPLING * size / 2 * pose.zoom
+
+    def pixels(self, points: Points) -> list[tuple[float, float]]:
+        """Patient coordinates -> positions on the oversampled drawing."""
+        placed = (points @ self._matrix.T + self._shift + 1) * (OVERSAMPLING * self.size / 2) - 0.5
+        return list(map(tuple, placed.tolist()))
+
+    def _sheet(self) -> Image.Image:
+        return Image.new("L", (OVERSAMPLING * self.size,) * 2)
+
+    def _read(self, sheet: Image.Image) -> Map:
+        return np.asarray(sheet.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)
+
+    def polygon(self, *outlines: Points) -> Map:
+        """The union of filled outlines, 0 to 1 with soft edges of a pixel."""
+        sheet = self._sheet()
+        brush = ImageDraw.Draw(sheet)
+        for outline in outlines:
+            brush.polygon(self.pixels(outline), fill=255)
+        return self._read(sheet)
+
+    def strokes(self, paths: Sequence[Points], widths: Sequence[float], values: Sequence[float]) -> Map:
+        """Lines of the given widths (patient units) and values (0 to 1); later ones cover earlier ones."""
+        sheet = self._sheet()
+        brush = ImageDraw.Draw(sheet)
+        for path, width, value in zip(paths, widths, values, strict=True):
+            thick = max(1, round(width * self._scale))
+            brush.line(self.pixels(path), fill=round(255 * value), width=thick, joint="curve" if thick > 3 else None)
+        return self._read(sheet)
+
+    def ball(self, x: float, y: float, rx: float, ry: float | None = None, power: float = 0.5) -> Map:
+        """An ellipsoid's thickness, 1 at the centre and 0 outside: ``(1 - r**2)**power``."""
+        r2 = ((self.x - np.float32(x)) / np.float32(rx)) ** 2 + ((self.y - np.float32(y)) / np.float32(ry or rx)) ** 2
+        return np.clip(1 - r2, 0, None) ** np.float32(power)
+
+    def haze(self, x: float, y: float, rx: float, ry: float) -> Map:
+        """A Gaussian spot, 1 at the centre."""
+        r2 = ((self.x - np.float32(x)) / np.float32(rx)) ** 2 + ((self.y - np.float32(y)) / np.float32(ry)) ** 2
+        return np.exp(-r2)
+
+    def texture(self, rng: np.random.Generator, cells: int) -> Map:
+        """Smooth noise, mean 0 and deviation about 0.7, with `cells` bumps along a side; the same at any size."""
+        seeds = rng.standard_normal((cells, cells)).astype(np.float32)
+        return np.asarray(Image.fromarray(seeds).resize((self.size, self.size), Image.Resampling.BICUBIC))
+
+    def blur(self, image: Map, sigma: float) -> Map:
+        """A Gaussian blur; sigma in patient units. Wide ones run on a coarse copy."""
+        pixels = sigma * self._scale / OVERSAMPLING
+        shrink = 8 if pixels > 16 else 4 if pixels > 8 else 1
+        if shrink == 1 or self.size % shrink:
+            return ndimage.gaussian_filter(image, pixels, mode="nearest", truncate=2.5)
+        coarse = image.reshape(self.size // shrink, shrink, self.size // shrink, shrink).mean((1, 3))
+        coarse = ndimage.gaussian_filter(coarse, pixels / shrink, mode="nearest", truncate=2.5)
+        return np.asarray(Image.fromarray(coarse).resize((self.size, self.size), Image.Resampling.BILINEAR))

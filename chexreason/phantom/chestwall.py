@@ -1,0 +1,132 @@
+"""Findings of the heart, the pleura and the ribs: each a painter, as in `airspace`.
+
+Heart and mediastinum are drawn again at their new width and the difference is added. A pneumothorax
+is a crescent of plain air outside a visible pleural line; an effusion rises towards the wall
+(meniscus); pleural thickening is a dense band along the wall or over the apex; a fracture takes a
+rib's arc away and puts a broken one in its place.
+"""
+
+import numpy as np
+
+from chexreason.phantom.airspace import Seen, fill, sides_of
+from chexreason.phantom.anatomy import SIGN
+from chexreason.phantom.canvas import Map, Points
+from chexreason.phantom.film import DEPTHS, RIB_WIDTH, Film
+from chexreason.phantom.lesion import Lesion
+
+
+def cardiomegaly(film: Film, lesion: Lesion) -> Seen:
+    """A wide heart: the cardiothoracic ratio grows by 28 to 62 per cent."""
+    growth = 1.28 + 0.34 * lesion.severity
+    film.extra += film.heart(growth) - film.heart()
+    return film.canvas.polygon(film.chest.heart_outline(growth)) > 0.5
+
+
+def enlarged_cardiomediastinum(film: Film, lesion: Lesion) -> Seen:
+    """A wide upper mediastinum."""
+    growth = 1.7 + 0.8 * lesion.severity
+    change = film.mediastinum(growth) - film.mediastinum()
+    film.extra += change
+    band = film.canvas.polygon(film.chest.mediastinum_outline(growth)) > 0.5
+    return (band & (film.canvas.y > -0.75) & (film.canvas.y < 0.1)) | (change > 0.06)
+
+
+def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
+    """A lung fallen away from wall and apex by `depth`: its soft shape and its outer edge."""
+    outline = film.chest.lung_outline(side)
+    x = SIGN[side] * (outline[:, 0] - film.chest.midline)
+    floor, top = film.chest.dome_top(side), film.chest.apex
+    height = np.clip((floor - outline[:, 1]) / (floor - top), 0, 1)
+    outward = np.clip((x - 0.12) / 0.35, 0, 1)
+    moved = outline.copy()
+    moved[:, 0] -= SIGN[side] * depth * outward * (0.35 + 0.75 * height)
+    moved[:, 1] += 1.15 * depth * height**4 * np.clip(outward + 0.5, 0, 1)
+    edge = moved[(x > 0.22) & (outline[:, 1] < floor + 0.02)]
+    shape = film.canvas.blur(film.canvas.polygon(moved), 0.006)
+    return shape, edge[np.argsort(np.arctan2(edge[:, 1] - floor, SIGN[side] * (edge[:, 0] - film.chest.midline) - 0.3))]
+
+
+def pneumothorax(film: Film, lesion: Lesion) -> Seen:
+    """Air outside the lung: a lucent crescent without vessels and the line of the pleura."""
+    s, side = lesion.severity, lesion.side
+    shape, edge = _shrunken(film, side, 0.10 + 0.30 * s)
+    crescent = np.clip(film.lungs[side] - shape, 0, 1)
+    film.vessel_gain *= 1 - crescent
+    film.extra -= np.float32(0.26 + 0.14 * s) * crescent
+    line = film.canvas.blur(film.canvas.strokes([edge], [0.024], [1.0]), 0.004) * film.lungs[side]
+    film.extra += np.float32(0.26 + 0.14 * s) * line
+    return (crescent > 0.3) | (line > 0.4)
+
+
+def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
+    """Fluid at the base that rises towards the wall."""
+    s = lesion.severity
+    seen = np.zeros(film.air.shape, dtype=bool)
+    for side in sides_of(lesion):
+        chest = film.chest
+        wall = float(chest.lateral(side, 0.3))
+        across = np.clip(SIGN[side] * (film.canvas.x - np.float32(chest.midline)) / np.float32(wall), 0, 1)
+        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome - (0.10 + 0.52 * s)
+        surface = np.float32(level + 0.16) - np.float32(0.26 + 0.10 * s) * across**3
+        below = 1 / (1 + np.exp(np.clip((surface - film.canvas.y) / np.float32(0.018), -30, 30)))
+        share = np.float32(0.80 + 0.15 * s) * below * film.lungs[side]
+        fill(film, share)
+        film.extra += np.float32(0.08 + 0.12 * s) * share
+        seen |= share > 0.3
+    return seen
+
+
+def pleural_other(film: Film, lesion: Lesion) -> Seen:
+    """Pleural thickening: a dense, uneven band at the wall or over the apex."""
+    s, rng = lesion.severity, lesion.rng()
+    seen = np.zeros(film.air.shape, dtype=bool)
+    for side in sides_of(lesion):
+        depth = 0.065 + 0.085 * s
+        shape, _ = _shrunken(film, side, depth)
+        uneven = np.clip(1 + 0.35 * film.canvas.texture(rng, 16), 0.35, 1.5)
+        span = 0.30 + 0.14 * s
+        centre = film.chest.apex if lesion.zone == "apical" else film.chest.place(side, 0.9, lesion.q)[1]
+        along = 1 / (1 + np.exp(np.clip((np.abs(film.canvas.y - np.float32(centre)) - span) / np.float32(0.03), -30, 30)))
+        band = np.clip(1.25 * (film.lungs[side] - shape) * uneven, 0, 1) * along
+        fill(film, np.float32(0.85) * band)
+        film.extra += np.float32(0.10 + 0.20 * s) * band
+        seen |= band > 0.3
+    return seen
+
+
+def _broken(arc: Points, at: float, step: float, gap: float) -> tuple[Points, Points]:
+    """An arc in two parts: cut at a share of its length, the outer part shifted by `step`, `gap` apart."""
+    lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(arc, axis=0).T))])
+    total = lengths[-1]
+    dense = np.linspace(0, total, 60)
+    x, y = np.interp(dense, lengths, arc[:, 0]), np.interp(dense, lengths, arc[:, 1])
+    points = np.stack([x, y], 1)
+    inner, outer = points[dense < at * total - gap / 2], points[dense > at * total + gap / 2]
+    fade = np.linspace(1, 0.15, len(outer))[:, None]  # the far end keeps its place
+    return inner, outer + fade * [0.0, step]
+
+
+def fracture(film: Film, lesion: Lesion) -> Seen:
+    """One to three neighbouring ribs broken: a step and a gap, or a knob of callus when healing."""
+    rng, s, side = lesion.rng(), lesion.severity, lesion.side
+    seen = np.zeros(film.air.shape, dtype=bool)
+    weight = DEPTHS["posterior rib"] * film.anatomy.rib_weight
+    first = round(1 + 5 * lesion.q)
+    for number in range(first, first + 1 + round(2 * s)):
+        arc = film.chest.rib(side, number)[0]
+        at = float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.85))
+        healing = lesion.kind == "healing"
+        step = (0.040 + 0.040 * s) * (0.5 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
+        inner, outer = _broken(arc, at, step, 0.012 if healing else 0.035 + 0.03 * s)
+        whole = film.rib_strokes([arc], RIB_WIDTH)
+        broken = film.rib_strokes([inner, outer], RIB_WIDTH)
+        change = np.float32(weight) * film.canvas.blur(broken - whole, 0.006)
+        tips = np.array([inner[-1], outer[0]])
+        x, y = tips.mean(0)
+        knob = film.canvas.ball(x, y, 0.050 + 0.022 * s, 0.044 + 0.02 * s, 0.6)
+        film.extra += change
+        film.extra += np.float32((0.42 + 0.25 * s) if healing else (0.16 + 0.16 * s)) * knob
+        ends = film.canvas.strokes([np.array([tip - [0, 0.024], tip + [0, 0.024]]) for tip in tips], [0.014] * 2, [1, 1])
+        film.extra += np.float32(0.0 if healing else 0.32) * ends
+        seen |= (np.abs(change) > 0.03) | (knob > 0.05) | (ends > 0.3)
+    return seen
