@@ -1,0 +1,209 @@
+"""The CheXpert loader against tiny trees in the real format."""
+
+from pathlib import Path
+
+import pytest
+
+from chexreason import data
+from chexreason.data import chexpert
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS
+
+HEADER = ",".join(["Path,Sex,Age,Frontal/Lateral,AP/PA", *FINDINGS])
+# path below train/, AP/PA, labels
+TRAIN = [
+    ("patient00001/study1/view1_frontal.jpg", "AP", {"No Finding": "1.0", "Support Devices": "1.0"}),
+    (
+        "patient00002/study2/view1_frontal.jpg",
+        "AP",
+        {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"},
+    ),
+    (
+        "patient00002/study2/view2_lateral.jpg",
+        "",
+        {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"},
+    ),
+    ("patient00002/study1/view2_frontal.jpg", "AP", {"Edema": "1.0"}),
+    ("patient00002/study1/view10_frontal.jpg", "AP", {"Edema": "1.0"}),
+    ("patient00003/study1/view1_frontal.jpg", "AP", {"Edema": "1.0"}),
+    ("patient00003/study1/view2_frontal.jpg", "PA", {"Edema": "1.0"}),
+    ("patient00004/study1/view1_lateral.jpg", "", {"Edema": "1.0"}),
+    ("patient00005/study1/view1_frontal.jpg", "PA", {}),
+    ("patient00006/study1/view1_frontal.jpg", "LL", {"Lung Lesion": "1.0"}),
+]
+
+
+def rows(folder: str, name: str, films) -> str:
+    lines = [HEADER]
+    for path, view, labels in films:
+        side = "Lateral" if "lateral" in path else "Frontal"
+        cells = [f"{name}/{folder}/{path}", "Female", "68", side, view]
+        lines.append(",".join(cells + [labels.get(finding, "") for finding in FINDINGS]))
+    return "\n".join(lines) + "\n"
+
+
+def write(root: Path, name: str = "CheXpert-v1.0-small") -> Path:
+    base = root / name
+    base.mkdir(parents=True)
+    (base / "train.csv").write_text(rows("train", name, TRAIN))
+    valid = [("patient64541/study1/view1_frontal.jpg", "PA", dict.fromkeys(FINDINGS, "0.0"))]
+    (base / "valid.csv").write_text(rows("valid", name, valid))
+    return base
+
+
+def write_test_set(folder: Path, films: list[str], base: Path, file: str = "groundtruth.csv") -> None:
+    """The radiologists' test table; it may put Lung Lesion and Lung Opacity the other way round."""
+    order = list(FINDINGS)
+    one, other = order.index("Lung Opacity"), order.index("Lung Lesion")
+    order[one], order[other] = order[other], order[one]
+    studies = sorted({film.rsplit("/", 1)[0] for film in films})
+    lines = [",".join(["Study", *order])]
+    for study in studies:
+        marks = ["1" if name == "Lung Opacity" else "0" for name in order]
+        lines.append(",".join([f"CheXpert-v1.0/test/{study}", *marks]))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text("\n".join(lines) + "\n")
+    for film in films:
+        (base / "test" / film).parent.mkdir(parents=True, exist_ok=True)
+        (base / "test" / film).touch()
+
+
+TEST = [
+    "patient64741/study1/view1_frontal.jpg",
+    "patient64741/study1/view2_lateral.jpg",
+    "patient64742/study1/view10_frontal.jpg",
+    "patient64742/study1/view2_frontal.jpg",
+    "patient64743/study1/view1_lateral.jpg",
+]
+
+
+@pytest.mark.parametrize("name", ["CheXpert-v1.0", "CheXpert-v1.0-small"])
+@pytest.mark.parametrize("parent", [True, False])
+def test_root_may_be_the_folder_or_the_one_that_holds_it(tmp_path, name, parent):
+    base = write(tmp_path, name)
+    cohort = data.load("chexpert", tmp_path if parent else base, "train")
+    assert cohort.studies[0].image == base / "train/patient00001/study1/view1_frontal.jpg"
+
+
+def test_a_renamed_folder_is_fine(tmp_path):
+    base = write(tmp_path).rename(tmp_path / "my films")
+    studies = chexpert.load(base, "train").studies
+    assert studies[0].image == base / "train/patient00001/study1/view1_frontal.jpg"
+
+
+def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path):
+    cohort = chexpert.load(write(tmp_path), "train")
+    assert [(study.study_id, study.image.name, study.view) for study in cohort.studies] == [
+        ("patient00001-study1", "view1_frontal.jpg", "AP"),
+        ("patient00002-study1", "view2_frontal.jpg", "AP"),  # 2 before 10
+        ("patient00002-study2", "view1_frontal.jpg", "AP"),
+        ("patient00003-study1", "view2_frontal.jpg", "PA"),  # PA before AP
+        ("patient00006-study1", "view1_frontal.jpg", ""),  # a frontal film marked LL: view not stated
+    ]
+    assert cohort.left_out == {
+        "films that are not frontal": 2,
+        "further frontal films of a study": 2,
+        "studies with no label at all": 1,
+    }
+    assert cohort.studies[2].labels == {"Edema": -1.0, "Lung Opacity": 1.0, "Fracture": 0.0}
+    assert cohort.studies[2].key == "chexpert/patient00002/patient00002-study2"
+
+
+def test_splits(tmp_path):
+    base = write(tmp_path)
+    (valid,) = chexpert.load(base, "validate").studies
+    assert (valid.split, valid.patient_id, valid.labels) == (
+        "validate",
+        "patient64541",
+        dict.fromkeys(FINDINGS, 0.0),
+    )
+    with pytest.raises(UserError, match=r"test/groundtruth\.csv.*; came none of them"):
+        chexpert.load(base, "test")
+    assert [study.split for study in chexpert.load(base).studies] == ["train"] * 5 + ["validate"]
+    write_test_set(base, TEST, base)
+    assert {study.split for study in chexpert.load(base).studies} == {"train", "validate", "test"}
+
+
+@pytest.mark.parametrize("place", ["test", ".", ".."])
+@pytest.mark.parametrize("only_test", [True, False])
+def test_the_test_set(tmp_path, place, only_test):
+    base = tmp_path / "CheXpert-v1.0" if only_test else write(tmp_path, "CheXpert-v1.0")
+    base.mkdir(exist_ok=True)
+    write_test_set(base / place, TEST, base)
+    cohort = chexpert.load(base, "test")
+    assert [(study.patient_id, study.image.name, study.view) for study in cohort.studies] == [
+        ("patient64741", "view1_frontal.jpg", ""),
+        ("patient64742", "view2_frontal.jpg", ""),
+    ]
+    assert cohort.studies[0].labels == {**dict.fromkeys(FINDINGS, 0.0), "Lung Opacity": 1.0}
+    assert cohort.left_out == {"films that are not frontal": 1}
+
+
+def test_the_test_set_of_a_parent_folder_with_the_films_only(tmp_path):
+    base = tmp_path / "CheXpert-v1.0"
+    write_test_set(tmp_path, TEST, base)
+    assert len(chexpert.load(base, "test")) == 2
+
+
+def test_a_test_film_that_was_not_downloaded_is_kept_and_found_unreadable_later(tmp_path):
+    base = write(tmp_path)
+    write_test_set(base, TEST, base)
+    (base / "test/patient64741/study1/view1_frontal.jpg").unlink()
+    (base / "test/patient64741/study1/view2_lateral.jpg").unlink()
+    (base / "test/patient64741/study1").rmdir()
+    assert chexpert.load(base, "test").studies[0].image.name == "view1_frontal.jpg"
+
+
+def test_a_test_table_with_paths(tmp_path):
+    base = write(tmp_path)
+    lines = [",".join(["Path", *FINDINGS]), "test/patient64741/study1/view1_frontal.jpg" + ",0" * 14]
+    (base / "test_labels.csv").write_text("\n".join(lines) + "\n")
+    (study,) = chexpert.load(base, "test").studies
+    assert study.image == base / "test/patient64741/study1/view1_frontal.jpg"
+
+
+def test_two_releases_side_by_side(tmp_path):
+    write(tmp_path, "CheXpert-v1.0")
+    write(tmp_path, "CheXpert-v1.0-small")
+    with pytest.raises(UserError, match=r"came CheXpert-v1\.0 and CheXpert-v1\.0-small; give the folder"):
+        chexpert.load(tmp_path)
+
+
+def test_a_missing_folder_and_an_empty_one(tmp_path):
+    with pytest.raises(UserError, match=r"CheXpert at .*nowhere; came nothing at that path"):
+        chexpert.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"a table among train\.csv, .*; came none of them"):
+        chexpert.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Frontal/Lateral", "Side", r"one column 'Frontal/Lateral' in .*train\.csv"),
+        ("AP/PA", "View", r"one column 'AP/PA' in .*train\.csv"),
+        ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3; came 'u'"),
+        ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4; came 'CheXpert"),
+        ("/patient00005/", "/p00005/", r"a path like .*, line 10; came 'CheXpert"),
+    ],
+)
+def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
+    base = write(tmp_path)
+    text = (base / "train.csv").read_text()
+    assert old in text
+    (base / "train.csv").write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=message):
+        chexpert.load(base, "train")
+
+
+def test_a_malformed_test_study(tmp_path):
+    base = write(tmp_path)
+    write_test_set(base, TEST, base)
+    text = (base / "groundtruth.csv").read_text()
+    (base / "groundtruth.csv").write_text(text.replace("test/patient64742/study1", "64742"))
+    with pytest.raises(UserError, match=r"a study like .*, line 3; came 'CheXpert-v1\.0/64742'"):
+        chexpert.load(base, "test")
+
+
+def test_an_unknown_split(tmp_path):
+    with pytest.raises(UserError, match="a split among"):
+        chexpert.load(write(tmp_path), "valid")

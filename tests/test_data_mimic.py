@@ -1,0 +1,221 @@
+"""The MIMIC-CXR-JPG loader against tiny trees in the real format."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from chexreason import data
+from chexreason.data import mimic
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS
+
+ALPHABETICAL = sorted(FINDINGS)
+METADATA = (
+    "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate,"
+    "StudyTime,ProcedureCodeSequence_CodeMeaning,ViewCodeSequence_CodeMeaning,"
+    "PatientOrientationCodeSequence_CodeMeaning"
+)
+# dicom, subject, study, split, view
+FILMS = [
+    ("bb", 10000032, 50414267, "train", "PA"),
+    ("aa", 10000032, 50414267, "train", "LATERAL"),
+    ("cc", 10000032, 53189527, "train", "AP"),
+    ("ca", 10000032, 53189527, "train", "AP"),
+    ("cd", 10000032, 53189527, "train", "PA"),
+    ("ee", 10000764, 57375967, "validate", "AP"),
+    ("ed", 10000764, 57375967, "validate", "AP"),
+    ("ff", 10000898, 50771383, "test", "LL"),
+    ("gg", 10000898, 54205396, "test", ""),
+    ("hh", 10000935, 50578979, "test", "PA"),
+    ("ii", 10000935, 51178377, "test", "PA"),
+    ("jj", 10000980, 50985099, "test", "AP AXIAL"),
+    ("kk", 10000980, 51967283, "test", "PA"),
+]
+LABELS = {
+    (10000032, 50414267): {"No Finding": "1.0"},
+    (10000032, 53189527): {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"},
+    (10000764, 57375967): {"Pneumonia": "1.0"},
+    (10000898, 50771383): {"Edema": "1.0"},
+    (10000898, 54205396): {"Edema": "1.0"},
+    (10000935, 50578979): {},
+    (10000980, 51967283): {"Support Devices": "1.0"},
+}
+
+
+def chexpert_csv(columns=ALPHABETICAL) -> str:
+    lines = [",".join(["subject_id", "study_id", *columns])]
+    for (subject, study), labels in LABELS.items():
+        lines.append(",".join([str(subject), str(study), *(labels.get(name, "") for name in ALPHABETICAL)]))
+    return "\n".join(lines) + "\n"
+
+
+def tables() -> dict[str, str]:
+    split = ["dicom_id,study_id,subject_id,split", *(f"{d},{s},{p},{x}" for d, p, s, x, _ in FILMS)]
+    metadata = [METADATA]
+    for dicom, subject, study, _, view in FILMS:
+        metadata.append(
+            f'{dicom},{subject},{study},"CHEST (PA AND LAT), 2 VIEWS",{view},3056,2544,21800506,'
+            "213014.531,CHEST (PA AND LAT),lateral,Erect"
+        )
+    return {
+        "chexpert": chexpert_csv(),
+        "split": "\n".join(split) + "\n",
+        "metadata": "\n".join(metadata) + "\n",
+    }
+
+
+def write(root: Path, zipped: bool = True, **changed: str) -> Path:
+    (root / "files").mkdir(parents=True, exist_ok=True)
+    for name, text in {**tables(), **changed}.items():
+        path = root / f"mimic-cxr-2.0.0-{name}.csv"
+        if zipped:
+            path.with_suffix(".csv.gz").write_bytes(gzip.compress(text.encode()))
+        else:
+            path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path, zipped):
+    cohort = data.load("mimic", write(tmp_path, zipped))
+    chosen = {study.study_id: (study.image.stem, study.view, study.split) for study in cohort.studies}
+    assert chosen == {
+        "50414267": ("bb", "PA", "train"),
+        "53189527": ("cd", "PA", "train"),  # PA before AP
+        "57375967": ("ed", "AP", "validate"),  # then the smallest dicom id
+        "51967283": ("kk", "PA", "test"),
+    }
+    assert cohort.left_out == {
+        "films that are not frontal, or do not say so": 4,
+        "further frontal films of a study": 3,
+        "studies without a row in the label table": 1,
+        "studies with no label at all": 1,
+    }
+
+
+def test_order_paths_ids_and_labels(tmp_path):
+    studies = mimic.load(write(tmp_path)).studies
+    assert [(study.patient_id, study.study_id) for study in studies] == sorted(
+        (study.patient_id, study.study_id) for study in studies
+    )
+    first, second = studies[:2]
+    assert first.image == tmp_path / "files/p10/p10000032/s50414267/bb.jpg"
+    assert first.image.is_absolute()
+    assert first.key == "mimic/10000032/50414267"
+    assert second.labels == {"Edema": -1.0, "Lung Opacity": 1.0, "Fracture": 0.0}
+    assert second.label_set == FINDINGS
+
+
+def test_ids_stay_whole_numbers_when_a_spreadsheet_made_them_floats(tmp_path):
+    floats = {name: text.replace("10000032,", "10000032.0,") for name, text in tables().items()}
+    assert mimic.load(write(tmp_path / "a", **floats)).studies[0].patient_id == "10000032"
+
+
+@pytest.mark.parametrize(("split", "n"), [("train", 2), ("validate", 1), ("test", 1)])
+def test_one_split_is_what_the_whole_has_of_it(tmp_path, split, n):
+    root = write(tmp_path)
+    studies = mimic.load(root, split).studies
+    assert len(studies) == n
+    assert studies == tuple(study for study in mimic.load(root).studies if study.split == split)
+
+
+def test_radiologists_call_lung_opacity_airspace_opacity(tmp_path):
+    root = write(tmp_path)
+    names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
+    row = ["51967283", *("1.0" if name == "Airspace Opacity" else "" for name in names)]
+    path = root / "mimic-cxr-2.1.0-test-set-labeled.csv"
+    path.write_text(",".join(["study_id", *names]) + "\n" + ",".join(row) + "\n")
+    assert mimic.radiologist_labels(root) == {"51967283": {"Lung Opacity": 1.0}}
+
+
+def test_radiologists_labels_missing(tmp_path):
+    with pytest.raises(UserError, match=r"version 2\.1\.0"):
+        mimic.radiologist_labels(write(tmp_path))
+
+
+def test_the_report_labels_may_use_the_alias_too(tmp_path):
+    names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
+    studies = mimic.load(write(tmp_path, chexpert=chexpert_csv(names)), "train").studies
+    assert studies[1].labels["Lung Opacity"] == 1.0
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(UserError, match=r"MIMIC-CXR-JPG at .*nowhere; came nothing at that path"):
+        mimic.load(tmp_path / "nowhere")
+
+
+def test_a_missing_films_folder(tmp_path):
+    (write(tmp_path) / "files").rmdir()
+    with pytest.raises(UserError, match=r"films at .*files"):
+        mimic.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["chexpert", "split", "metadata"])
+def test_a_missing_table(tmp_path, name):
+    (write(tmp_path) / f"mimic-cxr-2.0.0-{name}.csv.gz").unlink()
+    with pytest.raises(UserError, match=rf"{name} table as .*{name}\.csv\.gz"):
+        mimic.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "metadata",
+            "ViewPosition",
+            "View",
+            r"one column 'ViewPosition' in .*metadata.*; came the columns dicom_id",
+        ),
+        ("chexpert", "Pneumonia", "pneumonia", r"one column 'Pneumonia' in .*chexpert"),
+        ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*; came 2 of them"),
+        ("chexpert", "-1.0", "0.5", r"a label of .* under 'Edema' in .*chexpert.*, line 3; came '0\.5'"),
+        ("chexpert", "-1.0", "maybe", r"a label of .* under 'Edema' in .*, line 3; came 'maybe'"),
+        (
+            "chexpert",
+            "50414267,",
+            "50414267.5,",
+            r"a whole number under 'study_id' .*, line 2; came '50414267\.5'",
+        ),
+        ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2; came ''"),
+        ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3; came '53189527'"),
+        ("metadata", ",Erect\n", ",Erect\nzz,1,2,CHEST\n", r"a cell under 'ViewPosition' .*, line 3; came 'nan'"),
+        ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7; came 'p10000764'"),
+        ("split", "10000764", "-10000764", r"a whole number under 'subject_id' .*, line 7; came '-10000764'"),
+        ("split", "validate", "val", r"a split among train, validate, test in .*, line 7; came 'val'"),
+    ],
+)
+def test_malformed_tables_are_named_with_their_line(tmp_path, name, old, new, message):
+    text = tables()[name]
+    assert old in text
+    with pytest.raises(UserError, match=message):
+        mimic.load(write(tmp_path, **{name: text.replace(old, new)}))
+
+
+def test_a_cut_off_archive(tmp_path):
+    path = write(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv.gz"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"readable CSV or text file at .*chexpert"):
+        mimic.load(tmp_path)
+
+
+def test_an_archive_that_is_none(tmp_path):
+    path = write(tmp_path) / "mimic-cxr-2.0.0-split.csv.gz"
+    path.write_text("<html>please sign in</html>")
+    with pytest.raises(UserError, match=r"readable CSV or text file at .*split"):
+        mimic.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "dicom_id,study_id,subject_id,split\n"])
+def test_a_table_without_rows(tmp_path, text):
+    with pytest.raises(UserError, match=r"split\.csv"):
+        mimic.load(write(tmp_path, zipped=False, split=text))
+
+
+def test_an_unknown_split_and_an_empty_one(tmp_path):
+    root = write(tmp_path)
+    with pytest.raises(UserError, match="a split among test, train, validate; came 'valid'"):
+        mimic.load(root, "valid")
+    lateral = tables()["metadata"].replace(",AP,", ",LATERAL,")
+    with pytest.raises(UserError, match=r"usable study of split 'validate' .*left out: 2 films that are not"):
+        mimic.load(write(root, metadata=lateral), "validate")

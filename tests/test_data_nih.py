@@ -1,0 +1,193 @@
+"""The NIH ChestX-ray14 loader: tiny trees in the real format, and 58 real films."""
+
+import csv
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chexreason import data
+from chexreason.data import nih
+from chexreason.data.film import readable
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS, NIH_SHARED
+
+# image, labels, follow-up, patient, view, split
+FILMS = [
+    ("00000010_000.png", "Effusion|Infiltration|Mass|Nodule", 0, 10, "AP", "train"),
+    ("00000002_000.png", "No Finding", 0, 2, "PA", "test"),
+    ("00000001_000.png", "Cardiomegaly", 0, 1, "PA", "train"),
+    ("00000001_001.png", "Cardiomegaly|Emphysema", 1, 1, "AP", "train"),
+    ("00000003_000.png", "Hernia", 0, 3, "PA", "test"),
+    ("00000004_000.png", "Pleural_Thickening|Pneumothorax", 0, 4, "PA", ""),
+]
+
+
+def table(sex: str = "Patient Gender", age: str = "058Y", comma: str = ",") -> str:
+    lines = [
+        f"Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,{sex},View Position,"
+        f"OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]{comma}"
+    ]
+    for image, labels, follow_up, patient, view, _ in FILMS:
+        lines.append(f"{image},{labels},{follow_up},{patient},{age},M,{view},2682,2749,0.143,0.143{comma}")
+    return "\n".join(lines) + "\n"
+
+
+def write(root: Path, text: str | None = None, name: str = "Data_Entry_2017_v2020.csv", folders: int = 0) -> Path:
+    root.mkdir(exist_ok=True)
+    (root / name).write_text(table() if text is None else text)
+    for split, file in nih.LISTS.items():
+        films = [film[0] for film in FILMS if film[-1] == split]
+        (root / file).write_text("\n".join(films) + "\n")
+    for place, film in enumerate(FILMS):
+        folder = root / "images" if not folders else root / f"images_{place % folders + 1:03d}/images"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / film[0]).touch()
+    return root
+
+
+@pytest.mark.parametrize("comma", ["", ","])
+@pytest.mark.parametrize("sex", ["Patient Gender", "Patient Sex"])
+@pytest.mark.parametrize("age", ["058Y", "58"])
+def test_the_releases_headers(tmp_path, comma, sex, age):
+    cohort = data.load("nih", write(tmp_path, table(sex, age, comma)))
+    assert [(study.patient_id, study.study_id, study.view, study.split) for study in cohort.studies] == [
+        ("1", "00000001_000", "PA", "train"),
+        ("1", "00000001_001", "AP", "train"),
+        ("2", "00000002_000", "PA", "test"),
+        ("3", "00000003_000", "PA", "test"),
+        ("10", "00000010_000", "AP", "train"),  # by number, not by name
+    ]
+    assert cohort.left_out == {"films in neither list": 1}
+    assert cohort.studies[0].key == "nih/1/00000001_000"
+
+
+def test_a_released_comma_in_the_rows_only(tmp_path):
+    text = table(comma="").replace("0.143\n", "0.143,\n")
+    assert len(nih.load(write(tmp_path, text))) == 5
+
+
+def test_labels(tmp_path):
+    by_id = {study.study_id: study for study in nih.load(write(tmp_path)).studies}
+    assert by_id["00000010_000"].labels == {"Pleural Effusion": 1.0, "Lung Lesion": 1.0}
+    assert by_id["00000001_001"].labels == {"Cardiomegaly": 1.0}
+    assert by_id["00000003_000"].labels == {}  # NIH saw something that CheXpert has no name for
+    assert by_id["00000002_000"].labels == {"No Finding": 1.0}
+
+
+def test_what_nih_can_state():
+    assert {*NIH_SHARED, "Pleural Effusion"} == set(nih.LABEL_SET)
+    assert list(nih.LABEL_SET) == [name for name in FINDINGS if name in nih.LABEL_SET]
+    assert data.SOURCES["nih"].label_set == nih.LABEL_SET
+
+
+@pytest.mark.parametrize("name", ["Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"])
+@pytest.mark.parametrize("folders", [0, 1, 3])
+def test_images_in_one_folder_or_in_twelve(tmp_path, name, folders):
+    studies = nih.load(write(tmp_path, name=name, folders=folders)).studies
+    assert all(study.image.is_file() and study.image.is_absolute() for study in studies)
+    assert [study.image.stem for study in studies] == [study.study_id for study in studies]
+
+
+def test_images_right_in_the_numbered_folders(tmp_path):
+    root = write(tmp_path)
+    (root / "images").rename(root / "images_004")
+    assert nih.load(root).studies[0].image == root / "images_004/00000001_000.png"
+
+
+def test_splits(tmp_path):
+    root = write(tmp_path)
+    assert [study.study_id for study in nih.load(root, "test").studies] == ["00000002_000", "00000003_000"]
+    assert len(nih.load(root, "train")) == 3
+    with pytest.raises(UserError, match="a split of NIH among train, test; came 'validate'"):
+        nih.load(root, "validate")
+
+
+def test_films_and_rows_that_are_not_there_are_counted(tmp_path):
+    root = write(tmp_path)
+    (root / "images/00000001_000.png").unlink()
+    (root / "train_val_list.txt").write_text("00000001_000.png\n00000001_001.png\n00000099_000.png\n")
+    cohort = nih.load(root, "train")
+    assert [study.study_id for study in cohort.studies] == ["00000001_001"]
+    assert cohort.left_out == {
+        "listed films without a row in the table": 1,
+        "films whose file is not there": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "Finding Labels",
+            "Labels",
+            r"one column 'Finding Labels' in .*Data_Entry_2017_v2020\.csv; came the columns",
+        ),
+        ("View Position", "View", r"one column 'View Position'"),
+        (",Hernia,", ",Hernai,", r"names among .*Hernia.* in .*, line 6; came 'Hernai'"),
+        (",Hernia,", ",,", r"names among .*, line 6; came ''"),
+        (",Hernia,", ",Hernia|No Finding,", r", line 6; came 'Hernia\|No Finding'"),
+        (",10,058Y", ",ten,058Y", r"a whole number under 'Patient ID' in .*, line 2; came 'ten'"),
+        (",AP,", ",LATERAL,", r"a view among PA, AP in .*, line 2; came 'LATERAL'"),
+        ("00000003_000.png", "00000002_000.png", r"a film name that occurs once in .*, line 6"),
+        ("00000003_000.png", "../etc/x.png", r"a film name like .*, line 6; came '\.\./etc/x\.png'"),
+    ],
+)
+def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
+    text = table()
+    assert old in text
+    with pytest.raises(UserError, match=message):
+        nih.load(write(tmp_path, text.replace(old, new)))
+
+
+@pytest.mark.parametrize("name", ["Data_Entry_2017_v2020.csv", "test_list.txt", "train_val_list.txt"])
+def test_a_missing_file(tmp_path, name):
+    (write(tmp_path) / name).unlink()
+    with pytest.raises(UserError, match=rf"{name.replace('.', chr(92) + '.')}.*no such file"):
+        nih.load(tmp_path)
+
+
+def test_missing_folders(tmp_path):
+    with pytest.raises(UserError, match=r"NIH ChestX-ray14 at .*nowhere; came nothing"):
+        nih.load(tmp_path / "nowhere")
+    root = write(tmp_path / "nih")
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(UserError, match=r"films in .*no such folder; unpack"):
+        nih.load(root)
+
+
+def test_a_film_in_both_lists(tmp_path):
+    root = write(tmp_path)
+    (root / "test_list.txt").write_text("00000001_000.png\n")
+    with pytest.raises(UserError, match=r"no film in both .*; came 1 in both, 00000001_000\.png among them"):
+        nih.load(root)
+
+
+# The sample of real films lies beside the checkout where there is one.
+PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
+SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
+
+
+def sample_rows() -> list[dict[str, str]]:
+    if not (SAMPLE / "derived_labels.csv").is_file():
+        return []
+    with (SAMPLE / "derived_labels.csv").open() as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("rows", [rows] if (rows := sample_rows()) else [])
+def test_real_films_load_decode_and_map(rows):
+    cohort = data.load("nih", SAMPLE)
+    assert not cohort.left_out
+    by_file = {study.image.name: study for study in cohort.studies}
+    assert len(by_file) == len(rows)
+    for row in rows:
+        study = by_file[row["image_index"]]
+        assert (study.patient_id, study.view) == (row["patient_id"], row["view"])
+        assert study.split == {"train_val": "train", "test": "test"}[row["official_split"]]
+        assert {name for name in nih.LABEL_SET if row[name] == "1"} == set(study.labels)
+    splits = Counter(row["official_split"] for row in rows)
+    assert len(data.load("nih", SAMPLE, "test")) == splits["test"]
+    good, bad = readable(cohort.studies)
+    assert (len(good), bad) == (len(rows), [])
