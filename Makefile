@@ -1,0 +1,94 @@
+# Two commands from a fresh clone: `make book` and `make test`. Each does all the set-up by itself.
+# The set-up is one virtual environment, .venv, filled from pyproject.toml at the pins of constraints.txt.
+
+PROFILE ?= demo
+CORES ?= 2
+# Interpreters to try, in this order; the first that is 3.11 or newer and can make an environment is taken.
+PYTHON ?= python3.11 python3 python3.12 python3.13
+# What installs; options for it can be added, such as PIP_TORCH="--index-url ...PyTorch's CPU wheels...".
+PIP ?= $(PY) -m pip
+PIP_TORCH ?=
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup lint check test book html pins clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The stamp is written last, and its name holds a digest of what was asked for and where the clone lies:
+# an environment without it is half made, of older pins, or of another folder.
+ASKED := $(shell cat pyproject.toml constraints.txt | sed '$$a $(CURDIR)' | sha256sum | cut -c1-16)
+STAMP := $(VENV)/whole-$(ASKED)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+	echo "  PROFILE=smoke|demo|miniature|paper chooses the sizes of book and html (now: $(PROFILE))"
+
+setup: $(STAMP)  ## make .venv, if it is not whole already
+
+$(STAMP): ; @
+	python=""
+	for candidate in $(PYTHON); do
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi
+	done
+	if [ -z "$$python" ]; then
+	    echo "chexreason: expected Python 3.11 or newer; came none among $(PYTHON); install one, or name it: make PYTHON=/path/to/python3" >&2
+	    exit 2
+	fi
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then
+	    echo "chexreason: expected a Python that makes environments; came $$python without venv or ensurepip; install your system's python3-venv" >&2
+	    exit 2
+	fi
+	if ! compgen -G '$(VENV)/whole-*' >/dev/null || ! $(PY) -c '' 2>/dev/null; then
+	    echo "setup: making $(VENV) with $$($$python --version) (a few minutes, about 2 GB)"
+	    "$$python" -m venv --clear $(VENV)
+	fi
+	rm -f $(VENV)/whole-*
+	echo "setup: installing torch at its pin, by itself, so that a CPU build at hand is taken"
+	$(PIP) install --quiet $(PIP_TORCH) "$$(grep '^torch==' constraints.txt)"
+	echo "setup: installing the rest at the pins of constraints.txt"
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) check
+	touch $(STAMP)
+	echo "setup: done"
+
+lint: setup  ## ruff, mypy and the import contract
+	@echo "lint: ruff, mypy, import-linter"
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+test: setup  ## run the tests (doctests included; about 6 minutes on 2 cores)
+	@echo "test: doctests and tests, on $(CORES) processes"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal
+
+check: lint test  ## lint, then the tests
+
+book: setup  ## compute the study at PROFILE on this machine, then build the book from it
+	@echo "book: computing what is missing for the profile '$(PROFILE)'; stop at any time, the same command goes on"
+	mkdir -p .cache
+	# The lock is the system's and goes with the process, unlike Snakemake's own, which a killed run leaves behind.
+	flock --nonblock --conflict-exit-code 75 .cache/book.lock \
+	    $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --quiet rules host \
+	    --config profile=$(PROFILE) || { status=$$?; [ $$status -ne 75 ] || echo "chexreason: expected one make book at a time; came a second one in this folder; wait for the first" >&2; exit $$status; }
+	echo "book: open _build/html/index.html"
+
+html: setup  ## build the book from the results that are there, without computing anything
+	@echo "html: building the book from results/$(PROFILE)"
+	$(PY) -m chexreason book --profile $(PROFILE)
+	echo "html: open _build/html/index.html"
+
+pins:  ## write constraints.txt from .venv, after a deliberate upgrade
+	@sed '/^[^#]/d' constraints.txt > constraints.txt.partial
+	$(PIP) freeze --exclude-editable | sed '/^torch==/s/+.*//' >> constraints.txt.partial
+	mv constraints.txt.partial constraints.txt
+	echo "pins: constraints.txt is written; make test says what environment.yml has to follow"
+
+clean:  ## remove what was built or cached here; .venv and results stay
+	@echo "clean: removing _build, .cache, .snakemake and the tools' caches"
+	rm -rf _build .cache .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache chexreason.egg-info
+	find chexreason tests notebooks book -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,83 @@
+# What depends on what: the four stages of the paper, and the book made from their results.
+#
+#   laptop   snakemake --cores 2 --resources gpu=1 --config profile=demo        (`make book` does this)
+#   one GPU  snakemake --cores 16 --resources gpu=1 --config profile=paper
+#   Slurm    snakemake --executor slurm --jobs 4 --config profile=paper
+#
+# A stage's input is the digest of its code, its output a note that it ran to its end on this machine
+# (chexreason/stages.py says why). What is under results/ and every checkpoint stays undeclared:
+# Snakemake deletes a declared output before a job starts and when it fails.
+import os
+import sys
+
+from chexreason import stages
+from chexreason.config import load_profile
+from chexreason.errors import UserError
+
+try:
+    PROFILE = load_profile(config.get("profile", "demo"))
+    stages.refresh(PROFILE)
+except UserError as error:
+    sys.exit(f"chexreason: {error}")
+
+CHEXREASON = f"{sys.executable} -m chexreason"
+BOOK = f"_build/book-{PROFILE.name}.done"
+
+
+def code(stage):
+    return os.path.relpath(stages.code_file(stage, PROFILE))
+
+
+def done(stage):
+    return os.path.relpath(stages.done_file(stage, PROFILE))
+
+
+rule all:
+    input:
+        [done(stage) for stage in stages.STAGES],
+        BOOK,
+    localrule: True
+    default_target: True
+
+
+rule results:
+    input:
+        [done(stage) for stage in stages.STAGES],
+    localrule: True
+
+
+for stage, about in stages.STAGES.items():
+
+    rule:
+        name: stage
+        input:
+            code(stage),
+            [done(earlier) for earlier in about.after],
+        output:
+            done(stage),
+        params:
+            command=f"{CHEXREASON} run {stage} --profile {PROFILE.name}",
+        # Training uses every core, so two stages never run side by side on one machine.
+        threads: 2
+        resources:
+            gpu=1,
+        message:
+            f"{stage}: notebooks/{about.notebook}.py with the profile {PROFILE.name}"
+        shell:
+            "{params.command}"
+
+
+rule book:
+    input:
+        [code(stage) for stage in stages.STAGES],
+        [done(stage) for stage in stages.STAGES],
+        [os.path.relpath(path) for path in stages.book_sources()],
+    output:
+        touch(BOOK),
+    params:
+        command=f"{CHEXREASON} book --profile {PROFILE.name}",
+    localrule: True
+    message:
+        f"book: _build/html from results/{PROFILE.name}"
+    shell:
+        "{params.command}"

@@ -1,0 +1,181 @@
+"""The command line: ``chexreason`` or ``python -m chexreason``.
+
+Every command is a function that takes the parsed words, and imports what it needs only then, so
+that ``chexreason profiles`` does not wait for torch. A mistake of the user's ends in one line on
+the standard error stream and status 2; Ctrl-C in status 130; our own mistakes keep their traceback.
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chexreason import __version__
+from chexreason.errors import UserError
+
+if TYPE_CHECKING:
+    from chexreason.config import Profile
+    from chexreason.runs import Run
+
+#: Errors of the operating system that mean: the disk is full, or the quota used up.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+def show_version(words: argparse.Namespace) -> None:
+    """Print the versions of this package and of what its numbers depend on."""
+    from chexreason import runs
+
+    print(f"chexreason {__version__}")
+    for name, version in runs.versions().items():
+        print(f"  {name} {version}")
+
+
+def show_profiles(words: argparse.Namespace) -> None:
+    """Print each profile's name, tier and purpose."""
+    import yaml
+
+    from chexreason import config
+
+    for name in config.profile_names():
+        about = yaml.safe_load((config.PROFILES / f"{name}.yml").read_text(encoding="utf-8"))
+        print(f"{name:<10} {about['tier']:<12} {' '.join(str(about['what']).split())}")
+
+
+def show_settings(words: argparse.Namespace) -> None:
+    """Print every setting with its value, its source and the profiles that change it."""
+    from chexreason import config
+
+    for row in config.settings_table().to_dict("records"):
+        source = f"stated, {row['section']}" if row["source"] == "stated" else f"assumed: {row['why']}"
+        print(f"{row['group']}.{row['setting']} = {row['value']}   [{source}]")
+        for override in filter(None, str(row["overrides"]).split("; ")):
+            print(f"    {override}")
+
+
+def draw_phantoms(words: argparse.Namespace) -> None:
+    """Draw a tree of phantom films in a hospital's real layout."""
+    from chexreason.phantom.writers import write_tree
+
+    write_tree(words.folder, words.hospital, {words.split: words.n}, words.seed, words.size)
+
+
+def run_stages(words: argparse.Namespace) -> None:
+    """Run the notebook of a stage, or of all four in order."""
+    from chexreason import stages
+
+    profile = _profile(words)
+    for name in stages.STAGES if words.stage == "all" else [words.stage]:
+        executed = stages.run_stage(name, profile)
+        print(f"{name}: {os.path.relpath(executed)}")
+
+
+def evaluate_stage(words: argparse.Namespace) -> None:
+    """Decode and score without a notebook: the prompting or the generalization study."""
+    from chexreason import evaluate
+
+    study = {"prompting": evaluate.prompting, "generalization": evaluate.generalization}[words.study]
+    _tell(study(_profile(words)))
+
+
+def train_sft(words: argparse.Namespace) -> None:
+    """Fine-tune and score the two base models in four formats, without a notebook."""
+    from chexreason import sft
+
+    _tell(sft.train_all(_profile(words)))
+
+
+def train_grpo(words: argparse.Namespace) -> None:
+    """Train and score the two rewards from the SFT checkpoint, without a notebook."""
+    from chexreason import grpo
+
+    _tell(grpo.train_all(_profile(words)))
+
+
+def build_book(words: argparse.Namespace) -> None:
+    """Build the book from the results of a profile."""
+    from chexreason import stages
+
+    print(f"book: {os.path.relpath(stages.build_book(words.profile))}")
+
+
+def _profile(words: argparse.Namespace) -> "Profile":
+    from chexreason import config
+
+    return config.load_profile(words.profile, seed=words.seed, results=words.results, cache=words.cache)
+
+
+def _tell(finished: Sequence["Run"]) -> None:
+    for run in finished:
+        print(os.path.relpath(run.folder))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their words."""
+    top = argparse.ArgumentParser(prog="chexreason", description="The companion of arXiv 2512.23090, step by step.")
+    top.add_argument("--version", action="version", version=f"chexreason {__version__}")
+    commands = top.add_subparsers(metavar="command", required=True)
+
+    def command(name: str, act: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        about = (act.__doc__ or "").strip().splitlines()[0]
+        one = commands.add_parser(name, help=about, description=about)
+        one.set_defaults(act=act)
+        return one
+
+    command("version", show_version)
+    command("profiles", show_profiles)
+    command("settings", show_settings)
+    phantom = command("phantom", draw_phantoms)
+    phantom.add_argument("folder", type=Path, help="an empty folder, or one with the same phantoms already")
+    phantom.add_argument("--hospital", default="A", help="A (like MIMIC), B (like CheXpert) or C (like NIH)")
+    phantom.add_argument("--split", default="train", help="train, validate or test")
+    phantom.add_argument("--n", type=int, default=100, help="number of studies")
+    phantom.add_argument("--size", type=int, default=224, help="pixels on a side")
+    phantom.add_argument("--seed", type=int, default=0)
+    run = command("run", run_stages)
+    run.add_argument("stage", help="prompting, sft, grpo, generalization, or all")
+    evaluation = command("evaluate", evaluate_stage)
+    evaluation.add_argument("study", choices=("prompting", "generalization"))
+    for one in (run, evaluation, command("sft", train_sft), command("grpo", train_grpo)):
+        one.add_argument("--profile", default="demo", help="which sizes, films and checkpoints (default: demo)")
+        one.add_argument("--seed", type=int, help="instead of the profile's")
+        one.add_argument("--results", type=Path, help="a folder instead of results/")
+        one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
+    book = command("book", build_book)
+    book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = parser().parse_args(arguments)
+    try:
+        words.act(words)
+    except UserError as error:
+        print(f"chexreason: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("chexreason: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        place = f" at {error.filename}" if error.filename else ""
+        print(
+            f"chexreason: expected room on the disk; came {error.strerror}{place}; "
+            "free some space and run the same command again",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def entry() -> None:
+    """What the console script calls."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,83 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Nine ways to ask (section 4.1)
+#
+# Before anything is trained, the paper asks the medically pre-trained model the same question about the
+# same films in nine wordings. Some prescribe a protocol step by step, some leave the reasoning free, some
+# demand a second look. What differs between two rows of Table 1 is therefore the instruction alone: the
+# checkpoint, the films, the decoding and the parser stay the same.
+#
+# An answer that the parser cannot read counts as a failure and as an answer that names nothing, so that a
+# prompt cannot win by being answered only where it is easy.
+
+# %% tags=["parameters"]
+profile: str = "demo"  # smoke, demo, miniature or paper: sizes, films and checkpoints
+seed: int = 0  # the root of every random draw
+results: str = ""  # a folder for the results instead of the repository's results/
+cache: str = ""  # a folder for films and checkpoints instead of the profile's own
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+
+from chexreason import cohorts, config, evaluate, prompts, report
+
+# %% [markdown]
+# ## What is run
+#
+# The profile decides which films and which checkpoint stand for the paper's, and how many studies are
+# asked about. Its tier goes with every number below: a number from phantoms is not one from patients.
+
+# %%
+chosen = config.load_profile(
+    profile,
+    seed=seed,
+    results=Path(results) if results else None,
+    cache=Path(cache) if cache else None,
+)
+print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
+
+# %%
+cohorts.prepare(chosen)
+validation = cohorts.choose(chosen, "validation")
+print(f"{len(validation.studies)} studies from {validation.dataset}, one frontal film each")
+print(f"left out: {dict(validation.left_out)}; unreadable films: {len(validation.unreadable)}")
+
+# %% [markdown]
+# The wordings are ours, written from the cue that the paper gives for each variant.
+
+# %%
+pd.DataFrame(
+    [(prompts.get(name).title, prompts.get(name).cue, prompts.get(name).version) for name in prompts.TABLE1_PROMPTS],
+    columns=["prompt", "the paper's cue, in our words", "version"],
+)
+
+# %% [markdown]
+# ## Asking
+#
+# One run a prompt. A run that this machine has finished with the same settings is read, not repeated.
+
+# %%
+done = evaluate.prompting(chosen)
+pd.DataFrame([(run.run_id, run.info["n"], run.info["seconds"]) for run in done], columns=["run", "studies", "seconds"])
+
+# %% [markdown]
+# ## Table 1
+#
+# The published value stands beside this run's. Whether the order of the prompts comes back is the question;
+# that the levels do is not to be expected from another model and other films.
+
+# %%
+report.table(1, chosen.name, chosen.results.parent)

@@ -1,0 +1,150 @@
+"""One notebook from end to end: parameters refused by name, failures kept apart, machine paths taken out."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from chexreason import batch
+from chexreason.errors import UserError
+
+HEADER = """\
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+"""
+PARAMETERS = """\
+# %% tags=["parameters"]
+name: str = "demo"
+n: int = 2
+share: float = 0.5
+loud: bool = False
+
+"""
+DECLARED = {
+    "name": {"default": '"demo"'},
+    "n": {"default": "2"},
+    "share": {"default": "0.5"},
+    "loud": {"default": "False"},
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a text notebook of the given code cells and returns its path."""
+
+    def write(*cells: str, header: str = HEADER, parameters: str = PARAMETERS) -> Path:
+        path = tmp_path / "05_tiny.py"
+        path.write_text(header + parameters + "".join(f"# %%\n{cell}\n\n" for cell in cells))
+        return path
+
+    return write
+
+
+def run(source: Path, **parameters: batch.Value) -> Path:
+    return batch.run_notebook(source, source.parent / "out" / "05_tiny.ipynb", parameters, source.parent)
+
+
+def outputs(executed: Path) -> str:
+    notebook = nbformat.read(executed, as_version=4)
+    return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", ()))
+
+
+def test_a_whole_run_gives_an_executed_notebook_and_shows_what_it_prints(written, capsys):
+    executed = run(written("import sys", "print(name, n)", "print('warming up', file=sys.stderr)"), name="x", n=7)
+    shown = capsys.readouterr()
+    assert "x 7" in shown.out
+    assert "warming up" in shown.err
+    assert outputs(executed) == "x 7\n"  # progress and warnings are for the terminal
+    assert [path.name for path in executed.parent.iterdir()] == ["05_tiny.ipynb"]
+
+
+def test_cells_run_beside_their_notebook_and_its_path_is_taken_out(written):
+    source = written("from pathlib import Path", "print(Path.cwd() / 'a.csv')", "{'where': str(Path.cwd() / 'b.csv')}")
+    executed = run(source)
+    text = executed.read_text()
+    assert "a.csv" in text
+    assert "b.csv" in text
+    assert str(source.parent) not in text
+    assert "input_path" not in text
+
+
+def test_two_runs_differ_in_their_duration_only(written):
+    source = written("print(n)")
+    first, second = (nbformat.read(run(source), as_version=4) for _ in range(2))
+    assert first.metadata.papermill.pop("duration") > 0
+    assert second.metadata.papermill.pop("duration") > 0
+    assert first == second
+
+
+def test_an_unknown_parameter_is_refused_by_name_before_anything_runs(written):
+    source = written("raise SystemExit('ran')")
+    with pytest.raises(UserError, match=r"among loud, n, name, share; came 'sede'"):
+        run(source, sede=1)
+    assert not list((source.parent / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("n", "7", "int"),
+        ("n", 7.0, "int"),
+        ("n", True, "int"),
+        ("loud", "true", "bool"),
+        ("loud", 1, "bool"),
+        ("share", "half", "float"),
+        ("name", 3, "str"),
+    ],
+)
+def test_an_ill_typed_parameter_is_refused_by_name(name, value, wanted):
+    with pytest.raises(UserError, match=rf"{name} of tiny.py to be of type {wanted}; came {value!r}"):
+        batch.check({name: value}, DECLARED, "tiny.py")
+
+
+@pytest.mark.parametrize("good", [{"n": 3}, {"share": 1}, {"share": 0.1}, {"loud": True}, {"name": ""}, {}])
+def test_a_well_typed_parameter_is_taken(good):
+    batch.check(good, DECLARED, "tiny.py")
+
+
+def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, capsys):
+    executed = run(written("print('whole')"))
+    source = written("print('so far')", "1 / 0", "print('never')")
+    with pytest.raises(UserError, match=r"05_tiny.py to run to its end; came ZeroDivisionError in cell \d"):
+        run(source)
+    assert "ZeroDivisionError" in capsys.readouterr().err  # the traceback is for us
+    failed = executed.with_suffix(".failed.ipynb")
+    assert "ZeroDivisionError" in failed.read_text()
+    assert outputs(executed) == "whole\n"
+    assert sorted(path.name for path in executed.parent.iterdir()) == [failed.name, executed.name]
+    run(written("print('mended')"))
+    assert not failed.exists()
+
+
+def test_a_users_mistake_inside_a_notebook_is_told_without_a_traceback(written, capsys):
+    source = written(
+        "from chexreason.errors import UserError", "raise UserError('a folder', 'nothing at all', 'make one')"
+    )
+    with pytest.raises(UserError, match="expected a folder; came nothing at all; make one; see"):
+        run(source)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_kernel_that_dies_is_named_as_such(written):
+    source = written("import os", "os._exit(9)")
+    with pytest.raises(UserError, match="came a kernel that died"):
+        run(source)
+    assert [path.name for path in (source.parent / "out").iterdir()] == ["05_tiny.failed.ipynb"]
+
+
+def test_a_notebook_without_header_or_parameters_is_refused(written, tmp_path):
+    with pytest.raises(UserError, match="expected a kernelspec"):
+        run(written(header=""))
+    with pytest.raises(UserError, match="expected a cell tagged 'parameters'"):
+        run(written("x = 1", parameters=""))
+    with pytest.raises(UserError, match="which is not there"):
+        run(tmp_path / "06_none.py")
