@@ -179,7 +179,6 @@ def test_a_missing_table(tmp_path, name):
         ),
         ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2; came ''"),
         ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3; came '53189527'"),
-        ("metadata", ",Erect\n", ",Erect\nzz,1,2,CHEST\n", r"a cell under 'ViewPosition' .*, line 3; came 'nan'"),
         ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7; came 'p10000764'"),
         ("split", "10000764", "-10000764", r"a whole number under 'subject_id' .*, line 7; came '-10000764'"),
         ("split", "validate", "val", r"a split among train, validate, test in .*, line 7; came 'val'"),
