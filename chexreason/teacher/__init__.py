@@ -31,8 +31,8 @@ def trace(
 ) -> str:
     """A completion in the style of `prompt` that ends with exactly `labels`.
 
-    `lesions` says what was drawn: mappings with `finding`, `severity` in (0, 1] and `side` (left,
-    right, both or empty); further keys are ignored. Every trace parses as valid.
+    `lesions` says what was drawn: mappings with `finding`, `severity` in (0, 1] and, where known,
+    `side` (left, right, both or empty), `zone` and `kind`. Every trace parses as valid.
 
     Raises ValueError for empty or unknown labels (a study without a label is left out before it
     comes here) and for a lesion that is no finding; UserError for a prompt without a style.

@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from chexreason.labels import FINDINGS, NO_FINDING, ancestors
-from chexreason.teacher.phrases import NOUNS, REGIONS, SIDES, UNGRADED, choose, grade
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from chexreason.teacher.phrases import (
+    NAMED_BY_KIND,
+    NOUNS,
+    REGIONS,
+    SIDES,
+    UNGRADED,
+    ZONED,
+    choose,
+    grade,
+    listing,
+)
 
 #: How often something drawn without a label is mentioned at all.
 SLIGHT_RATE = 0.5
@@ -44,19 +54,43 @@ class Facts:
         return ", ".join(seen) if seen else self.clear[name]
 
 
-def _merge(lesions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, str]]:
-    """finding -> (greatest severity, common side); lesions on either side make "both"."""
-    merged: dict[str, tuple[float, str]] = {}
+@dataclass(frozen=True)
+class _Drawn:
+    """All that was drawn of one finding."""
+
+    severity: float
+    side: str = ""
+    zone: str = ""
+    kind: str = ""
+
+
+def _merge(lesions: Sequence[Mapping[str, Any]]) -> dict[str, _Drawn]:
+    """finding -> greatest severity, common side and zone; lesions on either side make "both"."""
+    merged: dict[str, _Drawn] = {}
     for lesion in lesions:
-        finding, severity, side = lesion["finding"], float(lesion["severity"]), lesion.get("side") or ""
-        before_severity, before_side = merged.get(finding, (severity, side))
-        side = side if side == before_side else "both" if side and before_side else side or before_side
-        merged[finding] = (max(severity, before_severity), side)
+        words = {name: str(lesion.get(name) or "") for name in ("side", "zone", "kind")}
+        new = _Drawn(float(lesion["severity"]), **words)
+        old = merged.get(lesion["finding"], new)
+        merged[lesion["finding"]] = _Drawn(
+            max(old.severity, new.severity),
+            old.side if old.side == new.side else "both",
+            old.zone if old.zone == new.zone else "",
+            old.kind if old.kind == new.kind else "",
+        )
     return merged
 
 
-def _describe(finding: str, severity: float, side: str, rng: np.random.Generator) -> str:
-    words = ["" if finding in UNGRADED else grade(severity), SIDES[side], choose(rng, NOUNS[finding])]
+def _describe(finding: str, drawn: _Drawn, rng: np.random.Generator) -> str:
+    """Grade, side, zone and name: "mild left lower consolidation"."""
+    noun = choose(rng, NOUNS[finding])
+    if finding in NAMED_BY_KIND and drawn.kind:
+        noun = listing(drawn.kind.split("+"))
+    words = (
+        "" if finding in UNGRADED else grade(drawn.severity),
+        "" if finding == SUPPORT_DEVICES else SIDES[drawn.side],
+        drawn.zone if finding in ZONED else "",
+        noun,
+    )
     return " ".join(word for word in words if word)
 
 
@@ -72,9 +106,9 @@ def gather(lesions: Sequence[Mapping[str, Any]], labels: frozenset[str], rng: np
     drawn = _merge(lesions)
     present = []
     for finding in (name for name in FINDINGS if name in labels and name != NO_FINDING):
-        severity, side = drawn.get(finding, (0.0, ""))
-        phrase = _describe(finding, severity, side, rng) if severity else _support(finding, drawn, rng)
-        present.append(Fact(finding, phrase, side, severity))
+        seen = drawn.get(finding)
+        phrase = _describe(finding, seen, rng) if seen else _support(finding, drawn, rng)
+        present.append(Fact(finding, phrase, seen.side if seen else "", seen.severity if seen else 0.0))
     passed_over = [name for name in FINDINGS if name in drawn and name not in labels and name != NO_FINDING]
     slight = {name: choose(rng, NOUNS[name]) for name in passed_over if rng.random() < SLIGHT_RATE}
     spoken_of = labels | slight.keys()

@@ -15,7 +15,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "Enlarged Cardiomediastinum": ("mediastinal widening", "widening of the mediastinum"),
     "Cardiomegaly": ("heart enlargement", "cardiac enlargement"),
     "Lung Opacity": ("lung opacity", "hazy opacity"),
-    "Lung Lesion": ("lung nodule", "round lesion"),
+    "Lung Lesion": ("lung nodule", "lung lesion"),
     "Edema": ("interstitial edema", "vascular congestion"),
     "Consolidation": ("consolidation", "dense consolidation"),
     "Pneumonia": ("pneumonia", "patchy infection"),
@@ -24,7 +24,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "Pleural Effusion": ("pleural effusion", "pleural fluid"),
     "Pleural Other": ("pleural thickening", "pleural scar"),
     "Fracture": ("rib fracture", "broken rib"),
-    "Support Devices": ("support device", "line or tube"),
+    "Support Devices": ("support devices", "lines or tubes"),
 }
 
 #: The criterion that Reasoning D holds a film against.
@@ -81,6 +81,10 @@ REGIONS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "bones": (frozenset({"Fracture"}), ("bones intact", "no fracture")),
 }
 
+#: Findings whose zone varies and is therefore worth a word; fluid, for one, always lies low.
+ZONED = frozenset({"Lung Opacity", "Lung Lesion", "Consolidation", "Pneumonia", "Pleural Other", "Fracture"})
+#: Findings that are named by their kind ("mass", "pacemaker") where it is known.
+NAMED_BY_KIND = frozenset({"Lung Lesion", "Support Devices"})
 #: severity below the bound -> grade
 GRADES: tuple[tuple[float, str], ...] = ((0.4, "mild"), (0.7, "moderate"), (float("inf"), "severe"))
 SIDES: dict[str, str] = {"left": "left", "right": "right", "both": "bilateral", "": ""}

@@ -49,9 +49,11 @@ def _seen(facts: Facts, rng: np.random.Generator) -> str:
 
 
 def free(facts: Facts, rng: np.random.Generator) -> str:
-    """A concise analysis of two to four sentences."""
+    """A concise analysis of two to four sentences; the more is wrong, the less is said of the rest."""
+    count = len(facts.present)
+    clear = listing(_some_clear(facts, rng, max(1, 3 - count), max(2, 8 - 2 * count)))
     closing = choose(rng, ("overall {}", "findings favour {}", "", "")).format(_conclusion(facts))
-    return _join((_seen(facts, rng), _slight(facts, rng), listing(_some_clear(facts, rng, 3, 8)), closing))
+    return _join((_seen(facts, rng), _slight(facts, rng), clear, closing))
 
 
 def narrative(facts: Facts, rng: np.random.Generator) -> str:
@@ -93,7 +95,7 @@ def hypothesis(facts: Facts, rng: np.random.Generator) -> str:
         normal = f"for normal: {listing(_some_clear(facts, rng, 3, 4))}"
         return _join(("hypotheses: a normal film or missed disease", normal, "best fit: a normal film"))
     rivals = [f"{lower(fact.finding)} or {ALTERNATIVES[fact.finding]}" for fact in facts.present[:3]]
-    signs = [f"for {lower(fact.finding)}: {fact.phrase}" for fact in facts.present]
+    signs = [f"for {lower(fact.finding)}: {fact.phrase}" for fact in facts.present[:5]]
     against = choose(rng, ("against others: {}", "other rivals fail: {}"))
     counter = against.format(listing(_some_clear(facts, rng, 1, 2))) if facts.clear else ""
     weighed = (*signs, _slight(facts, rng), counter)
