@@ -109,6 +109,7 @@ def equalised(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.
 def windowed(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
     """Knots of a straight window with soft ends."""
     lo, hi = _levels(reference, acquisition.low, acquisition.high)
+    lo -= 0.12 * (hi - lo)  # the lungs are dark grey, not black
     knots = np.linspace(lo - 0.6, hi + 1.2, 96)
     t = (knots - lo) / (hi - lo)
     soft = 0.5 + 0.5 * np.tanh(2.1 * (t - 0.5)) / np.tanh(1.2)
@@ -121,6 +122,14 @@ def bright(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.nda
     knots = np.linspace(lo - 0.3, hi + 1.2, 96)
     t = np.clip((knots - lo) / (hi + 0.10 - lo), 0, 1)
     return knots, 0.04 + 0.96 * t**acquisition.gamma
+
+
+def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2048) -> Map:
+    """The curve by table, which is several times faster than interpolating each pixel."""
+    table = np.interp(np.linspace(knots[0], knots[-1], entries), knots, values).astype(np.float32)
+    scale = np.float32((entries - 1) / (knots[-1] - knots[0]))
+    place = np.clip((shown - np.float32(knots[0])) * scale + np.float32(0.5), 0, entries - 1)
+    return table[place.astype(np.int32)]
 
 
 @lru_cache(maxsize=64)
@@ -164,7 +173,7 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     sample = (plain - correction)[rows, columns][::step, ::step]
     body = sample[reference[rows, columns][::step, ::step] > 0.25]
     knots, values = CURVES[acquisition.curve](body.ravel(), acquisition)
-    image = np.interp(shown, knots, values).astype(np.float32)
+    image = _look_up(shown, knots, values)
     closed = np.zeros_like(image)
     closed[rows, columns] = image[rows, columns]
     _write(closed, acquisition.words)

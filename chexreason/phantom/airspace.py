@@ -56,7 +56,7 @@ def lung_lesion(film: Film, lesion: Lesion) -> Seen:
         radius = (0.052 + 0.034 * lesion.severity) * rng.uniform(0.85, 1.2) * (1.75 if lesion.kind == "mass" else 1.0)
         ripple = 1 + 0.10 * film.canvas.texture(rng, 14)
         ball = film.canvas.ball(x, y, radius, radius * rng.uniform(0.88, 1.14), 0.45) * ripple * film.lungs[side]
-        film.extra += np.float32(0.34 + 0.36 * lesion.severity) * ball
+        film.extra += np.float32(0.42 + 0.38 * lesion.severity) * ball
         seen |= ball > 0.05
     return seen
 
@@ -70,15 +70,15 @@ def edema(film: Film, lesion: Lesion) -> Seen:
     for side in SIDES:
         x, y = film.chest.hilum(side)
         wing = film.canvas.haze(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
-        share = np.clip((0.26 + 0.50 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.28 + 0.50 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        seen |= share > 0.10
+        seen |= share > 0.15
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = film.chest.place(side, 0.97, q), film.chest.place(side, 0.80, q + 0.015 * rng.standard_normal())
             paths.append(np.array([outer, inner]))
-    film.vessel_gain *= 1 + (0.4 + 0.6 * s) * film.inside
-    lines = film.canvas.strokes(paths, [0.012] * len(paths), [1.0] * len(paths)) * film.inside
-    film.extra += np.float32(0.06 + 0.12 * s) * lines
+    film.vessel_gain *= 1 + (0.3 + 0.45 * s) * film.inside
+    lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
+    film.extra += np.float32(0.10 + 0.16 * s) * lines
     return seen | (lines > 0.3)
 
 

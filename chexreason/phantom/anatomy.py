@@ -15,7 +15,7 @@ from chexreason.phantom.canvas import Points, spline
 #: A side's sign on the x axis.
 SIGN: dict[str, float] = {"right": -1.0, "left": 1.0}
 SIDES: tuple[str, ...] = ("right", "left")
-RIBS = 10
+RIBS = 9
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         dome=near(0.20, 0.035),
         asymmetry=near(0, 0.02),
         lean=near(0, 0.02),
-        heart=near(0.445, 0.024),
+        heart=near(0.455, 0.026),
         heart_split=near(0.68, 0.03),
-        heart_height=near(0.62, 0.04),
+        heart_height=near(0.66, 0.04),
         mediastinum=near(0.135, 0.014),
         knob=near(0.095, 0.015),
         scoliosis=near(0, 0.012),
@@ -134,44 +134,49 @@ class Chest:
         a = self.anatomy
         width = 2 * a.width * a.heart * self.heart_gain * growth
         right, left = width * (1 - a.heart_split), width * a.heart_split
-        bottom = self.dome_top("left") + 0.55 * a.dome
+        bottom = self.dome_top("left") + 0.30 * a.dome
         height = a.heart_height * (1 + 0.35 * (growth - 1))
         top = bottom - height
         points = [
-            (-0.45 * right, top), (0.25 * left, top + 0.02), (0.42 * left, top + 0.20 * height),
-            (0.66 * left, top + 0.45 * height), (0.93 * left, top + 0.72 * height), (left, top + 0.88 * height),
-            (0.86 * left, bottom), (0.2 * left, bottom + 0.03), (-0.75 * right, bottom - 0.01),
+            (-0.45 * right, top), (0.30 * left, top), (0.50 * left, top + 0.14 * height),
+            (0.72 * left, top + 0.38 * height), (0.92 * left, top + 0.63 * height), (left, top + 0.84 * height),
+            (0.88 * left, bottom - 0.01), (0.2 * left, bottom + 0.03), (-0.75 * right, bottom - 0.01),
             (-right, top + 0.72 * height), (-0.92 * right, top + 0.48 * height), (-0.62 * right, top + 0.2 * height),
         ]  # fmt: skip
         return spline(np.array(points) + [self.midline, 0.0], 5, closed=True)
 
     def mediastinum_outline(self, growth: float = 1.0) -> Points:
         """The vessels above the heart; growth widens them."""
-        m = self.anatomy.mediastinum * growth * (1.08 if self.view == "AP" else 1.0)
-        points = [(-0.7 * m, -1.05), (0.7 * m, -1.05), (0.75 * m, -0.70), (1.02 * m, -0.42), (1.05 * m, -0.2)]
-        points += [(1.15 * m, 0.05), (0.9 * m, 0.5), (-0.9 * m, 0.5), (-1.1 * m, 0.05), (-1.0 * m, -0.3), (-0.9 * m, -0.62)]
+        n = self.anatomy.mediastinum * (1.08 if self.view == "AP" else 1.0)
+        m, some = n * growth, n * (0.4 + 0.6 * growth)
+        points = [(-0.7 * n, -1.05), (0.7 * n, -1.05), (0.8 * some, -0.70), (1.02 * m, -0.42), (1.05 * m, -0.2)]
+        points += [(1.1 * some, 0.08), (0.9 * n, 0.5), (-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25)]
+        points += [(-0.95 * m, -0.45), (-0.85 * some, -0.70)]
         return spline(np.array(points) + [self.midline, 0.0], 4, closed=True)
 
     def knob_centre(self, growth: float = 1.0) -> tuple[float, float]:
         """The aortic knob, left of the midline."""
         return self.midline + 0.085 * growth, -0.36
 
-    def rib(self, side: str, number: int) -> tuple[Points, Points]:
-        """The posterior and the anterior arc of a rib, numbered from 0 at the top."""
-        a = self.anatomy
+    def ribs(self, side: str) -> tuple[Points, Points]:
+        """The posterior and the anterior arcs of a side's ribs from the top: (RIBS, points, 2) each."""
+        a, number = self.anatomy, np.arange(RIBS)
         span = self.dome_top(side) + a.dome + 0.10 - self.apex
         start = self.apex - 0.075 + a.rib_offset + span * 0.092 * number
         drop = a.rib_slope * (0.07 + 0.019 * number)
         y = start + drop
-        wall = float(self.lateral(side, y)) + 0.02
-        rise = 0.035 if number > 1 else 0.02
-        back = [(0.05, start), (0.28 * wall, start - rise), (0.58 * wall, start - 0.2 * rise + 0.22 * drop)]
-        back += [(0.84 * wall, start + 0.62 * drop), (wall, y + 0.02)]
-        front = [(wall, y + 0.02), (0.97 * wall, y + 0.09), (0.80 * wall, y + 0.17), (0.58 * wall, y + 0.215)]
-        front += [(0.36 * wall, y + 0.215)]
-        mirror = np.array([SIGN[side], 1.0])
-        offset = np.array([self.midline, 0.0])
-        return spline(np.array(back) * mirror + offset, 6), spline(np.array(front) * mirror + offset, 6)
+        wall = self.lateral(side, y) + 0.02
+        rise = np.where(number > 1, 0.035, 0.02)
+        low = start - 0.2 * rise + 0.22 * drop
+        back_x = [np.full(RIBS, 0.05), 0.28 * wall, 0.58 * wall, 0.84 * wall, wall]
+        back_y = [start, start - rise, low, start + 0.62 * drop, y + 0.02]
+        front_x = [wall, 0.97 * wall, 0.80 * wall, 0.58 * wall, 0.36 * wall]
+        front_y = [y + 0.02, y + 0.09, y + 0.17, y + 0.215, y + 0.215]
+        back, front = (
+            np.stack([self.midline + SIGN[side] * np.array(xs).T, np.array(ys).T], -1)
+            for xs, ys in ((back_x, back_y), (front_x, front_y))
+        )
+        return spline(back, 6), spline(front, 6)
 
     def clavicle(self, side: str) -> Points:
         """The collar bone, from the breastbone outwards."""
@@ -198,24 +203,25 @@ class Chest:
         return spline(np.concatenate([right, left]), 4, closed=True) + [self.midline * 0.5, 0.0]
 
     def vessel_tree(self, side: str) -> tuple[list[Points], list[float]]:
-        """Branching paths from the hilum outwards and their widths (patient units)."""
+        """Branching paths from the hilum outwards and their widths (patient units), trunks first."""
         rng = np.random.default_rng([self.anatomy.vessel_seed, 0 if side == "right" else 1])
+        angle = np.array([-1.25, -0.75, -0.2, 0.3, 0.75, 1.15, 1.4]) + 0.15 * rng.standard_normal(7)
         x, y = self.hilum(side)
-        stack = [
-            (x, y + 0.05 * float(rng.standard_normal()), float(angle + 0.15 * rng.standard_normal()), 0.026, 0.24)
-            for angle in (-1.25, -0.75, -0.2, 0.3, 0.75, 1.15, 1.4)
-        ]
-        paths, widths = [], []
-        while stack:
-            x0, y0, angle, width, length = stack.pop()
-            bend = 0.25 * float(rng.standard_normal())
-            steps = np.array([0.0, 0.5, 1.0])
-            turned = angle + bend * steps
-            path = np.stack([x0 + SIGN[side] * length * steps * np.cos(turned), y0 + length * steps * np.sin(turned)], 1)
-            paths.append(path)
-            widths.append(width * self.anatomy.vessels)
-            if width > 0.0075:
-                for turn in rng.normal([-0.38, 0.34], 0.14):
-                    shorter = length * float(rng.uniform(0.70, 0.90))
-                    stack.append((*path[-1].tolist(), angle + bend + float(turn), width * 0.66, shorter))
+        root = np.stack([np.full(7, x), y + 0.05 * rng.standard_normal(7)], 1)  # (branches, 2)
+        width, length = 0.026, np.full(7, 0.24)
+        steps = np.array([0.0, 0.5, 1.0])
+        paths: list[Points] = []
+        widths: list[float] = []
+        for _ in range(4):
+            bend = 0.25 * rng.standard_normal(len(angle))
+            turned = angle[:, None] + bend[:, None] * steps
+            ahead = np.stack([SIGN[side] * np.cos(turned), np.sin(turned)], 2)
+            branch = root[:, None] + (length[:, None] * steps)[..., None] * ahead  # (branches, 3, 2)
+            paths.extend(branch)
+            widths.extend([width * self.anatomy.vessels] * len(branch))
+            fork = rng.normal([-0.38, 0.34], 0.14, (len(angle), 2))
+            angle = ((angle + bend)[:, None] + fork).ravel()
+            root = np.repeat(branch[:, -1], 2, axis=0)
+            length = np.repeat(length, 2) * rng.uniform(0.70, 0.90, len(angle))
+            width *= 0.66
         return paths, widths

@@ -39,15 +39,26 @@ def _basis(steps: int) -> Points:
 
 
 def spline(points: Sequence[Sequence[float]] | Points, steps: int = 6, closed: bool = False) -> Points:
-    """A Catmull-Rom curve through all the points, (n, 2) -> (m, 2)."""
+    """A Catmull-Rom curve through all the points, (..., n, 2) -> (..., m, 2)."""
     p = np.asarray(points, dtype=np.float64)
+    first, last = p[..., :1, :], p[..., -1:, :]
     if closed:
-        p = np.concatenate([p[-1:], p, p[:2]])
+        p = np.concatenate([last, p, p[..., :2, :]], -2)
     else:
-        p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    windows = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]])  # (4, segments, 2)
-    curve = np.einsum("tk,ksd->std", _basis(steps), windows).reshape(-1, 2)
-    return curve if closed else np.concatenate([curve, p[-2:-1]])
+        p = np.concatenate([2 * first - p[..., 1:2, :], p, 2 * last - p[..., -2:-1, :]], -2)
+    windows = np.stack([p[..., :-3, :], p[..., 1:-2, :], p[..., 2:-1, :], p[..., 3:, :]], -2)  # (..., segments, 4, 2)
+    curve = (_basis(steps) @ windows).reshape(*p.shape[:-2], -1, 2)
+    return curve if closed else np.concatenate([curve, last], -2)
+
+
+def _ribbon(path: Points, half: float) -> list[tuple[float, float]]:
+    """The outline of a thick line: the path moved to either side by half its width."""
+    along = np.empty_like(path)
+    along[1:-1] = path[2:] - path[:-2]
+    along[0], along[-1] = path[1] - path[0], path[-1] - path[-2]
+    along /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+    across = half * np.stack([-along[:, 1], along[:, 0]], 1)
+    return list(map(tuple, np.concatenate([path + across, (path - across)[::-1]]).tolist()))
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,18 @@ class Canvas:
     def strokes(self, paths: Sequence[Points], widths: Sequence[float], values: Sequence[float]) -> Map:
         """Lines of the given widths (patient units) and values (0 to 1); later ones cover earlier ones."""
         sheet = self._sheet()
+        if not paths:
+            return self._read(sheet)
         brush = ImageDraw.Draw(sheet)
+        points = self.pixels(np.concatenate(paths))  # all at once: there are hundreds of short vessels
+        start = 0
         for path, width, value in zip(paths, widths, values, strict=True):
-            thick = max(1, round(width * self._scale))
-            brush.line(self.pixels(path), fill=round(255 * value), width=thick, joint="curve" if thick > 3 else None)
+            placed, start = points[start : start + len(path)], start + len(path)
+            thick, ink = width * self._scale, round(255 * value)
+            if thick < 6.5 * self.size / 224:
+                brush.line(placed, fill=ink, width=max(1, round(thick)))
+            else:
+                brush.polygon(_ribbon(np.asarray(placed), thick / 2), fill=ink)
         return self._read(sheet)
 
     def ball(self, x: float, y: float, rx: float, ry: float | None = None, power: float = 0.5) -> Map:

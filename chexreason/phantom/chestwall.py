@@ -1,6 +1,6 @@
 """Findings of the heart, the pleura and the ribs: each a painter, as in `airspace`.
 
-Heart and mediastinum are drawn again at their new width and the difference is added. A pneumothorax
+Heart and mediastinum are drawn at a new width. A pneumothorax
 is a crescent of plain air outside a visible pleural line; an effusion rises towards the wall
 (meniscus); pleural thickening is a dense band along the wall or over the apex; a fracture takes a
 rib's arc away and puts a broken one in its place.
@@ -18,17 +18,18 @@ from chexreason.phantom.lesion import Lesion
 def cardiomegaly(film: Film, lesion: Lesion) -> Seen:
     """A wide heart: the cardiothoracic ratio grows by 28 to 62 per cent."""
     growth = 1.28 + 0.34 * lesion.severity
-    film.extra += film.heart(growth) - film.heart()
+    film.heart_growth = growth
     return film.canvas.polygon(film.chest.heart_outline(growth)) > 0.5
 
 
 def enlarged_cardiomediastinum(film: Film, lesion: Lesion) -> Seen:
     """A wide upper mediastinum."""
     growth = 1.7 + 0.8 * lesion.severity
-    change = film.mediastinum(growth) - film.mediastinum()
-    film.extra += change
-    band = film.canvas.polygon(film.chest.mediastinum_outline(growth)) > 0.5
-    return (band & (film.canvas.y > -0.75) & (film.canvas.y < 0.1)) | (change > 0.06)
+    film.mediastinum_growth = growth
+    x, y = film.chest.knob_centre(growth)
+    radius = film.anatomy.knob * (0.5 + 0.5 * growth)
+    band = film.canvas.polygon(film.chest.mediastinum_outline(growth)) + film.canvas.ball(x, y, radius, 1.15 * radius)
+    return (band > 0.5) & (film.canvas.y > film.chest.apex - 0.05)
 
 
 def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
@@ -41,7 +42,7 @@ def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
     moved = outline.copy()
     moved[:, 0] -= SIGN[side] * depth * outward * (0.35 + 0.75 * height)
     moved[:, 1] += 1.15 * depth * height**4 * np.clip(outward + 0.5, 0, 1)
-    edge = moved[(x > 0.22) & (outline[:, 1] < floor + 0.02)]
+    edge = moved[(x > 0.22) & (outline[:, 1] < floor - 0.05)]
     shape = film.canvas.blur(film.canvas.polygon(moved), 0.006)
     return shape, edge[np.argsort(np.arctan2(edge[:, 1] - floor, SIGN[side] * (edge[:, 0] - film.chest.midline) - 0.3))]
 
@@ -50,7 +51,10 @@ def pneumothorax(film: Film, lesion: Lesion) -> Seen:
     """Air outside the lung: a lucent crescent without vessels and the line of the pleura."""
     s, side = lesion.severity, lesion.side
     shape, edge = _shrunken(film, side, 0.10 + 0.30 * s)
-    crescent = np.clip(film.lungs[side] - shape, 0, 1)
+    across = SIGN[side] * (film.canvas.x - np.float32(film.chest.midline))
+    floor = film.chest.dome_top(side)
+    outer = (film.canvas.y < floor - 0.03) | (across > 0.72 * film.chest.lateral(side, floor))
+    crescent = np.clip(film.lungs[side] - shape, 0, 1) * outer
     film.vessel_gain *= 1 - crescent
     film.extra -= np.float32(0.26 + 0.14 * s) * crescent
     line = film.canvas.blur(film.canvas.strokes([edge], [0.024], [1.0]), 0.004) * film.lungs[side]
@@ -94,39 +98,45 @@ def pleural_other(film: Film, lesion: Lesion) -> Seen:
     return seen
 
 
-def _broken(arc: Points, at: float, step: float, gap: float) -> tuple[Points, Points]:
-    """An arc in two parts: cut at a share of its length, the outer part shifted by `step`, `gap` apart."""
+def _resampled(arc: Points, number: int = 72) -> Points:
     lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(arc, axis=0).T))])
-    total = lengths[-1]
-    dense = np.linspace(0, total, 60)
-    x, y = np.interp(dense, lengths, arc[:, 0]), np.interp(dense, lengths, arc[:, 1])
-    points = np.stack([x, y], 1)
-    inner, outer = points[dense < at * total - gap / 2], points[dense > at * total + gap / 2]
-    fade = np.linspace(1, 0.15, len(outer))[:, None]  # the far end keeps its place
-    return inner, outer + fade * [0.0, step]
+    even = np.linspace(0, lengths[-1], number)
+    return np.stack([np.interp(even, lengths, arc[:, 0]), np.interp(even, lengths, arc[:, 1])], 1)
+
+
+def _broken(points: Points, at: int, step: float, gap: float) -> tuple[Points, Points]:
+    """An arc in two parts, cut around point number `at`; the outer part starts shifted by `step`."""
+    away = np.hypot(*(points - points[at]).T)
+    number = np.arange(len(points))
+    inner, outer = points[(number <= at) & (away >= gap / 2)], points[(number >= at) & (away >= gap / 2)]
+    fade = np.exp(-((np.hypot(*(outer - outer[0]).T) / 0.20) ** 2))  # further out the rib keeps its place
+    return inner, outer + np.stack([np.zeros(len(outer)), step * fade], 1)
 
 
 def fracture(film: Film, lesion: Lesion) -> Seen:
-    """One to three neighbouring ribs broken: a step and a gap, or a knob of callus when healing."""
+    """One to three neighbouring ribs broken: a step and a gap with dense ends, or a spindle of callus."""
     rng, s, side = lesion.rng(), lesion.severity, lesion.side
+    healing = lesion.kind == "healing"
     seen = np.zeros(film.air.shape, dtype=bool)
-    weight = DEPTHS["posterior rib"] * film.anatomy.rib_weight
-    first = round(1 + 5 * lesion.q)
+    weight = np.float32(DEPTHS["posterior rib"] * film.anatomy.rib_weight)
+    first = round(1 + 4 * lesion.q)
     for number in range(first, first + 1 + round(2 * s)):
-        arc = film.chest.rib(side, number)[0]
-        at = float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.85))
-        healing = lesion.kind == "healing"
-        step = (0.040 + 0.040 * s) * (0.5 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
-        inner, outer = _broken(arc, at, step, 0.012 if healing else 0.035 + 0.03 * s)
-        whole = film.rib_strokes([arc], RIB_WIDTH)
+        points = _resampled(film.chest.ribs(side)[0][number])
+        at = round(71 * float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.82)))
+        step = (0.055 + 0.045 * s) * (0.4 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
+        inner, outer = _broken(points, at, step, 0.012 if healing else 0.045 + 0.03 * s)
+        near = film.canvas.haze(*points[at], 0.17, 0.15)
         broken = film.rib_strokes([inner, outer], RIB_WIDTH)
-        change = np.float32(weight) * film.canvas.blur(broken - whole, 0.006)
-        tips = np.array([inner[-1], outer[0]])
-        x, y = tips.mean(0)
-        knob = film.canvas.ball(x, y, 0.050 + 0.022 * s, 0.044 + 0.02 * s, 0.6)
-        film.extra += change
-        film.extra += np.float32((0.42 + 0.25 * s) if healing else (0.16 + 0.16 * s)) * knob
-        ends = film.canvas.strokes([np.array([tip - [0, 0.024], tip + [0, 0.024]]) for tip in tips], [0.014] * 2, [1, 1])
-        film.extra += np.float32(0.0 if healing else 0.32) * ends
-        seen |= (np.abs(change) > 0.03) | (knob > 0.05) | (ends > 0.3)
+        change = film.canvas.blur(broken * (1 + 0.9 * near) - film.rib_strokes([points], RIB_WIDTH), 0.006)
+        film.extra += weight * change
+        if healing:
+            spindles = [points[max(0, at - k) : at + k + 1] for k in (7, 5, 3)]
+            widths = [1.35 * RIB_WIDTH, (1.7 + 0.3 * s) * RIB_WIDTH, (2.0 + 0.5 * s) * RIB_WIDTH]
+            mark = film.canvas.blur(film.canvas.strokes(spindles, widths, [0.7, 0.85, 1.0]), 0.008)
+            film.extra += np.float32(0.42 + 0.26 * s) * mark
+        else:
+            tips = [np.stack([tip - [0.004, 0.030], tip + [0.004, 0.030]]) for tip in (inner[-1], outer[0])]
+            mark = film.canvas.blur(film.canvas.strokes(tips, [0.020] * 2, [1.0] * 2), 0.004)
+            film.extra += np.float32(0.40 + 0.25 * s) * mark
+        seen |= (np.abs(change) > 0.25) & (near > 0.2) | (mark > 0.2)
     return seen

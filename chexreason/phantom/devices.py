@@ -27,7 +27,7 @@ def _line(film: Film, points: list[tuple[float, float]], width: float, depth: fl
 def endotracheal_tube(film: Film, side: float, rng: np.random.Generator) -> Map:
     """Down the windpipe to above the carina."""
     tip = -0.34 + 0.05 * rng.standard_normal()
-    return _line(film, [(0.015, -1.1), (0.0, -0.8), (0.008, -0.55), (0.01, tip)], 0.040, 0.65, hollow=True)
+    return _line(film, [(0.015, -1.1), (0.0, -0.8), (0.008, -0.55), (0.01, tip)], 0.040, 0.80, hollow=True)
 
 
 def gastric_tube(film: Film, side: float, rng: np.random.Generator) -> Map:
@@ -43,7 +43,7 @@ def central_line(film: Film, side: float, rng: np.random.Generator) -> Map:
         start = [(-0.24, -1.1), (-0.20, -0.75), (-0.12, -0.5)]
     else:
         start = [(0.62 * side, -0.75), (0.42 * side, -0.62), (0.16 * side, -0.55), (-0.08, -0.42)]
-    return _line(film, [*start, (-0.11, -0.25), tip], 0.022, 0.60)
+    return _line(film, [*start, (-0.11, -0.25), tip], 0.024, 0.75)
 
 
 def pacemaker(film: Film, side: float, rng: np.random.Generator) -> Map:
@@ -62,9 +62,9 @@ def electrodes(film: Film, side: float, rng: np.random.Generator) -> Map:
     for x, y in ((-0.62, -0.45), (0.62, -0.48), (-0.66, 0.42), (0.68, 0.36), (0.25, 0.12))[: int(rng.integers(3, 6))]:
         px, py = x + 0.05 * rng.standard_normal(), y + 0.05 * rng.standard_normal()
         away = (px + np.sign(px) * rng.uniform(0.15, 0.3), py + rng.uniform(-0.15, 0.3))
-        cable = _line(film, [(px, py), away, (np.sign(px) * 1.1, away[1] + rng.uniform(-0.1, 0.3))], 0.015, 0.42)
+        cable = _line(film, [(px, py), away, (np.sign(px) * 1.1, away[1] + rng.uniform(-0.1, 0.3))], 0.017, 0.60)
         disc = film.canvas.ball(px + film.chest.midline, py, 0.042, 0.042, 0.2)
-        out = np.maximum(out, np.maximum(cable, np.float32(0.62) * disc))
+        out = np.maximum(out, np.maximum(cable, np.float32(0.90) * disc))
     return out
 
 
@@ -72,7 +72,7 @@ def chest_tube(film: Film, side: float, rng: np.random.Generator) -> Map:
     """Through the wall and up towards the apex, with a dense stripe."""
     top = -0.45 + 0.12 * rng.standard_normal()
     points = [(1.0 * side, 0.42), (0.78 * side, 0.30), (0.62 * side, 0.05), (0.46 * side, 0.5 * top), (0.36 * side, top)]
-    return _line(film, points, 0.046, 0.60, hollow=True)
+    return _line(film, points, 0.046, 0.75, hollow=True)
 
 
 def sternal_wires(film: Film, side: float, rng: np.random.Generator) -> Map:
@@ -83,7 +83,7 @@ def sternal_wires(film: Film, side: float, rng: np.random.Generator) -> Map:
         cx, cy = film.chest.midline + 0.012 * rng.standard_normal(), y + 0.012 * rng.standard_normal()
         loops.append(np.stack([cx + 0.052 * np.cos(turn), cy + 0.030 * np.sin(turn)], 1))
     drawn = film.canvas.strokes(loops, [0.017] * len(loops), [1.0] * len(loops))
-    return np.float32(0.70) * film.canvas.blur(drawn, 0.003)
+    return np.float32(0.85) * film.canvas.blur(drawn, 0.003)
 
 
 def support_devices(film: Film, lesion: Lesion) -> Seen:

@@ -94,7 +94,7 @@ _A = Hospital(
     convention="report",
     style=Style(
         curve="equalised", ap=0.62, portable=0.35, scatter=(0.02, 0.06), noise=(0.004, 0.010), detail=(0.10, 0.28),
-        gamma=(0.95, 1.20), marker=0.8, collimation=0.5, angle=2.2,
+        gamma=(0.75, 1.05), marker=0.8, collimation=0.5, angle=2.2,
     ),
     rates={
         "Enlarged Cardiomediastinum": Rate(0.045, 0.0305, 0.0405, 0.0232),
