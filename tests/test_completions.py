@@ -1,0 +1,194 @@
+"""The parser: each failure by itself, lenient spellings, and hostile text in linear time."""
+
+import time
+
+import numpy as np
+import pytest
+
+from chexreason.completions import (
+    ONLY_SOLUTION,
+    THINK_ANSWER,
+    THINK_SOLUTION,
+    Failure,
+    parse_completion,
+    read_labels,
+    write_completion,
+)
+from chexreason.labels import FINDINGS
+
+GOOD = "<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>"
+MISSING, REPEATED, ORDER, OUTSIDE, UNKNOWN, DUPLICATE, EMPTY, TRUNCATED = (
+    Failure.MISSING_BLOCK,
+    Failure.REPEATED_BLOCK,
+    Failure.WRONG_ORDER,
+    Failure.TEXT_OUTSIDE,
+    Failure.UNKNOWN_LABEL,
+    Failure.DUPLICATE,
+    Failure.EMPTY,
+    Failure.TRUNCATED,
+)
+
+
+def test_a_good_completion():
+    parsed = parse_completion(GOOD, THINK_SOLUTION)
+    assert parsed.labels == ("Cardiomegaly", "Edema")
+    assert parsed.valid
+    assert not parsed.failed
+    assert (parsed.unknown, parsed.duplicates, parsed.outside, parsed.failures) == ((), 0, "", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "failures", "valid", "labels"),
+    [
+        ("", {MISSING}, False, ""),
+        ("Cardiomegaly", {MISSING, OUTSIDE}, False, ""),
+        ("<solution>Edema</solution>", {MISSING}, False, "Edema"),
+        ("<think>a</think>", {MISSING}, False, ""),
+        ("<think>a", {MISSING, TRUNCATED}, False, ""),
+        ("<think>a</think><solution>Edema", {TRUNCATED}, False, ""),
+        ("<think>a</think><solution>Edema</solu", {TRUNCATED}, False, ""),
+        ("<think>a <solution>Edema</solution>", {MISSING}, False, "Edema"),
+        ("<think>a</think><think>b</think><solution>Edema</solution>", {REPEATED, OUTSIDE}, False, "Edema"),
+        ("<think>a</think></think><solution>Edema</solution>", {REPEATED, OUTSIDE}, False, "Edema"),
+        ("<think>a</think><solution>Edema</solution><solution>Fracture</solution>", {REPEATED, OUTSIDE}, False, ""),
+        ("<solution>Edema</solution><think>a</think>", {ORDER}, False, "Edema"),
+        ("<think>a <solution>Edema</solution></think>", {ORDER}, False, "Edema"),
+        ("<think>a<solution>b</think>Edema</solution>", {ORDER, UNKNOWN}, False, ""),
+        ("</think>a<think><solution>Edema</solution>", {ORDER, OUTSIDE}, False, "Edema"),
+        ("<think>a</think></solution>Edema<solution>", {ORDER, OUTSIDE}, False, ""),
+        ("<Think>a</Think><solution>Edema</solution>", {MISSING, OUTSIDE}, False, "Edema"),
+        ("Sure: <think>a</think><solution>Edema</solution>", {OUTSIDE}, True, "Edema"),
+        ("<think>a</think>so<solution>Edema</solution>bye", {OUTSIDE}, True, "Edema"),
+        ("\n <think>a</think>\n\n<solution>Edema</solution>\n", set(), True, "Edema"),
+        ("<think></think><solution>Edema</solution>", set(), True, "Edema"),
+        ("<think>a</think><solution></solution>", {EMPTY}, True, ""),
+        ("<think>a</think><solution> , ;\n</solution>", {EMPTY}, True, ""),
+        ("<think>a</think><solution>Gout</solution>", {UNKNOWN}, True, ""),
+        ("<think>a</think><solution>Gout, Edema</solution>", {UNKNOWN}, True, "Edema"),
+        ("<think>a</think><solution>Edema, edema</solution>", {DUPLICATE}, True, "Edema"),
+        ("<think>a < b & c > d</think><solution>Edema</solution>", set(), True, "Edema"),
+    ],
+)
+def test_structure_and_failures(text, failures, valid, labels):
+    parsed = parse_completion(text, THINK_SOLUTION)
+    assert parsed.failures == failures
+    assert parsed.valid is valid
+    assert parsed.labels == tuple(filter(None, [labels]))
+    assert parsed.failed is (labels == "")
+
+
+def test_the_length_limit_fails_only_a_solution_that_is_not_whole():
+    whole = parse_completion(GOOD + " and so on", THINK_SOLUTION, truncated=True)
+    assert whole.failures == {TRUNCATED, OUTSIDE}
+    assert not whole.failed
+    cut = parse_completion(GOOD[:-5], THINK_SOLUTION, truncated=True)
+    assert cut.failures == {TRUNCATED}
+    assert cut.failed
+
+
+def test_only_label_and_nv_reason_formats():
+    assert parse_completion("<solution>Edema</solution>", ONLY_SOLUTION).valid
+    chatty = parse_completion(GOOD, ONLY_SOLUTION)
+    assert chatty.valid
+    assert chatty.failures == {OUTSIDE}
+    assert chatty.outside == "<think>Wide heart.</think>"
+    assert parse_completion("<think>a</think><answer>Edema</answer>", THINK_ANSWER).valid
+    assert parse_completion(GOOD, THINK_ANSWER).failures == {MISSING, OUTSIDE}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Lung Opacity, Edema",
+        "lung opacity,EDEMA",
+        " Lung   Opacity ;Edema. ",
+        "Lung Opacity\nEdema\n",
+        "Lung Opacity\r\nEdema",
+        '["Lung Opacity", "Edema"]',
+        "['Lung Opacity', 'Edema']",
+        "- Lung Opacity\n- Edema",
+        "* Lung Opacity\n* Edema",
+        "Airspace Opacity, Edema",
+        "Lung\tOpacity,\u00a0Edema",
+    ],
+)
+def test_spellings_that_are_accepted(body):
+    assert read_labels(body) == (("Lung Opacity", "Edema"), (), 0)
+
+
+@pytest.mark.parametrize(
+    "body", ["Edema and Fracture", "No Edema", "Edema (mild)", "Pleural_Effusion", "Edema\x00", "\u200fEdema"]
+)
+def test_nothing_else_is_forgiven(body):
+    labels, unknown, duplicates = read_labels(body)
+    assert (labels, len(unknown), duplicates) == ((), 1, 0)
+
+
+def test_every_mention_counts():
+    labels, unknown, duplicates = read_labels("gout, Edema, gout, edema, Airspace Opacity, Lung Opacity, Edema")
+    assert labels == ("Edema", "Lung Opacity")
+    assert unknown == ("gout", "gout")
+    assert duplicates == 3
+
+
+@pytest.mark.parametrize("fmt", [THINK_SOLUTION, ONLY_SOLUTION, THINK_ANSWER])
+def test_what_is_written_is_read_back(fmt):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        labels = set(rng.choice(FINDINGS, size=int(rng.integers(1, 15)), replace=False).tolist())
+        parsed = parse_completion(write_completion("Seen.", labels, fmt), fmt)
+        assert parsed.valid
+        assert parsed.failures == frozenset()
+        assert parsed.labels == tuple(name for name in FINDINGS if name in labels)
+
+
+@pytest.mark.parametrize(("thought", "labels"), [("a", set()), ("a", {"Gout"}), ("a <think>", {"Edema"})])
+def test_what_cannot_be_read_back_is_not_written(thought, labels):
+    with pytest.raises(ValueError, match="expected"):
+        write_completion(thought, labels, THINK_SOLUTION)
+
+
+HOSTILE = {
+    "opening tags": lambda n: "<think>" * n,
+    "closing tags": lambda n: "</solution>" * n,
+    "nested pairs": lambda n: "<think>" * n + "</think>" * n,
+    "alternating": lambda n: "<think><solution></think></solution>" * (n // 4),
+    "half tags": lambda n: "<thin" * n + "<",
+    "angle brackets": lambda n: "<" * (7 * n),
+    "commas": lambda n: "<think></think><solution>" + "," * (7 * n) + "</solution>",
+    "unknown labels": lambda n: "<think></think><solution>" + "gout, " * n + "</solution>",
+    "one long label": lambda n: "<think></think><solution>" + "E " * (3 * n) + "</solution>",
+    "decoration": lambda n: "<think></think><solution>" + "[" * (3 * n) + "x" + "]" * (3 * n) + "</solution>",
+    "null bytes": lambda n: "\x00" * (7 * n) + GOOD,
+    "right-to-left marks": lambda n: "\u202e\u200f" * (3 * n) + GOOD,
+    "lone surrogates": lambda n: "\ud800" * (7 * n) + GOOD,
+    "line breaks": lambda n: "<solution>" + "\r\n" * (3 * n) + "</solution>",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_takes_linear_time(kind):
+    def seconds(n):
+        text, best = HOSTILE[kind](n), float("inf")
+        for _ in range(3):
+            start = time.process_time()
+            parse_completion(text, THINK_SOLUTION)
+            best = min(best, time.process_time() - start)
+        return best
+
+    # 1.4 megabytes: anything quadratic would take many minutes. 8 times the text may take 20 times as long.
+    short, long = seconds(25_000), seconds(200_000)
+    assert long < 3.0
+    assert long < 20 * short + 0.05
+
+
+def test_random_soup_of_tags_never_raises_and_stays_consistent():
+    rng = np.random.default_rng(1)
+    pieces = ["<think>", "</think>", "<solution>", "</solution>", "Edema", ", ", "gout", "<", "\n", "\x00", "."]
+    for _ in range(3000):
+        text = "".join(rng.choice(pieces, size=int(rng.integers(0, 14))).tolist())
+        parsed = parse_completion(text, THINK_SOLUTION, truncated=bool(rng.random() < 0.2))
+        assert parsed.failed == (not parsed.labels)
+        assert bool(parsed.outside) == (OUTSIDE in parsed.failures)
+        structural = {MISSING, REPEATED, ORDER} & parsed.failures
+        assert parsed.valid == (not structural and text.count("</solution>") == 1 and text.count("</think>") == 1)
