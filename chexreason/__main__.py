@@ -74,24 +74,27 @@ def run_stages(words: argparse.Namespace) -> None:
 
 def evaluate_stage(words: argparse.Namespace) -> None:
     """Decode and score without a notebook: the prompting or the generalization study."""
+    profile = _profile(words)  # first: a wrong name is told before torch is loaded
     from chexreason import evaluate
 
     study = {"prompting": evaluate.prompting, "generalization": evaluate.generalization}[words.study]
-    _tell(study(_profile(words)))
+    _tell(study(profile))
 
 
 def train_sft(words: argparse.Namespace) -> None:
     """Fine-tune and score the two base models in four formats, without a notebook."""
+    profile = _profile(words)
     from chexreason import sft
 
-    _tell(sft.train_all(_profile(words)))
+    _tell(sft.train_all(profile))
 
 
 def train_grpo(words: argparse.Namespace) -> None:
     """Train and score the two rewards from the SFT checkpoint, without a notebook."""
+    profile = _profile(words)
     from chexreason import grpo
 
-    _tell(grpo.train_all(_profile(words)))
+    _tell(grpo.train_all(profile))
 
 
 def build_book(words: argparse.Namespace) -> None:

@@ -1,0 +1,128 @@
+"""The pins, environment.yml and pyproject.toml say the same, and nothing of one machine is in the repository."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+#: import name -> distribution, where they differ
+IMPORTED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    """Canonical name -> version; every line has to be an exact pin."""
+    split = [line.split("==") for line in lines]
+    assert all(len(pair) == 2 for pair in split), "not an exact pin"
+    return {canonical(name): version for name, version in split}
+
+
+@pytest.fixture(scope="module")
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return pins([line for line in lines if not line.startswith("#")])
+
+
+@pytest.fixture(scope="module")
+def asked_for() -> set[str]:
+    """What pyproject.toml names, by name alone: versions have one home, and that is constraints.txt."""
+    listed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in listed)
+    return {canonical(name) for name in listed}
+
+
+def test_everything_asked_for_is_pinned(asked_for, constraints):
+    assert asked_for <= set(constraints)
+
+
+def test_environment_yml_holds_the_same_packages_at_the_same_pins(asked_for, constraints):
+    [pip] = [entry["pip"] for entry in CONDA if isinstance(entry, dict)]
+    options = [line for line in pip if line.startswith("--")]
+    assert options == ["--constraint constraints.txt", "--editable ."]
+    assert pins([line for line in pip if not line.startswith("--")]) == {name: constraints[name] for name in asked_for}
+
+
+def test_environment_yml_has_a_python_that_the_package_takes():
+    [python] = [entry for entry in CONDA if isinstance(entry, str) and entry.startswith("python=")]
+    assert Version(python.removeprefix("python=")) in SpecifierSet(PROJECT["requires-python"])
+
+
+def test_the_pins_are_whole(constraints):
+    """Whatever an installed dependency requires in turn is pinned too, or a later release would slip in."""
+    seen, left = set(), [canonical(name) for name in PROJECT["dependencies"]]
+    while left:
+        name = left.pop()
+        if name in seen or name == "torch":  # a CUDA build of torch brings packages that a CPU build does not have
+            continue
+        seen.add(name)
+        requirements = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+        left += [canonical(r.name) for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+    assert sorted(seen - set(constraints) - {"setuptools", "pip", "wheel"}) == []  # pip freeze leaves its own tools out
+
+
+def test_every_import_is_a_declared_dependency():
+    """A package that happens to be there through another one may be gone after the next upgrade."""
+    missing, declared = set(), {canonical(name) for name in PROJECT["dependencies"]}
+    for path in (ROOT / "chexreason").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for top in {name.partition(".")[0] for name in names} - {"chexreason", "__future__", ""}:
+                if top not in sys.stdlib_module_names and canonical(IMPORTED_AS.get(top, top)) not in declared:
+                    missing.add(f"{path.relative_to(ROOT)}: {top}")
+    assert sorted(missing) == []
+
+
+def test_versions_agree():
+    import chexreason
+
+    assert importlib.metadata.version("chexreason") == chexreason.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == chexreason.__version__
+
+
+def test_the_version_of_the_changelog_is_current():
+    from chexreason import __version__
+
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert headings[0] in ("Unreleased", __version__)
+
+
+def test_no_tracked_file_holds_a_path_of_this_machine():
+    found = subprocess.run(
+        ["git", "-C", str(ROOT), "grep", "-l", "--fixed-strings", "-e", f"{ROOT}/", "-e", f"{Path.home()}/"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.splitlines() == []
+
+
+def test_every_target_that_needs_the_environment_makes_it():
+    """`make test`, `make book` and `make html` work on a fresh clone, each by itself."""
+    rules = dict(re.findall(r"^([a-z]+):([^#\n]*)##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {"setup", "check", "test", "book", "html", "clean", "help"} <= set(rules)
+    for target in ("test", "book", "html", "lint"):
+        assert "setup" in rules[target].split()
+    assert rules["setup"].split() == ["$(STAMP)"]
+
+
+def test_the_build_server_runs_the_command_of_the_readme():
+    readme, server = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert "make test" in readme
+    assert re.search(r"^(time )?make test$", server, flags=re.MULTILINE)
+    assert re.search(r"^(time )?make book PROFILE=smoke$", server, flags=re.MULTILINE)
