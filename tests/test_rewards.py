@@ -1,0 +1,313 @@
+"""Both rewards against tables worked out by hand, the window, and what a lazy answer can earn."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from chexreason.completions import THINK_SOLUTION, parse_completion, write_completion
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
+from chexreason.rewards import (
+    REWARDS,
+    HardSettings,
+    NuancedSettings,
+    Window,
+    hard,
+    jaccard,
+    label_frequencies,
+    nuanced,
+)
+from chexreason.settings import origins
+
+HARD, NUANCED = HardSettings(), NuancedSettings()
+NF, SD, CM, ED, PX, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Pneumothorax", "Fracture"
+#: Relative to the commonest: No Finding 1, Support Devices 3/4, Cardiomegaly 1/2, Edema 1/4, Fracture 1/20.
+FREQUENCIES = {NF: 0.40, SD: 0.30, CM: 0.20, ED: 0.10, FX: 0.02}
+
+
+def solution(names, thought="Seen."):
+    return f"<think>{thought}</think><solution>{names}</solution>"
+
+
+def read(text):
+    return parse_completion(text, THINK_SOLUTION)
+
+
+def labels(*names):
+    return frozenset(names)
+
+
+# --- Equation 3 ---
+
+LONG = "Wide heart. " * 25  # 300 characters
+
+
+@pytest.mark.parametrize(
+    ("truth", "text", "expected"),
+    [
+        # J = 2/2
+        ({CM, ED}, solution("Cardiomegaly, Edema", LONG), 1.0),
+        # J = 1/2
+        ({CM, ED}, solution("Cardiomegaly", LONG), 0.5),
+        # J = 2/3
+        ({CM, ED}, solution("Cardiomegaly, Edema, Fracture", LONG), 2 / 3),
+        # J = 1/3
+        ({CM, ED}, solution("Edema, Fracture", LONG), 1 / 3),
+        # J = 0/2
+        ({CM}, solution("Edema", LONG), 0.0),
+        # J = 1/14
+        ({CM}, solution(", ".join(FINDINGS), LONG), 1 / 14),
+        # unknown labels are filtered: J = 1/1
+        ({CM}, solution("Cardiomegaly, gout", LONG), 1.0),
+        # a repeated label counts once: J = 1/1
+        ({CM}, solution("Cardiomegaly, Cardiomegaly", LONG), 1.0),
+        # short: 1 - 0.1
+        ({CM}, solution("Cardiomegaly"), 0.9),
+        # short and wrong: 0 - 0.1
+        ({CM}, solution("Edema"), -0.1),
+        # valid, nothing named, short: 0 - 0.1
+        ({CM}, solution(""), -0.1),
+        # not valid: 0, however right and however short
+        ({CM}, "<solution>Cardiomegaly</solution>", 0.0),
+        ({CM}, solution("Cardiomegaly", LONG) + "<think></think>", 0.0),
+        ({CM}, "Cardiomegaly", 0.0),
+        # text outside does not break validity: 1
+        ({CM}, solution("Cardiomegaly", LONG) + " Regards", 1.0),
+    ],
+)
+def test_hard_by_hand(truth, text, expected):
+    reward = hard(read(text), frozenset(truth), len(text), HARD)
+    assert reward.total == pytest.approx(expected, abs=1e-12)
+    assert reward.total == pytest.approx(sum(reward.terms.values()))
+    assert set(reward.terms) == {"jaccard", "short"}
+
+
+@pytest.mark.parametrize(("length", "expected"), [(249, 0.9), (250, 1.0), (251, 1.0)])
+def test_hard_at_the_length_bound(length, expected):
+    parsed = read(solution("Cardiomegaly"))
+    assert hard(parsed, labels(CM), length, HARD).total == pytest.approx(expected)
+
+
+def test_jaccard_is_symmetric_and_within_0_and_1():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        one, two = (frozenset(rng.choice(FINDINGS, size=int(rng.integers(1, 8)), replace=False)) for _ in range(2))
+        assert jaccard(one, two) == jaccard(two, one)
+        assert 0 <= jaccard(one, two) <= 1
+        assert (jaccard(one, two) == 1) == (one == two)
+
+
+# --- Equation 4 ---
+
+
+@pytest.mark.parametrize(
+    ("truth", "text", "expected"),
+    [
+        # exact: 100 + 30 + 20
+        ({CM, ED}, solution("Cardiomegaly, Edema"), 150.0),
+        ({NF}, solution("No Finding"), 150.0),
+        # one of two: 30/2 + 20/1
+        ({CM, ED}, solution("Cardiomegaly"), 35.0),
+        # both and a wrong Support Devices: 30 + 20 * 2/3 - 20 * 3/4 = 28 1/3
+        ({CM, ED}, solution("Cardiomegaly, Edema, Support Devices"), 30 + 40 / 3 - 15),
+        # the same with a wrong Fracture: 30 + 13 1/3 - 20/20 = 42 1/3; rare costs less than common
+        ({CM, ED}, solution("Cardiomegaly, Edema, Fracture"), 30 + 40 / 3 - 1),
+        # wholly wrong, commonest label: -20
+        ({CM}, solution("No Finding"), -20.0),
+        # wholly wrong, rare label: -1
+        ({CM}, solution("Fracture"), -1.0),
+        # a label that the training studies never have costs nothing extra: 30 + 20/2
+        ({CM}, solution("Cardiomegaly, Pneumothorax"), 40.0),
+        # five labels, one right: 30 + 20/5 - 20 * (1 + 3/4 + 1/4 + 1/20) = 34 - 41
+        ({CM}, solution("No Finding, Support Devices, Cardiomegaly, Edema, Fracture"), -7.0),
+        # one of two, named twice: 15 + 20 - 25
+        ({CM, ED}, solution("Edema, Edema"), 10.0),
+        # one of two beside an unknown name: 15 + 20 - 100
+        ({CM, ED}, solution("Edema, gout"), -65.0),
+        # exact with two unknown names: 150 - 200
+        ({CM}, solution("Cardiomegaly, gout, scurvy"), -50.0),
+        # only an unknown name: no label, so malformed: -100 - 100
+        ({CM}, solution("gout"), -200.0),
+        # nothing named: malformed
+        ({CM}, solution(""), -100.0),
+        # no think block: malformed, the right label earns nothing
+        ({CM}, "<solution>Cardiomegaly</solution>", -100.0),
+        # no block at all, and text outside: -100 - 25
+        ({CM}, "Cardiomegaly", -125.0),
+        # exact with text outside: 150 - 25
+        ({CM}, "Well: " + solution("Cardiomegaly"), 125.0),
+    ],
+)
+def test_nuanced_by_hand(truth, text, expected):
+    reward = nuanced(read(text), frozenset(truth), NUANCED, Window(), FREQUENCIES)
+    assert reward.total == pytest.approx(expected, abs=1e-9)
+    assert reward.total == pytest.approx(sum(reward.terms.values()))
+
+
+def filled(*predictions):
+    """A full window: (labels, how often), oldest first."""
+    return Window([names for names, count in predictions for _ in range(count)])
+
+
+@pytest.mark.parametrize(
+    ("window", "text", "expected"),
+    [
+        # 99 predictions and this one: full; share of Edema 71/100 > 0.70: 150 - 50 - 30
+        (filled(({CM}, 29), ({ED}, 70)), "Edema", 70.0),
+        # share exactly 70/100: not above
+        (filled(({CM}, 30), ({ED}, 69)), "Edema", 150.0),
+        # 98 and this one: not full yet, whatever the share
+        (filled(({ED}, 98)), "Edema", 150.0),
+        # 100 held: the oldest one is forgotten; 70 of 99 remain before this one: 71/100
+        (filled(({CM}, 1), ({CM}, 29), ({ED}, 70)), "Edema", 70.0),
+        # the forgotten one was Edema: 69 + this one = 70/100
+        (filled(({ED}, 1), ({CM}, 30), ({ED}, 69)), "Edema", 150.0),
+        # another label dominates, this one does not name it: wrong, rare: -1 (Fracture)
+        (filled(({ED}, 100)), "Fracture", -1.0),
+        # two dominant labels in one prediction: 30 + 20/2 - 20 * 1/2 - 50 - 2 * 30
+        (filled(({ED, CM}, 100)), "Edema, Cardiomegaly", 30 + 10 - 10 - 50 - 60),
+        # one of the two: 150 - 50 - 30, right or not
+        (filled(({ED, CM}, 100)), "Edema", 70.0),
+    ],
+)
+def test_nuanced_collapse_by_hand(window, text, expected):
+    reward = nuanced(read(solution(text)), labels(ED), NUANCED, window, FREQUENCIES)
+    assert reward.total == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_malformed_completion_is_no_prediction():
+    window = filled(({ED}, 99))
+    nuanced(read("Edema"), labels(ED), NUANCED, window, FREQUENCIES)
+    nuanced(read(solution("gout")), labels(ED), NUANCED, window, FREQUENCIES)
+    assert len(window) == 99
+
+
+def test_the_window_goes_through_json_and_goes_on_as_before():
+    rng = np.random.default_rng(0)
+    here, there = Window(), Window()
+    for step in range(300):
+        names = rng.choice(FINDINGS, size=2, replace=False).tolist() if step % 3 == 0 else ["Edema"]
+        parsed = read(solution(", ".join(names)))
+        there = Window.from_dict(json.loads(json.dumps(there.to_dict())))
+        one = nuanced(parsed, labels(ED), NUANCED, here, FREQUENCIES)
+        assert one == nuanced(parsed, labels(ED), NUANCED, there, FREQUENCIES)
+        recent = here.to_dict()["predictions"]
+        assert len(recent) == min(step + 1, 100)
+        assert here.share("Edema") == pytest.approx(np.mean(["Edema" in found for found in recent]))
+
+
+def test_terms_are_the_same_for_every_completion():
+    texts = [solution("Edema"), solution("gout"), "", solution("Edema, Edema") + "x"]
+    keys = {tuple(nuanced(read(t), labels(ED), NUANCED, Window(), FREQUENCIES).terms) for t in texts}
+    assert len(keys) == 1
+
+
+# --- What a lazy answer can earn ---
+
+#: Shares of the MIMIC-CXR-JPG training studies (Johnson et al. 2019, arXiv:1901.07042), in the order of FINDINGS.
+MIMIC = (0.332, 0.031, 0.171, 0.222, 0.027, 0.115, 0.046, 0.069, 0.198, 0.041, 0.232, 0.008, 0.017, 0.287)
+
+
+def mimic_like(rng, n):
+    """Label sets with those shares; No Finding stands where no disease does."""
+    studies = []
+    for _ in range(n):
+        found = {name for name, share in zip(FINDINGS[1:], MIMIC[1:], strict=True) if rng.random() < share}
+        studies.append(frozenset(found if found - {SD} else found | {NF}))
+    return studies
+
+
+STUDIES = mimic_like(np.random.default_rng(5), 600)
+SHARES = label_frequencies(STUDIES)
+COMMONEST = sorted(SHARES, key=SHARES.__getitem__, reverse=True)
+LAZY = {
+    "all": frozenset(FINDINGS),
+    "all diseases": frozenset(FINDINGS) - {NF},
+    **{name: labels(name) for name in FINDINGS},
+    "the two commonest": labels(*COMMONEST[:2]),
+}
+
+
+def mean_reward(name, answers):
+    """The mean reward of a long, well-formed answer to each study."""
+    settings = {"hard": HARD, "nuanced": NUANCED}[name]
+    window, totals = Window(), []
+    for truth, answer in zip(STUDIES, answers, strict=True):
+        text = answer if isinstance(answer, str) else write_completion(LONG, answer, THINK_SOLUTION)
+        reward = REWARDS[name](
+            read(text), truth, length=len(text), settings=settings, window=window, frequencies=SHARES
+        )
+        totals.append(reward.total)
+    return np.mean(totals)
+
+
+def fallible(rng, truth, sensitivity, specificity):
+    """What a reader sees who misses some findings and makes up others."""
+    seen = {f for f in FINDINGS[1:] if rng.random() < (sensitivity if f in truth else 1 - specificity)}
+    return frozenset(seen if seen - {SD} else seen | {NF})
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_no_constant_or_empty_answer_earns_what_an_honest_one_does(name):
+    rng = np.random.default_rng(6)
+    right = mean_reward(name, STUDIES)
+    honest = mean_reward(name, [fallible(rng, truth, 0.75, 0.95) for truth in STUDIES])
+    lazy = {kind: mean_reward(name, [answer] * len(STUDIES)) for kind, answer in LAZY.items()}
+    lazy["three commonest in turn"] = mean_reward(name, [labels(COMMONEST[i % 3]) for i in range(len(STUDIES))])
+    lazy["empty solution"] = mean_reward(name, [solution("", LONG)] * len(STUDIES))
+    lazy["nothing"] = mean_reward(name, [""] * len(STUDIES))
+    lazy["no blocks"] = mean_reward(name, ["Edema"] * len(STUDIES))
+    assert right == {"hard": 1.0, "nuanced": 150.0}[name]
+    assert right > honest
+    assert max(lazy.values()) < honest, max(lazy, key=lazy.__getitem__)
+
+
+def test_a_collapsed_answer_falls_below_zero_under_the_nuanced_reward():
+    for answer in LAZY.values():
+        assert mean_reward("nuanced", [answer] * len(STUDIES)) < 0
+
+
+# --- Settings and misuse ---
+
+
+def test_every_constant_says_where_it_comes_from():
+    stated = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if origin.stated}
+    assumed = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if not origin.stated}
+    assert assumed == {"short_penalty", "false_positive", "outside", "malformed"}
+    assert stated | assumed == asdict(HARD).keys() | asdict(NUANCED).keys()
+
+
+def test_settings_are_used():
+    doubled = replace(NUANCED, exact=200.0)
+    parsed = read(solution("Edema"))
+    assert nuanced(parsed, labels(ED), doubled, Window(), FREQUENCIES).total == 250.0
+    assert hard(parsed, labels(ED), 10, replace(HARD, short_penalty=0.3)).total == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("cls", "field"), [(HardSettings, "short_penalty"), (NuancedSettings, "collapse")])
+def test_a_negative_constant_is_refused_by_name(cls, field):
+    with pytest.raises(UserError, match=f"{field}.*came -1"):
+        cls(**{field: -1})
+
+
+@pytest.mark.parametrize("truth", [labels(), labels("Gout")])
+def test_a_study_without_recorded_labels_is_refused(truth):
+    parsed = read(solution("Edema"))
+    with pytest.raises(ValueError, match="recorded labels"):
+        hard(parsed, truth, 300, HARD)
+    with pytest.raises(ValueError, match="recorded labels"):
+        nuanced(parsed, truth, NUANCED, Window(), FREQUENCIES)
+
+
+def test_frequencies_come_from_the_training_studies():
+    shares = label_frequencies([labels(ED), labels(ED, CM), labels(NF), labels(NF)])
+    assert shares[ED] == 0.5
+    assert shares[CM] == 0.25
+    assert shares[PX] == 0.0
+    assert list(shares) == list(FINDINGS)
+    with pytest.raises(ValueError, match="at least one"):
+        label_frequencies([])
+    with pytest.raises(ValueError, match="positive frequency"):
+        nuanced(read(solution("Edema")), labels(CM), NUANCED, Window(), {})

@@ -1,0 +1,182 @@
+"""Smoothing against its recurrence, intervals against loops and scipy."""
+
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from scipy.stats import bootstrap as scipy_bootstrap
+from sklearn.metrics import f1_score
+
+from chexreason import stats
+from chexreason.errors import UserError
+
+
+def study(seed=0, n=120, findings=14, patients=None):
+    """Labels, a poor and a better reader, and a patient for each study."""
+    rng = np.random.default_rng(seed)
+    true = rng.random((n, findings)) < 0.3
+    poor, better = (true ^ (rng.random(true.shape) < error) for error in (0.3, 0.15))
+    names = np.array([f"p{i}" for i in rng.integers(patients or n, size=n)])
+    return true, poor, better, names
+
+
+# --- Moving average ---
+
+
+def test_ema_is_the_recurrence_divided_by_its_weight():
+    values = np.random.default_rng(0).normal(size=300)
+    level, weight, expected = 0.0, 0.0, []
+    for value in values:
+        level = 0.95 * level + 0.05 * value
+        weight = 0.95 * weight + 0.05
+        expected.append(level / weight)
+    assert stats.ema(values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ema_keeps_what_does_not_change_and_starts_at_the_first_value():
+    assert stats.ema([2.5] * 50) == pytest.approx([2.5] * 50)
+    assert stats.ema([7.0, -3.0])[0] == 7.0
+    assert stats.ema([1.0, 5.0, 2.0], smoothing=0.0).tolist() == [1.0, 5.0, 2.0]
+    assert stats.ema([]).shape == (0,)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, 95])
+def test_ema_refuses_a_smoothing_that_is_none(smoothing):
+    with pytest.raises(ValueError, match="smoothing"):
+        stats.ema([1.0], smoothing)
+
+
+# --- Bootstrap ---
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_the_estimate_is_that_of_scikit_learn(average):
+    true, poor, better, patients = study(patients=40)
+    rng = np.random.default_rng(1)
+    found = stats.paired_bootstrap(true, poor, better, patients, rng, average=average, resamples=50)
+    scores = [f1_score(true, pred, average=average, zero_division=0) for pred in (poor, better)]
+    assert found.estimate == pytest.approx(scores[1] - scores[0], abs=1e-12)
+    single = stats.bootstrap(true, better, patients, rng, average=average, resamples=50)
+    assert single.estimate == pytest.approx(scores[1], abs=1e-12)
+    assert single.patients == len(set(patients))
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_the_draws_are_those_of_an_explicit_loop_over_patients(average):
+    true, poor, better, patients = study(n=60, patients=25)
+    found = stats.paired_bootstrap(
+        true, poor, better, patients, np.random.default_rng(2), average=average, resamples=80
+    )
+    names = list(dict.fromkeys(patients))
+    counts = np.random.default_rng(2).multinomial(len(names), np.full(len(names), 1 / len(names)), size=80)
+    differences = []
+    for draw in counts:
+        rows = np.concatenate(
+            [np.repeat(np.flatnonzero(patients == name), times) for name, times in zip(names, draw, strict=True)]
+        )
+        one, two = (f1_score(true[rows], pred[rows], average=average, zero_division=0) for pred in (poor, better))
+        differences.append(two - one)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])), abs=1e-12)
+
+
+def test_the_interval_is_about_that_of_scipy():
+    true, poor, better, patients = study(n=150)
+    patients = np.arange(150).astype(str)  # a patient a study, which is what scipy can draw
+
+    def statistic(index):
+        rows = index.astype(int)
+        one, two = (f1_score(true[rows], pred[rows], average="macro", zero_division=0) for pred in (poor, better))
+        return two - one
+
+    theirs = scipy_bootstrap(
+        (np.arange(150),),
+        statistic,
+        n_resamples=400,
+        method="percentile",
+        vectorized=False,
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    ours = stats.paired_bootstrap(true, poor, better, patients, np.random.default_rng(4), resamples=4000)
+    width = ours.high - ours.low
+    assert abs(ours.low - theirs.low) < 0.15 * width
+    assert abs(ours.high - theirs.high) < 0.15 * width
+    assert ours.excludes_zero
+
+
+def test_studies_of_one_patient_widen_the_interval():
+    true, poor, better, _ = study(n=200)
+    clustered = np.repeat(np.arange(20), 10).astype(str)
+    repeated = [np.repeat(array[:20], 10, axis=0) for array in (true, poor, better)]
+    rng = np.random.default_rng(5)
+    by_patient = stats.paired_bootstrap(*repeated, clustered, rng)
+    by_study = stats.paired_bootstrap(*repeated, np.arange(200).astype(str), rng)
+    assert by_patient.patients == 20
+    assert by_patient.high - by_patient.low > 2 * (by_study.high - by_study.low)
+
+
+def test_the_same_answers_differ_by_nothing():
+    true, poor, _, patients = study()
+    found = stats.paired_bootstrap(true, poor, poor, patients, np.random.default_rng(6))
+    assert (found.estimate, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert not found.excludes_zero
+
+
+def test_ignored_cells_make_no_difference():
+    true, poor, better, patients = study()
+    mask = np.random.default_rng(7).random(true.shape) < 0.7
+    one = stats.paired_bootstrap(true, poor, better, patients, np.random.default_rng(8), mask=mask)
+    flipped = [array ^ ~mask for array in (true, poor, better)]
+    assert stats.paired_bootstrap(*flipped, patients, np.random.default_rng(8), mask=mask) == one
+
+
+def test_chunks_do_not_change_the_result(monkeypatch):
+    true, poor, better, patients = study()
+    whole = stats.paired_bootstrap(true, poor, better, patients, np.random.default_rng(9), resamples=101)
+    monkeypatch.setattr(stats, "_CHUNK", 1000)
+    assert stats.paired_bootstrap(true, poor, better, patients, np.random.default_rng(9), resamples=101) == whole
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(10)
+    hits = 0
+    for _ in range(150):
+        true = rng.random((150, 2)) < 0.4
+        one, two = (true ^ (rng.random(true.shape) < 0.2) for _ in range(2))  # equally good readers
+        found = stats.paired_bootstrap(true, one, two, np.arange(150).astype(str), rng, resamples=300)
+        hits += found.low <= 0 <= found.high
+    assert 0.88 < hits / 150 <= 1.0
+
+
+def test_a_large_test_set_is_quick():
+    true, poor, better, patients = study(n=25_000, findings=9, patients=2_800)
+    start = time.process_time()
+    stats.paired_bootstrap(true, poor, better, patients, np.random.default_rng(11), resamples=1000)
+    assert time.process_time() - start < 10
+
+
+def test_misuse_is_refused():
+    true, poor, _, patients = study()
+    rng = np.random.default_rng(12)
+    with pytest.raises(UserError, match=r"macro, micro.*'weighted'"):
+        stats.bootstrap(true, poor, patients, rng, average="weighted")
+    for wrong in ((true, poor[:5], patients), (true, poor, patients[:5]), (true[:0], poor[:0], patients[:0])):
+        with pytest.raises(ValueError, match="a patient a study"):
+            stats.bootstrap(*wrong, rng)
+
+
+# --- Wilson ---
+
+
+@pytest.mark.parametrize("n", [1, 5, 100, 500])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_wilson_against_scipy(n, level):
+    for successes in {0, 1, n // 3, n - 1, n}:
+        theirs = binomtest(successes, n).proportion_ci(level, method="wilson")
+        assert stats.wilson(successes, n, level) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (-1, 5), (6, 5)])
+def test_wilson_refuses_what_is_no_proportion(successes, n):
+    with pytest.raises(ValueError, match="successes"):
+        stats.wilson(successes, n)
