@@ -74,7 +74,10 @@ def edema(film: Film, lesion: Lesion) -> Seen:
         film.air *= 1 - share
         seen |= share > 0.15
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
-            outer, inner = film.chest.place(side, 0.97, q), film.chest.place(side, 0.80, q + 0.015 * rng.standard_normal())
+            outer, inner = (
+                film.chest.place(side, 0.97, q),
+                film.chest.place(side, 0.80, q + 0.015 * rng.standard_normal()),
+            )
             paths.append(np.array([outer, inner]))
     film.vessel_gain *= 1 + (0.3 + 0.45 * s) * film.inside
     lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
@@ -161,4 +164,3 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
         film.extra += np.float32(0.24 + 0.30 * s) * band
         seen |= band > 0.2
     return seen
-

@@ -51,16 +51,6 @@ def spline(points: Sequence[Sequence[float]] | Points, steps: int = 6, closed: b
     return curve if closed else np.concatenate([curve, last], -2)
 
 
-def _ribbon(path: Points, half: float) -> list[tuple[float, float]]:
-    """The outline of a thick line: the path moved to either side by half its width."""
-    along = np.empty_like(path)
-    along[1:-1] = path[2:] - path[:-2]
-    along[0], along[-1] = path[1] - path[0], path[-1] - path[-2]
-    along /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    across = half * np.stack([-along[:, 1], along[:, 0]], 1)
-    return list(map(tuple, np.concatenate([path + across, (path - across)[::-1]]).tolist()))
-
-
 @dataclass(frozen=True)
 class Pose:
     """Where the patient stands on the film: rotation in degrees, shift in half sides, zoom."""
@@ -115,11 +105,7 @@ class Canvas:
         start = 0
         for path, width, value in zip(paths, widths, values, strict=True):
             placed, start = points[start : start + len(path)], start + len(path)
-            thick, ink = width * self._scale, round(255 * value)
-            if thick < 6.5 * self.size / 224:
-                brush.line(placed, fill=ink, width=max(1, round(thick)))
-            else:
-                brush.polygon(_ribbon(np.asarray(placed), thick / 2), fill=ink)
+            brush.line(placed, fill=round(255 * value), width=max(1, round(width * self._scale)))
         return self._read(sheet)
 
     def ball(self, x: float, y: float, rx: float, ry: float | None = None, power: float = 0.5) -> Map:

@@ -90,7 +90,9 @@ def pleural_other(film: Film, lesion: Lesion) -> Seen:
         uneven = np.clip(1 + 0.35 * film.canvas.texture(rng, 16), 0.35, 1.5)
         span = 0.30 + 0.14 * s
         centre = film.chest.apex if lesion.zone == "apical" else film.chest.place(side, 0.9, lesion.q)[1]
-        along = 1 / (1 + np.exp(np.clip((np.abs(film.canvas.y - np.float32(centre)) - span) / np.float32(0.03), -30, 30)))
+        along = 1 / (
+            1 + np.exp(np.clip((np.abs(film.canvas.y - np.float32(centre)) - span) / np.float32(0.03), -30, 30))
+        )
         band = np.clip(1.25 * (film.lungs[side] - shape) * uneven, 0, 1) * along
         fill(film, np.float32(0.85) * band)
         film.extra += np.float32(0.10 + 0.20 * s) * band
@@ -125,7 +127,7 @@ def fracture(film: Film, lesion: Lesion) -> Seen:
         at = round(71 * float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.82)))
         step = (0.055 + 0.045 * s) * (0.4 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
         inner, outer = _broken(points, at, step, 0.012 if healing else 0.045 + 0.03 * s)
-        near = film.canvas.haze(*points[at], 0.17, 0.15)
+        near = film.canvas.haze(float(points[at, 0]), float(points[at, 1]), 0.17, 0.15)
         broken = film.rib_strokes([inner, outer], RIB_WIDTH)
         change = film.canvas.blur(broken * (1 + 0.9 * near) - film.rib_strokes([points], RIB_WIDTH), 0.006)
         film.extra += weight * change

@@ -32,7 +32,7 @@ NAMED_PARENT: Mapping[tuple[str, str], float] = {
 #: Share of MIMIC-CXR-JPG studies that carry no label at all.
 UNLABELLED = 0.0106
 
-#: Assumed: of a drawn finding, the share that the report leaves out at severity 0 (none from 0.6 on).
+#: Assumed: the share of just visible findings that the report leaves out; it falls to none at severity 0.6.
 OMITTED_WHEN_MILD = 0.35
 #: Assumed: the share of all uncertain labels that belong to drawn findings; the rest are false alarms.
 UNCERTAIN_DRAWN = 0.5
@@ -72,11 +72,11 @@ def truth_of(lesions: Sequence[Lesion]) -> frozenset[str]:
 
 def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator) -> Labels:
     """Labels mined from a report; a finding that is not mentioned has no entry."""
-    numbers = rng.random((len(FINDINGS), 3))
+    numbers = rng.random((len(FINDINGS), 4))
     unlabelled = rng.random() < UNLABELLED
     severity = {lesion.finding: lesion.severity for lesion in lesions}
     labels: Labels = {}
-    for (omit, doubt, deny), finding in zip(numbers, FINDINGS, strict=True):
+    for (omit, doubt, deny, _), finding in zip(numbers, FINDINGS, strict=True):
         if finding == NO_FINDING:
             continue
         rate = place.rates[finding]
@@ -91,7 +91,7 @@ def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator)
                 labels[finding] = -1.0
             elif deny < rate.negative / (1 - rate.drawn):
                 labels[finding] = 0.0
-    _name_parents(labels, {name: row[2] for name, row in zip(FINDINGS, numbers, strict=True)})
+    _name_parents(labels, {name: row[3] for name, row in zip(FINDINGS, numbers, strict=True)})
     if unlabelled:
         return {}
     if not any(value != 0.0 for name, value in labels.items() if name != SUPPORT_DEVICES):
@@ -100,13 +100,10 @@ def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator)
 
 
 def _name_parents(labels: Labels, numbers: Mapping[str, float]) -> None:
-    """Record a parent beside its positive children as often as reports do."""
-    chances: dict[str, float] = {}
-    for (child, parent), chance in NAMED_PARENT.items():
-        if labels.get(child) == 1.0:
-            chances[parent] = max(chances.get(parent, 0.0), chance)
-    for parent, chance in chances.items():
-        if labels.get(parent) != 1.0 and numbers[parent] < chance:
+    """Record a parent beside its positive children as often as reports do (the mean over several children)."""
+    for parent in dict.fromkeys(parent for _, parent in NAMED_PARENT):
+        chances = [p for (child, of), p in NAMED_PARENT.items() if of == parent and labels.get(child) == 1.0]
+        if chances and numbers[parent] < sum(chances) / len(chances):
             labels[parent] = 1.0
 
 

@@ -71,7 +71,13 @@ def electrodes(film: Film, side: float, rng: np.random.Generator) -> Map:
 def chest_tube(film: Film, side: float, rng: np.random.Generator) -> Map:
     """Through the wall and up towards the apex, with a dense stripe."""
     top = -0.45 + 0.12 * rng.standard_normal()
-    points = [(1.0 * side, 0.42), (0.78 * side, 0.30), (0.62 * side, 0.05), (0.46 * side, 0.5 * top), (0.36 * side, top)]
+    points = [
+        (1.0 * side, 0.42),
+        (0.78 * side, 0.30),
+        (0.62 * side, 0.05),
+        (0.46 * side, 0.5 * top),
+        (0.36 * side, top),
+    ]
     return _line(film, points, 0.046, 0.75, hollow=True)
 
 

@@ -4,8 +4,8 @@ Each tissue is a 2-D map of thickness times attenuation; the sum is the film's o
 ``D(x, y) = sum_i mu_i t_i(x, y)``, and the detector sees ``exp(-D)``. Lungs are a negative term (air in
 place of tissue). Findings change only the share of air in the lungs (multiplied, so that two
 opacities in one place do not add up to more than solid tissue), the visibility of vessels, the size
-of heart and mediastinum, and an additional depth. `depth_without` is the film without findings: display curves and scatter are
-computed from it, so that a finding cannot change pixels far away from itself.
+of heart and mediastinum, and an additional depth. `depth_without` is the film without findings:
+display curves and scatter are computed from it, so that a finding cannot change pixels far away.
 """
 
 import numpy as np
@@ -31,9 +31,10 @@ class Film:
         self.anatomy = anatomy
         self.chest = Chest(anatomy, view)
         self.canvas = Canvas(size, pose)
-        self.lungs: dict[str, Map] = {side: self._soft(self.chest.lung_outline(side)) for side in SIDES}
-        both = self.lungs["right"] + self.lungs["left"]
-        self.inside: Map = np.clip(both, 0, 1)
+        outlines = (self.chest.lung_outline(side) for side in SIDES)
+        self.inside: Map = self.canvas.blur(self.canvas.polygon(*outlines), 0.011)
+        on_right = self.canvas.x < self.chest.midline
+        self.lungs: dict[str, Map] = {"right": self.inside * on_right, "left": self.inside * ~on_right}
         self.lung: Map = self.inside * (0.50 + 0.55 * self.canvas.blur(self.inside, 0.13))
         self.vessels: Map = self._vessels()
         self.solid: Map = self._solid()
@@ -42,9 +43,6 @@ class Film:
         self.air: Map = np.ones_like(self.inside)
         self.vessel_gain: Map = np.ones_like(self.inside)
         self.extra: Map = np.zeros_like(self.inside)
-
-    def _soft(self, outline: Points) -> Map:
-        return self.canvas.blur(self.canvas.polygon(outline), 0.011)
 
     def _core(self, heart_growth: float, mediastinum_growth: float) -> tuple[Map, Map]:
         """Heart and great vessels: the depth they add, and the share of lung that they displace."""
@@ -81,7 +79,9 @@ class Film:
         x = x - np.float32(self.anatomy.scoliosis) * np.sin(np.float32(3) * self.canvas.y)
         column = np.exp(-np.square(np.square(x / np.float32(0.085))))
         discs = 0.86 + 0.14 * np.cos(np.float32(2 * np.pi / 0.125) * self.canvas.y)
-        windpipe = np.exp(-np.square(np.square((x - np.float32(0.008)) / np.float32(0.038)))) / (1 + np.exp((self.canvas.y + 0.26) / np.float32(0.03)))
+        windpipe = np.exp(-np.square(np.square((x - np.float32(0.008)) / np.float32(0.038)))) / (
+            1 + np.exp((self.canvas.y + 0.26) / np.float32(0.03))
+        )
         return DEPTHS["spine"] * column * discs - DEPTHS["trachea"] * windpipe
 
     def _solid(self) -> Map:
@@ -103,7 +103,9 @@ class Film:
         return depth.astype(np.float32)
 
     def _vessels(self) -> Map:
-        paths, widths = zip(*(pair for side in SIDES for pair in zip(*self.chest.vessel_tree(side), strict=True)), strict=True)
+        paths, widths = zip(
+            *(pair for side in SIDES for pair in zip(*self.chest.vessel_tree(side), strict=True)), strict=True
+        )
         order = np.argsort(widths)
         values = np.clip(0.25 + 26 * np.asarray(widths), 0, 1)
         drawn = self.canvas.strokes([paths[i] for i in order], [widths[i] for i in order], [values[i] for i in order])

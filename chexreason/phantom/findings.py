@@ -18,7 +18,8 @@ Fields = dict[str, str | float]
 #: Devices that come together, from few to many, with the least severity that calls for them.
 DEVICE_SETS: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.0, ("central line", "pacemaker", "electrodes", "sternal wires", "endotracheal tube", "chest tube")),
-    (0.35, ("endotracheal tube+gastric tube", "central line+electrodes", "pacemaker+sternal wires", "chest tube+electrodes")),
+    (0.35, ("endotracheal tube+gastric tube", "central line+electrodes", "pacemaker+sternal wires",
+            "chest tube+electrodes")),
     (0.65, ("endotracheal tube+gastric tube+central line", "central line+sternal wires+electrodes+chest tube",
             "endotracheal tube+gastric tube+central line+electrodes")),
 )  # fmt: skip
@@ -102,9 +103,7 @@ def sample_lesion(finding: str, rng: np.random.Generator) -> Lesion:
 
 
 #: finding -> (how it is sampled, who paints it), in the order of painting.
-FINDING_PAINTERS: dict[
-    str, tuple[Callable[[np.random.Generator, float], Fields], Callable[[Film, Lesion], Seen]]
-] = {
+FINDING_PAINTERS: dict[str, tuple[Callable[[np.random.Generator, float], Fields], Callable[[Film, Lesion], Seen]]] = {
     "Enlarged Cardiomediastinum": (_central, chestwall.enlarged_cardiomediastinum),
     "Cardiomegaly": (_central, chestwall.cardiomegaly),
     "Lung Opacity": (_opacity, airspace.lung_opacity),

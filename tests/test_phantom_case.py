@@ -1,0 +1,161 @@
+"""Phantom cases: the same seed gives the same film, one change changes one thing, severity shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, closure
+from chexreason.phantom import (
+    FINDING_PAINTERS,
+    HOSPITALS,
+    Case,
+    at_hospital,
+    draw,
+    draw_with_masks,
+    lesion_of,
+    masks,
+    sample_case,
+    without,
+)
+
+SIZE = 112
+
+
+def only(finding: str, severity: float, index: int = 0, hospital: str = "A") -> Case:
+    """A case with this finding alone."""
+    case = sample_case(5, index, hospital)
+    return replace(case, lesions=(replace(lesion_of(5, index, finding), severity=severity),))
+
+
+def change(case: Case, finding: str, size: int = SIZE) -> np.ndarray:
+    """Absolute difference in grey levels that a finding makes."""
+    return np.abs(draw(case, size).astype(int) - draw(without(case, finding), size).astype(int))
+
+
+def test_the_same_request_gives_the_same_case_and_film() -> None:
+    one, two = sample_case(3, 7, "B"), sample_case(3, 7, "B")
+    assert one == two
+    assert one.recorded == two.recorded
+    np.testing.assert_array_equal(draw(one, SIZE), draw(two, SIZE))
+
+
+def test_another_index_or_seed_gives_another_patient() -> None:
+    assert sample_case(3, 7, "B").anatomy != sample_case(3, 8, "B").anatomy
+    assert sample_case(3, 7, "B").anatomy != sample_case(4, 7, "B").anatomy
+
+
+@pytest.mark.parametrize("size", [56, 168, 224])
+@pytest.mark.parametrize("hospital", HOSPITALS)
+def test_a_film_is_eight_bit_square_and_uses_its_range(hospital: str, size: int) -> None:
+    film = draw(sample_case(1, 2, hospital), size)
+    assert film.shape == (size, size)
+    assert film.dtype == np.uint8
+    low, high = np.quantile(film, [0.02, 0.98])
+    assert high - low > 120
+
+
+def test_the_anatomy_stream_is_independent_of_hospital_and_enrichment() -> None:
+    a, b, c = sample_case(2, 4, "A"), sample_case(2, 4, "B"), sample_case(2, 4, "A", enrichment=6.0)
+    assert a.anatomy == b.anatomy == c.anatomy
+    assert a.acquisition == c.acquisition
+    assert a.acquisition != b.acquisition
+
+
+def test_a_lesion_is_the_same_wherever_it_occurs() -> None:
+    for index in range(40):
+        for hospital in HOSPITALS:
+            for lesion in sample_case(6, index, hospital, enrichment=4.0).lesions:
+                assert lesion == lesion_of(6, index, lesion.finding)
+
+
+def test_at_hospital_keeps_patient_and_lesions_and_changes_film_and_labels() -> None:
+    case = sample_case(2, 4, "A")
+    moved = at_hospital(case, "C")
+    assert (moved.anatomy, moved.lesions, moved.hospital) == (case.anatomy, case.lesions, "C")
+    assert moved.acquisition == sample_case(2, 4, "C").acquisition
+    assert set(moved.recorded) != set(case.recorded)
+    assert at_hospital(moved, "A") == case
+    assert (draw(moved, SIZE) != draw(case, SIZE)).mean() > 0.5
+
+
+def test_without_takes_away_a_finding_and_what_implies_it() -> None:
+    names = ("Cardiomegaly", "Pneumonia", "Consolidation", "Fracture")
+    case = replace(sample_case(1, 1, "A"), lesions=tuple(lesion_of(1, 1, name) for name in names))
+    assert [x.finding for x in without(case, "Fracture").lesions] == list(names[:3])
+    assert [x.finding for x in without(case, "Consolidation").lesions] == ["Cardiomegaly", "Fracture"]
+    assert "Cardiomegaly" not in without(case, "Enlarged Cardiomediastinum").truth
+    assert without(replace(case, lesions=case.lesions[-1:]), "Fracture").truth == {NO_FINDING}
+
+
+@pytest.mark.parametrize("finding", FINDING_PAINTERS)
+def test_a_finding_changes_its_own_place_and_no_other(finding: str) -> None:
+    for index, hospital in enumerate(HOSPITALS):
+        case = only(finding, 0.8, index, hospital)
+        difference = change(case, finding)
+        where = masks(case, SIZE)[finding]
+        assert difference[where].mean() > 6
+        near = ndimage.binary_dilation(where, iterations=14 if finding in ("Edema", "Lung Opacity", "Pneumonia") else 7)
+        assert difference[~near].mean() < 0.25
+
+
+@pytest.mark.parametrize("finding", FINDING_PAINTERS)
+def test_a_finding_grows_with_severity(finding: str) -> None:
+    total = {0.1: 0.0, 0.5: 0.0, 1.0: 0.0}
+    for index in range(4):
+        for severity in total:
+            case = only(finding, severity, index)
+            if finding == SUPPORT_DEVICES:  # more devices, not denser ones
+                kinds = {0.1: "central line", 0.5: "central line+electrodes", 1.0: "central line+electrodes+pacemaker"}
+                case = replace(case, lesions=(replace(case.lesions[0], kind=kinds[severity]),))
+            total[severity] += float(change(case, finding).sum())
+    assert 0 < total[0.1] < total[0.5] < total[1.0]
+
+
+def test_each_finding_is_seen_at_its_least_severity() -> None:
+    for finding in FINDING_PAINTERS:
+        difference = change(only(finding, 0.1), finding, 168)
+        assert (difference > 10).sum() >= 40, finding
+
+
+def test_truth_is_closed_and_masks_cover_it() -> None:
+    for index in range(30):
+        case = sample_case(9, index, "B", enrichment=5.0)
+        assert case.truth <= set(FINDINGS)
+        assert closure(case.truth) == case.truth
+        drawn = {lesion.finding for lesion in case.lesions}
+        assert (NO_FINDING in case.truth) == (not drawn - {SUPPORT_DEVICES})
+        film, where = draw_with_masks(case, 56)
+        assert set(where) == case.truth - {NO_FINDING}
+        np.testing.assert_array_equal(film, draw(case, 56))
+        assert all(mask.shape == (56, 56) and mask.dtype == bool and mask.any() for mask in where.values())
+        if "Cardiomegaly" in where:
+            assert not (where["Cardiomegaly"] & ~where["Enlarged Cardiomediastinum"]).any()
+
+
+def test_the_side_is_the_patients() -> None:
+    for side, half in (("right", slice(0, SIZE // 2)), ("left", slice(SIZE // 2, SIZE))):
+        case = sample_case(5, 0, "C")
+        case = replace(case, lesions=(replace(lesion_of(5, 0, "Pneumothorax"), side=side),))
+        seen = masks(case, SIZE)["Pneumothorax"]
+        assert seen[:, half].sum() > 0.95 * seen.sum()
+
+
+def test_mistakes_are_told() -> None:
+    case = sample_case(0, 0, "A")
+    with pytest.raises(UserError, match="a hospital among A, B, C; came 'D'"):
+        sample_case(0, 0, "D")
+    with pytest.raises(UserError, match="hospital"):
+        at_hospital(case, "mimic")
+    with pytest.raises(UserError, match="finding to take away"):
+        without(case, "Cold")
+    with pytest.raises(UserError, match="finding to draw"):
+        lesion_of(0, 0, NO_FINDING)
+    with pytest.raises(UserError, match="enrichment"):
+        sample_case(0, 0, "A", enrichment=0)
+    with pytest.raises(UserError, match="0 or more"):
+        sample_case(0, -1, "A")
+    with pytest.raises(UserError, match="film size"):
+        draw(case, 8)
