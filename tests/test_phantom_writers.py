@@ -5,6 +5,8 @@ import gzip
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +257,16 @@ def test_a_film_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         writers._save(np.zeros((SIDE, SIDE), np.uint8), tmp_path / "p/film.jpg")
     assert list((tmp_path / "p").iterdir()) == []
+
+
+def test_a_script_needs_no_main_guard(tmp_path):
+    script = (
+        "from chexreason.phantom import writers\n"
+        "writers.WORTH_A_POOL = 1\n"
+        f"writers.write_tree({str(tmp_path / 'tree')!r}, 'C', {{'test': 3}}, 0, 48, progress=False)\n"
+    )
+    subprocess.run([sys.executable, "-"], input=script, text=True, check=True, timeout=120)
+    assert len(data.truth(tmp_path / "tree")) == 3
 
 
 def test_what_fails_in_another_process_is_told_in_the_same_way(tmp_path, monkeypatch):

@@ -16,12 +16,14 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,9 +92,11 @@ def write_tree(
         "enrichment": enrichment,
         "generator": generator_digest(),
     }
+    if _is_done(root, request):
+        return
     try:
         with _alone(root):
-            if _is_done(root, request):
+            if _is_done(root, request):  # another process was quicker
                 return
             draw(sample_case(seed, first_index(hospital, "train"), hospital, enrichment), size)  # or a UserError
             root.mkdir(parents=True, exist_ok=True)
@@ -221,8 +225,10 @@ def _drawn(tasks: Sequence[_Task], title: str, progress: bool, workers: int) -> 
                 bar.update()
             return
         with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            with _plain_main():
+                studies = pool.map(_draw, tasks, chunksize=8)  # starts the processes
             try:
-                for study in pool.map(_draw, tasks, chunksize=8):
+                for study in studies:
                     yield study
                     bar.update()
             except BaseException:
@@ -244,6 +250,21 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _plain_main() -> Iterator[None]:
+    """Keep new processes from running the main module again.
+
+    They would, to find functions defined there; ours are not. Without this a script needs a
+    ``__main__`` guard, one read from standard input fails, and one that imports torch starts slowly.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _draw(task: _Task) -> Drawn:
