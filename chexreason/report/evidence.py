@@ -1,0 +1,207 @@
+"""What the tables are made of: the paper's values and a profile's runs, in one shape (Tables 1 to 6).
+
+Both sides are series indexed by (row, column, metric) with the row and column names of
+`results/published/table<n>.csv`, so a published value and this run's can only meet in the same
+cell. Nothing here formats anything. The paper's values are read from the repository, the runs from
+`results/<profile>/`; a profile without runs is not an error, its side is then empty.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from chexreason import config, prompts, runs
+from chexreason.errors import UserError, unknown
+
+KEYS = ["row", "column", "metric"]
+
+#: The five models of Tables 5 and 6, as the paper heads their columns.
+MODELS: Mapping[str, str] = {
+    "nv_reason": "NV-Reason",
+    "medgemma": "MedGemma",
+    "qwen": "Qwen2.5-VL",
+    "medgemma_sft": "MedGemma (SFT)",
+    "chexreason": "ChexReason",
+}
+#: The data sets by short name: the paper's, and the hospital that stands for it in the miniature.
+DATASETS: Mapping[str, tuple[str, str]] = {
+    "mimic": ("MIMIC-CXR-JPG", "hospital A"),
+    "chexpert": ("CheXpert", "hospital B"),
+    "nih": ("NIH ChestX-ray14", "hospital C"),
+}
+#: Rows of Table 4; the paper's "Maximum" is the last training step.
+CHECKPOINTS: Mapping[str, str] = {
+    "nuanced_best": "Nuanced, best F1-score",
+    "nuanced_last": "Nuanced, maximum steps",
+    "hard_best": "Hard, best F1-score",
+    "hard_last": "Hard, maximum steps",
+}
+METRICS: Mapping[str, str] = {
+    "precision": "P",
+    "recall": "R",
+    "f1": "F1",
+    "failure_rate": "Fail rate",
+}
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One of the paper's tables: its section, its heading in our words, and where our values come from.
+
+    `run` is the run id with {row} or {column} in it; `checkpoint` is True where a row's name ends in
+    the checkpoint (Table 4).
+    """
+
+    number: int
+    section: str
+    title: str
+    dataset: str
+    run: str
+    checkpoint: bool = False
+
+    def run_id(self, row: str, column: str) -> str:
+        """The run that fills a cell."""
+        return self.run.format(row=row.rpartition("_")[0] if self.checkpoint else row, column=column)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One table's values from the paper and from a profile, with the runs behind the latter."""
+
+    spec: TableSpec
+    profile: str
+    tier: str
+    published: pd.Series  # (row, column, metric) -> value
+    ours: pd.Series  # the same index names; only cells that a run fills
+    runs: Mapping[str, runs.Run]
+    missing: tuple[str, ...]  # run ids that the table needs and the profile has not
+
+    def rows(self) -> list[str]:
+        """Row names in the paper's order."""
+        return list(dict.fromkeys(self.published.index.get_level_values("row")))
+
+    def columns(self) -> list[tuple[str, str]]:
+        """(column, metric) in the paper's order."""
+        index = self.published.index.droplevel("row")
+        return list(dict.fromkeys(zip(index.get_level_values(0), index.get_level_values(1), strict=True)))
+
+    def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
+        """One column by row, of "paper" or "ours"; empty where there is no run."""
+        values = self.published if which == "paper" else self.ours
+        if values.empty:
+            return pd.Series(dtype=float)
+        return (
+            values.xs((column, metric), level=("column", "metric"))
+            if (column, metric) in self.columns()
+            else values.iloc[:0]
+        )
+
+    def alone(self) -> "Evidence":
+        """The paper's side only."""
+        return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=())
+
+    def run_of(self, row: str, column: str) -> runs.Run | None:
+        """The run behind a cell, if there is one."""
+        return self.runs.get(self.spec.run_id(row, column))
+
+
+TABLES: Mapping[int, TableSpec] = {
+    1: TableSpec(1, "4.1", "Nine prompts for the untouched MedGemma", "mimic", "01-prompting-{row}"),
+    2: TableSpec(2, "4.2", "Four formats of fine-tuning, MedGemma", "mimic", "02-sft-medgemma-{row}"),
+    3: TableSpec(3, "4.2", "Four formats of fine-tuning, Qwen2.5-VL", "mimic", "02-sft-qwen-{row}"),
+    4: TableSpec(4, "4.3", "Two rewards for GRPO", "mimic", "03-grpo-{row}", checkpoint=True),
+    5: TableSpec(5, "4.4", "Five models on CheXpert, F1", "chexpert", "04-generalization-{column}-chexpert"),
+    6: TableSpec(6, "4.4", "Five models on NIH ChestX-ray14, F1", "nih", "04-generalization-{column}-nih"),
+}
+
+
+def profile() -> str:
+    """The profile that the book shows: $CHEXREASON_PROFILE, or demo. Raises UserError for an unknown one."""
+    return _known(os.environ.get("CHEXREASON_PROFILE") or "demo")
+
+
+def results_root(results: Path | None = None) -> Path:
+    """The folder that holds a folder a profile: as given, or $CHEXREASON_RESULTS, or the repository's."""
+    return Path(results or os.environ.get("CHEXREASON_RESULTS") or config.RESULTS)
+
+
+def tier_of(name: str) -> str:
+    """A profile's tier, read without resolving the places of its data."""
+    text = yaml.safe_load((config.PROFILES / f"{_known(name)}.yml").read_text(encoding="utf-8"))
+    return str(text["tier"])
+
+
+def read_runs(name: str, results: Path | None = None) -> dict[str, runs.Run]:
+    """The finished runs of a profile by run id; empty if there are none."""
+    return {run.run_id: run for run in runs.read_all(results_root(results) / _known(name))}
+
+
+def published(number: int) -> pd.DataFrame:
+    """A table of the paper, tidy: table, row, column, metric, value."""
+    return pd.read_csv(config.RESULTS / "published" / f"table{_spec(number).number}.csv")
+
+
+def evidence(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
+    """Both sides of a table for a profile (default: the one that the book shows)."""
+    spec, name = _spec(number), name or profile()
+    paper = published(number).set_index(KEYS)["value"]
+    have = read_runs(name, results)
+    needed = dict.fromkeys(spec.run_id(row, column) for row, column, _ in paper.index)
+    ours = {
+        cell: value
+        for cell in paper.index
+        if (run := have.get(spec.run_id(cell[0], cell[1]))) and (value := _value(spec, run, *cell)) is not None
+    }
+    index = pd.MultiIndex.from_tuples(list(ours), names=KEYS) if ours else paper.index[:0]
+    return Evidence(
+        spec=spec,
+        profile=name,
+        tier=tier_of(name),
+        published=paper,
+        ours=pd.Series(list(ours.values()), index=index, dtype=float),
+        runs={run_id: have[run_id] for run_id in needed if run_id in have},
+        missing=tuple(run_id for run_id in needed if run_id not in have),
+    )
+
+
+def scores(run: runs.Run, checkpoint: str | None = None) -> pd.Series:
+    """A run's metrics by (finding, metric); of one checkpoint for a GRPO run. Raises UserError if it has none."""
+    table = run.metrics()
+    if "checkpoint" in table:
+        table = table[table["checkpoint"] == checkpoint]
+    if table.empty or not {"finding", "metric", "value"} <= set(table):
+        raise UserError(
+            "columns finding, metric, value with rows" + (f" for the checkpoint {checkpoint}" if checkpoint else ""),
+            f"{run.folder.name}/metrics.csv with {', '.join(table)} and {len(table)} such rows",
+            "remove that folder and run its stage again",
+        )
+    return table.set_index(["finding", "metric"])["value"]
+
+
+def title_of(spec: TableSpec, row: str) -> str:
+    """A row's heading as the paper writes it."""
+    if spec.number <= 3:
+        return prompts.get(row).title
+    return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
+
+
+def _value(spec: TableSpec, run: runs.Run, row: str, column: str, metric: str) -> float | None:
+    found = scores(run, row.rpartition("_")[2] if spec.checkpoint else None)
+    finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
+    return float(found[finding, metric]) if (finding, metric) in found.index else None
+
+
+def _spec(number: int) -> TableSpec:
+    if number not in TABLES:
+        raise unknown("table", number, [str(n) for n in TABLES], "chexreason/report/evidence.py")
+    return TABLES[number]
+
+
+def _known(name: str) -> str:
+    if name not in config.profile_names():
+        raise unknown("profile", name, config.profile_names(), "chexreason/profiles/")
+    return name

@@ -1,0 +1,250 @@
+"""What the tables say, in sentences computed from their values (sections 4.1 to 4.4).
+
+No chapter holds a number: a sentence here reads both sides of a table and says what is best, what
+rose and what fell, and whether this profile's runs agree with the paper. If the values change, so
+do the words. Each sentence about our values names their tier.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexreason.labels import NIH_SHARED
+from chexreason.metrics import matrix
+from chexreason.report.baselines import counted
+from chexreason.report.evidence import MODELS, Evidence, evidence, title_of
+from chexreason.report.theme import Prose
+from chexreason.runs import Run
+from chexreason.stats import Interval, paired_bootstrap
+
+#: Below this a difference of two scores is called none: the paper prints three decimals.
+VISIBLE = 0.0005
+
+
+def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
+    """Section 4.1: which prompt is best, how far the orders agree, which prompt fails most."""
+    shown = evidence(1, profile, results)
+    lines = [_both(shown, lambda side: _best(shown, side, "macro", "The best prompt by macro-F1 is"))]
+    if _whole(shown):
+        agree = _rank_correlation(shown, "macro")
+        lines.append(
+            f"The rank correlation of the paper's and this run's order of the prompts by macro-F1 is {agree:.2f}: "
+            + ("the orders mostly agree." if agree > 0.5 else "the orders have little in common." if agree > -0.5 else "the orders are mostly reversed.")
+        )  # fmt: skip
+    lines.append(_both(shown, lambda side: _failures(shown, side)))
+    return Prose(" ".join(lines))
+
+
+def sft(profile: str | None = None, results: Path | None = None) -> Prose:
+    """Section 4.2: the best format of each base model, and whether the two differ."""
+    tables = {"MedGemma": evidence(2, profile, results), "Qwen2.5-VL": evidence(3, profile, results)}
+    first = next(iter(tables.values()))
+    paragraphs = []
+    for side in _sides(tables.values()):
+        best = {name: _leader(shown, side, "macro") for name, shown in tables.items()}
+        clauses = [f"{name} does best with {title} (macro-F1 {value:.3f})" for name, (title, value) in best.items()]
+        same = len({title for title, _ in best.values()}) == 1
+        verdict = "so the best format is the same for both" if same else "so the best format depends on the base model"
+        paragraphs.append(f"{_lead(first, side)} {', and '.join(clauses)}, {verdict}.")
+    return Prose("\n\n".join(paragraphs))
+
+
+def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
+    """Section 4.3: hard against nuanced, GRPO against the SFT checkpoint, and what choosing the best is worth."""
+    after, before = evidence(4, profile, results), evidence(2, profile, results)
+    paragraphs = []
+    for side in _sides([after, before]):
+        values, start = after.side(side, "macro"), before.side(side, "macro")
+        hard, nuanced = values["hard_best"], values["nuanced_best"]
+        better = _compare("the hard reward", hard, "the nuanced one", nuanced)
+        gain = hard - start["free_reasoning"]
+        micro = after.side(side, "micro")["hard_best"] - before.side(side, "micro")["free_reasoning"]
+        last = values["hard_last"] - start["free_reasoning"]
+        paragraphs.append(
+            f"{_lead(after, side)} {better} in macro-F1. From the SFT checkpoint to the best hard-reward checkpoint, "
+            f"macro-F1 {_moved(gain)} and micro-F1 {_moved(micro)}. The best checkpoint is chosen on the very studies "
+            f"it is scored on; at the last step macro-F1 {_moved(last, perfect=True)} since the SFT checkpoint."
+        )
+    return Prose("\n\n".join(paragraphs))
+
+
+def generalization(profile: str | None = None, results: Path | None = None) -> Prose:
+    """Section 4.4: GRPO's gain at the second hospital and its loss at the third."""
+    near, far = evidence(5, profile, results), evidence(6, profile, results)
+    paragraphs = []
+    for side in _sides([near, far]):
+        paragraphs.append(
+            f"{_lead(near, side)} going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
+            f"{_relative(near, side)}; over the nine of NIH it {_relative(far, side)}. "
+            f"{_paradox(near, far, side)}"
+        )
+    if near.runs and far.runs:
+        paragraphs.append(_agreement(near, far))
+    return Prose("\n\n".join(paragraphs))
+
+
+def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
+    """How sure the change from SFT to ChexReason is in our runs: paired bootstrap over patients."""
+    lines = []
+    for number in (5, 6):
+        shown = evidence(number, profile, results)
+        found = difference(shown, "medgemma_sft", "chexreason")
+        if found:
+            certain = (
+                "does not contain zero" if found.excludes_zero else "contains zero, so the direction is not settled"
+            )
+            lines.append(
+                f"On {_dataset(shown)} ({shown.tier}, {shown.profile}), ChexReason minus the SFT checkpoint is "
+                f"{found.estimate:+.3f} in macro-F1, with a {found.level:.0%} interval from {found.low:+.3f} to "
+                f"{found.high:+.3f} over {found.patients} patients; it {certain}."
+            )
+    return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
+
+
+def shared_findings(profile: str | None = None, results: Path | None = None) -> pd.DataFrame:
+    """Macro-F1 over the nine findings that both test sets have: a row a model and side.
+
+    The paper sets an average over fourteen findings beside one over nine; this table does not.
+    """
+    near, far = evidence(5, profile, results), evidence(6, profile, results)
+    rows = []
+    for side in _sides([near, far]):
+        for model, title in MODELS.items():
+            one, other = (shown.side(side, model).reindex(NIH_SHARED).mean() for shown in (near, far))
+            whole = near.side(side, model)["macro"]
+            rows.append(
+                {"Values of": "paper" if side == "paper" else near.tier, "Model": title,
+                 "CheXpert, all fourteen": whole, "CheXpert, the nine": one, "NIH, the nine": other,
+                 "Change on the nine": other - one}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def difference(shown: Evidence, first: str, second: str) -> Interval | None:
+    """Macro-F1 of one model minus another's on the same studies; None without the rows of both."""
+    pair = [shown.run_of("macro", model) for model in (first, second)]
+    rows = [run.predictions() for run in pair if run and (run.folder / "predictions.csv.gz").is_file()]
+    if len(rows) < 2 or list(rows[0]["study_key"]) != list(rows[1]["study_key"]):
+        return None
+    label_set = str(pair[0].info["label_set"]) if pair[0] else ""
+    truth, one, two = (
+        matrix([str(cell).split(";") for cell in column], label_set)
+        for column in (rows[0]["truth"], rows[0]["predicted"], rows[1]["predicted"])
+    )
+    patients = list(rows[0]["patient_key"])
+    return paired_bootstrap(truth, one, two, patients, np.random.default_rng(0), mask=counted(rows[0], label_set))
+
+
+# The pieces of sentences.
+
+
+def _sides(tables: object) -> list[str]:
+    return ["paper", "ours"] if all(_whole(shown) for shown in tables) else ["paper"]  # type: ignore[attr-defined]
+
+
+def _whole(shown: Evidence) -> bool:
+    return bool(shown.runs) and not shown.missing
+
+
+def _lead(shown: Evidence, side: str) -> str:
+    return "In the paper," if side == "paper" else f"In this run ({shown.tier}, {shown.profile}),"
+
+
+def _both(shown: Evidence, say: object) -> str:
+    sides = ["paper", "ours"] if shown.runs else ["paper"]
+    return " ".join(f"{_lead(shown, side)} {_lower(say(side))}" for side in sides)  # type: ignore[operator]
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _leader(shown: Evidence, side: str, column: str) -> tuple[str, float]:
+    values = shown.side(side, column)
+    return title_of(shown.spec, str(values.idxmax())), float(values.max())
+
+
+def _best(shown: Evidence, side: str, column: str, start: str) -> str:
+    title, value = _leader(shown, side, column)
+    return f"{start} {title} ({value:.3f})."
+
+
+def _failures(shown: Evidence, side: str) -> str:
+    rates = shown.side(side, "all", "failure_rate")
+    if rates.max() == 0:
+        return "No prompt's answers failed to parse."
+    return f"Answers to {title_of(shown.spec, str(rates.idxmax()))} fail most often ({rates.max():.1%})."
+
+
+def _rank_correlation(shown: Evidence, column: str) -> float:
+    paper, ours = shown.side("paper", column).rank(), shown.side("ours", column).rank()
+    return float(np.nan_to_num(paper.corr(ours.reindex(paper.index))))
+
+
+def _compare(first: str, one: float, second: str, other: float) -> str:
+    if abs(one - other) < VISIBLE:
+        return f"{first} and {second} come out the same ({one:.3f})"
+    word = "ahead of" if one > other else "behind"
+    return f"{first} ({one:.3f}) is {word} {second} ({other:.3f})"
+
+
+def _moved(change: float, perfect: bool = False) -> str:
+    if abs(change) < VISIBLE:
+        return "has not moved" if perfect else "stays where it was"
+    words = ("has risen", "has fallen") if perfect else ("rises", "falls")
+    return f"{words[0] if change > 0 else words[1]} by {abs(change):.3f}"
+
+
+def _change(shown: Evidence, side: str, start: str, end: str) -> tuple[float, float]:
+    return float(shown.side(side, start)["macro"]), float(shown.side(side, end)["macro"])
+
+
+def _relative(shown: Evidence, side: str) -> str:
+    start, end = _change(shown, side, "medgemma_sft", "chexreason")
+    moved = _moved(end - start).split(" by ")[0]
+    share = f", by {abs(end / start - 1):.0%}" if start and abs(end - start) >= VISIBLE else ""
+    return f"{moved} ({start:.3f} to {end:.3f}{share})"
+
+
+def _paradox(near: Evidence, far: Evidence, side: str) -> str:
+    near_change, far_change = (
+        end - start for start, end in (_change(shown, side, "medgemma", "medgemma_sft") for shown in (near, far))
+    )
+    return (
+        f"SFT itself changed the untouched model's macro-F1 by {near_change:+.3f} on CheXpert and by "
+        f"{far_change:+.3f} on NIH."
+    )
+
+
+def _agreement(near: Evidence, far: Evidence) -> str:
+    words = []
+    for name, shown in (("CheXpert", near), ("NIH", far)):
+        if shown.missing:
+            continue
+        paper, ours = (
+            end - start for start, end in (_change(shown, s, "medgemma_sft", "chexreason") for s in ("paper", "ours"))
+        )
+        same = (
+            "no change to speak of"
+            if abs(ours) < VISIBLE
+            else "the same direction"
+            if paper * ours > 0
+            else "the opposite direction"
+        )
+        words.append(f"{same} on {name}")
+    return f"Held against the paper, GRPO moves this {near.tier} in {' and '.join(words)}." if words else ""
+
+
+def _dataset(shown: Evidence) -> str:
+    return {5: "the CheXpert-like test set", 6: "the NIH-like test set"}[shown.spec.number] if shown.tier == "miniature" else {
+        5: "the CheXpert test set", 6: "the NIH test set"}[shown.spec.number]  # fmt: skip
+
+
+def runs_shown(profile: str | None = None, results: Path | None = None) -> list[Run]:
+    """All runs that the six tables rest on, each once."""
+    found: Mapping[str, Run] = {
+        run_id: run for number in range(1, 7) for run_id, run in evidence(number, profile, results).runs.items()
+    }
+    return list(found.values())

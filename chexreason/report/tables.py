@@ -1,0 +1,212 @@
+"""Tables 1 to 6: the published value, this profile's value, and what the latter rests on.
+
+A number of a miniature must never be readable as a replication. So each of our columns or rows is
+headed by its tier and tinted, a badge above the table says tier, profile, n and seed, and the runs
+behind it are listed below. Without runs the paper's values stand alone, with the command that makes
+the rest. great_tables builds the table (headings are linked to cells, as screen readers need); its
+own style sheet has fixed light colours and is left out in favour of `theme.STYLE`.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from great_tables import GT, html, loc, style
+
+from chexreason.report.baselines import all_labels
+from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, evidence, title_of
+from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling
+
+AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
+STUB_HEADS = {1: "Prompt", 2: "", 3: "", 4: "", 5: "Finding", 6: "Finding"}
+
+
+def table(
+    number: int, profile: str | None = None, results: Path | None = None, *, published_only: bool = False
+) -> Html:
+    """Table `number` of the paper (1 to 6) with a profile's values beside it, or without them.
+
+    `results` is the folder that holds a folder a profile. Raises UserError for an unknown number or profile.
+    """
+    shown = evidence(number, profile, results)
+    if published_only:
+        shown = shown.alone()
+    body = _stacked(shown) if number in (2, 3, 4) else _paired(shown)
+    return _framed(shown, body)
+
+
+def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), left: bool = True) -> Html:
+    """A data frame as a table of the book: wide ones scroll by themselves, columns in `wrap` break their lines."""
+    built = GT(frame.reset_index(drop=True), id=fresh_id("table"))
+    if left:
+        built = built.cols_align("left")
+    if wrap:
+        built = built.tab_style(style.css("white-space:normal;min-width:13em"), loc.body(columns=list(wrap)))
+    return block(scrolling(_raw(built), label))
+
+
+def _paired(shown: Evidence) -> str:
+    """Tables 1, 5, 6: under each heading the paper's column, then ours."""
+    columns = shown.columns()
+    frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in shown.rows()]})
+    ours: list[str] = []
+    for column, metric in columns:
+        frame[f"{column}-{metric}-paper"] = shown.side("paper", column, metric).reindex(shown.rows()).to_numpy()
+        if shown.runs:
+            ours.append(f"{column}-{metric}-ours")
+            frame[ours[-1]] = shown.side("ours", column, metric).reindex(shown.rows()).to_numpy()
+    labels = {name: "paper" if name.endswith("-paper") else shown.tier for name in frame.columns[1:]}
+    built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
+    for column, metric in columns:
+        names = [name for name in frame if str(name).startswith(f"{column}-{metric}-")]
+        built = built.tab_spanner(_heading(shown, column, metric), names)
+    by_row = shown.spec.number >= 5
+    built = _bold(built, frame, ["-paper", "-ours"] if by_row else None)
+    if by_row:
+        total = [len(frame) - 1]
+        line = style.css("border-top:2px solid var(--cxr-line)")
+        built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
+    return _raw(_tinted(built, columns=ours))
+
+
+def _stacked(shown: Evidence) -> str:
+    """Tables 2 to 4: a block a variant, the paper's row above ours."""
+    sides = ["paper", "ours"] if shown.runs else ["paper"]
+    values = {"paper": shown.published, "ours": shown.ours}
+    rows = [
+        {"variant": title_of(shown.spec, row), "side": "paper" if side == "paper" else shown.tier}
+        | {f"{column}-{metric}": values[side].get((row, column, metric)) for column, metric in shown.columns()}
+        for row in shown.rows()
+        for side in sides
+    ]
+    frame = pd.DataFrame(rows)
+    numbers = list(frame.columns[2:])
+    frame[numbers] = frame[numbers].astype(float)
+    labels = {f"{column}-{metric}": METRICS[metric] for column, metric in shown.columns()}
+    built = _base(frame, shown, stub="side", group="variant").tab_stubhead("Values of").cols_label(labels)
+    for average in ("micro", "macro"):
+        built = built.tab_spanner(AVERAGES[average], [name for name in numbers if name.startswith(average)])
+    for side in dict.fromkeys(frame["side"]):
+        for name in numbers:
+            of_side = frame.loc[frame["side"] == side, name]
+            if "failure" not in name and of_side.notna().any():
+                best = [int(index) for index in of_side.index[of_side == of_side.max()]]
+                built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=best))
+    return _raw(_tinted(built, rows=[i for i, row in enumerate(rows) if row["side"] != "paper"]))
+
+
+def _base(frame: pd.DataFrame, shown: Evidence, stub: str = "row", group: str | None = None) -> GT:
+    numbers = [str(name) for name in frame.columns if "-" in str(name)]
+    built = GT(frame, rowname_col=stub, groupname_col=group, id=fresh_id(f"table{shown.spec.number}"))
+    return built.fmt(decimal, columns=numbers).cols_align("right", columns=numbers)
+
+
+def _heading(shown: Evidence, column: str, metric: str) -> str:
+    if shown.spec.number >= 5:
+        return MODELS[column]
+    return METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
+
+
+def _bold(built: GT, frame: pd.DataFrame, by_row: list[str] | None) -> GT:
+    """The best value in bold: of each column and side, or of each row and side (Tables 5 and 6)."""
+    numbers = [str(name) for name in frame.columns if "-" in str(name) and "failure" not in str(name)]
+    cells: list[tuple[str, int]] = []
+    if by_row is None:
+        for name in numbers:
+            cells += [(name, int(i)) for i in frame.index[frame[name] == frame[name].max()]]
+    else:
+        for side in by_row:
+            part = frame[[name for name in numbers if name.endswith(side)]]
+            for index, row in part.iterrows():
+                cells += [(str(name), int(str(index))) for name in row.index[(row == row.max()) & (row > 0)]]
+    for name, row_number in cells:
+        built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=[row_number]))
+    return built
+
+
+def _tinted(built: GT, columns: list[str] | None = None, rows: list[int] | None = None) -> GT:
+    tint = style.css("background:var(--cxr-tint)")
+    if columns:
+        built = built.tab_style(tint, [loc.body(columns=columns), loc.column_labels(columns=columns)])
+    if rows:
+        built = built.tab_style(tint, [loc.body(rows=rows), loc.stub(rows=rows)])
+    return built
+
+
+def _raw(built: GT) -> str:
+    """The table's HTML without great_tables' style sheet and its outer box."""
+    raw = re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
+    found = re.search(r"<table.*</table>", raw, flags=re.DOTALL)
+    assert found, "great_tables always writes a table element"
+    return found[0]
+
+
+def _framed(shown: Evidence, body: str) -> Html:
+    label = f"Table {shown.spec.number}: {shown.spec.title}"
+    head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badges(shown)}</div>'
+    return block(
+        head + scrolling(body, label) + "".join(f'<p class="cxr-note">{n}</p>' for n in _notes(shown)) + _runs(shown)
+    )
+
+
+def _badges(shown: Evidence) -> str:
+    if not shown.runs:
+        return badge("published", "arXiv 2512.23090", f"section {shown.spec.section}")
+    infos = [run.info for run in shown.runs.values()]
+
+    def span(read: Callable[[dict], object]) -> str:
+        return ", ".join(dict.fromkeys(str(read(dict(info))) for info in infos))
+
+    seeds = sorted({seed for info in infos for seed in info.get("seeds", [info["seed"]])})
+    return badge(
+        shown.tier,
+        shown.profile,
+        f"n = {span(lambda info: info['n'])} studies",
+        f"seed {', '.join(map(str, seeds))}",
+        f"{_place(shown)}, {span(lambda info: info['split'])} split",
+    )
+
+
+def _place(shown: Evidence) -> str:
+    real, hospital = DATASETS[shown.spec.dataset]
+    return f"{hospital} (in place of {real})" if shown.tier == "miniature" else real
+
+
+def _notes(shown: Evidence) -> list[str]:
+    """Sentences below a table: what is missing, how to read it, and what no film at all would score."""
+    make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
+    if not shown.runs:
+        return [
+            f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. {make} makes them."
+        ]
+    notes = (
+        [
+            f"{escape(shown.tier.capitalize())}: models named after the paper's are small ones of the same classes, and "
+            "films are drawn. Compare orders and directions, not levels."
+        ]
+        if shown.tier == "miniature"
+        else []
+    )
+    notes.append("Bold: the best " + ("model of each row" if shown.spec.number >= 5 else "row of each column") +
+                 ", of the paper's and of ours apart; failure rates are never bold.")  # fmt: skip
+    if baseline := all_labels(shown.runs.values()):
+        notes.append(
+            f"Answering every label for every one of our {baseline.n} studies, without a look at the film, would score "
+            f"micro-F1 {decimal(baseline.micro['f1'])} and macro-F1 {decimal(baseline.macro['f1'])}."
+        )
+    if shown.missing:
+        notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
+    return notes
+
+
+def _runs(shown: Evidence) -> str:
+    if not shown.runs:
+        return ""
+    lines = "".join(
+        f"<li><code>{escape(run_id)}</code>: n = {run.info['n']}, seed {run.info['seed']}, "
+        f"{escape(run.info.get('device', 'device not noted'))}, "
+        f"revision {escape(str(run.info['git']['revision'])[:7])}{' with changes' if run.info['git']['dirty'] else ''}</li>"
+        for run_id, run in shown.runs.items()
+    )
+    return f'<details class="cxr-runs"><summary>The runs behind this table ({len(shown.runs)})</summary><ul>{lines}</ul></details>'

@@ -1,0 +1,131 @@
+"""How tables and figures look: colours, badges and the wrapper that makes them fit any screen.
+
+What is shown has to work in the book and in a notebook, light and dark, on a desk and on a phone.
+So nothing has a white background: text and lines take the colour of the page (`currentColor`), and
+the series colours keep a contrast of at least 3 to 1 on white and on the book's dark grey alike. They
+follow Okabe and Ito's colour-blind-safe set, darkened or lightened to that end; each series also has
+a dash and a marker of its own.
+"""
+
+import html
+import itertools
+from dataclasses import dataclass
+
+#: Colour, dash and marker of each series, in order of use.
+SERIES: tuple[tuple[str, str, str], ...] = (
+    ("#0072b2", "solid", "o"),
+    ("#d55e00", "dashed", "s"),
+    ("#00875f", "dashdot", "^"),
+    ("#b8679a", "dotted", "D"),
+)
+#: Stands for the page's own text colour until the drawing is done.
+INK = "#010203"
+#: What a reader has to know about numbers of each tier, in the words that every table carries.
+TIERS: dict[str, str] = {
+    "published": "the paper's own numbers",
+    "miniature": "small models on drawn films, no patient; not a replication",
+    "replication": "the paper's models on the real data sets",
+}
+_counter = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Html:
+    """A piece of a page; Jupyter and the book show it as it is."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+    def __add__(self, other: "Html") -> "Html":
+        return Html(self.text + other.text)
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Sentences in Markdown, for text that is computed."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __add__(self, other: "Prose") -> "Prose":
+        return Prose("\n\n".join(part for part in (self.text, other.text) if part))
+
+
+def escape(text: object) -> str:
+    """Text made safe for HTML, attributes included."""
+    return html.escape(str(text), quote=True)
+
+
+def fresh_id(kind: str) -> str:
+    """An id that no other element of this process has, such as cxr-table-3."""
+    return f"cxr-{kind}-{next(_counter)}"
+
+
+def badge(tier: str, *facts: str) -> str:
+    """The tier as a coloured label, followed by facts such as the profile, n and the seed."""
+    rest = "".join(f'<span class="cxr-fact">{escape(fact)}</span>' for fact in facts if fact)
+    return f'<span class="cxr-tier cxr-{escape(tier)}" title="{escape(TIERS[tier])}">{escape(tier)}</span>{rest}'
+
+
+def scrolling(inner: str, label: str) -> str:
+    """A region that scrolls by itself when its content is wider than the page; reachable by keyboard."""
+    return f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>'
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """A score as the paper writes it, or a dash where there is none.
+
+    >>> decimal(0.25), decimal(None)
+    ('0.250', '–')
+    """
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+#: Sent along with every table and figure, so that a notebook shows them as the book does.
+STYLE = """<style>
+.cxr{--cxr-text:var(--pst-color-text-base,inherit);--cxr-line:var(--pst-color-border,#8888);
+--cxr-muted:var(--pst-color-text-muted,inherit);--cxr-tint:#8882;--cxr-accent:var(--pst-color-primary,#0072b2);
+color:var(--cxr-text);margin:1.2em 0 1.6em;max-width:100%}
+.cxr .cxr-scroll{overflow-x:auto;max-width:100%;-webkit-overflow-scrolling:touch}
+.cxr .cxr-scroll:focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
+.cxr .cxr-head{display:flex;flex-wrap:wrap;gap:.3em .55em;align-items:center;font-size:.85em;margin:.3em 0 .6em}
+.cxr .cxr-tier{border:1.5px solid currentColor;border-radius:1em;padding:.05em .65em;font-weight:600}
+.cxr .cxr-published{color:var(--cxr-muted)}.cxr .cxr-miniature{border-style:dashed}
+.cxr .cxr-fact+.cxr-fact::before{content:"\\00b7";margin-right:.5em;opacity:.6}
+.cxr .cxr-note{font-size:.85em;color:var(--cxr-muted);margin:.5em 0 0}
+.cxr details.cxr-runs{font-size:.85em;margin-top:.5em}.cxr details.cxr-runs summary{cursor:pointer}
+.cxr details.cxr-runs code{white-space:nowrap}
+.cxr table{border-collapse:collapse;width:auto;margin:0;font-variant-numeric:tabular-nums;color:var(--cxr-text);
+background:transparent;font-size:.875em;display:table}
+.cxr th,.cxr td{padding:.28em .6em;border:0;border-bottom:1px solid var(--cxr-line);background:transparent;
+text-align:right;vertical-align:baseline;white-space:nowrap}
+.cxr thead th{font-weight:600;vertical-align:bottom;text-align:right}
+.cxr thead th.cxr-group{text-align:center;border-bottom:1px solid var(--cxr-line)}
+.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left{text-align:left;font-weight:400}
+.cxr td.cxr-left.cxr-wrap,.cxr th.cxr-wrap{white-space:normal;min-width:11em}
+.cxr .cxr-ours{background:var(--cxr-tint)}
+.cxr tbody tr.cxr-total th,.cxr tbody tr.cxr-total td{border-top:2px solid var(--cxr-line);font-weight:600}
+.cxr tbody tr.cxr-rest td,.cxr tbody tr.cxr-rest th{font-style:italic}
+.cxr td.cxr-best{font-weight:700}
+.cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}
+.cxr .cxr-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(15.5rem,100%),1fr));gap:.8rem}
+.cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
+.cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}
+.cxr .cxr-key svg{width:2.4em;height:.8em;vertical-align:middle;margin-right:.35em}
+.cxr .cxr-films{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.4rem;max-width:44rem}
+.cxr .cxr-films figure{margin:0}.cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
+.cxr .cxr-films figcaption{font-size:.8em;margin:.15em 0 .2em}
+</style>"""
+
+
+def block(inner: str, element: str = "div", label: str = "") -> Html:
+    """A table or figure with the style it needs."""
+    named = f' aria-label="{escape(label)}"' if label else ""
+    return Html(f'{STYLE}<{element} class="cxr"{named}>{inner}</{element}>')
