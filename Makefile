@@ -23,6 +23,8 @@ PY := $(VENV)/bin/python
 ASKED := $(shell cat pyproject.toml constraints.txt | sed '$$a $(CURDIR)' | sha256sum | cut -c1-16)
 STAMP := $(VENV)/whole-$(ASKED)
 
+SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --config profile=$(PROFILE)
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
 	echo "  PROFILE=smoke|demo|miniature|paper chooses the sizes of book and html (now: $(PROFILE))"
@@ -72,9 +74,16 @@ book: setup  ## compute the study at PROFILE on this machine, then build the boo
 	@echo "book: computing what is missing for the profile '$(PROFILE)'; stop at any time, the same command goes on"
 	mkdir -p .cache
 	# The lock is the system's and goes with the process, unlike Snakemake's own, which a killed run leaves behind.
-	flock --nonblock --conflict-exit-code 75 .cache/book.lock \
-	    $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --quiet rules host \
-	    --config profile=$(PROFILE) || { status=$$?; [ $$status -ne 75 ] || echo "chexreason: expected one make book at a time; came a second one in this folder; wait for the first" >&2; exit $$status; }
+	status=0
+	flock --nonblock --conflict-exit-code 75 .cache/book.lock $(SNAKEMAKE) --quiet all || status=$$?
+	case $$status in
+	    0) ;;
+	    2) exit 2 ;;
+	    75) echo "chexreason: expected one make book at a time; came a second in this folder; wait for the first" >&2; exit 2 ;;
+	    *) # What a stage had to say it has said; what Snakemake itself may have to say, it says in a rehearsal only.
+	       $(SNAKEMAKE) --dry-run --quiet rules host > .cache/rehearsal.txt 2>&1 || cat .cache/rehearsal.txt >&2
+	       echo "book: not done; what has run stays, and the same command goes on from there" >&2; exit $$status ;;
+	esac
 	echo "book: open _build/html/index.html"
 
 html: setup  ## build the book from the results that are there, without computing anything

@@ -18,7 +18,8 @@ try:
     PROFILE = load_profile(config.get("profile", "demo"))
     stages.refresh(PROFILE)
 except UserError as error:
-    sys.exit(f"chexreason: {error}")
+    print(f"chexreason: {error}", file=sys.stderr)
+    sys.exit(2)
 
 CHEXREASON = f"{sys.executable} -m chexreason"
 BOOK = f"_build/book-{PROFILE.name}.done"
@@ -61,8 +62,8 @@ for stage, about in stages.STAGES.items():
         threads: 2
         resources:
             gpu=1,
-        message:
-            f"{stage}: notebooks/{about.notebook}.py with the profile {PROFILE.name}"
+        # In the paper's order, where the arrows leave a choice.
+        priority: 9 - int(about.number)
         shell:
             "{params.command}"
 
@@ -77,7 +78,5 @@ rule book:
     params:
         command=f"{CHEXREASON} book --profile {PROFILE.name}",
     localrule: True
-    message:
-        f"book: _build/html from results/{PROFILE.name}"
     shell:
         "{params.command}"

@@ -10,8 +10,8 @@ when it has run to its end, and without the paths of this machine. A failed run 
 
 import ast
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from chexreason.errors import UserError
 
 #: A parameter's value as YAML or the command line can give it.
 Value = str | int | float | bool
+
+#: The kernel is spoken to through files of this user: on a shared machine a port is open to all.
+PRIVATE = Config({"KernelManager": {"transport": "ipc"}})
 
 
 def run_notebook(source: Path, executed: Path, parameters: Mapping[str, Value], root: Path) -> Path:
@@ -40,9 +44,12 @@ def run_notebook(source: Path, executed: Path, parameters: Mapping[str, Value], 
     notebook = read(source)
     failed = executed.with_suffix(".failed.ipynb")
     executed.parent.mkdir(parents=True, exist_ok=True)
-    # On the same disk as the result, so that the last step is a rename; gone again whatever happens.
-    with tempfile.TemporaryDirectory(prefix=".running-", dir=executed.parent) as scratch:
-        real, partial = Path(scratch, f"{source.stem}.ipynb"), Path(scratch, "partial.ipynb")
+    # Beside the result, so that the last step is a rename. A killed run leaves it, and the next one clears it.
+    scratch = executed.with_suffix(".partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        real, partial = scratch / f"{source.stem}.ipynb", scratch / "executed.ipynb"
         nbformat.write(notebook, real)
         check(parameters, papermill.inspect_notebook(real), source.name)
         try:
@@ -54,11 +61,15 @@ def run_notebook(source: Path, executed: Path, parameters: Mapping[str, Value], 
                 progress_bar=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
+                config=PRIVATE,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # else it reports each interrupt as its own error
             )
         except (PapermillExecutionError, DeadKernelError) as error:
             publish(partial, failed, root)
             raise _failure(error, source, failed) from error
         publish(partial, executed, root)
+    finally:
+        shutil.rmtree(scratch)
     failed.unlink(missing_ok=True)
     return executed
 

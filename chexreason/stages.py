@@ -70,6 +70,7 @@ def run_stage(name: str, profile: config.Profile) -> Path:
         "results": _if_elsewhere(profile.results.parent, config.RESULTS),
         "cache": _if_elsewhere(profile.cache, config.load_profile(profile.name).cache),
     }
+    print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     batch.run_notebook(stage.source, executed, parameters, config.ROOT)
     left = [executed, *sorted(profile.results.glob(f"{stage.number}-*/run.json"))]
     files = {str(path.relative_to(profile.results)): sha256(path.read_bytes()) for path in left}
