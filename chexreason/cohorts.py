@@ -19,9 +19,9 @@ from chexreason.data import splits
 from chexreason.data.film import readable
 from chexreason.data.study import Study
 from chexreason.errors import unknown
+from chexreason.files import digest_of
 from chexreason.labels import positives
 from chexreason.phantom.writers import write_tree
-from chexreason.runs import digest_of
 
 #: stage's cohort -> (data set, split)
 COHORTS: Mapping[str, tuple[str, str]] = MappingProxyType(

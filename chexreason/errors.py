@@ -16,6 +16,10 @@ class UserError(Exception):
         self.expected, self.came, self.do = expected, came, do
         super().__init__(f"expected {expected}; came {came}; {do}")
 
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """Pickled by its three parts, so that it crosses from a worker process whole."""
+        return type(self), (self.expected, self.came, self.do)
+
 
 def unknown(kind: str, name: object, known: Iterable[str], where: str) -> UserError:
     """The error for a name that no registry holds.

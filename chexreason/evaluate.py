@@ -21,6 +21,7 @@ from chexreason.completions import Parsed, parse_completion
 from chexreason.config import Decoding, Profile, label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
+from chexreason.files import digest_of, file_digest
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
@@ -144,9 +145,9 @@ def plan(
     }
     source = Path(profile.models[base])
     inputs = {
-        "model": runs.file_digest(source) if source.is_dir() else profile.models[base],
+        "model": file_digest(source) if source.is_dir() else profile.models[base],
         "studies": chosen.digest,
-        "prompt": runs.digest_of(prompt.text),
+        "prompt": digest_of(prompt.text),
         **more.pop("inputs", {}),
     }
     settings = {"decoding": asdict(profile.decoding), **more}
@@ -207,7 +208,7 @@ def _generalize(profile: Profile, model: str, sets: Iterable[Chosen]) -> list[ru
     base, prompt_name, trained = FIVE_MODELS[model]
     prompt = prompts.get(prompt_name)
     adapter = profile.cache / "checkpoints" / trained / "best" if trained else None
-    inputs = {"adapter": runs.file_digest(runs.need(adapter))} if adapter else {}
+    inputs = {"adapter": file_digest(runs.need(adapter))} if adapter else {}
     loaded: Loaded | None = None
     finished = []
     for chosen in sets:

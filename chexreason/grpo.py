@@ -27,6 +27,7 @@ from chexreason.completions import parse_completion
 from chexreason.config import GRPO, Profile
 from chexreason.errors import unknown
 from chexreason.examples import examples
+from chexreason.files import file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
@@ -118,12 +119,15 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int) -> GRPOConf
 class Scorer:
     """The reward function that TRL calls; it holds the nuanced reward's window and the mean of each term."""
 
-    def __init__(self, name: str, profile: Profile, prompt: Prompt, ends: set[int], limit: int) -> None:
+    def __init__(
+        self, name: str, profile: Profile, prompt: Prompt, frequencies: Mapping[str, float], ends: set[int]
+    ) -> None:
         if name not in rewards.REWARDS:
             raise unknown("reward", name, rewards.REWARDS, "chexreason/rewards.py")
         self.__name__ = name
         self.settings = getattr(profile, name)
-        self.prompt, self.ends, self.limit = prompt, ends, limit
+        self.prompt, self.frequencies, self.ends = prompt, frequencies, ends
+        self.limit = profile.grpo.max_tokens
         self.window = rewards.Window()
         self.terms: list[Mapping[str, float]] = []
 
@@ -135,7 +139,12 @@ class Scorer:
             cut = len(ids) >= self.limit and not self.ends.intersection(ids)
             parsed = parse_completion(text, self.prompt.answer, cut)
             reward = rewards.REWARDS[self.__name__](
-                parsed, frozenset(labels.split(";")), length=len(text), settings=self.settings, window=self.window
+                parsed,
+                frozenset(labels.split(";")),
+                length=len(text),
+                settings=self.settings,
+                window=self.window,
+                frequencies=self.frequencies,
             )
             self.terms.append(reward.terms)
             totals.append(reward.total)
@@ -151,7 +160,7 @@ class KeepWindow(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         """The window beside the checkpoint just written."""
         place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "window.json"
-        runs.write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
+        write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """The mean of each term since the last log, into the trainer's own log."""
@@ -171,7 +180,8 @@ def train(
     assert_language_only(model)
     truth = [";".join(sorted(positives(s.labels, profile.decoding.uncertain))) for s in chosen.studies]
     ends = loaded.model.generation_config.eos_token_id
-    scorer = Scorer(reward, profile, prompt, set(ends if isinstance(ends, list) else [ends]), settings.max_tokens)
+    frequencies = rewards.label_frequencies(frozenset(labels.split(";")) for labels in truth)
+    scorer = Scorer(reward, profile, prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=scorer,
@@ -201,7 +211,7 @@ def _run(profile: Profile, reward: str, chosen: Chosen, validation: Chosen) -> r
         profile, f"03-grpo-{reward}", "grpo", "chexreason", "medgemma", prompt, validation,
         grpo=asdict(profile.grpo), reward=asdict(getattr(profile, reward)),
         facts={"reward": reward, "n_train": len(chosen.studies)},
-        inputs={"start": runs.file_digest(start), "rl_studies": chosen.digest},
+        inputs={"start": file_digest(start), "rl_studies": chosen.digest},
     )  # fmt: skip
     if run := this.finished():
         return run

@@ -8,10 +8,8 @@ book, but do not count as done when somebody asks for a run of their own.
 
 import datetime
 import gzip
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import time
@@ -25,6 +23,7 @@ import pandas as pd
 from chexreason.config import ROOT, Profile
 from chexreason.data import SOURCES, is_phantom
 from chexreason.errors import UserError
+from chexreason.files import digest_of, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
@@ -92,37 +91,6 @@ class Plan:
         if run and made_here(self.profile).get(self.run_id) == self.digest == run.info["config_digest"]:
             return run
         return None
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of plain data, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files with their names."""
-    if path.is_dir():
-        return digest_of({p.relative_to(path).as_posix(): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()})
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, then rename, so that a half-written file never carries the final name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(
-            f"room and permission to write {path.name}", f"{error.strerror} in {path.parent}",
-            "free some space or choose another folder, then run the same command again",
-        ) from error  # fmt: skip
 
 
 def read(folder: Path) -> Run | None:

@@ -21,6 +21,7 @@ from chexreason.config import SFT, Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
+from chexreason.files import digest_of, write_atomically
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 from chexreason.training import QUIET, Progress, device_options, history_table, last_checkpoint
@@ -125,7 +126,7 @@ def train_all(profile: Profile) -> list[runs.Run]:
 def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
     run_id = f"02-sft-{base}-{prompt.name}"
     lessons = traces.of(chosen, prompt, profile)
-    inputs = {"traces": runs.digest_of(lessons)}
+    inputs = {"traces": digest_of(lessons)}
     this = evaluate.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
         facts={"n_train": len(chosen.studies)},
@@ -147,5 +148,5 @@ def fresh_folder(this: runs.Plan) -> Path:
     marker = this.checkpoints / "plan.sha256"
     if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
         shutil.rmtree(this.checkpoints, ignore_errors=True)
-        runs.write_atomically(marker, this.digest.encode())
+        write_atomically(marker, this.digest.encode())
     return this.checkpoints

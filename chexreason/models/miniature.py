@@ -119,7 +119,7 @@ def gemma_model(processor: ProcessorMixin) -> PreTrainedModel:
             "pad_token_id": ids("<pad>"), "bos_token_id": ids("<bos>"), "eos_token_id": ids("<eos>"),
         },
         vision_config={
-            "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
+            "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,
             "image_size": FILM_PX, "patch_size": PATCH_PX, "vision_use_head": False,
         },
         mm_tokens_per_image=IMAGE_TOKENS,
@@ -146,7 +146,7 @@ def qwen_model(processor: ProcessorMixin) -> PreTrainedModel:
             "pad_token_id": ids("<|endoftext|>"), "eos_token_id": ids("<|im_end|>"), "bos_token_id": None,
         },
         vision_config={
-            "depth": 4, "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "out_hidden_size": 192,
+            "depth": 4, "hidden_size": 128, "intermediate_size": 256, "num_heads": 4, "out_hidden_size": 192,
             "patch_size": PATCH_PX, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
             "fullatt_block_indexes": [1, 3],
         },

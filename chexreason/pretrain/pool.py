@@ -1,0 +1,111 @@
+"""The pictures that the miniatures are pre-trained on, drawn once and kept in the cache.
+
+A pool is a folder with `films.npy` (N, px, px) uint8, `cells.npy` (N, cells, concepts) bool and
+`about.json`. A *cell* is the patch of film behind one image token (6 x 6 cells of 28 px for a film
+of 168 px); it holds a concept if the concept's mask covers enough of it. Phantoms know where
+each finding was drawn, and that is what makes so small a tower learn from so few films.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from chexreason.models.miniature import FILM_PX, IMAGE_TOKENS
+from chexreason.phantom import draw_with_masks, sample_case
+from chexreason.pretrain import drawings
+from chexreason.files import digest_of
+
+SIDE = round(IMAGE_TOKENS**0.5)
+#: Share of a cell that a mask has to cover before the cell counts as showing the concept.
+COVER = 0.04
+FILM_DRAWN_PX = 224
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a pool holds: `count` pictures of a kind ("A", "B", "C" or "drawings") from a seed."""
+
+    kind: str
+    count: int
+    seed: int
+    enrichment: float = 1.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture with what it shows, as plain data for the lessons."""
+
+    film: np.ndarray  # (px, px) uint8
+    cells: np.ndarray  # (cells, concepts) bool
+    about: dict[str, Any]
+
+
+def cells_of(masks: dict[str, np.ndarray], concepts: Sequence[str]) -> np.ndarray:
+    """Which concept is seen in which cell: masks (size, size) bool -> (SIDE * SIDE, concepts) bool."""
+    seen = np.zeros((SIDE * SIDE, len(concepts)), dtype=bool)
+    for name, mask in masks.items():
+        edges = np.linspace(0, len(mask), SIDE + 1).astype(int)[:-1]
+        rows = np.add.reduceat(np.add.reduceat(mask.astype(np.int32), edges, 0), edges, 1)
+        share = rows / (len(mask) / SIDE) ** 2
+        # A thin thing (a fracture, a lead) may cover little of any cell; its fullest cell counts.
+        seen[:, concepts.index(name)] = (share >= min(COVER, share.max())).ravel() & (share.ravel() > 0)
+    return seen
+
+
+def draw_phantom(request: Request, index: int) -> Picture:
+    """Film number `index` of a pool of phantoms, with its lesions, visible truth and recorded labels."""
+    from chexreason.pretrain.tower import CONCEPTS
+
+    case = sample_case(request.seed, index, request.kind, request.enrichment)
+    drawn, masks = draw_with_masks(case, FILM_DRAWN_PX)
+    film = np.asarray(Image.fromarray(drawn).resize((FILM_PX, FILM_PX), Image.Resampling.BILINEAR))
+    about = {
+        "lesions": [asdict(lesion) for lesion in case.lesions],
+        "truth": sorted(case.truth),
+        "recorded": case.recorded,
+    }
+    return Picture(film, cells_of(masks, CONCEPTS), about)
+
+
+def draw_general(request: Request, index: int) -> Picture:
+    """Drawing number `index`: shapes on a ground, never a chest."""
+    rng = np.random.default_rng([request.seed, index])
+    film, masks = drawings.draw(rng, FILM_PX)
+    return Picture(film, cells_of(masks, drawings.CONCEPTS), {"shapes": sorted(masks)})
+
+
+def _chunk(job: tuple[Request, int, int]) -> list[Picture]:
+    request, start, stop = job
+    one: Callable[[Request, int], Picture] = draw_general if request.kind == "drawings" else draw_phantom
+    return [one(request, index) for index in range(start, stop)]
+
+
+def pool(request: Request, cache: Path, processes: int = 2) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    """films (N, px, px), cells (N, cells, concepts) and what each shows; drawn now or read from the cache."""
+    folder = cache / "pools" / f"{request.kind}-{request.count}-{digest_of(asdict(request))[:8]}"
+    if not (folder / "about.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        step = 50
+        jobs = [(request, i, min(i + step, request.count)) for i in range(0, request.count, step)]
+        pictures: list[Picture] = []
+        with (
+            ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers,
+            tqdm(total=request.count, desc=f"draw {request.kind}", unit="film", mininterval=5) as bar,
+        ):
+            for done in workers.map(_chunk, jobs):
+                pictures += done
+                bar.update(len(done))
+        np.save(folder / "films.npy", np.stack([p.film for p in pictures]))
+        np.save(folder / "cells.npy", np.stack([p.cells for p in pictures]))
+        (folder / "about.partial").write_text(json.dumps([p.about for p in pictures]), encoding="utf-8")
+        (folder / "about.partial").rename(folder / "about.json")
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    return np.load(folder / "films.npy"), np.load(folder / "cells.npy"), about
