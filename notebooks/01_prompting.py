@@ -59,10 +59,8 @@ print(f"left out: {dict(validation.left_out)}; unreadable films: {len(validation
 # The wordings are ours, written from the cue that the paper gives for each variant.
 
 # %%
-pd.DataFrame(
-    [(prompts.get(name).title, prompts.get(name).cue, prompts.get(name).version) for name in prompts.TABLE1_PROMPTS],
-    columns=["prompt", "the paper's cue, in our words", "version"],
-)
+wordings = pd.DataFrame([vars(prompts.get(name)) for name in prompts.TABLE1_PROMPTS])
+report.frame_table(wordings[["title", "version", "cue"]], "The nine prompts", wrap=("cue",))
 
 # %% [markdown]
 # ## Asking
@@ -71,7 +69,9 @@ pd.DataFrame(
 
 # %%
 done = evaluate.prompting(chosen)
-pd.DataFrame([(run.run_id, run.info["n"], run.info["seconds"]) for run in done], columns=["run", "studies", "seconds"])
+report.frame_table(
+    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
+)
 
 # %% [markdown]
 # ## Table 1

@@ -51,7 +51,11 @@ print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
 settings = config.settings_table()
-settings[settings["group"] == "sft"].drop(columns="group").reset_index(drop=True)
+report.frame_table(
+    settings[settings["group"] == "sft"].drop(columns="group"),
+    "The settings of this stage",
+    wrap=("why", "what", "overrides"),
+)
 
 # %%
 cohorts.prepare(chosen)
@@ -66,7 +70,9 @@ print(f"{len(taught.studies)} studies with traces, {len(validation.studies)} oth
 
 # %%
 done = sft.train_all(chosen)
-pd.DataFrame([(run.run_id, run.info["n"], run.info["seconds"]) for run in done], columns=["run", "studies", "seconds"])
+report.frame_table(
+    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
+)
 
 # %% [markdown]
 # ## Figure 1: how each format was learned

@@ -52,7 +52,11 @@ print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
 settings = config.settings_table()
-settings[settings["group"].isin(["grpo", "hard", "nuanced"])].reset_index(drop=True)
+report.frame_table(
+    settings[settings["group"].isin(["grpo", "hard", "nuanced"])],
+    "The settings of this stage",
+    wrap=("why", "what", "overrides"),
+)
 
 # %%
 cohorts.prepare(chosen)
@@ -67,7 +71,9 @@ print(f"{len(rewarded.studies)} studies of patients that the fine-tuning never s
 
 # %%
 done = grpo.train_all(chosen)
-pd.DataFrame([(run.run_id, run.info["n"], run.info["seconds"]) for run in done], columns=["run", "studies", "seconds"])
+report.frame_table(
+    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
+)
 
 # %% [markdown]
 # ## Figures 2 and 3: the course of the training
@@ -86,8 +92,10 @@ report.figure(3, chosen.name, chosen.results.parent)
 # often the clip bounds acted.
 
 # %%
-histories = pd.concat([run.history().assign(run=run.run_id) for run in done])
-histories.groupby(["metric", "run"])["value"].agg(["first", "mean", "last"]).unstack("run")
+report.figure("health of nuanced", chosen.name, chosen.results.parent)
+
+# %%
+report.figure("health of hard", chosen.name, chosen.results.parent)
 
 # %% [markdown]
 # ## Table 4
