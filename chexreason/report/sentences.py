@@ -15,7 +15,7 @@ from chexreason.labels import NIH_SHARED
 from chexreason.metrics import matrix
 from chexreason.report.baselines import counted
 from chexreason.report.evidence import MODELS, Evidence, evidence, title_of
-from chexreason.report.theme import Prose
+from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, paired_bootstrap
 
@@ -64,8 +64,8 @@ def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
         last = values["hard_last"] - start["free_reasoning"]
         paragraphs.append(
             f"{_lead(after, side)} {better} in macro-F1. From the SFT checkpoint to the best hard-reward checkpoint, "
-            f"macro-F1 {_moved(gain)} and micro-F1 {_moved(micro)}. The best checkpoint is chosen on the very studies "
-            f"it is scored on; at the last step macro-F1 {_moved(last, perfect=True)} since the SFT checkpoint."
+            f"macro-F1 {_moved(gain)} and micro-F1 {_moved(micro)}. "
+            f"At the last step, macro-F1 {_moved(last, perfect=True)} since the SFT checkpoint."
         )
     return Prose("\n\n".join(paragraphs))
 
@@ -97,8 +97,8 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
             )
             lines.append(
                 f"On {_dataset(shown)} ({shown.tier}, {shown.profile}), ChexReason minus the SFT checkpoint is "
-                f"{found.estimate:+.3f} in macro-F1, with a {found.level:.0%} interval from {found.low:+.3f} to "
-                f"{found.high:+.3f} over {found.patients} patients; it {certain}."
+                f"{signed(found.estimate)} in macro-F1, with a {found.level:.0%} interval from {signed(found.low)} to "
+                f"{signed(found.high)} over {found.patients} patients; it {certain}."
             )
     return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
 
@@ -213,8 +213,8 @@ def _paradox(near: Evidence, far: Evidence, side: str) -> str:
         end - start for start, end in (_change(shown, side, "medgemma", "medgemma_sft") for shown in (near, far))
     )
     return (
-        f"SFT itself changed the untouched model's macro-F1 by {near_change:+.3f} on CheXpert and by "
-        f"{far_change:+.3f} on NIH."
+        f"SFT itself changed the untouched model's macro-F1 by {signed(near_change)} on CheXpert and by "
+        f"{signed(far_change)} on NIH."
     )
 
 

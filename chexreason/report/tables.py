@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from great_tables import GT, html, loc, style
+from great_tables import GT, loc, style
 
+from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
 from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, evidence, title_of
-from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling
+from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
 STUB_HEADS = {1: "Prompt", 2: "", 3: "", 4: "", 5: "Finding", 6: "Finding"}
@@ -44,6 +45,15 @@ def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), lef
     if wrap:
         built = built.tab_style(style.css("white-space:normal;min-width:13em"), loc.body(columns=list(wrap)))
     return block(scrolling(_raw(built), label))
+
+
+def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:
+    """Macro-F1 over the nine findings that both test sets have, a block a side (not in the paper)."""
+    frame = sentences.shared_findings(profile, results)
+    numbers = [str(name) for name in frame.columns[2:]]
+    built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
+    built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:]).cols_align("right", columns=numbers)
+    return block(scrolling(_raw(built), "Macro-F1 on the findings that both test sets have"))
 
 
 def _paired(shown: Evidence) -> str:

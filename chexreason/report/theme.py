@@ -88,6 +88,15 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or value != value else f"{value:.{digits}f}"
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, the minus a real one.
+
+    >>> signed(-0.0564), signed(0.0)
+    ('−0.056', '+0.000')
+    """
+    return f"{value:+.3f}".replace("-", "−")
+
+
 #: Sent along with every table and figure, so that a notebook shows them as the book does.
 STYLE = """<style>
 .cxr{--cxr-text:var(--pst-color-text-base,inherit);--cxr-line:var(--pst-color-border,#8888);
@@ -119,7 +128,8 @@ text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
 .cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}
 .cxr .cxr-key svg{width:2.4em;height:.8em;vertical-align:middle;margin-right:.35em}
-.cxr .cxr-films{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.4rem;max-width:44rem}
+.cxr .cxr-films{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.5rem;max-width:60rem}
+.cxr .cxr-films-3{grid-template-columns:repeat(3,minmax(0,1fr))}
 .cxr .cxr-films figure{margin:0}.cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
 .cxr .cxr-films figcaption{font-size:.8em;margin:.15em 0 .2em}
 </style>"""

@@ -1,0 +1,77 @@
+"""The front page's two tables: what came out, and what each tier can say (the paper's abstract, as questions)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chexreason.report.evidence import Evidence, evidence, profile, title_of
+from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
+
+Answer = Callable[[str], str]
+
+
+def front(name: str | None = None, results: Path | None = None) -> Html:
+    """The paper's main questions, each with the paper's answer and this profile's."""
+    name = name or profile()
+    tables = {number: evidence(number, name, results) for number in range(1, 7)}
+    tier = tables[1].tier
+    questions: list[tuple[str, tuple[int, ...], Answer]] = [
+        ("Which prompt suits the untouched model best?", (1,), lambda side: _best(tables[1], side)),
+        ("Which format should the medical model be taught in?", (2,), lambda side: _best(tables[2], side)),
+        ("… and the general model?", (3,), lambda side: _best(tables[3], side)),
+        ("Which reward wins?", (4,), lambda side: _reward(tables[4], side)),
+        ("What does GRPO change on CheXpert?", (5,), lambda side: _step(tables[5], side)),
+        ("… and on NIH?", (6,), lambda side: _step(tables[6], side)),
+    ]
+    rows = []
+    for question, needs, answer in questions:
+        whole = all(tables[number].runs and not tables[number].missing for number in needs)
+        ours = answer("ours") if whole else "not run yet"
+        rows.append(
+            f'<tr><th scope="row" class="cxr-left cxr-wrap">{escape(question)}</th>'
+            f'<td class="cxr-left cxr-wrap">{answer("paper")}</td><td class="cxr-left cxr-wrap cxr-ours">{ours}</td></tr>'
+        )
+    seen = {run.info["n"] for shown in tables.values() for run in shown.runs.values()}
+    size = f"n = {min(seen)} to {max(seen)} studies" if len(seen) > 1 else "".join(f"n = {n} studies" for n in seen)
+    head = f'<div class="cxr-head">{badge(tier, name, size, TIERS[tier])}</div>'
+    columns = "".join(
+        f'<th scope="col" class="cxr-left">{text}</th>' for text in ("question", "the paper", f"this run, {escape(tier)}")
+    )
+    body = f'<table class="cxr-front"><thead><tr>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    note = '<p class="cxr-note">All values are macro-F1.</p>'
+    if not any(shown.runs for shown in tables.values()):
+        note = f'<p class="cxr-note"><code>make book PROFILE={escape(name)}</code> computes this profile.</p>'
+    return block(head + scrolling(body, "What came out") + note)
+
+
+def tiers() -> Html:
+    """The three tiers of evidence, and what each can say."""
+    what = {
+        "published": "what the paper's numbers do and do not support",
+        "miniature": "why an effect can arise, with the truth known",
+        "replication": "whether the paper's numbers come back",
+    }
+    rows = "".join(
+        f'<tr><th scope="row" class="cxr-left">{badge(tier)}</th><td class="cxr-left cxr-wrap">{escape(TIERS[tier])}</td>'
+        f'<td class="cxr-left cxr-wrap">{escape(text)}</td></tr>'
+        for tier, text in what.items()
+    )
+    heads = "".join(f'<th scope="col" class="cxr-left">{text}</th>' for text in ("tier", "what it is", "what it can say"))
+    body = f'<table class="cxr-front"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return block(scrolling(body, "The three tiers"))
+
+
+def _best(shown: Evidence, side: str) -> str:
+    values = shown.side(side, "macro")
+    return f"{escape(title_of(shown.spec, str(values.idxmax())))} ({values.max():.3f})"
+
+
+def _reward(shown: Evidence, side: str) -> str:
+    values = shown.side(side, "macro")
+    hard, nuanced = values["hard_best"], values["nuanced_best"]
+    return f"{'hard' if hard >= nuanced else 'nuanced'} (hard {hard:.3f}, nuanced {nuanced:.3f})"
+
+
+def _step(shown: Evidence, side: str) -> str:
+    start, end = (shown.side(side, model)["macro"] for model in ("medgemma_sft", "chexreason"))
+    return f"{signed(end - start)} ({start:.3f} → {end:.3f})"
+
