@@ -68,7 +68,7 @@ def draw_phantom(request: Request, index: int) -> Picture:
     drawn, masks = draw_with_masks(case, FILM_DRAWN_PX)
     film = np.asarray(Image.fromarray(drawn).resize((FILM_PX, FILM_PX), Image.Resampling.BILINEAR))
     about = {
-        "lesions": [asdict(lesion) for lesion in case.lesions],
+        "lesions": [lesion.to_dict() for lesion in case.lesions],
         "truth": sorted(case.truth),
         "recorded": case.recorded,
     }
