@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 #: Errors of the operating system that mean: the disk is full, or the quota used up.
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+#: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 
 def show_version(words: argparse.Namespace) -> None:
@@ -60,6 +66,14 @@ def draw_phantoms(words: argparse.Namespace) -> None:
     from chexreason.phantom.writers import write_tree
 
     write_tree(words.folder, words.hospital, {words.split: words.n}, words.seed, words.size)
+
+
+def pretrain(words: argparse.Namespace) -> None:
+    """Make the miniatures' base checkpoints again."""
+    from chexreason.pretrain import make
+
+    for name in make.RECIPES if words.name == "all" else [words.name]:
+        print(os.path.relpath(make.make(name, words.cache)))
 
 
 def run_stages(words: argparse.Namespace) -> None:
@@ -107,6 +121,8 @@ def build_book(words: argparse.Namespace) -> None:
 def _profile(words: argparse.Namespace) -> "Profile":
     from chexreason import config
 
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     return config.load_profile(words.profile, seed=words.seed, results=words.results, cache=words.cache)
 
 
@@ -137,6 +153,9 @@ def parser() -> argparse.ArgumentParser:
     phantom.add_argument("--n", type=int, default=100, help="number of studies")
     phantom.add_argument("--size", type=int, default=224, help="pixels on a side")
     phantom.add_argument("--seed", type=int, default=0)
+    base = command("pretrain", pretrain)
+    base.add_argument("name", help="medgemma, qwen, nv_reason (which goes on from qwen), or all")
+    base.add_argument("--cache", type=Path, default=Path(".cache/pretrain"), help="a folder for what can be resumed")
     run = command("run", run_stages)
     run.add_argument("stage", help="prompting, sft, grpo, generalization, or all")
     evaluation = command("evaluate", evaluate_stage)

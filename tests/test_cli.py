@@ -61,6 +61,7 @@ def test_our_own_mistake_keeps_its_traceback(monkeypatch):
         (["book", "--profile", "small"], "expected a profile among"),
         (["phantom", "{tmp}/tree", "--hospital", "Z"], "expected a hospital among A, B, C; came 'Z'"),
         (["phantom", "{tmp}/tree", "--n", "0"], "expected"),
+        (["pretrain", "gpt", "--cache", "{tmp}"], "expected a base checkpoint among"),
     ],
 )
 def test_bad_words_are_told_in_one_line(tmp_path, capsys, words, told):
@@ -115,5 +116,5 @@ def test_every_command_has_a_line_of_help(capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--help"])
     shown = capsys.readouterr().out
-    for command in ("phantom", "run", "evaluate", "sft", "grpo", "book", "profiles", "settings", "version"):
+    for command in ("phantom", "pretrain", "run", "evaluate", "sft", "grpo", "book", "profiles", "settings", "version"):
         assert f"\n    {command} " in shown
