@@ -116,13 +116,10 @@ background:transparent;font-size:.875em;display:table}
 .cxr th,.cxr td{padding:.28em .6em;border:0;border-bottom:1px solid var(--cxr-line);background:transparent;
 text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr thead th{font-weight:600;vertical-align:bottom;text-align:right}
-.cxr thead th.cxr-group{text-align:center;border-bottom:1px solid var(--cxr-line)}
-.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left{text-align:left;font-weight:400}
+.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left,.cxr th.gt_left,.cxr td.gt_left{text-align:left}.cxr tbody th,.cxr td{font-weight:400}
+.cxr th.gt_column_spanner_outer{text-align:center}.cxr .gt_group_heading{font-weight:600;padding-top:.9em}
 .cxr td.cxr-left.cxr-wrap,.cxr th.cxr-wrap{white-space:normal;min-width:11em}
 .cxr .cxr-ours{background:var(--cxr-tint)}
-.cxr tbody tr.cxr-total th,.cxr tbody tr.cxr-total td{border-top:2px solid var(--cxr-line);font-weight:600}
-.cxr tbody tr.cxr-rest td,.cxr tbody tr.cxr-rest th{font-style:italic}
-.cxr td.cxr-best{font-weight:700}
 .cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}
 .cxr .cxr-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(15.5rem,100%),1fr));gap:.8rem}
 .cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
