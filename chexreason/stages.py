@@ -181,8 +181,9 @@ def build_book(profile: str) -> Path:
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
-    if not any((config.RESULTS / profile).glob("*/run.json")):
-        raise UserError(f"results in results/{profile}", "none", f"compute them first: make book PROFILE={profile}")
+    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
+    if not any(results.glob("*/run.json")):
+        raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     for told in (config.ROOT / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time
     command = [sys.executable, "-m", "jupyter_book", "build", "book", "--config", "_config.yml"]
