@@ -194,7 +194,7 @@ def load_profile(name: str, *, seed: int | None = None, results: Path | None = N
         what=text["what"],
         seed=_seed(text["seed"] if seed is None else seed),
         data={source: _place(name, source, entry, cache) for source, entry in text["data"].items()},
-        models=text["models"],
+        models={base: _checkpoint(source) for base, source in text["models"].items()},
         cache=cache,
         results=(results or RESULTS) / name,
         rows=text["rows"],
@@ -207,6 +207,11 @@ def _seed(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise UserError("a seed that is a whole number from 0 upwards", repr(value), "give one, seed=0 say")
     return value
+
+
+def _checkpoint(source: str) -> str:
+    """A folder of the repository as a full path; a hub id or another path as it is."""
+    return str(ROOT / source) if source.startswith("chexreason/") else source
 
 
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path) -> DataPlace:

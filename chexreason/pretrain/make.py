@@ -46,23 +46,23 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "medgemma": Recipe(
         "medgemma", "MedGemma-4B: it has seen many films of hospital A and learnt what can be seen on them",
-        None, Request("A", 10_000, 101, enrichment=6.0), 900,
+        None, Request("A", 10_000, 101, enrichment=6.0), 650,
         [
-            (400, 48, lessons.captions(lessons.visible)),
-            (250, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
+            (300, 48, lessons.captions(lessons.visible)),
+            (200, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
         ], 1,
     ),
     "qwen": Recipe(
         "qwen", "Qwen2.5-VL-3B-Instruct: a general-purpose model that knows the words but has never seen a film",
-        None, Request("drawings", 4_000, 202), 300,
-        [(400, 32, lessons.general(REASONING))], 2,
+        None, Request("drawings", 4_000, 202), 200,
+        [(200, 24, lessons.general(REASONING))], 2,
     ),
     "nv_reason": Recipe(
         "nv_reason", "NV-Reason-CXR-3B: the Qwen miniature, trained heavily on films and labels of hospital B",
-        "qwen", Request("B", 8_000, 303, enrichment=6.0), 700,
+        "qwen", Request("B", 5_000, 303, enrichment=6.0), 450,
         [
-            (300, 48, lessons.captions(lessons.recorded)),
-            (200, 32, lessons.instructions(lessons.recorded, {"nv_reason": 3.0, "free_reasoning": 1.0})),
+            (220, 48, lessons.captions(lessons.recorded)),
+            (120, 32, lessons.instructions(lessons.recorded, {"nv_reason": 3.0, "free_reasoning": 1.0})),
         ], 3,
     ),
 }  # fmt: skip
@@ -120,7 +120,7 @@ def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
         "start": recipe.start,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "pictures": vars(recipe.pictures),
-        "tower": {"steps": recipe.tower_steps, "batch": 64,
+        "tower": {"steps": recipe.tower_steps, "batch": tower.BATCH,
                   "held_out_auc": {concepts[int(k)]: round(v, 3) for k, v in seen.items()}},
         "language": [{"steps": s, "batch": b, "lessons": [x.name for x in ls]} for s, b, ls in recipe.stages],
         "final_loss": round(final_loss, 3),

@@ -25,7 +25,8 @@ from chexreason.models.miniature import PATCH_PX
 #: The concepts of a phantom film.
 CONCEPTS: tuple[str, ...] = tuple(name for name in FINDINGS if name != NO_FINDING)
 HELD_OUT = 500
-SAVE_EVERY = 100
+SAVE_EVERY = 50
+BATCH = 48
 
 
 def pixels(processor: ProcessorMixin, films: np.ndarray) -> dict[str, torch.Tensor]:
@@ -77,7 +78,7 @@ def start_from_components(model: PreTrainedModel, films: np.ndarray, seed: int) 
 
 def train(
     model: PreTrainedModel, processor: ProcessorMixin, films: np.ndarray, cells: np.ndarray, *,
-    steps: int, seed: int, keep: Path, batch: int = 64, learning_rate: float = 1.5e-3, label: str = "tower",
+    steps: int, seed: int, keep: Path, batch: int = BATCH, learning_rate: float = 1.5e-3, label: str = "tower",
 ) -> dict[str, float]:  # fmt: skip
     """Train tower and projector on films (N, px, px) and cells (N, cells, C).
 
