@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from chexreason import config, prompts, runs
+from chexreason import config, prompts
 from chexreason.errors import UserError, unknown
+from chexreason.runs import Run, read_all
 
 KEYS = ["row", "column", "metric"]
 
@@ -77,7 +78,7 @@ class Evidence:
     tier: str
     published: pd.Series  # (row, column, metric) -> value
     ours: pd.Series  # the same index names; only cells that a run fills
-    runs: Mapping[str, runs.Run]
+    runs: Mapping[str, Run]
     missing: tuple[str, ...]  # run ids that the table needs and the profile has not
 
     def rows(self) -> list[str]:
@@ -86,8 +87,7 @@ class Evidence:
 
     def columns(self) -> list[tuple[str, str]]:
         """(column, metric) in the paper's order."""
-        index = self.published.index.droplevel("row")
-        return list(dict.fromkeys(zip(index.get_level_values(0), index.get_level_values(1), strict=True)))
+        return list(dict.fromkeys((column, metric) for _, column, metric in self.published.index))
 
     def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
         """One column by row, of "paper" or "ours"; empty where there is no run."""
@@ -104,7 +104,7 @@ class Evidence:
         """The paper's side only."""
         return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=())
 
-    def run_of(self, row: str, column: str) -> runs.Run | None:
+    def run_of(self, row: str, column: str) -> Run | None:
         """The run behind a cell, if there is one."""
         return self.runs.get(self.spec.run_id(row, column))
 
@@ -135,9 +135,9 @@ def tier_of(name: str) -> str:
     return str(text["tier"])
 
 
-def read_runs(name: str, results: Path | None = None) -> dict[str, runs.Run]:
+def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
     """The finished runs of a profile by run id; empty if there are none."""
-    return {run.run_id: run for run in runs.read_all(results_root(results) / _known(name))}
+    return {run.run_id: run for run in read_all(results_root(results) / _known(name))}
 
 
 def published(number: int) -> pd.DataFrame:
@@ -168,7 +168,7 @@ def evidence(number: int, name: str | None = None, results: Path | None = None) 
     )
 
 
-def scores(run: runs.Run, checkpoint: str | None = None) -> pd.Series:
+def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     """A run's metrics by (finding, metric); of one checkpoint for a GRPO run. Raises UserError if it has none."""
     table = run.metrics()
     if "checkpoint" in table:
@@ -176,7 +176,7 @@ def scores(run: runs.Run, checkpoint: str | None = None) -> pd.Series:
     if table.empty or not {"finding", "metric", "value"} <= set(table):
         raise UserError(
             "columns finding, metric, value with rows" + (f" for the checkpoint {checkpoint}" if checkpoint else ""),
-            f"{run.folder.name}/metrics.csv with {', '.join(table)} and {len(table)} such rows",
+            f"{run.folder.name}/metrics.csv with {', '.join(map(str, table))} and {len(table)} such rows",
             "remove that folder and run its stage again",
         )
     return table.set_index(["finding", "metric"])["value"]
@@ -189,7 +189,7 @@ def title_of(spec: TableSpec, row: str) -> str:
     return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
 
 
-def _value(spec: TableSpec, run: runs.Run, row: str, column: str, metric: str) -> float | None:
+def _value(spec: TableSpec, run: Run, row: str, column: str, metric: str) -> float | None:
     found = scores(run, row.rpartition("_")[2] if spec.checkpoint else None)
     finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
     return float(found[finding, metric]) if (finding, metric) in found.index else None

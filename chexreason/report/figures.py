@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -22,11 +23,10 @@ from chexreason.errors import unknown
 from chexreason.report.evidence import profile as shown_profile
 from chexreason.report.evidence import read_runs, tier_of
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
-from chexreason.runs import Run
 from chexreason.stats import ema
 
 SMOOTHING = 0.95
-STYLE = {
+STYLE: Any = {
     "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK,
     "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
     "grid.alpha": 0.15, "grid.linewidth": 0.6, "svg.fonttype": "none", "font.family": "sans-serif",
@@ -110,20 +110,25 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     label = f"{spec.label}: {spec.title}"
     if not shown:
         return block(
-            f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives the curves '
-            f"as a picture only, and the profile {escape(profile)} has no such run. "
+            f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives '
+            f"its curves as a picture only, and the profile {escape(profile)} has no such run. "
             f"<code>make book PROFILE={escape(profile)}</code> makes it.</p>"
         )
     infos = [run.info for run in shown.values()]
-    trained = ", ".join(dict.fromkeys(str(info.get("n_train", "?")) for info in infos))
-    seeds = ", ".join(dict.fromkeys(str(info["seed"]) for info in infos))
-    head = badge(tier_of(profile), profile, f"trained on {trained} studies", f"seed {seeds}", ", ".join(r.run_id for r in shown.values()))  # fmt: skip
+
+    def span(key: str) -> str:
+        return ", ".join(dict.fromkeys(str(info.get(key, "not noted")) for info in infos))
+
+    facts = (f"trained on {span('n_train')} studies", f"seed {span('seed')}", f"run {span('run_id')}")
+    head = badge(tier_of(profile), profile, *facts)
     histories = {name: run.history() for name, run in shown.items()}
-    drawn = "".join(panel_svg(panel, histories) for panel in spec.panels)
+    width = 2.8 if len(spec.panels) == 3 else 3.6  # inches; three stand in a row
+    drawn = "".join(panel_svg(panel, histories, width) for panel in spec.panels)
     return block(
         f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{head}</div>'
         + (_key(list(shown)) if len(shown) > 1 else "")
-        + f'<div class="cxr-panels">{drawn}</div><figcaption>{escape(caption(spec, histories))}</figcaption>',
+        + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}">{drawn}</div>'
+        + f"<figcaption>{escape(caption(spec, histories))}</figcaption>",
         "figure",
     )
 
@@ -134,10 +139,10 @@ def series(history: pd.DataFrame, metric: str) -> pd.Series:
     return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy(), dtype=float)
 
 
-def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame]) -> str:
+def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame], width: float = 3.6) -> str:
     """One panel as an SVG element: a faint raw line and a bold average for each history."""
     with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(3.6, 2.7), layout="constrained")
+        drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
         for (name, history), (colour, dash, _) in zip(histories.items(), _cycle(len(histories)), strict=True):
             raw = series(history, panel.metric)
@@ -178,8 +183,13 @@ def describe(panel: Panel, histories: Mapping[str, pd.DataFrame]) -> str:
         raw = series(history, panel.metric)
         if not raw.empty:
             smooth = ema(raw.to_numpy(), SMOOTHING)
-            parts.append(f"{name} goes from {smooth[0]:.3g} to {smooth[-1]:.3g}")
+            lead = f"{name} goes" if len(histories) > 1 else "goes"
+            parts.append(f"{lead} from {_short(smooth[0])} to {_short(smooth[-1])}")
     return ("; ".join(parts) + ".") if parts else "Not logged."
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def caption(spec: FigureSpec, histories: Mapping[str, pd.DataFrame]) -> str:

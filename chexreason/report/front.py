@@ -28,15 +28,13 @@ def front(name: str | None = None, results: Path | None = None) -> Html:
         ours = answer("ours") if whole else "not run yet"
         rows.append(
             f'<tr><th scope="row" class="cxr-left cxr-wrap">{escape(question)}</th>'
-            f'<td class="cxr-left cxr-wrap">{answer("paper")}</td><td class="cxr-left cxr-wrap cxr-ours">{ours}</td></tr>'
+            f'<td class="cxr-left cxr-wrap">{answer("paper")}</td>'
+            f'<td class="cxr-left cxr-wrap cxr-ours">{ours}</td></tr>'
         )
     seen = {run.info["n"] for shown in tables.values() for run in shown.runs.values()}
     size = f"n = {min(seen)} to {max(seen)} studies" if len(seen) > 1 else "".join(f"n = {n} studies" for n in seen)
     head = f'<div class="cxr-head">{badge(tier, name, size, TIERS[tier])}</div>'
-    columns = "".join(
-        f'<th scope="col" class="cxr-left">{text}</th>' for text in ("question", "the paper", f"this run, {escape(tier)}")
-    )
-    body = f'<table class="cxr-front"><thead><tr>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    body = _front_table(("question", "the paper", f"this run, {tier}"), rows)
     note = '<p class="cxr-note">All values are macro-F1.</p>'
     if not any(shown.runs for shown in tables.values()):
         note = f'<p class="cxr-note"><code>make book PROFILE={escape(name)}</code> computes this profile.</p>'
@@ -50,14 +48,19 @@ def tiers() -> Html:
         "miniature": "why an effect can arise, with the truth known",
         "replication": "whether the paper's numbers come back",
     }
-    rows = "".join(
-        f'<tr><th scope="row" class="cxr-left">{badge(tier)}</th><td class="cxr-left cxr-wrap">{escape(TIERS[tier])}</td>'
+    rows = [
+        f'<tr><th scope="row" class="cxr-left">{badge(tier)}</th>'
+        f'<td class="cxr-left cxr-wrap">{escape(TIERS[tier])}</td>'
         f'<td class="cxr-left cxr-wrap">{escape(text)}</td></tr>'
         for tier, text in what.items()
-    )
-    heads = "".join(f'<th scope="col" class="cxr-left">{text}</th>' for text in ("tier", "what it is", "what it can say"))
-    body = f'<table class="cxr-front"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-    return block(scrolling(body, "The three tiers"))
+    ]
+    return block(scrolling(_front_table(("tier", "what it is", "what it can say"), rows), "The three tiers"))
+
+
+def _front_table(heads: tuple[str, ...], rows: list[str]) -> str:
+    """A table that breaks its lines rather than scroll."""
+    head = "".join(f'<th scope="col" class="cxr-left">{escape(text)}</th>' for text in heads)
+    return f'<table class="cxr-front"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _best(shown: Evidence, side: str) -> str:
@@ -74,4 +77,3 @@ def _reward(shown: Evidence, side: str) -> str:
 def _step(shown: Evidence, side: str) -> str:
     start, end = (shown.side(side, model)["macro"] for model in ("medgemma_sft", "chexreason"))
     return f"{signed(end - start)} ({start:.3f} → {end:.3f})"
-

@@ -35,7 +35,8 @@ def notebook(name: str, profile: str | None = None, results: Path | None = None)
     # The tier's badge covers all that follows, since a notebook may print a number of its own.
     link = (
         f'<a download="{escape(profile)}-{escape(name)}.ipynb" '
-        f'href="data:application/x-ipynb+json;base64,{base64.b64encode(raw).decode()}">download the executed notebook</a>'
+        f'href="data:application/x-ipynb+json;base64,{base64.b64encode(raw).decode()}">'
+        "download the executed notebook</a>"
     )
     cells = nbformat.reads(raw.decode("utf-8"), as_version=4).cells
     body = "".join(_cell(cell) for cell in cells)
@@ -49,9 +50,8 @@ def _cell(cell: Mapping[str, Any]) -> str:
         return ""
     code = highlight(cell["source"], PythonLexer(), HtmlFormatter(nowrap=True))
     shown = "".join(_output(output) for output in cell["outputs"])
-    return (
-        f'<div class="highlight cxr-code"><pre tabindex="0">{code}</pre></div>'
-        + (f'<div class="cxr-output">{shown}</div>' if shown else "")
+    return f'<div class="highlight cxr-code"><pre tabindex="0">{code}</pre></div>' + (
+        f'<div class="cxr-output">{shown}</div>' if shown else ""
     )
 
 

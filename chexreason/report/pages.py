@@ -41,22 +41,21 @@ def settings_summary() -> Prose:
 def settings(group: str) -> Html:
     """The settings of one group: value, whether stated or assumed, what for, and what profiles change."""
     table = config.settings_table()
+    mine = table[table["group"] == group]
+    changed = bool((mine["overrides"] != "").any())
     rows = []
-    for row in table[table["group"] == group].to_dict("records"):
-        stated = row["source"] == "stated"
-        source = f"section {row['section']}" if stated else row["why"]
+    for row in mine.to_dict("records"):
+        source = f"section {row['section']}" if row["source"] == "stated" else row["why"]
+        others = "<br>".join(escape(line) for line in row["overrides"].split("; ") if line)
         rows.append(
-            f'<tr><th scope="row" class="cxr-left"><code>{escape(row["setting"])}</code></th>'
-            f"<td>{escape('all' if row['value'] is None else row['value'])}</td>"
+            f'<tr><th scope="row" class="cxr-left cxr-wrap"><code>{escape(row["setting"])}</code><br>'
+            f"{escape(row['what'])}</th><td>{escape('all' if row['value'] is None else row['value'])}</td>"
             f'<td class="cxr-left cxr-wrap"><span class="cxr-source cxr-{row["source"]}">{row["source"]}</span> '
-            f'{escape(source)}</td><td class="cxr-left cxr-wrap">{escape(row["what"])}</td>'
-            f'<td class="cxr-left cxr-wrap">{"<br>".join(escape(o) for o in row["overrides"].split("; ") if o)}</td></tr>'
+            f"{escape(source)}</td>" + (f'<td class="cxr-left cxr-wrap">{others}</td>' if changed else "") + "</tr>"
         )
-    heads = ("setting", "the paper's or our default", "source", "what it is", "profiles that change it")
-    head = "".join(
-        f'<th scope="col" class="{"cxr-wrap" if index == 1 else "cxr-left"}">{name}</th>' for index, name in enumerate(heads)
-    )
-    body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    names = ["setting", "value", "source"] + (["profiles that change it"] if changed else [])
+    head = "".join(f'<th scope="col"{"" if name == "value" else " class=cxr-left"}>{name}</th>' for name in names)
+    body = f'<table class="cxr-wide"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return block(scrolling(body, f"Settings: {GROUPS[group]}"))
 
 
@@ -77,7 +76,7 @@ def dataset_facts(dataset: str) -> Html:
     """What is publicly known of a data set, each fact with its source."""
     table = pd.read_csv(config.RESULTS / "published" / "datasets.csv", dtype=str)
     mine = table[table["dataset"] == dataset][["fact", "value", "source"]]
-    return frame_table(mine, f"Facts about {dataset}", wrap=("fact", "source"))
+    return frame_table(mine, f"Facts about {dataset}", wrap=("fact", "value", "source"))
 
 
 def prevalences() -> Html:
@@ -91,17 +90,23 @@ def prevalences() -> Html:
             row[f"{name}: published"] = "–" if recorded is None else f"{recorded:.1%}"
             row[f"{name}: drawn"] = f"{rate.drawn:.1%}" if rate else "–"
         rows.append(row)
-    return frame_table(pd.DataFrame(rows), "Prevalence of each finding at the three hospitals")
+    return frame_table(pd.DataFrame(rows), "Prevalence of each finding at the three hospitals", dense=True)
 
 
 def hospitals() -> Html:
     """The three simulated hospitals: what they imitate and where their rates come from."""
     rows = [
-        {"Hospital": place.name, "What it is": place.title, "Labels by": place.convention, "Layout on disk": place.layout,
-         "Source of the rates": place.source}
+        {
+            "Hospital": place.name,
+            "What it is": place.title,
+            "Labels by": place.convention,
+            "Layout on disk": place.layout,
+            "Source of the rates": place.source,
+        }
         for place in HOSPITALS.values()
-    ]  # fmt: skip
-    return frame_table(pd.DataFrame(rows), "The three simulated hospitals", wrap=("What it is", "Source of the rates"))
+    ]
+    frame = pd.DataFrame(rows)
+    return frame_table(frame, "The three simulated hospitals", wrap=tuple(frame.columns[1:]))
 
 
 def shared_labels() -> Prose:

@@ -5,7 +5,7 @@ rose and what fell, and whether this profile's runs agree with the paper. If the
 do the words. Each sentence about our values names their tier.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,11 @@ def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
     lines = [_both(shown, lambda side: _best(shown, side, "macro", "The best prompt by macro-F1 is"))]
     if _whole(shown):
         agree = _rank_correlation(shown, "macro")
+        verdict = "mostly agree" if agree > 0.5 else "have little in common" if agree > -0.5 else "are mostly reversed"
         lines.append(
-            f"The rank correlation of the paper's and this run's order of the prompts by macro-F1 is {agree:.2f}: "
-            + ("the orders mostly agree." if agree > 0.5 else "the orders have little in common." if agree > -0.5 else "the orders are mostly reversed.")
-        )  # fmt: skip
+            "The rank correlation of the paper's order of the prompts by macro-F1 with this run's is "
+            f"{signed(agree, 2)}: the orders {verdict}."
+        )
     lines.append(_both(shown, lambda side: _failures(shown, side)))
     return Prose(" ".join(lines))
 
@@ -140,8 +141,8 @@ def difference(shown: Evidence, first: str, second: str) -> Interval | None:
 # The pieces of sentences.
 
 
-def _sides(tables: object) -> list[str]:
-    return ["paper", "ours"] if all(_whole(shown) for shown in tables) else ["paper"]  # type: ignore[attr-defined]
+def _sides(tables: Iterable[Evidence]) -> list[str]:
+    return ["paper", "ours"] if all(_whole(shown) for shown in tables) else ["paper"]
 
 
 def _whole(shown: Evidence) -> bool:
@@ -152,9 +153,9 @@ def _lead(shown: Evidence, side: str) -> str:
     return "In the paper," if side == "paper" else f"In this run ({shown.tier}, {shown.profile}),"
 
 
-def _both(shown: Evidence, say: object) -> str:
+def _both(shown: Evidence, say: Callable[[str], str]) -> str:
     sides = ["paper", "ours"] if shown.runs else ["paper"]
-    return " ".join(f"{_lead(shown, side)} {_lower(say(side))}" for side in sides)  # type: ignore[operator]
+    return " ".join(f"{_lead(shown, side)} {_lower(say(side))}" for side in sides)
 
 
 def _lower(text: str) -> str:
@@ -238,8 +239,8 @@ def _agreement(near: Evidence, far: Evidence) -> str:
 
 
 def _dataset(shown: Evidence) -> str:
-    return {5: "the CheXpert-like test set", 6: "the NIH-like test set"}[shown.spec.number] if shown.tier == "miniature" else {
-        5: "the CheXpert test set", 6: "the NIH test set"}[shown.spec.number]  # fmt: skip
+    name = {5: "CheXpert", 6: "NIH"}[shown.spec.number]
+    return f"the {name}-like test set" if shown.tier == "miniature" else f"the {name} test set"
 
 
 def runs_shown(profile: str | None = None, results: Path | None = None) -> list[Run]:

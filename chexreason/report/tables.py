@@ -10,6 +10,7 @@ own style sheet has fixed light colours and is left out in favour of `theme.STYL
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from great_tables import GT, loc, style
@@ -37,14 +38,13 @@ def table(
     return _framed(shown, body)
 
 
-def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), left: bool = True) -> Html:
+def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), dense: bool = False) -> Html:
     """A data frame as a table of the book: wide ones scroll by themselves, columns in `wrap` break their lines."""
-    built = GT(frame.reset_index(drop=True), id=fresh_id("table"))
-    if left:
-        built = built.cols_align("left")
+    built = GT(frame.reset_index(drop=True), id=fresh_id("table")).cols_align("left")
     if wrap:
-        built = built.tab_style(style.css("white-space:normal;min-width:13em"), loc.body(columns=list(wrap)))
-    return block(scrolling(_raw(built), label))
+        built = built.tab_style(style.css("white-space:normal;min-width:6.5em"), loc.body(columns=list(wrap)))
+    raw = _raw(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else _raw(built)
+    return block(scrolling(raw, label, dense))
 
 
 def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:
@@ -52,7 +52,8 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     frame = sentences.shared_findings(profile, results)
     numbers = [str(name) for name in frame.columns[2:]]
     built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
-    built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:]).cols_align("right", columns=numbers)
+    built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:])
+    built = built.cols_align("right", columns=numbers)
     return block(scrolling(_raw(built), "Macro-F1 on the findings that both test sets have"))
 
 
@@ -66,7 +67,7 @@ def _paired(shown: Evidence) -> str:
         if shown.runs:
             ours.append(f"{column}-{metric}-ours")
             frame[ours[-1]] = shown.side("ours", column, metric).reindex(shown.rows()).to_numpy()
-    labels = {name: "paper" if name.endswith("-paper") else shown.tier for name in frame.columns[1:]}
+    labels: dict[str, Any] = {name: "paper" if name.endswith("-paper") else shown.tier for name in frame.columns[1:]}
     built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
     for column, metric in columns:
         names = [name for name in frame if str(name).startswith(f"{column}-{metric}-")]
@@ -75,7 +76,7 @@ def _paired(shown: Evidence) -> str:
     built = _bold(built, frame, ["-paper", "-ours"] if by_row else None)
     if by_row:
         total = [len(frame) - 1]
-        line = style.css("border-top:2px solid var(--cxr-line)")
+        line = style.css("border-top:2px solid var(--cxr-line);")
         built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
     return _raw(_tinted(built, columns=ours))
 
@@ -93,8 +94,8 @@ def _stacked(shown: Evidence) -> str:
     frame = pd.DataFrame(rows)
     numbers = list(frame.columns[2:])
     frame[numbers] = frame[numbers].astype(float)
-    labels = {f"{column}-{metric}": METRICS[metric] for column, metric in shown.columns()}
-    built = _base(frame, shown, stub="side", group="variant").tab_stubhead("Values of").cols_label(labels)
+    labels: dict[str, Any] = {f"{column}-{metric}": METRICS[metric] for column, metric in shown.columns()}
+    built = _base(frame, shown, stub="side", group="variant").tab_stubhead("Values").cols_label(labels)
     for average in ("micro", "macro"):
         built = built.tab_spanner(AVERAGES[average], [name for name in numbers if name.startswith(average)])
     for side in dict.fromkeys(frame["side"]):
@@ -136,7 +137,7 @@ def _bold(built: GT, frame: pd.DataFrame, by_row: list[str] | None) -> GT:
 
 
 def _tinted(built: GT, columns: list[str] | None = None, rows: list[int] | None = None) -> GT:
-    tint = style.css("background:var(--cxr-tint)")
+    tint = style.css("background:var(--cxr-tint);")
     if columns:
         built = built.tab_style(tint, [loc.body(columns=columns), loc.column_labels(columns=columns)])
     if rows:
@@ -155,9 +156,8 @@ def _raw(built: GT) -> str:
 def _framed(shown: Evidence, body: str) -> Html:
     label = f"Table {shown.spec.number}: {shown.spec.title}"
     head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badges(shown)}</div>'
-    return block(
-        head + scrolling(body, label) + "".join(f'<p class="cxr-note">{n}</p>' for n in _notes(shown)) + _runs(shown)
-    )
+    notes = "".join(f'<p class="cxr-note">{note}</p>' for note in _notes(shown))
+    return block(head + scrolling(body, label, dense=shown.spec.number >= 5) + notes + _runs(shown))
 
 
 def _badges(shown: Evidence) -> str:
@@ -188,18 +188,17 @@ def _notes(shown: Evidence) -> list[str]:
     make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
     if not shown.runs:
         return [
-            f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. {make} makes them."
+            f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. "
+            f"{make} makes them."
         ]
-    notes = (
-        [
-            f"{escape(shown.tier.capitalize())}: models named after the paper's are small ones of the same classes, and "
-            "films are drawn. Compare orders and directions, not levels."
-        ]
-        if shown.tier == "miniature"
-        else []
-    )
-    notes.append("Bold: the best " + ("model of each row" if shown.spec.number >= 5 else "row of each column") +
-                 ", of the paper's and of ours apart; failure rates are never bold.")  # fmt: skip
+    best = "model of each row" if shown.spec.number >= 5 else "row of each column"
+    notes = [f"Bold: the best {best}, of the paper's and of ours apart; failure rates are never bold."]
+    if shown.tier == "miniature":
+        notes.insert(
+            0,
+            "Miniature: the models are small ones of the same classes as those they are named after, and the films "
+            "are drawn. Compare orders and directions, not levels.",
+        )
     if baseline := all_labels(shown.runs.values()):
         notes.append(
             f"Answering every label for every one of our {baseline.n} studies, without a look at the film, would score "
@@ -213,10 +212,12 @@ def _notes(shown: Evidence) -> list[str]:
 def _runs(shown: Evidence) -> str:
     if not shown.runs:
         return ""
-    lines = "".join(
-        f"<li><code>{escape(run_id)}</code>: n = {run.info['n']}, seed {run.info['seed']}, "
-        f"{escape(run.info.get('device', 'device not noted'))}, "
-        f"revision {escape(str(run.info['git']['revision'])[:7])}{' with changes' if run.info['git']['dirty'] else ''}</li>"
-        for run_id, run in shown.runs.items()
-    )
-    return f'<details class="cxr-runs"><summary>The runs behind this table ({len(shown.runs)})</summary><ul>{lines}</ul></details>'
+    lines = []
+    for run_id, run in shown.runs.items():
+        git = run.info["git"]
+        revision = f"revision {str(git['revision'])[:7]}" + (" with changes" if git["dirty"] else "")
+        device = run.info.get("device", "device not noted")
+        facts = f"n = {run.info['n']}, seed {run.info['seed']}, {device}, {revision}"
+        lines.append(f"<li><code>{escape(run_id)}</code>: {escape(facts)}</li>")
+    title = f"The runs behind this table ({len(lines)})"
+    return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'

@@ -74,9 +74,13 @@ def badge(tier: str, *facts: str) -> str:
     return f'<span class="cxr-tier cxr-{escape(tier)}" title="{escape(TIERS[tier])}">{escape(tier)}</span>{rest}'
 
 
-def scrolling(inner: str, label: str) -> str:
-    """A region that scrolls by itself when its content is wider than the page; reachable by keyboard."""
-    return f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>'
+def scrolling(inner: str, label: str, dense: bool = False) -> str:
+    """A region that scrolls by itself when its content is wider than the page; reachable by keyboard.
+
+    `dense` is for tables of many columns.
+    """
+    kind = "cxr-scroll cxr-dense" if dense else "cxr-scroll"
+    return f'<div class="{kind}" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>'
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -88,46 +92,53 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign, the minus a real one.
 
     >>> signed(-0.0564), signed(0.0)
     ('−0.056', '+0.000')
     """
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 #: Sent along with every table and figure, so that a notebook shows them as the book does.
 STYLE = """<style>
 .cxr{--cxr-text:var(--pst-color-text-base,inherit);--cxr-line:var(--pst-color-border,#8888);
 --cxr-muted:var(--pst-color-text-muted,inherit);--cxr-tint:#8882;--cxr-accent:var(--pst-color-primary,#0072b2);
-color:var(--cxr-text);margin:1.2em 0 1.6em;max-width:100%}
+color:var(--cxr-text);margin:1.2em 0 1.6em;max-width:100%;text-align:left}
 .cxr .cxr-scroll{overflow-x:auto;max-width:100%;-webkit-overflow-scrolling:touch}
 .cxr .cxr-scroll:focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
 .cxr .cxr-head{display:flex;flex-wrap:wrap;gap:.3em .55em;align-items:center;font-size:.85em;margin:.3em 0 .6em}
-.cxr .cxr-tier{border:1.5px solid currentColor;border-radius:1em;padding:.05em .65em;font-weight:600}
+.cxr .cxr-tier{border:1.5px solid currentColor;border-radius:1em;padding:.05em .65em;font-weight:600;
+white-space:nowrap}
 .cxr .cxr-published{color:var(--cxr-muted)}.cxr .cxr-miniature{border-style:dashed}
 .cxr .cxr-fact+.cxr-fact::before{content:"\\00b7";margin-right:.5em;opacity:.6}
 .cxr .cxr-note{font-size:.85em;color:var(--cxr-muted);margin:.5em 0 0}
 .cxr details.cxr-runs{font-size:.85em;margin-top:.5em}.cxr details.cxr-runs summary{cursor:pointer}
 .cxr details.cxr-runs code{white-space:nowrap}
 .cxr table{border-collapse:collapse;width:auto;margin:0;font-variant-numeric:tabular-nums;color:var(--cxr-text);
-background:transparent;font-size:.875em;display:table}
+background:transparent;font-size:.85em;display:table}
+.cxr .cxr-dense th,.cxr .cxr-dense td{padding:.26em .34em;font-size:.9em}
+.cxr .cxr-dense .gt_stub{white-space:normal;min-width:7em}
 .cxr th,.cxr td{padding:.28em .6em;border:0;border-bottom:1px solid var(--cxr-line);background:transparent;
 text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr thead th{font-weight:600;vertical-align:bottom;text-align:right}
-.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left,.cxr th.gt_left,.cxr td.gt_left{text-align:left}.cxr tbody th,.cxr td{font-weight:400}
+.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left,.cxr th.gt_left,.cxr td.gt_left{text-align:left}
+.cxr tbody th,.cxr td{font-weight:400}
 .cxr th.gt_column_spanner_outer{text-align:center}.cxr .gt_group_heading{font-weight:600;padding-top:.9em}
-.cxr td.cxr-left.cxr-wrap,.cxr th.cxr-wrap{white-space:normal;min-width:11em}
+.cxr .cxr-wrap,.cxr td.cxr-left.cxr-wrap{white-space:normal;min-width:6.5em;vertical-align:top}
+.cxr .cxr-wide{width:100%}.cxr .cxr-wide td,.cxr .cxr-wide th{vertical-align:top}
 .cxr .cxr-ours{background:var(--cxr-tint)}
 .cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}
 .cxr .cxr-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(15.5rem,100%),1fr));gap:.8rem}
+.cxr .cxr-panels-3{grid-template-columns:repeat(auto-fit,minmax(min(12.5rem,100%),1fr))}
 .cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
 .cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}
 .cxr .cxr-key svg{width:2.4em;height:.8em;vertical-align:middle;margin-right:.35em}
 .cxr .cxr-films{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.5rem;max-width:60rem}
 .cxr .cxr-films-3{grid-template-columns:repeat(3,minmax(0,1fr))}
-.cxr .cxr-films figure{margin:0}.cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
+figure.cxr,.cxr .cxr-films figure{margin-left:0!important;margin-right:0!important;padding:0}
+.cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
 .cxr .cxr-films figcaption{font-size:.8em;margin:.15em 0 .2em}
 </style>"""
 
