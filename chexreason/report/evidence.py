@@ -92,13 +92,9 @@ class Evidence:
     def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
         """One column by row, of "paper" or "ours"; empty where there is no run."""
         values = self.published if which == "paper" else self.ours
-        if values.empty:
-            return pd.Series(dtype=float)
-        return (
-            values.xs((column, metric), level=("column", "metric"))
-            if (column, metric) in self.columns()
-            else values.iloc[:0]
-        )
+        cells = {row: (row, column, metric) for row in self.rows()}
+        found = {row: values[cell] for row, cell in cells.items() if cell in values.index}
+        return pd.Series(found, dtype=float)
 
     def alone(self) -> "Evidence":
         """The paper's side only."""
@@ -145,7 +141,7 @@ def published(number: int) -> pd.DataFrame:
     return pd.read_csv(config.RESULTS / "published" / f"table{_spec(number).number}.csv")
 
 
-def evidence(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
+def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
     """Both sides of a table for a profile (default: the one that the book shows)."""
     spec, name = _spec(number), name or profile()
     paper = published(number).set_index(KEYS)["value"]

@@ -14,7 +14,7 @@ import pandas as pd
 from chexreason.labels import NIH_SHARED
 from chexreason.metrics import matrix
 from chexreason.report.baselines import counted
-from chexreason.report.evidence import MODELS, Evidence, evidence, title_of
+from chexreason.report.evidence import MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, paired_bootstrap
@@ -25,7 +25,7 @@ VISIBLE = 0.0005
 
 def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.1: which prompt is best, how far the orders agree, which prompt fails most."""
-    shown = evidence(1, profile, results)
+    shown = gather(1, profile, results)
     lines = [_both(shown, lambda side: _best(shown, side, "macro", "The best prompt by macro-F1 is"))]
     if _whole(shown):
         agree = _rank_correlation(shown, "macro")
@@ -40,7 +40,7 @@ def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
 
 def sft(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.2: the best format of each base model, and whether the two differ."""
-    tables = {"MedGemma": evidence(2, profile, results), "Qwen2.5-VL": evidence(3, profile, results)}
+    tables = {"MedGemma": gather(2, profile, results), "Qwen2.5-VL": gather(3, profile, results)}
     first = next(iter(tables.values()))
     paragraphs = []
     for side in _sides(tables.values()):
@@ -54,7 +54,7 @@ def sft(profile: str | None = None, results: Path | None = None) -> Prose:
 
 def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.3: hard against nuanced, GRPO against the SFT checkpoint, and what choosing the best is worth."""
-    after, before = evidence(4, profile, results), evidence(2, profile, results)
+    after, before = gather(4, profile, results), gather(2, profile, results)
     paragraphs = []
     for side in _sides([after, before]):
         values, start = after.side(side, "macro"), before.side(side, "macro")
@@ -73,7 +73,7 @@ def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
 
 def generalization(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.4: GRPO's gain at the second hospital and its loss at the third."""
-    near, far = evidence(5, profile, results), evidence(6, profile, results)
+    near, far = gather(5, profile, results), gather(6, profile, results)
     paragraphs = []
     for side in _sides([near, far]):
         paragraphs.append(
@@ -90,7 +90,7 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
     """How sure the change from SFT to ChexReason is in our runs: paired bootstrap over patients."""
     lines = []
     for number in (5, 6):
-        shown = evidence(number, profile, results)
+        shown = gather(number, profile, results)
         found = difference(shown, "medgemma_sft", "chexreason")
         if found:
             certain = (
@@ -109,7 +109,7 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
 
     The paper sets an average over fourteen findings beside one over nine; this table does not.
     """
-    near, far = evidence(5, profile, results), evidence(6, profile, results)
+    near, far = gather(5, profile, results), gather(6, profile, results)
     rows = []
     for side in _sides([near, far]):
         for model, title in MODELS.items():
@@ -246,6 +246,6 @@ def _dataset(shown: Evidence) -> str:
 def runs_shown(profile: str | None = None, results: Path | None = None) -> list[Run]:
     """All runs that the six tables rest on, each once."""
     found: Mapping[str, Run] = {
-        run_id: run for number in range(1, 7) for run_id, run in evidence(number, profile, results).runs.items()
+        run_id: run for number in range(1, 7) for run_id, run in gather(number, profile, results).runs.items()
     }
     return list(found.values())

@@ -17,7 +17,7 @@ from great_tables import GT, loc, style
 
 from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
-from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, evidence, title_of
+from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
@@ -31,7 +31,7 @@ def table(
 
     `results` is the folder that holds a folder a profile. Raises UserError for an unknown number or profile.
     """
-    shown = evidence(number, profile, results)
+    shown = gather(number, profile, results)
     if published_only:
         shown = shown.alone()
     body = _stacked(shown) if number in (2, 3, 4) else _paired(shown)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chexreason.report.evidence import Evidence, evidence, profile, title_of
+from chexreason.report.evidence import Evidence, gather, profile, title_of
 from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
 
 Answer = Callable[[str], str]
@@ -12,7 +12,7 @@ Answer = Callable[[str], str]
 def front(name: str | None = None, results: Path | None = None) -> Html:
     """The paper's main questions, each with the paper's answer and this profile's."""
     name = name or profile()
-    tables = {number: evidence(number, name, results) for number in range(1, 7)}
+    tables = {number: gather(number, name, results) for number in range(1, 7)}
     tier = tables[1].tier
     questions: list[tuple[str, tuple[int, ...], Answer]] = [
         ("Which prompt suits the untouched model best?", (1,), lambda side: _best(tables[1], side)),

@@ -1,0 +1,358 @@
+"""The report: each side in its own cells, the tier on every table, sentences that follow the values."""
+
+import html.parser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.colors
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from chexreason import metrics, prompts, report
+from chexreason.errors import UserError
+from chexreason.labels import NIH_SHARED
+from chexreason.report import (
+    baselines,
+    evidence,
+    figures,
+    notebooks,
+    pages,
+    phantoms,
+    sentences,
+    tables,
+    theme,
+)
+from chexreason.stats import ema
+
+FACTORY = Path(__file__).with_name("synthetic_results.py")
+N = 40  # studies of each synthetic run
+
+
+def write(profile, results, *stages):
+    subprocess.run([sys.executable, FACTORY, profile, results, results / f"cache-{profile}", *stages], check=True)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A results folder: a whole set of runs for smoke, the prompting stage alone for demo, none for miniature."""
+    root = tmp_path_factory.mktemp("results")
+    write("smoke", root)
+    write("demo", root, "01")
+    return root
+
+
+class Cells(html.parser.HTMLParser):
+    """The rows of a table as lists of texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        self.inside = tag in ("td", "th") or (self.inside and tag != "tr")
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data.strip()
+
+
+def test_the_book_needs_no_torch():
+    code = (
+        "import sys, chexreason.report, chexreason.report.phantoms, chexreason.report.notebooks;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("number", [1, 5, 6])
+def test_paired_tables_show_each_value_under_its_heading(number, results):
+    shown = report.gather(number, "smoke", results)
+    assert not shown.missing
+    rows = {row[0]: row[1:] for row in Cells(report.table(number, "smoke", results).text).rows}
+    for name in shown.rows():
+        cells = rows[evidence.title_of(shown.spec, name)]
+        for index, (column, metric) in enumerate(shown.columns()):
+            assert cells[2 * index] == f"{shown.published[name, column, metric]:.3f}"
+            assert cells[2 * index + 1] == f"{shown.ours[name, column, metric]:.3f}"
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_stacked_tables_have_the_paper_above_ours(number, results):
+    shown = report.gather(number, "smoke", results)
+    rows = Cells(report.table(number, "smoke", results).text).rows
+    for name in shown.rows():
+        start = rows.index([evidence.title_of(shown.spec, name)])
+        for offset, (side, label) in enumerate([(shown.published, "paper"), (shown.ours, "miniature")], start=1):
+            expected = [f"{side[name, column, metric]:.3f}" for column, metric in shown.columns()]
+            assert rows[start + offset] == [label, *expected]
+
+
+def test_ours_are_the_run_folders_values(results):
+    """Read the files anew, without the report's own reader."""
+    run = pd.read_csv(results / "smoke" / "02-sft-qwen-reasoning_a" / "metrics.csv")
+    value = run.query("finding == 'macro' and metric == 'recall'")["value"].item()
+    assert report.gather(3, "smoke", results).ours["reasoning_a", "macro", "recall"] == value
+    grpo = pd.read_csv(results / "smoke" / "03-grpo-hard" / "metrics.csv")
+    best = grpo.query("finding == 'micro' and metric == 'failure_rate' and checkpoint == 'best'")["value"].item()
+    assert report.gather(4, "smoke", results).ours["hard_best", "all", "failure_rate"] == best
+    far = pd.read_csv(results / "smoke" / "04-generalization-qwen-nih" / "metrics.csv")
+    edema = far.query("finding == 'Edema' and metric == 'f1'")["value"].item()
+    assert report.gather(6, "smoke", results).ours["Edema", "qwen", "f1"] == edema
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_every_table_names_tier_profile_n_seed_and_runs(number, results):
+    text = report.table(number, "smoke", results).text
+    assert 'class="cxr-tier cxr-miniature"' in text
+    for fact in ("smoke", f"n = {N} studies", "seed 0", "hospital "):
+        assert fact in text
+    for run_id in report.gather(number, "smoke", results).runs:
+        assert f"<code>{run_id}</code>" in text
+    assert "cxr-replication" not in text
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_without_runs_the_paper_stands_alone(number, results):
+    text = report.table(number, "miniature", results).text
+    assert "make book PROFILE=miniature" in text
+    assert "cxr-published" in text
+    assert "cxr-miniature" not in text.replace(theme.STYLE, "")
+    alone = report.table(number, "smoke", results, published_only=True).text
+    assert "cxr-miniature" not in alone.replace(theme.STYLE, "")
+
+
+def test_half_a_set_of_runs_shows_what_is_missing(results):
+    (results / "smoke" / "04-generalization-qwen-nih" / "run.json").rename(results / "aside.json")
+    try:
+        text = report.table(6, "smoke", results).text
+        assert "Not run yet: 04-generalization-qwen-nih" in text
+        assert "–" in {cell for row in Cells(text).rows for cell in row}
+        assert "not run yet" in report.front("smoke", results).text
+        assert len(sentences.generalization("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
+    finally:
+        (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")
+
+
+def test_the_note_of_table_1_is_what_all_labels_score(results):
+    run = report.gather(1, "smoke", results).run_of("reasoning_a", "macro")
+    true_BF = baselines.cells(run.predictions()["truth"], "chexpert14")
+    expected = metrics.scores(true_BF, metrics.all_labels(true_BF), "chexpert14")
+    assert f"macro-F1 {expected.macro['f1']:.3f}" in report.table(1, "smoke", results).text
+    prevalence = true_BF.mean(axis=0)
+    assert expected.macro["f1"] == pytest.approx(np.mean(2 * prevalence / (1 + prevalence)))
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_ids_are_unique_and_cells_point_to_headings(number, results):
+    text = report.table(number, "smoke", results).text + report.table(number, "smoke", results).text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    pointed = {name for names in re.findall(r'headers="([^"]*)"', text) for name in names.split()}
+    assert pointed
+    assert pointed <= set(ids)
+
+
+@pytest.mark.parametrize("number", list(figures.FIGURES))
+def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
+    spec = figures.FIGURES[number]
+    text = report.figure(number, "smoke", results).text
+    assert text.count("<svg role=") == len(spec.panels)
+    assert "currentColor" in text
+    assert theme.INK not in text
+    assert not re.search(r"fill: ?(#fff(fff)?|white)\b", text)
+    assert "not logged" not in text
+    for run_id in spec.runs:
+        assert run_id in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert {f"#{name}" for name in ids} >= set(re.findall(r'(?:href="|url\()(#[^")]+)', text))
+    assert "make book PROFILE=demo" in report.figure(number, "demo", results).text
+
+
+def test_bold_curves_are_the_average_of_the_raw_ones(results):
+    history = report.gather(4, "smoke", results).runs["03-grpo-hard"].history()
+    raw = figures.series(history, "reward")
+    last = 0.0
+    for value in raw:
+        last = 0.95 * last + 0.05 * value
+    assert ema(raw.to_numpy(), 0.95)[-1] == pytest.approx(last / (1 - 0.95 ** len(raw)))
+    assert f"to {figures._short(ema(raw.to_numpy(), 0.95)[-1])}" in figures.caption(
+        figures.FIGURES[3], {"hard": history}
+    )
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
+def test_series_are_seen_on_light_and_dark(ground):
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    for colour, _, _ in theme.SERIES:
+        light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, colour
+
+
+def test_sentences_follow_the_values(results):
+    assert "the best prompt by macro-F1 is Reasoning Narrative (0.270)" in sentences.prompting("smoke", results).text
+    paper, ours = sentences.sft("smoke", results).text.split("\n\n")
+    assert "depends on the base model" in paper
+    tops = [report.gather(number, "smoke", results).side("ours", "macro").idxmax() for number in (2, 3)]
+    assert all(prompts.get(top).title in ours for top in tops)
+    assert ("is the same for both" in ours) == (tops[0] == tops[1])
+    text = sentences.generalization("smoke", results).text
+    assert "(0.282 to 0.346, by 23%)" in text
+    assert "(0.299 to 0.243, by 19%)" in text
+    change = [
+        shown.side("ours", "chexreason")["macro"] - shown.side("ours", "medgemma_sft")["macro"]
+        for shown in (report.gather(5, "smoke", results), report.gather(6, "smoke", results))
+    ]
+    words = ["same" if change[0] > 0 else "opposite", "same" if change[1] < 0 else "opposite"]
+    assert f"the {words[0]} direction on CheXpert and the {words[1]} direction on NIH" in text
+
+
+def test_each_sentence_about_our_values_names_the_tier(results):
+    for say in (sentences.prompting, sentences.sft, sentences.grpo, sentences.generalization, sentences.intervals):
+        ours = say("smoke", results).text.split("In this run")[1:]
+        assert all(part.startswith(" (miniature, smoke)") for part in ours)
+        assert "In this run" not in say("miniature", results).text
+
+
+def test_intervals_hold_the_difference_of_the_tables(results):
+    for number in (5, 6):
+        shown = report.gather(number, "smoke", results)
+        found = sentences.difference(shown, "medgemma_sft", "chexreason")
+        expected = shown.ours["macro", "chexreason", "f1"] - shown.ours["macro", "medgemma_sft", "f1"]
+        assert found.estimate == pytest.approx(expected)
+        assert found.low <= found.estimate <= found.high
+
+
+def test_shared_findings_are_averaged_over_the_same_nine():
+    rows = sentences.shared_findings("miniature").set_index(["Values of", "Model"])
+    near = evidence.published(5).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
+    far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
+    assert len(near) == len(far) == len(NIH_SHARED)
+    assert rows.loc[("paper", "ChexReason"), "Change on the nine"] == pytest.approx(far.mean() - near.mean())
+
+
+def test_front_page_answers_in_both_columns(results):
+    rows = Cells(report.front("smoke", results).text).rows
+    assert all(len(row) == 3 for row in rows)
+    assert rows[1][1] == "Reasoning Narrative (0.270)"
+    assert rows[-1][1] == "−0.056 (0.299 → 0.243)"
+    assert not any("not run" in row[2] for row in rows)
+    assert all(row[2] == "not run yet" for row in Cells(report.front("miniature", results).text).rows[1:])
+
+
+def test_what_is_shown_follows_the_environment(monkeypatch, results):
+    monkeypatch.setenv("CHEXREASON_PROFILE", "smoke")
+    monkeypatch.setenv("CHEXREASON_RESULTS", str(results))
+    assert report.profile() == "smoke"
+    assert report.gather(1).runs
+    monkeypatch.delenv("CHEXREASON_PROFILE")
+    assert report.profile() == "demo"
+
+
+def test_wrong_names_are_refused_in_one_line(results, tmp_path):
+    for wrong in (
+        lambda: report.table(7, "smoke", results),
+        lambda: report.table(1, "enormous", results),
+        lambda: report.figure(9, "smoke", results),
+    ):
+        with pytest.raises(UserError, match=r"came '?(7|enormous|9)"):
+            wrong()
+    write("smoke", tmp_path, "03")
+    (tmp_path / "smoke" / "03-grpo-hard" / "metrics.csv").write_text("finding,metric\n")
+    with pytest.raises(UserError, match=r"03-grpo-hard/metrics\.csv"):
+        report.table(4, "smoke", tmp_path)
+
+
+def test_names_from_files_cannot_break_the_page(results):
+    run = results / "smoke" / "01-prompting-reasoning_a" / "run.json"
+    kept = run.read_text()
+    run.write_text(kept.replace('"device": "cpu"', '"device": "<script>alert(1)</script>"'))
+    try:
+        assert "<script>" not in report.table(1, "smoke", results).text
+    finally:
+        run.write_text(kept)
+
+
+def test_pages_show_everything_there_is():
+    for group in pages.GROUPS:
+        assert "cxr-source" in pages.settings(group).text
+    cards = pages.prompt_cards().text
+    assert all(theme.escape(prompt.text) in cards for prompt in prompts.PROMPTS.values())
+    for dataset in ("MIMIC-CXR-JPG", "CheXpert", "NIH ChestX-ray14"):
+        assert "access" in pages.dataset_facts(dataset).text
+    assert "Left out are" in pages.shared_labels().text
+    assert pages.prevalences().text.count("<tr>") == len(tables.STUB_HEADS) + 8
+
+
+def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():
+    shown = pages.render(
+        "---\nlicense: x\n---\n# Card\n\n[a](other.md) [b](https://arxiv.org) <b>no</b>\n\n|x|\n|-|\n|1|\n"
+    )
+    assert "license" not in shown
+    assert "<h3>Card</h3>" in shown
+    assert "other.md" not in shown
+    assert 'href="https://arxiv.org"' in shown
+    assert "&lt;b&gt;" in shown
+    assert 'class="cxr-scroll"' in shown
+
+
+def test_executed_notebooks_are_shown_as_they_ran(results):
+    shown = notebooks.notebook("01_prompting", "smoke", results).text
+    assert "Made up: 01_prompting" in shown
+    assert "a" * 300 in shown
+    assert "download=" in shown
+    assert "make book" in notebooks.notebook("02_sft", "demo", results).text
+
+
+def test_progress_bars_and_colour_codes_stay_out(tmp_path):
+    v4 = nbformat.v4
+    outputs = [
+        v4.new_output("stream", name="stderr", text="10%|###"),
+        v4.new_output("stream", name="stdout", text="\x1b[31m1%\rdone\x1b[0m"),
+        v4.new_output("error", ename="ValueError", evalue="<bad>", traceback=[]),
+    ]
+    path = tmp_path / "smoke" / "notebooks" / "01_prompting.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell("run()", outputs=outputs)]), path)
+    shown = re.sub(r'href="data:[^"]*"', "", notebooks.notebook("01_prompting", "smoke", tmp_path).text)
+    assert "###" not in shown
+    assert "\x1b" not in shown
+    assert ">done<" in shown
+    assert "ValueError: &lt;bad&gt;" in shown
+
+
+def test_phantom_pictures_are_described():
+    names = phantoms.shown_findings()
+    assert len(names) == 13
+    shown = phantoms.finding("Pneumothorax").text
+    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 4
+    hospitals = phantoms.hospitals().text
+    assert hospitals.count("<img ") == 3
+    assert "records: " in hospitals
+    assert phantoms.gallery("C", count=2).text.count("<img ") == 2
+
+
+def test_outline_is_the_edge_of_the_mask():
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[2:6, 2:6] = True
+    coloured = phantoms.outlined(np.zeros((8, 8), dtype=np.uint8), mask)
+    edge = (coloured == phantoms.OUTLINE).all(axis=2)
+    assert edge.sum() == 12
+    assert not edge[3:5, 3:5].any()
