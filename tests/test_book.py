@@ -1,0 +1,300 @@
+"""The built book in a real browser without a network: every page, wide and narrow, light and dark.
+
+The book is built once for all test processes, from the committed demo results, or from made-up ones
+where none are committed. Pages are opened from disk, as a reader opens them.
+"""
+
+import fcntl
+import html.parser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from chexreason import config
+
+BOOK = config.ROOT / "book"
+FACTORY = Path(__file__).with_name("synthetic_results.py")
+CHROMIUM = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: width, height, colour scheme
+MODES = {
+    "wide light": (1280, 900, "light"),
+    "wide dark": (1280, 900, "dark"),
+    "narrow light": (390, 844, "light"),
+    "narrow dark": (390, 844, "dark"),
+}
+
+
+def listed() -> list[str]:
+    """The pages in the table of contents, without suffix."""
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    sections = [section["file"] for chapter in chapters for section in chapter.get("sections", [])]
+    return [toc["root"], *(chapter["file"] for chapter in chapters), *sections]
+
+
+PAGES = listed()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built pages."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
+    place.mkdir(exist_ok=True)
+    pages, log = place / "_build" / "html", place / "log.txt"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another test process waits here
+        if not log.exists():
+            environment = {**os.environ, "CHEXREASON_PROFILE": "demo"}
+            if not any((config.RESULTS / "demo").glob("*/run.json")):
+                environment["CHEXREASON_RESULTS"] = str(place / "results")
+                subprocess.run([sys.executable, FACTORY, "demo", place / "results", place / "cache"], check=True)
+            command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
+            command += ["--config", "_config.yml", "--path-output", str(place), "-W", "--keep-going"]
+            ended = subprocess.run(
+                command, cwd=config.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, check=False,
+            )  # fmt: skip
+            log.write_text(f"{ended.stdout}\nexit status {ended.returncode}\n", encoding="utf-8")
+    shown = log.read_text(encoding="utf-8")
+    assert shown.endswith("exit status 0\n"), shown[-6000:]
+    return pages
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found, "expected chromium for looking at the book; came none; install it (apt-get install chromium)"
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=CHROMIUM)
+        yield running
+        running.close()
+
+
+# What is looked at in the browser.
+
+#: Elements that stick out of the window, unless they scroll in a box that does not.
+STICKS_OUT = """() => [...document.querySelectorAll('article *')].filter(element => {
+    const box = element.getBoundingClientRect();
+    if (!box.width || box.right <= innerWidth + 1 && box.left >= -1) return false;
+    for (let above = element.parentElement; above && above.tagName !== 'ARTICLE'; above = above.parentElement) {
+        const style = getComputedStyle(above), outer = above.getBoundingClientRect();
+        if (style.overflowX !== 'visible' && outer.right <= innerWidth + 1 && outer.left >= -1) return false;
+    }
+    return true;
+}).map(element => `${element.tagName}.${element.className} sticks out of the window`).slice(0, 5)"""
+
+BROKEN_IMAGES = """() => [...document.images].filter(image => !image.complete || !image.naturalWidth)
+    .map(image => `broken image ${image.src.slice(0, 80)}`)"""
+
+NO_ALT = """() => [...document.querySelectorAll('article img, article svg[role=img]')]
+    .filter(image => !(image.getAttribute('alt') || image.getAttribute('aria-label')))
+    .map(image => `no text for ${image.outerHTML.slice(0, 80)}`)"""
+
+BAD_MATHS = """() => [...document.querySelectorAll('.math')].filter(formula => !formula.querySelector('mjx-container')
+    || formula.querySelector('mjx-merror')).map(formula => `formula not set: ${formula.textContent.slice(0, 60)}`)"""
+
+#: WCAG contrast of text in tables and captions against what is behind it.
+LOW_CONTRAST = """() => {
+    const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+    const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+    const over = (top, alpha, below) => [0, 1, 2].map(i => alpha * top[i] + (1 - alpha) * below[i]);
+    const ground = element => {
+        if (!element) return [255, 255, 255];
+        const [r, g, b, a = 1] = parse(getComputedStyle(element).backgroundColor);
+        return a === 1 ? [r, g, b] : over([r, g, b], a, ground(element.parentElement));
+    };
+    const texts = 'td, th, p, li, figcaption, summary, h1, h2, h3, .cxr-fact, text';
+    return [...document.querySelectorAll(`article :is(${texts})`)]
+        .filter(element => element.textContent.trim() && element.getClientRects().length).map(element => {
+            const svg = element.tagName === 'text', style = getComputedStyle(element);
+            const back = ground(svg ? element.closest('svg').parentElement : element);
+            const [r, g, b, a = 1] = parse(svg ? style.fill : style.color);
+            const [low, high] = [luminance(over([r, g, b], a, back)), luminance(back)].sort((x, y) => x - y);
+            return [(high + 0.05) / (low + 0.05), element];
+        }).filter(([ratio]) => ratio < 4.5)
+        .map(([ratio, element]) => `contrast ${ratio.toFixed(1)} of "${element.textContent.trim().slice(0, 40)}"`)
+        .slice(0, 5);
+}"""
+
+
+@dataclass
+class Seen:
+    """What went wrong on a page."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Note console errors, exceptions and every request that would leave the machine."""
+        page.on("console", lambda said: said.type in ("error", "warning") and self.problems.append(said.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url[:120]}"))
+        page.on("request", lambda request: self._local(request.url))
+
+    def _local(self, url: str) -> None:
+        if not url.startswith(("file:", "data:", "blob:")):
+            self.problems.append(f"external request: {url[:120]}")
+
+
+def look(browser: Browser, address: str, mode: str) -> list[str]:
+    """Open one page in one mode with the network off; what is wrong with it."""
+    width, height, scheme = MODES[mode]
+    seen = Seen()
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    seen.watch(page)
+    page.goto(address, wait_until="load")
+    # MathJax sets formulas after the page has loaded.
+    page.evaluate("() => window.MathJax && window.MathJax.startup && window.MathJax.startup.promise")
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    for check in (STICKS_OUT, BROKEN_IMAGES, NO_ALT, BAD_MATHS, LOW_CONTRAST):
+        seen.problems += page.evaluate(check)
+    across = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if across > 0:
+        seen.problems.append(f"the page scrolls sideways by {across} pixels")
+    context.close()
+    return seen.problems
+
+
+@pytest.mark.parametrize("page", [*PAGES, "search", "genindex"])
+def test_page_in_a_browser(page, built, browser):
+    problems = {mode: look(browser, (built / f"{page}.html").as_uri(), mode) for mode in MODES}
+    assert not any(problems.values()), problems
+
+
+def test_the_looking_sees_what_is_wrong(tmp_path, browser):
+    """A page with one of each fault: the checks above are not blind."""
+    (tmp_path / "bad.html").write_text(
+        """<!doctype html><html data-theme="light"><body><article><h1 style="color:#ccc">pale</h1>
+        <table style="width:3000px"><tr><td>wide</td></tr></table><img src="none.png" width="9" height="9">
+        <span class="math">x</span><script src="https://example.org/x.js"></script>
+        <script>console.error("said"); throw new Error("thrown")</script></article></body></html>"""
+    )
+    told = "\n".join(look(browser, (tmp_path / "bad.html").as_uri(), "wide light"))
+    for fault in (
+        "contrast", "TABLE. sticks out", "broken image", "no text for", "formula not set", "external request",
+        "said", "thrown", "scrolls sideways",
+    ):  # fmt: skip
+        assert fault in told
+
+
+# What is read from the files.
+
+
+class Links(html.parser.HTMLParser):
+    """The links and ids of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.ids: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if tag == "a" and found.get("href"):
+            self.targets.append(found["href"])
+        if found.get("id"):
+            self.ids.append(found["id"])
+
+
+def test_every_internal_link_leads_somewhere(built):
+    pages = {path: Links(path) for path in built.rglob("*.html") if "_static" not in path.parts}
+    assert len(pages) >= len(PAGES)
+    broken = []
+    for path, links in pages.items():
+        for target in links.targets:
+            parts = urlsplit(target)
+            if parts.scheme or target == "#":
+                continue
+            to = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            there = to in pages and (not parts.fragment or unquote(parts.fragment) in pages[to].ids)
+            if not (there or (to not in pages and to.is_file())):
+                broken.append(f"{path.name} -> {target}")
+    assert not broken
+
+
+def test_ids_are_unique_on_each_page(built):
+    for page in PAGES:
+        ids = Links(built / f"{page}.html").ids
+        twice = {name for name in ids if ids.count(name) > 1 and name.startswith("cxr-")}
+        assert not twice, page
+
+
+def test_pages_hold_no_error_and_no_path_of_this_machine(built):
+    for page in PAGES:
+        text = (built / f"{page}.html").read_text(encoding="utf-8")
+        assert "Traceback (most recent call last)" not in text, page
+        assert str(config.ROOT) not in text, page
+        assert str(Path.home()) + "/" not in text, page
+
+
+def test_each_table_and_figure_is_on_a_page_with_its_tier(built):
+    where = {"prompting": ["Table 1"], "sft": ["Table 2", "Table 3", "Figure 1"],
+             "grpo": ["Table 4", "Figure 2", "Figure 3"], "generalization": ["Table 5", "Table 6"]}  # fmt: skip
+    for page, labels in where.items():
+        text = (built / f"{page}.html").read_text(encoding="utf-8")
+        for label in labels:
+            assert f"<strong>{label}: " in text
+        assert 'class="cxr-tier cxr-' in text
+
+
+def test_every_page_is_listed_and_every_notebook_has_one():
+    sources = {path.relative_to(BOOK).with_suffix("").as_posix() for path in BOOK.rglob("*.md")}
+    assert {name for name in sources if not name.startswith("_")} == set(PAGES)
+    notebooks = {path.stem for path in (config.ROOT / "notebooks").glob("*.py")}
+    assert notebooks == {Path(name).name for name in PAGES if re.match(r"notebooks/\d", name)}
+
+
+#: What looks like a result or a size: decimals, percentages, n = ..., integers of three digits and more.
+NUMBER = re.compile(r"(?<![\w./-])(\d+\.\d+|\d{3,}|\d{1,3}(,\d{3})+|\d+(\.\d+)?\s?%|[nN]\s*=\s*\d+)(?![\w/-])")
+REFERENCE = re.compile(r"\b[Ss]ections? \d(\.\d)*( (and|to) \d(\.\d)*)?")
+
+
+def prose(text: str) -> str:
+    """A chapter's own words: without head, code cells, inline code, targets of links, and section numbers."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`]*`|\]\([^)]*\)|\{[a-z]+\}", "", text)
+    return REFERENCE.sub("", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_number_is_typed_into_prose(page):
+    found = [match[0] for match in NUMBER.finditer(prose((BOOK / f"{page}.md").read_text(encoding="utf-8")))]
+    assert not found
+
+
+def test_typed_numbers_are_seen():
+    for typed in ("an F1 of 0.346", "by 23 %", "by 23%", "n = 40", "2,000 films", "with 1000 studies", "$0.15$"):
+        assert NUMBER.search(prose(f"# Title\n\n{typed} here\n")), typed
+    for harmless in ("section 4.1", "Table 6", "`0.3`", "equation 3", "[x](a-0.3.md)", "ChestX-ray14", "Qwen2.5-VL-3B"):
+        assert not NUMBER.search(prose(f"# Title\n\n{harmless} here\n")), harmless
+
+
+def test_the_configuration_fetches_nothing():
+    text = (config.ROOT / "_config.yml").read_text(encoding="utf-8")
+    settings = yaml.safe_load(text)
+    assert settings["execute"]["execute_notebooks"] == "force"
+    assert "http" not in text
+    assert (BOOK / "_vendor" / settings["sphinx"]["config"]["mathjax_path"]).is_file()
+    assert not (BOOK / "_static").exists(), "Jupyter Book would add its scripts to every page"
