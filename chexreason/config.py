@@ -170,7 +170,9 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yml"))
 
 
-def load_profile(name: str, *, seed: int | None = None, results: Path | None = None, cache: Path | None = None) -> Profile:
+def load_profile(
+    name: str, *, seed: int | None = None, results: Path | None = None, cache: Path | None = None
+) -> Profile:
     """Read a profile; `seed`, `results` and `cache` replace what it says.
 
     Raises UserError for an unknown profile, setting or key, or a value of another type.
@@ -184,9 +186,7 @@ def load_profile(name: str, *, seed: int | None = None, results: Path | None = N
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
-    groups = {
-        group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in SETTINGS.items()
-    }
+    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in SETTINGS.items()}
     cache = cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name
     return Profile(
         name=name,
@@ -285,5 +285,3 @@ def settings_table() -> pd.DataFrame:
 def label_set_of(dataset: str) -> str:
     """The name of the label set that a test set is scored on: 14 findings, or nine for NIH."""
     return {"mimic": "chexpert14", "chexpert": "chexpert14", "nih": "nih9"}[dataset]
-
-

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peft import PeftModel
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from chexreason import cohorts, metrics, models, prompts, runs
 from chexreason.cohorts import Chosen
@@ -172,9 +172,7 @@ def prompting(profile: Profile) -> list[runs.Run]:
     return finished
 
 
-def finish(
-    this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataFrame, **more: Any
-) -> runs.Run:
+def finish(this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataFrame, **more: Any) -> runs.Run:
     """Write a scored run."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return runs.finish(

@@ -30,5 +30,7 @@ def _open(batch: Mapping[str, list[Any]], prompt: Prompt) -> dict[str, list[Any]
     rows["images"] = [[open_film(path).convert("RGB")] for path in batch["path"]]
     rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
     if "answer" in batch:
-        rows["completion"] = [[{"role": "assistant", "content": [{"type": "text", "text": a}]}] for a in batch["answer"]]
+        rows["completion"] = [
+            [{"role": "assistant", "content": [{"type": "text", "text": a}]}] for a in batch["answer"]
+        ]
     return rows

@@ -17,7 +17,9 @@ def digest_of(value: Any) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, or of a folder's files with their names."""
     if path.is_dir():
-        return digest_of({p.relative_to(path).as_posix(): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()})
+        return digest_of(
+            {p.relative_to(path).as_posix(): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()}
+        )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 from peft import PeftModel
-from transformers import TrainerCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from chexreason import cohorts, evaluate, models, prompts, rewards, runs
@@ -93,6 +93,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int) -> GRPOConf
         scale_rewards=settings.scale_rewards,
         epsilon=settings.clip_low,
         epsilon_high=settings.clip_high,
+        use_bias_correction_kl=False,  # equation 2 has the plain KL term; TRL's default weighs it by the ratio
         num_iterations=settings.passes,
         max_completion_length=settings.max_tokens,
         disable_dropout=True,  # old, new and reference policy differ by their weights alone
@@ -131,7 +132,9 @@ class Scorer:
         self.window = rewards.Window()
         self.terms: list[Mapping[str, float]] = []
 
-    def __call__(self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any) -> list[float]:
+    def __call__(
+        self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
+    ) -> list[float]:
         """Score each completion against the study's recorded labels."""
         totals = []
         for completion, ids, labels in zip(completions, completion_ids, truth, strict=True):
@@ -170,10 +173,10 @@ class KeepWindow(TrainerCallback):
             self.scorer.terms.clear()
 
 
-def train(
+def trainer_for(
     loaded: Loaded, start: Path, chosen: Chosen, prompt: Prompt, reward: str, profile: Profile, folder: Path
 ) -> GRPOTrainer:
-    """Train from the adapter `start`, which is also the reference; goes on from the last checkpoint."""
+    """TRL's trainer, ready to train the adapter `start`, of which it keeps a frozen copy as the reference."""
     settings, seed = profile.grpo, profile.seed
     set_seed(seed)
     model = PeftModel.from_pretrained(loaded.model, str(start), is_trainable=True)
@@ -190,9 +193,19 @@ def train(
         processing_class=loaded.processor,
         callbacks=[Progress(f"GRPO {reward}", ("reward", "kl", "completions/mean_length")), KeepWindow(scorer)],
     )
+    trainer.remove_callback(PrinterCallback)  # our bar shows the same values
+    return trainer
+
+
+def train(
+    loaded: Loaded, start: Path, chosen: Chosen, prompt: Prompt, reward: str, profile: Profile, folder: Path
+) -> GRPOTrainer:
+    """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the window included."""
+    trainer = trainer_for(loaded, start, chosen, prompt, reward, profile, folder)
     checkpoint = last_checkpoint(folder)
     if checkpoint:
-        scorer.window = rewards.Window.from_dict(json.loads((Path(checkpoint) / "window.json").read_text("utf-8")))
+        window = json.loads((Path(checkpoint) / "window.json").read_text(encoding="utf-8"))
+        trainer.reward_funcs[0].window = rewards.Window.from_dict(window)
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
 
@@ -244,5 +257,3 @@ def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.Data
         for kind in ("macro", "micro")
     ]
     return pd.DataFrame(rows)
-
-

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from chexreason import cohorts, evaluate, models, prompts, runs, traces
@@ -89,7 +89,7 @@ def train(
     The adapter with the lowest validation loss ends up in ``folder/best``.
     """
     set_seed(seed)
-    fit, held_out = splits.split_by_patient(studies, 1 - settings.validation_share, np.random.default_rng(seed))
+    fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
     progress = Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
     trainer = SFTTrainer(
@@ -100,6 +100,7 @@ def train(
         processing_class=loaded.processor,
         callbacks=[EarlyStoppingCallback(settings.patience), progress],
     )
+    trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     _keep(trainer, folder / "best")
     return trainer

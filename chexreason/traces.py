@@ -29,7 +29,9 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
     path = profile.cache / "traces" / f"{prompt.name}.jsonl"
     if not path.is_file():
         raise UserError(
-            f"the teacher's traces for {prompt.name}", f"no file {path}", "have them written first, one JSON line a study"
+            f"the teacher's traces for {prompt.name}",
+            f"no file {path}",
+            "have them written first, one JSON line a study",
         )
     found = {entry["study"]: entry["trace"] for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
     missing = [study.key for study in chosen.studies if study.key not in found]

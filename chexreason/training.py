@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import TrainerCallback
 
 #: Arguments that every trainer of ours gets: files stay here, logs go into our own history.

@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from chexreason import config
 
@@ -51,3 +53,54 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Study:
     shown = log.read_text()
     assert shown.endswith("exit status 0\n"), shown[-6000:]
     return Study(profile, results, cache, shown)
+
+
+@pytest.fixture(scope="session", params=["medgemma", "qwen"])
+def family_name(request: pytest.FixtureRequest) -> str:
+    """Both families that the paper trains, one after the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random-weight miniature of each family, saved as a checkpoint is."""
+    import torch
+
+    from chexreason.models import miniature
+    from chexreason.prompts import PROMPTS
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    texts = [prompt.text for prompt in PROMPTS.values()]
+    for name, processor_of, model_of in (
+        ("medgemma", miniature.gemma_processor, miniature.gemma_model),
+        ("qwen", miniature.qwen_processor, miniature.qwen_model),
+    ):
+        torch.manual_seed(0)
+        processor = processor_of(texts)
+        model_of(processor).save_pretrained(folder / name)
+        processor.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def random_model(family_name: str, checkpoints: Path):
+    """A fresh random-weight miniature, loaded as a user's checkpoint would be."""
+    from chexreason import models
+
+    return models.load(family_name, checkpoints / family_name)
+
+
+@pytest.fixture
+def studies(tmp_path: Path):
+    """Eight studies of eight patients with films of noise and one or two findings each."""
+    from chexreason.data.study import Study as DataStudy
+    from chexreason.labels import FINDINGS
+
+    rng = np.random.default_rng(0)
+    made = []
+    for k in range(8):
+        film = tmp_path / f"film{k}.png"
+        Image.fromarray(rng.integers(0, 255, (180, 180), dtype=np.uint8)).save(film)
+        labels = {FINDINGS[1 + k]: 1.0, FINDINGS[13]: float(k % 2)}
+        made.append(DataStudy("mimic", f"p{k}", f"s{k}", film, "PA", "train", labels, FINDINGS))
+    return made

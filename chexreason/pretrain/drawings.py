@@ -8,7 +8,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 #: What a drawing may show.
-CONCEPTS: tuple[str, ...] = ("circle", "square", "triangle", "ring", "cross", "line", "stripes", "dots", "patch", "star")
+CONCEPTS: tuple[str, ...] = (
+    "circle",
+    "square",
+    "triangle",
+    "ring",
+    "cross",
+    "line",
+    "stripes",
+    "dots",
+    "patch",
+    "star",
+)
 
 
 def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.processing_utils import ProcessorMixin
@@ -105,7 +105,9 @@ def train(
         rng = np.random.default_rng([seed, step])
         batch, lessons = plan[step]
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, (step + 1) / 50) * (0.02 + 0.98 * math.cos(math.pi / 2 * step / len(plan)) ** 2)
+            group["lr"] = (
+                learning_rate * min(1, (step + 1) / 50) * (0.02 + 0.98 * math.cos(math.pi / 2 * step / len(plan)) ** 2)
+            )
         share = np.array([lesson.weight for lesson in lessons])
         lesson = lessons[rng.choice(len(lessons), p=share / share.sum())]
         chosen = rng.choice(len(films), batch, replace=False)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from chexreason.files import digest_of
 from chexreason.models.miniature import FILM_PX, IMAGE_TOKENS
 from chexreason.phantom import draw_with_masks, sample_case
 from chexreason.pretrain import drawings
-from chexreason.files import digest_of
 
 SIDE = round(IMAGE_TOKENS**0.5)
 #: Share of a cell that a mask has to cover before the cell counts as showing the concept.

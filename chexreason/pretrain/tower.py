@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
@@ -62,7 +62,9 @@ def start_from_components(model: PreTrainedModel, films: np.ndarray, seed: int) 
     rng = np.random.default_rng(seed)
     rows, columns = (rng.integers(0, films.shape[1] - PATCH_PX, 20_000) for _ in range(2))
     which = rng.integers(0, len(films), 20_000)
-    patches = np.stack([films[i, r : r + PATCH_PX, c : c + PATCH_PX].ravel() for i, r, c in zip(which, rows, columns, strict=True)])
+    patches = np.stack(
+        [films[i, r : r + PATCH_PX, c : c + PATCH_PX].ravel() for i, r, c in zip(which, rows, columns, strict=True)]
+    )
     patches = (patches / 255.0 - 0.5) / 0.5
     _, spread, components = np.linalg.svd(patches - patches.mean(0), full_matrices=False)
     embedding = next(m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
@@ -72,7 +74,11 @@ def start_from_components(model: PreTrainedModel, films: np.ndarray, seed: int) 
     filters = torch.tensor(filters / inputs * 0.5, dtype=torch.float32)  # spread over equal input planes
     with torch.no_grad():
         embedding.weight.zero_()
-        shape = (len(filters), 1, 1, PATCH_PX, PATCH_PX) if embedding.weight.ndim == 5 else (len(filters), 1, PATCH_PX, PATCH_PX)
+        shape = (
+            (len(filters), 1, 1, PATCH_PX, PATCH_PX)
+            if embedding.weight.ndim == 5
+            else (len(filters), 1, PATCH_PX, PATCH_PX)
+        )
         embedding.weight[: len(filters)] = filters.reshape(shape).expand_as(embedding.weight[: len(filters)])
 
 
@@ -98,7 +104,9 @@ def train(
     for step in tqdm(range(step, steps), desc=label, unit="step", initial=step, total=steps, mininterval=10):
         rng = np.random.default_rng([seed, step])
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, (step + 1) / 50) * (0.02 + 0.98 * math.cos(math.pi / 2 * step / steps) ** 2)
+            group["lr"] = (
+                learning_rate * min(1, (step + 1) / 50) * (0.02 + 0.98 * math.cos(math.pi / 2 * step / steps) ** 2)
+            )
         chosen = rng.choice(fit, batch, replace=False)
         cell_logits, whole_logits = heads(features(model, pixels(processor, augment(films[chosen], rng))))
         loss = functional.binary_cross_entropy_with_logits(

@@ -1,0 +1,155 @@
+"""GRPO: our statement of the mathematics against TRL's own loss, the reference policy, resuming."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from chexreason import config, grpo, models, prompts, rewards, sft
+from chexreason.cohorts import Chosen
+from chexreason.config import GRPO, SFT
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """The smoke profile with a rollout batch of two studies."""
+    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    small = dataclasses.replace(made.grpo, studies_per_step=2, device_batch=8, max_tokens=12, checkpoints=2)
+    return dataclasses.replace(made, grpo=small)
+
+
+@pytest.fixture
+def start(checkpoints, family_name, tmp_path):
+    """An adapter with weights of its own, as an SFT run leaves it."""
+    loaded = models.load(family_name, checkpoints / family_name)
+    model = sft.add_lora(loaded, SFT())
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.02)
+    model.save_pretrained(tmp_path / "start")
+    return tmp_path / "start"
+
+
+def chosen_of(studies) -> Chosen:
+    return Chosen("rl", "mimic", studies[0].image.parent, tuple(studies), (), {})
+
+
+def test_advantages_by_hand() -> None:
+    # two groups of two: means 2 and 0
+    assert grpo.advantages(torch.tensor([1.0, 3.0, -5.0, 5.0]), 2).tolist() == [-1.0, 1.0, -5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "expected"),
+    [
+        (1.0, 2.0, 2.0),
+        (1.5, 2.0, 2.44),  # clipped from above at 1.22
+        (0.5, 2.0, 1.0),  # a good token made less likely is not clipped
+        (0.5, -2.0, -1.7),  # clipped from below at 0.85
+        (1.5, -2.0, -3.0),  # a bad token made more likely is not clipped
+    ],
+)
+def test_the_clipped_objective_by_hand(ratio, advantage, expected) -> None:
+    value = grpo.clipped_objective(torch.tensor([[ratio]]), torch.tensor([advantage]), 0.15, 0.22)
+    assert value.item() == pytest.approx(expected)
+
+
+def test_the_kl_estimate_is_zero_at_equality_and_never_negative() -> None:
+    logp = torch.linspace(-4, 0, 9)[None]
+    assert grpo.kl_estimate(logp, logp).abs().max() == 0
+    assert (grpo.kl_estimate(logp, logp.flip(1)) >= 0).all()
+
+
+def test_the_kl_estimate_is_unbiased_against_torch() -> None:
+    torch.manual_seed(0)
+    policy, reference = (torch.distributions.Categorical(logits=torch.randn(6)) for _ in range(2))
+    tokens = policy.sample((200_000,))
+    estimate = grpo.kl_estimate(policy.log_prob(tokens), reference.log_prob(tokens)).mean()
+    assert estimate.item() == pytest.approx(torch.distributions.kl_divergence(policy, reference).item(), rel=0.02)
+
+
+def test_the_arguments_are_the_papers(tmp_path) -> None:
+    arguments = grpo.arguments(GRPO(), tmp_path, seed=0, studies=1000)
+    stated = {
+        "num_generations": 4, "temperature": 0.8, "top_p": 0.95, "beta": 0.15, "loss_type": "dr_grpo",
+        "epsilon": 0.15, "epsilon_high": 0.22, "scale_rewards": "none", "num_iterations": 2, "use_vllm": False,
+        "importance_sampling_level": "token", "max_steps": 250, "use_bias_correction_kl": False, "disable_dropout": True,
+    }  # fmt: skip
+    assert {name: getattr(arguments, name) for name in stated} == stated
+    per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    assert per_step == 8 * 4 == arguments.per_device_train_batch_size * arguments.steps_per_generation
+
+
+def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
+    loaded = models.load(family_name, checkpoints / family_name)
+    trainer = grpo.trainer_for(
+        loaded, start, chosen_of(studies[:2]), prompts.get("only_label"), "hard", profile, tmp_path
+    )
+    rows = [row for row in (trainer.train_dataset[0], trainer.train_dataset[1]) for _ in range(4)]
+    trainer.model.train()
+    inputs = trainer._generate_and_score_completions(rows)
+    with torch.no_grad():  # the policy has moved since the rollout, the rewards differ
+        for name, weight in trainer.model.named_parameters():
+            if weight.requires_grad:
+                weight.add_(0.02 * torch.randn_like(weight))
+        inputs["advantages"] = torch.linspace(-1, 1, 8)
+        trainer.current_gradient_accumulation_steps = 1
+        theirs = trainer._compute_loss(trainer.model, inputs)
+        logp, *_ = trainer._get_per_token_logps_and_entropies(
+            trainer.model,
+            torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
+            torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1),
+            inputs["completion_ids"].shape[1],
+            **{
+                name: inputs[name]
+                for name in ("pixel_values", "image_grid_thw", "num_images", "token_type_ids", "mm_token_type_ids")
+                if name in inputs
+            },
+        )
+    ours = grpo.loss(
+        logp, inputs["old_per_token_logps"], inputs["ref_per_token_logps"], inputs["advantages"],
+        inputs["completion_mask"], profile.grpo,
+    )  # fmt: skip
+    ratio = (logp - inputs["old_per_token_logps"]).exp()
+    assert (ratio - 1).abs().max() > 0.2, "the policy has to have moved for the clip to matter"
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
+    loaded = models.load(family_name, checkpoints / family_name)
+    still = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, learning_rate=1e-12, passes=1))
+    trainer = grpo.train(
+        loaded, start, chosen_of(studies[:2]), prompts.get("only_label"), "hard", still, tmp_path / "run"
+    )
+    first = next(entry for entry in trainer.state.log_history if "kl" in entry)
+    assert first["kl"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
+def test_a_killed_run_goes_on_with_its_window(checkpoints, studies, profile, tmp_path, family_name, start) -> None:
+    def train(n: int, folder):
+        loaded = models.load(family_name, checkpoints / family_name)
+        return grpo.train(loaded, start, chosen_of(studies[:n]), prompts.get("only_label"), "nuanced", profile, folder)
+
+    train(4, tmp_path / "run")
+    newest = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    kept = rewards.Window.from_dict(json.loads((newest / "window.json").read_text()))
+    resumed = train(8, tmp_path / "run")
+    assert resumed.state.global_step == 8
+    assert isinstance(kept, rewards.Window)
+    steps = [entry["step"] for entry in resumed.state.log_history if "reward" in entry]
+    assert steps == [1, 3, 5, 7]  # each rollout batch is logged once and used twice
+
+
+def test_the_scorer_pays_what_the_reward_says(profile) -> None:
+    prompt = prompts.get("free_reasoning")
+    scorer = grpo.Scorer("hard", profile, prompt, {"Edema": 0.5, "Fracture": 0.1}, ends={2})
+    texts = ["<think>wet</think><solution>Edema</solution>", "nothing at all"]
+    paid = scorer([[{"content": t}] for t in texts], [[5, 2], [5, 2]], truth=["Edema", "Edema"])
+    short = profile.hard.short_penalty
+    assert np.allclose(paid, [1 - short, 0])
+    assert [set(terms) for terms in scorer.terms][0]

@@ -1,0 +1,104 @@
+"""The two families as real transformers classes: loading, chat formats, what LoRA touches."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from chexreason import models
+from chexreason.config import SFT
+from chexreason.errors import UserError
+from chexreason.models import FAMILIES, miniature
+from chexreason.sft import add_lora, assert_language_only
+
+
+def test_an_unknown_family_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="medgemma, nv_reason, qwen; came 'llava'"):
+        models.load("llava")
+
+
+def test_a_missing_folder_says_where_it_looked(tmp_path) -> None:
+    with pytest.raises(UserError, match="checkpoint at .*nowhere"):
+        models.load("qwen", tmp_path / "nowhere")
+
+
+def test_a_checkpoint_of_another_family_is_refused(checkpoints) -> None:
+    with pytest.raises(UserError, match="type qwen2_5_vl .* came gemma3"):
+        models.load("qwen", checkpoints / "medgemma")
+
+
+def test_a_checkpoint_without_weights_is_refused(checkpoints, tmp_path) -> None:
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "config.json").write_text((checkpoints / "qwen" / "config.json").read_text())
+    with pytest.raises(UserError, match="weights"):
+        models.load("qwen", half)
+
+
+def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> None:
+    assert type(random_model.model) is FAMILIES[random_model.family.name].model_class
+    assert type(random_model.model).__module__.startswith("transformers.models.")
+    assert 2.5e6 < sum(weight.numel() for weight in random_model.model.parameters()) < 3.5e6
+
+
+def test_the_chat_formats_are_those_of_the_published_models(random_model) -> None:
+    rendered = random_model.processor.apply_chat_template(
+        models.chat("What is it?"), add_generation_prompt=True, tokenize=False
+    )
+    expected = {
+        "medgemma": "<bos><start_of_turn>user\n<start_of_image>What is it?<end_of_turn>\n<start_of_turn>model\n",
+        "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|vision_end|>What is it?<|im_end|>\n<|im_start|>assistant\n",
+    }
+    assert rendered == expected[random_model.family.name]
+
+
+def test_an_answer_is_closed_by_the_end_of_turn(random_model) -> None:
+    rendered = random_model.processor.apply_chat_template(models.chat("q", "answer"), tokenize=False)
+    end = {"medgemma": "<end_of_turn>\n", "qwen": "<|im_end|>\n"}[random_model.family.name]
+    assert rendered.endswith("answer" + end)
+
+
+def test_a_film_becomes_36_image_tokens(random_model) -> None:
+    film = Image.new("L", (300, 300), 90)  # Qwen keeps the shape of a film: an oblong one gives fewer tokens
+    inputs = models.encode(random_model, [film, film], "Look.")
+    placeholder = random_model.model.config.image_token_id
+    assert (inputs["input_ids"] == placeholder).sum(1).tolist() == [miniature.IMAGE_TOKENS] * 2
+
+
+def test_image_tokens_are_never_sampled(random_model) -> None:
+    ids = random_model.processor.tokenizer.convert_tokens_to_ids(list(random_model.family.image_tokens))
+    inputs = models.encode(random_model, [Image.new("L", (64, 64))], "Look.")
+    with torch.no_grad():  # make an image token by far the most likely one
+        random_model.model.lm_head.weight[ids] = 50 * random_model.model.lm_head.weight.mean(0)
+    tokens = random_model.model.generate(**inputs, max_new_tokens=8, do_sample=True)
+    assert not set(tokens[0, inputs["input_ids"].shape[1] :].tolist()) & set(ids)
+
+
+def test_lora_touches_every_projection_of_the_language_model_and_nothing_else(random_model) -> None:
+    layers = random_model.model.config.get_text_config().num_hidden_layers
+    model = add_lora(random_model, SFT())
+    touched = {name.split(".lora_")[0] for name, w in model.named_parameters() if w.requires_grad}
+    assert len(touched) == 7 * layers
+    assert all("language_model.layers" in name for name in touched)
+
+
+def test_a_trainable_vision_weight_is_caught(random_model) -> None:
+    model = add_lora(random_model, SFT())
+    vision = next(w for name, w in model.named_parameters() if "vision" in name or "visual" in name)
+    vision.requires_grad_(True)
+    with pytest.raises(AssertionError, match="must not train"):
+        assert_language_only(model)
+
+
+def test_the_committed_checkpoints_load_and_carry_their_cards() -> None:
+    from chexreason.pretrain.make import CHECKPOINTS, RECIPES
+
+    for name in RECIPES:
+        folder = CHECKPOINTS / name
+        assert (folder / "model.safetensors").stat().st_size < 10_000_000
+        training = json.loads((folder / "training.json").read_text())
+        loaded = models.load(RECIPES[name].family, folder)
+        assert sum(weight.numel() for weight in loaded.model.parameters()) == training["parameters"]
+        assert "must never be used on a patient" in (folder / "README.md").read_text()

@@ -1,0 +1,100 @@
+"""Supervised fine-tuning: the paper's settings, the label mask token by token, a frozen tower."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+from chexreason import prompts, sft
+from chexreason.config import SFT
+from chexreason.examples import examples
+from chexreason.training import last_checkpoint
+
+TRACES = ["<think>clear</think><solution>Edema</solution>", "<think>a big heart, no more</think><solution>Cardiomegaly</solution>"] * 4  # fmt: skip
+TINY = dataclasses.replace(SFT(), epochs=1, device_batch=2, effective_batch=4, validation_share=0.25)
+
+
+def test_the_arguments_are_the_papers(tmp_path) -> None:
+    arguments = sft.arguments(SFT(), tmp_path, seed=3)
+    stated = {
+        "learning_rate": 5e-5, "num_train_epochs": 6, "warmup_steps": 0.05, "weight_decay": 0.01, "max_grad_norm": 5.0,
+        "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "completion_only_loss": True,
+        "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "seed": 3,
+    }  # fmt: skip
+    assert {name: getattr(arguments, name) for name in stated} == stated
+    assert arguments.lr_scheduler_type == "cosine"
+    assert arguments.max_length is None
+
+
+def test_the_loss_counts_the_answers_tokens_and_no_other(random_model, studies) -> None:
+    prompt = prompts.get("free_reasoning")
+    rows = examples(studies[:2], prompt, TRACES[:2])
+    collator = DataCollatorForVisionLanguageModeling(random_model.processor, completion_only_loss=True)
+    batch = collator([rows[0], rows[1]])
+    tokenizer = random_model.processor.tokenizer
+    end = {"medgemma": "<end_of_turn>\n", "qwen": "<|im_end|>\n"}[random_model.family.name]
+    for trace, ids, labels in zip(TRACES, batch["input_ids"], batch["labels"], strict=False):
+        counted = labels != -100
+        assert tokenizer.decode(labels[counted]) == trace + end
+        assert torch.equal(labels[counted], ids[counted])
+        before = ids[: int(counted.nonzero()[0])]
+        assert tokenizer.decode(before).rstrip().endswith(("model", "assistant"))
+        padding = batch["attention_mask"][batch["input_ids"].tolist().index(ids.tolist())] == 0
+        assert not (counted & padding).any()
+
+
+def test_training_moves_the_adapter_and_no_weight_of_the_tower(random_model, studies, tmp_path) -> None:
+    before = {name: w.clone() for name, w in random_model.model.named_parameters()}
+    trainer = sft.train(random_model, studies, TRACES, prompts.get("free_reasoning"), TINY, tmp_path, seed=0)
+    after = trainer.model.base_model.model.state_dict()
+    for name, weight in before.items():
+        kept = after.get(name, after.get(name.replace(".weight", ".base_layer.weight")))
+        assert torch.equal(weight, kept), name
+    assert any(w.abs().sum() > 0 for name, w in trainer.model.named_parameters() if "lora_B" in name)
+    assert (len(trainer.train_dataset), len(trainer.eval_dataset)) == (6, 2)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses and np.isfinite(losses).all()
+    assert (tmp_path / "best" / "adapter_model.safetensors").is_file()
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoints, studies, tmp_path) -> None:
+    from chexreason import models
+
+    settings = dataclasses.replace(TINY, epochs=2)
+    prompt = prompts.get("only_label")
+    answers = ["<solution>Edema</solution>"] * 8
+
+    def run(folder, stop_after: int | None):
+        loaded = models.load("medgemma", checkpoints / "medgemma")
+        if stop_after is None:
+            return sft.train(loaded, studies, answers, prompt, settings, folder, seed=0)
+        shorter = dataclasses.replace(settings, epochs=stop_after)
+        return sft.train(loaded, studies, answers, prompt, shorter, folder, seed=0)
+
+    whole = run(tmp_path / "whole", None)
+    run(tmp_path / "killed", 1)
+    assert last_checkpoint(tmp_path / "killed") is not None
+    resumed = run(tmp_path / "killed", None)
+    assert resumed.state.global_step == whole.state.global_step
+    epochs = {round(entry["epoch"], 3) for entry in resumed.state.log_history if "eval_loss" in entry}
+    assert epochs == {1.0, 2.0}
+
+
+def test_a_half_written_checkpoint_is_not_taken(tmp_path) -> None:
+    (tmp_path / "checkpoint-7").mkdir()
+    assert last_checkpoint(tmp_path) is None
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-3")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_validation_patients_are_never_trained_on(studies, share) -> None:
+    from chexreason.data import splits
+
+    fit, held_out = splits.split_by_patient(studies, share, np.random.default_rng(0))
+    assert not {s.patient_id for s in fit} & {s.patient_id for s in held_out}
+    assert len(fit) + len(held_out) == len(studies)
+    assert len(held_out) <= 2
