@@ -83,7 +83,7 @@ def choose(profile: Profile, name: str) -> Chosen:
         studies = both[: sizes.sft] if name == "sft" else both[sizes.sft :]
     else:
         n = getattr(sizes, name)
-        studies = cohort.studies if n is None else splits.draw(cohort.studies, n, rng)
+        studies = list(cohort.studies) if n is None else splits.draw(cohort.studies, n, rng, one_per_patient=False)
     good, unreadable = readable(studies)
     return Chosen(name, dataset, root, tuple(good), tuple(unreadable), left_out)
 

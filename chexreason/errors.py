@@ -7,6 +7,7 @@ traceback.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -16,7 +17,7 @@ class UserError(Exception):
         self.expected, self.came, self.do = expected, came, do
         super().__init__(f"expected {expected}; came {came}; {do}")
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """Pickled by its three parts, so that it crosses from a worker process whole."""
         return type(self), (self.expected, self.came, self.do)
 

@@ -18,7 +18,14 @@ from typing import Any
 import pandas as pd
 import torch
 from peft import PeftModel
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 from trl import GRPOConfig, GRPOTrainer
 
 from chexreason import cohorts, evaluate, models, prompts, rewards, runs
@@ -160,12 +167,12 @@ class KeepWindow(TrainerCallback):
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The window beside the checkpoint just written."""
         place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "window.json"
         write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The mean of each term since the last log, into the trainer's own log."""
         if self.scorer.terms and state.log_history:
             means = pd.DataFrame(self.scorer.terms).mean()

@@ -48,7 +48,8 @@ def assert_language_only(model: torch.nn.Module) -> None:
     """Raise AssertionError if a weight outside the language model would train, or none would."""
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     outside = [name for name in trained if "language_model" not in name or "lora_" not in name]
-    assert trained and not outside, f"weights that must not train: {outside[:3]}"
+    assert trained, "no weight would train"
+    assert not outside, f"weights that must not train: {outside[:3]}"
 
 
 def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:

@@ -33,9 +33,13 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
             f"no file {path}",
             "have them written first, one JSON line a study",
         )
-    found = {entry["study"]: entry["trace"] for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+    entries = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    found = {entry["study"]: entry["trace"] for entry in entries}
     missing = [study.key for study in chosen.studies if study.key not in found]
     if missing:
-        raise UserError(f"a trace for each of {len(chosen.studies)} studies", f"{len(missing)} without one in {path.name}",
-                        "have the missing ones written")  # fmt: skip
+        raise UserError(
+            f"a trace for each of {len(chosen.studies)} studies",
+            f"{len(missing)} without one in {path.name}",
+            "have the missing ones written",
+        )
     return [found[study.key] for study in chosen.studies]

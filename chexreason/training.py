@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 from tqdm import tqdm
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 #: Arguments that every trainer of ours gets: files stay here, logs go into our own history.
 QUIET: Mapping[str, Any] = {"report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0}
@@ -41,23 +41,33 @@ class Progress(TrainerCallback):
         self.label, self.shown = label, shown
         self.bar: tqdm | None = None
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         """Open the bar where training goes on."""
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0)
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """One step further."""
-        self.bar.update(state.global_step - self.bar.n)
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+        logs: dict[str, Any] | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         """Show the metrics chosen."""
-        values = {name: f"{float(logs[name]):.3g}" for name in self.shown if name in (logs or {})}
+        logs = logs or {}
+        values = {name: f"{float(logs[name]):.3g}" for name in self.shown if name in logs}
         if self.bar is not None and values:
             self.bar.set_postfix(values, refresh=False)
 
-    def on_train_end(self, args, state, control, **kwargs):
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         """Close the bar."""
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:

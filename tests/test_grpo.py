@@ -77,7 +77,8 @@ def test_the_arguments_are_the_papers(tmp_path) -> None:
     stated = {
         "num_generations": 4, "temperature": 0.8, "top_p": 0.95, "beta": 0.15, "loss_type": "dr_grpo",
         "epsilon": 0.15, "epsilon_high": 0.22, "scale_rewards": "none", "num_iterations": 2, "use_vllm": False,
-        "importance_sampling_level": "token", "max_steps": 250, "use_bias_correction_kl": False, "disable_dropout": True,
+        "importance_sampling_level": "token", "max_steps": 250, "use_bias_correction_kl": False,
+        "disable_dropout": True,
     }  # fmt: skip
     assert {name: getattr(arguments, name) for name in stated} == stated
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
@@ -93,7 +94,7 @@ def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile
     trainer.model.train()
     inputs = trainer._generate_and_score_completions(rows)
     with torch.no_grad():  # the policy has moved since the rollout, the rewards differ
-        for name, weight in trainer.model.named_parameters():
+        for weight in trainer.model.parameters():
             if weight.requires_grad:
                 weight.add_(0.02 * torch.randn_like(weight))
         inputs["advantages"] = torch.linspace(-1, 1, 8)
@@ -152,4 +153,4 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
     paid = scorer([[{"content": t}] for t in texts], [[5, 2], [5, 2]], truth=["Edema", "Edema"])
     short = profile.hard.short_penalty
     assert np.allclose(paid, [1 - short, 0])
-    assert [set(terms) for terms in scorer.terms][0]
+    assert [sum(terms.values()) for terms in scorer.terms] == paid

@@ -19,12 +19,12 @@ def test_an_unknown_family_is_refused_by_name() -> None:
 
 
 def test_a_missing_folder_says_where_it_looked(tmp_path) -> None:
-    with pytest.raises(UserError, match="checkpoint at .*nowhere"):
+    with pytest.raises(UserError, match=r"checkpoint at .*nowhere"):
         models.load("qwen", tmp_path / "nowhere")
 
 
 def test_a_checkpoint_of_another_family_is_refused(checkpoints) -> None:
-    with pytest.raises(UserError, match="type qwen2_5_vl .* came gemma3"):
+    with pytest.raises(UserError, match=r"type qwen2_5_vl .* came gemma3"):
         models.load("qwen", checkpoints / "medgemma")
 
 

@@ -12,7 +12,10 @@ from chexreason.config import SFT
 from chexreason.examples import examples
 from chexreason.training import last_checkpoint
 
-TRACES = ["<think>clear</think><solution>Edema</solution>", "<think>a big heart, no more</think><solution>Cardiomegaly</solution>"] * 4  # fmt: skip
+TRACES = [
+    "<think>clear</think><solution>Edema</solution>",
+    "<think>a big heart, no more</think><solution>Cardiomegaly</solution>",
+] * 4
 TINY = dataclasses.replace(SFT(), epochs=1, device_batch=2, effective_batch=4, validation_share=0.25)
 
 
@@ -55,7 +58,8 @@ def test_training_moves_the_adapter_and_no_weight_of_the_tower(random_model, stu
     assert any(w.abs().sum() > 0 for name, w in trainer.model.named_parameters() if "lora_B" in name)
     assert (len(trainer.train_dataset), len(trainer.eval_dataset)) == (6, 2)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert losses and np.isfinite(losses).all()
+    assert losses
+    assert np.isfinite(losses).all()
     assert (tmp_path / "best" / "adapter_model.safetensors").is_file()
 
 

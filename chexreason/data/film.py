@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,7 +45,7 @@ class UnreadableFilm(UserError):
         self.path = path
         super().__init__(f"a readable film at {path}", came, "download that file again or leave the study out")
 
-    def __reduce__(self) -> tuple[type["UnreadableFilm"], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return type(self), (self.path, self.came)  # so that it survives the way out of a worker process
 
 

@@ -8,6 +8,7 @@ blocks their own gate/up/down_proj.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import Gemma3ForConditionalGeneration, Gemma3Processor, Qwen2_5_VLForConditionalGeneration
 
@@ -29,8 +30,8 @@ class Family:
     title: str
     hub_id: str
     model_type: str
-    model_class: type
-    processor_class: type
+    model_class: Any  # a class with `from_pretrained`; transformers' own types are partial
+    processor_class: Any
     image_tokens: tuple[str, ...]
     film_pixels: tuple[int, int] | None
     lora_targets: str = LORA_TARGETS

@@ -97,11 +97,11 @@ def train(
     seeing = [p for name, p in model.named_parameters() if ".language_model." not in name and "lm_head" not in name]
     weights = [*seeing, *heads.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.05)
-    step = _resume(keep, model, heads, optimizer)
+    begin = _resume(keep, model, heads, optimizer)
     rate = cells[fit].mean((0, 1)).clip(1e-3)
     balance = torch.tensor(np.sqrt((1 - rate) / rate), dtype=torch.float32)
-    whole = cells.any(1).astype(np.float32)
-    for step in tqdm(range(step, steps), desc=label, unit="step", initial=step, total=steps, mininterval=10):
+    whole = np.any(cells, axis=1).astype(np.float32)
+    for step in tqdm(range(begin, steps), desc=label, unit="step", initial=begin, total=steps, mininterval=10):
         rng = np.random.default_rng([seed, step])
         for group in optimizer.param_groups:
             group["lr"] = (
@@ -127,7 +127,8 @@ def train(
 def _save(keep: Path, step: int, model: PreTrainedModel, heads: Heads, optimizer: torch.optim.Optimizer) -> None:
     keep.parent.mkdir(parents=True, exist_ok=True)
     aside = keep.with_suffix(".partial")
-    torch.save({"step": step, "model": model.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}, aside)  # fmt: skip
+    parts = {"model": model.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save({"step": step, **parts}, aside)
     aside.replace(keep)
 
 
