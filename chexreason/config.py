@@ -19,6 +19,8 @@ import pandas as pd
 import yaml
 
 from chexreason.errors import UserError, unknown
+from chexreason.files import digest_of
+from chexreason.phantom.writers import generator_digest
 from chexreason.rewards import HardSettings, NuancedSettings
 from chexreason.settings import assumed, origins, paper
 
@@ -79,7 +81,7 @@ class GRPO:
     passes: int = assumed(
         2, "with one pass the importance ratio is always 1 and the clip bounds never act", "updates per rollout batch"
     )
-    learning_rate: float = assumed(1e-6, "not stated; TRL's default for GRPO", "peak learning rate of AdamW")
+    learning_rate: float = assumed(1e-5, "not stated; usual for GRPO with LoRA", "peak learning rate of AdamW")
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
@@ -216,7 +218,9 @@ def _checkpoint(source: str) -> str:
 
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path) -> DataPlace:
     if "draw" in entry:
-        return DataPlace(cache / "films" / source, entry["draw"])
+        # The name changes with the request and with the code that draws, so an older tree is never taken for it.
+        name = f"{source}-{digest_of([entry['draw'], generator_digest()])[:8]}"
+        return DataPlace(cache / "films" / name, entry["draw"])
     root = os.path.expandvars(entry["root"])
     if "$" in root:
         raise UserError(

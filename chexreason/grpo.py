@@ -10,7 +10,7 @@ length); and its clip bounds are asymmetric.
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,11 @@ def loss(
 # --- Training ---
 
 
-def arguments(settings: GRPO, folder: Path, seed: int, studies: int) -> GRPOConfig:
-    """The settings in TRL's names; a rollout batch is `studies_per_step` x `generations` completions."""
+def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Sequence[int] = ()) -> GRPOConfig:
+    """The settings in TRL's names; a rollout batch is `studies_per_step` x `generations` completions.
+
+    `silent` are token ids that must never be sampled.
+    """
     completions = settings.studies_per_step * settings.generations
     accumulation = completions // settings.device_batch
     steps = math.ceil(studies / settings.studies_per_step) * settings.epochs * settings.passes
@@ -103,6 +106,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int) -> GRPOConf
         use_bias_correction_kl=False,  # equation 2 has the plain KL term; TRL's default weighs it by the ratio
         num_iterations=settings.passes,
         max_completion_length=settings.max_tokens,
+        generation_kwargs={"suppress_tokens": list(silent)} if silent else None,
         disable_dropout=True,  # old, new and reference policy differ by their weights alone
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
@@ -195,7 +199,7 @@ def trainer_for(
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=scorer,
-        args=arguments(settings, folder, seed, len(chosen.studies)),
+        args=arguments(settings, folder, seed, len(chosen.studies), models.image_token_ids(loaded)),
         train_dataset=examples(chosen.studies, prompt, truth=truth),
         processing_class=loaded.processor,
         callbacks=[Progress(f"GRPO {reward}", ("reward", "kl", "completions/mean_length")), KeepWindow(scorer)],

@@ -70,8 +70,9 @@ def load(name: str, source: str | Path | None = None, *, precision: str = "bf16"
         ) from error  # fmt: skip
     processor = load_processor(family, place)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    _silence_image_tokens(model, processor, family)
-    return Loaded(model, processor, family, place)
+    loaded = Loaded(model, processor, family, place)
+    model.generation_config.suppress_tokens = image_token_ids(loaded)
+    return loaded
 
 
 def load_processor(family: Family, source: str) -> ProcessorMixin:
@@ -86,10 +87,9 @@ def load_processor(family: Family, source: str) -> ProcessorMixin:
     return processor
 
 
-def _silence_image_tokens(model: PreTrainedModel, processor: ProcessorMixin, family: Family) -> None:
-    """Keep the sampler from emitting image tokens, which would be counted as images in training."""
-    ids = processor.tokenizer.convert_tokens_to_ids(list(family.image_tokens))
-    model.generation_config.suppress_tokens = sorted(ids)
+def image_token_ids(loaded: Loaded) -> list[int]:
+    """Ids that a sampler must never emit: training would count them as images."""
+    return sorted(loaded.processor.tokenizer.convert_tokens_to_ids(list(loaded.family.image_tokens)))
 
 
 def chat(prompt: str, answer: str | None = None) -> list[dict[str, Any]]:
