@@ -128,7 +128,7 @@ def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
     folder = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
     for source, root in sources:
         credentialed = SOURCES[source].credentialed and not is_phantom(root)
-        if credentialed and (plan.profile.rows == "results" or ROOT in folder.parents):
+        if credentialed and (plan.profile.rows == "results" or ROOT in folder.resolve().parents):
             raise UserError(
                 f"per-study rows of {SOURCES[source].title} outside the repository", str(folder),
                 "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere",
@@ -183,7 +183,11 @@ def git_state() -> dict[str, Any]:
     """The revision of the code, and whether code had changed since; results do not count."""
 
     def git(*words: str) -> str | None:
-        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        command = ["git", "-C", str(ROOT), *words]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:  # no git on this machine: a long run must not end on that
+            return None
         return done.stdout.strip() if done.returncode == 0 else None
 
     changed = git("status", "--porcelain", "--", "chexreason", "notebooks")

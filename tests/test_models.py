@@ -67,6 +67,10 @@ def test_a_film_becomes_36_image_tokens(random_model) -> None:
     assert (inputs["input_ids"] == placeholder).sum(1).tolist() == [miniature.IMAGE_TOKENS] * 2
 
 
+def test_the_published_qwen_sees_256_to_512_tokens_a_film() -> None:
+    assert [pixels / 28**2 for pixels in FAMILIES["qwen"].film_pixels] == [256, 512]
+
+
 def test_image_tokens_are_never_sampled(random_model) -> None:
     ids = random_model.processor.tokenizer.convert_tokens_to_ids(list(random_model.family.image_tokens))
     inputs = models.encode(random_model, [Image.new("L", (64, 64))], "Look.")

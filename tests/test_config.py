@@ -1,0 +1,190 @@
+"""Settings and profiles: the paper's values one by one, a source for each, and errors that name the mistake."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from chexreason import config
+from chexreason.config import SETTINGS, load_profile, settings_table
+from chexreason.errors import UserError
+from chexreason.settings import origins
+
+# What the paper states, read from its sections 3.1, 3.2.1 and 3.2.2, and nothing else.
+STATED = {
+    "sizes": {"sft": 2000, "rl": 1000},
+    "sft": {
+        "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.1, "epochs": 6, "patience": 2, "learning_rate": 0.00005,
+        "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.01, "clip_norm": 5.0, "effective_batch": 8,
+        "device_batch": 1, "validation_share": 0.10, "precision": "bf16", "checkpointing": True,
+    },
+    "grpo": {
+        "generations": 4, "temperature": 0.8, "top_p": 0.95, "beta": 0.15, "loss": "dr_grpo",
+        "clip_low": 0.15, "clip_high": 0.22,
+    },
+    "decoding": {},
+    "hard": {"min_length": 250},
+    "nuanced": {
+        "exact": 100, "recall": 30, "precision": 20, "repetition": 30, "collapse": 50, "window": 100,
+        "dominance": 0.70, "invalid": 100, "duplicate": 25,
+    },
+}  # fmt: skip
+SECTIONS = {"sizes": "3.1", "sft": "3.2.1", "grpo": "3.2.2", "hard": "3.2.2", "nuanced": "3.2.2"}
+
+
+@pytest.mark.parametrize("group", SETTINGS)
+def test_the_stated_values_are_the_papers_and_no_other_claims_to_be(group) -> None:
+    stated = {name: default for name, default, origin in origins(SETTINGS[group]) if origin.stated}
+    assert stated == STATED[group]
+
+
+@pytest.mark.parametrize("group", SETTINGS)
+def test_every_setting_has_an_origin(group) -> None:
+    for name, _, origin in origins(SETTINGS[group]):
+        assert origin.what, name
+        assert bool(origin.section) == origin.stated, name
+        assert bool(origin.why) != origin.stated, name
+        assert not origin.stated or origin.section == SECTIONS[group], name
+
+
+def test_the_papers_profile_changes_no_stated_value() -> None:
+    paper = load_profile_with_data()
+    for group, values in STATED.items():
+        assert {name: getattr(getattr(paper, group), name) for name in values} == values
+
+
+def load_profile_with_data():
+    with pytest.MonkeyPatch.context() as patch:
+        for source in ("MIMIC", "CHEXPERT", "NIH"):
+            patch.setenv(f"CHEXREASON_{source}", f"/data/{source.lower()}")
+        return load_profile("paper")
+
+
+def test_settings_cannot_be_changed_in_place() -> None:
+    for cls in SETTINGS.values():
+        settings = cls()
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(settings, next(origins(cls))[0], 1)
+
+
+@pytest.mark.parametrize("name", config.profile_names())
+def test_every_override_of_a_profile_has_its_reason_and_an_effect(name) -> None:
+    text = yaml.safe_load((config.PROFILES / f"{name}.yml").read_text())
+    defaults = {f"{group}.{n}": default for group, cls in SETTINGS.items() for n, default, _ in origins(cls)}
+    names = [entry["setting"] for entry in text["overrides"]]
+    assert len(names) == len(set(names))
+    for entry in text["overrides"]:
+        assert len(entry["why"].split()) >= 2, entry
+        assert entry["value"] != defaults[entry["setting"]], f"{entry['setting']} is what it is without the override"
+    assert len(text["what"].split()) > 5
+
+
+@pytest.mark.parametrize("name", config.profile_names())
+def test_each_profile_names_every_data_set_and_base_model(name, monkeypatch) -> None:
+    for source in ("MIMIC", "CHEXPERT", "NIH"):
+        monkeypatch.setenv(f"CHEXREASON_{source}", "/data")
+    profile = load_profile(name)
+    assert set(profile.data) == {"mimic", "chexpert", "nih"}
+    assert set(profile.models) == {"medgemma", "qwen", "nv_reason"}
+    for override in profile.overrides:
+        assert getattr(getattr(profile, override.group), override.name) == override.value
+
+
+def test_places_and_seed_can_be_given(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CHEXREASON_CACHE", str(tmp_path / "elsewhere"))
+    assert load_profile("smoke").cache == tmp_path / "elsewhere" / "smoke"
+    assert load_profile("smoke", cache=tmp_path / "here").cache == tmp_path / "here"
+    assert load_profile("smoke", results=tmp_path / "out").results == tmp_path / "out" / "smoke"
+    assert load_profile("smoke", seed=5).seed == 5
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
+def test_a_seed_is_a_whole_number(seed) -> None:
+    with pytest.raises(UserError, match="a seed that is a whole number"):
+        load_profile("smoke", seed=seed)
+
+
+def test_a_folder_variable_that_is_not_set_is_named(monkeypatch) -> None:
+    for source in ("MIMIC", "CHEXPERT", "NIH"):
+        monkeypatch.delenv(f"CHEXREASON_{source}", raising=False)
+    with pytest.raises(UserError, match=r"folder for mimic in profile paper; .* export CHEXREASON_MIMIC="):
+        load_profile("paper")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes a profile `own`, which is `smoke` with some keys replaced, and loads it."""
+    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    monkeypatch.setattr(config, "PROFILES", tmp_path)
+
+    def load(**changes):
+        (tmp_path / "own.yml").write_text(yaml.safe_dump(text | changes))
+        return load_profile("own")
+
+    return load
+
+
+def override(setting: str, value: object, **more: object) -> dict[str, object]:
+    return {"overrides": [{"setting": setting, "value": value, "why": "for a test"} | more]}
+
+
+def test_an_override_reaches_its_setting_and_no_other(own) -> None:
+    profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
+    assert profile.grpo == dataclasses.replace(config.GRPO(), learning_rate=1e-3)
+    assert profile.sft == config.SFT()
+    assert own(**override("nuanced.exact", 50)).nuanced.exact == 50.0
+    assert own(**override("sizes.validation", None)).sizes.validation is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tier": "best"}, r"tier among miniature, published, replication; came 'best'"),
+        ({"colour": "blue"}, r"the keys .* in profile own; came .*'colour'"),
+        (override("sft.momentum", 0.9), r"a setting among .*; came 'sft\.momentum'"),
+        (override("epochs", 2), r"a setting among .*; came 'epochs'"),
+        (override("sft.epochs", "six"), r"a value of type int for sft\.epochs; came 'six'"),
+        (override("sft.epochs", 1.5), r"a value of type int for sft\.epochs; came 1\.5"),
+        (override("sft.epochs", True), r"a value of type int for sft\.epochs; came True"),
+        (override("sft.schedule", 3), r"a value of type str for sft\.schedule; came 3"),
+        (override("sft.learning_rate", "fast"), r"a number for sft\.learning_rate; came 'fast'"),
+        (override("sft.epochs", 2, because="x"), r"setting, value and why for an override; came"),
+        ({"overrides": [{"setting": "sft.epochs", "value": 2}]}, r"setting, value and why for an override; came"),
+        (override("hard.short_penalty", -1), r"0 or more for short_penalty; came -1"),
+    ],
+)
+def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
+    with pytest.raises(UserError, match=message):
+        own(**changes)
+
+
+def test_an_unknown_profile_is_told_the_known_ones() -> None:
+    with pytest.raises(UserError, match="a profile among demo, miniature, paper, smoke; came 'papier'"):
+        load_profile("papier")
+
+
+def test_the_settings_table_has_every_setting_with_its_source_and_overrides() -> None:
+    table = settings_table().set_index(["group", "setting"])
+    assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values())
+    assert table.index.is_unique
+    stated = {(group, name) for group, values in STATED.items() for name in values}
+    assert set(table.index[table["source"] == "stated"]) == stated
+    assert set(table["source"]) == {"stated", "assumed"}
+    smoke = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    for entry in smoke["overrides"]:
+        group, name = entry["setting"].split(".")
+        assert f"smoke: {entry['value']} ({entry['why']})" in table.loc[(group, name), "overrides"]
+    assert table.loc[("sft", "lora_rank"), "overrides"] == ""
+
+
+def test_what_goes_into_run_json_holds_no_path(tmp_path) -> None:
+    profile = load_profile("smoke", cache=tmp_path)
+    resolved = profile.resolved()
+    assert str(tmp_path) not in str(resolved)
+    assert resolved["grpo"]["max_tokens"] == profile.grpo.max_tokens
+    assert resolved["phantoms"]["mimic"]["hospital"] == "A"
+
+
+@pytest.mark.parametrize("dataset", ["mimic", "chexpert", "nih"])
+def test_nih_is_scored_on_nine_findings(dataset) -> None:
+    assert config.label_set_of(dataset) == ("nih9" if dataset == "nih" else "chexpert14")

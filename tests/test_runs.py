@@ -1,0 +1,199 @@
+"""A run's folder: whole or not there, the same or not, and rows that may not be shown."""
+
+import dataclasses
+import json
+import os
+import subprocess
+
+import pandas as pd
+import pytest
+
+from chexreason import config, runs
+from chexreason.errors import UserError
+from chexreason.runs import Plan
+
+METRICS = pd.DataFrame({"finding": ["micro"], "metric": ["f1"], "value": [0.5]})
+HISTORY = pd.DataFrame({"step": [1], "epoch": [0.1], "metric": ["loss"], "value": [2.0]})
+ROWS = pd.DataFrame({"study_key": ["mimic/1/2"], "completion": ["None, NA"], "predicted": [""]})
+WRITTEN = ["history.csv", "metrics.csv", "predictions.csv.gz", "run.json"]
+
+
+@pytest.fixture
+def profile(tmp_path):
+    return config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def plan(profile):
+    facts = {"stage": "prompting", "model": "medgemma"}
+    return Plan(profile, "01-prompting-x", facts, {"decoding": {"batch": 2}}, {"studies": "abc"})
+
+
+def finish(plan: Plan, **changes):
+    return runs.finish(plan, **({"metrics": METRICS, "predictions": ROWS, "sources": [], "history": HISTORY} | changes))
+
+
+def test_a_finished_run_is_read_back_as_it_was_written(plan, profile) -> None:
+    run = finish(plan, n=7, device="cpu")
+    again = runs.read(plan.folder)
+    assert again.info == json.loads(json.dumps(dict(run.info)))
+    assert again.run_id == "01-prompting-x"
+    pd.testing.assert_frame_equal(again.metrics(), METRICS)
+    pd.testing.assert_frame_equal(again.history(), HISTORY)
+    pd.testing.assert_frame_equal(again.predictions(), ROWS)  # "NA" stays text, nothing stays empty
+    expected = {"tier": "miniature", "profile": "smoke", "seed": 0, "n": 7, "device": "cpu", "model": "medgemma"}
+    assert {name: again.info[name] for name in expected} == expected
+    assert [found.run_id for found in runs.read_all(profile.results)] == ["01-prompting-x"]
+
+
+def test_run_json_is_written_last_of_the_folder(plan, monkeypatch) -> None:
+    order = []
+    write = runs.write_atomically
+    monkeypatch.setattr(runs, "write_atomically", lambda path, data: (order.append(path.name), write(path, data)))
+    finish(plan)
+    assert order == ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json", "made-here.json"]
+
+
+@pytest.mark.parametrize("at", ["metrics.csv", "predictions.csv.gz", "run.json"])
+def test_a_run_that_was_killed_is_no_run_even_over_an_older_one(plan, monkeypatch, at) -> None:
+    finish(plan)
+    assert plan.finished()
+    write = runs.write_atomically
+
+    def killed(path, data) -> None:
+        if path.name == at:
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(runs, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        finish(plan)
+    assert runs.read(plan.folder) is None
+    assert plan.finished() is None
+    assert runs.read_all(plan.profile.results) == []
+
+
+def test_no_folder_is_no_run(tmp_path) -> None:
+    assert runs.read(tmp_path / "nowhere") is None
+    assert runs.read_all(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"decoding": {"batch": 3}}},
+        {"inputs": {"studies": "abd"}},
+        {"facts": {"stage": "prompting", "model": "qwen"}},
+        {"run_id": "01-prompting-y"},
+    ],
+)
+def test_the_digest_changes_with_all_that_the_result_depends_on(plan, change) -> None:
+    assert dataclasses.replace(plan, **change).digest != plan.digest
+
+
+def test_the_digest_changes_with_the_seed_and_not_with_the_clock_or_the_folders(plan, profile, tmp_path) -> None:
+    def moved(**changes):
+        return dataclasses.replace(plan, profile=dataclasses.replace(profile, **changes))
+
+    assert moved(seed=1).digest != plan.digest
+    assert moved(results=tmp_path / "other", cache=tmp_path / "another").digest == plan.digest
+    assert dataclasses.replace(plan, started=0.0).digest == plan.digest
+
+
+def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, profile) -> None:
+    finish(plan)
+    assert plan.finished().run_id == plan.run_id
+    assert dataclasses.replace(plan, inputs={"studies": "new"}).finished() is None
+    other = dataclasses.replace(plan, run_id="02-sft-x")
+    finish(other)
+    assert plan.finished(), "another run's note must not displace this one's"
+    assert other.finished()
+    (profile.cache / "made-here.json").unlink()  # a fresh clone has the results, not the cache
+    assert plan.finished() is None
+    assert runs.read(plan.folder), "it is still shown"
+
+
+def test_a_run_without_history_has_none(plan) -> None:
+    finish(plan, history=None)
+    assert sorted(os.listdir(plan.folder)) == [name for name in WRITTEN if name != "history.csv"]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A folder that stands for the repository."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    monkeypatch.setattr(runs, "ROOT", root)
+    monkeypatch.chdir(root)
+    return root
+
+
+def place(plan: Plan, root, **changes) -> Plan:
+    return dataclasses.replace(plan, profile=dataclasses.replace(plan.profile, results=root / "results", **changes))
+
+
+@pytest.mark.parametrize("source", ["mimic", "chexpert"])
+@pytest.mark.parametrize("where", ["results", "cache", "relative cache"])
+def test_credentialed_rows_are_refused_inside_the_repository(plan, repository, tmp_path, source, where) -> None:
+    cache = {"results": tmp_path / "out", "cache": repository / ".cache", "relative cache": type(tmp_path)(".cache")}
+    inside = place(plan, repository, rows="results" if where == "results" else "cache", cache=cache[where])
+    with pytest.raises(UserError, match=r"per-study rows of .* outside the repository; .*CHEXREASON_CACHE"):
+        finish(inside, sources=[("nih", tmp_path), (source, tmp_path)])
+    assert not list(tmp_path.rglob("predictions.csv.gz"))
+    assert runs.read(inside.folder) is None
+
+
+def test_credentialed_rows_go_to_a_cache_elsewhere_and_the_scores_to_the_results(plan, repository, tmp_path) -> None:
+    outside = place(plan, repository, rows="cache", cache=tmp_path / "cache")
+    finish(outside, sources=[("mimic", tmp_path)])
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("predictions.csv.gz")] == [
+        type(tmp_path)("cache/rows/01-prompting-x/predictions.csv.gz")
+    ]
+    assert (outside.folder / "metrics.csv").is_file()
+
+
+@pytest.mark.parametrize("source", ["mimic", "nih"])
+def test_rows_of_phantoms_and_of_public_films_may_be_shown(plan, repository, tmp_path, source) -> None:
+    if source == "mimic":
+        (tmp_path / "phantom.json").write_text("{}")
+    shown = place(plan, repository, rows="results")
+    finish(shown, sources=[(source, tmp_path)])
+    assert (shown.folder / "predictions.csv.gz").is_file()
+
+
+def test_an_earlier_stage_that_has_not_run_is_named(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"the checkpoint of 02-sft-x; came nothing at .*; run the stage before"):
+        runs.need(tmp_path / "02-sft-x" / "best")
+    assert runs.need(tmp_path) == tmp_path
+
+
+def git(root, *words: str) -> str:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    return subprocess.run(["git", "-C", root, *who, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_state_of_the_code_is_told_and_results_do_not_count(repository) -> None:
+    git(repository, "init", "--quiet")
+    (repository / "chexreason").mkdir()
+    (repository / "chexreason" / "a.py").write_text("1")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "x")
+    clean = {"revision": git(repository, "rev-parse", "HEAD"), "dirty": False}
+    assert runs.git_state() == clean
+    (repository / "results").mkdir()
+    (repository / "results" / "run.json").write_text("{}")
+    assert runs.git_state() == clean
+    (repository / "chexreason" / "a.py").write_text("2")
+    assert runs.git_state() == clean | {"dirty": True}
+
+
+def test_a_copy_without_git_has_no_revision(repository, monkeypatch) -> None:
+    assert runs.git_state() == {"revision": None, "dirty": None}
+    monkeypatch.setenv("PATH", "")  # nor is git installed
+    assert runs.git_state() == {"revision": None, "dirty": None}
+
+
+def test_versions_of_what_the_numbers_depend_on() -> None:
+    versions = runs.versions()
+    assert {"python", "torch", "transformers", "trl", "peft"} <= set(versions)
+    assert all(version[0].isdigit() for version in versions.values())
