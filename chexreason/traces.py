@@ -6,6 +6,7 @@ need traces that a teacher model has written before: ``<cache>/traces/<prompt>.j
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -33,8 +34,7 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
             f"no file {path}",
             "have them written first, one JSON line a study",
         )
-    entries = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    found = {entry["study"]: entry["trace"] for entry in entries}
+    found = _read(path)
     missing = [study.key for study in chosen.studies if study.key not in found]
     if missing:
         raise UserError(
@@ -43,3 +43,19 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
             "have the missing ones written",
         )
     return [found[study.key] for study in chosen.studies]
+
+
+def _read(path: Path) -> dict[str, str]:
+    """study key -> trace from JSON lines; a line that is none is named."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            entry = None
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("study", "trace")):
+            raise UserError(f"study and trace in line {number} of {path.name}", repr(line[:60]), "mend that line")
+        found[entry["study"]] = entry["trace"]
+    return found

@@ -1,0 +1,149 @@
+"""Who trains, who validates, who is left out: on small phantom trees of two hospitals."""
+
+import dataclasses
+import gzip
+import io
+import shutil
+
+import pandas as pd
+import pytest
+
+from chexreason import cohorts, config, data
+from chexreason.config import DataPlace, Sizes
+from chexreason.errors import UserError
+from chexreason.labels import FINDINGS, POSITIVE
+from chexreason.phantom.writers import write_tree
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A MIMIC-like tree of 24 + 6 studies and an NIH-like one of 5, at 64 px."""
+    root = tmp_path_factory.mktemp("films")
+    write_tree(root / "mimic", "A", {"train": 24, "validate": 6}, 1, 64, progress=False)
+    write_tree(root / "nih", "C", {"test": 5}, 2, 64, progress=False)
+    return root
+
+
+@pytest.fixture
+def profile(drawn, tmp_path):
+    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    places = {name: DataPlace(drawn / name) for name in ("mimic", "nih")}
+    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4, nih=None))
+
+
+def patients(chosen) -> set[str]:
+    return {study.patient_id for study in chosen.studies}
+
+
+def sized(profile, **sizes):
+    return dataclasses.replace(profile, sizes=dataclasses.replace(profile.sizes, **sizes))
+
+
+def test_sft_rl_and_validation_share_no_patient(profile) -> None:
+    sft, rl, validation = (cohorts.choose(profile, name) for name in ("sft", "rl", "validation"))
+    assert [len(chosen.studies) for chosen in (sft, rl, validation)] == [10, 6, 4]
+    assert [len(patients(chosen)) for chosen in (sft, rl)] == [10, 6], "one study a patient"
+    assert not patients(sft) & patients(rl)
+    assert not (patients(sft) | patients(rl)) & patients(validation)
+    assert {study.split for study in (*sft.studies, *rl.studies)} == {"train"}
+    assert {study.split for study in validation.studies} == {"validate"}
+
+
+@pytest.mark.parametrize("name", ["sft", "rl", "validation", "nih"])
+def test_the_same_seed_gives_the_same_studies(profile, name) -> None:
+    once, again = cohorts.choose(profile, name), cohorts.choose(profile, name)
+    assert once == again
+    assert once.digest == again.digest
+
+
+def test_another_seed_gives_other_studies(profile) -> None:
+    other = dataclasses.replace(profile, seed=profile.seed + 1)
+    assert cohorts.choose(profile, "sft").digest != cohorts.choose(other, "sft").digest
+
+
+def test_the_digest_sees_labels_and_order(profile) -> None:
+    chosen = cohorts.choose(profile, "sft")
+    first, *rest = chosen.studies
+    relabelled = dataclasses.replace(first, labels={"Fracture": 1.0, "Pneumonia": -1.0})
+    assert dataclasses.replace(chosen, studies=(relabelled, *rest)).digest != chosen.digest
+    assert dataclasses.replace(chosen, studies=(*rest, first)).digest != chosen.digest
+
+
+def test_no_number_means_all(profile) -> None:
+    assert len(cohorts.choose(profile, "nih").studies) == 5
+    assert len(cohorts.choose(sized(profile, nih=2), "nih").studies) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("sft", {"sft": 20}), ("rl", {"rl": 100}), ("validation", {"validation": 7})]
+)
+def test_too_few_patients_are_said_so(profile, name, sizes) -> None:
+    with pytest.raises(UserError, match=r"to draw; came a request for \d+ out of \d+ patients"):
+        cohorts.choose(sized(profile, **sizes), name)
+
+
+def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) -> None:
+    # MIMIC's validate split has 500 patients, a few of them without a frontal film, and the paper scores 500 studies.
+    cohort = data.load("mimic", profile.data["mimic"].root, "validate")
+    one = [dataclasses.replace(study, patient_id="p1") for study in cohort.studies]
+    monkeypatch.setattr(cohorts.data, "load", lambda *_: data.Cohort(tuple(one), {}))
+    assert len(cohorts.choose(profile, "validation").studies) == 4
+
+
+def test_an_unreadable_film_is_counted_and_named(profile, drawn, tmp_path) -> None:
+    shutil.copytree(drawn / "nih", tmp_path / "nih")
+    broken = dataclasses.replace(profile, data=dict(profile.data) | {"nih": DataPlace(tmp_path / "nih")})
+    film = cohorts.choose(broken, "nih").studies[2].image
+    film.write_bytes(film.read_bytes()[:200])
+    chosen = cohorts.choose(broken, "nih")
+    assert chosen.unreadable == (film,)
+    assert len(chosen.studies) == 4
+    assert film not in {study.image for study in chosen.studies}
+
+
+def test_a_study_without_a_positive_label_is_not_trained_on(profile, drawn, tmp_path) -> None:
+    shutil.copytree(drawn / "mimic", tmp_path / "mimic")
+    silent = cohorts.choose(profile, "sft").studies[0]
+    table = next((tmp_path / "mimic").rglob("*chexpert.csv.gz"))
+    frame = pd.read_csv(table)
+    row = frame["study_id"].astype(str) == silent.study_id
+    assert row.sum() == 1
+    frame.loc[row, list(FINDINGS)] = 0.0
+    frame.loc[row, "Edema"] = -1.0
+    text = io.StringIO()
+    frame.to_csv(text, index=False)
+    table.write_bytes(gzip.compress(text.getvalue().encode()))
+    changed = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
+
+    before = cohorts.choose(profile, "sft").left_out["no positive label"]
+    after = cohorts.choose(changed, "sft")
+    assert after.left_out["no positive label"] == before + 1
+    for name in ("sft", "rl"):
+        chosen = cohorts.choose(changed, name)
+        assert silent.key not in {study.key for study in chosen.studies}
+        assert all(POSITIVE in study.labels.values() for study in chosen.studies)
+    # Under `ones` the uncertain label is a positive one, and the study may be used again.
+    ones = dataclasses.replace(changed, decoding=dataclasses.replace(changed.decoding, uncertain="ones"))
+    assert cohorts.choose(ones, "sft").left_out["no positive label"] < after.left_out["no positive label"]
+
+
+def test_an_unknown_cohort(profile) -> None:
+    with pytest.raises(UserError, match="a cohort among chexpert, nih, rl, sft, validation; came 'test'"):
+        cohorts.choose(profile, "test")
+
+
+def test_visible_truth_is_known_for_phantoms_only(profile, tmp_path) -> None:
+    chosen = cohorts.choose(profile, "nih")
+    visible = cohorts.visible_truth(chosen)
+    assert {study.key for study in chosen.studies} <= set(visible)
+    assert cohorts.visible_truth(dataclasses.replace(chosen, root=tmp_path)) == {}
+
+
+def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_path) -> None:
+    request = {"hospital": "C", "sizes": {"test": 2}, "seed": 3, "size": 64, "progress": False}
+    real = tmp_path / "real"
+    places = {"nih": DataPlace(tmp_path / "drawn", request), "mimic": DataPlace(real)}
+    cohorts.prepare(dataclasses.replace(profile, data=places))
+    assert len(data.load("nih", tmp_path / "drawn", "test")) == 2
+    assert not real.exists()
+    assert request["sizes"] == {"test": 2}, "the profile's request is left as it was"

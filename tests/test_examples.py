@@ -1,0 +1,47 @@
+"""Studies as a table for TRL: chat turns, and films that are opened late."""
+
+import pytest
+
+from chexreason import prompts
+from chexreason.data.film import UnreadableFilm
+from chexreason.examples import examples
+from chexreason.models import chat
+
+PROMPT = prompts.get("only_label")
+
+
+def test_a_row_has_the_film_the_prompt_and_the_answer(studies) -> None:
+    rows = examples(studies, PROMPT, [f"answer {k}" for k in range(8)])
+    assert len(rows) == 8
+    row = rows[3]
+    assert set(row) == {"images", "prompt", "completion"}
+    [film] = row["images"]
+    assert (film.mode, film.size) == ("RGB", (180, 180))
+    assert row["prompt"] + row["completion"] == chat(PROMPT.text, "answer 3")
+
+
+def test_without_answers_there_is_no_completion_and_further_columns_stay(studies) -> None:
+    rows = examples(studies, PROMPT, truth=[f"t{k}" for k in range(8)])
+    assert set(rows[0]) == {"images", "prompt", "truth"}
+    assert [row["truth"] for row in rows] == [f"t{k}" for k in range(8)]
+
+
+def test_each_row_shows_its_own_film(studies) -> None:
+    from chexreason.data.film import open_film
+
+    rows = examples(studies, PROMPT)
+    for k in (0, 7):
+        assert rows[k]["images"][0].tobytes() == open_film(studies[k].image).convert("RGB").tobytes()
+
+
+def test_a_film_is_opened_when_its_row_is_read_and_not_before(studies) -> None:
+    studies[1].image.unlink()
+    rows = examples(studies, PROMPT)
+    assert rows[0]["images"]
+    with pytest.raises(UnreadableFilm, match=r"film1\.png"):
+        rows[1]
+
+
+def test_answers_have_to_be_as_many_as_studies(studies) -> None:
+    with pytest.raises(ValueError, match="length"):
+        examples(studies, PROMPT, ["one answer"])

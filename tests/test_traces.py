@@ -1,0 +1,81 @@
+"""The teacher's traces: written on the spot for phantoms, read from a file for real films."""
+
+import dataclasses
+import json
+
+import pytest
+
+from chexreason import cohorts, config, prompts, traces
+from chexreason.cohorts import Chosen
+from chexreason.completions import parse_completion
+from chexreason.config import DataPlace, Sizes
+from chexreason.errors import UserError
+from chexreason.labels import positives
+from chexreason.phantom.writers import write_tree
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    root = tmp_path_factory.mktemp("films")
+    write_tree(root, "A", {"train": 14}, 5, 64, progress=False)
+    return root
+
+
+@pytest.fixture
+def profile(drawn, tmp_path):
+    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    return dataclasses.replace(made, data={"mimic": DataPlace(drawn)}, sizes=Sizes(sft=6, rl=2))
+
+
+@pytest.mark.parametrize("name", prompts.SFT_FORMATS)
+def test_a_phantoms_trace_ends_in_its_recorded_labels(profile, name) -> None:
+    chosen, prompt = cohorts.choose(profile, "sft"), prompts.get(name)
+    written = traces.of(chosen, prompt, profile)
+    for study, trace in zip(chosen.studies, written, strict=True):
+        parsed = parse_completion(trace, prompt.answer)
+        assert parsed.valid
+        assert not parsed.failures
+        assert set(parsed.labels) == positives(study.labels, "zeros")
+
+
+def test_the_same_seed_writes_the_same_traces(profile) -> None:
+    chosen, prompt = cohorts.choose(profile, "sft"), prompts.get("reasoning_narrative")
+    assert traces.of(chosen, prompt, profile) == traces.of(chosen, prompt, profile)
+    assert traces.of(chosen, prompt, profile) != traces.of(chosen, prompt, dataclasses.replace(profile, seed=9))
+
+
+@pytest.fixture
+def real(studies, tmp_path):
+    """A cohort of two real films, without the marker of a phantom tree."""
+    return Chosen("sft", "mimic", tmp_path, tuple(studies[:2]), (), {})
+
+
+def write(profile, *lines: str) -> None:
+    folder = profile.cache / "traces"
+    folder.mkdir(parents=True)
+    (folder / "only_label.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def line(study, trace: str) -> str:
+    return json.dumps({"study": study.key, "trace": trace})
+
+
+def test_traces_of_real_films_are_matched_by_study_and_not_by_order(profile, real) -> None:
+    first, second = real.studies
+    write(profile, line(second, "two"), "", line(first, "one"))
+    assert traces.of(real, prompts.get("only_label"), profile) == ["one", "two"]
+
+
+def test_a_missing_file_and_a_missing_trace_are_said(profile, real) -> None:
+    with pytest.raises(UserError, match=r"the teacher's traces for only_label; came no file .*only_label\.jsonl"):
+        traces.of(real, prompts.get("only_label"), profile)
+    write(profile, line(real.studies[0], "one"))
+    with pytest.raises(UserError, match=r"a trace for each of 2 studies; came 1 without one in only_label\.jsonl"):
+        traces.of(real, prompts.get("only_label"), profile)
+
+
+@pytest.mark.parametrize("bad", ['{"study": "x", ', '{"study": "x"}', '["x", "y"]', '{"study": "x", "trace": 3}'])
+def test_a_malformed_line_is_named(profile, real, bad) -> None:
+    write(profile, line(real.studies[0], "one"), bad)
+    with pytest.raises(UserError, match=r"study and trace in line 2 of only_label\.jsonl"):
+        traces.of(real, prompts.get("only_label"), profile)
