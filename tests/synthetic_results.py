@@ -103,14 +103,17 @@ def _history(stage: str, run_id: str, rng: np.random.Generator, steps: int = 60)
 
 def _notebook(path: Path) -> None:
     v4 = nbformat.v4
-    table = v4.new_output(
-        "execute_result", {"text/html": "<table><tr><th>made up</th></tr></table>", "text/plain": "x"}
-    )
+    frame = config.settings_table()
+    shown = {"text/html": frame.to_html(), "text/plain": "a table"}
     cells = [
         v4.new_markdown_cell(f"# Made up: {path.stem}\n\nWith a [link](https://arxiv.org/abs/2512.23090)."),
         v4.new_code_cell("profile = 'smoke'", metadata={"tags": ["injected-parameters"]}),
         v4.new_code_cell(
-            "print('a' * 300)", outputs=[v4.new_output("stream", name="stdout", text="a" * 300 + "\n"), table]
+            "print('a' * 300)",
+            outputs=[
+                v4.new_output("stream", name="stdout", text="a" * 300 + "\n"),
+                v4.new_output("execute_result", shown),
+            ],
         ),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

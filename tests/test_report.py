@@ -25,6 +25,7 @@ from chexreason.report import (
     sentences,
     tables,
     theme,
+    visible,
 )
 from chexreason.stats import ema
 
@@ -246,6 +247,17 @@ def test_shared_findings_are_averaged_over_the_same_nine():
     far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     assert len(near) == len(far) == len(NIH_SHARED)
     assert rows.loc[("paper", "ChexReason"), "Change on the nine"] == pytest.approx(far.mean() - near.mean())
+
+
+def test_answers_are_scored_against_the_visible_findings_too(results):
+    frame = visible.twice_scored("smoke", results)
+    assert list(frame.index) == list(evidence.MODELS.values())
+    # The made-up runs record exactly what is visible, and each finding counts on its own.
+    assert (frame[("nih", "recorded")] == frame[("nih", "visible")]).all()
+    shown = report.gather(6, "smoke", results)
+    assert frame.loc["ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
+    assert visible.twice_scored("demo", results).empty
+    assert "drawn films" in report.recorded_and_visible("demo", results).text
 
 
 def test_front_page_answers_in_both_columns(results):

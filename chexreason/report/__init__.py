@@ -11,6 +11,7 @@ from chexreason.report.evidence import gather, profile, published
 from chexreason.report.figures import figure
 from chexreason.report.front_page import front, tiers
 from chexreason.report.tables import frame_table, shared_findings, table
+from chexreason.report.visible import recorded_and_visible
 
 __all__ = [
     "figure",
@@ -20,6 +21,7 @@ __all__ = [
     "pages",
     "profile",
     "published",
+    "recorded_and_visible",
     "sentences",
     "shared_findings",
     "table",

@@ -147,11 +147,17 @@ def gather(number: int, name: str | None = None, results: Path | None = None) ->
     paper = published(number).set_index(KEYS)["value"]
     have = read_runs(name, results)
     needed = dict.fromkeys(spec.run_id(row, column) for row, column, _ in paper.index)
-    ours = {
-        cell: value
-        for cell in paper.index
-        if (run := have.get(spec.run_id(cell[0], cell[1]))) and (value := _value(spec, run, *cell)) is not None
-    }
+    read: dict[tuple[str, str | None], pd.Series] = {}
+    ours: dict[tuple[str, str, str], float] = {}
+    for row, column, metric in paper.index:
+        run_id, checkpoint = spec.run_id(row, column), row.rpartition("_")[2] if spec.checkpoint else None
+        if run_id in have:
+            if (run_id, checkpoint) not in read:
+                read[run_id, checkpoint] = scores(have[run_id], checkpoint)
+            found = read[run_id, checkpoint]
+            finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
+            if (finding, metric) in found.index:
+                ours[row, column, metric] = float(found[finding, metric])
     index = pd.MultiIndex.from_tuples(list(ours), names=KEYS) if ours else paper.index[:0]
     return Evidence(
         spec=spec,
@@ -183,12 +189,6 @@ def title_of(spec: TableSpec, row: str) -> str:
     if spec.number <= 3:
         return prompts.get(row).title
     return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
-
-
-def _value(spec: TableSpec, run: Run, row: str, column: str, metric: str) -> float | None:
-    found = scores(run, row.rpartition("_")[2] if spec.checkpoint else None)
-    finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
-    return float(found[finding, metric]) if (finding, metric) in found.index else None
 
 
 def _spec(number: int) -> TableSpec:

@@ -43,7 +43,7 @@ def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), den
     built = GT(frame.reset_index(drop=True), id=fresh_id("table")).cols_align("left")
     if wrap:
         built = built.tab_style(style.css("white-space:normal;min-width:6.5em"), loc.body(columns=list(wrap)))
-    raw = _raw(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else _raw(built)
+    raw = bare(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else bare(built)
     return block(scrolling(raw, label, dense))
 
 
@@ -54,7 +54,7 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
     built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:])
     built = built.cols_align("right", columns=numbers)
-    return block(scrolling(_raw(built), "Macro-F1 on the findings that both test sets have"))
+    return block(scrolling(bare(built), "Macro-F1 on the findings that both test sets have"))
 
 
 def _paired(shown: Evidence) -> str:
@@ -78,7 +78,7 @@ def _paired(shown: Evidence) -> str:
         total = [len(frame) - 1]
         line = style.css("border-top:2px solid var(--cxr-line);")
         built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
-    return _raw(_tinted(built, columns=ours))
+    return bare(_tinted(built, columns=ours))
 
 
 def _stacked(shown: Evidence) -> str:
@@ -104,7 +104,7 @@ def _stacked(shown: Evidence) -> str:
             if "failure" not in name and of_side.notna().any():
                 best = [int(index) for index in of_side.index[of_side == of_side.max()]]
                 built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=best))
-    return _raw(_tinted(built, rows=[i for i, row in enumerate(rows) if row["side"] != "paper"]))
+    return bare(_tinted(built, rows=[i for i, row in enumerate(rows) if row["side"] != "paper"]))
 
 
 def _base(frame: pd.DataFrame, shown: Evidence, stub: str = "row", group: str | None = None) -> GT:
@@ -145,7 +145,7 @@ def _tinted(built: GT, columns: list[str] | None = None, rows: list[int] | None 
     return built
 
 
-def _raw(built: GT) -> str:
+def bare(built: GT) -> str:
     """The table's HTML without great_tables' style sheet and its outer box."""
     raw = re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
     found = re.search(r"<table.*</table>", raw, flags=re.DOTALL)

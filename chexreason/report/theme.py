@@ -127,6 +127,9 @@ text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr tbody th,.cxr td{font-weight:400}
 .cxr th.gt_column_spanner_outer{text-align:center}.cxr .gt_group_heading{font-weight:600;padding-top:.9em}
 .cxr .cxr-wrap,.cxr td.cxr-left.cxr-wrap{white-space:normal;min-width:6.5em;vertical-align:top}
+.cxr table.dataframe{width:max-content}
+.cxr table.dataframe td{white-space:normal;max-width:18em;text-align:left;vertical-align:top}
+.cxr table.dataframe th{text-align:left}
 .cxr .cxr-wide{width:100%}.cxr .cxr-wide td,.cxr .cxr-wide th{vertical-align:top}
 .cxr .cxr-ours{background:var(--cxr-tint)}
 .cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}

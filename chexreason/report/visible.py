@@ -1,0 +1,70 @@
+"""The same answers scored twice: against what a hospital recorded, and against what is to be seen (not in the paper).
+
+Only drawn films know what is to be seen. Where a model does worse at a hospital, the films may be
+harder or the labels may be wrong, and in the paper's section 4.4 the two cannot be told apart. Here
+they can: both scores are over the nine findings that both test sets have.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from great_tables import GT
+
+from chexreason import metrics
+from chexreason.report.baselines import cells
+from chexreason.report.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.report.tables import bare
+from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
+
+SHARED = "nih9"
+
+
+def twice_scored(profile: str | None = None, results: Path | None = None) -> pd.DataFrame:
+    """Macro-F1 over the nine shared findings: a row a model; columns (data set, "recorded" or "visible").
+
+    Empty if a run is missing or its films are real, since nobody knows what is to be seen on those.
+    """
+    rows: dict[str, dict[tuple[str, str], float]] = {}
+    for number in (5, 6):
+        shown = gather(number, profile, results)
+        for model in MODELS:
+            scored = _scores(shown, model)
+            if scored is None:
+                return pd.DataFrame()
+            for kind, value in scored.items():
+                rows.setdefault(MODELS[model], {})[shown.spec.dataset, kind] = value
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _scores(shown: Evidence, model: str) -> dict[str, float] | None:
+    run = shown.run_of("macro", model)
+    if run is None or not (run.folder / "predictions.csv.gz").is_file():
+        return None
+    rows = run.predictions()
+    if not rows["visible"].astype(bool).any():
+        return None
+    predicted = cells(rows["predicted"], SHARED)
+    truths = {"recorded": cells(rows["truth"], SHARED), "visible": cells(rows["visible"], SHARED)}
+    return {kind: metrics.scores(truth, predicted, SHARED).macro["f1"] for kind, truth in truths.items()}
+
+
+def recorded_and_visible(profile: str | None = None, results: Path | None = None) -> Html:
+    """`twice_scored` as a table, or a line that says why there is none."""
+    frame = twice_scored(profile, results)
+    if frame.empty:
+        return block('<p class="cxr-note">This needs the runs on both test sets, with drawn films.</p>')
+    shown = gather(6, profile, results)
+    pairs = [(str(pair[0]), str(pair[1])) for pair in frame.columns.tolist()]
+    names = {f"{dataset}-{kind}": kind for dataset, kind in pairs}
+    flat = pd.DataFrame({"Model": frame.index, **dict(zip(names, frame.to_numpy().T, strict=True))})
+    built = (
+        GT(flat, rowname_col="Model", id=fresh_id("visible")).tab_stubhead("Model").fmt(decimal, columns=list(names))
+    )
+    built = built.cols_label(dict(names)).cols_align("right", columns=list(names))
+    for dataset in dict.fromkeys(dataset for dataset, _ in pairs):
+        real, hospital = DATASETS[dataset]
+        built = built.tab_spanner(
+            f"{hospital} (for {real})", [name for name in names if name.startswith(f"{dataset}-")]
+        )
+    head = f'<div class="cxr-head">{badge(shown.tier, shown.profile, "macro-F1 over the nine shared findings")}</div>'
+    return block(head + scrolling(bare(built), "Scores against recorded and against visible findings"))
