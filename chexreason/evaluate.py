@@ -4,6 +4,7 @@ Every completion is kept with its parse result. A completion without a readable 
 failure and as a prediction of nothing.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from chexreason.completions import Parsed, parse_completion
 from chexreason.config import Decoding, Profile, label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
+from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest
 from chexreason.labels import LABEL_SETS, decide
-from chexreason.models import Loaded
+from chexreason.models import FAMILIES, Loaded
 from chexreason.prompts import Prompt
 
 
@@ -113,10 +115,32 @@ def evaluate(
 
 
 def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:
-    """The model with a trained adapter merged in."""
+    """The model with a trained adapter merged in.
+
+    Raises UserError for a folder without an adapter, and for an adapter of another family: the two
+    families' layers have the same names, so it might load and spoil every answer.
+    """
+    trained_on, wanted = _base_of(adapter), loaded.model.config.model_type
+    if trained_on not in (None, wanted):
+        raise UserError(
+            f"an adapter for {loaded.family.title} ({wanted})", f"one for {trained_on} at {adapter}",
+            "train it again from this base model",
+        )  # fmt: skip
     model = PeftModel.from_pretrained(loaded.model, str(adapter)).merge_and_unload()
     model.generation_config = loaded.model.generation_config
     return Loaded(model.eval(), loaded.processor, loaded.family, f"{loaded.source} + {adapter.parent.name}")
+
+
+def _base_of(adapter: Path) -> str | None:
+    """The model type that an adapter was trained on; None if its base model cannot be found any more."""
+    path = adapter / "adapter_config.json"
+    if not path.is_file():
+        raise UserError(f"an adapter at {adapter}", f"no {path.name} there", "run the stage that trains it again")
+    base = str(json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path"))
+    config = Path(base) / "config.json"
+    if config.is_file():
+        return str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
+    return {family.hub_id: family.model_type for family in FAMILIES.values()}.get(base)
 
 
 def facts_of(chosen: Chosen, profile: Profile) -> dict[str, Any]:

@@ -1,0 +1,195 @@
+"""Decoding, parsing and scoring with random miniatures, and on real films where there are some."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+from chexreason import cohorts, config, evaluate, models, prompts, sft
+from chexreason.cohorts import Chosen
+from chexreason.config import SFT, DataPlace, Decoding, Sizes
+from chexreason.errors import UserError
+from chexreason.evaluate import Completion
+from chexreason.labels import FINDINGS, NIH_SHARED
+
+PROMPT = prompts.get("only_label")
+
+
+def decoding(**changes) -> Decoding:
+    return dataclasses.replace(Decoding(), **({"max_tokens": 12, "greedy": True} | changes))
+
+
+def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) -> Chosen:
+    return Chosen("validation", dataset, root, tuple(studies), (), {})
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_one_completion_a_study_whatever_the_batch(random_model, studies, batch) -> None:
+    # Films of several shapes give Qwen prompts of several lengths, so that batches are padded.
+    for k, shape in enumerate([(90, 240), (240, 90), (200, 200)]):
+        Image.fromarray(np.full(shape, 60 * k, np.uint8)).save(studies[k].image)
+    alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch=1))[0] for study in studies[:5]]
+    together = evaluate.decode(random_model, studies[:5], PROMPT, decoding(batch=batch))
+    assert together == alone
+    assert all(completion.truncated == (completion.tokens == 12) for completion in together)
+
+
+def test_an_answer_ends_at_the_first_end_token_or_is_truncated(random_model, studies, monkeypatch) -> None:
+    ends = random_model.model.generation_config.eos_token_id
+    pad = random_model.processor.tokenizer.pad_token_id
+    [a] = random_model.processor.tokenizer("a", add_special_tokens=False)["input_ids"]
+    answers = [[a, a, a, a], [a, ends[0], pad, pad], [ends[-1], pad, pad, pad]]
+
+    def generate(input_ids, **_):
+        return torch.cat([input_ids, torch.tensor(answers[: len(input_ids)])], dim=1)
+
+    monkeypatch.setattr(random_model.model, "generate", generate)
+    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4))
+    assert [(c.tokens, c.truncated) for c in done] == [(4, True), (1, False), (0, False)]
+    assert done[2].text == ""
+
+
+ANSWERS = [
+    Completion("<solution>Enlarged Cardiomediastinum</solution>", 5, False),
+    Completion("no blocks at all", 4, False),
+    Completion("<solution>Edema, gout</solution>", 9, False),
+    Completion("<solution>Fracture", 3, True),
+]
+
+
+def test_predictions_tell_what_was_said_and_what_was_recorded(studies) -> None:
+    relabelled = dataclasses.replace(studies[3], labels={"Edema": 1.0, "Fracture": -1.0})
+    chosen = chosen_of([*studies[:3], relabelled])
+    rows, parses = evaluate.predictions_table(chosen, ANSWERS, PROMPT, "ignore")
+    assert list(rows.columns) == [
+        "study_key", "patient_key", "completion", "tokens", "failures", "valid", "failed",
+        "predicted", "truth", "ignored", "visible",
+    ]  # fmt: skip
+    assert len(parses) == len(rows) == 4
+    assert rows["study_key"].tolist() == [study.key for study in chosen.studies]
+    assert rows["patient_key"].tolist() == ["mimic/p0", "mimic/p1", "mimic/p2", "mimic/p3"]
+    assert rows["predicted"].tolist() == ["Enlarged Cardiomediastinum", "", "Edema", ""]
+    assert rows["failed"].tolist() == [False, True, False, True]
+    assert rows["failures"].tolist() == ["", "missing_block;text_outside", "unknown_label", "truncated"]
+    assert rows["truth"].tolist()[1:] == ["Cardiomegaly;Support Devices", "Lung Opacity", "Edema"]
+    assert rows["ignored"].tolist() == ["", "", "", "Fracture"]
+
+
+def test_nih_rows_name_the_nine_only(studies) -> None:
+    rows, _ = evaluate.predictions_table(chosen_of(studies, "nih"), ANSWERS * 2, PROMPT, "zeros")
+    assert set(";".join(rows["truth"]).split(";")) - {""} <= set(NIH_SHARED)
+    assert rows["truth"][1] == "Cardiomegaly"  # Support Devices is none of the nine
+
+
+def random_rows(n: int, names, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    cells = {c: rng.random((n, len(names))) < p for c, p in (("truth", 0.3), ("predicted", 0.4), ("ignored", 0.2))}
+    cells["truth"] &= ~cells["ignored"]
+    joined = {c: [";".join(np.array(names)[row]) for row in matrix] for c, matrix in cells.items()}
+    return pd.DataFrame(joined).assign(failed=[k % 4 == 0 for k in range(n)])
+
+
+@pytest.mark.parametrize(("label_set", "names"), [("chexpert14", FINDINGS), ("nih9", NIH_SHARED)])
+def test_scores_are_scikit_learns(label_set, names) -> None:
+    rows = random_rows(40, names).assign(ignored="")
+    truth, predicted = (
+        np.array([[n in cell.split(";") for n in names] for cell in rows[c]]) for c in ("truth", "predicted")
+    )
+    scores = evaluate.score(rows, label_set)
+    for kind in ("micro", "macro"):
+        expected = precision_recall_fscore_support(truth, predicted, average=kind, zero_division=0)[:3]
+        average = getattr(scores, kind)
+        assert [average[m] for m in ("precision", "recall", "f1")] == pytest.approx(expected)
+    each = f1_score(truth, predicted, average=None, zero_division=0)
+    assert [scores.findings[name]["f1"] for name in names] == pytest.approx(each)
+    assert (scores.failure_rate, scores.n) == (0.25, 40)
+
+
+def test_ignored_cells_do_not_count() -> None:
+    rows = random_rows(40, FINDINGS)
+    scores = evaluate.score(rows, "chexpert14")
+    for name in FINDINGS:
+        kept = rows[[name not in cell.split(";") for cell in rows["ignored"]]]
+        truth, predicted = ([name in cell.split(";") for cell in kept[c]] for c in ("truth", "predicted"))
+        assert scores.findings[name]["f1"] == pytest.approx(f1_score(truth, predicted, zero_division=0))
+
+
+def test_a_failed_completion_predicts_nothing(studies) -> None:
+    rows, _ = evaluate.predictions_table(chosen_of(studies[:4]), ANSWERS, PROMPT, "zeros")
+    scores = evaluate.score(rows, "chexpert14")
+    assert scores.failure_rate == 0.5
+    assert scores.micro["predicted"] == 2
+    assert scores.micro["support"] == sum(len(cell.split(";")) for cell in rows["truth"])
+
+
+def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
+    loaded = models.load(family, checkpoints / family)
+    model = sft.add_lora(loaded, SFT())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.1)
+    model.save_pretrained(place)
+    return place
+
+
+def test_an_adapter_is_merged_and_changes_the_answers(
+    random_model, family_name, checkpoints, studies, tmp_path
+) -> None:
+    before = evaluate.decode(random_model, studies[:1], PROMPT, decoding(batch=1))
+    adapter = adapter_of(family_name, checkpoints, tmp_path / "02-sft-x" / "best")
+    tuned = evaluate.with_adapter(random_model, adapter)
+    assert not [name for name, _ in tuned.model.named_parameters() if "lora" in name]
+    assert tuned.model.generation_config.suppress_tokens
+    assert tuned.source.endswith(" + 02-sft-x")
+    assert evaluate.decode(tuned, studies[:1], PROMPT, decoding(batch=1)) != before
+
+
+def test_an_adapter_of_the_other_family_is_refused_in_one_line(
+    random_model, family_name, checkpoints, tmp_path
+) -> None:
+    other = {"medgemma": "qwen", "qwen": "medgemma"}[family_name]
+    adapter = adapter_of(other, checkpoints, tmp_path / "02-sft-x" / "best")
+    with pytest.raises(UserError, match=r"an adapter for .*; came one for .*; train it again"):
+        evaluate.with_adapter(random_model, adapter)
+    with pytest.raises(UserError, match=r"an adapter at .*; came no adapter_config\.json there"):
+        evaluate.with_adapter(random_model, tmp_path)
+
+
+@pytest.mark.parametrize(("rows", "names"), [("results", ["a.jpg"]), ("cache", [])])
+def test_unreadable_films_are_named_only_where_rows_may_be_shown(studies, rows, names) -> None:
+    chosen = dataclasses.replace(chosen_of(studies), unreadable=(Path("/x/a.jpg"),), left_out={"no frontal film": 3})
+    profile = dataclasses.replace(config.load_profile("smoke"), rows=rows)
+    assert evaluate.facts_of(chosen, profile) == {
+        "n": 8, "unreadable": {"count": 1, "names": names}, "left_out": {"no frontal film": 3},
+    }  # fmt: skip
+
+
+# The sample of real films lies beside the checkout where there is one.
+PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
+SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
+
+
+@pytest.mark.parametrize("sample", [SAMPLE] if (SAMPLE / "test_list.txt").is_file() else [])
+def test_real_films_go_through_from_the_loader_to_the_scores(sample, checkpoints, tmp_path) -> None:
+    profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    profile = dataclasses.replace(profile, data={"nih": DataPlace(sample)}, sizes=Sizes(nih=None))
+    chosen = cohorts.choose(profile, "nih")
+    assert len(chosen.studies) == len((sample / "test_list.txt").read_text().split())
+    loaded = models.load("medgemma", checkpoints / "medgemma")
+    scores, rows = evaluate.evaluate(loaded, chosen, PROMPT, decoding(max_tokens=8, batch=23))
+    assert len(rows) == scores.n == len(chosen.studies)
+    assert scores.label_set == "nih9"
+    assert set(scores.findings) == set(NIH_SHARED)
+    assert (rows["visible"] == "").all(), "nothing was drawn on a real film"
+    assert rows["truth"].str.len().gt(0).sum() > 0
+    facts = evaluate.facts_of(chosen, profile)
+    assert (facts["unreadable"]["count"], facts["n"]) == (len(chosen.unreadable), len(rows))
+    assert isinstance(facts["left_out"], dict)
