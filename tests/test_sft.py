@@ -53,7 +53,8 @@ def test_training_moves_the_adapter_and_no_weight_of_the_tower(random_model, stu
     trainer = sft.train(random_model, studies, TRACES, prompts.get("free_reasoning"), TINY, tmp_path, seed=0)
     after = trainer.model.base_model.model.state_dict()
     for name, weight in before.items():
-        kept = after.get(name, after.get(name.replace(".weight", ".base_layer.weight")))
+        module, _, kind = name.rpartition(".")
+        kept = after.get(name, after.get(f"{module}.base_layer.{kind}"))
         assert torch.equal(weight, kept), name
     assert any(w.abs().sum() > 0 for name, w in trainer.model.named_parameters() if "lora_B" in name)
     assert (len(trainer.train_dataset), len(trainer.eval_dataset)) == (6, 2)
