@@ -184,13 +184,14 @@ def prompting(profile: Profile) -> list[runs.Run]:
     chosen = cohorts.choose(profile, "validation")
     loaded: Loaded | None = None
     finished = []
-    for name in tqdm(prompts.TABLE1_PROMPTS, desc="prompts", unit="prompt"):
+    for k, name in enumerate(prompts.TABLE1_PROMPTS, start=1):
         prompt = prompts.get(name)
         this = plan(profile, f"01-prompting-{name}", "prompting", "medgemma", "medgemma", prompt, chosen)
         run = this.finished()
         if run is None:
             loaded = loaded or models.load("medgemma", profile.models["medgemma"])
-            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding)
+            label = f"prompt {k} of {len(prompts.TABLE1_PROMPTS)}, {name}"
+            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding, label=label)
             run = finish(this, chosen, scores.to_frame(), rows)
         finished.append(run)
     return finished
@@ -221,12 +222,12 @@ def generalization(profile: Profile) -> list[runs.Run]:
     chosen = {name: cohorts.choose(profile, name) for name in ("chexpert", "nih")}
     return [
         run
-        for model in tqdm(FIVE_MODELS, desc="models", unit="model")
-        for run in _generalize(profile, model, chosen.values())
+        for k, model in enumerate(FIVE_MODELS, start=1)
+        for run in _generalize(profile, model, chosen.values(), f"model {k} of {len(FIVE_MODELS)}, {model}")
     ]
 
 
-def _generalize(profile: Profile, model: str, sets: Iterable[Chosen]) -> list[runs.Run]:
+def _generalize(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> list[runs.Run]:
     base, prompt_name, trained = FIVE_MODELS[model]
     prompt = prompts.get(prompt_name)
     adapter = profile.cache / "checkpoints" / trained / "best" if trained else None
@@ -241,7 +242,7 @@ def _generalize(profile: Profile, model: str, sets: Iterable[Chosen]) -> list[ru
             if loaded is None:
                 loaded = models.load(base, profile.models[base])
                 loaded = with_adapter(loaded, adapter) if adapter else loaded
-            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding, label=f"{model} on {chosen.dataset}")
+            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}")
             run = finish(this, chosen, scores.to_frame(), rows)
         finished.append(run)
     return finished

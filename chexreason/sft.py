@@ -140,7 +140,7 @@ def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation
     trainer = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed)
     tuned = Loaded(trainer.model.merge_and_unload().eval(), loaded.processor, loaded.family, run_id)
     tuned.model.generation_config = loaded.model.generation_config
-    scores, rows = evaluate.evaluate(tuned, validation, prompt, profile.decoding)
+    scores, rows = evaluate.evaluate(tuned, validation, prompt, profile.decoding, label=f"score {run_id}")
     history = history_table(trainer.state.log_history)
     return evaluate.finish(this, validation, scores.to_frame(), rows, history=history)
 
