@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pandas as pd
 import yaml
@@ -234,21 +234,27 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    known = {f"{g}.{n}": default for g, cls in SETTINGS.items() for n, default, _ in origins(cls)}
+    known = {f"{g}.{n}": (cls, n) for g, cls in SETTINGS.items() for n, _, _ in origins(cls)}
     if f"{group}.{name}" not in known:
         raise unknown("setting", entry["setting"], known, "chexreason/config.py")
-    default, value = known[f"{group}.{name}"], entry["value"]
-    # YAML reads 1e-3 as text and 1 as int; a float setting takes both, anything else keeps its type.
-    if isinstance(default, float):
+    cls, field = known[f"{group}.{name}"]
+    return Override(
+        group, name, _typed(entry["setting"], entry["value"], get_type_hints(cls)[field], profile), entry["why"]
+    )
+
+
+def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
+    """The value as its setting's type; YAML reads 1e-3 as text and 1 as int, and a float takes both."""
+    kinds = set(get_args(hint) or (hint,))
+    if type(value) in kinds:
+        return value
+    if float in kinds and not isinstance(value, bool):
         try:
-            value = float(value)
+            return float(value)
         except (TypeError, ValueError):
-            raise UserError(f"a number for {entry['setting']}", repr(value), f"mend {profile}.yml") from None
-    elif default is not None and type(value) is not type(default) and value is not None:
-        raise UserError(
-            f"a value of type {type(default).__name__} for {entry['setting']}", repr(value), f"mend {profile}.yml"
-        )
-    return Override(group, name, value, entry["why"])
+            raise UserError(f"a number for {setting}", repr(value), f"mend {profile}.yml") from None
+    names = " or ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
+    raise UserError(f"a value of type {names} for {setting}", repr(value), f"mend {profile}.yml")
 
 
 @functools.cache

@@ -258,7 +258,8 @@ def _run(profile: Profile, reward: str, chosen: Chosen, validation: Chosen) -> r
 
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
     loaded = evaluate.with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
-    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=f"score {checkpoint.parent.name}, {checkpoint.name}")
+    label = f"score {checkpoint.parent.name}, {checkpoint.name}"
+    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label)
 
 
 def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.DataFrame:

@@ -128,7 +128,7 @@ def train_all(profile: Profile) -> list[runs.Run]:
 def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
     run_id = f"02-sft-{base}-{prompt.name}"
     lessons = traces.of(chosen, prompt, profile)
-    inputs = {"traces": digest_of(lessons)}
+    inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     this = evaluate.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
         facts={"n_train": len(chosen.studies)},
