@@ -222,7 +222,23 @@ def test_sentences_follow_the_values(results):
         for shown in (report.gather(5, "smoke", results), report.gather(6, "smoke", results))
     ]
     words = ["same" if change[0] > 0 else "opposite", "same" if change[1] < 0 else "opposite"]
-    assert f"the {words[0]} direction on CheXpert and the {words[1]} direction on NIH" in text
+    assert f"in the {words[0]} direction on CheXpert and in the {words[1]} direction on NIH" in text
+
+
+def test_nothing_is_best_where_all_score_zero_and_ties_are_named(tmp_path):
+    write("smoke", tmp_path, "01", "02")
+    for run in (tmp_path / "smoke").glob("0*"):
+        table = pd.read_csv(run / "metrics.csv")
+        table["value"] = 0.0 if "01-" in run.name else 0.25
+        table.to_csv(run / "metrics.csv", index=False)
+    assert "macro-F1 is none (all score zero)" in sentences.prompting("smoke", tmp_path).text
+    assert "No prompt's answers failed" in sentences.prompting("smoke", tmp_path).text.replace("no prompt", "No prompt")
+    ours = sentences.sft("smoke", tmp_path).text.split("\n\n")[1]
+    assert "Only Label and Free Reasoning and Reasoning Narrative and Reasoning A (0.250)" in ours
+    assert "the same for both" in ours
+    bold = re.findall(r'<td style="[^"]*font-weight: bold[^"]*"[^>]*>([^<]*)<', report.table(1, "smoke", tmp_path).text)
+    assert bold
+    assert "0.000" not in bold
 
 
 def test_each_sentence_about_our_values_names_the_tier(results):

@@ -60,7 +60,7 @@ def _grpo(number: int, reward: str) -> FigureSpec:
         {f"03-grpo-{reward}": reward},
         (
             Panel("reward", "Total reward", "reward"),
-            Panel(f"rewards/{reward}/mean", "Mean of the reward function", "reward"),
+            Panel(f"rewards/{reward}/mean", "Reward function, mean", "reward"),
             Panel("completions/mean_length", "Completion length", "tokens"),
         ),
     )
@@ -144,16 +144,19 @@ def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame], width: float 
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
-        for (name, history), (colour, dash, _) in zip(histories.items(), _cycle(len(histories)), strict=True):
+        for (name, history), (colour, dash, marker) in zip(histories.items(), _cycle(len(histories)), strict=True):
             raw = series(history, panel.metric)
             if raw.empty:
                 continue
+            smooth = ema(raw.to_numpy(), SMOOTHING)
             axes.plot(raw.index, raw, color=colour, alpha=0.3, linewidth=0.8)
-            axes.plot(raw.index, ema(raw.to_numpy(), SMOOTHING), color=colour, linewidth=2, linestyle=dash, label=name)
+            # A few points alone would hardly be seen as a line.
+            dots = marker if len(raw) < 4 else ""
+            axes.plot(raw.index, smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, label=name)
         if not axes.lines:
             axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         return to_svg(drawing, f"{panel.title}. {describe(panel, histories)}")
 
 

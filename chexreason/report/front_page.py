@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chexreason.report.evidence import Evidence, gather, profile, title_of
+from chexreason.report.evidence import Evidence, gather, profile
+from chexreason.report.sentences import VISIBLE, leading
 from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
 
 Answer = Callable[[str], str]
@@ -15,9 +16,9 @@ def front(name: str | None = None, results: Path | None = None) -> Html:
     tables = {number: gather(number, name, results) for number in range(1, 7)}
     tier = tables[1].tier
     questions: list[tuple[str, tuple[int, ...], Answer]] = [
-        ("Which prompt suits the untouched model best?", (1,), lambda side: _best(tables[1], side)),
-        ("Which format should the medical model be taught in?", (2,), lambda side: _best(tables[2], side)),
-        ("… and the general model?", (3,), lambda side: _best(tables[3], side)),
+        ("Which prompt suits the untouched model best?", (1,), lambda side: _lead(tables[1], side)),
+        ("Which format should the medical model be taught in?", (2,), lambda side: _lead(tables[2], side)),
+        ("… and the general model?", (3,), lambda side: _lead(tables[3], side)),
         ("Which reward wins?", (4,), lambda side: _reward(tables[4], side)),
         ("What does GRPO change on CheXpert?", (5,), lambda side: _step(tables[5], side)),
         ("… and on NIH?", (6,), lambda side: _step(tables[6], side)),
@@ -63,15 +64,15 @@ def _front_table(heads: tuple[str, ...], rows: list[str]) -> str:
     return f'<table class="cxr-front"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _best(shown: Evidence, side: str) -> str:
-    values = shown.side(side, "macro")
-    return f"{escape(title_of(shown.spec, str(values.idxmax())))} ({values.max():.3f})"
+def _lead(shown: Evidence, side: str) -> str:
+    return escape(leading(shown, side, "macro"))
 
 
 def _reward(shown: Evidence, side: str) -> str:
     values = shown.side(side, "macro")
     hard, nuanced = values["hard_best"], values["nuanced_best"]
-    return f"{'hard' if hard >= nuanced else 'nuanced'} (hard {hard:.3f}, nuanced {nuanced:.3f})"
+    winner = "neither" if abs(hard - nuanced) < VISIBLE else "hard" if hard > nuanced else "nuanced"
+    return f"{winner} (hard {hard:.3f}, nuanced {nuanced:.3f})"
 
 
 def _step(shown: Evidence, side: str) -> str:

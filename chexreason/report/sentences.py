@@ -26,7 +26,7 @@ VISIBLE = 0.0005
 def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.1: which prompt is best, how far the orders agree, which prompt fails most."""
     shown = gather(1, profile, results)
-    lines = [_both(shown, lambda side: _best(shown, side, "macro", "The best prompt by macro-F1 is"))]
+    lines = [_both(shown, lambda side: f"The best prompt by macro-F1 is {leading(shown, side, 'macro')}.")]
     if _whole(shown):
         agree = _rank_correlation(shown, "macro")
         verdict = "mostly agree" if agree > 0.5 else "have little in common" if agree > -0.5 else "are mostly reversed"
@@ -44,10 +44,15 @@ def sft(profile: str | None = None, results: Path | None = None) -> Prose:
     first = next(iter(tables.values()))
     paragraphs = []
     for side in _sides(tables.values()):
-        best = {name: _leader(shown, side, "macro") for name, shown in tables.items()}
-        clauses = [f"{name} does best with {title} (macro-F1 {value:.3f})" for name, (title, value) in best.items()]
-        same = len({title for title, _ in best.values()}) == 1
-        verdict = "so the best format is the same for both" if same else "so the best format depends on the base model"
+        best = {name: leading(shown, side, "macro") for name, shown in tables.items()}
+        clauses = [f"the best format for {name} by macro-F1 is {found}" for name, found in best.items()]
+        titles = [set(leaders(shown, side, "macro")[0]) for shown in tables.values()]
+        if not all(titles):
+            verdict = "so nothing can be said about a best format"
+        elif titles[0] & titles[1]:
+            verdict = "so the best format is the same for both"
+        else:
+            verdict = "so the best format depends on the base model"
         paragraphs.append(f"{_lead(first, side)} {', and '.join(clauses)}, {verdict}.")
     return Prose("\n\n".join(paragraphs))
 
@@ -162,14 +167,21 @@ def _lower(text: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def _leader(shown: Evidence, side: str, column: str) -> tuple[str, float]:
+def leaders(shown: Evidence, side: str, column: str) -> tuple[list[str], float]:
+    """The titles of the rows with the highest value, all of them if they tie, and the value.
+
+    No titles where every value is zero: nothing is best then.
+    """
     values = shown.side(side, column)
-    return title_of(shown.spec, str(values.idxmax())), float(values.max())
+    best = float(values.max())
+    rows = [] if best < VISIBLE else [str(row) for row in values.index[values > best - VISIBLE]]
+    return [title_of(shown.spec, row) for row in rows], best
 
 
-def _best(shown: Evidence, side: str, column: str, start: str) -> str:
-    title, value = _leader(shown, side, column)
-    return f"{start} {title} ({value:.3f})."
+def leading(shown: Evidence, side: str, column: str) -> str:
+    """`leaders` in words: "Reasoning A (0.208)", or that none is."""
+    titles, best = leaders(shown, side, column)
+    return f"{' and '.join(titles)} ({best:.3f})" if titles else "none (all score zero)"
 
 
 def _failures(shown: Evidence, side: str) -> str:
@@ -220,22 +232,17 @@ def _paradox(near: Evidence, far: Evidence, side: str) -> str:
 
 
 def _agreement(near: Evidence, far: Evidence) -> str:
-    words = []
+    clauses = []
     for name, shown in (("CheXpert", near), ("NIH", far)):
         if shown.missing:
             continue
         paper, ours = (
-            end - start for start, end in (_change(shown, s, "medgemma_sft", "chexreason") for s in ("paper", "ours"))
+            end - start
+            for start, end in (_change(shown, side, "medgemma_sft", "chexreason") for side in ("paper", "ours"))
         )
-        same = (
-            "no change to speak of"
-            if abs(ours) < VISIBLE
-            else "the same direction"
-            if paper * ours > 0
-            else "the opposite direction"
-        )
-        words.append(f"{same} on {name}")
-    return f"Held against the paper, GRPO moves this {near.tier} in {' and '.join(words)}." if words else ""
+        way = "in the same direction" if paper * ours > 0 else "in the opposite direction"
+        clauses.append(f"not at all on {name}" if abs(ours) < VISIBLE else f"{way} on {name}")
+    return f"Held against the paper, GRPO moves this {near.tier} {' and '.join(clauses)}." if clauses else ""
 
 
 def _dataset(shown: Evidence) -> str:

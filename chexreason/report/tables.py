@@ -101,7 +101,7 @@ def _stacked(shown: Evidence) -> str:
     for side in dict.fromkeys(frame["side"]):
         for name in numbers:
             of_side = frame.loc[frame["side"] == side, name]
-            if "failure" not in name and of_side.notna().any():
+            if "failure" not in name and of_side.max() > 0:
                 best = [int(index) for index in of_side.index[of_side == of_side.max()]]
                 built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=best))
     return bare(_tinted(built, rows=[i for i, row in enumerate(rows) if row["side"] != "paper"]))
@@ -125,7 +125,7 @@ def _bold(built: GT, frame: pd.DataFrame, by_row: list[str] | None) -> GT:
     cells: list[tuple[str, int]] = []
     if by_row is None:
         for name in numbers:
-            cells += [(name, int(i)) for i in frame.index[frame[name] == frame[name].max()]]
+            cells += [(name, int(i)) for i in frame.index[(frame[name] == frame[name].max()) & (frame[name] > 0)]]
     else:
         for side in by_row:
             part = frame[[name for name in numbers if name.endswith(side)]]
