@@ -54,7 +54,12 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
     built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:])
     built = built.cols_align("right", columns=numbers)
-    return block(scrolling(bare(built), "Macro-F1 on the findings that both test sets have"))
+    ours = [int(str(i)) for i in frame.index[frame["Values of"] != "paper"]]
+    shown = gather(6, profile, results)
+    facts = [shown.profile, "hospitals B and C"] if shown.tier == "miniature" else [shown.profile]
+    label = badge(shown.tier, *facts, "macro-F1") if ours else badge("published", "macro-F1")
+    head = f'<div class="cxr-head">{label}</div>'
+    return block(head + scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have"))
 
 
 def _paired(shown: Evidence) -> str:

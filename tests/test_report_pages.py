@@ -1,0 +1,91 @@
+"""The pages about settings, prompts, data and models, the executed notebooks, and the pictures of phantoms."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from chexreason import prompts
+from chexreason.report import notebooks, pages, phantoms, tables, theme
+
+FACTORY = Path(__file__).with_name("synthetic_results.py")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A results folder with the made-up runs and notebook of the prompting stage of smoke."""
+    root = tmp_path_factory.mktemp("results")
+    subprocess.run([sys.executable, FACTORY, "smoke", root, root / "cache", "01"], check=True)
+    return root
+
+
+def test_pages_show_everything_there_is():
+    for group in pages.GROUPS:
+        assert "cxr-source" in pages.settings(group).text
+    cards = pages.prompt_cards().text
+    assert all(theme.escape(prompt.text) in cards for prompt in prompts.PROMPTS.values())
+    for dataset in ("MIMIC-CXR-JPG", "CheXpert", "NIH ChestX-ray14"):
+        assert "access" in pages.dataset_facts(dataset).text
+    assert "Left out are" in pages.shared_labels().text
+    assert pages.prevalences().text.count("<tr>") == len(tables.STUB_HEADS) + 8
+
+
+def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():
+    shown = pages.render(
+        "---\nlicense: x\n---\n# Card\n\n[a](other.md) [b](https://arxiv.org) <b>no</b>\n\n|x|\n|-|\n|1|\n"
+    )
+    assert "license" not in shown
+    assert "<h3>Card</h3>" in shown
+    assert "other.md" not in shown
+    assert 'href="https://arxiv.org"' in shown
+    assert "&lt;b&gt;" in shown
+    assert 'class="cxr-scroll"' in shown
+
+
+def test_executed_notebooks_are_shown_as_they_ran(results):
+    shown = notebooks.notebook("01_prompting", "smoke", results).text
+    assert "Made up: 01_prompting" in shown
+    assert "a" * 300 in shown
+    assert "download=" in shown
+    assert "make book" in notebooks.notebook("02_sft", "demo", results).text
+
+
+def test_progress_bars_and_colour_codes_stay_out(tmp_path):
+    v4 = nbformat.v4
+    outputs = [
+        v4.new_output("stream", name="stderr", text="10%|###"),
+        v4.new_output("stream", name="stdout", text="\x1b[31m1%\rdone\x1b[0m"),
+        v4.new_output("error", ename="ValueError", evalue="<bad>", traceback=[]),
+    ]
+    path = tmp_path / "smoke" / "notebooks" / "01_prompting.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell("run()", outputs=outputs)]), path)
+    shown = re.sub(r'href="data:[^"]*"', "", notebooks.notebook("01_prompting", "smoke", tmp_path).text)
+    assert "###" not in shown
+    assert "\x1b" not in shown
+    assert ">done<" in shown
+    assert "ValueError: &lt;bad&gt;" in shown
+
+
+def test_phantom_pictures_are_described():
+    names = phantoms.shown_findings()
+    assert len(names) == 13
+    shown = phantoms.finding("Pneumothorax").text
+    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 4
+    hospitals = phantoms.hospitals().text
+    assert hospitals.count("<img ") == 3
+    assert "records: " in hospitals
+    assert phantoms.gallery("C", count=2).text.count("<img ") == 2
+
+
+def test_outline_is_the_edge_of_the_mask():
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[2:6, 2:6] = True
+    coloured = phantoms.outlined(np.zeros((8, 8), dtype=np.uint8), mask)
+    edge = (coloured == phantoms.OUTLINE).all(axis=2)
+    assert edge.sum() == 12
+    assert not edge[3:5, 3:5].any()
