@@ -186,7 +186,8 @@ def build_book(profile: str) -> Path:
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     for told in (config.ROOT / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time
-    command = [sys.executable, "-m", "jupyter_book", "build", "book", "--config", "_config.yml"]
+    program = Path(sys.executable).with_name("jupyter-book")  # it has no `python -m` form
+    command = [str(program), "build", "book", "--config", "_config.yml"]
     command += ["--path-output", ".", "-W", "--keep-going", "--quiet"]
     environment = {**os.environ, "CHEXREASON_PROFILE": profile}
     ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
