@@ -188,7 +188,8 @@ def build_book(profile: str) -> Path:
         told.unlink()  # the book holds one profile at a time
     program = Path(sys.executable).with_name("jupyter-book")  # it has no `python -m` form
     command = [str(program), "build", "book", "--config", "_config.yml"]
-    command += ["--path-output", ".", "-W", "--keep-going", "--quiet"]
+    # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
+    command += ["--all", "--path-output", ".", "-W", "--keep-going", "--quiet"]
     environment = {**os.environ, "CHEXREASON_PROFILE": profile}
     ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
     first_page = config.ROOT / "_build" / "html" / "index.html"

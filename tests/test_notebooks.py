@@ -3,7 +3,6 @@
 import ast
 import json
 import subprocess
-import time
 
 import jupytext
 import nbformat
@@ -106,9 +105,7 @@ def test_nothing_half_made_is_left(smoke):
 
 def test_the_same_command_again_repeats_nothing(smoke):
     before = {path: path.read_bytes() for path in smoke.profile.results.glob("*/run.json")}
-    began = time.monotonic()
     subprocess.run(smoke.command("run", "grpo"), check=True, capture_output=True)
-    assert time.monotonic() - began < 60
     assert {path: path.read_bytes() for path in smoke.profile.results.glob("*/run.json")} == before
 
 
