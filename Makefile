@@ -50,9 +50,9 @@ $(STAMP): ; @
 	fi
 	rm -f $(VENV)/whole-*
 	echo "setup: installing torch at its pin, by itself, so that a CPU build at hand is taken"
-	$(PIP) install --quiet --no-compile $(PIP_TORCH) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --quiet $(PIP_TORCH) "$$(grep '^torch==' constraints.txt)"
 	echo "setup: installing the rest at the pins of constraints.txt"
-	$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(PIP) check
 	touch $(STAMP)
 	echo "setup: done"
