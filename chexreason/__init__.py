@@ -2,8 +2,10 @@
 
 The modules import one another in one direction only (import-linter holds the contract)::
 
-    errors, labels -> data, phantom, prompts -> teacher, rewards, metrics, stats -> config
-        -> models -> sft, grpo, evaluate -> runs -> report, claims -> command line
+    errors -> labels, settings, files -> data -> phantom -> completions -> prompts
+        -> teacher, rewards, metrics -> stats -> config -> runs -> cohorts, models
+        -> examples, traces, training -> evaluate -> sft -> grpo -> report
+        -> pretrain, batch -> stages -> command line
 
 Start with `labels`, then follow a study along the arrows.
 """
