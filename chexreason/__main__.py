@@ -89,10 +89,10 @@ def run_stages(words: argparse.Namespace) -> None:
 def evaluate_stage(words: argparse.Namespace) -> None:
     """Decode and score without a notebook: the prompting or the generalization study."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
-    from chexreason import evaluate
+    from chexreason import generalization, prompting
 
-    study = {"prompting": evaluate.prompting, "generalization": evaluate.generalization}[words.study]
-    _tell(study(profile))
+    study = {"prompting": prompting, "generalization": generalization}[words.study]
+    _tell(study.ask_all(profile))
 
 
 def train_sft(words: argparse.Namespace) -> None:

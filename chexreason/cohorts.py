@@ -60,6 +60,11 @@ def prepare(profile: Profile) -> None:
             write_tree(place.root, request.pop("hospital"), request.pop("sizes"), **request)
 
 
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Random draws of their own for each name, the same ones each time."""
+    return np.random.default_rng([seed, *name.encode()])
+
+
 def choose(profile: Profile, name: str) -> Chosen:
     """The studies of a cohort: readable, one a patient where the paper trains, in a fixed order.
 
@@ -71,7 +76,7 @@ def choose(profile: Profile, name: str) -> Chosen:
     dataset, split = COHORTS[name]
     root = profile.data[dataset].root
     cohort = data.load(dataset, root, split)
-    rng = np.random.default_rng([profile.seed, len(dataset), len(split)])
+    rng = stream(profile.seed, f"{dataset} {split}")
     sizes = profile.sizes
     left_out = dict(cohort.left_out)
     if name in ("sft", "rl"):

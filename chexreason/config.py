@@ -173,9 +173,9 @@ def profile_names() -> list[str]:
 
 
 def load_profile(
-    name: str, *, seed: int | None = None, results: Path | None = None, cache: Path | None = None
+    name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None
 ) -> Profile:
-    """Read a profile; `seed`, `results` and `cache` replace what it says.
+    """Read a profile; `seed`, `results` and `cache` replace what it says; an empty one replaces nothing.
 
     Raises UserError for an unknown profile, setting or key, or a value of another type.
     """
@@ -189,7 +189,7 @@ def load_profile(
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
     groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in SETTINGS.items()}
-    cache = cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name
+    cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
         tier=text["tier"],
@@ -198,7 +198,7 @@ def load_profile(
         data={source: _place(name, source, entry, cache) for source, entry in text["data"].items()},
         models={base: _checkpoint(source) for base, source in text["models"].items()},
         cache=cache,
-        results=(results or RESULTS) / name,
+        results=Path(results or RESULTS) / name,
         rows=text["rows"],
         overrides=overrides,
         **groups,

@@ -1,11 +1,10 @@
-"""Decode, parse and score: the prompting study (section 4.1) and the generalization study (4.4).
+"""Decode, parse and score one model with one prompt on one cohort.
 
 Every completion is kept with its parse result. A completion without a readable answer counts as a
 failure and as a prediction of nothing.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from peft import PeftModel
 from tqdm import tqdm
 
-from chexreason import cohorts, metrics, models, prompts, runs
+from chexreason import cohorts, metrics, models, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
 from chexreason.config import Decoding, Profile, label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
-from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest
 from chexreason.labels import LABEL_SETS, decide
-from chexreason.models import FAMILIES, Loaded
+from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 
 
@@ -114,35 +111,6 @@ def evaluate(
     return score(rows, label_set_of(chosen.dataset)), rows
 
 
-def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:
-    """The model with a trained adapter merged in.
-
-    Raises UserError for a folder without an adapter, and for an adapter of another family: the two
-    families' layers have the same names, so it might load and spoil every answer.
-    """
-    trained_on, wanted = _base_of(adapter), loaded.model.config.model_type
-    if trained_on not in (None, wanted):
-        raise UserError(
-            f"an adapter for {loaded.family.title} ({wanted})", f"one for {trained_on} at {adapter}",
-            "train it again from this base model",
-        )  # fmt: skip
-    model = PeftModel.from_pretrained(loaded.model, str(adapter)).merge_and_unload()
-    model.generation_config = loaded.model.generation_config
-    return Loaded(model.eval(), loaded.processor, loaded.family, f"{loaded.source} + {adapter.parent.name}")
-
-
-def _base_of(adapter: Path) -> str | None:
-    """The model type that an adapter was trained on; None if its base model cannot be found any more."""
-    path = adapter / "adapter_config.json"
-    if not path.is_file():
-        raise UserError(f"an adapter at {adapter}", f"no {path.name} there", "run the stage that trains it again")
-    base = str(json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path"))
-    config = Path(base) / "config.json"
-    if config.is_file():
-        return str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
-    return {family.hub_id: family.model_type for family in FAMILIES.values()}.get(base)
-
-
 def facts_of(chosen: Chosen, profile: Profile) -> dict[str, Any]:
     """What run.json says of a cohort; names of unreadable films only where rows may be shown."""
     named = [path.name for path in chosen.unreadable] if profile.rows == "results" else []
@@ -178,25 +146,6 @@ def plan(
     return runs.Plan(profile, run_id, facts, settings, inputs)
 
 
-def prompting(profile: Profile) -> list[runs.Run]:
-    """Table 1: each of the nine prompts on the untouched MedGemma, on the validation studies."""
-    cohorts.prepare(profile)
-    chosen = cohorts.choose(profile, "validation")
-    loaded: Loaded | None = None
-    finished = []
-    for k, name in enumerate(prompts.TABLE1_PROMPTS, start=1):
-        prompt = prompts.get(name)
-        this = plan(profile, f"01-prompting-{name}", "prompting", "medgemma", "medgemma", prompt, chosen)
-        run = this.finished()
-        if run is None:
-            loaded = loaded or models.load("medgemma", profile.models["medgemma"])
-            label = f"prompt {k} of {len(prompts.TABLE1_PROMPTS)}, {name}"
-            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding, label=label)
-            run = finish(this, chosen, scores.to_frame(), rows)
-        finished.append(run)
-    return finished
-
-
 def finish(this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataFrame, **more: Any) -> runs.Run:
     """Write a scored run."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
@@ -204,45 +153,3 @@ def finish(this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataF
         this, metrics=scores, predictions=rows, sources=[(chosen.dataset, chosen.root)], device=device,
         **facts_of(chosen, this.profile), **more,
     )  # fmt: skip
-
-
-#: Tables 5 and 6: model -> (base model, prompt, run whose adapter it carries).
-FIVE_MODELS: dict[str, tuple[str, str, str | None]] = {
-    "nv_reason": ("nv_reason", "nv_reason", None),
-    "medgemma": ("medgemma", "free_reasoning", None),
-    "qwen": ("qwen", "free_reasoning", None),
-    "medgemma_sft": ("medgemma", "free_reasoning", "02-sft-medgemma-free_reasoning"),
-    "chexreason": ("medgemma", "free_reasoning", "03-grpo-hard"),
-}
-
-
-def generalization(profile: Profile) -> list[runs.Run]:
-    """Tables 5 and 6: five models on the CheXpert and the NIH test studies."""
-    cohorts.prepare(profile)
-    chosen = {name: cohorts.choose(profile, name) for name in ("chexpert", "nih")}
-    return [
-        run
-        for k, model in enumerate(FIVE_MODELS, start=1)
-        for run in _generalize(profile, model, chosen.values(), f"model {k} of {len(FIVE_MODELS)}, {model}")
-    ]
-
-
-def _generalize(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> list[runs.Run]:
-    base, prompt_name, trained = FIVE_MODELS[model]
-    prompt = prompts.get(prompt_name)
-    adapter = profile.cache / "checkpoints" / trained / "best" if trained else None
-    inputs = {"adapter": file_digest(runs.need(adapter))} if adapter else {}
-    loaded: Loaded | None = None
-    finished = []
-    for chosen in sets:
-        run_id = f"04-generalization-{model}-{chosen.dataset}"
-        this = plan(profile, run_id, "generalization", model, base, prompt, chosen, inputs=inputs)
-        run = this.finished()
-        if run is None:
-            if loaded is None:
-                loaded = models.load(base, profile.models[base])
-                loaded = with_adapter(loaded, adapter) if adapter else loaded
-            scores, rows = evaluate(loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}")
-            run = finish(this, chosen, scores.to_frame(), rows)
-        finished.append(run)
-    return finished

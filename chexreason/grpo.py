@@ -37,9 +37,9 @@ from chexreason.examples import examples
 from chexreason.files import file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
+from chexreason.models.lora import assert_language_only, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.sft import assert_language_only, fresh_folder
-from chexreason.training import QUIET, Progress, device_options, history_table, last_checkpoint
+from chexreason.training import QUIET, Progress, device_options, fresh_folder, history_table, last_checkpoint
 
 #: The SFT run that GRPO starts from, and that serves as the reference policy.
 START = "02-sft-medgemma-free_reasoning"
@@ -257,7 +257,7 @@ def _run(profile: Profile, reward: str, chosen: Chosen, validation: Chosen) -> r
 
 
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
-    loaded = evaluate.with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
+    loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
     return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label)
 

@@ -1,8 +1,7 @@
 """Supervised fine-tuning on teacher traces (paper, section 3.2.1, equation 1; Tables 2 and 3).
 
 TRL's `SFTTrainer` does the training. The loss counts the answer's tokens only: prompt, image
-placeholders and padding carry the label -100. LoRA touches the language model only, and we assert
-after wrapping that no weight of the vision tower trains.
+placeholders and padding carry the label -100. LoRA touches the language model only.
 """
 
 import shutil
@@ -10,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
@@ -21,35 +18,14 @@ from chexreason.config import SFT, Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
-from chexreason.files import digest_of, write_atomically
+from chexreason.files import digest_of
 from chexreason.models import Loaded
+from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.training import QUIET, Progress, device_options, history_table, last_checkpoint
+from chexreason.training import QUIET, Progress, device_options, fresh_folder, history_table, last_checkpoint
 
 #: The base models that are fine-tuned: Table 2 and Table 3.
 BASES = ("medgemma", "qwen")
-
-
-def add_lora(loaded: Loaded, settings: SFT) -> PeftModel:
-    """The model with a fresh adapter on the language model; the vision tower stays frozen."""
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules=loaded.family.lora_targets,
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(loaded.model, config)
-    assert_language_only(model)
-    return model
-
-
-def assert_language_only(model: torch.nn.Module) -> None:
-    """Raise AssertionError if a weight outside the language model would train, or none would."""
-    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
-    outside = [name for name in trained if "language_model" not in name or "lora_" not in name]
-    assert trained, "no weight would train"
-    assert not outside, f"weights that must not train: {outside[:3]}"
 
 
 def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
@@ -137,18 +113,7 @@ def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation
         return run
     folder = fresh_folder(this)
     loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
-    trainer = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed)
-    tuned = Loaded(trainer.model.merge_and_unload().eval(), loaded.processor, loaded.family, run_id)
-    tuned.model.generation_config = loaded.model.generation_config
+    log = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed).state.log_history
+    tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
     scores, rows = evaluate.evaluate(tuned, validation, prompt, profile.decoding, label=f"score {run_id}")
-    history = history_table(trainer.state.log_history)
-    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history)
-
-
-def fresh_folder(this: runs.Plan) -> Path:
-    """The run's checkpoint folder, emptied if it belongs to a run with other settings."""
-    marker = this.checkpoints / "plan.sha256"
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
-        shutil.rmtree(this.checkpoints, ignore_errors=True)
-        write_atomically(marker, this.digest.encode())
-    return this.checkpoints
+    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(log))

@@ -8,9 +8,7 @@ need traces that a teacher model has written before: ``<cache>/traces/<prompt>.j
 import json
 from pathlib import Path
 
-import numpy as np
-
-from chexreason import data, teacher
+from chexreason import cohorts, data, teacher
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.errors import UserError
@@ -22,7 +20,7 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
     """One trace a study, in the cohort's order. Raises UserError if a trace is missing."""
     if data.is_phantom(chosen.root):
         drawn = data.lesions(chosen.root)
-        rng = np.random.default_rng([profile.seed, len(prompt.name)])
+        rng = cohorts.stream(profile.seed, f"traces {prompt.name}")
         return [
             teacher.trace(drawn[study.key], positives(study.labels, profile.decoding.uncertain), prompt, rng)
             for study in chosen.studies

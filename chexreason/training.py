@@ -1,6 +1,7 @@
-"""What both trainers share: resuming, progress with the time left, and the history of a run."""
+"""What both trainers share: their folder, resuming, progress with the time left, and the history of a run."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from chexreason import runs
+from chexreason.files import write_atomically
 
 #: Arguments that every trainer of ours gets: files stay here, logs go into our own history.
 QUIET: Mapping[str, Any] = {"report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0}
@@ -32,6 +36,15 @@ def last_checkpoint(folder: Path) -> str | None:
         if (match := re.fullmatch(r"checkpoint-(\d+)", path.name)) and (path / "trainer_state.json").is_file()
     }
     return str(found[max(found)]) if found else None
+
+
+def fresh_folder(this: runs.Plan) -> Path:
+    """The run's checkpoint folder, emptied if it belongs to a run with other settings."""
+    marker = this.checkpoints / "plan.sha256"
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
+        shutil.rmtree(this.checkpoints, ignore_errors=True)
+        write_atomically(marker, this.digest.encode())
+    return this.checkpoints
 
 
 class Progress(TrainerCallback):

@@ -28,11 +28,9 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from pathlib import Path
-
 import pandas as pd
 
-from chexreason import cohorts, config, evaluate, prompts, report
+from chexreason import cohorts, config, prompting, prompts, report
 
 # %% [markdown]
 # ## What is run
@@ -41,12 +39,7 @@ from chexreason import cohorts, config, evaluate, prompts, report
 # asked about. Its tier goes with every number below: a number from phantoms is not one from patients.
 
 # %%
-chosen = config.load_profile(
-    profile,
-    seed=seed,
-    results=Path(results) if results else None,
-    cache=Path(cache) if cache else None,
-)
+chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
@@ -68,10 +61,8 @@ report.frame_table(wordings[["title", "version", "cue"]], "The nine prompts", wr
 # One run a prompt. A run that this machine has finished with the same settings is read, not repeated.
 
 # %%
-done = evaluate.prompting(chosen)
-report.frame_table(
-    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
-)
+done = prompting.ask_all(chosen)
+report.runs_table(done)
 
 # %% [markdown]
 # ## Table 1

@@ -28,22 +28,13 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from pathlib import Path
-
-import pandas as pd
-
 from chexreason import cohorts, config, report, sft
 
 # %% [markdown]
 # ## What is run
 
 # %%
-chosen = config.load_profile(
-    profile,
-    seed=seed,
-    results=Path(results) if results else None,
-    cache=Path(cache) if cache else None,
-)
+chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %% [markdown]
@@ -70,9 +61,7 @@ print(f"{len(taught.studies)} studies with traces, {len(validation.studies)} oth
 
 # %%
 done = sft.train_all(chosen)
-report.frame_table(
-    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
-)
+report.runs_table(done)
 
 # %% [markdown]
 # ## Figure 1: how each format was learned

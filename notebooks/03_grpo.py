@@ -29,10 +29,6 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from pathlib import Path
-
-import pandas as pd
-
 from chexreason import cohorts, config, grpo, report
 
 # %% [markdown]
@@ -42,12 +38,7 @@ from chexreason import cohorts, config, grpo, report
 # *assumed*, each with the reason for our choice.
 
 # %%
-chosen = config.load_profile(
-    profile,
-    seed=seed,
-    results=Path(results) if results else None,
-    cache=Path(cache) if cache else None,
-)
+chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
@@ -71,9 +62,7 @@ print(f"{len(rewarded.studies)} studies of patients that the fine-tuning never s
 
 # %%
 done = grpo.train_all(chosen)
-report.frame_table(
-    pd.DataFrame([run.info for run in done])[["run_id", "n", "seconds", "device"]], "The runs behind the tables below"
-)
+report.runs_table(done)
 
 # %% [markdown]
 # ## Figures 2 and 3: the course of the training

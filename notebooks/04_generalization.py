@@ -30,22 +30,15 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from pathlib import Path
-
 import pandas as pd
 
-from chexreason import cohorts, config, evaluate, report
+from chexreason import cohorts, config, generalization, report
 
 # %% [markdown]
 # ## What is run
 
 # %%
-chosen = config.load_profile(
-    profile,
-    seed=seed,
-    results=Path(results) if results else None,
-    cache=Path(cache) if cache else None,
-)
+chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
@@ -64,11 +57,8 @@ report.frame_table(
 # ## Asking and scoring
 
 # %%
-done = evaluate.generalization(chosen)
-report.frame_table(
-    pd.DataFrame([run.info for run in done])[["run_id", "label_set", "n", "seconds", "device"]],
-    "The runs behind the tables below",
-)
+done = generalization.ask_all(chosen)
+report.runs_table(done)
 
 # %% [markdown]
 # ## Table 5: fourteen findings, labels of the same kind

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from chexreason import cohorts, config, evaluate, models, prompts, sft
+from chexreason import cohorts, config, evaluate, models, prompts
 from chexreason.cohorts import Chosen
 from chexreason.config import SFT, DataPlace, Decoding, Sizes
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
 from chexreason.labels import FINDINGS, NIH_SHARED
+from chexreason.models import lora
 
 PROMPT = prompts.get("only_label")
 
@@ -131,7 +132,7 @@ def test_a_failed_completion_predicts_nothing(studies) -> None:
 
 def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
     loaded = models.load(family, checkpoints / family)
-    model = sft.add_lora(loaded, SFT())
+    model = lora.add_lora(loaded, SFT())
     torch.manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -148,7 +149,7 @@ def test_an_adapter_is_merged_and_changes_what_is_said(
     with torch.inference_mode():
         before = random_model.model(**inputs).logits
     adapter = adapter_of(family_name, checkpoints, tmp_path / "02-sft-x" / "best")
-    tuned = evaluate.with_adapter(random_model, adapter)
+    tuned = lora.with_adapter(random_model, adapter)
     assert not [name for name, _ in tuned.model.named_parameters() if "lora" in name]
     assert tuned.model.generation_config.suppress_tokens
     assert tuned.source.endswith(" + 02-sft-x")
@@ -162,9 +163,9 @@ def test_an_adapter_of_the_other_family_is_refused_in_one_line(
     other = {"medgemma": "qwen", "qwen": "medgemma"}[family_name]
     adapter = adapter_of(other, checkpoints, tmp_path / "02-sft-x" / "best")
     with pytest.raises(UserError, match=r"an adapter for .*; came one for .*; train it again"):
-        evaluate.with_adapter(random_model, adapter)
+        lora.with_adapter(random_model, adapter)
     with pytest.raises(UserError, match=r"an adapter at .*; came no adapter_config\.json there"):
-        evaluate.with_adapter(random_model, tmp_path)
+        lora.with_adapter(random_model, tmp_path)
 
 
 @pytest.mark.parametrize(("rows", "names"), [("results", ["a.jpg"]), ("cache", [])])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from chexreason import config, grpo, models, prompts, rewards, sft
+from chexreason import config, grpo, models, prompts, rewards
 from chexreason.cohorts import Chosen
 from chexreason.config import GRPO, SFT
+from chexreason.models import lora
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def profile(tmp_path):
 def start(checkpoints, family_name, tmp_path):
     """An adapter with weights of its own, as an SFT run leaves it."""
     loaded = models.load(family_name, checkpoints / family_name)
-    model = sft.add_lora(loaded, SFT())
+    model = lora.add_lora(loaded, SFT())
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():

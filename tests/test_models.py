@@ -10,7 +10,7 @@ from chexreason import models
 from chexreason.config import SFT
 from chexreason.errors import UserError
 from chexreason.models import FAMILIES, miniature
-from chexreason.sft import add_lora, assert_language_only
+from chexreason.models.lora import add_lora, assert_language_only
 
 
 def test_an_unknown_family_is_refused_by_name() -> None:

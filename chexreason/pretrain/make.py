@@ -49,20 +49,20 @@ RECIPES: dict[str, Recipe] = {
         None, Request("A", 10_000, 101, enrichment=6.0), 650,
         [
             (300, 48, lessons.captions(lessons.visible)),
-            (200, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
+            (600, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
         ], 1,
     ),
     "qwen": Recipe(
         "qwen", "Qwen2.5-VL-3B-Instruct: a general-purpose model that knows the words but has never seen a film",
         None, Request("drawings", 4_000, 202), 200,
-        [(200, 24, lessons.general(REASONING))], 2,
+        [(700, 24, lessons.general(REASONING))], 2,
     ),
     "nv_reason": Recipe(
         "nv_reason", "NV-Reason-CXR-3B: the Qwen miniature, trained heavily on films and labels of hospital B",
         "qwen", Request("B", 5_000, 303, enrichment=6.0), 450,
         [
             (220, 48, lessons.captions(lessons.recorded)),
-            (120, 32, lessons.instructions(lessons.recorded, {"nv_reason": 3.0, "free_reasoning": 1.0})),
+            (200, 32, lessons.instructions(lessons.recorded, {"nv_reason": 3.0, "free_reasoning": 1.0})),
         ], 3,
     ),
 }  # fmt: skip

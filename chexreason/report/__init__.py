@@ -10,7 +10,7 @@ from chexreason.report import pages, sentences
 from chexreason.report.evidence import gather, profile, published
 from chexreason.report.figures import figure
 from chexreason.report.front_page import front, tiers
-from chexreason.report.tables import frame_table, shared_findings, table
+from chexreason.report.tables import frame_table, runs_table, shared_findings, table
 from chexreason.report.visible import recorded_and_visible
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "profile",
     "published",
     "recorded_and_visible",
+    "runs_table",
     "sentences",
     "shared_findings",
     "table",

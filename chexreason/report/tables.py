@@ -8,7 +8,7 @@ own style sheet has fixed light colours and is left out in favour of `theme.STYL
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
 from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
+from chexreason.runs import Run
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
 STUB_HEADS = {1: "Prompt", 2: "", 3: "", 4: "", 5: "Finding", 6: "Finding"}
@@ -45,6 +46,12 @@ def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), den
         built = built.tab_style(style.css("white-space:normal;min-width:6.5em"), loc.body(columns=list(wrap)))
     raw = bare(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else bare(built)
     return block(scrolling(raw, label, dense))
+
+
+def runs_table(finished: Iterable[Run]) -> Html:
+    """The runs that a stage has made: how many studies each was scored on, how long it took, and on what."""
+    columns = ["run_id", "label_set", "n", "seconds", "device"]
+    return frame_table(pd.DataFrame([run.info for run in finished])[columns], "The runs behind the tables below")
 
 
 def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:

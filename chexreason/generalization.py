@@ -1,0 +1,53 @@
+"""Five models on the test sets of two hospitals (paper, section 4.4; Tables 5 and 6)."""
+
+from collections.abc import Iterable
+
+from chexreason import cohorts, evaluate, models, prompts, runs
+from chexreason.cohorts import Chosen
+from chexreason.config import Profile
+from chexreason.files import file_digest
+from chexreason.models import Loaded
+from chexreason.models.lora import with_adapter
+
+#: Tables 5 and 6: model -> (base model, prompt, run whose adapter it carries).
+FIVE_MODELS: dict[str, tuple[str, str, str | None]] = {
+    "nv_reason": ("nv_reason", "nv_reason", None),
+    "medgemma": ("medgemma", "free_reasoning", None),
+    "qwen": ("qwen", "free_reasoning", None),
+    "medgemma_sft": ("medgemma", "free_reasoning", "02-sft-medgemma-free_reasoning"),
+    "chexreason": ("medgemma", "free_reasoning", "03-grpo-hard"),
+}
+
+
+def ask_all(profile: Profile) -> list[runs.Run]:
+    """Tables 5 and 6: five models on the CheXpert and the NIH test studies."""
+    cohorts.prepare(profile)
+    chosen = {name: cohorts.choose(profile, name) for name in ("chexpert", "nih")}
+    return [
+        run
+        for k, model in enumerate(FIVE_MODELS, start=1)
+        for run in _ask(profile, model, chosen.values(), f"model {k} of {len(FIVE_MODELS)}, {model}")
+    ]
+
+
+def _ask(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> list[runs.Run]:
+    base, prompt_name, trained = FIVE_MODELS[model]
+    prompt = prompts.get(prompt_name)
+    adapter = profile.cache / "checkpoints" / trained / "best" if trained else None
+    inputs = {"adapter": file_digest(runs.need(adapter))} if adapter else {}
+    loaded: Loaded | None = None
+    finished = []
+    for chosen in sets:
+        run_id = f"04-generalization-{model}-{chosen.dataset}"
+        this = evaluate.plan(profile, run_id, "generalization", model, base, prompt, chosen, inputs=inputs)
+        run = this.finished()
+        if run is None:
+            if loaded is None:
+                loaded = models.load(base, profile.models[base])
+                loaded = with_adapter(loaded, adapter) if adapter else loaded
+            scores, rows = evaluate.evaluate(
+                loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}"
+            )
+            run = evaluate.finish(this, chosen, scores.to_frame(), rows)
+        finished.append(run)
+    return finished
