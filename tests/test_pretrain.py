@@ -1,5 +1,6 @@
 """Pre-training: pictures and their cells, what the reader feeds the model, the shortcut past the tower, the card."""
 
+import dataclasses
 import numpy as np
 import pytest
 import torch
@@ -174,3 +175,16 @@ def test_a_recipe_starts_from_one_that_comes_before_it_and_has_lessons(name) -> 
     assert all(steps > 0 and batch > 0 and taught for steps, batch, taught in recipe.stages)
     if recipe.pictures.kind == "drawings":  # the general model has never seen a film
         assert {lesson.name for _, _, taught in recipe.stages for lesson in taught} == {"shapes", *make.REASONING}
+
+
+def test_what_can_be_resumed_is_named_after_all_that_it_starts_from(tmp_path) -> None:
+    recipe = make.RECIPES["nv_reason"]
+    start = tmp_path / "checkpoints" / "qwen"
+    start.mkdir(parents=True)
+    (start / "model.safetensors").write_bytes(b"one")
+    tower_file, language_file = make.kept(recipe, tmp_path / "kept", start.parent)
+    fewer = dataclasses.replace(recipe, stages=[(1, *recipe.stages[0][1:])])
+    assert make.kept(fewer, tmp_path / "kept", start.parent)[0] == tower_file
+    assert make.kept(fewer, tmp_path / "kept", start.parent)[1] != language_file
+    (start / "model.safetensors").write_bytes(b"another")
+    assert not {tower_file, language_file} & set(make.kept(recipe, tmp_path / "kept", start.parent))

@@ -20,6 +20,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from chexreason import models, prompts, teacher
 from chexreason.errors import unknown
+from chexreason.files import digest_of, file_digest
 from chexreason.models import miniature
 from chexreason.phantom import sample_case
 from chexreason.pretrain import drawings, language, lessons, tower
@@ -91,6 +92,15 @@ def build(recipe: Recipe, checkpoints: Path) -> tuple[PreTrainedModel, Processor
     return (miniature.gemma_model if gemma else miniature.qwen_model)(processor), processor
 
 
+def kept(recipe: Recipe, folder: Path, checkpoints: Path) -> tuple[Path, Path]:
+    """The files that the two stages go on from; each is named after all that the stage starts from."""
+    start = None if recipe.start is None else file_digest(checkpoints / recipe.start)
+    tower_of = [recipe.family, start, vars(recipe.pictures), recipe.tower_steps, recipe.seed]
+    stages = [(steps, batch, [(x.name, x.text, x.weight) for x in lessons]) for steps, batch, lessons in recipe.stages]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"tower-{digest_of(tower_of)[:8]}.pt", folder / f"language-{digest_of([tower_of, stages])[:8]}.pt"
+
+
 def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
     """Pre-train one base checkpoint and write it, with its card; resumes where it was stopped.
 
@@ -99,18 +109,17 @@ def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
     if name not in RECIPES:
         raise unknown("base checkpoint", name, RECIPES, "chexreason/pretrain/make.py")
     recipe, started = RECIPES[name], time.time()
-    kept = cache / name
-    kept.mkdir(parents=True, exist_ok=True)
+    towers, whole = kept(recipe, cache / name, checkpoints)
     films, cells, about = pool(recipe.pictures, cache)
     model, processor = build(recipe, checkpoints)
     if recipe.start is None:
         tower.start_from_components(model, films, recipe.seed)
     seen = tower.train(
-        model, processor, films, cells, steps=recipe.tower_steps, seed=recipe.seed, keep=kept / "tower.pt",
+        model, processor, films, cells, steps=recipe.tower_steps, seed=recipe.seed, keep=towers,
         label=f"{name}: tower",
     )  # fmt: skip
     final_loss = language.train(
-        model, processor, films, about, recipe.stages, seed=recipe.seed, keep=kept / "language.pt",
+        model, processor, films, about, recipe.stages, seed=recipe.seed, keep=whole,
         label=f"{name}: language",
     )  # fmt: skip
     concepts = drawings.CONCEPTS if recipe.pictures.kind == "drawings" else tower.CONCEPTS
