@@ -1,6 +1,7 @@
 """Pre-training: pictures and their cells, what the reader feeds the model, the shortcut past the tower, the card."""
 
 import dataclasses
+
 import numpy as np
 import pytest
 import torch
