@@ -41,6 +41,7 @@ class Sizes:
     )
     chexpert: int | None = assumed(None, "not stated: the whole official test set", "test studies of Table 5")
     nih: int | None = assumed(None, "not stated: the whole official test list", "test studies of Table 6")
+    worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class GRPO:
     learning_rate: float = assumed(1e-5, "not stated; usual for GRPO with LoRA", "peak learning rate of AdamW")
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
+    answer_weight: float = assumed(1.0, "equation 2 weighs all tokens alike", "weight of the answer's tokens")
+    shuffle: bool = assumed(True, "not stated; usual", "studies in random order")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
     clip_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
     studies_per_step: int = assumed(8, "not stated; as SFT's effective batch", "studies per rollout batch")

@@ -97,20 +97,22 @@ def train_all(profile: Profile) -> list[runs.Run]:
     chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     return [
-        _run(profile, base, prompts.get(name), chosen, validation) for base in BASES for name in prompts.SFT_FORMATS
+        run(profile, f"02-sft-{base}-{name}", base, prompts.get(name), chosen, validation)
+        for base in BASES
+        for name in prompts.SFT_FORMATS
     ]
 
 
-def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
-    run_id = f"02-sft-{base}-{prompt.name}"
+def run(profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
+    """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``."""
     lessons = traces.of(chosen, prompt, profile)
     inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     this = evaluate.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
         facts={"n_train": len(chosen.studies)},
     )  # fmt: skip
-    if run := this.finished():
-        return run
+    if finished := this.finished():
+        return finished
     folder = fresh_folder(this)
     loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
     log = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed).state.log_history

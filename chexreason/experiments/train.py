@@ -1,0 +1,121 @@
+"""Train an arm at a seed and ask its checkpoints about the test worlds; what is finished is not repeated.
+
+Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<arm>-<checkpoint>-answers``
+(one row a film, the completion included), in the form of every other run of this project.
+"""
+
+from dataclasses import asdict, fields, replace
+
+import pandas as pd
+import torch
+
+from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
+from chexreason.completions import parse_completion
+from chexreason.config import Profile, load_profile
+from chexreason.data import splits
+from chexreason.data.study import Study
+from chexreason.errors import UserError
+from chexreason.experiments import analysis, arms, worlds
+from chexreason.experiments.arms import Arm
+from chexreason.files import digest_of, file_digest
+from chexreason.labels import positives
+from chexreason.models.lora import with_adapter
+
+#: Where a changed setting belongs.
+GROUPS = ("grpo", "hard", "nuanced")
+
+
+def at(profile: Profile, seed: int, arm: Arm) -> Profile:
+    """The profile at a seed with the arm's changes; films are shared by all seeds, results and checkpoints not."""
+    groups = {name: getattr(profile, name) for name in GROUPS}
+    for setting, value in arm.changes.items():
+        owner = next(name for name in GROUPS if setting in {entry.name for entry in fields(groups[name])})
+        groups[owner] = replace(groups[owner], **{setting: value})
+    folder = f"seed{seed}"
+    return replace(profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, **groups)
+
+
+def run_arm(name: str, seed: int, profile_name: str = "experiment") -> list[runs.Run]:
+    """The arm's training run, if it trains, and its answers; arms that it starts from are trained first.
+
+    Raises UserError for an unknown arm or profile, and for a seed that the plan does not have.
+    """
+    arm, shared = arms.get(name), load_profile(profile_name)
+    if seed not in arms.seeds_of(name):
+        raise UserError(f"a seed from 0 to {arms.seeds_of(name)[-1]} for {name}", str(seed), "see the plan")
+    cohorts.prepare(shared)
+    for earlier in arms.needs(name):
+        _train(earlier, arms.get(earlier), at(shared, seed, arms.get(earlier)))
+    profile = at(shared, seed, arm)
+    trained = _train(name, arm, profile)
+    return [*trained, *(_ask(name, arm, checkpoint, profile, shared) for checkpoint in arm.checkpoints)]
+
+
+def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
+    if arm.stage is None:
+        return []
+    validation, prompt = cohorts.choose(profile, "validation"), prompts.get(arm.prompt)
+    if arm.stage == "sft":
+        return [sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)]
+    studies, credit = _rewarded(arm, profile)
+    task = grpo.Task(studies, credit, prompt, arm.reward)
+    inputs = {"rl_studies": digest_of([(study.key, dict(study.labels)) for study in studies])}
+    return [grpo.run(profile, name, str(arm.start), task, validation, inputs)]
+
+
+def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[str]]]:
+    """The studies that an arm is rewarded for, as many for every arm, and what their answers are held against."""
+    here = cohorts.choose(profile, "rl")
+    studies, uncertain = list(here.studies), profile.decoding.uncertain
+    if arm.credit == "visible":
+        visible = cohorts.visible_truth(here)
+        return studies, [visible[study.key] for study in studies]
+    if arm.hospitals == ("A", "B"):
+        half = len(studies) // 2
+        there = data.load("chexpert", profile.data["chexpert"].root, "train").studies
+        usable = [study for study in there if positives(study.labels, uncertain)]
+        rng = cohorts.stream(profile.seed, "films of the second hospital")
+        studies = [*studies[:half], *splits.draw(usable, len(studies) - half, rng)]
+    return studies, [positives(study.labels, uncertain) for study in studies]
+
+
+def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile) -> runs.Run:
+    """Answers of one checkpoint on all worlds."""
+    prompt, count = prompts.get(arm.prompt), profile.sizes.worlds
+    adapter = None if arm.stage is None else runs.need(profile.cache / "checkpoints" / name / checkpoint)
+    run_id = f"{name}-{checkpoint}-answers"
+    facts = {"stage": "worlds", "model": name, "base_model": arm.base, "checkpoint": checkpoint,
+             "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
+    inputs = {
+        "adapter": file_digest(adapter) if adapter else "none",
+        "worlds": digest_of(worlds.labels(count).to_csv()),
+    }
+    this = runs.Plan(profile, run_id, facts, {"decoding": asdict(profile.decoding), "worlds": count}, inputs)
+    if finished := this.finished():
+        return finished
+    loaded = models.load(arm.base, profile.models[arm.base])
+    loaded = with_adapter(loaded, adapter) if adapter else loaded
+    rows = []
+    for k, world in enumerate(worlds.WORLDS, start=1):
+        studies = worlds.films(world, count, shared.cache)
+        label = f"{run_id} seed {profile.seed}, world {k} of {len(worlds.WORLDS)}"
+        for study, completion in zip(
+            studies, evaluate.decode(loaded, studies, prompt, profile.decoding, label=label), strict=True
+        ):
+            parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
+            rows.append(
+                {
+                    "population": world.population,
+                    "film": world.film,
+                    "index": int(study.study_id),
+                    "completion": completion.text,
+                    "failed": parsed.failed,
+                    "predicted": ";".join(() if parsed.failed else parsed.labels),
+                }
+            )
+    answers = pd.DataFrame(rows)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return runs.finish(
+        this, metrics=analysis.cells(answers, worlds.labels(count)), predictions=answers, sources=[], device=device,
+        n=len(answers),
+    )  # fmt: skip
