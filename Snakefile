@@ -82,8 +82,9 @@ for arm in arms.ARMS:
     rule:
         name: f"arm_{arm.replace('-', '_')}"
         input:
-            # The answer of an arm depends on where it starts from; the code that made it is in its run.json.
+            # An arm waits for the one it starts from, and all wait for the untrained model, which draws the films.
             [f".cache/experiment/done/{start}-{{seed}}" for start in arms.needs(arm)[-1:]],
+            [".cache/experiment/done/base-0" for _ in [arm] if arm != "base"],
         output:
             touch(f".cache/experiment/done/{arm}-{{seed}}"),
         params:

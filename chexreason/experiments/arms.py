@@ -82,7 +82,7 @@ ARMS: dict[str, Arm] = {
         "cures", "rewarded for what can be seen and hospital A or B would record", "grpo", MANY,
         start=SFT, credit="visible",
     ),
-    "cure-answer-weight": _grpo("cures", "the answer's tokens weigh three times the others", MANY, "hard", answer_weight=3.0),
+    "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", MANY, "hard", answer_weight=3.0),
     "cure-no-think": Arm(
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", MANY,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),
