@@ -6,7 +6,7 @@ fill the pages about settings, prompts, data, models, films and executed noteboo
 or decodes, and torch is not imported, so that the book builds without it.
 """
 
-from chexreason.report import pages, sentences
+from chexreason.report import experiments, pages, sentences
 from chexreason.report.evidence import gather, profile, published
 from chexreason.report.figures import figure
 from chexreason.report.front_page import front, tiers
@@ -14,6 +14,7 @@ from chexreason.report.tables import frame_table, runs_table, shared_findings, t
 from chexreason.report.visible import recorded_and_visible
 
 __all__ = [
+    "experiments",
     "figure",
     "frame_table",
     "front",
