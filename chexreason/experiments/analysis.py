@@ -9,9 +9,9 @@ population, the patients; a draw is shared by all models and cells, since they s
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ class Key(NamedTuple):
     cell: Cell
 
 
-def _split(column: pd.Series) -> list[set[str]]:
+def _split(column: "pd.Series[Any]") -> list[set[str]]:
     return [set(str(names).split(";")) for names in column.fillna("")]
 
 
@@ -52,9 +52,9 @@ def counts(answers: pd.DataFrame, labels: pd.DataFrame, cell: Cell) -> Floats:
     Raises UserError if the cell was not asked about, or labels are missing for a patient.
     """
     asked = answers[(answers["population"] == cell.population) & (answers["film"] == cell.film)].sort_values("index")
-    truth = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]
-    truth = truth.set_index("index")["positive"].reindex(asked["index"])
-    if asked.empty or truth.isna().all():
+    rows = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]
+    truth = rows.set_index("index")["positive"].reindex(asked["index"])
+    if asked.empty or truth.isna().any():
         raise UserError("a cell that was asked about", str(tuple(cell)), "see chexreason/experiments/worlds.py")
     true_NF = metrics.matrix(_split(truth), LABEL_SET)
     pred_NF = metrics.matrix(_split(asked["predicted"]), LABEL_SET)
@@ -86,10 +86,16 @@ def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of all models and seeds, as counts, with the labels they are held against."""
+    """The answers of all models and seeds, the labels they are held against, and the bootstrap's draws.
+
+    The draws of patients are made once, so that all models and cells share them, and a model's value
+    in a cell is computed for each draw only once.
+    """
 
     of: Mapping[tuple[str, int], pd.DataFrame]  # (model, seed) -> answers
     labels: pd.DataFrame
+    resamples: int = 2000
+    _known: dict[object, Floats] = field(default_factory=dict, repr=False)
 
     def seeds(self, models: Sequence[str]) -> list[int]:
         """The seeds that all of these models have; a model of one seed (the untrained one) fits any."""
@@ -102,6 +108,21 @@ class Answers:
         own = [s for model, s in self.of if model == key.model]
         return counts(self.of[key.model, seed if seed in own else own[0]], self.labels, key.cell)
 
+    def values(self, key: Key, seed: int) -> Floats:
+        """Macro-F1 of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
+        if (key, seed) not in self._known:
+            own = self.counts(key, seed)
+            self._known[key, seed] = macro_f1(self._draws(key.cell.population, len(own)) @ own)
+        return self._known[key, seed]
+
+    def _draws(self, population: str, patients: int) -> Floats:
+        """How often each patient of a population is drawn (1 + R, N); in the first row, once."""
+        if population not in self._known:
+            rng = np.random.default_rng([ord(population)])
+            drawn = rng.multinomial(patients, np.full(patients, 1 / patients), size=self.resamples)
+            self._known[population] = np.concatenate([np.ones((1, patients)), drawn])
+        return self._known[population]
+
 
 def read(results: Path, labels: pd.DataFrame) -> Answers:
     """The answers below ``results/<profile>``."""
@@ -113,43 +134,25 @@ def read(results: Path, labels: pd.DataFrame) -> Answers:
     return Answers(found, labels)
 
 
-def contrast(
-    answers: Answers,
-    weights: Mapping[Key, float],
-    rng: np.random.Generator,
-    *,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> Interval:
+def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Interval:
     """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval.
 
     Each replicate draws seeds with replacement, and patients with replacement within each population.
     Raises UserError if the models have no seed in common.
     """
-    seeds = answers.seeds(sorted({key.model for key in weights}))
+    models = sorted({key.model for key in weights})
+    seeds = answers.seeds(models)
     if not seeds:
-        raise UserError("models with a seed in common", ", ".join(sorted({k.model for k in weights})), "run them first")
-    values_SK = {(seed, key): answers.counts(key, seed) for seed in seeds for key in weights}
-    sizes = {key.cell.population: len(values_SK[seeds[0], key]) for key in weights}
-
-    def values(draws: Mapping[str, Floats]) -> Floats:
-        """The weighted sum for each replicate and seed (R, S)."""
-        per_seed = [
-            sum(weight * macro_f1(draws[key.cell.population] @ values_SK[seed, key]) for key, weight in weights.items())
-            for seed in seeds
-        ]
-        return np.stack([np.asarray(value) for value in per_seed], axis=1)
-
-    estimate = float(values({name: np.ones((1, size)) for name, size in sizes.items()}).mean())
-    patients = {
-        name: rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
-        for name, size in sizes.items()
-    }
-    drawn_RS = values(patients)
-    picked_RS = rng.integers(0, len(seeds), (resamples, len(seeds)))
-    replicates = np.take_along_axis(drawn_RS, picked_RS, axis=1).mean(axis=1)
+        raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
+    per_seed = [
+        np.sum([weight * answers.values(key, seed) for key, weight in weights.items()], axis=0) for seed in seeds
+    ]
+    all_RS = np.stack(per_seed, axis=1)
+    picked_RS = np.random.default_rng(0).integers(0, len(seeds), (answers.resamples, len(seeds)))
+    replicates = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level, resamples, sum(sizes.values()))
+    patients = sum({key.cell.population: len(answers.counts(key, seeds[0])) for key in weights}.values())
+    return Interval(float(all_RS[0].mean()), float(low), float(high), level, answers.resamples, patients)
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
