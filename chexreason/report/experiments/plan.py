@@ -1,13 +1,12 @@
-"""The experiment's chapters: its plan, and what its answers say (nothing here trains)."""
+"""The tables of the plan's page, from the registry of arms and the profile."""
 
 import pandas as pd
 
 from chexreason import config
 from chexreason.experiments import arms, worlds
+from chexreason.report.experiments.answers import PROFILE
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose
-
-PROFILE = "experiment"
 
 
 def arms_table() -> Html:
@@ -31,5 +30,5 @@ def sizes() -> Prose:
     return Prose(
         f"Sizes: {profile.sizes.sft} studies to fine-tune on, {profile.sizes.rl} rewarded studies, "
         f"{profile.sizes.validation} validation studies, {len(worlds.WORLDS)} test worlds of {profile.sizes.worlds} "
-        f"patients each. `make experiments` repeats all of it, `chexreason experiment ARM --seed SEED` one arm."
+        "patients each. `make experiments` repeats all of it, `chexreason experiment ARM --seed SEED` one arm."
     )
