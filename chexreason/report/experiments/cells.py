@@ -33,13 +33,12 @@ def split(checkpoint: str = "best") -> Html:
             lines += [Line(f"{title}: {name}", found[name], series) for name in FACTORS]
             lines += [Line(f"{title}: all three", found["all"], series)]
         panels.append(panel(f"Hospital {there} against hospital A", lines, "difference of changes in macro-F1"))
-    head = facts(*models, model(SFT))
     return framed(
         "What a gain at A is worth elsewhere",
         facts(*models, model(SFT)),
         panels,
         "Left of the line: reinforcement changed the score less there than at home. The last row of each reward is "
-        "the whole difference, the three above it add up to it. A bar that crosses the line cannot be told from nothing.",
+        "the whole difference, the three above it add up to it. A bar across the line cannot be told from nothing.",
     )
 
 
@@ -115,7 +114,6 @@ def levels() -> Html:
             values = "".join(f"<td>{decimal(v.estimate)} ({decimal(v.low)} to {decimal(v.high)})</td>" for v in found)
             title = f"films of {film}, {YARDSTICK_NAMES[yardstick]}"
             rows.append(f'<tr><th scope="row" class="cxr-left cxr-wrap">{escape(title)}</th>{values}</tr>')
-    table = f"<table><thead><tr><th scope='col' class='cxr-left'>cell</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return block(
-        f'<div class="cxr-head">{facts(*shown.values())}</div>{scrolling(table, "Macro-F1 of four models in twelve cells")}'
-    )
+    top = f"<thead><tr><th scope='col' class='cxr-left'>cell</th>{head}</tr></thead>"
+    table = scrolling(f"<table>{top}<tbody>{''.join(rows)}</tbody></table>", "Macro-F1 of four models in twelve cells")
+    return block(f'<div class="cxr-head">{facts(*shown.values())}</div>{table}')
