@@ -26,6 +26,7 @@ PLACE = {name: i for i, name in enumerate(DRAWN)}
 MINED = [PLACE[name] for name in conventions.MINING]
 DEVICES = PLACE[SUPPORT_DEVICES]
 ENOUGH = 25  # published positives of both findings from which a pair's own table says how they go together
+TRIES = 6  # how often a patient is drawn anew at most, in the fit
 LEAST = 0.02  # the least eigenvalue of a fitted matrix
 #: A pair of one finding and its parent is fixed by the convention, not by the copula.
 TREE = {frozenset((child, parent)) for child in FINDINGS for parent in ancestors(child)}
@@ -39,8 +40,8 @@ class Sample:
 
     def __init__(self, studies: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        self.latent = rng.standard_normal((4, studies, F), dtype=np.float32)  # four tries for patients drawn anew
-        self.luck = rng.random((4, studies), dtype=np.float32)
+        self.latent = rng.standard_normal((TRIES, studies, F), dtype=np.float32)
+        self.luck = rng.random((TRIES, studies), dtype=np.float32)
         self.severity = 0.05 + 0.95 * rng.beta(1.5, 1.5, (studies, F)).astype(np.float32)
         self.number = rng.random((studies, F, 5), dtype=np.float32)
         self.error = rng.standard_normal((studies, len(MINED)), dtype=np.float32)
@@ -53,8 +54,9 @@ class Sample:
         others = np.arange(F) != DEVICES
         if well > 0:
             drawn[np.ix_(self.luck[0] < well, others)] = False
-        for again in range(1, 4 if well < 0 else 0):
-            redo = ~drawn.any(1) & (self.luck[again - 1] < -well)
+        redo = np.full(len(drawn), well < 0)
+        for again in range(1, TRIES):
+            redo &= ~drawn.any(1) & (self.luck[again - 1] < -well)
             drawn[redo] = self.latent[again][redo] @ factor > -ndtri(rates)
         return drawn
 
@@ -150,7 +152,7 @@ def fit(hospital: str, studies: int = 100_000, steps: int = 60) -> dict[str, obj
         for child, parent in chances:
             i, j = FINDINGS.index(child), FINDINGS.index(parent)
             off = goal[i, j] / goal[i, i] - got[i, j] / got[i, i]
-            chances[child, parent] = float(np.clip(chances[child, parent] + 0.6 * off, 0.6 * goal[i, j] / goal[i, i], 0.98))
+            chances[child, parent] = float(np.clip(chances[child, parent] + 0.6 * off, 0.25 * goal[i, j] / goal[i, i], 0.98))
     shares = sample.drawn(together, rates, place.well).mean(0)
     return {"copula": rates, "drawn": shares, "together": together, "errors": errors, "chances": chances}
 

@@ -82,11 +82,18 @@ def sample_lesions(
     seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
 ) -> tuple[tuple[Lesion, ...], float]:
     """The lesions of `sample_case` and the patient's sickness, without the patient: for counts of labels."""
+    names, sickness = findings_of(seed, index, hospital, enrichment, shortcut)
+    return tuple(lesion_of(seed, index, name) for name in names), sickness
+
+
+def findings_of(
+    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
+) -> tuple[tuple[str, ...], float]:
+    """The names of the findings of `sample_case`, and the patient's sickness."""
     if index < 0 or seed < 0:
         raise UserError("a seed and an index of 0 or more", f"seed {seed}, index {index}", "count from 0")
     stream = _stream(seed, index, FINDINGS_STREAM)
-    names, sickness = sample_findings(hospital_named(hospital), stream, enrichment, shortcut)
-    return tuple(lesion_of(seed, index, name) for name in names), sickness
+    return sample_findings(hospital_named(hospital), stream, enrichment, shortcut)
 
 
 def labelling_stream(seed: int, index: int, convention: str) -> np.random.Generator:

@@ -37,13 +37,13 @@ class Naming:
 #: (child, parent), a parent before the pairs in which it is a child. `published` was counted in CheXpert train
 #: studies (results/published/label_pairs.csv); `chance` is fitted by benchmarks/phantom_prevalence.py.
 NAMED_PARENT: Mapping[tuple[str, str], Naming] = {
-    ("Pneumonia", "Consolidation"): Naming(0.168, 0.101),
-    ("Cardiomegaly", "Enlarged Cardiomediastinum"): Naming(0.068, 0.041),
-    ("Lung Lesion", "Lung Opacity"): Naming(0.587, 0.483),
-    ("Edema", "Lung Opacity"): Naming(0.529, 0.388),
-    ("Consolidation", "Lung Opacity"): Naming(0.377, 0.226),
-    ("Pneumonia", "Lung Opacity"): Naming(0.689, 0.584),
-    ("Atelectasis", "Lung Opacity"): Naming(0.424, 0.317),
+    ("Pneumonia", "Consolidation"): Naming(0.168, 0.124),
+    ("Cardiomegaly", "Enlarged Cardiomediastinum"): Naming(0.068, 0.023),
+    ("Lung Lesion", "Lung Opacity"): Naming(0.587, 0.441),
+    ("Edema", "Lung Opacity"): Naming(0.529, 0.408),
+    ("Consolidation", "Lung Opacity"): Naming(0.377, 0.094),
+    ("Pneumonia", "Lung Opacity"): Naming(0.689, 0.597),
+    ("Atelectasis", "Lung Opacity"): Naming(0.424, 0.325),
 }
 
 #: Share of MIMIC-CXR-JPG studies that carry no label at all.

@@ -11,7 +11,6 @@ devices and projection know nothing of the disease.
 """
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +33,9 @@ AP_FILM = "AP film"
 
 #: Findings drawn in fewer studies than this count as rare and are what `enrichment` raises.
 RARE = 0.10
+
+#: The largest share of the choice of projection that findings may explain (assumed).
+MOST_EXPLAINED = 0.7
 
 _NORMAL = NormalDist()
 
@@ -77,9 +79,15 @@ def copula(hospital: str, shortcut: float = 1.0) -> Copula:
     together = together * scale
     known = correlations(hospital, "findings")
     film = np.array([known.get((name, AP_FILM), 0.0) for name in DRAWN])
-    weights = np.linalg.solve(together, film)
-    spread = math.sqrt(float(weights @ film))
-    return Copula(np.linalg.cholesky(together), weights / spread, shortcut * spread)
+    # The sum of latent findings that goes with AP films as each finding is said to. Findings that go together
+    # but lean to different projections have no such sum: the ridge takes the nearest with a variance that can be.
+    ridge = 0.0
+    while True:
+        weights = np.linalg.solve(together + ridge * np.eye(len(DRAWN)), film)
+        variance = float(weights @ together @ weights)
+        if variance <= MOST_EXPLAINED:
+            return Copula(np.linalg.cholesky(together), weights / variance**0.5, shortcut * variance**0.5)
+        ridge += 0.002
 
 
 def sample_findings(

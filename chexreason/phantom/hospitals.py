@@ -103,7 +103,7 @@ _B = Hospital(
     ),
     rates=_rates("B"),
     no_finding=0.124,
-    well=-0.5,
+    well=-0.75,
     source="CheXpert test studies, majority of five radiologists: rajpurkarlab/cheXpert-test-set-labels",
 )
 

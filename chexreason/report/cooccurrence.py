@@ -22,9 +22,10 @@ import pandas as pd
 
 from chexreason.config import RESULTS
 from chexreason.labels import FINDINGS, NO_FINDING, POSITIVE, ancestors
-from chexreason.phantom.case import labelling_stream, sample_lesions
+from chexreason.phantom.case import findings_of, labelling_stream, sample_lesions
 from chexreason.phantom.conventions import NAMED_PARENT, mined, record
 from chexreason.phantom.hospitals import HOSPITALS
+from chexreason.phantom.lesion import Lesion
 
 #: Studies sampled for a comparison, and how far a rate may be off.
 CASES = 10_000
@@ -57,8 +58,9 @@ class Counts:
 
     @property
     def conditional(self) -> np.ndarray:
-        """P(column | row), (14, 14)."""
-        return self.both / np.diag(self.both)[:, None]
+        """P(column | row), (14, 14); NaN in the row of a finding that has no positives."""
+        ones = np.diag(self.both)[:, None]
+        return np.divide(self.both, ones, out=np.full_like(self.both, np.nan), where=ones > 0)
 
 
 @lru_cache(maxsize=1)
@@ -141,12 +143,13 @@ def aimed(hospital: str) -> Counts:
 def simulated(hospital: str, cases: int = CASES, seed: int = 21) -> Counts:
     """Joint counts of the positive labels of sampled studies of a hospital; no film is drawn.
 
-    At C what is mined counts, Infiltration as Lung Opacity, though that leaves no label.
+    At C what is mined counts, Infiltration as Lung Opacity, though that leaves no label. Only a report looks at
+    more of a lesion than its name, so that the other conventions need not have it sampled.
     """
     convention = HOSPITALS[hospital].convention
     positive = np.zeros((cases, len(FINDINGS)), dtype=np.float32)
     for index in range(cases):
-        lesions, _ = sample_lesions(seed, index, hospital)
+        lesions = sample_lesions(seed, index, hospital)[0] if convention == "report" else _named(seed, index, hospital)
         stream = labelling_stream(seed, index, convention)
         if convention == "text-mined":
             found = mined(lesions, stream) or {NO_FINDING}
@@ -156,16 +159,22 @@ def simulated(hospital: str, cases: int = CASES, seed: int = 21) -> Counts:
     return Counts((positive.T @ positive).astype(float), cases)
 
 
+def _named(seed: int, index: int, hospital: str) -> tuple[Lesion, ...]:
+    """The lesions of a study with nothing but their names."""
+    return tuple(Lesion(name, severity=1.0, side="") for name in findings_of(seed, index, hospital)[0])
+
+
 def compared(hospital: str, cases: int = CASES, seed: int = 21) -> pd.DataFrame:
     """A row an ordered pair: given, finding, published, simulated, n, counts (whether the rules compare it)."""
     aim, got = aimed(hospital), simulated(hospital, cases, seed)
+    published, found = aim.conditional, got.conditional
     rows = []
     for i, given in enumerate(FINDINGS):
         for j, finding in enumerate(FINDINGS):
             if i == j or np.isnan(aim.both[i, j]):
                 continue
             counts = _support(hospital, given) >= MIN_PUBLISHED and aim.prevalence[i] * CASES >= MIN_SIMULATED
-            rows.append((given, finding, aim.conditional[i, j], got.conditional[i, j], int(got.both[i, i]), counts))
+            rows.append((given, finding, published[i, j], found[i, j], int(got.both[i, i]), counts))
     names = ["given", "finding", "published", "simulated", "n", "counts"]
     return pd.DataFrame(rows, columns=names)
 
