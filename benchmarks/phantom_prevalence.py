@@ -126,7 +126,7 @@ def to_fit(hospital: str) -> tuple[co.Counts, np.ndarray]:
     return co.Counts(both, aim.n), own
 
 
-def fit(hospital: str, studies: int = 100_000, steps: int = 60) -> dict[str, object]:
+def fit(hospital: str, studies: int = 70_000, steps: int = 60) -> dict[str, object]:
     """The fitted numbers of a hospital."""
     sample, (aim, _) = Sample(studies, 0), to_fit(hospital)
     place = hospitals.HOSPITALS[hospital]
@@ -247,7 +247,7 @@ def main() -> None:
     """Print a table and the worst pairs of each hospital."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--fit", action="store_true", help="first fit the package's tables")
-    parser.add_argument("--studies", type=int, default=100_000, help="studies of the fit")
+    parser.add_argument("--studies", type=int, default=70_000, help="studies of the fit")
     parser.add_argument("--worst", type=int, default=10, help="how many pairs to print")
     arguments = parser.parse_args()
     if arguments.fit:

@@ -15,7 +15,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS, NO_FINDING, ancestors
 from chexreason.phantom.acquisition import Acquisition, expose, sample_acquisition
 from chexreason.phantom.anatomy import Anatomy, sample_anatomy
-from chexreason.phantom.conventions import record, truth_of
+from chexreason.phantom.conventions import CONVENTIONS, record, truth_of
 from chexreason.phantom.copula import sample_findings
 from chexreason.phantom.film import Film
 from chexreason.phantom.findings import FINDING_PAINTERS, sample_lesion
@@ -98,7 +98,9 @@ def findings_of(
 
 def labelling_stream(seed: int, index: int, convention: str) -> np.random.Generator:
     """The random numbers from which a convention labels study `index`: the same for any film of it."""
-    return _stream(seed, index, LABELLING, *convention.encode())
+    if convention not in CONVENTIONS:
+        raise unknown("labelling convention", convention, CONVENTIONS, "chexreason/phantom/conventions.py")
+    return _stream(seed, index, LABELLING, list(CONVENTIONS).index(convention))
 
 
 def relabel(case: Case, convention: str) -> dict[str, float]:

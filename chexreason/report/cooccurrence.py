@@ -69,6 +69,7 @@ def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_csv(folder / "label_prevalence.csv"), pd.read_csv(folder / "label_pairs.csv")
 
 
+@lru_cache(maxsize=8)
 def published_pairs(dataset: str, split: str) -> Counts:
     """The joint counts of a published set."""
     rows = _tables()[1].query("dataset == @dataset and split == @split")
@@ -162,6 +163,24 @@ def simulated(hospital: str, cases: int = CASES, seed: int = 21) -> Counts:
 def _named(seed: int, index: int, hospital: str) -> tuple[Lesion, ...]:
     """The lesions of a study with nothing but their names."""
     return tuple(Lesion(name, severity=1.0, side="") for name in findings_of(seed, index, hospital)[0])
+
+
+def names_and_mined(seed: int, index: int) -> tuple[frozenset[str], frozenset[str]]:
+    """What a study of hospital C shows as lesions of their own, and what text mining says of it."""
+    lesions = _named(seed, index, "C")
+    return frozenset(x.finding for x in lesions), mined(lesions, labelling_stream(seed, index, "text-mined"))
+
+
+def projection(hospital: str) -> dict[str, float]:
+    """P(AP | finding) that a hospital aims at: the odds ratio of CheXpert train's films at the hospital's own shares."""
+    place = HOSPITALS[hospital]
+    ap, pa = (prevalence_rows("CheXpert", f"train (frontal {view} images)") for view in ("AP", "PA"))
+    aims = {}
+    for name, rate in place.rates.items():
+        with_it, films = ap["positives"][name], ap["n"][name]
+        ratio = odds_ratio(with_it, with_it + pa["positives"][name], films, films + pa["n"][name])
+        aims[name] = joint(ratio, rate.drawn, place.style.ap) / rate.drawn
+    return aims
 
 
 def compared(hospital: str, cases: int = CASES, seed: int = 21) -> pd.DataFrame:
