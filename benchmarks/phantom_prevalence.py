@@ -148,11 +148,15 @@ def fit(hospital: str, studies: int = 70_000, steps: int = 60) -> dict[str, obje
         together = nearest(np.clip(together + 0.25 * pace * gap, -0.75, 0.75) * (1 - np.eye(F)) + np.eye(F))
         if hospital == "C":
             part = gap[np.ix_(MINED, MINED)]
-            errors = nearest(np.clip(errors + 0.25 * pace * part, -0.9, 0.9) * (1 - np.eye(len(MINED))) + np.eye(len(MINED)))
+            errors = nearest(
+                np.clip(errors + 0.25 * pace * part, -0.9, 0.9) * (1 - np.eye(len(MINED))) + np.eye(len(MINED))
+            )
         for child, parent in chances:
             i, j = FINDINGS.index(child), FINDINGS.index(parent)
             off = goal[i, j] / goal[i, i] - got[i, j] / got[i, i]
-            chances[child, parent] = float(np.clip(chances[child, parent] + 0.6 * off, 0.25 * goal[i, j] / goal[i, i], 0.98))
+            chances[child, parent] = float(
+                np.clip(chances[child, parent] + 0.6 * off, 0.25 * goal[i, j] / goal[i, i], 0.98)
+            )
     shares = sample.drawn(together, rates, place.well).mean(0)
     return {"copula": rates, "drawn": shares, "together": together, "errors": errors, "chances": chances}
 
@@ -239,7 +243,9 @@ def show(hospital: str, worst: int) -> None:
     pairs = co.compared(hospital)
     pairs["off"] = pairs["simulated"] - pairs["published"]
     held = pairs[pairs["counts"]]
-    print(f"{len(held)} of {len(pairs)} pairs are compared, {(held['off'].abs() > co.BAND).sum()} are off by more than 0.05")
+    print(
+        f"{len(held)} of {len(pairs)} pairs are compared, {(held['off'].abs() > co.BAND).sum()} are off by more than 0.05"
+    )
     print(pairs.reindex(pairs["off"].abs().sort_values(ascending=False).index).head(worst).to_string(index=False))
 
 

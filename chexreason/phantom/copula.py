@@ -98,25 +98,39 @@ def sample_findings(
     `enrichment` multiplies the odds of each rare finding (copula's rate under `RARE`); 1 keeps the natural
     rates. Pairs of findings do not fix how many patients have none, so `place.well` does: above 0 it
     is the share of patients who have nothing but perhaps devices, whatever the copula says; below 0, a
-    patient with nothing at all is drawn anew with the chance ``-well`` (as devices come in here, the
-    part of it that a shortcut below 1 leaves falls on patients with and without devices alike). Raises UserError
-    for an enrichment that is not a finite positive number and a shortcut outside of 0 to 1.
+    patient with nothing at all is drawn anew with the chance ``-well``. That ties devices to disease,
+    so the part of it that a shortcut below 1 takes away falls on patients without disease, be there
+    devices or not, and devices are drawn at their final rate. Raises UserError for an enrichment that
+    is not a finite positive number and a shortcut outside of 0 to 1.
     """
     if not 0 < enrichment < float("inf"):
         raise UserError("an enrichment above 0", repr(enrichment), "pass 1.0 for the natural rates")
     made = copula(place.name, shortcut)
-    over = thresholds(tuple(place.rates[name].copula for name in DRAWN), enrichment)
+    rates = {name: place.rates[name].copula for name in DRAWN}
+    over, blind = thresholds(tuple(rates.values()), enrichment), 0.0
+    if shortcut < 1 and place.well < 0:
+        blind = (1 - shortcut) * bare(place.name, over)
+        rates[SUPPORT_DEVICES] += (1 - shortcut) * (place.rates[SUPPORT_DEVICES].drawn - rates[SUPPORT_DEVICES])
+        over = thresholds(tuple(rates.values()), enrichment)
     while True:
         latent = made.factor @ rng.standard_normal(len(DRAWN))
         luck = rng.random()
         drawn = {name for name, x, t in zip(DRAWN, latent, over, strict=True) if x > t}
         if luck < place.well:
             drawn &= {SUPPORT_DEVICES}
-        elif drawn <= {SUPPORT_DEVICES}:
-            blind = (1 - shortcut) * (1 - place.rates[SUPPORT_DEVICES].drawn)
-            if luck < -place.well * (shortcut * (not drawn) + blind):
-                continue
+        elif drawn <= {SUPPORT_DEVICES} and luck < -place.well * (shortcut * (not drawn) + blind):
+            continue
         return tuple(name for name in FINDING_PAINTERS if name in drawn), float(made.leaning @ latent)
+
+
+@lru_cache(maxsize=64)
+def bare(hospital: str, over: tuple[float, ...], patients: int = 20_000) -> float:
+    """Share without devices among patients without disease at full strength, counted in a fixed sample."""
+    latent = np.random.default_rng(0).standard_normal((patients, len(DRAWN))) @ copula(hospital).factor.T
+    drawn = latent > np.array(over)
+    device = DRAWN.index(SUPPORT_DEVICES)
+    well = ~np.delete(drawn, device, axis=1).any(axis=1)
+    return 1 - float(drawn[well, device].mean())
 
 
 @lru_cache(maxsize=64)

@@ -101,7 +101,9 @@ def write_tree(
         with _alone(root):
             if _is_done(root, request):  # another process was quicker
                 return
-            draw(sample_case(seed, first_index(hospital, "train"), hospital, enrichment, shortcut), size)  # or UserError
+            draw(
+                sample_case(seed, first_index(hospital, "train"), hospital, enrichment, shortcut), size
+            )  # or UserError
             root.mkdir(parents=True, exist_ok=True)
             write_atomically(root / PHANTOM_UNFINISHED, _json(request))
             tasks = _tasks(root, layout, request)
