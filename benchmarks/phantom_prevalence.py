@@ -243,9 +243,8 @@ def show(hospital: str, worst: int) -> None:
     pairs = co.compared(hospital)
     pairs["off"] = pairs["simulated"] - pairs["published"]
     held = pairs[pairs["counts"]]
-    print(
-        f"{len(held)} of {len(pairs)} pairs are compared, {(held['off'].abs() > co.BAND).sum()} are off by more than 0.05"
-    )
+    outside = int((held["off"].abs() > co.BAND).sum())
+    print(f"{len(held)} of {len(pairs)} pairs are compared, {outside} are off by more than {co.BAND}")
     print(pairs.reindex(pairs["off"].abs().sort_values(ascending=False).index).head(worst).to_string(index=False))
 
 

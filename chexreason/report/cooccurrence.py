@@ -10,8 +10,8 @@ paper's section 3.1 names. What is compared is P(b recorded | a recorded), for e
 - B (CheXpert test). Pairs as counted, and 1 for the parents of a child.
 - C (NIH test). Pairs as counted among the names that NIH has, its Infiltration standing for Lung Opacity.
 
-Pairs are compared under two rules, so that the five points are a statement about the simulation and not about chance:
-the condition a has at least `MIN_PUBLISHED` published positives and at least `MIN_SIMULATED` expected in `CASES` studies.
+Pairs are compared under two rules, so that five points say something of the simulation and not of chance: the
+condition a has at least `MIN_PUBLISHED` published positives, and at least `MIN_SIMULATED` expected in `CASES` studies.
 """
 
 from dataclasses import dataclass
@@ -172,7 +172,7 @@ def names_and_mined(seed: int, index: int) -> tuple[frozenset[str], frozenset[st
 
 
 def projection(hospital: str) -> dict[str, float]:
-    """P(AP | finding) that a hospital aims at: the odds ratio of CheXpert train's films at the hospital's own shares."""
+    """P(AP | finding) that a hospital aims at: CheXpert train's odds ratio at the hospital's own shares."""
     place = HOSPITALS[hospital]
     ap, pa = (prevalence_rows("CheXpert", f"train (frontal {view} images)") for view in ("AP", "PA"))
     aims = {}

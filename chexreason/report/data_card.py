@@ -100,12 +100,12 @@ def _panel(name: str, pairs: pd.DataFrame, series: tuple[str, str, str]) -> str:
 def _told(name: str, pairs: pd.DataFrame) -> str:
     held = pairs[pairs["counts"]]
     off = (held["simulated"] - held["published"]).abs()
-    worst = held.loc[off.idxmax()]
+    worst = held.iloc[int(off.to_numpy().argmax())]
     outside = int((off > co.BAND).sum())
     return (
         f"At {name}, {len(held) - outside} of {len(held)} compared pairs lie within {100 * co.BAND:.0f} points, half "
-        f"of them within {100 * off.median():.1f}; the farthest is {worst['finding']} where {worst['given']} is recorded, "
-        f"{worst['simulated']:.1%} for {worst['published']:.1%}."
+        f"of them within {100 * off.median():.1f}; the farthest is {worst['finding']} where {worst['given']} is "
+        f"recorded, {worst['simulated']:.1%} for {worst['published']:.1%}."
     )
 
 
@@ -113,8 +113,8 @@ def _caption() -> str:
     told = " ".join(_told(name, co.compared(name, seed=SEED)) for name in HOSPITALS)
     return (
         f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
-        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} expected "
-        f"ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {told}"
+        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
+        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {told}"
     )
 
 
