@@ -130,7 +130,7 @@ def fit(hospital: str, studies: int = 70_000, steps: int = 60) -> dict[str, obje
     """The fitted numbers of a hospital."""
     sample, (aim, _) = Sample(studies, 0), to_fit(hospital)
     place = hospitals.HOSPITALS[hospital]
-    rates = np.array([place.rates[name].drawn for name in DRAWN])
+    rates = np.array([place.rates[name].recorded or place.rates[name].drawn for name in DRAWN])
     unpublished = np.array([place.rates[name].recorded is None for name in DRAWN])
     assumed = rates.copy()
     together, errors = np.eye(F), np.eye(len(MINED))
@@ -208,7 +208,8 @@ def write(fits: dict[str, dict[str, object]]) -> None:
         rates = list(csv.DictReader(file))
     for row in rates:
         fitted, i = fits[row["hospital"]], PLACE[row["finding"]]
-        row["drawn"], row["copula"] = f"{fitted['drawn'][i]:.4f}", f"{fitted['copula'][i]:.4f}"
+        row["copula"] = f"{fitted['copula'][i]:.4f}"
+        row["drawn"] = f"{fitted['drawn'][i]:.4f}" if row["recorded"] else row["drawn"]
     with hospitals.RATES.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rates[0]), lineterminator="\n")
         table.writeheader()

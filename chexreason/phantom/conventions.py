@@ -37,13 +37,13 @@ class Naming:
 #: (child, parent), a parent before the pairs in which it is a child. `published` was counted in CheXpert train
 #: studies (results/published/label_pairs.csv); `chance` is fitted by benchmarks/phantom_prevalence.py.
 NAMED_PARENT: Mapping[tuple[str, str], Naming] = {
-    ("Pneumonia", "Consolidation"): Naming(0.168, 0.113),
-    ("Cardiomegaly", "Enlarged Cardiomediastinum"): Naming(0.068, 0.028),
-    ("Lung Lesion", "Lung Opacity"): Naming(0.587, 0.464),
-    ("Edema", "Lung Opacity"): Naming(0.529, 0.409),
-    ("Consolidation", "Lung Opacity"): Naming(0.377, 0.107),
-    ("Pneumonia", "Lung Opacity"): Naming(0.689, 0.574),
-    ("Atelectasis", "Lung Opacity"): Naming(0.424, 0.320),
+    ("Pneumonia", "Consolidation"): Naming(0.168, 0.108),
+    ("Cardiomegaly", "Enlarged Cardiomediastinum"): Naming(0.068, 0.029),
+    ("Lung Lesion", "Lung Opacity"): Naming(0.587, 0.447),
+    ("Edema", "Lung Opacity"): Naming(0.529, 0.377),
+    ("Consolidation", "Lung Opacity"): Naming(0.377, 0.094),
+    ("Pneumonia", "Lung Opacity"): Naming(0.689, 0.560),
+    ("Atelectasis", "Lung Opacity"): Naming(0.424, 0.271),
 }
 
 #: Share of MIMIC-CXR-JPG studies that carry no label at all.

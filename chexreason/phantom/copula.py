@@ -137,8 +137,8 @@ def bare(hospital: str, over: tuple[float, ...], patients: int = 20_000) -> floa
 def thresholds(rates: tuple[float, ...], enrichment: float) -> tuple[float, ...]:
     """What a latent finding has to exceed to be drawn.
 
-    >>> [round(t, 2) for t in thresholds((0.5, 0.05), 1.0)]
-    [0.0, 1.64]
+    >>> [round(t, 2) for t in thresholds((0.4, 0.05), 2.0)]
+    [0.25, 1.31]
     """
     raised = (enrichment * r / (1 - r + enrichment * r) if r < RARE else r for r in rates)
     return tuple(-_NORMAL.inv_cdf(r) for r in raised)

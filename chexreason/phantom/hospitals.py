@@ -80,7 +80,7 @@ _A = Hospital(
     ),
     rates=_rates("A"),
     no_finding=0.3323,
-    well=0.2,
+    well=0.22,
     source="MIMIC-CXR-JPG train studies: MIT-LCP/mimic-cxr, table of arXiv:1901.07042",
 )
 
