@@ -57,9 +57,9 @@ def test_a_film_is_eight_bit_square_and_uses_its_range(hospital: str, size: int)
     assert high - low > 120
 
 
-def test_the_anatomy_stream_is_independent_of_hospital_and_enrichment() -> None:
+def test_the_anatomy_stream_is_independent_of_hospital_enrichment_and_shortcut() -> None:
     a, b, c = sample_case(2, 4, "A"), sample_case(2, 4, "B"), sample_case(2, 4, "A", enrichment=6.0)
-    assert a.anatomy == b.anatomy == c.anatomy
+    assert a.anatomy == b.anatomy == c.anatomy == sample_case(2, 4, "A", shortcut=0.0).anatomy
     assert a.acquisition == c.acquisition
     assert a.acquisition != b.acquisition
 
@@ -75,7 +75,8 @@ def test_at_hospital_keeps_patient_and_lesions_and_changes_film_and_labels() -> 
     case = sample_case(2, 4, "A")
     moved = at_hospital(case, "C")
     assert (moved.anatomy, moved.lesions, moved.hospital) == (case.anatomy, case.lesions, "C")
-    assert moved.acquisition == sample_case(2, 4, "C").acquisition
+    plain = [sample_case(2, 4, hospital, shortcut=0.0) for hospital in "AC"]
+    assert at_hospital(plain[0], "C").acquisition == plain[1].acquisition, "without shortcuts lesions do not matter"
     assert set(moved.recorded) != set(case.recorded)
     assert at_hospital(moved, "A") == case
     assert (draw(moved, SIZE) != draw(case, SIZE)).mean() > 0.5
@@ -155,6 +156,8 @@ def test_mistakes_are_told() -> None:
         lesion_of(0, 0, NO_FINDING)
     with pytest.raises(UserError, match="enrichment"):
         sample_case(0, 0, "A", enrichment=0)
+    with pytest.raises(UserError, match="shortcut strength"):
+        sample_case(0, 0, "A", shortcut=1.5)
     with pytest.raises(UserError, match="0 or more"):
         sample_case(0, -1, "A")
     with pytest.raises(UserError, match="film size"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chexreason import prompts
-from chexreason.report import notebooks, pages, phantoms, tables, theme
+from chexreason.report import notebooks, pages, phantoms, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 
@@ -31,7 +31,7 @@ def test_pages_show_everything_there_is():
     for dataset in ("MIMIC-CXR-JPG", "CheXpert", "NIH ChestX-ray14"):
         assert "access" in pages.dataset_facts(dataset).text
     assert "Left out are" in pages.shared_labels().text
-    assert pages.prevalences().text.count("<tr>") == len(tables.STUB_HEADS) + 8
+    assert pages.hospitals().text.count("<tr>") == 3
 
 
 def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():

@@ -1,8 +1,9 @@
 """Every table, figure and sentence of the book; the only part of the package that its pages import.
 
 `evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to
-6, Figures 1 to 3), `sentences` says what they say, `front_page` sums up, `pages`, `phantoms` and `notebooks`
-fill the pages about settings, prompts, data, models, films and executed notebooks. Nothing here trains
+6, Figures 1 to 3), `sentences` says what they say, `front_page` sums up, `pages`, `phantoms`, `data_card` and
+`notebooks` fill the pages about settings, prompts, data, models, films, their card and executed notebooks;
+`cooccurrence` holds the phantoms' labels against published counts. Nothing here trains
 or decodes, and torch is not imported, so that the book builds without it.
 """
 
