@@ -50,7 +50,7 @@ RECIPES: dict[str, Recipe] = {
         None, Request("A", 10_000, 101, enrichment=6.0), 650,
         [
             (300, 48, lessons.captions(lessons.visible)),
-            (600, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
+            (450, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
         ], 1,
     ),
     "qwen": Recipe(
