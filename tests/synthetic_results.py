@@ -13,7 +13,7 @@ import pandas as pd
 
 from chexreason import config, metrics, prompts, runs
 from chexreason.labels import LABEL_SETS
-from chexreason.report.evidence import MODELS
+from chexreason.evidence import MODELS
 
 N = 40
 

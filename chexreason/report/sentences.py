@@ -14,7 +14,7 @@ import pandas as pd
 from chexreason.labels import NIH_SHARED
 from chexreason.metrics import matrix
 from chexreason.report.baselines import counted
-from chexreason.report.evidence import MODELS, Evidence, gather, title_of
+from chexreason.evidence import MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, paired_bootstrap

@@ -12,7 +12,7 @@ from great_tables import GT
 
 from chexreason import metrics
 from chexreason.report.baselines import cells
-from chexreason.report.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.evidence import DATASETS, MODELS, Evidence, gather
 from chexreason.report.tables import bare
 from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
 

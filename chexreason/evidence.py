@@ -193,7 +193,7 @@ def title_of(spec: TableSpec, row: str) -> str:
 
 def _spec(number: int) -> TableSpec:
     if number not in TABLES:
-        raise unknown("table", number, [str(n) for n in TABLES], "chexreason/report/evidence.py")
+        raise unknown("table", number, [str(n) for n in TABLES], "chexreason/evidence.py")
     return TABLES[number]
 
 
