@@ -96,13 +96,14 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "high-support", "section 4.3",
-        "the fall of micro-F1 on validation reflects a loss on frequent labels, the rise of macro-F1 a gain on rare ones",
+        "the fall of micro-F1 on validation is a loss on frequent labels, the rise of macro-F1 a gain on rare ones",
         "section 4.3 (next paragraph), Table 5",
         "on CheXpert the frequent labels gain: Lung Opacity, Support Devices and No Finding all rise",
         _grows_everywhere,
     ),
     Contradiction(
-        "pronounced", "section 4.3", "the recovery is particularly pronounced for Cardiomegaly, Lung Opacity, Support Devices",
+        "pronounced", "section 4.3",
+        "the recovery is particularly pronounced for Cardiomegaly, Lung Opacity, Support Devices",
         "Table 5", "Pneumonia, Pleural Effusion and Pneumothorax rise more than Support Devices",
         lambda: [part.finding for part in matched.waterfall(5, "medgemma_sft", "chexreason").parts].index(
             "Support Devices") > 2,
@@ -114,7 +115,8 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "uncertainty-encoding", "section 4.3", "MIMIC and CheXpert (test) share the uncertainty encoding",
-        "CheXpert's test labels", "radiologists decided each of them; none is uncertain, while MIMIC's training labels are",
+        "CheXpert's test labels",
+        "radiologists decided each of them; none is uncertain, while MIMIC's training labels are",
         lambda: uncertain_share("mimic", "train") > 0 and uncertain_share("chexpert", "test") == 0,
     ),
     Contradiction(
@@ -140,7 +142,8 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "one-beta", "section 3.2.2", f"one KL weight, {config.GRPO.beta}, for both rewards",
-        "equations 3 and 4", "the hard reward is at most 1, the nuanced one about 100, so the same weight is not the same pull",
+        "equations 3 and 4",
+        "the hard reward is at most 1, the nuanced one about 100, so the same weight is not the same pull",
         matters="the two rewards are compared under different regularisation",
     ),
     Contradiction(
@@ -152,7 +155,8 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "one-institution", "section 4.3", "fails across institutional conventions, so NIH differs by its labels",
-        "section 4.3", "the training labels and NIH's are both mined from reports; CheXpert's test labels are the ones that are not",
+        "section 4.3",
+        "the training labels and NIH's are both mined from reports; CheXpert's test labels are the ones that are not",
         lambda: uncertain_share("mimic", "train") > 0,
         "which of the two test sets is the odd one out is not the one that the argument needs",
     ),

@@ -26,13 +26,12 @@ def policies(dataset: str, split: str) -> dict[str, tuple[float, float, float]]:
 
     Where nothing is uncertain the three are the same.
     """
-    table = facts.counts(dataset, split)
     found = {}
-    for name in FINDINGS:
-        if name in table.index:
-            positives, n = float(table.at[name, "positives"]), float(table.at[name, "n"])
-            uncertain = 0.0 if table["uncertain"].isna().any() else float(table.at[name, "uncertain"])
-            found[name] = (positives / n, (positives + uncertain) / n, positives / (n - uncertain))
+    for name, count in facts.counts(dataset, split).items():
+        if name in FINDINGS:
+            uncertain = count.uncertain or 0
+            ignored = count.positives / (count.n - uncertain)
+            found[name] = (count.positives / count.n, (count.positives + uncertain) / count.n, ignored)
     return found
 
 
@@ -79,12 +78,12 @@ def shifts(test: str) -> list[Shift]:
 def uncertain_share(dataset: str, split: str) -> float:
     """Uncertain labels as a share of positive and uncertain ones; 0 where radiologists decided."""
     table = facts.counts(dataset, split)
-    unsure = float(table["uncertain"].fillna(0).sum())
-    return unsure / (unsure + float(table["positives"].sum()))
+    unsure = sum(count.uncertain or 0 for count in table.values())
+    return unsure / (unsure + sum(count.positives for count in table.values()))
 
 
 def left_out_of_nih() -> tuple[str, int]:
     """A finding that NIH and CheXpert both have and Table 6 lacks, with its positives in the official test list."""
     table = facts.counts("nih", "test")
-    shared = [name for name in table.index if name in FINDINGS and name not in NIH_SHARED]
-    return str(shared[0]), int(table.at[shared[0], "positives"])
+    (name,) = (label for label in table if label in FINDINGS and label not in NIH_SHARED)
+    return name, table[name].positives

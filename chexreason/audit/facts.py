@@ -6,10 +6,10 @@ images of each data set carry each label), `label_pairs.csv` (how many carry two
 public files; each row names its source. No row of any patient is read or needed.
 """
 
+import csv
 import functools
 from collections.abc import Mapping
-
-import pandas as pd
+from dataclasses import dataclass
 
 from chexreason.config import RESULTS
 from chexreason.errors import unknown
@@ -20,11 +20,15 @@ PUBLISHED = RESULTS / "published"
 TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
 
 
+def _rows(name: str) -> list[dict[str, str]]:
+    with (PUBLISHED / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @functools.cache
 def cells(number: int) -> Mapping[tuple[str, str, str], str]:
     """A table of the paper: (row, column, metric) -> the number as it is printed."""
-    frame = pd.read_csv(PUBLISHED / f"table{number}.csv", dtype=str)
-    return {(row.row, row.column, row.metric): str(row.value) for row in frame.itertuples(index=False)}
+    return {(row["row"], row["column"], row["metric"]): row["value"] for row in _rows(f"table{number}.csv")}
 
 
 def value(number: int, row: str, column: str, metric: str = "f1") -> float:
@@ -46,32 +50,46 @@ def digests() -> dict[int, str]:
     return {number: file_digest(PUBLISHED / f"table{number}.csv") for number in TABLE_NUMBERS}
 
 
+@dataclass(frozen=True)
+class Count:
+    """How many of n studies (or images, for NIH) carry a label, by value; what is not published is None."""
+
+    positives: int
+    uncertain: int | None
+    negatives: int | None
+    n: int
+    source: str
+
+
 @functools.cache
-def _counts() -> pd.DataFrame:
-    return pd.read_csv(PUBLISHED / "label_counts.csv").set_index(["dataset", "split"])
+def _counts() -> dict[tuple[str, str], dict[str, Count]]:
+    found: dict[tuple[str, str], dict[str, Count]] = {}
+    for row in _rows("label_counts.csv"):
+        uncertain, negatives = (int(row[name]) if row[name] else None for name in ("uncertain", "negatives"))
+        found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = Count(
+            int(row["positives"]), uncertain, negatives, int(row["n"]), row["source"]
+        )
+    return found
 
 
-def counts(dataset: str, split: str) -> pd.DataFrame:
-    """Label counts of one part of a data set: by label, columns positives, uncertain, negatives, n, source.
-
-    Raises UserError for a part that is not listed.
-    """
+def counts(dataset: str, split: str) -> Mapping[str, Count]:
+    """Label counts of one part of a data set, by label. Raises UserError for a part that is not listed."""
     table = _counts()
-    if (dataset, split) not in table.index:
-        known = [f"{a} {b}" for a, b in table.index.unique()]
+    if (dataset, split) not in table:
+        known = [f"{a} {b}" for a, b in table]
         raise unknown("part of a data set", f"{dataset} {split}", known, "results/published/label_counts.csv")
-    return table.loc[[(dataset, split)]].set_index("label")
+    return table[dataset, split]
 
 
 def size(dataset: str, split: str) -> int:
     """Studies (or images, for NIH) of a part of a data set."""
-    return int(counts(dataset, split)["n"].iloc[0])
+    return next(iter(counts(dataset, split).values())).n
 
 
 def prevalence(dataset: str, split: str, findings: tuple[str, ...]) -> dict[str, float]:
     """Share of positives of each finding; uncertain labels count as negative."""
     table = counts(dataset, split)
-    return {name: float(table.at[name, "positives"] / table.at[name, "n"]) for name in findings}
+    return {name: table[name].positives / table[name].n for name in findings}
 
 
 def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None = None) -> dict[str, float]:
@@ -83,9 +101,9 @@ def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None 
 @functools.cache
 def _pairs() -> dict[tuple[str, str, str, str], int]:
     found: dict[tuple[str, str, str, str], int] = {}
-    for row in pd.read_csv(PUBLISHED / "label_pairs.csv").itertuples(index=False):
-        found[row.dataset, row.split, row.label_a, row.label_b] = int(row.both)
-        found[row.dataset, row.split, row.label_b, row.label_a] = int(row.both)
+    for row in _rows("label_pairs.csv"):
+        for one, other in (("label_a", "label_b"), ("label_b", "label_a")):
+            found[row["dataset"], row["split"], row[one], row[other]] = int(row["both"])
     return found
 
 
@@ -95,7 +113,20 @@ def share_with(dataset: str, split: str, given: str, also: str) -> float:
     return pairs[dataset, split, given, also] / pairs[dataset, split, given, given]
 
 
-def reference_lines(dataset: str) -> pd.DataFrame:
-    """What readers other than the five models score: line, reader, macro_f1, label_set, source."""
-    table = pd.read_csv(PUBLISHED / "reference_lines.csv")
-    return table[table["dataset"] == dataset].reset_index(drop=True)
+@dataclass(frozen=True)
+class Reader:
+    """What another reader than the five models scores on a test set."""
+
+    line: str
+    reader: str
+    macro: float
+    source: str
+
+
+def readers(dataset: str) -> list[Reader]:
+    """The report labeler and the radiologists, where they are published."""
+    return [
+        Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
+        for row in _rows("reference_lines.csv")
+        if row["dataset"] == dataset
+    ]

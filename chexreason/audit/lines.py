@@ -47,10 +47,9 @@ def most_frequent(prevalence: Mapping[str, float]) -> tuple[str, float, float]:
 
 #: Table -> the part of a data set whose prevalences stand for it, its findings, and what is assumed about it.
 GROUNDS: Mapping[int, tuple[str, str, tuple[str, ...], str]] = {
-    **{
-        number: ("mimic", "train", FINDINGS, "the validation studies are as those of MIMIC-CXR-JPG; not stated")
-        for number in (1, 2, 3, 4)
-    },
+    **dict.fromkeys(
+        (1, 2, 3, 4), ("mimic", "train", FINDINGS, "the validation studies are as those of MIMIC-CXR-JPG; not stated")
+    ),
     5: ("chexpert", "test", FINDINGS, "the official test set"),
     6: ("nih", "test", NIH_SHARED, "the official test list; the paper's subset is not stated"),
 }
@@ -75,6 +74,6 @@ def reference_lines(table: int) -> list[Line]:
         Line("no label at all", 0.0, 0.0, "by definition"),
     ]
     if table == 5:
-        for row in facts.reference_lines("chexpert").itertuples(index=False):
-            found.append(Line(f"{row.line}, {row.reader}", float(row.macro_f1), None, str(row.source)))
+        for one in facts.readers("chexpert"):
+            found.append(Line(f"{one.line}, {one.reader}", one.macro, None, one.source))
     return found

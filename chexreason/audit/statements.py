@@ -129,7 +129,8 @@ STATEMENTS: tuple[Statement, ...] = (
     *_move("section 4.3", "Support Devices", "0.728", "0.818"),
     Statement("section 4.3", "labels of the CheXpert schema", "14", _count(5, less=1)),
     Statement("section 4.3", "NIH categories that CheXpert has", "9", _count(6, less=1), "a tenth was left out"),
-    Statement("section 4.3", "fall on NIH from SFT to ChexReason", "19%", _loss((6, "medgemma_sft"), (6, "chexreason"))),
+    Statement("section 4.3", "fall on NIH from SFT to ChexReason", "19%",
+              _loss((6, "medgemma_sft"), (6, "chexreason"))),
     _macro("section 4.3", 6, "chexreason", "ChexReason", "0.243"),
     _macro("section 4.3", 6, "medgemma", "MedGemma, said to be matched,", "0.243"),
     _macro("section 4.3", 6, "medgemma_sft", "the SFT checkpoint", "0.299"),
@@ -149,7 +150,8 @@ STATEMENTS: tuple[Statement, ...] = (
     _macro("section 5", 5, "medgemma_sft", "the SFT checkpoint, where it is said to start,", "0.282"),
     _macro("section 5", 6, "medgemma_sft", "the SFT checkpoint, where it is said to arrive,", "0.299"),
     Statement("section 5", "macro-F1 of Reasoning A, Qwen2.5-VL", "0.208", _same(3, "reasoning_a", "macro")),
-    Statement("section 5", "macro-F1 of MedGemma with direct label prediction", "0.253", _same(2, "only_label", "macro"),
+    Statement("section 5", "macro-F1 of MedGemma with direct label prediction", "0.253", _same(2, "only_label",
+              "macro"),
               "Table 2 has this value for Free Reasoning"),
 )  # fmt: skip
 
@@ -160,7 +162,9 @@ def text_numbers() -> list[Check]:
     for one in STATEMENTS:
         if one.follows is None:
             stands_for = printed(one.printed)
-            found.append(Check("text", one.place, one.says, one.printed, stands_for.middle, stands_for, ALONE, one.note))
+            found.append(
+                Check("text", one.place, one.says, one.printed, stands_for.middle, stands_for, ALONE, one.note)
+            )
         else:
             found.append(check("text", one.place, one.says, one.printed, one.follows(), one.note))
     return found

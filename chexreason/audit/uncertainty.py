@@ -6,8 +6,9 @@ the widest case (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain propo
 studies, and Wilson's score interval of it, carried back to F1, is an interval that behaves at 0 and with
 a handful of studies. To first order its variance is F (1 - F) (2 - F) / (support + predicted).
 
-For averages and differences each finding is drawn from the score intervals at all levels together (a
-confidence distribution, whose median is the printed score). Errors of different findings are taken as
+For averages and differences each finding is drawn from its score intervals at all levels together (a
+confidence distribution), moved so that its mean is the printed score: without that, findings at 0, which
+can only err upwards, would pull every average up. Errors of different findings are taken as
 independent; those of two models on the same studies as correlated by `PAIRED`. Both are assumptions:
 `tests/test_audit_uncertainty.py` holds the first against the bootstrap of our own runs. Differences
 between training runs are no part of it: the paper trained each model once.
@@ -76,12 +77,20 @@ def interval(f1: float, support: float, assumption: str = BALANCED, level: float
     return Interval(f1, float(low), float(high))
 
 
+def centred(f1: float, trials: float, z_R: Floats) -> Floats:
+    """Draws of one F1 whose mean is the F1; `trials` is TP + FP + FN, and without any there is nothing to draw."""
+    if trials <= 0:
+        return np.full(z_R.shape, f1)
+    values_R = at_quantile(f1, trials, z_R)
+    return values_R - values_R.mean() + f1
+
+
 def draw(
     scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, assumption: str = BALANCED
 ) -> Floats:
     """F1 of each finding (F, R) at the normal draws `z_FR`, one row a finding in the order of `scores`."""
     rows = [
-        at_quantile(f1, union(f1, supports[name], assumption), z_R)
+        centred(f1, union(f1, supports[name], assumption), z_R)
         for (name, f1), z_R in zip(scores.items(), z_FR, strict=True)
     ]
     return np.stack(rows)

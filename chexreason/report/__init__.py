@@ -6,8 +6,8 @@ fill the pages about settings, prompts, data, models, films and executed noteboo
 or decodes, and torch is not imported, so that the book builds without it.
 """
 
-from chexreason.report import pages, sentences
 from chexreason.evidence import gather, profile, published
+from chexreason.report import pages, sentences
 from chexreason.report.figures import figure
 from chexreason.report.front_page import front, tiers
 from chexreason.report.tables import frame_table, runs_table, shared_findings, table

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 from great_tables import GT, loc, style
 
+from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
-from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 from chexreason.runs import Run
 
