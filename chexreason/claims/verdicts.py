@@ -10,7 +10,7 @@ this many, a few verdicts may be chance, and the ledger says so.
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Claim:
     evidence: str  # the section of the audit's chapter that shows it: an anchor
     kind: str = BEYOND_CHANCE
     bar: float = 0.0  # what the effect has to exceed (BEYOND_CHANCE) or reach (AS_COUNTED)
+
+    def described(self) -> dict[str, str | float]:
+        """The claim as plain data, without its check."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "check"}
 
 
 @dataclass(frozen=True)

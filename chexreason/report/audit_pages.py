@@ -81,10 +81,10 @@ def for_a_clinician() -> Prose:
     beaten = sum(value < min(radiologists) for value in best.values())
     return Prose(
         f"**For a clinician.** {beaten} of the five models score below each of three radiologists on the same films. "
-        "The one that scores above them was tested on this very set while it was developed, its developers say. The gain of "
-        "reinforcement "
-        f"learning on CheXpert ({signed(fall.change)}) comes mostly from {fall.largest.finding}; without it "
-        f"{signed(fall.without_largest())} is left. The average that rises counts a finding seen in "
+        "The one that scores above them was tested on this very set while it was developed, say its developers. "
+        f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
+        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The average that rises "
+        "counts a finding seen in "
         f"{near['Pleural Other']:.0f} of {facts.size('chexpert', 'test')} patients as much as one seen in half of "
         "them. "
         "The model said to carry over best to another hospital owes most of its gain there to "
