@@ -32,7 +32,7 @@ def _failing_scores_low(side: Side) -> Quantity:
 
 
 def _claim(name: str, says: str, rests_on: str, check: Check, place: str = "section 4.1") -> Claim:
-    return Claim(name, place, says, rests_on, check, "prompting", "noise")
+    return Claim(name, place, says, rests_on, check, "prompting", "validation")
 
 
 CLAIMS = (

@@ -22,5 +22,5 @@ CLAIMS = (
           "resources", "untold", AS_COUNTED),
     Claim("feasible", "section 1", "R1-style training is feasible with few resources: it beats the untouched model.",
           "macro-F1 on validation: the better reward less the best prompt of the untouched MedGemma", _above_start,
-          "resources", "noise"),
+          "resources", "validation"),
 )  # fmt: skip

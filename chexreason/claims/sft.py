@@ -51,7 +51,7 @@ def _saturates(side: Side) -> Quantity:
 
 def _claim(
     name: str, says: str, rests_on: str, check: Callable[[Side], Quantity],
-    evidence: str = "noise", kind: str = BEYOND_CHANCE, bar: float = 0.0, place: str = "section 4.2",
+    evidence: str = "validation", kind: str = BEYOND_CHANCE, bar: float = 0.0, place: str = "section 4.2",
 ) -> Claim:  # fmt: skip
     return Claim(name, place, says, rests_on, check, "fine-tuning", evidence, kind, bar)
 

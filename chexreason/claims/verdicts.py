@@ -72,15 +72,15 @@ def judge(claim: Claim, side: Side) -> Outcome:
     low, high = _interval(found)
     if claim.kind == AS_COUNTED:
         verdict = HOLDS if found.value >= claim.bar + (1e-9 if claim.bar == 0 else -1e-9) else FAILS
-        reason = "the numbers say so" if verdict == HOLDS else "the numbers say otherwise"
+        reason = "as counted" if verdict == HOLDS else "counted otherwise"
     elif low > claim.bar:
-        verdict, reason = HOLDS, "the whole interval lies on the claim's side"
+        verdict, reason = HOLDS, "beyond chance"
     elif high < claim.bar:
-        verdict, reason = FAILS, "the whole interval lies on the other side"
+        verdict, reason = FAILS, "the opposite, beyond chance"
     else:
         verdict = CANNOT
-        way = "points the claim's way" if found.value > claim.bar else "points the other way"
-        reason = f"the effect {way}, but is no larger than chance could make it"
+        way = "the claim's way" if found.value > claim.bar else "the other way"
+        reason = f"points {way}, within chance"
     return Outcome(claim.name, side.name, side.tier, verdict, reason, found.value, low, high, _sizes(found))
 
 

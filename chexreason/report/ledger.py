@@ -18,6 +18,18 @@ from chexreason.report.theme import Html, badge, block, escape, signed
 SIGNS = {HOLDS: "✓", FAILS: "✗", CANNOT: "?"}
 #: Where a row's evidence is: a picture or table of the audit's chapter.
 AUDIT_PAGE = "audit.html"
+#: What is shown there, by anchor.
+EVIDENCE = {
+    "arithmetic": "arithmetic",
+    "contradictions": "contradictions",
+    "conventions": "label conventions",
+    "matched": "the same findings",
+    "noise": "intervals",
+    "untold": "what is missing",
+    "validation": "intervals",
+    "waterfall-chexreason": "by finding",
+    "waterfall-medgemma_sft": "by finding",
+}
 STYLE = """<style>
 .cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
 .cxr-ledger .cxr-controls[hidden]{display:none}
@@ -31,7 +43,7 @@ min-height:2.1em;max-width:100%}
 .cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
 .cxr-ledger :is(button,select,input,a):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
 .cxr-ledger table{width:100%;table-layout:auto}
-.cxr-ledger :is(td,th){text-align:left;vertical-align:top;white-space:normal}
+.cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
 .cxr-ledger tbody th{min-width:14em}
 .cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
 .cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
@@ -88,16 +100,16 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Outcome], h
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
         f'<td data-head="where">{escape(claim.place)}</td>',
-        _verdict(paper[name], heads[2], claim.kind),
+        _verdict(paper[name], heads[2]),
     ]
     if ours:
-        cells.append(_verdict(ours[name], heads[3], claim.kind))
+        cells.append(_verdict(ours[name], heads[3]))
     link = f'<a href="{AUDIT_PAGE}#evidence-{escape(claim.evidence)}" aria-label="evidence: {escape(claim.says)}">'
-    cells.append(f'<td data-head="evidence">{link}{escape(claim.evidence)}</a></td>')
+    cells.append(f'<td data-head="evidence">{link}{escape(EVIDENCE[claim.evidence])}</a></td>')
     return f"<tr {data}>{''.join(cells)}</tr>"
 
 
-def _verdict(one: Outcome, head: str, kind: str) -> str:
+def _verdict(one: Outcome, head: str) -> str:
     order = VERDICTS.index(one.verdict)
     words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
@@ -105,7 +117,7 @@ def _verdict(one: Outcome, head: str, kind: str) -> str:
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
             f"{signed(one.low)} to {signed(one.high)}</span>"
         )
-    detail = one.reason if one.n == "" else f"{one.reason}; {one.n}; {kind}"
+    detail = one.reason if one.n == "" else f"{one.reason}; {one.n}"
     said = f'<span class="cxr-small">{escape(detail)}</span>'
     return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}</td>'
 

@@ -21,7 +21,7 @@ from chexreason.audit.printed import AGREES, ERROR, ROUNDING
 from chexreason.claims import CLAIMS, Outcome
 from chexreason.evidence import MODELS
 from chexreason.report.ledger import SIGNS, tally
-from chexreason.report.theme import decimal, signed
+from chexreason.report.theme import decimal, percent, signed
 
 ABOUT = "Recomputed from Tables 1 to 6 of arXiv 2512.23090 (version 2) and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
@@ -101,8 +101,8 @@ def _contradictions(width: int) -> str:
 def _crossings(width: int) -> str:
     head = ("model", "CheXpert, 14", "CheXpert, 9", "NIH, 9", "as stated", "matched")
     rows = [
-        (MODELS[model], decimal(one.near_all), decimal(one.near), decimal(one.far), _percent(one.stated),
-         _percent(one.matched))
+        (MODELS[model], decimal(one.near_all), decimal(one.near), decimal(one.far), percent(one.stated),
+         percent(one.matched))
         for model, one in matched.crossings().items()
     ]  # fmt: skip
     return _table(head, rows, width)
@@ -181,7 +181,3 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> st
         )
         for row in listed
     )
-
-
-def _percent(share: float) -> str:
-    return f"{share:+.0%}".replace("-", "−")
