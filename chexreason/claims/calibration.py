@@ -47,5 +47,5 @@ def calibrate(side: Ours) -> Calibration:
         except CannotTell:
             continue
         if min(draws.std() for draws in pair) > 0:
-            correlations.append(float(np.corrcoef(pair)[0, 1]))
+            correlations.append(float(np.mean(np.prod([(d - d.mean()) / d.std() for d in pair], axis=0))))
     return Calibration(tuple(widths), tuple(correlations))

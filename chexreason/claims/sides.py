@@ -8,7 +8,7 @@ A check asks for cells of the paper's tables by their names (`f1(5, "chexreason"
 from collections.abc import Sequence
 from typing import Protocol
 
-from chexreason.claims.quantity import Quantity, mean
+from chexreason.claims.quantity import CannotTell, Quantity, mean
 
 #: Draws of each quantity.
 DRAWS = 2000
@@ -49,9 +49,15 @@ def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
 
 def common(side: Side, table: int) -> tuple[str, ...]:
     """The findings that many of a table's studies carry."""
-    return tuple(name for name, share in side.prevalence(table).items() if share >= COMMON)
+    return _some(tuple(name for name, share in side.prevalence(table).items() if share >= COMMON), "common")
 
 
 def rare(side: Side, table: int) -> tuple[str, ...]:
     """The findings that few of a table's studies carry."""
-    return tuple(name for name, share in side.prevalence(table).items() if share < RARE)
+    return _some(tuple(name for name, share in side.prevalence(table).items() if share < RARE), "rare")
+
+
+def _some(names: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    if not names:
+        raise CannotTell(f"none of the findings is {kind} among these studies")
+    return names

@@ -2,7 +2,7 @@
 
 `evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to
 6, Figures 1 to 3), `sentences` says what they say, `front_page` sums up, `audit_figures`, `audit_counts`,
-`audit_pages` and `ledger` show what the paper's own numbers support, `pages`, `phantoms` and `notebooks`
+`audit_pages` and `verdict_table` show what the paper's own numbers support, `pages`, `phantoms` and `notebooks`
 fill the pages about settings, prompts, data, models, films and executed notebooks. Nothing here trains
 or decodes, and torch is not imported, so that the book builds without it.
 """
@@ -11,8 +11,8 @@ from chexreason.evidence import gather, profile, published
 from chexreason.report import audit_counts, audit_figures, audit_pages, pages, sentences
 from chexreason.report.figures import figure
 from chexreason.report.front_page import front, tiers
-from chexreason.report.ledger import ledger
 from chexreason.report.tables import frame_table, runs_table, shared_findings, table
+from chexreason.report.verdict_table import ledger
 from chexreason.report.visible import recorded_and_visible
 
 __all__ = [

@@ -17,7 +17,7 @@ from chexreason.claims.verdicts import BEYOND_CHANCE
 from chexreason.evidence import MODELS, read_runs
 from chexreason.evidence import profile as shown_profile
 from chexreason.report import audit_figures as drawn
-from chexreason.report import ledger
+from chexreason.report import verdict_table
 from chexreason.report.figures import STYLE
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import INK, Html, Prose, badge, block, decimal, escape, signed
@@ -28,8 +28,8 @@ ALIKE = 0.9
 
 def in_short() -> Prose:
     """The first paragraph: how many claims hold, and what the rest rest on."""
-    count = ledger.tally(ledger.judged(None))
-    refused = sum(one.effect is None for one in ledger.judged(None).values())
+    count = verdict_table.tally(verdict_table.judged(None))
+    refused = sum(one.effect is None for one in verdict_table.judged(None).values())
     noise = count[CANNOT] - refused
     return Prose(
         f"Of {len(CLAIMS)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}. "
@@ -41,8 +41,8 @@ def in_short() -> Prose:
 def overview() -> Html:
     """The verdicts by topic, on the paper and on the runs that the book shows."""
     name = shown_profile()
-    sides = {"the paper's tables": ledger.judged(None)}
-    if ours := ledger.judged(name):
+    sides = {"the paper's tables": verdict_table.judged(None)}
+    if ours := verdict_table.judged(name):
         sides[f"our runs ({name}, {next(iter(ours.values())).tier})"] = ours
     topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
     with mpl.rc_context(STYLE):
@@ -57,18 +57,18 @@ def overview() -> Html:
                     for topic in topics
                 ]
                 axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK,
-                          linewidth=0.6, label=f"{ledger.SIGNS[verdict]} {verdict}")  # fmt: skip
+                          linewidth=0.6, label=f"{verdict_table.SIGNS[verdict]} {verdict}")  # fmt: skip
                 left = [a + b for a, b in zip(left, many, strict=True)]
             drawn.rows_named(axes, topics)
             axes.set(title=f"On {title}", xlabel="claims")
             drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-            counted = ledger.tally(found)
+            counted = verdict_table.tally(found)
             said = ", ".join(f"{verdict} {counted[verdict]}" for verdict in VERDICTS)
             drawings.append((drawing, f"Verdicts on {title}: {said}."))
     caption = (
         f"{len(CLAIMS)} claims by topic. Most of what the paper says about methods can be neither borne out nor denied "
         "by the numbers that it prints."
-        if ledger.tally(sides["the paper's tables"])[CANNOT] * 2 > len(CLAIMS)
+        if verdict_table.tally(sides["the paper's tables"])[CANNOT] * 2 > len(CLAIMS)
         else f"{len(CLAIMS)} claims by topic."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
@@ -126,7 +126,8 @@ def for_an_engineer() -> Prose:
 def assumptions() -> Prose:
     """What the intervals assume, and how they do where the truth can be had."""
     text = (
-        "The paper prints no interval. Ours follow from the supports, on four assumptions: a model says a label as often "
+        "The paper prints no interval. Ours follow from the supports, on four assumptions: a model says a label "
+        "as often "
         "as it is present; findings err independently; two models on the same films correlate by "
         f"{PAIRED}; and other trainings would have come out the same, which flatters every comparison."
     )
@@ -136,7 +137,8 @@ def assumptions() -> Prose:
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
-                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the scores of "
+                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the "
+                "scores of "
                 f"the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
                 f"{max(found.correlations):.2f}."
             )
@@ -234,7 +236,7 @@ def best_of() -> Html:
 
 def untold() -> Html:
     """The claims that no number at hand can judge, with the reason."""
-    found = ledger.judged(None)
+    found = verdict_table.judged(None)
     rows = [
         {"claim": claim.says, "why it cannot be told": found[name].reason}
         for name, claim in CLAIMS.items()
@@ -248,16 +250,19 @@ def untold() -> Html:
 
 def reading_the_ledger() -> Prose:
     """How to read verdicts, how many may be chance, and how much hangs on the assumed correlation."""
-    found = ledger.judged(None)
+    found = verdict_table.judged(None)
     tested = sum(one.effect is not None and CLAIMS[name].kind == BEYOND_CHANCE for name, one in found.items())
     closer = judge_published(CLAIMS.values(), correlation=ALIKE)
     turned = [name for name in CLAIMS if closer[name].verdict != found[name].verdict]
     flipped = [name for name in turned if CANNOT not in (closer[name].verdict, found[name].verdict)]
     return Prose(
-        f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, and "
-        "otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. Each is judged by "
+        f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the "
+        "other, and "
+        "otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. Each is "
+        "judged by "
         f"itself: among {tested} intervals, about {tested * (1 - LEVEL):.0f} may miss by chance. If two models' scores "
         f"correlated by {ALIKE} instead of {PAIRED}, {len(turned)} of the {len(CLAIMS)} verdicts on the paper would be "
-        f"others, {len(flipped)} of them turned into their opposite. A claim whose two sides have different findings, or "
+        f"others, {len(flipped)} of them turned into their opposite. A claim whose two sides have different "
+        "findings, or "
         "different tiers, is not scored but refused, with the reason."
     )

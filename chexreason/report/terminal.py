@@ -20,8 +20,8 @@ from chexreason.audit import uncertainty as sure
 from chexreason.audit.printed import AGREES, ERROR, ROUNDING
 from chexreason.claims import CLAIMS, Outcome
 from chexreason.evidence import MODELS
-from chexreason.report.ledger import SIGNS, tally
 from chexreason.report.theme import decimal, percent, signed
+from chexreason.report.verdict_table import SIGNS, tally
 
 ABOUT = "Recomputed from Tables 1 to 6 of arXiv 2512.23090 (version 2) and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
