@@ -236,7 +236,7 @@ def test_verdicts_follow_the_runs(made):
     assert found["rare-rather-than-common"].reason == "none of the findings is rare among these studies"
     assert "real data sets" in found["identical-definitions"].reason
     assert {one.tier for one in found.values()} == {"miniature"}
-    assert "chexpert test 240" in found["grpo-improves-chexpert"].n
+    assert "chexpert test n = 240" in found["grpo-improves-chexpert"].n
 
 
 def test_draws_are_a_bootstrap_by_patient(made):

@@ -81,7 +81,8 @@ def judge(claim: Claim, side: Side) -> Outcome:
         verdict = CANNOT
         way = "the claim's way" if found.value > claim.bar else "the other way"
         reason = f"points {way}, within chance"
-    return Outcome(claim.name, side.name, side.tier, verdict, reason, found.value, low, high, _sizes(found))
+    effect = found.value + 0.0  # -0.0 is 0
+    return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, _sizes(found))
 
 
 def _interval(found: Quantity) -> tuple[float, float]:
@@ -92,8 +93,8 @@ def _interval(found: Quantity) -> tuple[float, float]:
 
 
 def _sizes(found: Quantity) -> str:
-    parts = [f"{where} {'n not stated' if n is None else n}" for where, n in sorted(found.n, key=lambda one: one[0])]
-    return ", ".join(parts)
+    listed = sorted(found.n, key=lambda one: one[0])
+    return ", ".join(f"{where} n {'not stated' if n is None else f'= {n}'}" for where, n in listed)
 
 
 def judge_published(claims: Iterable[Claim], correlation: float = PAIRED) -> dict[str, Outcome]:

@@ -116,7 +116,7 @@ def _reference(table: int) -> list[list[float]]:
 def validation() -> Html:
     """Macro-F1 of every row of Tables 1 to 4 with intervals for the validation set's size."""
     side = Published(max(sure.NIH_SIZES))
-    groups = {"Table 1: prompts, untouched": (1,), "Tables 2 to 4: formats and rewards": (2, 3, 4)}
+    groups = {"Table 1: prompts, untouched": (1,), "Tables 2 to 4: after training": (2, 3, 4)}
     with book_style():
         drawings = [_validation(title, tables, side) for title, tables in groups.items()]
     caption = (

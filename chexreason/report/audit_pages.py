@@ -34,7 +34,7 @@ def in_short() -> Prose:
     return Prose(
         f"Of {len(CLAIMS)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}. "
         f"Of the other {count[CANNOT]}, {noise} are no larger than chance could make them, and {refused} compare "
-        "what cannot be compared or rest on what is not printed. [Every claim](claims.md) has its row."
+        "what cannot be compared or rest on what is not printed. Every claim has its row on the next page."
     )
 
 
@@ -162,7 +162,7 @@ def _listing(checks: list[Check]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"where": one.place, "what": one.what, "printed": one.printed,
-             "recomputed": f"{one.recomputed:.4f}".replace("-", "−"),
+             "recomputed": "–" if one.verdict == statements.ALONE else f"{one.recomputed:.4f}".replace("-", "−"),
              "verdict": one.verdict, "note": one.note}
             for one in checks
         ]
@@ -262,7 +262,7 @@ def reading_the_ledger() -> Prose:
         "judged by "
         f"itself: among {tested} intervals, about {tested * (1 - LEVEL):.0f} may miss by chance. If two models' scores "
         f"correlated by {ALIKE} instead of {PAIRED}, {len(turned)} of the {len(CLAIMS)} verdicts on the paper would be "
-        f"others, {len(flipped)} of them turned into their opposite. A claim whose two sides have different "
+        f"others, {len(flipped) or 'none'} of them turned into their opposite. A claim whose two sides have different "
         "findings, or "
         "different tiers, is not scored but refused, with the reason."
     )
