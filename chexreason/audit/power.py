@@ -82,8 +82,8 @@ def studies_needed(
 def scaled(shape: Mapping[str, float], macro: float) -> dict[str, float]:
     """Findings' scores of a known pattern, raised or lowered together to a macro-F1 (none above 1).
 
-    >>> scaled({"a": 0.2, "b": 0.6}, 0.2)
-    {'a': 0.1, 'b': 0.30000000000000004}
+    >>> scaled({"a": 0.25, "b": 0.75}, 0.25)
+    {'a': 0.125, 'b': 0.375}
     """
     mean = float(np.mean(list(shape.values())))
     return {name: min(1.0, score * macro / mean) for name, score in shape.items()}

@@ -129,6 +129,8 @@ CLAIMS = (
     _claim("grpo-gain-not-one-finding", "That gain does not hang on a single finding.",
            "macro-F1 over all findings but the one that moves most: ChexReason less SFT",
            without_largest(NEAR, SFT, GRPO), "waterfall-chexreason"),
+    _claim("sft-costs-chexpert", "SFT alone loses performance on CheXpert.",
+           "macro-F1: the untouched MedGemma less SFT", rises(NEAR, SFT, BASE), "waterfall-medgemma_sft"),
     _claim("grpo-recovers", "GRPO recovers what SFT had lost on CheXpert (at least half of it).",
            "macro-F1: gain by GRPO less half of the loss by SFT", _recovered, "matched"),
     _claim("nearly-baseline", "ChexReason nearly matches the untouched MedGemma on CheXpert.",

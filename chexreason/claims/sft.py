@@ -40,6 +40,16 @@ def _never_fails(side: Side) -> Quantity:
     return largest([side.failure(table, ONLY) for table in (MEDGEMMA, QWEN)]).times(-1)
 
 
+def _mediocre(side: Side) -> Quantity:
+    """How far Only Label is from being either the best or the worst on the general model."""
+    return smallest([leads(QWEN, ONLY, ROWS)(side).times(-1), trails(QWEN, ONLY, ROWS)(side).times(-1)])
+
+
+def _fails_most(side: Side) -> Quantity:
+    others = largest([side.failure(QWEN, row) for row in ROWS if row != NARRATIVE])
+    return side.failure(QWEN, NARRATIVE) - others
+
+
 def _costs(side: Side) -> Quantity:
     """The two prompts that are asked both before and after fine-tuning: before less after."""
     return mean([side.score(1, row) - side.score(MEDGEMMA, row) for row in (NARRATIVE, A)])
@@ -74,6 +84,12 @@ CLAIMS = (
            "macro-F1: Reasoning A less the best other format", leads(QWEN, A, ROWS)),
     _claim("structured-best-qwen-micro", "For Qwen2.5-VL, Reasoning A has by far the best micro-F1.",
            "micro-F1: Reasoning A less the best other format", leads(QWEN, A, ROWS, "micro")),
+    _claim("free-struggles-qwen", "For Qwen2.5-VL, Free Reasoning struggles: it is far behind Reasoning A.",
+           "macro-F1: Reasoning A less Free Reasoning", rises(QWEN, FREE, A)),
+    _claim("only-label-mediocre-qwen", "For Qwen2.5-VL, Only Label is mediocre: neither the best nor the worst.",
+           "macro-F1: distance from the best and from the worst other format, the smaller", _mediocre, kind=AS_COUNTED),
+    _claim("narrative-fails-most-qwen", "For Qwen2.5-VL, Reasoning Narrative fails to parse most often.",
+           "failure rate: Reasoning Narrative less the highest other format", _fails_most),
     _claim("narrative-moderate", "For Qwen2.5-VL, Reasoning Narrative has moderate scores.",
            "macro-F1: Reasoning Narrative less the worst other format", minus(trails(QWEN, NARRATIVE, ROWS)),
            "contradictions", AS_COUNTED),
