@@ -88,7 +88,6 @@ class Best:
     names: tuple[str, ...]  # all that share the printed best
     value: float
     lead: float  # over the next distinct value; 0 if there is none
-    settled: bool  # whether no rounding could change who is best
 
 
 def best() -> list[Best]:
@@ -105,8 +104,7 @@ def best() -> list[Best]:
             ranked = sorted({float(text) for text in values.values()}, reverse=True)
             names = tuple(who for who, text in values.items() if float(text) == ranked[0])
             lead = ranked[0] - ranked[1] if len(ranked) > 1 else 0.0
-            # Two numbers printed one unit apart may be all but equal; they cannot change places.
-            found.append(Best(number, of, names, ranked[0], lead, len(names) == 1))
+            found.append(Best(number, of, names, ranked[0], lead))
     return found
 
 

@@ -50,6 +50,7 @@ def summary() -> dict[str, Any]:
                        for label, shares in conventions.policies(dataset, split).items()}
                 for name, (dataset, split, _) in conventions.PARTS.items()
             },
+            "labels": {name: how for name, (_, _, how) in conventions.PARTS.items()},
             "left_out_of_nih": list(conventions.left_out_of_nih()),
         },
     }  # fmt: skip
@@ -92,6 +93,18 @@ def _matched() -> dict[str, Any]:
     return {"crossings": crossings, "waterfalls": falls}
 
 
+def differences(rng: np.random.Generator) -> list[tuple[int, str, str, int, sure.Interval]]:
+    """The changes that the paper leans on, with intervals; on NIH for each of the sizes that are tried."""
+    found = []
+    for table, first, second in matched.LEANS_ON:
+        for n in (facts.size("chexpert", "test"),) if table == 5 else sure.NIH_SIZES:
+            supports = sure.supports_of(table, n)
+            one, two = (facts.column(table, model) for model in (first, second))
+            ordered = [{name: side[name] for name in supports} for side in (one, two)]
+            found.append((table, first, second, n, sure.difference(ordered[0], ordered[1], supports, rng)))
+    return found
+
+
 def _uncertainty() -> dict[str, Any]:
     rng = np.random.default_rng(SEED)
     return {
@@ -104,9 +117,16 @@ def _uncertainty() -> dict[str, Any]:
         },
         "findings": {
             "5": {
-                f"{name} / {model}": asdict(sure.interval(facts.value(5, name, model), support))
+                f"{name} / {model}": {
+                    assumption: asdict(sure.interval(facts.value(5, name, model), support, assumption))
+                    for assumption in (sure.BALANCED, sure.CAUTIOUS)
+                }
                 for name, support in sure.supports_of(5).items()
                 for model in MODELS
             }
         },
+        "differences": [
+            {"table": table, "from": first, "to": second, "n": n, **asdict(found)}
+            for table, first, second, n, found in differences(rng)
+        ],
     }

@@ -3,8 +3,7 @@
 A check's quantity is oriented so that a positive effect speaks for the claim. There are two kinds.
 `BEYOND_CHANCE`: the claim is about models or methods, so it holds if the whole interval lies above the
 bar, fails if it lies below, and otherwise cannot be told apart from noise. `AS_COUNTED`: the claim is about
-the numbers themselves (an order, a count), and the effect alone decides. `Outcome.direction` says, apart
-from that, whether the plain number points the claim's way. Each claim is judged by itself at 95 %; with
+the numbers themselves (an order, a count), and the effect alone decides. Each claim is judged by itself at 95 %; with
 this many, a few verdicts may be chance, and the ledger says so.
 """
 
@@ -56,11 +55,6 @@ class Outcome:
     low: float | None = None
     high: float | None = None
     n: str = ""
-
-    @property
-    def direction(self) -> bool | None:
-        """Whether the plain effect points the claim's way; None without an effect."""
-        return None if self.effect is None else self.verdict == HOLDS or (self.verdict == CANNOT and self.effect > 0)
 
 
 def judge(claim: Claim, side: Side) -> Outcome:

@@ -18,6 +18,7 @@ from chexreason.audit import (
 )
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.printed import AGREES, ERROR, ROUNDING
+from chexreason.audit.summary import differences
 from chexreason.claims import CLAIMS, Outcome
 from chexreason.evidence import MODELS
 from chexreason.report.theme import decimal, percent, signed
@@ -39,6 +40,7 @@ def audit_text(width: int) -> str:
         _section("Reference lines", width, _lines(width)),
         _section("Possible scores", width, _possible(width)),
         _section("Intervals of the averages (95 %, over studies)", width, _intervals(width)),
+        _section("Intervals of the changes that the paper leans on", width, _differences(width)),
         _section("Studies needed", width, _needed(width)),
         _section("Label conventions", width, _conventions(width)),
     ]  # fmt: skip
@@ -145,6 +147,15 @@ def _intervals(width: int) -> str:
     far = [sure.table_intervals(6, rng, n) for n in sure.NIH_SIZES]
     head = ("model", "CheXpert", *(f"NIH, if n = {n:,}" for n in sure.NIH_SIZES))
     return _table(head, [(MODELS[m], *(_interval(side[m]) for side in (near, *far))) for m in MODELS], width)
+
+
+def _differences(width: int) -> str:
+    rows = []
+    for table, first, second, n, one in differences(np.random.default_rng(0)):
+        where = f"Table {table}" if table == 5 else f"Table {table}, if n = {n:,}"
+        rows.append((f"{MODELS[first]} to {MODELS[second]}", where,
+                     f"{signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})"))  # fmt: skip
+    return _table(("change", "of", "macro-F1"), rows, width)
 
 
 def _interval(one: sure.Interval) -> str:
