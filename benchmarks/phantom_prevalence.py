@@ -188,7 +188,7 @@ def gaps(goal: np.ndarray, got: np.ndarray, drawn: np.ndarray, unpublished: np.n
 
 def towards_ap() -> dict[str, float]:
     """Each finding's latent correlation with an AP film, from its prevalence on AP and on PA films."""
-    ap, pa = (co.prevalence_rows("CheXpert", f"train (frontal {view} images)") for view in ("AP", "PA"))
+    ap, pa = (co.prevalence_rows("chexpert", f"train images, {view}") for view in ("AP", "PA"))
     films = int(ap["n"].iloc[0]) + int(pa["n"].iloc[0])
     found = {}
     for name in DRAWN:

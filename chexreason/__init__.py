@@ -4,8 +4,8 @@ The modules import one another in one direction only (import-linter holds the co
 
     errors -> labels, settings, files -> data -> phantom -> completions -> prompts
         -> teacher, rewards, metrics -> stats -> config -> runs -> cohorts, models
-        -> examples, traces, training -> evaluate -> prompting, sft, grpo, generalization -> report
-        -> pretrain, batch -> stages -> command line
+        -> examples, traces, training -> evaluate -> prompting, sft, grpo, generalization
+        -> evidence -> audit -> claims -> report -> pretrain, batch -> stages -> command line
 
 Start with `labels`, then follow a study along the arrows.
 """

@@ -6,8 +6,11 @@ the standard error stream and status 2; Ctrl-C in status 130; our own mistakes k
 """
 
 import argparse
+import dataclasses
 import errno
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -134,6 +137,36 @@ def build_book(words: argparse.Namespace) -> None:
     print(f"book: {os.path.relpath(stages.build_book(words.profile))}")
 
 
+def show_audit(words: argparse.Namespace) -> None:
+    """Say what the paper's own numbers support: arithmetic, contradictions, matched labels, intervals, power."""
+    if words.json:
+        from chexreason import audit
+
+        print(json.dumps(audit.summary(), indent=1, ensure_ascii=False))
+    else:
+        from chexreason.report import terminal
+
+        print(terminal.audit_text(shutil.get_terminal_size().columns))
+
+
+def judge_claims(words: argparse.Namespace) -> None:
+    """Judge the paper's claims on its own tables, or on a run."""
+    from chexreason import claims
+
+    side = None if words.run is None else claims.open_runs(words.run, words.results)
+    found = claims.outcomes(claims.CLAIMS, side)
+    if words.json:
+        rows = [
+            {"claim": claims.CLAIMS[name].described(), "outcome": dataclasses.asdict(one)}
+            for name, one in found.items()
+        ]
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        from chexreason.report import terminal
+
+        print(terminal.claims_text(found, shutil.get_terminal_size().columns))
+
+
 def _profile(words: argparse.Namespace) -> "Profile":
     from chexreason import config
 
@@ -185,6 +218,14 @@ def parser() -> argparse.ArgumentParser:
     experiment.add_argument("arm", help="an arm's name, or list to see them all")
     experiment.add_argument("--seed", type=int, default=0, help="which repetition (default: 0)")
     experiment.add_argument("--profile", default="experiment", help="which sizes and films (default: experiment)")
+    audit = command("audit", show_audit)
+    claims = command("claims", judge_claims)
+    claims.add_argument(
+        "--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"
+    )
+    claims.add_argument("--results", type=Path, help="a folder instead of results/")
+    for one in (audit, claims):
+        one.add_argument("--json", action="store_true", help="as data for a program instead of text")
     book = command("book", build_book)
     book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
     return top
@@ -201,6 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("chexreason: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise

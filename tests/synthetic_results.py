@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from chexreason import config, metrics, prompts, runs
+from chexreason.evidence import MODELS
 from chexreason.labels import LABEL_SETS
-from chexreason.report.evidence import MODELS
 
 N = 40
 

@@ -179,6 +179,34 @@ def test_page_in_a_browser(page, built, browser):
     assert not [problem for window in WINDOWS for problem in look(browser, address, window)]
 
 
+def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, browser):
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True).new_page()
+    page.goto((built / "claims.html").as_uri(), wait_until="load")
+    shown, total = ("article tbody tr:visible", page.locator("article tbody tr").count())
+    assert total >= 40
+    page.focus("select[name=paper]")
+    page.keyboard.type("fails")
+    verdicts = page.locator(f"{shown} td:nth-of-type(2) .cxr-verdict").all_inner_texts()
+    assert set(verdicts) == {"✗ fails"}
+    assert page.inner_text(".cxr-controls output") == f"{len(verdicts)} of {total} claims"
+    page.focus("input[name=words]")
+    page.keyboard.type("weakest five")
+    assert page.locator(shown).count() == 1
+    page.focus(".cxr-controls button")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('.cxr-controls output').textContent.startsWith('{total} of')")
+    page.focus("article thead th:nth-child(1) button")
+    for order in ("ascending", "descending"):
+        page.keyboard.press("Enter")
+        assert page.get_attribute("article thead th:nth-child(1)", "aria-sort") == order
+        first, last = (page.locator("article tbody th").nth(i).inner_text() for i in (0, -1))
+        assert (first < last) == (order == "ascending")
+    page.focus("article tbody tr:first-child a")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/audit.html#evidence-*")
+    assert page.locator(page.url.partition("#")[2].join(("[id='", "']"))).count() == 1
+
+
 def test_the_looking_sees_what_is_wrong(tmp_path, browser):
     """A page with one of each fault: the checks above are not blind."""
     (tmp_path / "bad.html").write_text(

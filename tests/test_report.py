@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import metrics, prompts, report
+from chexreason import evidence, metrics, prompts, report
 from chexreason.errors import UserError
 from chexreason.labels import NIH_SHARED
 from chexreason.report import (
-    baselines,
-    evidence,
     figures,
     sentences,
     theme,
@@ -145,7 +143,7 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
 
 def test_the_note_of_table_1_is_what_all_labels_score(results):
     run = report.gather(1, "smoke", results).run_of("reasoning_a", "macro")
-    true_BF = baselines.cells(run.predictions()["truth"], "chexpert14")
+    true_BF = evidence.label_cells(run.predictions()["truth"], "chexpert14")
     expected = metrics.scores(true_BF, metrics.all_labels(true_BF), "chexpert14")
     assert f"macro-F1 {expected.macro['f1']:.3f}" in report.table(1, "smoke", results).text
     prevalence = true_BF.mean(axis=0)

@@ -4,7 +4,7 @@ A model may learn these instead of the finding, which is one way to fail at anot
 parameter, `shortcut`, sets how strong they are: 0 is none, 1 is as stated here.
 
 - Projection: the sicker are filmed in bed (AP). At 1 each finding's odds of an AP film are those of
-  CheXpert train, frontal films (results/published/label_prevalence.csv), carried to the hospital's own share of
+  CheXpert train, frontal films (results/published/label_counts.csv), carried to the hospital's own share of
   AP films, or the nearest to them where findings that go together lean to different projections.
 - Words: "PORTABLE" and "AP" are burned into AP films, more often in the sicker. How much more is
   assumed: `WORDS`. The side marker is independent.

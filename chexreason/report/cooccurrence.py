@@ -1,6 +1,6 @@
 """How often findings are recorded, and recorded together: published, and at the simulated hospitals.
 
-The published counts (results/published/label_prevalence.csv and label_pairs.csv) are those of the sets that the
+The published counts (results/published/label_counts.csv and label_pairs.csv) are those of the sets that the
 paper's section 3.1 names. What is compared is P(b recorded | a recorded), for each ordered pair.
 
 - A (MIMIC train). Nobody has published MIMIC's pairs; those of CheXpert train, whose labels come from the
@@ -37,11 +37,11 @@ MIN_SIMULATED = 400
 
 #: hospital -> (data set, split) of its prevalences and of its pairs
 PREVALENCES = {
-    "A": ("MIMIC-CXR-JPG", "train (studies)"),
-    "B": ("CheXpert", "test (studies, radiologist majority of 5)"),
-    "C": ("NIH ChestX-ray14", "test (images, mapped to CheXpert name)"),
+    "A": ("mimic", "train"),
+    "B": ("chexpert", "test"),
+    "C": ("nih", "test"),
 }
-PAIRS = {**PREVALENCES, "A": ("CheXpert", "train (studies)")}
+PAIRS = {**PREVALENCES, "A": ("chexpert", "train")}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Counts:
 @lru_cache(maxsize=1)
 def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     folder = RESULTS / "published"
-    return pd.read_csv(folder / "label_prevalence.csv"), pd.read_csv(folder / "label_pairs.csv")
+    return pd.read_csv(folder / "label_counts.csv"), pd.read_csv(folder / "label_pairs.csv")
 
 
 @lru_cache(maxsize=8)
@@ -174,7 +174,7 @@ def names_and_mined(seed: int, index: int) -> tuple[frozenset[str], frozenset[st
 def projection(hospital: str) -> dict[str, float]:
     """P(AP | finding) that a hospital aims at: CheXpert train's odds ratio at the hospital's own shares."""
     place = HOSPITALS[hospital]
-    ap, pa = (prevalence_rows("CheXpert", f"train (frontal {view} images)") for view in ("AP", "PA"))
+    ap, pa = (prevalence_rows("chexpert", f"train images, {view}") for view in ("AP", "PA"))
     aims = {}
     for name, rate in place.rates.items():
         with_it, films = ap["positives"][name], ap["n"][name]

@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from chexreason import prompts
 from chexreason.errors import unknown
-from chexreason.report.evidence import profile as shown_profile
-from chexreason.report.evidence import read_runs, tier_of
+from chexreason.evidence import profile as shown_profile
+from chexreason.evidence import read_runs, tier_of
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
 from chexreason.stats import ema
 

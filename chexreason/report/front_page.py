@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chexreason.report.evidence import Evidence, gather, profile
+from chexreason.evidence import Evidence, gather, profile
 from chexreason.report.sentences import VISIBLE, leading
 from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
 

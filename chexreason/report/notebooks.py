@@ -16,8 +16,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from chexreason.report.evidence import profile as shown_profile
-from chexreason.report.evidence import results_root, tier_of
+from chexreason.evidence import profile as shown_profile
+from chexreason.evidence import results_root, tier_of
 from chexreason.report.pages import render
 from chexreason.report.theme import Html, badge, block, escape, scrolling
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexreason.evidence import MODELS, Evidence, counted, gather, title_of
 from chexreason.labels import NIH_SHARED
 from chexreason.metrics import matrix
-from chexreason.report.baselines import counted
-from chexreason.report.evidence import MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, paired_bootstrap

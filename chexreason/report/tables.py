@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 from great_tables import GT, loc, style
 
+from chexreason.audit.lines import GROUNDS, reference_lines
+from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
-from chexreason.report.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 from chexreason.runs import Run
 
@@ -201,7 +202,8 @@ def _notes(shown: Evidence) -> list[str]:
     if not shown.runs:
         return [
             f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. "
-            f"{make} makes them."
+            f"{make} makes them.",
+            _reference(shown.spec.number),
         ]
     best = "model of each row" if shown.spec.number >= 5 else "row of each column"
     notes = [f"Bold: the best {best}, of the paper's and of ours apart; failure rates are never bold."]
@@ -216,9 +218,17 @@ def _notes(shown: Evidence) -> list[str]:
             f"Answering every label for every one of our {baseline.n} studies, without a look at the film, would score "
             f"micro-F1 {decimal(baseline.micro['f1'])} and macro-F1 {decimal(baseline.macro['f1'])}."
         )
+    notes.append(_reference(shown.spec.number))
     if shown.missing:
         notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
     return notes
+
+
+def _reference(number: int) -> str:
+    """What others than the models score on the paper's studies, for reading its values."""
+    readers = "; ".join(f"{line.reader} {decimal(line.macro)}" for line in reference_lines(number))
+    _, _, _, assumed = GROUNDS[number]
+    return escape(f"To read the paper's macro-F1 by ({assumed}): {readers}.")
 
 
 def _runs(shown: Evidence) -> str:

@@ -101,6 +101,15 @@ def signed(value: float, digits: int = 3) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
+def percent(share: float) -> str:
+    """A relative change in whole percent, the minus a real one.
+
+    >>> percent(-0.187)
+    '−19%'
+    """
+    return f"{share:+.0%}".replace("-", "−")
+
+
 #: Sent along with every table and figure, so that a notebook shows them as the book does.
 STYLE = """<style>
 .cxr{--cxr-text:var(--pst-color-text-base,inherit);--cxr-line:var(--pst-color-border,#8888);

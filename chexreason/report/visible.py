@@ -11,8 +11,7 @@ import pandas as pd
 from great_tables import GT
 
 from chexreason import metrics
-from chexreason.report.baselines import cells
-from chexreason.report.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.evidence import DATASETS, MODELS, Evidence, gather, label_cells
 from chexreason.report.tables import bare
 from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
 
@@ -43,8 +42,8 @@ def _scores(shown: Evidence, model: str) -> dict[str, float] | None:
     rows = run.predictions()
     if not rows["visible"].astype(bool).any():
         return None
-    predicted = cells(rows["predicted"], SHARED)
-    truths = {"recorded": cells(rows["truth"], SHARED), "visible": cells(rows["visible"], SHARED)}
+    predicted = label_cells(rows["predicted"], SHARED)
+    truths = {"recorded": label_cells(rows["truth"], SHARED), "visible": label_cells(rows["visible"], SHARED)}
     return {kind: metrics.scores(truth, predicted, SHARED).macro["f1"] for kind, truth in truths.items()}
 
 

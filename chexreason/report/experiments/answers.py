@@ -7,7 +7,7 @@ import pandas as pd
 
 from chexreason import config, runs
 from chexreason.experiments import analysis, arms, worlds
-from chexreason.report.evidence import results_root
+from chexreason.evidence import results_root
 from chexreason.report.theme import Html, badge, block
 
 PROFILE = "experiment"

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
-from chexreason import config, prompts
+from chexreason import config, metrics, prompts
 from chexreason.errors import UserError, unknown
+from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run, read_all
 
 KEYS = ["row", "column", "metric"]
@@ -193,7 +195,7 @@ def title_of(spec: TableSpec, row: str) -> str:
 
 def _spec(number: int) -> TableSpec:
     if number not in TABLES:
-        raise unknown("table", number, [str(n) for n in TABLES], "chexreason/report/evidence.py")
+        raise unknown("table", number, [str(n) for n in TABLES], "chexreason/evidence.py")
     return TABLES[number]
 
 
@@ -201,3 +203,15 @@ def _known(name: str) -> str:
     if name not in config.profile_names():
         raise unknown("profile", name, config.profile_names(), "chexreason/profiles/")
     return name
+
+
+def label_cells(names: pd.Series, label_set: str) -> metrics.Bools:
+    """A column of names joined by semicolons as a matrix (B, F) over a label set."""
+    return metrics.matrix([str(cell).split(";") for cell in names], label_set)
+
+
+def counted(rows: pd.DataFrame, label_set: str) -> metrics.Bools:
+    """Which cells count (B, F): all but labels that the uncertainty policy ignores."""
+    if "ignored" not in rows:
+        return np.ones((len(rows), len(LABEL_SETS[label_set])), dtype=bool)
+    return ~label_cells(rows["ignored"], label_set)

@@ -1,0 +1,112 @@
+"""Which scores are possible at all: F1 from whole counts, failure rates from whole studies (not in the paper).
+
+F1 = 2 TP / (support + predicted), and all three are whole numbers. The 500-study CheXpert test set has
+known supports, some of them tiny, so a printed F1 either belongs to some count or it does not. In the
+same way a printed failure rate must be k / n for a whole k, which says something about n: the size of
+the validation set, which the paper does not state.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chexreason import config
+from chexreason.audit import facts
+from chexreason.audit.printed import printed
+from chexreason.evidence import MODELS
+from chexreason.labels import FINDINGS
+
+#: Sizes that the validation set might have had, by what would then have been used.
+CANDIDATES: dict[str, int] = {
+    "CheXpert's own validation set, studies": facts.size("chexpert", "valid"),
+    "CheXpert's own validation set, images": facts.size("chexpert", "valid images"),
+    "10 % of the SFT studies, reserved": config.Sizes.sft // 10,
+    "as many as the CheXpert test set, studies": facts.size("chexpert", "test"),
+    "MIMIC-CXR-JPG's validation split, studies": 1808,
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Whole counts behind an F1."""
+
+    hits: int
+    predicted: int
+
+
+def attainable(text: str, support: int, n: int) -> list[Counts]:
+    """All whole counts that give the printed F1 for a finding that `support` of n studies have.
+
+    >>> attainable("0.875", 8, 500)
+    [Counts(hits=7, predicted=8)]
+
+    Empty if none does. Raises ValueError for a support above n.
+    """
+    if not 0 <= support <= n:
+        raise ValueError(f"expected 0 <= support <= n, came {support} of {n}")
+    low, high = printed(text).low, printed(text).high
+    found = []
+    for hits in range(support + 1):
+        if hits == 0:
+            # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
+            found += [Counts(0, 0)] if low <= 0 else []
+            continue
+        first = max(hits, math.ceil(2 * hits / high - support - 1e-9))
+        last = min(n - support + hits, math.floor(2 * hits / low - support + 1e-9) if low > 0 else n)
+        found += [Counts(hits, predicted) for predicted in range(first, last + 1)]
+    return found
+
+
+def values_near(support: int, n: int, least_precision: float = 0.1) -> list[float]:
+    """Every F1 that a finding of this support can have, for a model no worse than `least_precision`."""
+    most = min(n, int(support / least_precision))
+    pairs = ((h, p) for h in range(1, support + 1) for p in range(h, min(most, n - support + h) + 1))
+    return sorted({0.0, *(2 * h / (support + p) for h, p in pairs if h / p >= least_precision)})
+
+
+@functools.cache
+def chexpert_cells() -> dict[tuple[str, str], int]:
+    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
+    n = facts.size("chexpert", "test")
+    support = facts.supports("chexpert", "test", FINDINGS)
+    cells = facts.cells(5)
+    return {
+        (name, model): len(attainable(cells[name, model, "f1"], round(support[name]), n))
+        for name in FINDINGS
+        for model in MODELS
+    }
+
+
+def failure_rates() -> list[str]:
+    """Every failure rate of Tables 1 to 4, as printed."""
+    return [text for number in (1, 2, 3, 4) for (_, _, metric), text in facts.cells(number).items()
+            if metric == "failure_rate"]  # fmt: skip
+
+
+def fits(rates: Iterable[str], n: int) -> list[str]:
+    """The printed rates that are no k / n for a whole k; empty if all of them can be."""
+    return [text for text in dict.fromkeys(rates) if not _is_ratio(text, n)]
+
+
+def _is_ratio(text: str, n: int) -> bool:
+    stands_for = printed(text)
+    nearest = round(stands_for.middle * n)
+    # Half of the way up may be rounded either way, so both ends belong to the range.
+    return stands_for.low - 1e-9 <= nearest / n <= stands_for.high + 1e-9
+
+
+def sizes_that_fit(limit: int) -> list[int]:
+    """All n up to a limit for which every printed failure rate can be k / n."""
+    rates = failure_rates()
+    return [n for n in range(1, limit + 1) if not fits(rates, n)]
+
+
+def even_chance() -> tuple[int, float]:
+    """How many distinct failure rates above 0 are multiples of 0.002, and how likely all were if n were large.
+
+    With a large n the third decimal is as often odd as even.
+    """
+    rates = {text for text in failure_rates() if float(text) > 0}
+    even = sum(round(float(text) * 1000) % 2 == 0 for text in rates)
+    return even, 0.5 ** len(rates) if even == len(rates) else 1.0

@@ -1,0 +1,162 @@
+"""Where the paper says two things: text against text, table, equation or setting, with both places.
+
+Each entry names the two places and, where numbers decide, carries a check that is still code: if a
+transcription changed, an entry that no longer holds would say so. Places are sections, tables and equations of
+arXiv 2512.23090, version 2; words are ours except for a few that are quoted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chexreason import config
+from chexreason.audit import facts, matched
+from chexreason.audit.conventions import left_out_of_nih, uncertain_share
+from chexreason.labels import NIH_SHARED
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two statements that cannot both stand."""
+
+    name: str
+    first: str  # where
+    says: str
+    second: str  # where
+    against: str
+    stands: Callable[[], bool] | None = None  # whether the numbers still contradict; None where it is words alone
+    matters: str = ""
+
+    @property
+    def still(self) -> bool:
+        """Whether it still holds of the numbers; True where words alone decide."""
+        return self.stands is None or self.stands()
+
+
+def _f1(row: str, table: int = 2) -> float:
+    return facts.value(table, row, "macro")
+
+
+def _text(table: int, row: str, column: str) -> str:
+    """A cell as printed."""
+    return facts.cells(table)[row, column, "f1"]
+
+
+#: What the paper states and its tables have, as printed, so that no value is written down a second time.
+_FREE, _ONLY = _text(2, "free_reasoning", "macro"), _text(2, "only_label", "macro")
+_SFT, _QWEN, _SFT_FAR = _text(5, "macro", "medgemma_sft"), _text(5, "macro", "qwen"), _text(6, "macro", "medgemma_sft")
+
+
+def _grows_everywhere() -> bool:
+    change = {part.finding: part.share for part in matched.waterfall(5, "medgemma_sft", "chexreason").parts}
+    return all(change[name] > 0 for name in ("Support Devices", "No Finding", "Lung Opacity"))
+
+
+CONTRADICTIONS: tuple[Contradiction, ...] = (
+    Contradiction(
+        "direct-label", "section 5", f"MedGemma did best with direct label prediction, macro-F1 {_FREE}",
+        "Table 2, section 4.2", f"{_FREE} is Free Reasoning; Only Label has {_ONLY}",
+        lambda: _f1("only_label") < _f1("free_reasoning"),
+        "the conclusion about formats rests on it",
+    ),
+    Contradiction(
+        "weakest", "section 4.3", f"the SFT checkpoint has the weakest score on the CheXpert test set, {_SFT}",
+        "Table 5", f"Qwen2.5-VL has {_QWEN}",
+        lambda: facts.value(5, "macro", "qwen") < facts.value(5, "macro", "medgemma_sft"),
+    ),
+    Contradiction(
+        "in-or-out", "abstract, section 4.3", "CheXpert is the in-distribution test",
+        "section 4.3 (next paragraph), Table 5, section 5",
+        "CheXpert is one of two out-of-distribution test sets, out-of-sample, and MIMIC is out-of-distribution to it",
+        matters="the benchmark-against-transfer argument needs one of the two to be in distribution",
+    ),
+    Contradiction(
+        "reversal", "section 4.2", "the ranking of formats reverses completely between the two models",
+        "Tables 2 and 3", "by macro-F1 Free Reasoning, Only Label and Reasoning Narrative keep their order",
+        lambda: all(
+            _f1("free_reasoning", t) > _f1("only_label", t) > _f1("reasoning_narrative", t) for t in (2, 3)
+        ),
+    ),
+    Contradiction(
+        "moderate", "section 4.2", "Reasoning Narrative has moderate scores on Qwen2.5-VL",
+        "Table 3", "it has the lowest macro-F1 of the four formats",
+        lambda: min(("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a"),
+                    key=lambda row: _f1(row, 3)) == "reasoning_narrative",
+    ),
+    Contradiction(
+        "length", "section 4.2", "longer rationales fail more often",
+        "Tables 2 and 3", "the twelve-step Reasoning A fails less often than the concise Free Reasoning",
+        lambda: all(facts.value(t, "reasoning_a", "all", "failure_rate")
+                    < facts.value(t, "free_reasoning", "all", "failure_rate") for t in (2, 3)),
+    ),
+    Contradiction(
+        "both-improve", "section 4.3", "both rewards improve macro-F1 on the SFT checkpoint",
+        "Table 4, rows Maximum", "at the last step both are below it",
+        lambda: all(_f1(row, 4) < _f1("free_reasoning") for row in ("nuanced_last", "hard_last")),
+        "the improvement is that of the checkpoint chosen by the score it is reported by",
+    ),
+    Contradiction(
+        "high-support", "section 4.3",
+        "the fall of micro-F1 on validation is a loss on frequent labels, the rise of macro-F1 a gain on rare ones",
+        "section 4.3 (next paragraph), Table 5",
+        "on CheXpert the frequent labels gain: Lung Opacity, Support Devices and No Finding all rise",
+        _grows_everywhere,
+    ),
+    Contradiction(
+        "pronounced", "section 4.3",
+        "the recovery is particularly pronounced for Cardiomegaly, Lung Opacity, Support Devices",
+        "Table 5", "Pneumonia, Pleural Effusion and Pneumothorax rise more than Support Devices",
+        lambda: [part.finding for part in matched.waterfall(5, "medgemma_sft", "chexreason").parts].index(
+            "Support Devices") > 2,
+    ),
+    Contradiction(
+        "nine-compatible", "section 4.3", "NIH reduces to nine CheXpert-compatible categories",
+        "NIH's own label list", "a tenth, Effusion, is Pleural Effusion under another name",
+        lambda: left_out_of_nih()[0] not in NIH_SHARED,
+    ),
+    Contradiction(
+        "uncertainty-encoding", "section 4.3", "MIMIC and CheXpert (test) share the uncertainty encoding",
+        "CheXpert's test labels",
+        "radiologists decided each of them; none is uncertain, while MIMIC's training labels are",
+        lambda: uncertain_share("mimic", "train") > 0 and uncertain_share("chexpert", "test") == 0,
+    ),
+    Contradiction(
+        "improves-from", "section 4.4, section 5", f"SFT improves on NIH, from {_SFT} to {_SFT_FAR}",
+        "Tables 5 and 6", f"{_SFT} is its average over fourteen findings on CheXpert, {_SFT_FAR} that over nine on NIH",
+        lambda: len(facts.column(5, "medgemma_sft")) != len(facts.column(6, "medgemma_sft")),
+        "a difference of two label sets is read as an improvement",
+    ),
+    Contradiction(
+        "symmetric-clip", "equation 2", "one clip bound on both sides",
+        "section 3.2.2", f"asymmetric bounds, {config.GRPO.clip_low} and {config.GRPO.clip_high}",
+        lambda: config.GRPO.clip_low != config.GRPO.clip_high,
+    ),
+    Contradiction(
+        "length-normalisation", "equation 2", "each completion's loss is divided by its length",
+        "section 3.2.2", "Dr. GRPO's normalisation, which takes that division out",
+        lambda: config.GRPO.loss == "dr_grpo",
+    ),
+    Contradiction(
+        "short-is-worse", "equation 3", "a valid but short and wrong answer scores below zero",
+        "equation 3, last line", "an invalid answer scores zero, so nonsense beats a short honest error",
+        matters="the reward is meant to enforce the format",
+    ),
+    Contradiction(
+        "one-beta", "section 3.2.2", f"one KL weight, {config.GRPO.beta}, for both rewards",
+        "equations 3 and 4",
+        "the hard reward is at most 1, the nuanced one about 100, so the same weight is not the same pull",
+        matters="the two rewards are compared under different regularisation",
+    ),
+    Contradiction(
+        "syntax-constrained", "section 4.2", "the syntax-constrained formats are Only Label and Reasoning A",
+        "Figure 1", "its caption counts Reasoning Narrative among them, which the text calls free-form",
+    ),
+    Contradiction(
+        "three-or-four", "section 1", "three primary contributions", "section 1, the list below it", "four are listed",
+    ),
+    Contradiction(
+        "which-differs", "section 4.3", "CheXpert shares the training labels' schema; NIH is labelled otherwise",
+        "how the sets were labelled", "MIMIC's and NIH's labels are mined from reports; CheXpert's are radiologists'",
+        lambda: uncertain_share("mimic", "train") > 0 and uncertain_share("chexpert", "test") == 0,
+        "the odd one out among the label sets is the one that is said to be at home",
+    ),
+)  # fmt: skip

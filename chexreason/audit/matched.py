@@ -1,0 +1,120 @@
+"""The same findings on both sides: cross-data-set statements redone, and averages taken apart (section 4.4).
+
+Table 5 averages fourteen findings, Table 6 nine of them. A difference of the two mixes another hospital
+with another set of findings. Here every such statement is made again on the nine, and every change of an
+average is taken apart into its findings: a change of k points in one of F findings moves the average by
+k / F, so the parts add up exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chexreason.audit import facts
+from chexreason.evidence import MODELS
+from chexreason.labels import FINDINGS, NIH_SHARED
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
+
+    model: str
+    near_all: float  # CheXpert, fourteen findings
+    near: float  # CheXpert, the nine
+    far: float  # NIH, the nine
+
+    @property
+    def stated(self) -> float:
+        """Relative change as the paper computes it: nine against fourteen findings."""
+        return self.far / self.near_all - 1
+
+    @property
+    def matched(self) -> float:
+        """Relative change on the nine."""
+        return self.far / self.near - 1
+
+
+def crossings() -> dict[str, Crossing]:
+    """Each of the five models from CheXpert to NIH."""
+    found = {}
+    for model in MODELS:
+        near, far = facts.column(5, model), facts.column(6, model)
+        found[model] = Crossing(
+            model,
+            float(np.mean([near[name] for name in FINDINGS])),
+            float(np.mean([near[name] for name in NIH_SHARED])),
+            float(np.mean([far[name] for name in NIH_SHARED])),
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one finding adds to the change of an average."""
+
+    finding: str
+    before: float
+    after: float
+    share: float  # of the average's change: (after - before) / number of findings
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """A change of a macro average and the findings that make it, largest first."""
+
+    table: int
+    first: str
+    second: str
+    parts: tuple[Part, ...]
+
+    @property
+    def before(self) -> float:
+        """The average before."""
+        return float(np.mean([part.before for part in self.parts]))
+
+    @property
+    def change(self) -> float:
+        """The change of the average."""
+        return float(sum(part.share for part in self.parts))
+
+    @property
+    def largest(self) -> Part:
+        """The finding that moves the average most."""
+        return max(self.parts, key=lambda part: abs(part.share))
+
+    def without_largest(self) -> float:
+        """The change of the average over the other findings."""
+        rest = [part for part in self.parts if part is not self.largest]
+        return float(np.mean([part.after - part.before for part in rest]))
+
+    def over(self, findings: Sequence[str]) -> float:
+        """The change of the average over some of the findings."""
+        return float(np.mean([part.after - part.before for part in self.parts if part.finding in findings]))
+
+    @property
+    def rises(self) -> int:
+        """How many findings gain."""
+        return sum(part.share > 0 for part in self.parts)
+
+    @property
+    def falls(self) -> int:
+        """How many findings lose."""
+        return sum(part.share < 0 for part in self.parts)
+
+
+def waterfall(table: int, first: str, second: str) -> Waterfall:
+    """The change from one model to another in Table 5 or 6."""
+    before, after = facts.column(table, first), facts.column(table, second)
+    parts = [Part(name, before[name], after[name], (after[name] - before[name]) / len(before)) for name in before]
+    return Waterfall(table, first, second, tuple(sorted(parts, key=lambda part: -part.share)))
+
+
+#: The changes that the paper's argument leans on.
+LEANS_ON: tuple[tuple[int, str, str], ...] = (
+    (5, "medgemma_sft", "chexreason"),
+    (6, "medgemma_sft", "chexreason"),
+    (5, "medgemma", "medgemma_sft"),
+    (6, "medgemma", "medgemma_sft"),
+)

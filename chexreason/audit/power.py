@@ -1,0 +1,133 @@
+"""How many studies would it take to tell two macro-F1 apart: a power calculator (not in the paper).
+
+For one finding of prevalence p, scored on n studies by a model that says the label as often as it is
+present, F1 has the variance F (1 - F) (2 - F) / (2 p n) (`uncertainty`). The average over K findings has
+the mean of these variances divided by K, if the findings' errors are independent. Two models scored on
+the same studies err together: with a correlation r the variance of the difference is v1 + v2 - 2 r
+sqrt(v1 v2). All variances fall as 1 / n, so the number of studies at which a difference is found with a
+given power follows in one step.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from chexreason.audit import facts
+from chexreason.audit.lines import prevalence_of
+from chexreason.audit.uncertainty import LEVEL, PAIRED
+
+POWER = 0.8
+
+
+def variance(scores: Mapping[str, float], prevalence: Mapping[str, float]) -> float:
+    """Variance of a macro-F1 times the number of studies.
+
+    >>> round(variance({"a": 0.5}, {"a": 0.1}), 4)
+    1.875
+    """
+    terms = [f * (1 - f) * (2 - f) / (2 * prevalence[name]) for name, f in scores.items()]
+    return sum(terms) / len(terms) ** 2
+
+
+def spread(
+    first: Mapping[str, float], second: Mapping[str, float], prevalence: Mapping[str, float], correlation: float
+) -> float:
+    """Standard deviation of the difference of two macro-F1, for one study; divide by the root of n."""
+    if not -1 <= correlation < 1:
+        raise ValueError(f"expected a correlation from -1 up to below 1, came {correlation}")
+    one, two = variance(first, prevalence), variance(second, prevalence)
+    return math.sqrt(one + two - 2 * correlation * math.sqrt(one * two))
+
+
+def _gap(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    return abs(float(np.mean(list(second.values())) - np.mean(list(first.values()))))
+
+
+def power(
+    n: int,
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+    prevalence: Mapping[str, float],
+    correlation: float = PAIRED,
+    level: float = LEVEL,
+) -> float:
+    """The chance that n studies show the difference of two macro-F1, given per finding (two-sided test)."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    shift = _gap(first, second) * math.sqrt(n) / spread(first, second, prevalence, correlation)
+    return NormalDist().cdf(shift - z) + NormalDist().cdf(-shift - z)
+
+
+def studies_needed(
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+    prevalence: Mapping[str, float],
+    correlation: float = PAIRED,
+    wanted: float = POWER,
+    level: float = LEVEL,
+) -> int:
+    """The number of studies at which the difference is found with the wanted power.
+
+    Raises ValueError for scores without a difference, which no number of studies can show.
+    """
+    gap = _gap(first, second)
+    if gap == 0:
+        raise ValueError("expected two macro-F1 that differ, came the same")
+    z = NormalDist().inv_cdf((1 + level) / 2) + NormalDist().inv_cdf(wanted)
+    return math.ceil((z * spread(first, second, prevalence, correlation) / gap) ** 2)
+
+
+def scaled(shape: Mapping[str, float], macro: float) -> dict[str, float]:
+    """Findings' scores of a known pattern, raised or lowered together to a macro-F1 (none above 1).
+
+    >>> scaled({"a": 0.25, "b": 0.75}, 0.25)
+    {'a': 0.125, 'b': 0.375}
+    """
+    mean = float(np.mean(list(shape.values())))
+    return {name: min(1.0, score * macro / mean) for name, score in shape.items()}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two macro-F1 that the paper sets side by side, with what is needed to ask for the number of studies."""
+
+    name: str
+    place: str
+    first: Mapping[str, float]
+    second: Mapping[str, float]
+    prevalence: Mapping[str, float]
+    used: int | None  # studies that the paper had, where known
+    assumed: str
+
+    @property
+    def macros(self) -> tuple[float, float]:
+        """The two averages."""
+        return float(np.mean(list(self.first.values()))), float(np.mean(list(self.second.values())))
+
+    def needed(self, correlation: float = PAIRED, wanted: float = POWER) -> int:
+        """Studies for the wanted power."""
+        return studies_needed(self.first, self.second, self.prevalence, correlation, wanted)
+
+
+def questions() -> list[Question]:
+    """The differences that the paper leans on: GRPO on validation, GRPO on CheXpert, GRPO on NIH."""
+    near = {model: facts.column(5, model) for model in ("medgemma_sft", "chexreason")}
+    far = {model: facts.column(6, model) for model in ("medgemma_sft", "chexreason")}
+    validation = prevalence_of(4)
+    pattern = {name: near["medgemma_sft"][name] for name in validation}
+    sft, best = facts.value(2, "free_reasoning", "macro"), facts.value(4, "hard_best", "macro")
+    hard, nuanced = best, facts.value(4, "nuanced_best", "macro")
+    like = "each finding scores as SFT does on CheXpert, scaled to the average; prevalences of MIMIC-CXR-JPG"
+    test = facts.size("chexpert", "test")
+    return [
+        Question("SFT and GRPO on validation", "Tables 2 and 4", scaled(pattern, sft), scaled(pattern, best),
+                 validation, test, like),
+        Question("the two rewards on validation", "Table 4", scaled(pattern, nuanced), scaled(pattern, hard),
+                 validation, test, like),
+        Question("SFT and GRPO on CheXpert", "Table 5", near["medgemma_sft"], near["chexreason"],
+                 prevalence_of(5), test, "scores of Table 5; prevalences of the CheXpert test set"),
+        Question("SFT and GRPO on NIH", "Table 6", far["medgemma_sft"], far["chexreason"], prevalence_of(6), None,
+                 "scores of Table 6; prevalences of the official NIH test list"),
+    ]  # fmt: skip

@@ -1,0 +1,178 @@
+"""The runs of one folder as a side: their scores, with draws by patient where there are rows.
+
+Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
+draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
+films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
+are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexreason.audit.uncertainty import centred, shared
+from chexreason.claims.quantity import CannotTell, Floats, Quantity
+from chexreason.claims.sides import DRAWS
+from chexreason.errors import UserError
+from chexreason.evidence import TABLES, counted, label_cells, read_runs, results_root, scores
+from chexreason.files import digest_of
+from chexreason.labels import LABEL_SETS
+from chexreason.metrics import f1
+from chexreason.runs import Run, read, read_all
+from chexreason.stats import ema
+
+
+class Ours:
+    """The side of some runs by run id; all of one tier."""
+
+    def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0) -> None:
+        tiers = {str(run.info["tier"]) for run in runs.values()}
+        if len(tiers) != 1:
+            raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
+        self.name, self.tier = name, tiers.pop()
+        self._runs = runs
+        self._seed = seed
+        self._counts: dict[tuple[str, str | None], Floats] = {}
+        self._scores: dict[tuple[str, str | None], pd.Series] = {}
+        self._weights: dict[tuple[str, ...], Floats] = {}
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        """An average of a run."""
+        run, checkpoint = self._run(table, row)
+        names = LABEL_SETS[str(run.info["label_set"])]
+        values = self._values(run, checkpoint)
+        hits, extra, missed = self._drawn(run, checkpoint)
+        if average == "micro":
+            hits, extra, missed = (part.sum(axis=1, keepdims=True) for part in (hits, extra, missed))
+        if metric == "f1":
+            parts = f1(np.stack([hits, extra, missed]))
+        else:
+            below = hits + (extra if metric == "precision" else missed)
+            parts = np.divide(hits, below, out=np.zeros_like(below), where=below > 0)
+        return self._quantity(run, float(values[average, metric]), parts.mean(axis=1), names)
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        """One finding of a run."""
+        run, checkpoint = self._run(table, row)
+        names = LABEL_SETS[str(run.info["label_set"])]
+        if name not in names:
+            raise CannotTell(f"{run.run_id} is not scored on {name}")
+        counts = self._drawn(run, checkpoint)[:, :, names.index(name)]
+        return self._quantity(run, float(self._values(run, checkpoint)[name, "f1"]), f1(counts), (name,))
+
+    def failure(self, table: int, row: str) -> Quantity:
+        """A run's failure rate."""
+        run, checkpoint = self._run(table, row)
+        value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
+        rng = np.random.default_rng([self._seed, *run.run_id.encode()])
+        return self._quantity(run, value, rng.binomial(n, value, DRAWS) / n, ())
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        """Recorded labels of the table's studies."""
+        run = self._any(table)
+        values = self._values(run, "best" if table == 4 else None)
+        return {
+            name: float(values[name, "support"]) / int(run.info["n"]) for name in LABEL_SETS[str(run.info["label_set"])]
+        }
+
+    def accuracy(self, row: str) -> Quantity:
+        """The average at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
+        run, _ = self._run(2, row)
+        history = run.history()
+        logged = history[history["metric"] == "mean_token_accuracy"].sort_values("step")["value"]
+        if logged.empty:
+            raise CannotTell(f"{run.run_id} did not log its token accuracy")
+        value = float(ema(logged.to_numpy())[-1])
+        return Quantity(
+            value, np.full(DRAWS, value), (), self.tier, frozenset({("training", int(run.info["n_train"]))})
+        )
+
+    def public(self, says: float) -> Quantity:
+        """Public counts are of real hospitals, and so no evidence about these runs."""
+        raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
+
+    # Where the numbers come from.
+
+    def _run(self, table: int, row: str) -> tuple[Run, str | None]:
+        spec = TABLES[table]
+        run_id = spec.run_id("macro" if table >= 5 else row, row if table >= 5 else "macro")
+        if run_id not in self._runs:
+            raise CannotTell(f"the run {run_id} is not there")
+        return self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
+
+    def _any(self, table: int) -> Run:
+        stem = TABLES[table].run.partition("{")[0]
+        tail = TABLES[table].run.rpartition("}")[2]
+        for run_id, run in self._runs.items():
+            if run_id.startswith(stem) and run_id.endswith(tail):
+                return run
+        raise CannotTell(f"no run of Table {table} is there")
+
+    def _values(self, run: Run, checkpoint: str | None) -> pd.Series:
+        key = (run.run_id, checkpoint)
+        if key not in self._scores:
+            self._scores[key] = scores(run, checkpoint)
+        return self._scores[key]
+
+    def _drawn(self, run: Run, checkpoint: str | None) -> Floats:
+        """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
+        key = (run.run_id, checkpoint)
+        if key not in self._counts:
+            has_rows = checkpoint != "last" and (run.folder / "predictions.csv.gz").is_file()
+            self._counts[key] = self._from_rows(run) if has_rows else self._from_metrics(run, checkpoint)
+        return self._counts[key]
+
+    def _from_rows(self, run: Run) -> Floats:
+        rows, label_set = run.predictions(), str(run.info["label_set"])
+        true, said = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
+        kept = counted(rows, label_set)
+        codes, patients = pd.factorize(rows["patient_key"])
+        cells = np.stack([true & said & kept, ~true & said & kept, true & ~said & kept]).astype(float)  # (3, B, F)
+        weights_RB = self._by_patient(tuple(rows["study_key"]), codes, len(patients))
+        return np.einsum("rb,cbf->crf", weights_RB, cells, optimize=True)
+
+    def _by_patient(self, studies: tuple[str, ...], codes: np.ndarray, patients: int) -> Floats:
+        """How often each study is drawn (R, B); the same for all runs on the same studies."""
+        if studies not in self._weights:
+            rng = np.random.default_rng([self._seed, *digest_of(studies).encode()])
+            drawn_RP = rng.multinomial(patients, np.full(patients, 1 / patients), size=DRAWS)
+            self._weights[studies] = drawn_RP[:, codes].astype(float)
+        return self._weights[studies]
+
+    def _from_metrics(self, run: Run, checkpoint: str | None) -> Floats:
+        """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
+        values = self._values(run, checkpoint)
+        common = np.random.default_rng([self._seed, *str(run.info["dataset"]).encode()])
+        own = np.random.default_rng([self._seed, *f"{run.run_id} {checkpoint}".encode()])
+        drawn = []
+        for name in LABEL_SETS[str(run.info["label_set"])]:
+            support, said, value = (float(values[name, metric]) for metric in ("support", "predicted", "f1"))
+            hits = value * (support + said) / 2
+            z_R = shared(own, common.standard_normal((DRAWS,)))
+            hits_R = centred(value, support + said - hits, z_R) * (support + said) / 2
+            drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
+        return np.stack(drawn, axis=2)
+
+    def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
+        where = f"{run.info['dataset']} {run.info['split']}"
+        return Quantity(value, draws, tuple(scope), self.tier, frozenset({(where, int(run.info["n"]))}))
+
+
+def open_runs(words: str, results: Path | None = None) -> Ours:
+    """The side of a profile's runs, of a folder of runs, or of one run's folder.
+
+    Raises UserError if there is no whole run at that place, or runs of several tiers.
+    """
+    folder = Path(words)
+    if folder.is_dir():
+        one = read(folder)
+        found = {one.run_id: one} if one else {run.run_id: run for run in read_all(folder)}
+    else:
+        found = read_runs(words, results)
+        folder = results_root(results) / words
+    if not found:
+        raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
+                        "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip
+    return Ours(found, folder.name)

@@ -1,0 +1,136 @@
+"""The paper as a side: its printed cells, with draws reconstructed from them and from public label counts.
+
+How the draws come about, and what they assume, is the audit's (`audit.uncertainty`): supports from the
+CheXpert test set for Table 5, from the official NIH list's prevalences for Table 6, from MIMIC-CXR-JPG's for
+the validation set of Tables 1 to 4, which the failure rates say has 500 studies. Tables 1 to 4 print no
+finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5. Scores on the same
+studies correlate by `PAIRED`. The size of the NIH subset is not stated: `judge` tries two.
+"""
+
+import functools
+
+import numpy as np
+
+from chexreason.audit import facts
+from chexreason.audit.lines import prevalence_of
+from chexreason.audit.power import scaled
+from chexreason.audit.statements import STATED_RECALL, implied_precision
+from chexreason.audit.uncertainty import PAIRED, centred, shared, supports_of, union
+from chexreason.claims.quantity import CannotTell, Floats, Quantity
+from chexreason.claims.sides import DRAWS
+from chexreason.labels import FINDINGS, LABEL_SETS
+
+#: Studies of the validation set of Tables 1 to 4, by the failure rates (`audit.attainability`).
+VALIDATION = facts.size("chexpert", "test")
+STUDIES = {1: "validation", 2: "validation", 3: "validation", 4: "validation", 5: "CheXpert test", 6: "NIH test"}
+
+
+class Published:
+    """The paper's side. `nih` is the size that its NIH subset is taken to have."""
+
+    name = "paper"
+    tier = "published"
+
+    def __init__(self, nih: int, seed: int = 0, correlation: float = PAIRED) -> None:
+        self._nih = nih
+        self._rng = np.random.default_rng(seed)
+        self._correlation = correlation
+        self._common: dict[tuple[str, str], Floats] = {}
+        self._found: dict[tuple[int, str, str], Quantity] = {}
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        """A printed average; its draws are made of its findings, or of pooled counts for the micro average."""
+        key = (table, row, f"{average} {metric}")
+        if key not in self._found:
+            self._found[key] = self._score(table, row, average, metric)
+        return self._found[key]
+
+    def _score(self, table: int, row: str, average: str, metric: str) -> Quantity:
+        if table >= 5:
+            names = LABEL_SETS["chexpert14" if table == 5 else "nih9"]
+            value = facts.value(table, "macro", row)
+            parts = np.stack([self.finding(table, row, name).draws for name in names]).mean(axis=0)
+            return self._quantity(table, value, parts - parts.mean() + value, names)
+        value = self._cell(table, row, average, metric)
+        if average == "macro" and metric == "f1":
+            return self._quantity(table, value, self._validation_macro(table, row, value), FINDINGS)
+        if average != "micro":
+            raise CannotTell("intervals of a macro precision or recall need every finding, and none is printed")
+        positives = sum(prevalence_of(1).values()) * VALIDATION
+        z_R = self._z(table, "micro", f"{row} {metric}")
+        if metric == "f1":
+            return self._quantity(table, value, centred(value, union(value, positives), z_R), FINDINGS)
+        # Precision and recall are proportions; the number of answers is taken to be the number of positives.
+        draws_R = value + z_R * np.sqrt(value * (1 - value) / positives)
+        return self._quantity(table, value, draws_R, FINDINGS)
+
+    def _cell(self, table: int, row: str, average: str, metric: str) -> float:
+        if (row, average, metric) in facts.cells(table):
+            return facts.value(table, row, average, metric)
+        if table == 1 and average == "micro" and row in STATED_RECALL:
+            stated = STATED_RECALL[row]
+            return float(stated) if metric == "recall" else implied_precision(row, stated).middle
+        raise CannotTell(f"Table {table} does not print {average} {metric}")
+
+    def _validation_macro(self, table: int, row: str, value: float) -> Floats:
+        pattern = facts.column(5, "medgemma_sft")
+        supports = facts.supports("mimic", "train", FINDINGS, VALIDATION)
+        parts = [
+            centred(f1, union(f1, supports[name]), self._z(table, name, row))
+            for name, f1 in scaled({name: pattern[name] for name in FINDINGS}, value).items()
+        ]
+        return np.mean(parts, axis=0)
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        """A printed F1 of Tables 5 and 6."""
+        if table <= 4:
+            raise CannotTell(f"Table {table} prints averages only, no finding")
+        if table == 6 and name not in LABEL_SETS["nih9"]:
+            raise CannotTell(f"Table 6 has no {name}")
+        key = (table, row, name)
+        if key not in self._found:
+            value = facts.value(table, name, row)
+            support = _supports(table, self._nih)[name]
+            draws_R = centred(value, union(value, support), self._z(table, name, row))
+            self._found[key] = self._quantity(table, value, draws_R, (name,))
+        return self._found[key]
+
+    def failure(self, table: int, row: str) -> Quantity:
+        """A printed failure rate, of 500 studies."""
+        key = (table, row, "failure")
+        if key not in self._found:
+            value = facts.value(table, row, "all", "failure_rate")
+            # Half a failure keeps a rate of 0 from looking certain.
+            share = max(value, 0.5 / VALIDATION)
+            draws_R = value + self._z(table, "failure", row) * np.sqrt(share * (1 - share) / VALIDATION)
+            self._found[key] = self._quantity(table, value, draws_R, ())
+        return self._found[key]
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        """Public prevalences, as for the reference lines."""
+        return prevalence_of(table)
+
+    def accuracy(self, row: str) -> Quantity:
+        """Figure 1 is a picture."""
+        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+
+    def public(self, says: float) -> Quantity:
+        """A number from public counts: millions of labels, so no draws."""
+        return Quantity(says, np.full(DRAWS, says), (), self.tier, frozenset({("public label counts", None)}))
+
+    def _quantity(self, table: int, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
+        n = {"validation": VALIDATION, "CheXpert test": facts.size("chexpert", "test"), "NIH test": None}
+        where = STUDIES[table]
+        return Quantity(value, draws, tuple(scope), self.tier, frozenset({(where, n[where])}))
+
+    def _z(self, table: int, name: str, row: str) -> Floats:
+        """Normal draws that correlate with those of everything scored on the same studies."""
+        where = (STUDIES[table], name)
+        if where not in self._common:
+            self._common[where] = self._rng.standard_normal(DRAWS)
+        return shared(self._rng, self._common[where], self._correlation)
+
+
+@functools.cache
+def _supports(table: int, nih: int) -> dict[str, float]:
+    return supports_of(table, nih if table == 6 else None)

@@ -1,0 +1,63 @@
+"""The two sides that a claim can be judged on have one face: the paper's tables, or the runs of one folder.
+
+A check asks for cells of the paper's tables by their names (`f1(5, "chexreason")`, `finding(...)`) and gets
+`Quantity` objects; it does not know which side answers. What a side does not have it refuses with
+`CannotTell`: the paper prints no finding in Tables 1 to 4, and a folder may lack a run.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chexreason.claims.quantity import CannotTell, Quantity, mean
+
+#: Draws of each quantity.
+DRAWS = 2000
+#: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
+COMMON, RARE = 0.2, 0.1
+
+
+class Side(Protocol):
+    """Where a claim's numbers come from."""
+
+    name: str
+    tier: str
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        """An average of a row of Tables 1 to 4 (micro or macro), or the macro-F1 of a model of Tables 5 and 6."""
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        """F1 of one finding: of a row of Tables 1 to 4, or of a model of Tables 5 and 6."""
+
+    def failure(self, table: int, row: str) -> Quantity:
+        """Failure rate of a row of Tables 1 to 4."""
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        """Share of the table's studies that carry each finding."""
+
+    def accuracy(self, row: str) -> Quantity:
+        """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""
+
+    def public(self, says: float) -> Quantity:
+        """A number from public label counts of the real data sets; the runs of a miniature have none."""
+
+
+def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
+    """Macro-F1 over some of the findings."""
+    names = tuple(findings)
+    return mean([side.finding(table, row, name) for name in names], names)
+
+
+def common(side: Side, table: int) -> tuple[str, ...]:
+    """The findings that many of a table's studies carry."""
+    return _some(tuple(name for name, share in side.prevalence(table).items() if share >= COMMON), "common")
+
+
+def rare(side: Side, table: int) -> tuple[str, ...]:
+    """The findings that few of a table's studies carry."""
+    return _some(tuple(name for name, share in side.prevalence(table).items() if share < RARE), "rare")
+
+
+def _some(names: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    if not names:
+        raise CannotTell(f"none of the findings is {kind} among these studies")
+    return names

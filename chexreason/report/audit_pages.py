@@ -1,0 +1,268 @@
+"""What the audit's chapters say and list: sentences over computed values, and tables that need no picture.
+
+Two readers are spoken to, a clinician and an engineer; both get the same numbers. Every sentence here reads
+`chexreason.audit` and `chexreason.claims`, so that it changes with them.
+"""
+
+import matplotlib as mpl
+import pandas as pd
+
+from chexreason.audit import arithmetic, attainability, contradictions, facts, matched, power, statements
+from chexreason.audit.arithmetic import Check
+from chexreason.audit.printed import AGREES, ERROR, ROUNDING
+from chexreason.audit.uncertainty import LEVEL, PAIRED
+from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, judge_published, open_runs
+from chexreason.claims.calibration import calibrate
+from chexreason.claims.verdicts import BEYOND_CHANCE
+from chexreason.evidence import MODELS, read_runs
+from chexreason.evidence import profile as shown_profile
+from chexreason.report import audit_figures as drawn
+from chexreason.report import verdict_table
+from chexreason.report.figures import STYLE
+from chexreason.report.tables import frame_table
+from chexreason.report.theme import INK, Html, Prose, badge, block, decimal, escape, signed
+
+#: A correlation of two models of one lineage, to see how much hangs on it.
+ALIKE = 0.9
+
+
+def in_short() -> Prose:
+    """The first paragraph: how many claims hold, and what the rest rest on."""
+    count = verdict_table.tally(verdict_table.judged(None))
+    refused = sum(one.effect is None for one in verdict_table.judged(None).values())
+    noise = count[CANNOT] - refused
+    return Prose(
+        f"Of {len(CLAIMS)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}. "
+        f"Of the other {count[CANNOT]}, {noise} are no larger than chance could make them, and {refused} compare "
+        "what cannot be compared or rest on what is not printed. Every claim has its row on the next page."
+    )
+
+
+def overview() -> Html:
+    """The verdicts by topic, on the paper and on the runs that the book shows."""
+    name = shown_profile()
+    sides = {"the paper's tables": verdict_table.judged(None)}
+    if ours := verdict_table.judged(name):
+        sides[f"our runs ({name}, {next(iter(ours.values())).tier})"] = ours
+    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
+    with mpl.rc_context(STYLE):
+        drawings = []
+        for title, found in sides.items():
+            drawing, axes = drawn.panel(2.9)
+            left = [0] * len(topics)
+            looks = zip(VERDICTS, (drawn.BLUE, drawn.ORANGE, "none"), ("", "////", ""), strict=True)
+            for verdict, colour, hatch in looks:
+                many = [
+                    sum(found[key].verdict == verdict and claim.topic == topic for key, claim in CLAIMS.items())
+                    for topic in topics
+                ]
+                axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK,
+                          linewidth=0.6, label=f"{verdict_table.SIGNS[verdict]} {verdict}")  # fmt: skip
+                left = [a + b for a, b in zip(left, many, strict=True)]
+            drawn.rows_named(axes, topics)
+            axes.set(title=f"On {title}", xlabel="claims")
+            drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
+            counted = verdict_table.tally(found)
+            said = ", ".join(f"{verdict} {counted[verdict]}" for verdict in VERDICTS)
+            drawings.append((drawing, f"Verdicts on {title}: {said}."))
+    caption = (
+        f"{len(CLAIMS)} claims by topic. Most of what the paper says about methods can be neither borne out nor denied "
+        "by the numbers that it prints."
+        if verdict_table.tally(sides["the paper's tables"])[CANNOT] * 2 > len(CLAIMS)
+        else f"{len(CLAIMS)} claims by topic."
+    )
+    return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
+
+
+def for_a_clinician() -> Prose:
+    """What matters to a reader of films."""
+    crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
+    near, paradox = (
+        facts.supports("chexpert", "test", ("Pleural Other", "Fracture")),
+        matched.waterfall(6, "medgemma", "medgemma_sft"),
+    )
+    radiologists = [one.macro for one in facts.readers("chexpert") if one.line == "radiologists"]
+    best = {model: facts.value(5, "macro", model) for model in MODELS}
+    beaten = sum(value < min(radiologists) for value in best.values())
+    return Prose(
+        f"**For a clinician.** {beaten} of the five models score below each of three radiologists on the same films. "
+        "The one that scores above them was tested on this very set while it was developed, say its developers. "
+        f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
+        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The average that rises "
+        "counts a finding seen in "
+        f"{near['Pleural Other']:.0f} of {facts.size('chexpert', 'test')} patients as much as one seen in half of "
+        "them. "
+        "The model said to carry over best to another hospital owes most of its gain there to "
+        f"{paradox.largest.finding} "
+        f"({signed(paradox.largest.share)} of {signed(paradox.change)}), and on the findings that both hospitals "
+        "record, "
+        f"the model without any training loses {-crossing['medgemma'].matched:.0%} on the way and the trained one "
+        f"{-crossing['chexreason'].matched:.0%}. None of this shows a model that could read a patient's film."
+    )
+
+
+def for_an_engineer() -> Prose:
+    """What matters to someone who trains models."""
+    asked = power.questions()
+    sft, last = facts.value(2, "free_reasoning", "macro"), facts.value(4, "hard_last", "macro")
+    start = max(facts.column(1, "macro").values())
+    best = facts.value(4, "hard_best", "macro")
+    return Prose(
+        f"**For an engineer.** On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the "
+        "checkpoint "
+        f"chosen by that score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
+        f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
+        f"{drawn.rough(asked[0].needed())} studies; there were {facts.size('chexpert', 'test')}. Each model was "
+        "trained "
+        "once, so nothing is known of the spread between trainings. The averages set side by side are over "
+        "fourteen and "
+        f"over nine findings; on the nine, GRPO's gain on CheXpert is "
+        f"{signed(matched.waterfall(5, 'medgemma_sft', 'chexreason').over(tuple(facts.column(6, 'medgemma'))))} "
+        "instead of "
+        f"{signed(matched.waterfall(5, 'medgemma_sft', 'chexreason').change)}."
+    )
+
+
+def assumptions() -> Prose:
+    """What the intervals assume, and how they do where the truth can be had."""
+    text = (
+        "The paper prints no interval. Ours follow from the supports, on four assumptions: a model says a label "
+        "as often "
+        "as it is present; findings err independently; two models on the same films correlate by "
+        f"{PAIRED}; and other trainings would have come out the same, which flatters every comparison."
+    )
+    name = shown_profile()
+    if read_runs(name):
+        found = calibrate(open_runs(name))
+        if found.widths and found.correlations:
+            text += (
+                f" On our own runs ({name}), where patients can be drawn again, such intervals are "
+                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the "
+                "scores of "
+                f"the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
+                f"{max(found.correlations):.2f}."
+            )
+    return Prose(text)
+
+
+def arithmetic_summary() -> Prose:
+    """How the recomputed numbers came out."""
+    inside, text = arithmetic.tally(arithmetic.tables()), statements.text_numbers()
+    outside = arithmetic.tally(text)
+    alone = len(text) - sum(outside.values())
+    return Prose(
+        f"Inside the tables, {inside[AGREES]} of {sum(inside.values())} recomputed numbers agree as printed, "
+        f"{inside[ROUNDING]} differ in the last place as rounding may make them, and {inside[ERROR]} are wrong. Of "
+        f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
+        f"{outside[ERROR]} do not, and {alone} have nothing to be held against."
+    )
+
+
+def _listing(checks: list[Check]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"where": one.place, "what": one.what, "printed": one.printed,
+             "recomputed": "–" if one.verdict == statements.ALONE else f"{one.recomputed:.4f}".replace("-", "−"),
+             "verdict": one.verdict, "note": one.note}
+            for one in checks
+        ]
+    )  # fmt: skip
+
+
+def checks(which: str = "remarkable") -> Html:
+    """Recomputed numbers: those that do not simply agree, or "tables" or "text" for all of one kind."""
+    every = {"tables": arithmetic.tables(), "text": statements.text_numbers()}
+    shown = every.get(which) or [one for group in every.values() for one in group if one.verdict != AGREES]
+    frame = _listing(shown)
+    anchor = '<span id="evidence-arithmetic"></span>' if which == "remarkable" else ""
+    head = f'{anchor}<div class="cxr-head">{badge("published", f"{len(frame)} numbers")}</div>'
+    return Html(block(head).text) + frame_table(frame, "Recomputed numbers", wrap=("what", "note"))
+
+
+def folded(title: str, inner: Html) -> Html:
+    """Something long that opens on demand."""
+    return block(f'<details class="cxr-card"><summary>{escape(title)}</summary>{inner.text}</details>')
+
+
+def all_checks() -> Html:
+    """Every recomputed number, folded away."""
+    return folded("Every recomputed number of the tables", checks("tables")) + folded(
+        "Every number of the text", checks("text")
+    )
+
+
+def contradicted() -> Html:
+    """Where the paper says two things, with both places."""
+    rows = [
+        {"the paper says": f"{one.says} ({one.first})", "and yet": f"{one.against} ({one.second})",
+         "why it matters": one.matters}
+        for one in contradictions.CONTRADICTIONS
+        if one.still
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    head = (
+        f'<div id="evidence-contradictions" class="cxr-head">{badge("published", f"{len(rows)} contradictions")}</div>'
+    )
+    return Html(block(head).text) + frame_table(frame, "Contradictions", wrap=tuple(frame.columns))
+
+
+def validation_size() -> Prose:
+    """What the failure rates say about the validation set."""
+    rates = attainability.failure_rates()
+    cannot = [name for name, n in attainability.CANDIDATES.items() if attainability.fits(rates, n)]
+    even, chance = attainability.even_chance()
+    smallest = attainability.sizes_that_fit(1000)[0]
+    return Prose(
+        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many "
+        "there are. "
+        "Every failure rate must be a whole number of studies over that number. That rules out "
+        f"{'; '.join(cannot)}. The "
+        f"smallest number that fits is {smallest}; all {even} different rates above zero are multiples of one in "
+        f"{smallest}, which would happen by chance about once in {1 / chance:,.0f} times if there were many more."
+    )
+
+
+def best_of() -> Html:
+    """Who is best in each column of Tables 1 to 4, and by how much."""
+    rows = [
+        {"table": f"Table {one.table}", "of": one.of, "best": " and ".join(one.names), "value": decimal(one.value),
+         "ahead by": signed(one.lead)}
+        for one in arithmetic.best()
+    ]  # fmt: skip
+    return folded(
+        "Who is best in each column, and by how much", frame_table(pd.DataFrame(rows), "The best of each column")
+    )
+
+
+def untold() -> Html:
+    """The claims that no number at hand can judge, with the reason."""
+    found = verdict_table.judged(None)
+    rows = [
+        {"claim": claim.says, "why it cannot be told": found[name].reason}
+        for name, claim in CLAIMS.items()
+        if found[name].effect is None
+    ]
+    head = f'<div id="evidence-untold" class="cxr-head">{badge("published", f"{len(rows)} claims")}</div>'
+    return Html(block(head).text) + frame_table(
+        pd.DataFrame(rows), "Claims without a verdict", wrap=("claim", "why it cannot be told")
+    )
+
+
+def reading_the_ledger() -> Prose:
+    """How to read verdicts, how many may be chance, and how much hangs on the assumed correlation."""
+    found = verdict_table.judged(None)
+    tested = sum(one.effect is not None and CLAIMS[name].kind == BEYOND_CHANCE for name, one in found.items())
+    closer = judge_published(CLAIMS.values(), correlation=ALIKE)
+    turned = [name for name in CLAIMS if closer[name].verdict != found[name].verdict]
+    flipped = [name for name in turned if CANNOT not in (closer[name].verdict, found[name].verdict)]
+    return Prose(
+        f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the "
+        "other, and "
+        "otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. Each is "
+        "judged by "
+        f"itself: among {tested} intervals, about {tested * (1 - LEVEL):.0f} may miss by chance. If two models' scores "
+        f"correlated by {ALIKE} instead of {PAIRED}, {len(turned)} of the {len(CLAIMS)} verdicts on the paper would be "
+        f"others, {len(flipped) or 'none'} of them turned into their opposite. A claim whose two sides have different "
+        "findings, or "
+        "different tiers, is not scored but refused, with the reason."
+    )

@@ -1,0 +1,194 @@
+"""The audit and the ledger as plain text, as wide as the terminal and no wider."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from chexreason.audit import (
+    arithmetic,
+    attainability,
+    contradictions,
+    conventions,
+    facts,
+    lines,
+    matched,
+    power,
+    statements,
+)
+from chexreason.audit import uncertainty as sure
+from chexreason.audit.printed import AGREES, ERROR, ROUNDING
+from chexreason.audit.summary import differences
+from chexreason.claims import CLAIMS, Outcome
+from chexreason.evidence import MODELS
+from chexreason.report.theme import decimal, percent, signed
+from chexreason.report.verdict_table import SIGNS, tally
+
+ABOUT = "Recomputed from Tables 1 to 6 of arXiv 2512.23090 (version 2) and public label counts; tier: published."
+#: Narrower than this no table can be read, wider than that no line.
+NARROWEST, WIDEST = 40, 110
+
+
+def audit_text(width: int) -> str:
+    """Every part of the audit, a section each."""
+    parts = [
+        _section("What the paper's own numbers support", width, _wrapped(ABOUT, width)),
+        _section("Arithmetic", width, _arithmetic(width)),
+        _section("Contradictions", width, _contradictions(width)),
+        _section("The same nine findings on both sides", width, _crossings(width)),
+        _section("Changes of the average, and without the finding that moves most", width, _waterfalls(width)),
+        _section("Reference lines", width, _lines(width)),
+        _section("Possible scores", width, _possible(width)),
+        _section("Intervals of the averages (95 %, over studies)", width, _intervals(width)),
+        _section("Intervals of the changes that the paper leans on", width, _differences(width)),
+        _section("Studies needed", width, _needed(width)),
+        _section("Label conventions", width, _conventions(width)),
+    ]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def claims_text(found: Mapping[str, Outcome], width: int) -> str:
+    """The ledger's verdicts on one side: a claim, what came of it, and why."""
+    width, first = _bounded(width), next(iter(found.values()))
+    counted = ", ".join(f"{verdict} {n}" for verdict, n in tally(found).items())
+    out = [_wrapped(f"{first.side} (tier: {first.tier}): {counted}", width), ""]
+    for name, one in found.items():
+        claim = CLAIMS[name]
+        out += textwrap.wrap(f"{SIGNS[one.verdict]} {claim.says}", width, subsequent_indent="  ")
+        effect = ""
+        if one.effect is not None and one.low is not None and one.high is not None:
+            effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}; {one.n}); "
+        detail = f"{one.verdict}: {effect}{one.reason} [{name}; {claim.place}]"
+        out += textwrap.wrap(detail, width, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(out)
+
+
+def _bounded(width: int) -> int:
+    return max(NARROWEST, min(WIDEST, width))
+
+
+def _section(title: str, width: int, body: str) -> str:
+    width = _bounded(width)
+    return f"{textwrap.fill(title, width)}\n{'=' * min(len(title), width)}\n{body}"
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(text, _bounded(width), initial_indent=indent, subsequent_indent=indent + "  ")
+
+
+def _arithmetic(width: int) -> str:
+    out = []
+    for title, checks in (("tables", arithmetic.tables()), ("text", statements.text_numbers())):
+        count = arithmetic.tally(checks)
+        alone = len(checks) - sum(count.values())
+        out.append(_wrapped(
+            f"{title}: {len(checks)} numbers; {count[AGREES]} agree, {count[ROUNDING]} differ by rounding only, "
+            f"{count[ERROR]} are errors, {alone} have nothing to be held against.", width,
+        ))  # fmt: skip
+        for one in checks:
+            if one.verdict != AGREES:
+                tail = f" ({one.note})" if one.note else ""
+                value = f"recomputed {one.recomputed:.4f}" if one.verdict in (ROUNDING, ERROR) else one.verdict
+                out.append(_wrapped(f"- {one.place}: {one.what}: printed {one.printed}, {value}{tail}", width, "  "))
+    return "\n".join(out)
+
+
+def _contradictions(width: int) -> str:
+    return "\n".join(
+        _wrapped(f"{i}. {one.says} ({one.first}); and yet: {one.against} ({one.second}).", width)
+        for i, one in enumerate((one for one in contradictions.CONTRADICTIONS if one.still), 1)
+    )
+
+
+def _crossings(width: int) -> str:
+    head = ("model", "CheXpert, 14", "CheXpert, 9", "NIH, 9", "as stated", "matched")
+    rows = [
+        (MODELS[model], decimal(one.near_all), decimal(one.near), decimal(one.far), percent(one.stated),
+         percent(one.matched))
+        for model, one in matched.crossings().items()
+    ]  # fmt: skip
+    return _table(head, rows, width)
+
+
+def _waterfalls(width: int) -> str:
+    rows = []
+    for table, first, second in matched.LEANS_ON:
+        one = matched.waterfall(table, first, second)
+        rows.append((f"{MODELS[first]} to {MODELS[second]}, Table {table}", signed(one.change), one.largest.finding,
+                     signed(one.without_largest())))  # fmt: skip
+    return _table(("change", "average", "most by", "without it"), rows, width)
+
+
+def _lines(width: int) -> str:
+    rows = [
+        (f"Table {table}", line.reader, decimal(line.macro), decimal(line.micro))
+        for table in (1, 5, 6)
+        for line in lines.reference_lines(table)
+    ]
+    return _table(("of", "reader", "macro-F1", "micro-F1"), rows, width)
+
+
+def _possible(width: int) -> str:
+    ways = attainability.chexpert_cells()
+    impossible = sum(number == 0 for number in ways.values())
+    rates = attainability.failure_rates()
+    studies = facts.size("chexpert", "test")
+    out = [f"{impossible} of {len(ways)} values of Table 5 cannot be reached with {studies} studies."]
+    for name, n in attainability.CANDIDATES.items():
+        cannot = attainability.fits(rates, n)
+        said = f"cannot give {len(cannot)} of the printed rates" if cannot else "can give every printed rate"
+        out.append(f"Validation set: {n} ({name}) {said}.")
+    return "\n".join(_wrapped(line, width) for line in out)
+
+
+def _intervals(width: int) -> str:
+    rng = np.random.default_rng(0)
+    near = sure.table_intervals(5, rng)
+    far = [sure.table_intervals(6, rng, n) for n in sure.NIH_SIZES]
+    head = ("model", "CheXpert", *(f"NIH, if n = {n:,}" for n in sure.NIH_SIZES))
+    return _table(head, [(MODELS[m], *(_interval(side[m]) for side in (near, *far))) for m in MODELS], width)
+
+
+def _differences(width: int) -> str:
+    rows = []
+    for table, first, second, n, one in differences(np.random.default_rng(0)):
+        where = f"Table {table}" if table == 5 else f"Table {table}, if n = {n:,}"
+        rows.append((f"{MODELS[first]} to {MODELS[second]}", where,
+                     f"{signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})"))  # fmt: skip
+    return _table(("change", "of", "macro-F1"), rows, width)
+
+
+def _interval(one: sure.Interval) -> str:
+    return f"{decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})"
+
+
+def _conventions(width: int) -> str:
+    rows = [
+        (f"{one.given} with {one.also}", f"{one.reports:.0%}", f"{one.radiologists:.0%}")
+        for one in conventions.together()
+    ]
+    return _table(("CheXpert studies with", "mined labels", "radiologists"), rows, width)
+
+
+def _needed(width: int) -> str:
+    rows = [
+        (one.name, f"{decimal(one.macros[0])} or {decimal(one.macros[1])}",
+         "not stated" if one.used is None else str(one.used), f"{one.needed():,}")
+        for one in power.questions()
+    ]  # fmt: skip
+    return _table(("difference", "macro-F1", "studies used", f"needed ({power.POWER:.0%} power)"), rows, width)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> str:
+    """Columns if they fit; else a paragraph a row, each cell with its heading."""
+    width, listed = _bounded(width), [tuple(row) for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(head, *listed, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        every = [tuple(head), *listed]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
+    return "\n".join(
+        _wrapped(
+            f"{row[0]}: " + ", ".join(f"{name} {cell}" for name, cell in zip(head[1:], row[1:], strict=True)), width
+        )
+        for row in listed
+    )

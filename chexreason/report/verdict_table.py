@@ -1,0 +1,138 @@
+"""The ledger of claims as a table that sorts and filters, each row leading to its evidence.
+
+The table is whole without any script: `ledger.js`, a few lines that come with the page, adds the controls, all of
+them native buttons and fields, so that a keyboard and a screen reader work them. Nothing is fetched. On a
+phone each row becomes a card.
+"""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, Outcome, open_runs, outcomes
+from chexreason.evidence import profile as shown_profile
+from chexreason.evidence import read_runs
+from chexreason.report.theme import Html, badge, block, escape, signed
+
+#: A verdict's sign, so that no verdict is told by colour alone.
+SIGNS = {HOLDS: "✓", FAILS: "✗", CANNOT: "?"}
+#: Where a row's evidence is: a picture or table of the audit's chapter.
+AUDIT_PAGE = "audit.html"
+#: What is shown there, by anchor.
+EVIDENCE = {
+    "arithmetic": "arithmetic",
+    "contradictions": "contradictions",
+    "conventions": "label conventions",
+    "matched": "the same findings",
+    "noise": "intervals",
+    "untold": "what is missing",
+    "validation": "intervals",
+    "waterfall-chexreason": "by finding",
+    "waterfall-medgemma_sft": "by finding",
+}
+STYLE = """<style>
+.cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
+.cxr-ledger .cxr-controls[hidden]{display:none}
+.cxr-ledger .cxr-controls label{display:flex;flex-direction:column;gap:.15em}
+.cxr-ledger :is(select,input,.cxr-controls button){font:inherit;color:var(--cxr-text);
+background:var(--pst-color-background,Canvas);border:1px solid var(--cxr-line);border-radius:.3em;padding:.25em .5em;
+min-height:2.1em;max-width:100%}
+.cxr-ledger thead button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:left}
+.cxr-ledger thead button::after{content:" ↕";opacity:.6}
+.cxr-ledger th[aria-sort=ascending] button::after{content:" ↑";opacity:1}
+.cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
+.cxr-ledger :is(button,select,input,a):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
+.cxr-ledger table{width:100%;table-layout:auto}
+.cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
+.cxr-ledger tbody th{min-width:14em}
+.cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
+.cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
+.cxr-ledger .cxr-small{display:block;font-size:.9em;color:var(--cxr-muted);font-weight:400;white-space:normal}
+@media (max-width:700px){
+.cxr-ledger thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+.cxr-ledger :is(table,tbody){display:block}
+.cxr-ledger tbody tr:not([hidden]){display:block;border-bottom:2px solid var(--cxr-line);padding:.5em 0}
+.cxr-ledger :is(td,tbody th){display:block;border:0;padding:.15em 0;min-width:0}
+.cxr-ledger tbody th{font-weight:600}
+.cxr-ledger td[data-head]::before{content:attr(data-head) ": ";font-size:.9em;color:var(--cxr-muted)}
+}
+</style>"""
+
+
+@functools.cache
+def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Outcome]:
+    """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
+    if profile is None:
+        return outcomes(CLAIMS)
+    return outcomes(CLAIMS, open_runs(profile, results)) if read_runs(profile, results) else {}
+
+
+def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
+    """How many claims hold, fail and cannot be told."""
+    return {verdict: sum(one.verdict == verdict for one in found.values()) for verdict in VERDICTS}
+
+
+def ledger(profile: str | None = None, results: Path | None = None) -> Html:
+    """The table: each claim with the paper's verdict and, where there are runs, theirs."""
+    name = profile or shown_profile()
+    paper, ours = judged(None), judged(name, results)
+    tier = next(iter(ours.values())).tier if ours else ""
+    heads = ["claim", "where", "on the paper's tables", *([f"on our runs ({name})"] if ours else []), "evidence"]
+    head = "".join(
+        f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
+    )
+    rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
+    badges = badge("published", "arXiv 2512.23090") + (f" {badge(tier, name)}" if ours else "")
+    script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
+    return block(
+        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(bool(ours))}'
+        f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div><script>{script}</script>"
+    )
+
+
+def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Outcome], heads: list[str]) -> str:
+    claim = CLAIMS[name]
+    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(paper[name].verdict)}"'
+    if ours:
+        data += f' data-ours="{escape(ours[name].verdict)}"'
+    cells = [
+        f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
+        f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
+        f'<td data-head="where">{escape(claim.place)}</td>',
+        _verdict(paper[name], heads[2]),
+    ]
+    if ours:
+        cells.append(_verdict(ours[name], heads[3]))
+    link = f'<a href="{AUDIT_PAGE}#evidence-{escape(claim.evidence)}" aria-label="evidence: {escape(claim.says)}">'
+    cells.append(f'<td data-head="evidence">{link}{escape(EVIDENCE[claim.evidence])}</a></td>')
+    return f"<tr {data}>{''.join(cells)}</tr>"
+
+
+def _verdict(one: Outcome, head: str) -> str:
+    order = VERDICTS.index(one.verdict)
+    words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
+    if one.effect is not None and one.low is not None and one.high is not None:
+        words += (
+            f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
+            f"{signed(one.low)} to {signed(one.high)}</span>"
+        )
+    detail = one.reason if one.n == "" else f"{one.reason}; {one.n}"
+    said = f'<span class="cxr-small">{escape(detail)}</span>'
+    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}</td>'
+
+
+def _controls(ours: bool) -> str:
+    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
+
+    def choice(name: str, label: str, options: list[str]) -> str:
+        listed = "".join(f'<option value="{escape(one.lower())}">{escape(one)}</option>' for one in options)
+        return f'<label>{escape(label)}<select name="{name}"><option value="">all</option>{listed}</select></label>'
+
+    return (
+        '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
+        + choice("topic", "topic", topics)
+        + choice("paper", "on the paper's tables", list(VERDICTS))
+        + (choice("ours", "on our runs", list(VERDICTS)) if ours else "")
+        + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
+    )

@@ -1,0 +1,120 @@
+"""Intervals and the power calculator, held against scipy, simulation and the bootstrap of our own runs."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from chexreason.audit import facts, power
+from chexreason.audit import uncertainty as sure
+from chexreason.claims import open_runs
+from chexreason.claims.calibration import calibrate
+from chexreason.config import RESULTS
+
+
+def simulated(f1: float, prevalence: float, n: int, times: int, rng: np.random.Generator) -> np.ndarray:
+    """F1 over many samples of n studies, for a finding said as often as it is present (P = R = F1)."""
+    hit, miss = prevalence * f1, prevalence * (1 - f1)
+    hits, extra, missed, _ = rng.multinomial(n, [hit, miss, miss, 1 - hit - 2 * miss], size=times).T
+    whole = 2 * hits + extra + missed
+    return np.divide(2 * hits, whole, out=np.zeros(times), where=whole > 0)
+
+
+@pytest.mark.parametrize(("hits", "missed", "extra"), [(100, 51, 51), (1, 4, 4), (0, 4, 4), (20, 0, 0), (3, 8, 8)])
+def test_the_interval_is_wilsons_carried_over_to_f1(hits, missed, extra):
+    """With P = R the reconstruction knows TP + FP + FN, and scipy has the interval of TP among them."""
+    f1, support = 2 * hits / (2 * hits + missed + extra), hits + missed
+    assert sure.union(f1, support) == pytest.approx(hits + missed + extra)
+    wanted = scipy.stats.binomtest(hits, hits + missed + extra).proportion_ci(0.95, method="wilson")
+    found = sure.interval(f1, support)
+    assert (found.low, found.high) == pytest.approx([2 * p / (1 + p) for p in wanted], abs=1e-9)
+    cautious = sure.interval(f1, support, sure.CAUTIOUS)
+    assert cautious.high - cautious.low >= found.high - found.low
+
+
+@pytest.mark.parametrize(("f1", "prevalence"), [(0.15, 0.02), (0.4, 0.05), (0.66, 0.3), (0.9, 0.5)])
+def test_intervals_cover_as_often_as_they_promise(f1, prevalence):
+    rng = np.random.default_rng(1)
+    values = simulated(f1, prevalence, 500, 1500, rng)
+    support = prevalence * 500
+    covered = [one.low <= f1 <= one.high for one in (sure.interval(min(v, 1.0), support) for v in values)]
+    assert 0.9 < np.mean(covered) <= 1.0
+
+
+@pytest.mark.parametrize(("f1", "prevalence"), [(0.3, 0.1), (0.66, 0.3), (0.9, 0.5)])
+def test_the_variance_formula_is_what_sampling_gives(f1, prevalence):
+    values = simulated(f1, prevalence, 2000, 20_000, np.random.default_rng(2))
+    assert values.std() == pytest.approx((power.variance({"a": f1}, {"a": prevalence}) / 2000) ** 0.5, rel=0.05)
+
+
+def test_a_macro_interval_is_what_sampling_gives():
+    rng = np.random.default_rng(3)
+    scores, prevalence = {"a": 0.3, "b": 0.6, "c": 0.1}, {"a": 0.1, "b": 0.3, "c": 0.06}
+    sampled = np.mean([simulated(scores[k], prevalence[k], 500, 8000, rng) for k in scores], axis=0)
+    found = sure.macro(scores, {k: 500 * p for k, p in prevalence.items()}, rng)
+    assert found.estimate == pytest.approx(1 / 3)
+    assert found.high - found.low == pytest.approx(np.subtract(*np.quantile(sampled, [0.975, 0.025])), rel=0.1)
+
+
+def test_correlation_narrows_a_difference_as_algebra_says():
+    rng = np.random.default_rng(4)
+    first, second = {"a": 0.3, "b": 0.5}, {"a": 0.4, "b": 0.5}
+    supports = {"a": 400, "b": 900}
+    widths = {}
+    for r in (0.0, 0.5, 0.9):
+        found = sure.difference(first, second, supports, rng, correlation=r)
+        assert found.estimate == pytest.approx(0.05)
+        widths[r] = found.high - found.low
+    assert widths[0.5] / widths[0.0] == pytest.approx(0.5**0.5, rel=0.06)
+    assert widths[0.9] / widths[0.0] == pytest.approx(0.1**0.5, rel=0.06)
+
+
+def test_impossible_requests_are_refused():
+    with pytest.raises(ValueError, match="support"):
+        sure.interval(0.5, 0)
+    with pytest.raises(ValueError, match="correlation"):
+        power.spread({"a": 0.1}, {"a": 0.2}, {"a": 0.1}, 1.0)
+    with pytest.raises(ValueError, match="differ"):
+        power.studies_needed({"a": 0.1}, {"a": 0.1}, {"a": 0.1})
+
+
+def test_power_is_how_often_a_simulated_study_finds_the_difference():
+    """Two models on studies of their own (r = 0): a z test with the true spread, 4,000 times."""
+    rng = np.random.default_rng(5)
+    first, second = {"a": 0.40, "b": 0.60}, {"a": 0.52, "b": 0.66}
+    prevalence, n = {"a": 0.2, "b": 0.3}, 400
+    gap = np.mean(
+        [simulated(second[k], prevalence[k], n, 4000, rng) - simulated(first[k], prevalence[k], n, 4000, rng)
+         for k in first], axis=0,
+    )  # fmt: skip
+    bar = 1.96 * power.spread(first, second, prevalence, 0.0) / n**0.5
+    assert np.mean(np.abs(gap) > bar) == pytest.approx(power.power(n, first, second, prevalence, 0.0), abs=0.04)
+
+
+def test_the_number_of_studies_gives_the_wanted_power():
+    for one in power.questions():
+        n = one.needed()
+        assert power.power(n, one.first, one.second, one.prevalence) == pytest.approx(power.POWER, abs=1e-3)
+        assert one.needed(0.9) < one.needed(0.5) < one.needed(0.0)
+    # By hand: one finding, F 0.2 and 0.3, p 0.1, r 0: v = .2*.8*1.8/.2 + .3*.7*1.7/.2 = 1.44 + 1.785 = 3.225
+    by_hand = (1.959964 + 0.841621) ** 2 * 3.225 / 0.1**2
+    assert power.studies_needed({"a": 0.2}, {"a": 0.3}, {"a": 0.1}, 0.0) == pytest.approx(by_hand, abs=1)
+
+
+def test_the_differences_that_the_paper_leans_on():
+    asked = {one.name: one for one in power.questions()}
+    assert asked["SFT and GRPO on validation"].macros == pytest.approx((0.253, 0.258))
+    assert asked["SFT and GRPO on validation"].needed() > 20 * 500
+    assert asked["SFT and GRPO on NIH"].macros == pytest.approx((0.2987, 0.2432), abs=1e-4)
+
+
+def test_reconstructed_intervals_are_about_as_wide_as_the_bootstrap_of_our_runs():
+    """The assumptions (a label said as often as present, findings independent) on runs where the truth can be had."""
+    found = calibrate(open_runs(str(RESULTS / "demo")))
+    assert len(found.widths) >= 6
+    assert 0.7 < np.mean(found.widths) < 1.6
+    assert all(-1 <= correlation <= 1 for correlation in found.correlations)
+
+
+def test_zero_scores_of_rare_findings_are_not_certain():
+    assert sure.interval(0.0, 4).high > 0.3
+    assert facts.supports("chexpert", "test", ("Pleural Other",)) == {"Pleural Other": 4}

@@ -1,0 +1,165 @@
+"""The audit's chapters: pictures, sentences over values, the ledger as a table, and the same in the terminal."""
+
+import html.parser
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from chexreason import __main__ as cli
+from chexreason import audit, claims, config
+from chexreason.audit import facts, matched
+from chexreason.claims import CLAIMS
+from chexreason.report import audit_counts, audit_figures, audit_pages, terminal, theme, verdict_table
+
+PICTURES = {
+    "overview": audit_pages.overview,
+    "crossings": audit_figures.crossings,
+    "grpo": lambda: audit_figures.waterfalls((5, "medgemma_sft", "chexreason"), (6, "medgemma_sft", "chexreason")),
+    "sft": lambda: audit_figures.waterfalls((5, "medgemma", "medgemma_sft"), (6, "medgemma", "medgemma_sft")),
+    "forest": audit_figures.forest,
+    "validation": audit_figures.validation,
+    "power": audit_figures.power_curves,
+    "rulers": audit_counts.rulers,
+    "conventions": audit_counts.label_conventions,
+}
+LISTS = (audit_pages.checks, audit_pages.contradicted, audit_pages.untold)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return {name: draw().text for name, draw in PICTURES.items()}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_each_picture_has_a_tier_a_caption_and_words_for_who_cannot_see_it(pictures, name):
+    shown = pictures[name]
+    assert 'class="cxr-tier cxr-published"' in shown
+    assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', shown)) == 2
+    assert len(re.search(r"<figcaption>(.*?)</figcaption>", shown, re.DOTALL)[1]) > 60
+    assert theme.INK not in shown, "text and lines take the page's colour"
+    assert len(shown) < 400_000
+
+
+def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
+    shown = "".join([*pictures.values(), *(make().text for make in LISTS)])
+    there = re.findall(r'id="evidence-([^"]+)"', shown)
+    assert len(there) == len(set(there))
+    assert {claim.evidence for claim in CLAIMS.values()} <= set(there)
+    assert {claim.evidence for claim in CLAIMS.values()} <= set(verdict_table.EVIDENCE)
+    chapter = (config.ROOT / "book" / "audit.md").read_text(encoding="utf-8")
+    for call in ("crossings()", "forest()", "validation()", "power_curves()", "rulers()", "label_conventions()",
+                 "checks()", "contradicted()", "untold()", "waterfalls((5,"):  # fmt: skip
+        assert call in chapter
+
+
+def test_captions_follow_the_values(monkeypatch):
+    before = PICTURES["grpo"]().text
+    assert "Lung Opacity alone gives +0.042" in before
+    real = facts.column
+    monkeypatch.setattr(facts, "column", lambda table, name, metric="f1": real(table, name, metric) | (
+        {"Lung Opacity": 0.161} if (table, name) == (5, "chexreason") else {}))  # fmt: skip
+    after = PICTURES["grpo"]().text
+    assert "Lung Opacity alone" not in after
+
+
+def test_sentences_are_computed_from_the_audit():
+    assert f"{-matched.crossings()['medgemma'].matched:.0%}" in str(audit_pages.for_a_clinician())
+    assert "0.253 to 0.258" in str(audit_pages.for_an_engineer())
+    count = verdict_table.tally(verdict_table.judged(None))
+    assert f"{count['holds']} and contradict {count['fails']}" in str(audit_pages.in_short())
+    assert "500" in str(audit_pages.validation_size())
+
+
+class Rows(html.parser.HTMLParser):
+    """The attributes of the ledger's rows, and how many cells each has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.buttons = [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([dict(attrs), 0])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1][1] += 1
+        self.buttons += tag == "button"
+
+
+def test_the_ledger_has_a_row_a_claim_and_native_controls():
+    shown = verdict_table.ledger("demo").text
+    found = Rows(shown)
+    assert len(found.rows) == len(CLAIMS) + 1
+    assert {cells for _, cells in found.rows} == {5}
+    assert found.buttons == 5 + 1  # one a heading, and one that shows all again
+    assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.VERDICTS)
+    assert all(f'href="audit.html#evidence-{claim.evidence}"' in shown for claim in CLAIMS.values())
+    assert "http" not in re.sub(r"http://www.w3.org\S*", "", shown), "nothing is fetched"
+
+
+def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
+    shown = verdict_table.ledger("miniature", tmp_path).text
+    assert "data-ours" not in shown
+    assert {cells for _, cells in Rows(shown).rows} == {4}
+
+
+# The terminal.
+
+
+@pytest.mark.parametrize("width", [20, 45, 80, 300])
+def test_text_is_no_wider_than_the_terminal(width):
+    bound = max(terminal.NARROWEST, min(width, terminal.WIDEST))
+    found = claims.outcomes(CLAIMS)
+    for text in (terminal.audit_text(width), terminal.claims_text(found, width)):
+        assert max(map(len, text.splitlines())) <= bound
+
+
+def test_the_audit_in_the_terminal_has_every_part(capsys):
+    assert cli.main(["audit"]) == 0
+    shown = capsys.readouterr().out
+    for title in ("Arithmetic", "Contradictions", "The same nine findings", "Changes of the average", "Reference lines",
+                  "Possible scores", "Intervals of the averages", "Studies needed", "Label conventions"):  # fmt: skip
+        assert f"\n{title}" in shown
+
+
+def test_the_audit_for_a_program(capsys):
+    assert cli.main(["audit", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(audit.summary()))
+
+
+def test_claims_for_a_program_and_for_a_reader(capsys):
+    assert cli.main(["claims", "--run", "demo", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["claim"]["name"] for row in rows] == list(CLAIMS)
+    assert {row["outcome"]["tier"] for row in rows} == {"miniature"}
+    assert cli.main(["claims"]) == 0
+    assert capsys.readouterr().out.startswith("paper (tier: published): holds ")
+
+
+@pytest.mark.parametrize(("run", "told"), [("nowhere", "expected a profile among"), ("{tmp}", "none at")])
+def test_a_run_that_is_not_there_is_one_line(tmp_path, capsys, run, told):
+    assert cli.main(["claims", "--run", run.format(tmp=tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """As `chexreason audit | head -1` does it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "chexreason", "audit"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == ""
+
+
+def test_neither_command_waits_for_torch():
+    code = (
+        "import sys\nfrom chexreason.__main__ import main\n"
+        "main(['audit']), main(['claims', '--run', 'demo'])\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
