@@ -161,7 +161,7 @@ def windowed(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.n
 def film_like(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
     """Knots of a film's long curve with a toe and a shoulder: flat in the air and in the densest parts."""
     lo, hi = _levels(reference, acquisition.low, acquisition.high)
-    lo -= 0.10 * (hi - lo)
+    lo -= 0.18 * (hi - lo)
     knots = np.linspace(lo - 1.0, hi + 1.2, 128)
     t = (knots - lo) / (hi - lo)
     return knots, np.interp(t, [-0.5, 0.0, 0.75, 1.0, 1.5], [-0.10, 0.0, 0.80, 0.98, 1.06]).clip(0) ** acquisition.gamma

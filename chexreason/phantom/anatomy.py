@@ -161,9 +161,16 @@ class Chest:
         """The vessels above the heart; growth widens them."""
         n = self.anatomy.mediastinum * (1.08 if self.view == "AP" else 1.0)
         m, some = n * growth, n * (0.4 + 0.6 * growth)
-        points = [(-0.7 * n, -1.05), (0.7 * n, -1.05), (0.8 * some, -0.70), (1.02 * m, -0.42), (1.05 * m, -0.2)]
+        points = [
+            (-0.7 * n, -1.05),
+            (0.7 * n, -1.05),
+            (0.8 * n, -0.72),
+            (0.85 * some, -0.60),
+            (1.02 * m, -0.42),
+            (1.05 * m, -0.2),
+        ]
         points += [(1.1 * some, 0.08), (0.9 * n, 0.5), (-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25)]
-        points += [(-0.95 * m, -0.45), (-0.85 * some, -0.70)]
+        points += [(-0.95 * m, -0.45), (-0.85 * some, -0.60), (-0.8 * n, -0.72)]
         return spline(np.array(points) + [self.midline, 0.0], 4, closed=True)
 
     def knob_centre(self, growth: float = 1.0) -> tuple[float, float]:

@@ -136,8 +136,13 @@ class Canvas:
         window = self._window(x, y, max(rx, ry))
         r2 = ((self.x[window] - np.float32(x)) / np.float32(rx)) ** 2
         r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
-        out[window] = np.clip(1 - r2, 0, None) ** np.float32(power)
+        inside = np.clip(1 - r2, 0, None)
+        out[window] = inside * inside if power == 2.0 else inside ** np.float32(power)
         return out
+
+    def cloud(self, x: float, y: float, rx: float, ry: float) -> Map:
+        """A soft spot close to `haze` that ends at 1.6 of its radii: ``(1 - (r / 1.6)**2)**2``, 1 at the centre."""
+        return self.ball(x, y, 1.6 * rx, 1.6 * ry, 2.0)
 
     def haze(self, x: float, y: float, rx: float, ry: float) -> Map:
         """A Gaussian spot, 1 at the centre; cut off where it is below 1/8000."""

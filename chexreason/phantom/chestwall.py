@@ -43,7 +43,7 @@ def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
     moved[:, 0] -= SIGN[side] * depth * outward * (0.35 + 0.75 * height)
     moved[:, 1] += 1.15 * depth * height**4 * np.clip(outward + 0.5, 0, 1)
     edge = moved[(x > 0.22) & (outline[:, 1] < floor - 0.05)]
-    shape = film.canvas.blur(film.canvas.polygon(moved), 0.006)
+    shape = film.canvas.blur(film.canvas.polygon(moved), 0.011)
     return shape, edge[np.argsort(np.arctan2(edge[:, 1] - floor, SIGN[side] * (edge[:, 0] - film.chest.midline) - 0.3))]
 
 
@@ -59,7 +59,7 @@ def pneumothorax(film: Film, lesion: Lesion) -> Seen:
     film.extra -= np.float32(0.26 + 0.14 * s) * crescent
     line = film.canvas.blur(film.canvas.strokes([edge], [0.024], [1.0]), 0.004) * film.lungs[side]
     film.extra += np.float32(0.26 + 0.14 * s) * line
-    return (crescent > 0.3) | (line > 0.4)
+    return (crescent > 0.08) | (line > 0.15)
 
 
 def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
@@ -76,7 +76,7 @@ def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
         share = np.float32(0.80 + 0.15 * s) * below * film.lungs[side]
         fill(film, share)
         film.extra += np.float32(0.08 + 0.12 * s) * share
-        seen |= share > 0.3
+        seen |= share > 0.08
     return seen
 
 
@@ -96,7 +96,7 @@ def pleural_other(film: Film, lesion: Lesion) -> Seen:
         band = np.clip(1.25 * (film.lungs[side] - shape) * uneven, 0, 1) * along
         fill(film, np.float32(0.85) * band)
         film.extra += np.float32(0.10 + 0.20 * s) * band
-        seen |= band > 0.3
+        seen |= band > 0.08
     return seen
 
 
@@ -111,7 +111,7 @@ def _broken(points: Points, at: int, step: float, gap: float) -> tuple[Points, P
     away = np.hypot(*(points - points[at]).T)
     number = np.arange(len(points))
     inner, outer = points[(number <= at) & (away >= gap / 2)], points[(number >= at) & (away >= gap / 2)]
-    fade = np.exp(-((np.hypot(*(outer - outer[0]).T) / 0.20) ** 2))  # further out the rib keeps its place
+    fade = np.clip(1 - (np.hypot(*(outer - outer[0]).T) / 0.30) ** 2, 0, None) ** 2  # further out it keeps its place
     return inner, outer + np.stack([np.zeros(len(outer)), step * fade], 1)
 
 
@@ -127,7 +127,7 @@ def fracture(film: Film, lesion: Lesion) -> Seen:
         at = round(71 * float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.82)))
         step = (0.055 + 0.045 * s) * (0.4 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
         inner, outer = _broken(points, at, step, 0.012 if healing else 0.045 + 0.03 * s)
-        near = film.canvas.haze(float(points[at, 0]), float(points[at, 1]), 0.17, 0.15)
+        near = film.canvas.cloud(float(points[at, 0]), float(points[at, 1]), 0.17, 0.15)
         broken = film.rib_strokes([inner, outer], RIB_WIDTH)
         change = film.canvas.blur(broken * (1 + 0.9 * near) - film.rib_strokes([points], RIB_WIDTH), 0.006)
         film.extra += weight * change
@@ -140,5 +140,5 @@ def fracture(film: Film, lesion: Lesion) -> Seen:
             tips = [np.stack([tip - [0.004, 0.030], tip + [0.004, 0.030]]) for tip in (inner[-1], outer[0])]
             mark = film.canvas.blur(film.canvas.strokes(tips, [0.020] * 2, [1.0] * 2), 0.004)
             film.extra += np.float32(0.40 + 0.25 * s) * mark
-        seen |= (np.abs(change) > 0.25) & (near > 0.2) | (mark > 0.2)
+        seen |= (np.abs(change) > 0.08) | (mark > 0.1)
     return seen

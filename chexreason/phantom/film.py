@@ -15,13 +15,15 @@ from chexreason.phantom.canvas import Canvas, Map, Points, Pose
 
 #: Attenuation of each tissue in units of optical depth at its thickest; our choice by eye.
 DEPTHS: dict[str, float] = {
-    "body": 2.00, "arm": 1.15, "lung": 1.36, "heart": 0.36, "mediastinum": 0.26, "knob": 0.20, "spine": 0.26,
-    "trachea": 0.20, "posterior rib": 0.24, "anterior rib": 0.15, "clavicle": 0.26, "scapula": 0.10, "humerus": 0.30,
-    "hilum": 0.16, "vessel": 0.34, "breast": 0.22, "bubble": 0.55, "abdomen": 0.62, "markings": 0.050,
+    "body": 2.00, "arm": 1.15, "lung": 1.28, "heart": 0.36, "mediastinum": 0.26, "knob": 0.20, "spine": 0.26,
+    "trachea": 0.20, "posterior rib": 0.22, "anterior rib": 0.15, "clavicle": 0.26, "scapula": 0.10, "humerus": 0.30,
+    "hilum": 0.20, "vessel": 0.42, "breast": 0.22, "bubble": 0.45, "abdomen": 0.62, "markings": 0.055,
 }  # fmt: skip
 RIB_WIDTH = 0.056
 #: Share of the lung, front to back, that the heart takes the place of where it is thickest.
 DISPLACED = 0.74
+#: Share of a rib's contrast that is lost where heart or fluid lies in the beam's way and hardens it.
+HARDENED = 0.45
 
 
 class Film:
@@ -62,7 +64,7 @@ class Film:
         """The fine markings of the lung: noise at three scales, part of the patient."""
         rng = np.random.default_rng([self.anatomy.vessel_seed, 3])
         coarse, middle, fine = (self.canvas.texture(rng, cells) for cells in (24, 48, 96))
-        return np.float32(DEPTHS["markings"] * self.anatomy.texture) * (0.9 * coarse + 0.6 * middle + 0.35 * fine)
+        return np.float32(DEPTHS["markings"] * self.anatomy.texture) * (0.55 * coarse + 0.6 * middle + 0.5 * fine)
 
     def rib_strokes(self, paths: list[Points], width: float) -> Map:
         """Ribs as tubes: a lighter core in a denser rim, with the crisp line of the lower edge."""
@@ -87,11 +89,12 @@ class Film:
         (left_head, left_shaft), (right_head, right_shaft) = (chest.humerus(side) for side in SIDES)
         shafts = self.canvas.strokes([left_shaft, right_shaft] * 2, [0.11] * 2 + [0.06] * 2, [1.0, 1.0, 0.55, 0.55])
         heads = self.canvas.ball(*left_head, 0.115, 0.12, 0.3) + self.canvas.ball(*right_head, 0.115, 0.12, 0.3)
-        bones = ribs + DEPTHS["clavicle"] * clavicles + DEPTHS["humerus"] * np.maximum(shafts, 0.8 * heads)
+        bones = DEPTHS["clavicle"] * clavicles + DEPTHS["humerus"] * np.maximum(shafts, 0.8 * heads)
         bones += DEPTHS["scapula"] * (
             self.canvas.polygon(*blades) + 1.1 * self.canvas.strokes(edges, [0.026] * 2, [1.0] * 2)
         )
-        return self.canvas.blur(bones, 0.006)
+        self.ribs: Map = self.canvas.blur(ribs.astype(np.float32), 0.005)
+        return self.ribs + self.canvas.blur(bones, 0.005)
 
     def _spine(self) -> Map:
         x = self.canvas.x - np.float32(self.chest.spine)
@@ -117,10 +120,10 @@ class Film:
             y = dome + 0.09 + a.bubble
             level = 1 / (1 + np.exp((canvas.y - np.float32(y + rng.uniform(0.1, 0.8) * a.bubble)) / np.float32(0.01)))
             gas = canvas.ball(a.bubble_x, y, rng.uniform(1.1, 1.8) * a.bubble, a.bubble, 0.5) * level
-        for _ in range(int(rng.integers(0, 7))):
-            x, y, radius = rng.uniform(0.15, 0.65), dome + rng.uniform(0.25, 0.6), rng.uniform(0.03, 0.07)
+        for _ in range(int(rng.integers(-2, 4))):
+            x, y, radius = rng.uniform(0.15, 0.65), dome + rng.uniform(0.25, 0.6), rng.uniform(0.04, 0.09)
             gas = np.maximum(
-                gas, rng.uniform(0.3, 0.8) * canvas.ball(x, y, radius * rng.uniform(0.8, 1.6), radius, 0.5)
+                gas, rng.uniform(0.2, 0.6) * canvas.ball(x, y, radius * rng.uniform(0.8, 1.6), radius, 0.5)
             )
         return gas
 
@@ -150,13 +153,14 @@ class Film:
         order = np.argsort(widths)
         values = np.clip(0.20 + 22 * np.asarray(widths), 0, 1)
         drawn = self.canvas.strokes([paths[i] for i in order], [widths[i] for i in order], [values[i] for i in order])
-        return self.canvas.blur(drawn, 0.006) * self.inside
+        return self.canvas.blur(drawn, 0.0045) * self.inside
 
     def _sum(self, core: tuple[Map, Map], air: Map | float, vessel_gain: Map | float, extra: Map | float) -> Map:
         depth, displaced = core
         free = 1 - displaced
+        hardened = HARDENED * self.ribs * self.inside * (1 - free * air)
         lung = DEPTHS["vessel"] * self.vessels * vessel_gain * free - DEPTHS["lung"] * self.lung * air * free
-        return self.solid + depth + lung + extra
+        return self.solid + depth + lung + extra - hardened
 
     def depth_without(self) -> Map:
         """Optical depth of the film without any finding."""
