@@ -72,8 +72,8 @@ def edema(film: Film, lesion: Lesion) -> Seen:
         wing = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
         share = np.clip((0.28 + 0.50 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        film.vessel_gain *= 1 + (0.3 + 0.45 * s) * np.clip(1.5 * wing, 0, 1)
-        seen |= share > 0.03
+        film.vessel_gain *= 1 + (0.15 + 0.30 * s) * np.clip(1.5 * wing, 0, 1)
+        seen |= share > 0.02
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = (
                 film.chest.place(side, 0.97, q),
@@ -152,7 +152,7 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
         below = film.canvas.y > np.float32(film.chest.dome_top(side) - raised - 0.02)
         lost = np.clip(film.lungs[side] - kept, 0, 1) * below
         fill(film, lost)
-        seen |= lost > 0.3
+        seen |= lost > 0.08
         plates = []
         for k in range(1 + round(2 * s)):
             q = lesion.q - 0.10 * s - 0.105 * k + 0.02 * rng.standard_normal()

@@ -161,16 +161,10 @@ class Chest:
         """The vessels above the heart; growth widens them."""
         n = self.anatomy.mediastinum * (1.08 if self.view == "AP" else 1.0)
         m, some = n * growth, n * (0.4 + 0.6 * growth)
-        points = [
-            (-0.7 * n, -1.05),
-            (0.7 * n, -1.05),
-            (0.8 * n, -0.72),
-            (0.85 * some, -0.60),
-            (1.02 * m, -0.42),
-            (1.05 * m, -0.2),
-        ]
-        points += [(1.1 * some, 0.08), (0.9 * n, 0.5), (-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25)]
-        points += [(-0.95 * m, -0.45), (-0.85 * some, -0.60), (-0.8 * n, -0.72)]
+        right = [(0.7 * n, -1.05), (0.72 * n, -0.95), (0.8 * n, -0.82), (0.85 * some, -0.64), (1.02 * m, -0.42)]
+        right += [(1.05 * m, -0.2), (1.1 * some, 0.08), (0.9 * n, 0.5)]
+        left = [(-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25), (-0.95 * m, -0.45), (-0.85 * some, -0.64)]
+        points = [*right, *left, (-0.8 * n, -0.82), (-0.72 * n, -0.95), (-0.7 * n, -1.05)]
         return spline(np.array(points) + [self.midline, 0.0], 4, closed=True)
 
     def knob_centre(self, growth: float = 1.0) -> tuple[float, float]:
@@ -287,7 +281,7 @@ class Chest:
         steps = np.array([0.0, 0.5, 1.0])
         paths: list[Points] = []
         widths: list[float] = []
-        for _ in range(5):
+        for _ in range(4):
             bend = 0.22 * rng.standard_normal(len(angle))
             turned = angle[:, None] + bend[:, None] * steps
             ahead = np.stack([SIGN[side] * np.cos(turned), np.sin(turned)], 2)
@@ -297,6 +291,6 @@ class Chest:
             fork = rng.normal([-0.36, 0.32], 0.16, (len(angle), 2))
             angle = ((angle + bend)[:, None] + fork).ravel()
             root = np.repeat(branch[:, -1], 2, axis=0)
-            length = np.repeat(length, 2) * rng.uniform(0.62, 0.90, len(angle))
+            length = np.repeat(length, 2) * rng.uniform(0.68, 0.95, len(angle))
             width = np.repeat(width, 2) * rng.uniform(0.5, 0.72, len(angle))
         return paths, widths

@@ -117,10 +117,12 @@ class Canvas:
             return self._read(sheet)
         brush = ImageDraw.Draw(sheet)
         points = self.pixels(np.concatenate(paths))  # all at once: there are hundreds of short vessels
+        fills = np.rint(255 * np.asarray(values)).astype(int).tolist()
+        pixels = np.maximum(1, np.rint(self._scale * np.asarray(widths))).astype(int).tolist()
         start = 0
-        for path, width, value in zip(paths, widths, values, strict=True):
+        for path, width, fill in zip(paths, pixels, fills, strict=True):
             placed, start = points[start : start + len(path)], start + len(path)
-            brush.line(placed, fill=round(255 * value), width=max(1, round(width * self._scale)))
+            brush.line(placed, fill=fill, width=width)
         return self._read(sheet)
 
     def _window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
@@ -152,6 +154,14 @@ class Canvas:
         r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
         out[window] = np.exp(-r2)
         return out
+
+    def markings(self, rng: np.random.Generator) -> Map:
+        """Noise of three scales, 24, 48 and 96 bumps along a side, mean 0 and deviation about 0.8; the same at any size."""
+        sheet = 0.5 * rng.standard_normal((96, 96))
+        for cells, weight in ((48, 0.6), (24, 0.55)):
+            sheet += np.kron(weight * rng.standard_normal((cells, cells)), np.ones((96 // cells, 96 // cells)))
+        smooth = Image.fromarray(sheet.astype(np.float32)).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        return np.asarray(smooth)
 
     def texture(self, rng: np.random.Generator, cells: int) -> Map:
         """Smooth noise, mean 0 and deviation about 0.7, with `cells` bumps along a side; the same at any size."""

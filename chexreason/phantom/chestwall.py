@@ -29,7 +29,7 @@ def enlarged_cardiomediastinum(film: Film, lesion: Lesion) -> Seen:
     x, y = film.chest.knob_centre(growth)
     radius = film.anatomy.knob * (0.5 + 0.5 * growth)
     band = film.canvas.polygon(film.chest.mediastinum_outline(growth)) + film.canvas.ball(x, y, radius, 1.15 * radius)
-    return (band > 0.5) & (film.canvas.y > film.chest.apex - 0.05)
+    return (band > 0.5) & (film.canvas.y > film.chest.apex - 0.12)
 
 
 def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
@@ -76,7 +76,7 @@ def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
         share = np.float32(0.80 + 0.15 * s) * below * film.lungs[side]
         fill(film, share)
         film.extra += np.float32(0.08 + 0.12 * s) * share
-        seen |= share > 0.08
+        seen |= share > 0.04
     return seen
 
 
@@ -90,13 +90,11 @@ def pleural_other(film: Film, lesion: Lesion) -> Seen:
         uneven = np.clip(1 + 0.35 * film.canvas.texture(rng, 16), 0.35, 1.5)
         span = 0.30 + 0.14 * s
         centre = film.chest.apex if lesion.zone == "apical" else film.chest.place(side, 0.9, lesion.q)[1]
-        along = 1 / (
-            1 + np.exp(np.clip((np.abs(film.canvas.y - np.float32(centre)) - span) / np.float32(0.03), -30, 30))
-        )
+        along = np.clip((span + 0.06 - np.abs(film.canvas.y - np.float32(centre))) / np.float32(0.12), 0, 1)
         band = np.clip(1.25 * (film.lungs[side] - shape) * uneven, 0, 1) * along
         fill(film, np.float32(0.85) * band)
         film.extra += np.float32(0.10 + 0.20 * s) * band
-        seen |= band > 0.08
+        seen |= band > 0.03
     return seen
 
 

@@ -63,8 +63,7 @@ class Film:
     def _markings(self) -> Map:
         """The fine markings of the lung: noise at three scales, part of the patient."""
         rng = np.random.default_rng([self.anatomy.vessel_seed, 3])
-        coarse, middle, fine = (self.canvas.texture(rng, cells) for cells in (24, 48, 96))
-        return np.float32(DEPTHS["markings"] * self.anatomy.texture) * (0.55 * coarse + 0.6 * middle + 0.5 * fine)
+        return np.float32(DEPTHS["markings"] * self.anatomy.texture) * self.canvas.markings(rng)
 
     def rib_strokes(self, paths: list[Points], width: float) -> Map:
         """Ribs as tubes: a lighter core in a denser rim, with the crisp line of the lower edge."""
@@ -97,18 +96,18 @@ class Film:
         return self.ribs + self.canvas.blur(bones, 0.005)
 
     def _spine(self) -> Map:
-        x = self.canvas.x - np.float32(self.chest.spine)
-        x = x - np.float32(self.anatomy.scoliosis) * np.sin(np.float32(3) * self.canvas.y)
-        wide = np.float32(0.082) + np.float32(0.014) * self.canvas.y
-        column = np.exp(-np.square(np.square(x / wide)))
-        phase = np.cos(np.float32(2 * np.pi / 0.135) * self.canvas.y)
-        discs = 0.84 + 0.16 * phase
+        out = np.zeros_like(self.canvas.x)
+        near = np.flatnonzero((np.abs(self.canvas.x - np.float32(self.chest.spine)) < 0.25).any(0))
+        strip = slice(near[0], near[-1] + 1)  # all else is further from the spine
+        across, y = self.canvas.x[:, strip], self.canvas.y[:, strip]
+        x = across - np.float32(self.chest.spine) - np.float32(self.anatomy.scoliosis) * np.sin(np.float32(3) * y)
+        column = np.exp(-np.square(np.square(x / (np.float32(0.082) + np.float32(0.014) * y))))
+        phase = np.cos(np.float32(2 * np.pi / 0.135) * y)
         pedicles = np.exp(-np.square((np.abs(x) - np.float32(0.052)) / np.float32(0.020))) * np.clip(phase, 0, 1)
-        x = self.canvas.x - np.float32(self.chest.midline + 0.012)
-        windpipe = np.exp(-np.square(np.square(x / np.float32(0.042)))) / (
-            1 + np.exp((self.canvas.y + 0.28) / np.float32(0.03))
-        )
-        return DEPTHS["spine"] * (column * discs + 0.25 * pedicles) - DEPTHS["trachea"] * windpipe
+        out[:, strip] = DEPTHS["spine"] * (column * (0.84 + 0.16 * phase) + 0.25 * pedicles)
+        windpipe = np.exp(-np.square(np.square((across - np.float32(self.chest.midline + 0.012)) / np.float32(0.042))))
+        out[:, strip] -= DEPTHS["trachea"] * windpipe / (1 + np.exp((y + 0.28) / np.float32(0.03)))
+        return out
 
     def _bowel(self) -> Map:
         """Gas under the left dome: the stomach's bubble with its fluid level, and some bowel."""
