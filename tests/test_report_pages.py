@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from chexreason import prompts
+from chexreason.phantom import HOSPITALS
 from chexreason.report import notebooks, pages, phantoms, tables, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
@@ -75,7 +76,9 @@ def test_phantom_pictures_are_described():
     names = phantoms.shown_findings()
     assert len(names) == 13
     shown = phantoms.finding("Pneumothorax").text
-    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 4
+    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 3 + len(HOSPITALS)
+    assert "Where to look." in shown
+    assert set(phantoms.LOOK) == set(names)
     hospitals = phantoms.hospitals().text
     assert hospitals.count("<img ") == 3
     assert "records: " in hospitals

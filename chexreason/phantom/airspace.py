@@ -34,10 +34,10 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
         x, y = film.chest.place(side, lesion.p, lesion.q)
-        radius = (0.17 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
+        radius = (0.14 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
         ripple = 1 + 0.25 * film.canvas.texture(rng, 9)
         patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
-        share = np.clip((0.26 + 0.34 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.12 + 0.26 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
         seen |= share > 0.03
     return seen
@@ -69,11 +69,12 @@ def edema(film: Film, lesion: Lesion) -> Seen:
     paths = []
     for side in SIDES:
         x, y = film.chest.hilum(side)
-        wing = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
-        share = np.clip((0.28 + 0.50 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
+        cloud = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
+        wing = np.clip(1.15 * cloud - 0.15, 0, 1)
+        share = np.clip((0.10 + 0.36 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        film.vessel_gain *= 1 + (0.15 + 0.30 * s) * np.clip(1.5 * wing, 0, 1)
-        seen |= share > 0.02
+        film.vessel_gain *= 1 + (0.08 + 0.27 * s) * np.clip(1.5 * wing, 0, 1)
+        seen |= (wing > 0.04) & (film.lungs[side] > 0.1)
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = (
                 film.chest.place(side, 0.97, q),
@@ -81,7 +82,7 @@ def edema(film: Film, lesion: Lesion) -> Seen:
             )
             paths.append(np.array([outer, inner]))
     lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
-    film.extra += np.float32(0.10 + 0.16 * s) * lines
+    film.extra += np.float32(0.05 + 0.09 * s) * lines
     return seen | (lines > 0.3)
 
 
@@ -107,7 +108,7 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     """A dense lobe, sharp on the side of its fissure, with air-filled bronchi in it."""
     rng, s, side = lesion.rng(), lesion.severity, lesion.side
     x, y = film.chest.place(side, lesion.p, lesion.q)
-    radius = 0.24 + 0.10 * s
+    radius = 0.15 + 0.13 * s
     lobe = np.clip(2.6 * film.canvas.cloud(x, y, radius * 1.1, radius) + 0.25 * film.canvas.texture(rng, 9) - 0.9, 0, 1)
     tilt = SIGN[side] * rng.uniform(-0.15, 0.25)
     edge = (film.canvas.y - np.float32(y)) - tilt * (film.canvas.x - np.float32(x))
@@ -115,9 +116,9 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     beyond = (edge - reach) if lesion.zone == "upper" else (-edge - reach)
     lobe = lobe / (1 + np.exp(np.clip(beyond / np.float32(0.010), -30, 30))) * film.lungs[side]
     air_left = 0.60 * _bronchi(film, x, y, radius, side, rng)
-    share = np.clip((0.45 + 0.45 * s) * lobe * (1 - air_left), 0, 0.92)
+    share = np.clip((0.20 + 0.48 * s) * lobe * (1 - air_left), 0, 0.92)
     fill(film, share)
-    film.extra += np.float32(0.10) * share
+    film.extra += np.float32(0.06) * share
     return lobe > 0.12
 
 
@@ -135,10 +136,10 @@ def pneumonia(film: Film, lesion: Lesion) -> Seen:
             r = rng.uniform(0.055, 0.105)
             fluff = np.maximum(fluff, film.canvas.cloud(fx, fy, r, r * rng.uniform(0.8, 1.3)))
         ragged = np.clip(1 + 0.3 * film.canvas.texture(rng, 30), 0.3, 1.6)
-        share = (0.18 + 0.20 * s) * region + (0.28 + 0.36 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
+        share = (0.12 + 0.18 * s) * region + (0.24 + 0.34 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
         share = np.clip(share, 0, 0.92)
         fill(film, share, 0.8)
-        seen |= share > 0.03
+        seen |= share > 0.015
     return seen
 
 
@@ -147,7 +148,7 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
     rng, s = lesion.rng(), lesion.severity
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
-        raised = 0.07 + 0.13 * s
+        raised = 0.03 + 0.09 * s
         kept = film.canvas.blur(film.canvas.polygon(film.chest.lung_outline(side, raised=raised)), 0.011)
         below = film.canvas.y > np.float32(film.chest.dome_top(side) - raised - 0.02)
         lost = np.clip(film.lungs[side] - kept, 0, 1) * below
@@ -159,8 +160,8 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
             start, end = rng.uniform(0.10, 0.25), rng.uniform(0.72, 0.95)
             tilt = rng.uniform(-0.05, 0.09)
             plates.append(spline([film.chest.place(side, p, q + tilt * (p - 0.5)) for p in (start, 0.5, end)], 5))
-        widths = [0.026 + 0.022 * s] * len(plates)
+        widths = [0.020 + 0.016 * s] * len(plates)
         band = film.canvas.blur(film.canvas.strokes(plates, widths, [1.0] * len(plates)), 0.007) * film.lungs[side]
-        film.extra += np.float32(0.24 + 0.30 * s) * band
+        film.extra += np.float32(0.12 + 0.18 * s) * band
         seen |= band > 0.2
     return seen
