@@ -73,7 +73,7 @@ def edema(film: Film, lesion: Lesion) -> Seen:
         wing = np.clip(1.15 * cloud - 0.15, 0, 1)
         share = np.clip((0.10 + 0.36 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        film.vessel_gain *= 1 + (0.08 + 0.27 * s) * np.clip(1.5 * wing, 0, 1)
+        film.vessel_gain *= 1 + (0.08 + 0.27 * s) * np.clip(1.5 * wing, 0, 1) * film.lungs[side]
         seen |= (wing > 0.04) & (film.lungs[side] > 0.1)
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = (
