@@ -83,7 +83,7 @@ def edema(film: Film, lesion: Lesion) -> Seen:
             paths.append(np.array([outer, inner]))
     lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
     film.extra += np.float32(0.05 + 0.09 * s) * lines
-    return seen | (lines > 0.3)
+    return seen | (lines > 0.08)
 
 
 def _bronchi(film: Film, x: float, y: float, reach: float, side: str, rng: np.random.Generator) -> Map:
