@@ -166,7 +166,12 @@ def write_if_changed(path: Path, text: str) -> None:
 
 def book_sources() -> list[Path]:
     """Everything but results that the book is made from."""
-    return [config.ROOT / "_config.yml", *_files(config.ROOT / "book"), *_files(config.RESULTS / "published"), *_files(config.RESULTS / "phantoms")]
+    return [
+        config.ROOT / "_config.yml",
+        *_files(config.ROOT / "book"),
+        *_files(config.RESULTS / "published"),
+        *_files(config.RESULTS / "phantoms"),
+    ]
 
 
 def _files(folder: Path) -> Iterable[Path]:

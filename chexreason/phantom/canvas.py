@@ -157,8 +157,8 @@ class Canvas:
 
     def markings(self, rng: np.random.Generator) -> Map:
         """Noise of 24, 48 and 96 bumps along a side, mean 0 and deviation about 0.8; the same at any size."""
-        sheet = 0.5 * rng.standard_normal((96, 96))
-        for cells, weight in ((48, 0.6), (24, 0.55)):
+        sheet = 0.6 * rng.standard_normal((96, 96))
+        for cells, weight in ((48, 0.5), (24, 0.35)):
             sheet += np.kron(weight * rng.standard_normal((cells, cells)), np.ones((96 // cells, 96 // cells)))
         smooth = Image.fromarray(sheet.astype(np.float32)).resize((self.size, self.size), Image.Resampling.BICUBIC)
         return np.asarray(smooth)

@@ -41,7 +41,9 @@ def difficulty() -> Html:
             rows = values[values["hospital"] == hospital].set_index("finding").loc[order]
             y = [place + 0.22 * (1 - k) for place in range(len(order))]
             spread = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
-            axes.errorbar(rows["auc"], y, xerr=spread, fmt=marker, color=colour, markersize=4, linewidth=1.1, label=hospital)
+            axes.errorbar(
+                rows["auc"], y, xerr=spread, fmt=marker, color=colour, markersize=4, linewidth=1.1, label=hospital
+            )
         axes.set_yticks(range(len(order)), order)
         axes.axvline(0.5, color=DRAWING["text.color"], alpha=0.5, linewidth=0.8)
         axes.set(xlabel="area under the ROC curve")
@@ -59,8 +61,8 @@ def difficulty_said() -> Prose:
         for hospital, row in means.iterrows()
     )
     return Prose(
-        f"A small network that learnt from hospital {TRAINED_AT}'s films and their visible truth reaches a mean area under "
-        f"the ROC curve of {told}; the ranges are 95 % intervals over films. At {TRAINED_AT} the hardest finding is "
+        f"A small network that learnt from hospital {TRAINED_AT}'s films and their visible truth reaches a mean area "
+        f"under the ROC curve of {told}; the ranges are 95 % intervals over films. At {TRAINED_AT} the hardest finding is "
         f"{rows.idxmin()} ({decimal(rows.min(), 2)}) and the easiest {rows.idxmax()} ({decimal(rows.max(), 2)})."
     )
 
@@ -90,11 +92,14 @@ def looks_said() -> Prose:
     values = looks_values().set_index(["source", "quantity", "at"])
     real, ours = values.loc["real"], values.loc[LIKE_REAL]
     apart = (ours["median"] - real["median"]).abs()
-    covered = ((ours["median"] >= real["low"]) & (ours["median"] <= real["high"])).groupby("quantity").agg(["sum", "size"])
+    covered = (
+        ((ours["median"] >= real["low"]) & (ours["median"] <= real["high"])).groupby("quantity").agg(["sum", "size"])
+    )
     grey, power = apart["grey level"], apart["log10 power"]
     inside = " and ".join(f"{row['sum']} of {row['size']} for the {name}" for name, row in covered.iterrows())
     return Prose(
-        f"Hospital {LIKE_REAL} imitates the real films. Its median film lies at most {grey.max():.0f} grey levels (of 255) from "
-        f"the median real film, at the quantile {grey.idxmax()}, and at most {power.max():.1f} powers of ten in the octave "
-        f"that starts at {power.idxmax():.0f} cycles across the film. It is within the middle 80 % of real films in {inside}."
+        f"Hospital {LIKE_REAL} imitates the real films. Its median film lies at most {grey.max():.0f} grey levels (of 255) "
+        f"from the median real film, at the quantile {grey.idxmax()}, and at most {power.max():.1f} powers of ten in the "
+        f"octave that starts at {power.idxmax():.0f} cycles across the film. It is within the middle 80 % of real films "
+        f"in {inside}."
     )

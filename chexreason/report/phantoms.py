@@ -33,6 +33,15 @@ SEED = 7
 SIDE = 320  #: pixels of a film on the page
 OUTLINE = np.array([240, 180, 40], dtype=np.uint8)  # amber: seen on black and on white
 
+#: zone of a lesion -> how a caption names it.
+ZONES: dict[str, str] = {
+    "upper": "in the upper zone",
+    "mid": "in the middle zone",
+    "lower": "in the lower zone",
+    "apical": "at the apex",
+    "lateral": "along the wall",
+}
+
 
 def shown_findings() -> list[str]:
     """The findings that can be drawn, in the order of the labels."""
@@ -50,9 +59,9 @@ LOOK: dict[str, str] = {
     "Pneumonia": "Look for fluffy patches that run into each other, in a faint haze.",
     "Atelectasis": "Look at the diaphragm, which is higher, and at the plates of dense lung above it.",
     "Pneumothorax": "Look outside the fine line of the pleura: the rim beyond it is darker and has no vessels.",
-    "Pleural Effusion": "Look at the angle between diaphragm and wall: it is filled, with a surface that rises outwards.",
+    "Pleural Effusion": "Look at the angle between diaphragm and wall: it is filled, and the surface rises outwards.",
     "Pleural Other": "Look along the wall or over the apex: a dense, uneven band between the ribs and the lung.",
-    "Fracture": "Follow each rib outwards: where it breaks there is a step, a gap with dense ends, or a knot of callus.",
+    "Fracture": "Follow each rib outwards: where it breaks there is a step, a gap with dense ends, or callus.",
     "Support Devices": "Look for what no body grows: tubes, lines, electrodes with cables, a pacemaker, wires.",
 }
 
@@ -70,17 +79,15 @@ def finding(name: str, index: int | None = None) -> Html:
     ]
     others = [place for place in HOSPITALS if place != severe.hospital]
     pictures += [(draw(at_hospital(severe, place), SIDE), f"the same patient at hospital {place}") for place in others]
-    caption = f'<p class="cxr-note"><strong>Where to look.</strong> {escape(LOOK[name])} {escape(_place(severe.lesions[0]))}</p>'
+    words = escape(f"{LOOK[name]} {_place(severe.lesions[0])}")
+    caption = f'<p class="cxr-note"><strong>Where to look.</strong> {words}</p>'
     return block(_films([(picture, f"{name}, {note}", note) for picture, note in pictures], columns=6) + caption)
 
 
 def _place(lesion: Lesion) -> str:
     """Where this patient has it, in words; empty for what lies in the middle."""
     side = {"both": "on both sides", "left": "on the left", "right": "on the right"}.get(lesion.side, "")
-    zone = {
-        "upper": "in the upper zone", "mid": "in the middle zone", "lower": "in the lower zone", "apical": "at the apex",
-        "lateral": "along the wall",
-    }.get(lesion.zone, "")  # fmt: skip
+    zone = ZONES.get(lesion.zone, "")
     kind = lesion.kind.replace("+", ", ")
     if lesion.finding == SUPPORT_DEVICES:
         return f"Here: {kind}."
@@ -96,7 +103,9 @@ def hospitals(index: int = 0, findings: tuple[str, ...] = ("Pleural Effusion", "
     for name in HOSPITALS:
         moved = at_hospital(case, name)
         recorded = ", ".join(label for label, value in moved.recorded.items() if value == 1.0) or "no label"
-        films.append((draw(moved, SIDE), f"hospital {name}, recorded: {recorded}", f"hospital {name} records: {recorded}"))
+        films.append(
+            (draw(moved, SIDE), f"hospital {name}, recorded: {recorded}", f"hospital {name} records: {recorded}")
+        )
     return block(_films(films, columns=3) + f'<p class="cxr-note">Visible on all: {escape(_visible(case))}.</p>')
 
 
