@@ -128,9 +128,9 @@ def table(hospital: str, values: np.ndarray, truth: np.ndarray, seed: int, resam
 def main() -> None:
     """Draw, train, test at each hospital, write and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--train", type=int, default=8000, help="films of hospital A to learn from")
-    parser.add_argument("--test", type=int, default=2000, help="films of each hospital to be tested on")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--train", type=int, default=6000, help="films of hospital A to learn from")
+    parser.add_argument("--test", type=int, default=1500, help="films of each hospital to be tested on")
+    parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     network = train(*films(TRAINED_AT, arguments.train, SEED), arguments.epochs, SEED)

@@ -62,8 +62,9 @@ def difficulty_said() -> Prose:
     )
     return Prose(
         f"A small network that learnt from hospital {TRAINED_AT}'s films and their visible truth reaches a mean area "
-        f"under the ROC curve of {told}; the ranges are 95 % intervals over films. At {TRAINED_AT} the hardest finding is "
-        f"{rows.idxmin()} ({decimal(rows.min(), 2)}) and the easiest {rows.idxmax()} ({decimal(rows.max(), 2)})."
+        f"under the ROC curve of {told}; the ranges are 95 % intervals over films. "
+        f"At {TRAINED_AT} the hardest finding is {rows.idxmin()} ({decimal(rows.min(), 2)}) "
+        f"and the easiest {rows.idxmax()} ({decimal(rows.max(), 2)})."
     )
 
 
@@ -98,8 +99,9 @@ def looks_said() -> Prose:
     grey, power = apart["grey level"], apart["log10 power"]
     inside = " and ".join(f"{row['sum']} of {row['size']} for the {name}" for name, row in covered.iterrows())
     return Prose(
-        f"Hospital {LIKE_REAL} imitates the real films. Its median film lies at most {grey.max():.0f} grey levels (of 255) "
-        f"from the median real film, at the quantile {grey.idxmax()}, and at most {power.max():.1f} powers of ten in the "
-        f"octave that starts at {power.idxmax():.0f} cycles across the film. It is within the middle 80 % of real films "
-        f"in {inside}."
+        f"Hospital {LIKE_REAL} imitates the real films. "
+        f"Its median film lies at most {grey.max():.0f} grey levels (of 255) from the median real film, "
+        f"at the quantile {grey.idxmax()}, and at most {power.max():.1f} powers of ten in the octave "
+        f"that starts at {power.idxmax():.0f} cycles across the film. "
+        f"It is within the middle 80 % of real films in {inside}."
     )
