@@ -37,7 +37,7 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
         radius = (0.14 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
         ripple = 1 + 0.25 * film.canvas.texture(rng, 9)
         patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
-        share = np.clip((0.12 + 0.26 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.10 + 0.24 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
         seen |= share > 0.03
     return seen
@@ -71,7 +71,7 @@ def edema(film: Film, lesion: Lesion) -> Seen:
         x, y = film.chest.hilum(side)
         cloud = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
         wing = np.clip(1.15 * cloud - 0.15, 0, 1)
-        share = np.clip((0.10 + 0.36 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.07 + 0.32 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
         film.vessel_gain *= 1 + (0.08 + 0.27 * s) * np.clip(1.5 * wing, 0, 1) * film.lungs[side]
         seen |= (wing > 0.04) & (film.lungs[side] > 0.1)
@@ -116,7 +116,7 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     beyond = (edge - reach) if lesion.zone == "upper" else (-edge - reach)
     lobe = lobe / (1 + np.exp(np.clip(beyond / np.float32(0.010), -30, 30))) * film.lungs[side]
     air_left = 0.60 * _bronchi(film, x, y, radius, side, rng)
-    share = np.clip((0.20 + 0.48 * s) * lobe * (1 - air_left), 0, 0.92)
+    share = np.clip((0.16 + 0.44 * s) * lobe * (1 - air_left), 0, 0.92)
     fill(film, share)
     film.extra += np.float32(0.06) * share
     return lobe > 0.12
@@ -148,7 +148,7 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
     rng, s = lesion.rng(), lesion.severity
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
-        raised = 0.03 + 0.09 * s
+        raised = 0.02 + 0.08 * s
         kept = film.canvas.blur(film.canvas.polygon(film.chest.lung_outline(side, raised=raised)), 0.011)
         below = film.canvas.y > np.float32(film.chest.dome_top(side) - raised - 0.02)
         lost = np.clip(film.lungs[side] - kept, 0, 1) * below
@@ -162,6 +162,6 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
             plates.append(spline([film.chest.place(side, p, q + tilt * (p - 0.5)) for p in (start, 0.5, end)], 5))
         widths = [0.020 + 0.016 * s] * len(plates)
         band = film.canvas.blur(film.canvas.strokes(plates, widths, [1.0] * len(plates)), 0.007) * film.lungs[side]
-        film.extra += np.float32(0.12 + 0.18 * s) * band
+        film.extra += np.float32(0.10 + 0.16 * s) * band
         seen |= band > 0.2
     return seen

@@ -16,15 +16,15 @@ from chexreason.phantom.lesion import Lesion
 
 
 def cardiomegaly(film: Film, lesion: Lesion) -> Seen:
-    """A wide heart: the cardiothoracic ratio grows by 8 to 40 per cent."""
-    growth = 1.08 + 0.32 * lesion.severity
+    """A wide heart: the cardiothoracic ratio grows by 6 to 36 per cent."""
+    growth = 1.06 + 0.30 * lesion.severity
     film.heart_growth = growth
     return film.canvas.polygon(film.chest.heart_outline(growth)) > 0.5
 
 
 def enlarged_cardiomediastinum(film: Film, lesion: Lesion) -> Seen:
     """A wide upper mediastinum."""
-    growth = 1.22 + 0.65 * lesion.severity
+    growth = 1.16 + 0.60 * lesion.severity
     film.mediastinum_growth = growth
     x, y = film.chest.knob_centre(growth)
     radius = film.anatomy.knob * (0.5 + 0.5 * growth)
@@ -50,13 +50,13 @@ def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
 def pneumothorax(film: Film, lesion: Lesion) -> Seen:
     """Air outside the lung: a lucent crescent without vessels and the line of the pleura."""
     s, side = lesion.severity, lesion.side
-    shape, edge = _shrunken(film, side, 0.05 + 0.25 * s)
+    shape, edge = _shrunken(film, side, 0.045 + 0.23 * s)
     across = SIGN[side] * (film.canvas.x - np.float32(film.chest.midline))
     floor = film.chest.dome_top(side)
     outer = (film.canvas.y < floor - 0.03) | (across > 0.72 * film.chest.lateral(side, floor))
     crescent = np.clip(film.lungs[side] - shape, 0, 1) * outer
     film.vessel_gain *= 1 - crescent
-    film.extra -= np.float32(0.08 + 0.16 * s) * crescent
+    film.extra -= np.float32(0.07 + 0.15 * s) * crescent
     line = film.canvas.blur(film.canvas.strokes([edge], [0.024], [1.0]), 0.004) * film.lungs[side]
     film.extra += np.float32(0.12 + 0.14 * s) * line
     return (crescent > 0.08) | (line > 0.15)
@@ -70,10 +70,10 @@ def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
         chest = film.chest
         wall = float(chest.lateral(side, 0.3))
         across = np.clip(SIGN[side] * (film.canvas.x - np.float32(chest.midline)) / np.float32(wall), 0, 1)
-        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome - (0.01 + 0.46 * s)
+        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome + (0.05 - 0.42 * s)
         surface = np.float32(level + 0.16) - np.float32(0.26 + 0.10 * s) * across**3
         below = 1 / (1 + np.exp(np.clip((surface - film.canvas.y) / np.float32(0.018), -30, 30)))
-        share = np.float32(0.50 + 0.40 * s) * below * film.lungs[side]
+        share = np.float32(0.32 + 0.48 * s) * below * film.lungs[side]
         fill(film, share)
         film.extra += np.float32(0.02 + 0.12 * s) * share
         seen |= share > 0.04
