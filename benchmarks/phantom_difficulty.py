@@ -129,8 +129,8 @@ def main() -> None:
     """Draw, train, test at each hospital, write and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--train", type=int, default=6000, help="films of hospital A to learn from")
-    parser.add_argument("--test", type=int, default=1500, help="films of each hospital to be tested on")
-    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--test", type=int, default=1200, help="films of each hospital to be tested on")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     network = train(*films(TRAINED_AT, arguments.train, SEED), arguments.epochs, SEED)
