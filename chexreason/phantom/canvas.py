@@ -57,8 +57,8 @@ def _slight_blur(image: Map, sigma: float) -> Map:
     weights = np.exp(-0.5 * (np.arange(reach + 1) / max(sigma, 1e-6)) ** 2).astype(np.float32)
     weights /= weights[0] + 2 * weights[1:].sum()
     for axis in (0, 1):
-        wide = np.pad(image, [(reach, reach) if axis == a else (0, 0) for a in (0, 1)], mode="edge")
         n = image.shape[axis]
+        wide = image.take(np.arange(-reach, n + reach).clip(0, n - 1), axis)  # the edges repeated
         shifted = [wide[k : k + n] if axis == 0 else wide[:, k : k + n] for k in range(2 * reach + 1)]
         image = weights[0] * shifted[reach]
         for k in range(1, reach + 1):
