@@ -209,7 +209,9 @@ def _mottle(rng: np.random.Generator, size: int) -> Map:
     fine = rng.standard_normal((size, size), dtype=np.float32)
     half = rng.standard_normal((size // 2 + 1, size // 2 + 1), dtype=np.float32)
     coarse = np.asarray(Image.fromarray(half).resize((size, size), Image.Resampling.BILINEAR))
-    return np.float32(0.55) * (fine + np.roll(fine, 1, 0)) + np.float32(0.8) * coarse
+    fine += np.roll(fine, 1, 0) + np.roll(fine, 1, 1)
+    noise: Map = np.float32(0.48) * fine + np.float32(0.8) * coarse
+    return noise
 
 
 def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas) -> np.ndarray:

@@ -185,21 +185,16 @@ class Chest:
         wall = self.lateral(side, y) + 0.015
         rise = 0.030 * np.clip(number, 0, 2) / 2
         back = self.spine - self.midline
-        back_x = [SIGN[side] * back + 0.05, 0.26 * wall, 0.52 * wall, 0.78 * wall, 0.94 * wall, wall]
-        back_y = [
-            start,
-            start - rise,
-            start - 0.4 * rise + 0.14 * drop,
-            start + 0.47 * drop,
-            start + 0.8 * drop,
-            y + 0.03,
-        ]
+        inner = np.full(RIBS, SIGN[side] * back + 0.05)
+        back_x = [inner, 0.26 * wall, 0.52 * wall, 0.78 * wall, 0.94 * wall, wall]
+        back_y = [start, start - rise, start - 0.4 * rise + 0.14 * drop, start + 0.47 * drop]
+        back_y += [start + 0.8 * drop, y + 0.03]
         front_x = [wall, 0.985 * wall, 0.88 * wall, 0.70 * wall, 0.50 * wall, 0.38 * wall]
         front_y = [y + 0.03, y + 0.075, y + 0.15, y + 0.225, y + 0.285, y + 0.30]
         arcs = []
         for xs, ys in ((back_x, back_y), (front_x, front_y)):
-            x = np.stack([np.broadcast_to(value, (RIBS,)) for value in xs], 1)
-            arcs.append(spline(np.stack([self.midline + SIGN[side] * x, np.stack(ys, 1)], -1), 6))
+            points = np.stack([self.midline + SIGN[side] * np.stack(xs, 1), np.stack(ys, 1)], -1)
+            arcs.append(spline(points, 6))
         return arcs[0], arcs[1]
 
     def clavicle(self, side: str) -> Points:

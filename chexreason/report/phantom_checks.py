@@ -32,8 +32,8 @@ def difficulty_values() -> pd.DataFrame:
 def difficulty() -> Html:
     """The area under the ROC curve of each finding at each hospital, with its interval."""
     values = difficulty_values()
-    order = values[values["hospital"] == TRAINED_AT].sort_values("auc")["finding"]
-    order = [*(name for name in order if name != MEAN), MEAN]
+    by_ease = values[values["hospital"] == TRAINED_AT].sort_values("auc")["finding"]
+    order = [*(name for name in by_ease if name != MEAN), MEAN]
     with mpl.rc_context(DRAWING):
         drawing = Figure(figsize=(6.4, 4.6), layout="constrained")
         axes = drawing.add_subplot()
