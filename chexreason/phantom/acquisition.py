@@ -210,8 +210,9 @@ def _mottle(rng: np.random.Generator, size: int) -> Map:
     half = rng.standard_normal((size // 2 + 1, size // 2 + 1), dtype=np.float32)
     coarse = np.asarray(Image.fromarray(half).resize((size, size), Image.Resampling.BILINEAR))
     fine += np.roll(fine, 1, 0) + np.roll(fine, 1, 1)
-    noise: Map = np.float32(0.48) * fine + np.float32(0.8) * coarse
-    return noise
+    fine *= np.float32(0.48)
+    fine += np.float32(0.8) * coarse
+    return fine
 
 
 def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas) -> np.ndarray:
