@@ -35,7 +35,7 @@ def difficulty() -> Html:
     by_ease = values[values["hospital"] == TRAINED_AT].sort_values("auc")["finding"]
     order = [*(name for name in by_ease if name != MEAN), MEAN]
     with mpl.rc_context(DRAWING):
-        drawing = Figure(figsize=(6.4, 4.6), layout="constrained")
+        drawing = Figure(figsize=(4.4, 5.0), layout="constrained")
         axes = drawing.add_subplot()
         for k, (hospital, (colour, _, marker)) in enumerate(zip(HOSPITALS, SERIES, strict=False)):
             rows = values[values["hospital"] == hospital].set_index("finding").loc[order]
@@ -47,8 +47,9 @@ def difficulty() -> Html:
         axes.set_yticks(range(len(order)), order)
         axes.axvline(0.5, color=DRAWING["text.color"], alpha=0.5, linewidth=0.8)
         axes.set(xlabel="area under the ROC curve")
-        axes.legend(title="hospital", frameon=False, loc="lower left")
-        return block(to_svg(drawing, str(difficulty_said())), "figure")
+        drawing.legend(title="hospital", frameon=False, loc="outside upper center", ncols=len(HOSPITALS))
+        svg = to_svg(drawing, str(difficulty_said()))
+    return block(f'<div class="cxr-panels" style="max-width:34rem">{svg}</div>', "figure")
 
 
 def difficulty_said() -> Prose:
