@@ -13,6 +13,8 @@ a finding above 0.97 at A was made fainter, one near chance stronger, until the 
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +34,17 @@ NAMES = tuple(name for name in FINDINGS if name != NO_FINDING)
 RESULT = Path(__file__).parents[1] / "results" / "phantoms" / "difficulty.csv"
 
 
-def films(hospital: str, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
+def _drawn(index: int, hospital: str, seed: int) -> tuple[np.ndarray, list[bool]]:
+    case = sample_case(seed, index, hospital, ENRICHMENT)
+    return draw(case, SIZE), [name in case.truth for name in NAMES]
+
+
+def films(hospital: str, count: int, seed: int, workers: int) -> tuple[torch.Tensor, np.ndarray]:
     """Films, uint8 (count, 1, SIZE, SIZE), and their visible truth, bool (count, findings)."""
-    images = np.empty((count, 1, SIZE, SIZE), dtype=np.uint8)
-    truth = np.zeros((count, len(NAMES)), dtype=bool)
-    for index in range(count):
-        case = sample_case(seed, index, hospital, ENRICHMENT)
-        images[index, 0] = draw(case, SIZE)
-        truth[index] = [name in case.truth for name in NAMES]
-    return torch.from_numpy(images), truth
+    with ProcessPoolExecutor(workers) as pool:
+        drawn = list(pool.map(partial(_drawn, hospital=hospital, seed=seed), range(count), chunksize=100))
+    images, truth = zip(*drawn, strict=True)
+    return torch.from_numpy(np.stack(images)[:, None]), np.array(truth)
 
 
 def _block(inputs: int, outputs: int, stride: int, kernel: int = 3) -> nn.Sequential:
@@ -132,11 +136,12 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=1200, help="films of each hospital to be tested on")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw films")
     arguments = parser.parse_args()
-    network = train(*films(TRAINED_AT, arguments.train, SEED), arguments.epochs, SEED)
+    network = train(*films(TRAINED_AT, arguments.train, SEED, arguments.workers), arguments.epochs, SEED)
     parts = []
     for hospital in HOSPITALS:
-        images, truth = films(hospital, arguments.test, SEED + 1)
+        images, truth = films(hospital, arguments.test, SEED + 1, arguments.workers)
         parts.append(table(hospital, scores(network, images), truth, SEED))
     result = pd.concat(parts)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -70,10 +70,10 @@ def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
         chest = film.chest
         wall = float(chest.lateral(side, 0.3))
         across = np.clip(SIGN[side] * (film.canvas.x - np.float32(chest.midline)) / np.float32(wall), 0, 1)
-        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome + (0.05 - 0.42 * s)
+        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome + (0.09 - 0.42 * s)
         surface = np.float32(level + 0.16) - np.float32(0.26 + 0.10 * s) * across**3
         below = 1 / (1 + np.exp(np.clip((surface - film.canvas.y) / np.float32(0.018), -30, 30)))
-        share = np.float32(0.32 + 0.48 * s) * below * film.lungs[side]
+        share = np.float32(0.22 + 0.48 * s) * below * film.lungs[side]
         fill(film, share)
         film.extra += np.float32(0.02 + 0.12 * s) * share
         seen |= share > 0.04

@@ -14,7 +14,7 @@ from chexreason.phantom.film import Film
 from chexreason.phantom.lesion import Lesion
 
 #: All devices are drawn at this share of their full contrast.
-CONTRAST = 0.72
+CONTRAST = 0.92
 
 
 def _line(film: Film, points: list[tuple[float, float]], width: float, depth: float, hollow: bool = False) -> Map:
