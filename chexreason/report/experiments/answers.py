@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from chexreason import config, runs
-from chexreason.experiments import analysis, arms, worlds
 from chexreason.evidence import results_root
+from chexreason.experiments import analysis, arms, worlds
 from chexreason.report.theme import Html, badge, block
 
 PROFILE = "experiment"
