@@ -11,11 +11,7 @@ import pytest
 
 from chexreason import prompts
 from chexreason.phantom import HOSPITALS
-<<<<<<< HEAD
 from chexreason.report import notebooks, pages, phantoms, theme
-=======
-from chexreason.report import notebooks, pages, phantoms, tables, theme
->>>>>>> looks
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 

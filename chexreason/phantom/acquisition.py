@@ -177,13 +177,9 @@ def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2
 
 @lru_cache(maxsize=256)
 def _ink(text: str, height: int, turn: int, ring: bool) -> tuple[np.ndarray, np.ndarray]:
-<<<<<<< HEAD
     """How much of each pixel a mark's letters and its disc (none without a ring) cover, 0 to 1; letters are
     `height` pixels high.
     """
-=======
-    """A mark's letters and its disc (all False without one) as bool maps; letters are `height` pixels high."""
->>>>>>> looks
     font = ImageFont.load_default(size=max(6, round(1.35 * height)))
     left, top, right, bottom = (int(v) for v in font.getbbox(text))
     edge = round(0.45 * height) if ring else 1
@@ -194,11 +190,7 @@ def _ink(text: str, height: int, turn: int, ring: bool) -> tuple[np.ndarray, np.
     if ring:
         ImageDraw.Draw(disc).ellipse((0, 0, sheet.width - 1, sheet.height - 1), fill=255)
     letters, disc = (image.rotate(turn, expand=True) for image in (sheet, disc))
-<<<<<<< HEAD
     return np.asarray(letters) / np.float32(255), np.asarray(disc) / np.float32(255)
-=======
-    return np.asarray(letters) > 110, np.asarray(disc) > 110
->>>>>>> looks
 
 
 def _write(image: Map, marks: tuple[Mark, ...]) -> None:
@@ -210,13 +202,8 @@ def _write(image: Map, marks: tuple[Mark, ...]) -> None:
             min(round(mark.x * size), size - letters.shape[1]),
         )
         place = image[row : row + letters.shape[0], column : column + letters.shape[1]]
-<<<<<<< HEAD
         place += disc * (np.float32(0.03) - place)
         place += letters * (np.float32(0.98) - place)
-=======
-        place[disc] = 0.03
-        place[letters] = 0.98
->>>>>>> looks
 
 
 def _mottle(rng: np.random.Generator, size: int) -> Map:
