@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,8 +191,13 @@ def build_book(profile: str) -> Path:
     command = [str(program), "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", ".", "-W", "--keep-going", "--quiet"]
-    environment = {**os.environ, "CHEXREASON_PROFILE": profile}
-    ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        # Each page's kernel would warn that it listens on this machine without encryption.
+        settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
+        settings.parent.mkdir()
+        settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
+        environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder}
+        ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
     first_page = config.ROOT / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():
         raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")
