@@ -239,7 +239,10 @@ def _runs(shown: Evidence) -> str:
         git = run.info["git"]
         revision = f"revision {str(git['revision'])[:7]}" + (" with changes" if git["dirty"] else "")
         device = run.info.get("device", "device not noted")
-        facts = f"n = {run.info['n']}, seed {run.info['seed']}, {device}, {revision}"
+        facts = (
+            f"{shown.tier}, n = {run.info['n']}, seed {run.info['seed']}, settings {run.info['config_digest'][:12]}, "
+            f"{run.info['started'][:10]}, {device}, {revision}, executed notebook {run_id[:2]}_{run.info['stage']}"
+        )
         lines.append(f"<li><code>{escape(run_id)}</code>: {escape(facts)}</li>")
     title = f"The runs behind this table ({len(lines)})"
     return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'
