@@ -114,8 +114,10 @@ def test_every_table_names_tier_profile_n_seed_and_runs(number, results):
     assert 'class="cxr-tier cxr-miniature"' in text
     for fact in ("smoke", f"n = {N} studies", "seed 0", "hospital "):
         assert fact in text
-    for run_id in report.gather(number, "smoke", results).runs:
+    for run_id, run in report.gather(number, "smoke", results).runs.items():
         assert f"<code>{run_id}</code>" in text
+        assert f"settings {run.info['config_digest'][:12]}, {run.info['started'][:10]}" in text
+        assert f"executed notebook {run_id[:2]}_{run.info['stage']}" in text
     assert "cxr-replication" not in text
 
 

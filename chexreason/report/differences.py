@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from chexreason.evidence import DATASETS, MODELS, counted, label_cells, read_runs, tier_of
 from chexreason.evidence import profile as shown_profile
 from chexreason.labels import LABEL_SETS
+from chexreason.report.behind import runs_behind
 from chexreason.report.figures import STYLE, to_svg
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, signed
 from chexreason.runs import Run
@@ -67,7 +68,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     drawn = _panel(found, order, labels, positives)
     head = badge(
         tier_of(profile), profile, f"n = {one.info['n']} studies", f"seed {one.info['seed']}",
-        f"{RESAMPLES:,} resamples", "F1", f"runs {ids[0]}, {ids[1]}",
+        f"{RESAMPLES:,} resamples", "F1",
     )  # fmt: skip
     caption = (
         "In brackets the positives of each finding. Thick: the interval of that finding alone, at 95 per cent; thin: "
@@ -78,7 +79,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     )  # fmt: skip
     return block(
         f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
-        f'<div class="cxr-panels">{drawn}</div><figcaption>{escape(caption)}</figcaption>',
+        f'<div class="cxr-panels">{drawn}</div><figcaption>{escape(caption)}{runs_behind([one, other])}</figcaption>',
         "figure",
     )
 
