@@ -3,7 +3,7 @@
 The modules import one another in one direction only (import-linter holds the contract)::
 
     errors -> labels, settings, files -> data -> phantom -> completions -> prompts
-        -> teacher, rewards, metrics -> stats -> config -> runs -> cohorts, models
+        -> teacher, rewards, metrics -> stats -> config -> provenance, runs -> cohorts, models
         -> examples, traces, training -> evaluate -> prompting, sft, grpo, generalization
         -> evidence -> audit -> claims -> report -> pretrain, batch -> stages -> command line
 

@@ -1,59 +1,25 @@
 """The four stages of the study as notebooks, and when one of them has to run (sections 4.1 to 4.4).
 
 The Snakefile says what depends on what; this module gives it the two kinds of small file it needs.
-A *code digest* stands for everything a stage is computed by: the code cells of its notebook, the
-package's code and the profile. It is taken after parsing, without comments, docstrings and prose
-cells, so that mending a typo trains nothing again. A *done-file* is written when a stage has run to
-its end **on this machine**; it holds the digests of what the stage left in `results/`. Both lie in
-the cache folder, outside of git: results that came with the clone are recomputed, in place, and
-git shows the difference. Checkpoints are in no list at all, so that nothing deletes them when a job
-fails: the stage functions take up a killed training where it stopped.
+A *code digest* stands for everything a stage is computed by (`provenance.made_by`). A *done-file* is
+written when a stage has run to its end **on this machine**; it holds the digests of what the stage
+left in `results/`. Both lie in the cache folder, outside of git: results that came with the clone
+are recomputed, in place, and git shows the difference. Checkpoints are in no list at all, so that
+nothing deletes them when a job fails: the stage functions take up a killed training where it stopped.
 """
 
-import ast
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-
-import jupytext
 
 from chexreason import batch, config
 from chexreason.errors import UserError, unknown
-
-NOTEBOOKS = config.ROOT / "notebooks"
-#: Modules that start the work and have no say in what comes out.
-STARTERS = ("__main__.py", "batch.py", "stages.py")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One section of the paper: its notebook, and the stages whose results it reads."""
-
-    notebook: str
-    after: tuple[str, ...] = ()
-
-    @property
-    def number(self) -> str:
-        """The two digits that the notebook's and its runs' names start with."""
-        return self.notebook[:2]
-
-    @property
-    def source(self) -> Path:
-        """The text notebook."""
-        return NOTEBOOKS / f"{self.notebook}.py"
-
-
-STAGES: dict[str, Stage] = {
-    "prompting": Stage("01_prompting"),
-    "sft": Stage("02_sft"),
-    "grpo": Stage("03_grpo", after=("sft",)),
-    "generalization": Stage("04_generalization", after=("sft", "grpo")),
-}
+from chexreason.provenance import STAGES, Stage, disagreements, left_by, made_by, write_record
 
 
 def run_stage(name: str, profile: config.Profile) -> Path:
@@ -61,7 +27,7 @@ def run_stage(name: str, profile: config.Profile) -> Path:
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "chexreason/stages.py")
     stage, done = STAGES[name], done_file(name, profile)
-    digest = code_digest(stage, profile.name)
+    digest, made = code_digest(stage, profile.name), made_by(stage, profile.name)
     done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters: dict[str, batch.Value] = {
@@ -72,9 +38,9 @@ def run_stage(name: str, profile: config.Profile) -> Path:
     }
     print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     batch.run_notebook(stage.source, executed, parameters, config.ROOT)
-    left = [executed, *sorted(profile.results.glob(f"{stage.number}-*/run.json"))]
-    files = {str(path.relative_to(profile.results)): sha256(path.read_bytes()) for path in left}
-    write_if_changed(done, json.dumps({"code": digest, "files": files}, indent=1) + "\n")
+    write_record(stage, profile.name, profile.results, made)
+    kept = json.dumps({"code": digest, "files": left_by(stage, profile.results)}, indent=1)
+    write_if_changed(done, kept + "\n")
     return executed
 
 
@@ -118,35 +84,8 @@ def _holds(done: Path, results: Path) -> bool:
 
 
 def code_digest(stage: Stage, profile: str) -> str:
-    """One digest over a stage's code cells, the package's code and the profile."""
-    cells = [cell.source for cell in jupytext.read(stage.source).cells if cell.cell_type == "code"]
-    package = Path(__file__).parent
-    modules = sorted(path for path in package.rglob("*.py") if path.name not in STARTERS)
-    parts = [bare("\n".join(cells)), *(bare(path.read_text(encoding="utf-8")) for path in modules)]
-    parts.append((config.PROFILES / f"{profile}.yml").read_text(encoding="utf-8"))
-    return sha256("\0".join(parts).encode())
-
-
-def bare(code: str) -> str:
-    """Python code without comments, layout and docstrings, for comparing what it does.
-
-    >>> bare('def f(x):  # twice\\n    "Twice x."\\n    return 2*x') == bare('def f(x):\\n    return 2 * x')
-    True
-    >>> bare("x = 1") == bare("x = 2")
-    False
-    """
-    tree = ast.parse(code)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _docstring(
-            node.body
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-def _docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
-    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    """One digest over all that a stage's numbers depend on."""
+    return sha256(json.dumps(made_by(stage, profile), sort_keys=True).encode())
 
 
 def sha256(data: bytes) -> str:
@@ -165,13 +104,10 @@ def write_if_changed(path: Path, text: str) -> None:
 
 
 def book_sources() -> list[Path]:
-    """Everything but results that the book is made from."""
-    return [
-        config.ROOT / "_config.yml",
-        *_files(config.ROOT / "book"),
-        *_files(config.RESULTS / "published"),
-        *_files(config.RESULTS / "phantoms"),
-    ]
+    """Everything but a profile's results that the book is made from, the code that shows them included."""
+    code = (path for path in _files(config.ROOT / "chexreason") if path.suffix in (".py", ".js"))
+    folders = (config.ROOT / "book", config.RESULTS / "published", config.RESULTS / "phantoms")
+    return [config.ROOT / "_config.yml", *code, *(path for folder in folders for path in _files(folder))]
 
 
 def _files(folder: Path) -> Iterable[Path]:
@@ -189,14 +125,25 @@ def build_book(profile: str) -> Path:
     results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
+    stale = [f"page {page}: {what}" for page, what in disagreements(profile, results)]
+    if stale:
+        raise UserError(
+            "results that agree with the code, the settings and their own record", "; ".join(stale),
+            f"compute them again: make book PROFILE={profile}",
+        )  # fmt: skip
     for told in (config.ROOT / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time
     program = Path(sys.executable).with_name("jupyter-book")  # it has no `python -m` form
     command = [str(program), "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", ".", "-W", "--keep-going", "--quiet"]
-    environment = {**os.environ, "CHEXREASON_PROFILE": profile}
-    ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        # Each page's kernel would warn that it listens on this machine without encryption.
+        settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
+        settings.parent.mkdir()
+        settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
+        environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder}
+        ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
     first_page = config.ROOT / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():
         raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")

@@ -2,9 +2,11 @@
 
 Studies of one patient are not independent, so the bootstrap draws patients, not studies. Scores are
 functions of counts, and counts add up over patients; a resample is therefore a vector of how often
-each patient was drawn, and all resamples together are one matrix product.
+each patient was drawn, and all resamples of all models together are one matrix product. Its entries
+are whole numbers no larger than the test set, so 32-bit floats hold them exactly.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 #: The averages that can be bootstrapped.
 AVERAGES = ("micro", "macro")
 #: Draws times patients held in memory at once.
-_CHUNK = 2_000_000
+_CHUNK = 250_000
 
 
 def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:
@@ -69,18 +71,43 @@ def _patient_counts(
     return counts
 
 
-def _average_f1(counts: Floats, average: str) -> Floats:
-    """Micro or macro F1 from counts (R, 3 F) -> (R,)."""
-    by_kind = counts.reshape(len(counts), 3, -1).transpose(1, 0, 2)  # (3, R, F)
-    return f1(by_kind.sum(axis=2)) if average == "micro" else f1(by_kind).mean(axis=1)
-
-
-def _draws(rng: np.random.Generator, patients: int, resamples: int) -> Iterator[npt.NDArray[np.int64]]:
+def _draws(rng: np.random.Generator, patients: int, resamples: int, kind: type) -> Iterator[npt.NDArray[np.floating]]:
     """How often each patient is drawn, in chunks of resamples (r, P)."""
     step = max(1, _CHUNK // patients)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        yield rng.multinomial(patients, np.full(patients, 1 / patients), size=size)
+        drawn = rng.integers(patients, size=(size, patients), dtype=np.int32) + patients * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * patients).reshape(size, patients).astype(kind)
+
+
+def resampled_f1(
+    true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
+    mask: Bools | None = None, resamples: int = 10_000,
+) -> dict[str, Floats]:  # fmt: skip
+    """F1 of M models on the same resamples: `findings` (1 + R, M, F), `micro` and `macro` (1 + R, M).
+
+    Row 0 is the score on the studies as they are. Raises ValueError for shapes that do not agree.
+    """
+    if any(pred.shape != true_BF.shape for pred in preds) or len(patients_B) != len(true_BF) or not len(true_BF):
+        raise ValueError(
+            f"expected predictions of shape {true_BF.shape} and a patient a study, "
+            f"came {[pred.shape for pred in preds]} and {len(patients_B)} patients"
+        )
+    codes_B, names = pd.factorize(np.asarray(patients_B, dtype=object))
+    # No sum exceeds the studies drawn if each draw is of the patient with most; below 2^24 float32 is exact.
+    kind = np.float32 if len(names) * np.bincount(codes_B).max() < 2**24 else np.float64
+    counts = np.concatenate(
+        [_patient_counts(true_BF, pred, mask, codes_B, len(names)) for pred in preds], axis=1
+    ).astype(kind)  # (P, M 3 F)
+
+    def parts() -> Iterator[tuple[Floats, Floats]]:
+        for draws in itertools.chain([np.ones((1, len(names)), kind)], _draws(rng, len(names), resamples, kind)):
+            summed = (draws @ counts).astype(np.float64).reshape(len(draws), len(preds), 3, -1)
+            by_kind = np.moveaxis(summed, 2, 0)  # (3, r, M, F)
+            yield f1(by_kind), f1(by_kind.sum(axis=-1))
+
+    findings, micro = (np.concatenate(each) for each in zip(*parts(), strict=True))
+    return {"findings": findings, "micro": micro, "macro": findings.mean(axis=-1)}
 
 
 def _bootstrap(
@@ -96,22 +123,10 @@ def _bootstrap(
     """The interval of the last prediction's F1, less the first one's if there are two."""
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES, "chexreason/stats.py")
-    if any(pred.shape != true_BF.shape for pred in preds) or len(patients_B) != len(true_BF) or not len(true_BF):
-        raise ValueError(
-            f"expected predictions of shape {true_BF.shape} and a patient a study, "
-            f"came {[pred.shape for pred in preds]} and {len(patients_B)} patients"
-        )
-    codes_B, names = pd.factorize(np.asarray(patients_B, dtype=object))
-    counts = [_patient_counts(true_BF, pred, mask_BF, codes_B, len(names)) for pred in preds]
-
-    def statistic(draws: npt.NDArray[np.int64]) -> Floats:
-        values = [_average_f1(draws @ one, average) for one in counts]
-        return values[-1] - values[0] if len(values) == 2 else values[0]
-
-    estimate = float(statistic(np.ones((1, len(names)), dtype=np.int64))[0])
-    values = np.concatenate([statistic(chunk) for chunk in _draws(rng, len(names), resamples)])
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level, resamples, len(names))
+    scores = resampled_f1(true_BF, preds, patients_B, rng, mask=mask_BF, resamples=resamples)[average]
+    values = scores[:, -1] - scores[:, 0] if len(preds) == 2 else scores[:, 0]
+    low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values[0]), float(low), float(high), level, resamples, len(set(patients_B)))
 
 
 def bootstrap(
@@ -122,7 +137,7 @@ def bootstrap(
     *,
     mask: Bools | None = None,
     average: str = "macro",
-    resamples: int = 2000,
+    resamples: int = 10_000,
     level: float = 0.95,
 ) -> Interval:
     """Interval of an F1 average (0 to 1) when patients are drawn with replacement."""
@@ -138,7 +153,7 @@ def paired_bootstrap(
     *,
     mask: Bools | None = None,
     average: str = "macro",
-    resamples: int = 2000,
+    resamples: int = 10_000,
     level: float = 0.95,
 ) -> Interval:
     """Interval of F1(second) - F1(first) on the same studies (-1 to 1), both scored on the same draws.
@@ -146,6 +161,33 @@ def paired_bootstrap(
     Raises ValueError for shapes that do not agree, UserError for an unknown average.
     """
     return _bootstrap(true_BF, [first_BF, second_BF], patients_B, rng, mask, average, resamples, level)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """K differences with intervals (all arrays (K,)): each by itself, and all K together."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    low_all: Floats
+    high_all: Floats
+
+
+def differences(values_RK: Floats, level: float = 0.95) -> Differences:
+    """Intervals of K statistics from their replicates (1 + R, K); row 0 holds the estimates.
+
+    Alone, each has the percentile interval. Together, each is its estimate plus and minus c standard errors
+    of the replicates, c being the quantile of the largest studentised deviation (the maximum-t method, e.g.
+    Westfall and Young 1993), so that all K hold at once with probability `level`. A statistic that never varies
+    has an interval of no width.
+    """
+    estimate, drawn_RK = values_RK[0], values_RK[1:]
+    low, high = np.quantile(drawn_RK, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    spread = drawn_RK.std(axis=0, ddof=1)
+    deviations = np.abs(drawn_RK - drawn_RK.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    reach = float(np.quantile(deviations.max(axis=1), level)) * spread
+    return Differences(estimate, low, high, estimate - reach, estimate + reach)
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics, prompts, runs
+from chexreason import config, metrics, prompts, provenance, runs
 from chexreason.evidence import MODELS
 from chexreason.labels import LABEL_SETS
 
@@ -27,6 +27,9 @@ def write(profile: str, results: Path, cache: Path, only: tuple[str, ...] = ("01
     for name in ("01_prompting", "02_sft", "03_grpo", "04_generalization"):
         if name[:2] in only:
             _notebook(chosen.results / "notebooks" / f"{name}.ipynb")
+    for stage in provenance.STAGES.values():
+        if stage.number in only:
+            provenance.write_record(stage, profile, chosen.results, provenance.made_by(stage, profile))
     return chosen
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import evidence, metrics, prompts, report
+from chexreason import evidence, metrics, prompts, report, runs
 from chexreason.errors import UserError
-from chexreason.labels import NIH_SHARED
+from chexreason.labels import LABEL_SETS, NIH_SHARED
 from chexreason.report import (
     figures,
     sentences,
@@ -114,8 +114,10 @@ def test_every_table_names_tier_profile_n_seed_and_runs(number, results):
     assert 'class="cxr-tier cxr-miniature"' in text
     for fact in ("smoke", f"n = {N} studies", "seed 0", "hospital "):
         assert fact in text
-    for run_id in report.gather(number, "smoke", results).runs:
+    for run_id, run in report.gather(number, "smoke", results).runs.items():
         assert f"<code>{run_id}</code>" in text
+        assert f"settings {run.info['config_digest'][:12]}, {run.info['started'][:10]}" in text
+        assert f"executed notebook {run_id[:2]}_{run.info['stage']}" in text
     assert "cxr-replication" not in text
 
 
@@ -309,3 +311,21 @@ def test_names_from_files_cannot_break_the_page(results):
         assert "<script>" not in report.table(1, "smoke", results).text
     finally:
         run.write_text(kept)
+
+
+def test_findings_are_compared_one_by_one_and_few_positives_are_marked(results):
+    shown = report.differences.figure("nih", "medgemma_sft", "chexreason", "smoke", results).text
+    one, other = (
+        runs.read(results / "smoke" / f"04-generalization-{model}-nih") for model in ("medgemma_sft", "chexreason")
+    )
+    found, positives = report.differences.between(one, other)
+    gap = (
+        other.metrics().set_index(["finding", "metric"])["value"]
+        - one.metrics().set_index(["finding", "metric"])["value"]
+    )
+    for k, name in enumerate(LABEL_SETS["nih9"]):
+        assert found.estimate[k] == pytest.approx(gap[name, "f1"])
+        assert (f"{name} ({positives[k]}*)" in shown) == (positives[k] < report.differences.FEW)
+    assert found.estimate[-1] == pytest.approx(gap["macro", "f1"])
+    assert (found.low_all <= found.low + 0.02).all()
+    assert "has not run both models" in report.differences.figure("nih", "medgemma", "qwen", "demo", results).text

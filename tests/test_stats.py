@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.stats import binomtest
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
@@ -69,15 +70,42 @@ def test_the_draws_are_those_of_an_explicit_loop_over_patients(average):
         true, poor, better, patients, np.random.default_rng(2), average=average, resamples=80
     )
     names = list(dict.fromkeys(patients))
-    counts = np.random.default_rng(2).multinomial(len(names), np.full(len(names), 1 / len(names)), size=80)
+    drawn = np.random.default_rng(2).integers(len(names), size=(80, len(names)), dtype=np.int32)
     differences = []
-    for draw in counts:
-        rows = np.concatenate(
-            [np.repeat(np.flatnonzero(patients == name), times) for name, times in zip(names, draw, strict=True)]
-        )
+    for draw in drawn:
+        rows = np.concatenate([np.flatnonzero(patients == names[index]) for index in draw])
         one, two = (f1_score(true[rows], pred[rows], average=average, zero_division=0) for pred in (poor, better))
         differences.append(two - one)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])), abs=1e-12)
+
+
+def test_all_models_and_findings_of_a_resample_are_scikit_learns_to_the_last_bit():
+    true, poor, better, patients = study(n=60, patients=25)
+    mask = np.random.default_rng(1).random(true.shape) < 0.8
+    found = stats.resampled_f1(true, [poor, better], patients, np.random.default_rng(2), mask=mask, resamples=30)
+    names = list(dict.fromkeys(patients))
+    drawn = np.random.default_rng(2).integers(len(names), size=(30, len(names)), dtype=np.int32)
+    assert found["findings"].shape == (31, 2, 14)
+    for number, draw in enumerate([np.arange(len(names)), *drawn]):
+        rows = np.concatenate([np.flatnonzero(patients == names[index]) for index in draw])
+        for model, pred in enumerate((poor, better)):
+            truth, said = (array[rows] & mask[rows] for array in (true, pred))
+            each = f1_score(truth, said, average=None, zero_division=0)
+            assert found["findings"][number, model].tolist() == each.tolist()
+            assert found["micro"][number, model] == f1_score(truth, said, average="micro", zero_division=0)
+            assert found["macro"][number, model] == pytest.approx(each.mean(), abs=1e-15)
+
+
+def test_a_patient_with_very_many_studies_is_counted_exactly():
+    true, poor, _, _ = study(n=6, findings=2)
+    times = [9_000_001, 1, 3, 1, 5, 1]  # 32-bit floats hold whole numbers up to 2^24 = 16,777,216
+    repeated = [np.repeat(array, times, axis=0) for array in (true, poor)]
+    patients = np.repeat(np.arange(6).astype(str), times)
+    found = stats.resampled_f1(repeated[0], repeated[1:], patients, np.random.default_rng(0), resamples=20)
+    drawn = np.random.default_rng(0).integers(6, size=(20, 6), dtype=np.int32)
+    for number, draw in enumerate(drawn, start=1):
+        hits, wrong = (sum(times[i] * int(cell[i].sum()) for i in draw) for cell in (true & poor, true ^ poor))
+        assert found["micro"][number, 0] == 2 * hits / (2 * hits + wrong)
 
 
 def test_the_interval_is_about_that_of_scipy():
@@ -183,3 +211,21 @@ def test_wilson_against_scipy(n, level):
 def test_wilson_refuses_what_is_no_proportion(successes, n):
     with pytest.raises(ValueError, match="successes"):
         stats.wilson(successes, n)
+
+
+def test_intervals_that_hold_together_are_those_of_a_normal_maximum() -> None:
+    # For K independent normals the maximum-t bound is the 0.95^(1/K) two-sided quantile, by Sidak's formula.
+    rng, spread = np.random.default_rng(0), np.array([1.0, 2.0, 0.5, 1.0, 3.0])
+    values = np.concatenate([np.full((1, 5), 7.0), 7.0 + spread * rng.standard_normal((40_000, 5))])
+    found = stats.differences(values)
+    sidak = scipy.stats.norm.ppf((1 + 0.95 ** (1 / 5)) / 2)
+    np.testing.assert_allclose((found.high_all - found.estimate) / spread, sidak, rtol=0.02)
+    np.testing.assert_allclose(found.high - found.low, 2 * 1.959964 * spread, rtol=0.03)
+    assert (found.low_all < found.low).all()
+
+
+def test_what_never_varies_has_no_width() -> None:
+    values = np.concatenate([np.zeros((50, 1)), np.random.default_rng(1).standard_normal((50, 1))], axis=1)
+    found = stats.differences(values)
+    assert (found.low_all[0], found.high_all[0]) == (0, 0)
+    assert np.isfinite(found.high_all).all()

@@ -22,6 +22,7 @@ from chexreason import prompts
 from chexreason.errors import unknown
 from chexreason.evidence import profile as shown_profile
 from chexreason.evidence import read_runs, tier_of
+from chexreason.report.behind import runs_behind
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
 from chexreason.stats import ema
 
@@ -128,7 +129,7 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
         f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{head}</div>'
         + (key_of(list(shown)) if len(shown) > 1 else "")
         + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}">{drawn}</div>'
-        + f"<figcaption>{escape(caption(spec, histories))}</figcaption>",
+        + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(shown.values())}</figcaption>",
         "figure",
     )
 

@@ -19,6 +19,7 @@ from chexreason.audit.lines import GROUNDS, reference_lines
 from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
 from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
+from chexreason.report.behind import runs_behind
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 from chexreason.runs import Run
 
@@ -170,7 +171,7 @@ def _framed(shown: Evidence, body: str) -> Html:
     label = f"Table {shown.spec.number}: {shown.spec.title}"
     head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badges(shown)}</div>'
     notes = "".join(f'<p class="cxr-note">{note}</p>' for note in _notes(shown))
-    return block(head + scrolling(body, label, dense=shown.spec.number >= 5) + notes + _runs(shown))
+    return block(head + scrolling(body, label, dense=shown.spec.number >= 5) + notes + runs_behind(shown.runs.values()))
 
 
 def _badges(shown: Evidence) -> str:
@@ -229,17 +230,3 @@ def _reference(number: int) -> str:
     readers = "; ".join(f"{line.reader} {decimal(line.macro)}" for line in reference_lines(number))
     _, _, _, assumed = GROUNDS[number]
     return escape(f"To read the paper's macro-F1 by ({assumed}): {readers}.")
-
-
-def _runs(shown: Evidence) -> str:
-    if not shown.runs:
-        return ""
-    lines = []
-    for run_id, run in shown.runs.items():
-        git = run.info["git"]
-        revision = f"revision {str(git['revision'])[:7]}" + (" with changes" if git["dirty"] else "")
-        device = run.info.get("device", "device not noted")
-        facts = f"n = {run.info['n']}, seed {run.info['seed']}, {device}, {revision}"
-        lines.append(f"<li><code>{escape(run_id)}</code>: {escape(facts)}</li>")
-    title = f"The runs behind this table ({len(lines)})"
-    return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'

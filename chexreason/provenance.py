@@ -1,0 +1,153 @@
+"""What results were computed by, and whether that is still what is there (the book refuses to show others).
+
+A *record* is written beside a stage's executed notebook when the stage has run to its end. It holds a
+digest of every file that the numbers depend on (the notebook's code cells, the modules that a run
+imports, the profile, the base checkpoints) and of every file that the run left. Code is digested
+after parsing, without comments, docstrings and prose cells, so that mending a typo computes nothing
+again. Modules that only show, judge or start have no say in a number and are left out.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jupytext
+
+from chexreason import config
+from chexreason.files import file_digest, write_atomically
+
+NOTEBOOKS = config.ROOT / "notebooks"
+#: Modules and packages without a say in what a run computes.
+NO_SAY = (
+    "__main__",
+    "batch",
+    "stages",
+    "provenance",
+    "report",
+    "evidence",
+    "audit",
+    "claims",
+    "pretrain",
+    "stats",
+    "experiments",
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One section of the paper: its notebook, its page in the book, and the stages whose results it reads."""
+
+    notebook: str
+    page: str
+    after: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """The two digits that the notebook's and its runs' names start with."""
+        return self.notebook[:2]
+
+    @property
+    def source(self) -> Path:
+        """The text notebook."""
+        return NOTEBOOKS / f"{self.notebook}.py"
+
+
+STAGES: dict[str, Stage] = {
+    "prompting": Stage("01_prompting", "prompting"),
+    "sft": Stage("02_sft", "sft"),
+    "grpo": Stage("03_grpo", "grpo", after=("sft",)),
+    "generalization": Stage("04_generalization", "generalization", after=("sft", "grpo")),
+}
+
+
+def made_by(stage: Stage, profile: str) -> dict[str, str]:
+    """file -> SHA-256, for every file that the stage's numbers depend on; paths are relative to the repository."""
+    cells = [cell.source for cell in jupytext.read(stage.source).cells if cell.cell_type == "code"]
+    files = {f"notebooks/{stage.source.name}": _text(bare("\n".join(cells)))}
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if path.relative_to(package).with_suffix("").parts[0] not in NO_SAY:
+            files[f"chexreason/{path.relative_to(package).as_posix()}"] = _module(path, path.stat().st_mtime_ns)
+    settings = config.PROFILES / f"{profile}.yml"
+    files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
+    for path in sorted((package / "checkpoints").glob("*/model.safetensors")):
+        files[f"chexreason/checkpoints/{path.parent.name}"] = _checkpoint(path.parent, path.stat().st_mtime_ns)
+    return files
+
+
+@cache
+def _module(path: Path, changed: int) -> str:
+    return _text(bare(path.read_text(encoding="utf-8")))
+
+
+@cache
+def _checkpoint(folder: Path, changed: int) -> str:
+    return file_digest(folder)
+
+
+def _text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def bare(code: str) -> str:
+    """Python code without comments, layout and docstrings, for comparing what it does.
+
+    >>> bare('def f(x):  # twice\\n    "Twice x."\\n    return 2*x') == bare('def f(x):\\n    return 2 * x')
+    True
+    >>> bare("x = 1") == bare("x = 2")
+    False
+    """
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _docstring(
+            node.body
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _docstring(body: list[ast.stmt]) -> bool:
+    first = body[0] if body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+def left_by(stage: Stage, results: Path) -> dict[str, str]:
+    """file -> SHA-256, for every file of the stage's runs and its executed notebook, below `results`."""
+    runs = (path for folder in results.glob(f"{stage.number}-*") for path in folder.iterdir())
+    files = [results / "notebooks" / f"{stage.notebook}.ipynb", *sorted(runs)]
+    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
+
+
+def record_file(stage: Stage, results: Path) -> Path:
+    """Where a stage's record lies: beside its executed notebook."""
+    return results / "notebooks" / f"{stage.notebook}.json"
+
+
+def write_record(stage: Stage, profile: str, results: Path, made: dict[str, str]) -> None:
+    """Write the record of a stage that has just run to its end; `made` is `made_by` from before it ran."""
+    record = {"profile": profile, "made_by": made, "left": left_by(stage, results)}
+    write_atomically(record_file(stage, results), (json.dumps(record, indent=1) + "\n").encode())
+
+
+def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
+    """(page, what no longer agrees) for every stage of a profile that has results and shows others' numbers."""
+    for stage in STAGES.values():
+        if not any(results.glob(f"{stage.number}-*/run.json")):
+            continue
+        path = record_file(stage, results)
+        if not path.is_file():
+            yield stage.page, f"its runs have no record of what made them ({path.name})"
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for then, now, what in (
+            (record["left"], left_by(stage, results), "results"),
+            (record["made_by"], made_by(stage, profile), "code, settings or checkpoints"),
+        ):
+            changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+            if changed:
+                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+                yield stage.page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"
