@@ -17,9 +17,11 @@ from tqdm import tqdm
 from chexreason import cohorts, metrics, models, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
-from chexreason.config import Decoding, Profile, label_set_of
+from chexreason.config import Decoding, Profile, Speed, label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
+from chexreason.fast import decoding
+from chexreason.fast.films import FilmTokens, films_of
 from chexreason.files import digest_of, file_digest
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
@@ -36,28 +38,48 @@ class Completion:
 
 
 def decode(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = ""
-) -> list[Completion]:
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = "",
+    speed: Speed = Speed(),  # noqa: B008  (frozen)
+) -> list[Completion]:  # fmt: skip
     """One answer a study, in batches; greedy unless the settings say otherwise. Shows progress."""
     loaded.model.eval()
     tokenizer = loaded.processor.tokenizer
-    ends = set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
+    ends = _ends(loaded)
+    leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
     done: list[Completion] = []
     with tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar:
         for start in range(0, len(studies), settings.batch):
             batch_B = studies[start : start + settings.batch]
             inputs = models.encode(loaded, [open_film(study.image) for study in batch_B], prompt.text)
             with torch.inference_mode():
-                tokens_BT = loaded.model.generate(
-                    **inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy
-                )
-            for answer_T in tokens_BT[:, inputs["input_ids"].shape[1] :].tolist():
+                answers = _greedy(loaded, inputs, settings) if leave else _generate(loaded, inputs, settings)
+            for answer_T in answers:
                 length = next((i for i, token in enumerate(answer_T) if token in ends), None)
                 kept = answer_T if length is None else answer_T[:length]
                 text = tokenizer.decode(kept, skip_special_tokens=True)
                 done.append(Completion(text, len(kept), truncated=length is None))
             bar.update(len(batch_B))
     return done
+
+
+def _ends(loaded: Loaded) -> set[int]:
+    return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
+
+
+def _generate(loaded: Loaded, inputs: dict[str, torch.Tensor], settings: Decoding) -> list[list[int]]:
+    """The answers' tokens, padded to one length, by transformers' own loop."""
+    tokens_BT = loaded.model.generate(**inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy)
+    return list(tokens_BT[:, inputs["input_ids"].shape[1] :].tolist())
+
+
+def _greedy(loaded: Loaded, inputs: dict[str, torch.Tensor], settings: Decoding) -> list[list[int]]:
+    """The same greedy answers, by `fast.decoding`."""
+    model = loaded.model
+    return decoding.decode(
+        model, inputs, films_of(inputs), FilmTokens(model), rows=range(len(inputs["input_ids"])),
+        change=decoding.processors(model.generation_config), choose=decoding.greedy, most=settings.max_tokens,
+        ends=sorted(_ends(loaded)),
+    )  # fmt: skip
 
 
 def predictions_table(
@@ -103,10 +125,11 @@ def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
 
 
 def evaluate(
-    loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = ""
-) -> tuple[metrics.Scores, pd.DataFrame]:
+    loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = "",
+    speed: Speed = Speed(),  # noqa: B008  (frozen)
+) -> tuple[metrics.Scores, pd.DataFrame]:  # fmt: skip
     """Decode a cohort and score it: (scores, predictions table)."""
-    completions = decode(loaded, chosen.studies, prompt, settings, label=label)
+    completions = decode(loaded, chosen.studies, prompt, settings, label=label, speed=speed)
     rows, _ = predictions_table(chosen, completions, prompt, settings.uncertain)
     return score(rows, label_set_of(chosen.dataset)), rows
 

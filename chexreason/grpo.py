@@ -34,6 +34,7 @@ from chexreason.completions import parse_completion
 from chexreason.config import GRPO, Profile
 from chexreason.errors import unknown
 from chexreason.examples import examples
+from chexreason.fast.grpo import FastGRPOTrainer
 from chexreason.files import file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
@@ -196,7 +197,8 @@ def trainer_for(
     ends = loaded.model.generation_config.eos_token_id
     frequencies = rewards.label_frequencies(frozenset(labels.split(";")) for labels in truth)
     scorer = Scorer(reward, profile, prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
-    trainer = GRPOTrainer(
+    trainer = FastGRPOTrainer(
+        speed=profile.speed,
         model=model,
         reward_funcs=scorer,
         args=arguments(settings, folder, seed, len(chosen.studies), models.image_token_ids(loaded)),
@@ -259,7 +261,7 @@ def _run(profile: Profile, reward: str, chosen: Chosen, validation: Chosen) -> r
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
     loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
-    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label)
+    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label, speed=profile.speed)
 
 
 def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.DataFrame:

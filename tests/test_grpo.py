@@ -91,6 +91,7 @@ def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile
     trainer = grpo.trainer_for(
         loaded, start, chosen_of(studies[:2]), prompts.get("only_label"), "hard", profile, tmp_path
     )
+    trainer.first_is_old = trainer.shares_prompt = False  # TRL as it comes; tests/test_fast_grpo.py has the rest
     rows = [row for row in (trainer.train_dataset[0], trainer.train_dataset[1]) for _ in range(4)]
     trainer.model.train()
     inputs = trainer._generate_and_score_completions(rows)

@@ -1,0 +1,89 @@
+"""TRL's SFT trainer with the repeated work taken out; the loss stays TRL's (section 3.2.1, equation 1).
+
+`compute_loss` is called with a stand-in for the model: it puts a film's image tokens in place of its pixels
+(`fast.films`) and scores the answers' tokens only (`fast.scoring`); loss, metrics and logging remain TRL's own code.
+`Remembered` keeps what the collator made of a row: from the second epoch on, no text is tokenised again and no
+film resized. Exact: a row is the same in each epoch, and rows are padded as TRL pads them (tested bit for bit).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from trl import SFTTrainer
+from trl.trainer.utils import FusedCausalLMOutput
+
+from chexreason.config import Speed
+from chexreason.fast.adapters import fuse
+from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, in_place_of_pixels
+from chexreason.fast.scoring import score
+
+
+class Remembered:
+    """A collator that collates each row once: `kept` holds its tensors (T,) and its film's name, by path and answer."""
+
+    def __init__(self, collator: Callable[[list[Any]], Mapping[str, Any]], pad: int, tokens: FilmTokens) -> None:
+        self.collator, self.tokens = collator, tokens
+        self.fill = {"input_ids": pad, "labels": -100}  # and 0 for the masks and token types
+        self.kept: dict[tuple[str, str], tuple[dict[str, torch.Tensor], Film]] = {}
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """The batch that the collator would make, with `image_tokens` (a tensor a film) for `pixel_values`."""
+        keys = [(example["path"], example["completion"][0]["content"][0]["text"]) for example in examples]
+        rows = [self._row(key, example) for key, example in zip(keys, examples, strict=True)]
+        batch: dict[str, Any] = {
+            name: pad_sequence([row[name] for row, _ in rows], True, self.fill.get(name, 0)) for name in rows[0][0]
+        }
+        films = [film for _, film in rows]
+        if films[0].grid is not None:
+            batch["image_grid_thw"] = torch.stack([film.grid for film in films if film.grid is not None])
+        batch["image_tokens"] = self.tokens(films)
+        for key, (row, film) in zip(keys, rows, strict=True):
+            self.kept[key] = row, replace(film, pixels=film.pixels.new_empty(0))  # its tokens are kept, not its pixels
+        return batch
+
+    def _row(self, key: tuple[str, str], example: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Film]:
+        if key in self.kept and self.kept[key][1].key in self.tokens.kept:
+            return self.kept[key]
+        batch = self.collator([example])
+        length = batch["input_ids"].shape
+        return {name: value[0] for name, value in batch.items() if value.shape == length}, films_of(batch)[0]
+
+
+class FastSFTTrainer(SFTTrainer):
+    """`SFTTrainer` for one film a row; `speed` says which work is shared."""
+
+    def __init__(self, *args: Any, speed: Speed, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.speed = speed
+        if speed.fused_adapters:
+            fuse(self.accelerator.unwrap_model(self.model))
+        if speed.film_tokens:
+            base = self.accelerator.unwrap_model(self.model).get_base_model()
+            assert_frozen(base)
+            self.data_collator = Remembered(self.data_collator, self._tokenizer.pad_token_id, FilmTokens(base))
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's loss, given `_run` for the model."""
+        if not self.speed.answers_only and not self.speed.film_tokens:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        return super().compute_loss(lambda **given: self._run(model, given), inputs, return_outputs, num_items_in_batch)
+
+    def _run(self, model: Any, inputs: dict[str, Any]) -> Any:
+        """What TRL's fused forward returns for these inputs."""
+        base = self.accelerator.unwrap_model(model).get_base_model()
+        if "image_tokens" in inputs:
+            inputs["mm_encoder_outputs"] = in_place_of_pixels(base, inputs.pop("image_tokens"))
+        if not self.speed.answers_only:
+            return model(**inputs)
+        labels_BT = inputs.pop("labels")[:, 1:]
+        inputs = {name: value for name, value in inputs.items() if name != "fused_lm_head"}
+        wanted_BT = labels_BT != -100
+        with self.accelerator.autocast():
+            hidden_BTH = base.model(**inputs).last_hidden_state[:, :-1]
+            found = score(base, hidden_BTH[wanted_BT], labels_BT[wanted_BT], wanted_BT, ("entropy", "is_top1"))
+        return FusedCausalLMOutput(**found, label_mask=wanted_BT)

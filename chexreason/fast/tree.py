@@ -1,0 +1,122 @@
+"""One prompt for all its completions: a group's completions run behind one copy of film and prompt (equation 2).
+
+The G completions of a study begin with the same film and prompt, which TRL runs through the model
+G times a pass. Here a group is one row, the prompt first and the completions one after the other, and a
+mask lets each completion see the prompt and itself, so it is a tree of which every path from the
+root is one of TRL's rows. Exact: in a causal model a token depends on the tokens before it on its path and
+on its position, and both are kept. What a family does otherwise is kept too: Gemma 3's image tokens see one
+another in both directions and its local layers see a window; Qwen2.5-VL's positions have three axes. Nothing
+is padded inside a row, the last token of a completion is not run at all (nothing follows it), and the
+vocabulary is scored at the completions' tokens only. Only the order of float additions differs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from chexreason.fast.films import Film, FilmTokens, in_place_of_pixels
+from chexreason.fast.scoring import score
+
+
+@dataclass(frozen=True)
+class Trees:
+    """R rows of at most L tokens, and where the hidden state that predicts each completion token lies."""
+
+    films: list[Film]  # one a row
+    ids_RL: torch.Tensor
+    branch_RL: torch.Tensor  # 0 the prompt, 1 to G the completions, -1 padding
+    step_RL: torch.Tensor  # how many tokens come before on the path
+    image_RL: torch.Tensor  # 1 on image tokens
+    prompts: list[int]  # tokens of each row's prompt
+    wanted_BT: torch.Tensor  # True on the completions' tokens
+    place_N: torch.Tensor  # flat index into (R, L) for each wanted token, in the order of wanted_BT
+    target_N: torch.Tensor
+
+
+def plant(
+    ids_BT: torch.Tensor, mask_BT: torch.Tensor, keep: int, films: Sequence[Film], image_BT: torch.Tensor
+) -> Trees:
+    """Trees of a batch whose last `keep` columns are completions of a token or more, padded on the right.
+
+    Rows with the same prompt and the same film share a tree.
+    """
+    device = ids_BT.device
+    lengths = mask_BT[:, -keep:].sum(dim=1).tolist()
+    prompt_at = [mask_BT[row, :-keep].nonzero()[:, 0] for row in range(len(films))]
+    groups: dict[tuple[bytes, tuple[int, ...]], list[int]] = {}
+    for row, film in enumerate(films):
+        groups.setdefault((film.key, tuple(ids_BT[row, prompt_at[row]].tolist())), []).append(row)
+    grown = list(groups.values())
+    heads = [len(prompt_at[rows[0]]) for rows in grown]
+    # What follows the prompt: each completion without its last token.
+    longest = max(head + sum(lengths[row] - 1 for row in rows) for head, rows in zip(heads, grown, strict=True))
+    trees_ids, step, image = (ids_BT.new_zeros(len(grown), longest) for _ in range(3))
+    branch = torch.full_like(step, -1)
+    places: dict[int, torch.Tensor] = {}
+    for tree, (head, rows) in enumerate(zip(heads, grown, strict=True)):
+        trees_ids[tree, :head] = ids_BT[rows[0], prompt_at[rows[0]]]
+        image[tree, :head] = image_BT[rows[0], prompt_at[rows[0]]]
+        branch[tree, :head], step[tree, :head] = 0, torch.arange(head, device=device)
+        at = head
+        for number, row in enumerate(rows, start=1):
+            span = slice(at, at + lengths[row] - 1)
+            trees_ids[tree, span] = ids_BT[row, -keep:][: lengths[row] - 1]
+            branch[tree, span], step[tree, span] = number, torch.arange(head, head + lengths[row] - 1, device=device)
+            before = torch.arange(at - 1, at - 1 + lengths[row], device=device)
+            before[0] = head - 1  # the prompt's end predicts the first token
+            places[row] = tree * longest + before
+            at = span.stop
+    wanted_BT = mask_BT[:, -keep:].bool()
+    return Trees(
+        [films[rows[0]] for rows in grown], trees_ids, branch, step, image, heads, wanted_BT,
+        torch.cat([places[row] for row in range(len(films))]), ids_BT[:, -keep:][wanted_BT],
+    )  # fmt: skip
+
+
+def masks(model: PreTrainedModel, trees: Trees) -> dict[str, torch.Tensor]:
+    """Who sees whom (R, 1, L, L), for each kind of layer of the model; padding sees itself only."""
+    text = model.config.get_text_config()
+    branch_q, branch_k = trees.branch_RL[:, :, None], trees.branch_RL[:, None, :]
+    step_q, step_k = trees.step_RL[:, :, None], trees.step_RL[:, None, :]
+    seen = ((branch_k == 0) | (branch_k == branch_q)) & (step_k <= step_q) & (branch_q >= 0)
+    if model.config.model_type == "gemma3":
+        image = trees.image_RL == 1
+        seen |= image[:, :, None] & image[:, None, :]  # one film a prompt, so one block
+    itself = torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
+    kinds = set(text.layer_types)
+    made = {"full_attention": (seen | itself)[:, None]}
+    if "sliding_attention" in kinds:
+        near = seen & (step_k > step_q - text.sliding_window)
+        made["sliding_attention"] = (near | itself)[:, None]
+    return made
+
+
+def positions(model: PreTrainedModel, trees: Trees) -> torch.Tensor:
+    """The rotary positions (R, L); for Qwen2.5-VL (3, R, L), where completions go on after a prompt's largest."""
+    if model.config.model_type != "qwen2_5_vl":
+        return trees.step_RL
+    prompt_RL = (trees.branch_RL == 0).long()
+    grids = torch.stack([film.grid for film in trees.films if film.grid is not None])
+    places_3RL, _ = model.model.get_rope_index(
+        trees.ids_RL, mm_token_type_ids=trees.image_RL, image_grid_thw=grids, attention_mask=prompt_RL
+    )
+    after_R1 = (places_3RL.amax(dim=(0, 2)) + 1 - torch.tensor(trees.prompts, device=places_3RL.device))[:, None]
+    return torch.where(prompt_RL.bool(), places_3RL, (trees.step_RL + after_R1).clamp(min=0))
+
+
+def log_probabilities(
+    model: PreTrainedModel, trees: Trees, tokens: FilmTokens, temperature: float, entropy: bool
+) -> dict[str, torch.Tensor]:
+    """`log_probs`, and `entropy` if asked for, of each completion token (B, T); 0 behind a completion's end."""
+    hidden_RLH = model.model(
+        input_ids=trees.ids_RL,
+        mm_encoder_outputs=in_place_of_pixels(model, tokens(trees.films)),
+        attention_mask=masks(model, trees),
+        position_ids=positions(model, trees),
+        use_cache=False,
+    ).last_hidden_state
+    hidden_NH = hidden_RLH.flatten(0, 1)[trees.place_N]
+    outputs = ("entropy",) if entropy else ()
+    return score(model, hidden_NH, trees.target_N, trees.wanted_BT, outputs, temperature)
