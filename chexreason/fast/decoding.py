@@ -22,14 +22,13 @@ from transformers import (
 from transformers.cache_utils import Cache, DynamicLayer
 
 from chexreason.fast.films import Film, FilmTokens, in_place_of_pixels
+from chexreason.fast.last_layer import only_at
+from chexreason.fast.masks import masks
 
 #: How many of the likeliest tokens are searched for the nucleus before all are.
 LIKELIEST = 128
 #: Rows leave when they are this share of the batch or more: leaving costs a copy of the cache.
 LEAVE = 0.25
-
-#: The processor's tensors that describe a prompt's tokens.
-PROMPT = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 
 Choice = Callable[[torch.Tensor], torch.Tensor]
 
@@ -81,27 +80,11 @@ def nucleus(temperature: float, top_p: float) -> Choice:
 
 
 #: What a generation config may hold and this module does; any other entry may change what `generate` computes.
-KNOWN = frozenset(
-    [
-        "_from_model_config",
-        "bos_token_id",
-        "cache_implementation",
-        "do_sample",
-        "eos_token_id",
-        "max_length",
-        "max_new_tokens",
-        "output_attentions",
-        "output_hidden_states",
-        "pad_token_id",
-        "repetition_penalty",
-        "suppress_tokens",
-        "temperature",
-        "top_k",
-        "top_p",
-        "transformers_version",
-        "use_cache",
-    ]
-)
+KNOWN = frozenset({
+    "_from_model_config", "bos_token_id", "cache_implementation", "do_sample", "eos_token_id", "max_length",
+    "max_new_tokens", "output_attentions", "output_hidden_states", "pad_token_id", "repetition_penalty",
+    "suppress_tokens", "temperature", "top_k", "top_p", "transformers_version", "use_cache",
+})  # fmt: skip
 
 
 def can_follow(model: PreTrainedModel) -> bool:
@@ -131,20 +114,23 @@ def decode(
     """
     ids_PT, mask_PT = inputs["input_ids"], inputs["attention_mask"]
     cache = Cache(layers=[Room(most) for _ in range(model.config.get_text_config().num_hidden_layers)])
-    given = {k: v for k, v in inputs.items() if k in PROMPT}
-    if films[0].grid is not None:
-        given["image_grid_thw"] = torch.stack([film.grid for film in films if film.grid is not None])
-    if model.config.model_type == "gemma3":
-        given["position_ids"] = (mask_PT.cumsum(dim=1) - 1).clamp(min=0)
-    logits = model(
-        **given, mm_encoder_outputs=in_place_of_pixels(model, tokens(films)), past_key_values=cache,
-        use_cache=True, logits_to_keep=1,
-    ).logits  # fmt: skip
+    place, next_P = _places(model, inputs, films)
+    # The same prompt without padding in every row needs one mask, not one a row.
+    alike = bool((ids_PT == ids_PT[:1]).all() and mask_PT.all())
+    one = slice(0, 1) if alike else slice(None)
+    branch_PT, step_PT = mask_PT.long() - 1, (mask_PT.cumsum(dim=1) - 1).clamp(min=0)
+    last_PT = torch.zeros_like(mask_PT, dtype=torch.bool)
+    last_PT[:, -1] = True
+    with only_at(model, last_PT):
+        logits_PV = model(
+            input_ids=ids_PT, mm_encoder_outputs=in_place_of_pixels(model, tokens(films)), position_ids=place,
+            attention_mask=masks(model, branch_PT[one], step_PT[one], inputs[_types(inputs)][one]),
+            past_key_values=cache, use_cache=True, logits_to_keep=1,
+        ).logits[:, -1].float()  # fmt: skip
     prompt_B = torch.tensor(rows, device=ids_PT.device)
     for layer in cache.layers:
         layer.take(prompt_B)
-    logits_BV = logits[prompt_B, -1].float()
-    next_B = mask_PT.sum(dim=1)[prompt_B] + _shift(model, prompt_B)  # rotary position of the next token
+    logits_BV, next_B = logits_PV[prompt_B], next_P[prompt_B]
     seen_BT, padded = ids_PT[prompt_B], not bool(mask_PT.all())
     mask_BT = mask_PT[prompt_B].bool()
     answers: list[list[int]] = [[] for _ in rows]
@@ -174,9 +160,23 @@ def decode(
     return answers
 
 
-def _shift(model: PreTrainedModel, prompt_B: torch.Tensor) -> torch.Tensor | int:
-    """By how much Qwen2.5-VL's positions are behind the number of tokens: a film takes fewer positions than tokens."""
-    return model.model.rope_deltas[prompt_B, 0] if model.config.model_type == "qwen2_5_vl" else 0
+def _types(inputs: Mapping[str, torch.Tensor]) -> str:
+    """What the family calls the tensor that marks image tokens."""
+    return "token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"
+
+
+def _places(
+    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], films: Sequence[Film]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rotary positions of the prompts, and of the token after each (P,)."""
+    mask_PT = inputs["attention_mask"]
+    if model.config.model_type == "gemma3":
+        return (mask_PT.cumsum(dim=1) - 1).clamp(min=0), mask_PT.sum(dim=1)
+    places, behind = model.model.get_rope_index(
+        inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"], attention_mask=mask_PT,
+        image_grid_thw=torch.stack([film.grid for film in films if film.grid is not None]),
+    )  # fmt: skip
+    return places, mask_PT.sum(dim=1) + behind[:, 0]  # a film takes fewer positions than tokens
 
 
 def _next(

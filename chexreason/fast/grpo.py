@@ -47,6 +47,7 @@ class FastGRPOTrainer(GRPOTrainer):
         rollout = self.args.steps_per_generation == self.args.gradient_accumulation_steps
         drops = any(m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout))
         sdpa = base.config.get_text_config()._attn_implementation == "sdpa"
+        self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
         self.shares_prompt = speed.shared_prompt and rollout and sdpa
         self.one_prefill = speed.one_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
         self.first_is_old = speed.first_pass_is_old and rollout and not drops and self.num_iterations > 1
@@ -135,7 +136,7 @@ class FastGRPOTrainer(GRPOTrainer):
             part = slice(start, start + rows)
             trees = plant(ids_BT[part], mask_BT[part], keep, films[part], kinds[part])
             with self.accelerator.autocast():
-                parts.append(log_probabilities(base, trees, self.tokens, self.temperature, entropy))
+                parts.append(log_probabilities(base, trees, self.tokens, self.temperature, entropy, self.last_layer))
         log_probs = torch.cat([part["log_probs"] for part in parts])
         return log_probs, torch.cat([part["entropy"] for part in parts]) if entropy else None, None
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
@@ -18,6 +19,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 from chexreason.config import Speed
 from chexreason.fast.adapters import fuse
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, in_place_of_pixels
+from chexreason.fast.last_layer import only_at
 from chexreason.fast.scoring import score
 
 
@@ -58,6 +60,7 @@ class FastSFTTrainer(SFTTrainer):
     def __init__(self, *args: Any, speed: Speed, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed
+        self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
         if speed.fused_adapters:
             fuse(self.accelerator.unwrap_model(self.model))
         if speed.film_tokens:
@@ -83,7 +86,8 @@ class FastSFTTrainer(SFTTrainer):
         labels_BT = inputs.pop("labels")[:, 1:]
         inputs = {name: value for name, value in inputs.items() if name != "fused_lm_head"}
         wanted_BT = labels_BT != -100
-        with self.accelerator.autocast():
+        predicts_BT = pad(wanted_BT, (0, 1)) if self.last_layer else None
+        with self.accelerator.autocast(), only_at(base, predicts_BT):
             hidden_BTH = base.model(**inputs).last_hidden_state[:, :-1]
             found = score(base, hidden_BTH[wanted_BT], labels_BT[wanted_BT], wanted_BT, ("entropy", "is_top1"))
         return FusedCausalLMOutput(**found, label_mask=wanted_BT)

@@ -17,6 +17,8 @@ import torch
 from transformers import PreTrainedModel
 
 from chexreason.fast.films import Film, FilmTokens, in_place_of_pixels
+from chexreason.fast.last_layer import only_at
+from chexreason.fast.masks import masks
 from chexreason.fast.scoring import score
 
 
@@ -75,24 +77,6 @@ def plant(
     )  # fmt: skip
 
 
-def masks(model: PreTrainedModel, trees: Trees) -> dict[str, torch.Tensor]:
-    """Who sees whom (R, 1, L, L), for each kind of layer of the model; padding sees itself only."""
-    text = model.config.get_text_config()
-    branch_q, branch_k = trees.branch_RL[:, :, None], trees.branch_RL[:, None, :]
-    step_q, step_k = trees.step_RL[:, :, None], trees.step_RL[:, None, :]
-    seen = ((branch_k == 0) | (branch_k == branch_q)) & (step_k <= step_q) & (branch_q >= 0)
-    if model.config.model_type == "gemma3":
-        image = trees.image_RL == 1
-        seen |= image[:, :, None] & image[:, None, :]  # one film a prompt, so one block
-    itself = torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
-    kinds = set(text.layer_types)
-    made = {"full_attention": (seen | itself)[:, None]}
-    if "sliding_attention" in kinds:
-        near = seen & (step_k > step_q - text.sliding_window)
-        made["sliding_attention"] = (near | itself)[:, None]
-    return made
-
-
 def positions(model: PreTrainedModel, trees: Trees) -> torch.Tensor:
     """The rotary positions (R, L); for Qwen2.5-VL (3, R, L), where completions go on after a prompt's largest."""
     if model.config.model_type != "qwen2_5_vl":
@@ -107,16 +91,22 @@ def positions(model: PreTrainedModel, trees: Trees) -> torch.Tensor:
 
 
 def log_probabilities(
-    model: PreTrainedModel, trees: Trees, tokens: FilmTokens, temperature: float, entropy: bool
+    model: PreTrainedModel, trees: Trees, tokens: FilmTokens, temperature: float, entropy: bool, last_layer: bool
 ) -> dict[str, torch.Tensor]:
-    """`log_probs`, and `entropy` if asked for, of each completion token (B, T); 0 behind a completion's end."""
-    hidden_RLH = model.model(
-        input_ids=trees.ids_RL,
-        mm_encoder_outputs=in_place_of_pixels(model, tokens(trees.films)),
-        attention_mask=masks(model, trees),
-        position_ids=positions(model, trees),
-        use_cache=False,
-    ).last_hidden_state
+    """`log_probs`, and `entropy` if asked for, of each completion token (B, T); 0 behind a completion's end.
+
+    `last_layer` keeps the last layer's feed-forward block to the tokens that predict one (`fast.last_layer`).
+    """
+    predicts_RL = torch.zeros_like(trees.ids_RL, dtype=torch.bool)
+    predicts_RL.view(-1)[trees.place_N] = True
+    with only_at(model, predicts_RL if last_layer else None):
+        hidden_RLH = model.model(
+            input_ids=trees.ids_RL,
+            mm_encoder_outputs=in_place_of_pixels(model, tokens(trees.films)),
+            attention_mask=masks(model, trees.branch_RL, trees.step_RL, trees.image_RL),
+            position_ids=positions(model, trees),
+            use_cache=False,
+        ).last_hidden_state
     hidden_NH = hidden_RLH.flatten(0, 1)[trees.place_N]
     outputs = ("entropy",) if entropy else ()
     return score(model, hidden_NH, trees.target_N, trees.wanted_BT, outputs, temperature)
