@@ -31,7 +31,7 @@ def child(studies: int, device_batch: int) -> None:
     profile = dataclasses.replace(profile, grpo=settings, speed=Speed())
     cohorts.prepare(profile)
     with tempfile.TemporaryDirectory() as folder:
-        run, facts = speed.grpo(profile, "medgemma", Path(folder))
+        run, facts = speed.grpo(profile, "medgemma", Path(folder), 0)
         start = time.process_time()
         run()
         took = {"cpu": time.process_time() - start, "peak_mb": speed.memory("VmHWM"), **facts()}
@@ -50,7 +50,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--child", str(studies), str(device_batch)]
         ended = subprocess.run(command, env=os.environ | speed.ONE_THREAD, capture_output=True, text=True, check=True)
         took = json.loads(ended.stdout.splitlines()[-1])
-        completions = 2 * studies * 4
+        completions = studies * config.GRPO().generations
         each = {f"{stage} s": seconds / completions for stage, seconds in took["stages"].items()}
         rows.append(
             {"studies_per_step": studies, "device_batch": device_batch, "completions": completions,

@@ -7,6 +7,7 @@ Writes the table of ratios to results/benchmarks/speed.csv and GRPO's time by st
 import argparse
 import dataclasses
 import functools
+import gc
 import json
 import os
 import platform
@@ -33,12 +34,12 @@ STOCK = Speed(**dict.fromkeys(SWITCHES, False))
 
 #: task -> (what is measured, family, the switches that concern it)
 TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "grpo": ("GRPO, 16 studies x 4 completions, two passes", "medgemma",
+    "grpo": ("GRPO, a rollout batch of 8 studies x 4 completions, two passes", "medgemma",
              ("shared_prompt", "first_pass_is_old", "one_prefill", "merged_sampling", "fused_adapters")),
-    "sft": ("SFT, 64 studies, 3 epochs", "medgemma", ("answers_only", "film_tokens", "fused_adapters")),
-    "sft-qwen": ("SFT, 64 studies, 3 epochs", "qwen", ("answers_only", "film_tokens", "fused_adapters")),
-    "decode": ("greedy answers to 500 studies", "medgemma", ("rows_leave",)),
-    "decode-qwen": ("greedy answers to 500 studies", "qwen", ("rows_leave",)),
+    "sft": ("SFT, 32 studies, 3 epochs", "medgemma", ("answers_only", "film_tokens", "fused_adapters")),
+    "sft-qwen": ("SFT, 32 studies, 3 epochs", "qwen", ("answers_only", "film_tokens", "fused_adapters")),
+    "decode": ("greedy answers to 100 studies a round", "medgemma", ("rows_leave",)),
+    "decode-qwen": ("greedy answers to 100 studies a round", "qwen", ("rows_leave",)),
     "bootstrap": ("paired bootstrap, 10,000 resamples, 5 models, 14 findings, 500 studies", "", ()),
 }  # fmt: skip
 
@@ -74,8 +75,11 @@ class Stages:
         setattr(owner, method, timed)
 
 
-def grpo(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any], Callable[[], dict[str, Any]]]:
-    """A GRPO run from a fresh adapter on the pre-trained miniature."""
+Task = tuple[Callable[[], Any], Callable[[], dict[str, Any]]]  # what is timed; facts about it afterwards
+
+
+def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
+    """A rollout batch of its own in each round, from a fresh adapter on the pre-trained miniature."""
     import torch
 
     from chexreason import grpo as trains
@@ -85,7 +89,9 @@ def grpo(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any]
     settings = profile.grpo
     lora.add_lora(models.load(family, profile.models[family]), profile.sft).save_pretrained(folder / "start")
     chosen = cohorts.choose(profile, "rl")
-    chosen = dataclasses.replace(chosen, studies=chosen.studies[: 2 * settings.studies_per_step])
+    n = settings.studies_per_step
+    first = turn * n % len(chosen.studies)
+    chosen = dataclasses.replace(chosen, studies=chosen.studies[first : first + n])
     trainer = trains.trainer_for(
         models.load(family, profile.models[family]), folder / "start", chosen, prompts.get("free_reasoning"),
         "nuanced", profile, folder / "run",
@@ -101,14 +107,13 @@ def grpo(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any]
     stages.wrap(trainer, "train", lambda: "rest")
 
     def facts() -> dict[str, Any]:
-        rolls = [entry for entry in trainer.state.log_history if "completions/mean_length" in entry]
-        tokens = sum(e["completions/mean_length"] for e in rolls) * settings.studies_per_step * settings.generations
-        return {"stages": stages.seconds, "units": tokens}
+        [length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
+        return {"stages": stages.seconds, "units": length * n * settings.generations}
 
     return lambda: trainer.train(), facts
 
 
-def sft(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any], Callable[[], dict[str, Any]]]:
+def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """An SFT run on the rule-based teacher's traces."""
     from chexreason import models, traces
     from chexreason import sft as trains
@@ -118,17 +123,16 @@ def sft(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any],
     lessons = traces.of(chosen, prompt, profile)
     loaded = models.load(family, profile.models[family])
     settings = dataclasses.replace(profile.sft, epochs=3, patience=3)
+    some = slice(32 * turn % 128, 32 * turn % 128 + 32)
+    studies, lessons = list(chosen.studies[some]), lessons[some]
+    return (
+        lambda: trains.train(loaded, studies, lessons, prompt, settings, folder, profile.seed, profile.speed),
+        lambda: {"units": 1.0},
+    )
 
-    def run() -> None:
-        trains.train(
-            loaded, list(chosen.studies[:64]), lessons[:64], prompt, settings, folder, profile.seed, profile.speed
-        )
 
-    return run, lambda: {"units": 1.0}
-
-
-def decode(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], Any], Callable[[], dict[str, Any]]]:
-    """Greedy decoding of 500 studies, with the digest of what was said."""
+def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
+    """Greedy decoding of 100 studies, others in each round, with the digest of what was said."""
     from chexreason import evaluate, models
     from chexreason.files import digest_of
 
@@ -136,20 +140,17 @@ def decode(profile: Profile, family: str, folder: Path) -> tuple[Callable[[], An
     for name, split in (("mimic", None), ("chexpert", None)):
         studies += data.load(name, profile.data[name].root, split).studies
     loaded = models.load(family, profile.models[family])
+    some = studies[100 * turn % 500 : 100 * turn % 500 + 100]
     said: list[Any] = []
 
     def run() -> None:
-        said.extend(
-            evaluate.decode(
-                loaded, studies[:500], prompts.get("free_reasoning"), profile.decoding, label="decode",
-                speed=profile.speed,
-            )
-        )  # fmt: skip
+        prompt = prompts.get("free_reasoning")
+        said.extend(evaluate.decode(loaded, some, prompt, profile.decoding, label="decode", speed=profile.speed))
 
     return run, lambda: {"units": 1.0, "digest": digest_of([dataclasses.asdict(one) for one in said])}
 
 
-def bootstrap(profile: Profile, side: str) -> tuple[Callable[[], Any], Callable[[], dict[str, Any]]]:
+def bootstrap(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """F1 of each finding in each resample; scikit-learn's loop runs a hundredth of them and is multiplied."""
     from sklearn.metrics import f1_score
 
@@ -170,26 +171,31 @@ def bootstrap(profile: Profile, side: str) -> tuple[Callable[[], Any], Callable[
             for pred in preds:
                 f1_score(true[draw], pred[draw], average=None, zero_division=0)
 
-    return (ours, lambda: {"units": 1.0}) if side == "ours" else (loop, lambda: {"units": 0.01})
+    return (loop, lambda: {"units": 0.01}) if profile.speed == STOCK else (ours, lambda: {"units": 1.0})
 
 
-def child(task: str, side: str) -> None:
-    """Run a task once and print what it took, as JSON on the last line."""
-    _what, family, _ = TASKS[task]
+def once(task: str, side: str, turn: int) -> dict[str, Any]:
+    """Run a task on one side and say what it took."""
     profile = dataclasses.replace(config.load_profile("demo"), speed=speed_of(side))
     cohorts.prepare(profile)
+    kinds = {"grpo": grpo, "sft": sft, "decode": decode, "bootstrap": bootstrap}
     with tempfile.TemporaryDirectory() as folder:
-        if task == "bootstrap":
-            run, facts = bootstrap(profile, side)
-        else:
-            run, facts = {"grpo": grpo, "sft": sft, "decode": decode}[task.split("-")[0]](profile, family, Path(folder))
+        run, facts = kinds[task.split("-")[0]](profile, TASKS[task][1], Path(folder), turn)
+        gc.collect()
         before = memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
         wall, cpu = time.perf_counter(), time.process_time()
         run()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        took = {"wall": wall, "cpu": cpu, "peak_mb": memory("VmHWM"), "above_mb": memory("VmHWM") - before, **facts()}
-    print(json.dumps(took))
+        peak = memory("VmHWM")
+        return {
+            "side": side,
+            "round": turn,
+            "wall": wall,
+            "cpu": cpu,
+            "peak_mb": peak,
+            "above_mb": peak - before,
+        } | facts()
 
 
 def memory(entry: str) -> float:
@@ -198,42 +204,44 @@ def memory(entry: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def measured(task: str, side: str) -> dict[str, Any]:
-    """The numbers of one process."""
-    command = [sys.executable, __file__, "--child", task, side]
+def apart(task: str, sides: list[str], rounds: int) -> list[dict[str, Any]]:
+    """The rounds of these sides in turn, in a process of their own, after one on each side that is not counted."""
+    command = [sys.executable, __file__, task, "--child", ",".join(sides), "--rounds", str(rounds)]
     ended = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, text=True, check=False)
     if ended.returncode:
-        raise SystemExit(f"{task} {side} failed:\n{ended.stderr[-3000:]}")
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+        raise SystemExit(f"{task} {sides} failed:\n{ended.stderr[-3000:]}")
+    return list(json.loads(ended.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     """Measure the tasks asked for and write the tables."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("tasks", nargs="*", help=f"some of {', '.join(TASKS)}; all of them if none is named")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each side runs")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
     parser.add_argument("--switches", action="store_true", help="also each switch alone")
-    parser.add_argument("--child", nargs=2, metavar=("TASK", "SIDE"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        return child(*arguments.child)
+        sides = arguments.child.split(",")
+        turns = range(arguments.rounds)
+        print(json.dumps([once(arguments.tasks[0], side, turn) for turn in turns for side in sides]))
+        return
     PLACE.mkdir(parents=True, exist_ok=True)
     for task in arguments.tasks or TASKS:
         sides = ["stock", "ours", *(TASKS[task][2] if arguments.switches else ())]
-        found = [
-            {"side": side, "round": turn, **measured(task, side)} for turn in range(arguments.rounds) for side in sides
-        ]
-        write(task, pd.DataFrame(found))
+        found = pd.DataFrame(apart(task, sides, arguments.rounds + 1))
+        peaks = pd.DataFrame([apart(task, [side], 1)[0] for side in sides])
+        write(task, found[found["round"] > 0], peaks.set_index("side"))  # the first round warms up
     print(pd.read_csv(PLACE / "speed.csv").to_string(index=False))
 
 
-def write(task: str, found: pd.DataFrame) -> None:
+def write(task: str, found: pd.DataFrame, peaks: pd.DataFrame) -> None:
     """Put a task's rows into the tables, in place of its older ones."""
     what, family, _ = TASKS[task]
     if "digest" in found:
-        assert found["digest"].nunique() == 1, f"{task}: stock and ours have to say the same"
+        assert (found.groupby("round")["digest"].nunique() == 1).all(), f"{task}: both sides have to say the same"
     each = found.assign(cpu=found["cpu"] / found["units"], wall=found["wall"] / found["units"])
-    middle = each.groupby("side", sort=False)[["cpu", "wall", "peak_mb", "above_mb"]].median()
+    middle = each.groupby("side", sort=False)[["cpu", "wall"]].median()
     stock = middle.loc["stock"]
     paired = each.pivot(index="round", columns="side", values="cpu")
     for side, ours in middle.drop(index="stock").iterrows():
@@ -243,8 +251,8 @@ def write(task: str, found: pd.DataFrame) -> None:
             "ratio": ratios.median(), "ratio_least": ratios.min(), "ratio_most": ratios.max(), "rounds": len(ratios),
             "stock_cpu_s": stock["cpu"] * found["units"].median(), "ours_cpu_s": ours["cpu"] * found["units"].median(),
             "wall_ratio": stock["wall"] / ours["wall"],
-            "stock_peak_mb": stock["peak_mb"], "ours_peak_mb": ours["peak_mb"],
-            "stock_above_mb": stock["above_mb"], "ours_above_mb": ours["above_mb"], **machine(),
+            "stock_peak_mb": peaks["peak_mb"]["stock"], "ours_peak_mb": peaks["peak_mb"][side],
+            "stock_above_mb": peaks["above_mb"]["stock"], "ours_above_mb": peaks["above_mb"][side], **machine(),
         }  # fmt: skip
         put(PLACE / "speed.csv", pd.DataFrame([row]), ["task", "switches"])
     if "stages" in found:

@@ -13,7 +13,7 @@ from chexreason.config import Decoding, Speed
 from chexreason.fast import decoding
 
 PROMPT = prompts.get("only_label")
-ENDING = dataclasses.replace(Decoding(), max_tokens=24, batch=8)
+ENDING = dataclasses.replace(Decoding(), max_tokens=24, batch=4)
 
 
 @pytest.fixture
@@ -32,7 +32,10 @@ def talkative(random_model, studies):
 
 @pytest.mark.parametrize("window", [512, 30])
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty) -> None:
+def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty, monkeypatch) -> None:
+    seen = []
+    join = decoding.Rows.join
+    monkeypatch.setattr(decoding.Rows, "join", lambda rows, other: seen.append(len(other.answers)) or join(rows, other))
     talkative.model.config.get_text_config().sliding_window = window
     talkative.model.generation_config.repetition_penalty = penalty
     theirs = evaluate.decode(talkative, studies, PROMPT, ENDING, speed=dataclasses.replace(Speed(), rows_leave=False))
@@ -40,6 +43,7 @@ def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalt
     assert ours == theirs
     lengths = {completion.tokens for completion in theirs}
     assert len(lengths) > 2, "rows have to leave at different steps"
+    assert seen, "and others to take their place"
 
 
 def test_what_is_not_known_is_left_to_generate(random_model) -> None:
@@ -73,3 +77,21 @@ def test_a_row_of_the_cache_can_be_copied_and_left_out() -> None:
     assert torch.equal(keys, torch.cat([first[[1, 1, 0]], added], dim=2))
     assert torch.equal(values, -keys)
     assert room.get_seq_length() == 4
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_rows_join_at_their_ends(longer) -> None:
+    upper, lower = decoding.Room(extra=2), decoding.Room(extra=2)
+    above, below = torch.arange(8.0).view(1, 1, 4, 2) + 1, torch.arange(6.0 if longer else 2).view(1, 1, -1, 2) + 50
+    upper.update(above, -above)
+    lower.update(below, -below)
+    upper.join(lower, cut=2)
+    width = 3 if longer else 2
+    expected = torch.zeros(2, 1, width, 2)
+    expected[0, :, width - 2 :] = above[0, :, 2:]
+    expected[1, :, width - below.shape[2] :] = below[0]
+    added = torch.full((2, 1, 1, 2), 99.0)
+    for _ in range(2):
+        keys, values = upper.update(added, -added)
+    assert torch.equal(keys, torch.cat([expected, added, added], dim=2))
+    assert torch.equal(values, -keys)

@@ -1,14 +1,16 @@
 """Decoding that prefills a prompt once, and lets rows leave when their answer is done (sections 3.2.2 and 4).
 
-Four things differ from `generate`, none in what is computed. A prompt that several completions begin with runs through
-the model once, and its keys and values are copied for each. The cache has room for the longest answer
-from the start, where `generate` copies it anew at each token. A row whose answer has ended leaves the batch.
-And nucleus sampling looks at the likeliest tokens first and sorts the whole vocabulary only if they do not hold the
-nucleus. Exact: rows of a batch do not see one another, so a row's next token is the same whoever sits beside it.
-Greedy answers are those of `generate`; sampled ones follow the same distribution with other draws.
+Four things differ from `generate`, none in what is computed. A prompt that several completions begin with
+runs through the model once, and its keys and values are copied for each. The cache has room for the longest
+answer from the start, where `generate` copies it anew at each token. A row whose answer has ended leaves
+the batch, and the next prompt takes its place. And nucleus sampling looks at the likeliest tokens first and
+sorts the whole vocabulary only if they do not hold the nucleus. Exact: rows of a batch do not see one another, so
+a row's next token is the same whoever sits beside it. Greedy answers are those of `generate`; sampled ones
+follow the same distribution with other draws.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,6 +60,64 @@ class Room(DynamicLayer):
         """Keep these rows, in this order; a row may be named several times."""
         self.keys, self.values = self.keys.index_select(0, rows), self.values.index_select(0, rows)
 
+    def join(self, other: "Room", cut: int) -> None:
+        """Put the rows of `other` below, both without what comes before: all end at the same column.
+
+        The first `cut` columns of this one are left out. What is before a shorter row is 0, and masked.
+        """
+        width = max(self.length - cut, other.length)
+        rows = len(self.keys) + len(other.keys)
+        for name in ("keys", "values"):
+            upper, lower = getattr(self, name)[:, :, cut : self.length], getattr(other, name)[:, :, : other.length]
+            joined = upper.new_zeros(rows, upper.shape[1], width + self.extra, upper.shape[3])
+            joined[: len(upper), :, width - upper.shape[2] : width] = upper
+            joined[len(upper) :, :, width - lower.shape[2] : width] = lower
+            setattr(self, name, joined)
+        self.length = width
+
+
+@dataclass
+class Rows:
+    """Answers that are being written, a row each."""
+
+    answers: list[list[int]]  # the tokens so far
+    cache: Cache
+    mask_BT: torch.Tensor  # True where a row has a token
+    seen_BT: torch.Tensor  # the tokens; before a row's first, that token again
+    next_B: torch.Tensor  # rotary position of the token that comes next
+    logits_BV: torch.Tensor  # its logits
+
+    def take(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; one that is named several times becomes several answers."""
+        at = torch.tensor(rows, device=self.next_B.device)
+        for layer in self.cache.layers:
+            layer.take(at)
+        for name in ("mask_BT", "seen_BT", "next_B", "logits_BV"):
+            setattr(self, name, getattr(self, name)[at])
+        first = {row: place for place, row in reversed(list(enumerate(rows)))}
+        self.answers = [
+            self.answers[row] if first[row] == place else list(self.answers[row]) for place, row in enumerate(rows)
+        ]
+
+    def join(self, other: "Rows") -> None:
+        """Put the rows of `other` below."""
+        cut = int(self.mask_BT.any(dim=0).int().argmax())
+        for ours, theirs in zip(self.cache.layers, other.cache.layers, strict=True):
+            ours.join(theirs, cut)
+        width = self.cache.get_seq_length()
+        self.mask_BT = torch.cat([_widened(rows, width, False) for rows in (self.mask_BT[:, cut:], other.mask_BT)])
+        self.seen_BT = torch.cat([_widened(rows, width, None) for rows in (self.seen_BT[:, cut:], other.seen_BT)])
+        self.next_B = torch.cat([self.next_B, other.next_B])
+        self.logits_BV = torch.cat([self.logits_BV, other.logits_BV])
+        self.answers += other.answers
+
+
+def _widened(rows_BT: torch.Tensor, width: int, fill: bool | None) -> torch.Tensor:
+    """The rows with columns before them: of `fill`, or of each row's first entry."""
+    missing = width - rows_BT.shape[1]
+    before = rows_BT[:, :1].expand(-1, missing) if fill is None else rows_BT.new_full((len(rows_BT), missing), fill)
+    return torch.cat([before, rows_BT], dim=1)
+
 
 def greedy(logits_BV: torch.Tensor) -> torch.Tensor:
     """The most likely token of each row (B,)."""
@@ -104,13 +164,12 @@ def processors(config: GenerationConfig) -> LogitsProcessorList:
 
 
 @torch.no_grad()
-def decode(
-    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], films: Sequence[Film], tokens: FilmTokens, *,
-    rows: Sequence[int], most: int, choose: Choice, change: LogitsProcessorList, ends: Sequence[int],
-) -> list[list[int]]:  # fmt: skip
-    """Answers of at most `most` tokens, the end token included; answer i belongs to prompt ``rows[i]``.
+def prefill(
+    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], films: Sequence[Film], tokens: FilmTokens, most: int
+) -> Rows:
+    """Empty answers to prompts: the processor's tensors, padded on the left, and one film for each.
 
-    `inputs` are the processor's tensors for the prompts, padded on the left; `films` one film for each.
+    `most` is the number of tokens that there will be room for.
     """
     ids_PT, mask_PT = inputs["input_ids"], inputs["attention_mask"]
     cache = Cache(layers=[Room(most) for _ in range(model.config.get_text_config().num_hidden_layers)])
@@ -127,37 +186,44 @@ def decode(
             attention_mask=masks(model, branch_PT[one], step_PT[one], inputs[_types(inputs)][one]),
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         ).logits[:, -1].float()  # fmt: skip
-    prompt_B = torch.tensor(rows, device=ids_PT.device)
-    for layer in cache.layers:
-        layer.take(prompt_B)
-    logits_BV, next_B = logits_PV[prompt_B], next_P[prompt_B]
-    seen_BT, padded = ids_PT[prompt_B], not bool(mask_PT.all())
-    mask_BT = mask_PT[prompt_B].bool()
-    answers: list[list[int]] = [[] for _ in rows]
-    here = list(range(len(rows)))  # which answer each row of the batch writes
-    ended = set(ends)
-    done: set[int] = set()
-    for step in range(most):
-        token_B = choose(change(seen_BT, logits_BV) if change else logits_BV)
-        for answer, token in zip(here, token_B.tolist(), strict=True):
-            if answer not in done:
-                answers[answer].append(token)
-                if token in ended:
-                    done.add(answer)
-        stay = [row for row, answer in enumerate(here) if answer not in done]
-        if not stay or step + 1 == most:
-            break
-        if len(stay) <= (1 - LEAVE) * len(here):
-            kept = torch.tensor(stay, device=token_B.device)
-            for layer in cache.layers:
-                layer.take(kept)
-            token_B, next_B, seen_BT, mask_BT = (x[kept] for x in (token_B, next_B, seen_BT, mask_BT))
-            here = [here[row] for row in stay]
-        if change:
-            seen_BT = torch.cat([seen_BT, token_B[:, None]], dim=1)
-        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(here), 1)], dim=1)
-        logits_BV = _next(model, token_B, next_B + step, mask_BT if padded else None, cache)
-    return answers
+    first_P1 = ids_PT.gather(1, mask_PT.argmax(dim=1, keepdim=True))
+    seen_PT = torch.where(mask_PT.bool(), ids_PT, first_P1)
+    return Rows([[] for _ in films], cache, mask_PT.bool(), seen_PT, next_P, logits_PV)
+
+
+@torch.no_grad()
+def decode(
+    model: PreTrainedModel, rows: Rows, *, most: int, choose: Choice, change: LogitsProcessorList, ends: Sequence[int],
+    more: Callable[[int], Rows | None] = lambda free: None,
+) -> None:  # fmt: skip
+    """Write each row's answer, of at most `most` tokens with the end token.
+
+    Where rows have left, `more` is asked for as many new ones; None says that there are none.
+    """
+    limit, ended = len(rows.answers), set(ends)
+
+    def over(answer: list[int]) -> bool:
+        return len(answer) == most or (bool(answer) and answer[-1] in ended)
+
+    while True:
+        token_B = choose(change(rows.seen_BT, rows.logits_BV) if change else rows.logits_BV)
+        for answer, token in zip(rows.answers, token_B.tolist(), strict=True):
+            if not over(answer):
+                answer.append(token)
+        stay = [row for row, answer in enumerate(rows.answers) if not over(answer)]
+        fresh = more(limit - len(stay)) if len(stay) <= (1 - LEAVE) * limit else None
+        if stay:
+            if fresh is not None or len(stay) <= (1 - LEAVE) * len(rows.answers):
+                rows.take(stay)
+                token_B = token_B[torch.tensor(stay, device=token_B.device)]
+            _advance(model, rows, token_B)
+        if fresh is not None:
+            if stay:
+                rows.join(fresh)
+            else:
+                rows = fresh
+        elif not stay:
+            return
 
 
 def _types(inputs: Mapping[str, torch.Tensor]) -> str:
@@ -179,21 +245,23 @@ def _places(
     return places, mask_PT.sum(dim=1) + behind[:, 0]  # a film takes fewer positions than tokens
 
 
-def _next(
-    model: PreTrainedModel, token_B: torch.Tensor, place_B: torch.Tensor, mask_BT: torch.Tensor | None, cache: Cache
-) -> torch.Tensor:
-    """The logits (B, V) after one more token a row; `mask_BT` is None where no row is padded."""
+def _advance(model: PreTrainedModel, rows: Rows, token_B: torch.Tensor) -> None:
+    """Run one more token of each row."""
     text = model.config.get_text_config()
-    length = cache.get_seq_length() + 1
-    full = None if mask_BT is None else mask_BT[:, None, None, :]
+    rows.seen_BT = torch.cat([rows.seen_BT, token_B[:, None]], dim=1)
+    rows.mask_BT = torch.cat([rows.mask_BT, rows.mask_BT.new_ones(len(token_B), 1)], dim=1)
+    full = None if bool(rows.mask_BT.all()) else rows.mask_BT[:, None, None, :]
     seen: dict[str, torch.Tensor | None] = {"full_attention": full}
     if "sliding_attention" in text.layer_types:
         seen["sliding_attention"] = full
+        length = rows.mask_BT.shape[1]
         if length > text.sliding_window:
             near = torch.arange(length, device=token_B.device) > length - 1 - text.sliding_window
             seen["sliding_attention"] = near.expand(len(token_B), 1, 1, -1) if full is None else full & near
-    place = place_B[:, None] if model.config.model_type == "gemma3" else place_B[None, :, None].expand(3, -1, -1)
+    place_B1 = rows.next_B[:, None]
     hidden = model.model.language_model(
-        input_ids=token_B[:, None], position_ids=place, attention_mask=seen, past_key_values=cache, use_cache=True
-    ).last_hidden_state
-    return model.get_output_embeddings()(hidden)[:, -1].float()
+        input_ids=token_B[:, None], attention_mask=seen, past_key_values=rows.cache, use_cache=True,
+        position_ids=place_B1 if model.config.model_type == "gemma3" else place_B1.expand(3, -1, -1),
+    ).last_hidden_state  # fmt: skip
+    rows.logits_BV = model.get_output_embeddings()(hidden)[:, -1].float()
+    rows.next_B = rows.next_B + 1

@@ -23,7 +23,7 @@ from trl.trainer.utils import pad, split_pixel_values_by_grid, split_tensor_dict
 
 from chexreason.config import Speed
 from chexreason.fast.adapters import fuse
-from chexreason.fast.decoding import decode, nucleus, processors
+from chexreason.fast.decoding import decode, nucleus, prefill, processors
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of
 from chexreason.fast.merged import merged
 from chexreason.fast.tree import log_probabilities, plant
@@ -96,9 +96,12 @@ class FastGRPOTrainer(GRPOTrainer):
         base, training = peft.get_base_model(), peft.training
         peft.eval()  # no activation checkpointing, which would drop the cache
         with merged(peft) if self.speed.merged_sampling else nullcontext(), self.accelerator.autocast():
-            answers = decode(
-                base, inputs, films, self.tokens, rows=rows, choose=nucleus(self.temperature, self.top_p),
-                change=processors(self.generation_config), most=self.max_completion_length, ends=self.eos_token_ids,
+            batch = prefill(base, inputs, films, self.tokens, self.max_completion_length)
+            batch.take(rows)
+            answers = batch.answers
+            decode(
+                base, batch, choose=nucleus(self.temperature, self.top_p), change=processors(self.generation_config),
+                most=self.max_completion_length, ends=self.eos_token_ids,
             )  # fmt: skip
         peft.train(training)
         return answers
