@@ -32,12 +32,14 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 SWITCHES = [field.name for field in dataclasses.fields(Speed)]
 STOCK = Speed(**dict.fromkeys(SWITCHES, False))
 
+SFT_SWITCHES = ("answers_only", "film_tokens", "fused_adapters", "batch_masks", "last_layer")
+
 #: task -> (what is measured, family, the switches that concern it)
 TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "grpo": ("GRPO, a rollout batch of 8 studies x 4 completions, two passes", "medgemma",
-             ("shared_prompt", "first_pass_is_old", "one_prefill", "merged_sampling", "fused_adapters")),
-    "sft": ("SFT, 32 studies, 3 epochs", "medgemma", ("answers_only", "film_tokens", "fused_adapters")),
-    "sft-qwen": ("SFT, 32 studies, 3 epochs", "qwen", ("answers_only", "film_tokens", "fused_adapters")),
+             ("shared_prompt", "first_pass_is_old", "one_prefill", "merged_sampling", "fused_adapters", "last_layer")),
+    "sft": ("SFT, 32 studies, 3 epochs", "medgemma", SFT_SWITCHES),
+    "sft-qwen": ("SFT, 32 studies, 3 epochs", "qwen", SFT_SWITCHES),
     "decode": ("greedy answers to 100 studies a round", "medgemma", ("rows_leave",)),
     "decode-qwen": ("greedy answers to 100 studies a round", "qwen", ("rows_leave",)),
     "bootstrap": ("paired bootstrap, 10,000 resamples, 5 models, 14 findings, 500 studies", "", ()),

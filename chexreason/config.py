@@ -116,6 +116,7 @@ class Speed:
     answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
     film_tokens: bool = assumed(True, "exact", "SFT: the frozen tower sees each film once, not once an epoch")
     fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
+    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
     last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
     rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch")
 

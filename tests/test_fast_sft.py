@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import models, prompts, sft
@@ -77,27 +78,46 @@ def test_a_tower_that_trains_is_refused(random_model) -> None:
     assert_frozen(lora.add_lora(random_model, TINY).get_base_model())
 
 
-@pytest.mark.parametrize(
-    "speed",
-    [dataclasses.replace(STOCK, answers_only=True), dataclasses.replace(STOCK, film_tokens=True), Speed()],
-    ids=["answers_only", "film_tokens", "all"],
-)
-def test_a_whole_run_is_trls_run(checkpoints, family_name, studies, tmp_path, speed) -> None:
-    """Dropout is on: the shapes are the same, so the same seed drops the same numbers."""
-    runs = []
-    for name, each in (("stock", STOCK), ("ours", speed)):
-        loaded = models.load(family_name, checkpoints / family_name)
-        trainer = sft.train(loaded, studies, ANSWERS, PROMPT, TINY, tmp_path / name, seed=0, speed=each)
-        runs.append(trainer.state.log_history)
-    assert len(runs[0]) == len(runs[1])
-    for theirs, ours in zip(*runs, strict=True):
-        assert ours.keys() == theirs.keys()
-        for metric in theirs.keys() & {
-            "loss",
-            "eval_loss",
-            "grad_norm",
-            "entropy",
-            "mean_token_accuracy",
-            "num_tokens",
-        }:
-            assert ours[metric] == pytest.approx(theirs[metric], rel=1e-4), metric
+def trainer_of(checkpoints, family_name, studies, folder, speed, settings=TINY):
+    loaded = models.load(family_name, checkpoints / family_name)
+    return sft.train(loaded, studies, ANSWERS, PROMPT, settings, folder, seed=0, speed=speed)
+
+
+def test_the_loss_and_its_gradients_are_trls(checkpoints, family_name, studies, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(SFTTrainer, "train", lambda *_, **__: None)
+    found = []
+    for name, speed in (("stock", STOCK), ("ours", Speed())):
+        trainer = trainer_of(
+            checkpoints, family_name, studies, tmp_path / name, speed, dataclasses.replace(TINY, lora_dropout=0.0)
+        )
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for name_, weight in trainer.model.named_parameters():
+                if "lora_B" in name_:
+                    weight.normal_(0, 0.02)
+        trainer.model.train()
+        batch = trainer.data_collator([trainer.train_dataset[k] for k in range(4)])
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=40)
+        loss.backward()
+        found.append((loss.item(), {n: w.grad for n, w in trainer.model.named_parameters() if w.grad is not None}))
+    (stock_loss, stock), (our_loss, ours) = found
+    assert our_loss == pytest.approx(stock_loss, rel=1e-5)
+    assert ours.keys() == stock.keys()
+    for name, grad in stock.items():
+        assert (ours[name] - grad).norm() <= 2e-5 * grad.norm(), name
+    whole = [torch.cat([grads[name].flatten() for name in stock]) for grads in (ours, stock)]
+    assert (whole[0] - whole[1]).norm() <= 1e-5 * whole[1].norm()
+
+
+def test_a_whole_run_is_trls_run(checkpoints, family_name, studies, tmp_path) -> None:
+    """Dropout is on. All but `last_layer` draw it over the same shapes, so the same seed drops the same numbers."""
+    ours = trainer_of(
+        checkpoints, family_name, studies, tmp_path / "ours", dataclasses.replace(Speed(), last_layer=False)
+    )
+    stock = trainer_of(checkpoints, family_name, studies, tmp_path / "stock", STOCK)
+    metrics = {"loss", "eval_loss", "grad_norm", "entropy", "mean_token_accuracy", "num_tokens"}
+    assert len(stock.state.log_history) == len(ours.state.log_history)
+    for theirs, mine in zip(stock.state.log_history, ours.state.log_history, strict=True):
+        assert mine.keys() == theirs.keys()
+        for metric in theirs.keys() & metrics:
+            assert mine[metric] == pytest.approx(theirs[metric], rel=1e-4), metric

@@ -23,9 +23,9 @@ from transformers import (
 )
 from transformers.cache_utils import Cache, DynamicLayer
 
-from chexreason.fast.films import Film, FilmTokens, in_place_of_pixels
+from chexreason.fast.films import Film, FilmTokens, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
-from chexreason.fast.masks import masks
+from chexreason.fast.masks import masks, places
 
 #: How many of the likeliest tokens are searched for the nucleus before all are.
 LIKELIEST = 128
@@ -172,8 +172,9 @@ def prefill(
     `most` is the number of tokens that there will be room for.
     """
     ids_PT, mask_PT = inputs["input_ids"], inputs["attention_mask"]
+    image_PT = inputs["token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"]
     cache = Cache(layers=[Room(most) for _ in range(model.config.get_text_config().num_hidden_layers)])
-    place, next_P = _places(model, inputs, films)
+    place, next_P = places(model, ids_PT, mask_PT, image_PT, grids_of(films))
     # The same prompt without padding in every row needs one mask, not one a row.
     alike = bool((ids_PT == ids_PT[:1]).all() and mask_PT.all())
     one = slice(0, 1) if alike else slice(None)
@@ -183,7 +184,7 @@ def prefill(
     with only_at(model, last_PT):
         logits_PV = model(
             input_ids=ids_PT, mm_encoder_outputs=in_place_of_pixels(model, tokens(films)), position_ids=place,
-            attention_mask=masks(model, branch_PT[one], step_PT[one], inputs[_types(inputs)][one]),
+            attention_mask=masks(model, branch_PT[one], step_PT[one], image_PT[one]),
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         ).logits[:, -1].float()  # fmt: skip
     first_P1 = ids_PT.gather(1, mask_PT.argmax(dim=1, keepdim=True))
@@ -224,25 +225,6 @@ def decode(
                 rows = fresh
         elif not stay:
             return
-
-
-def _types(inputs: Mapping[str, torch.Tensor]) -> str:
-    """What the family calls the tensor that marks image tokens."""
-    return "token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"
-
-
-def _places(
-    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], films: Sequence[Film]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rotary positions of the prompts, and of the token after each (P,)."""
-    mask_PT = inputs["attention_mask"]
-    if model.config.model_type == "gemma3":
-        return (mask_PT.cumsum(dim=1) - 1).clamp(min=0), mask_PT.sum(dim=1)
-    places, behind = model.model.get_rope_index(
-        inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"], attention_mask=mask_PT,
-        image_grid_thw=torch.stack([film.grid for film in films if film.grid is not None]),
-    )  # fmt: skip
-    return places, mask_PT.sum(dim=1) + behind[:, 0]  # a film takes fewer positions than tokens
 
 
 def _advance(model: PreTrainedModel, rows: Rows, token_B: torch.Tensor) -> None:

@@ -53,6 +53,12 @@ def _key(pixels: torch.Tensor, grid: torch.Tensor | None) -> bytes:
     return seen.digest()
 
 
+def grids_of(films: Sequence[Film]) -> torch.Tensor | None:
+    """The films' grids (B, 3), None for a family without any."""
+    grids = [film.grid for film in films if film.grid is not None]
+    return torch.stack(grids) if grids else None
+
+
 class FilmTokens:
     """The projected image tokens (cells, hidden) of the films seen so far, for one model.
 
@@ -80,10 +86,9 @@ class FilmTokens:
 
     @torch.no_grad()
     def _see(self, films: Sequence[Film]) -> list[torch.Tensor]:
-        grids = [film.grid for film in films if film.grid is not None]
-        pixels = [film.pixels for film in films]
-        if grids:
-            seen = self.model.model.get_image_features(torch.cat(pixels), torch.stack(grids), return_dict=True)
+        grids, pixels = grids_of(films), [film.pixels for film in films]
+        if grids is not None:
+            seen = self.model.model.get_image_features(torch.cat(pixels), grids, return_dict=True)
         else:
             seen = self.model.model.get_image_features(torch.stack(pixels), return_dict=True)
         # Cloned, since a slice would keep the tokens of the whole batch alive.

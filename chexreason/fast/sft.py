@@ -13,13 +13,15 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from chexreason.config import Speed
 from chexreason.fast.adapters import fuse
-from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, in_place_of_pixels
+from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
+from chexreason.fast.masks import masks, places
 from chexreason.fast.scoring import score
 
 
@@ -39,8 +41,8 @@ class Remembered:
             name: pad_sequence([row[name] for row, _ in rows], True, self.fill.get(name, 0)) for name in rows[0][0]
         }
         films = [film for _, film in rows]
-        if films[0].grid is not None:
-            batch["image_grid_thw"] = torch.stack([film.grid for film in films if film.grid is not None])
+        if (grids := grids_of(films)) is not None:
+            batch["image_grid_thw"] = grids
         batch["image_tokens"] = self.tokens(films)
         for key, (row, film) in zip(keys, rows, strict=True):
             self.kept[key] = row, replace(film, pixels=film.pixels.new_empty(0))  # its tokens are kept, not its pixels
@@ -86,8 +88,21 @@ class FastSFTTrainer(SFTTrainer):
         labels_BT = inputs.pop("labels")[:, 1:]
         inputs = {name: value for name, value in inputs.items() if name != "fused_lm_head"}
         wanted_BT = labels_BT != -100
+        if self.speed.batch_masks and base.config.get_text_config()._attn_implementation == "sdpa":
+            inputs |= _sight(base, inputs)
         predicts_BT = pad(wanted_BT, (0, 1)) if self.last_layer else None
         with self.accelerator.autocast(), only_at(base, predicts_BT):
             hidden_BTH = base.model(**inputs).last_hidden_state[:, :-1]
             found = score(base, hidden_BTH[wanted_BT], labels_BT[wanted_BT], wanted_BT, ("entropy", "is_top1"))
         return FusedCausalLMOutput(**found, label_mask=wanted_BT)
+
+
+def _sight(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Masks and positions of rows padded on the right, as the model would make them."""
+    mask_BT = inputs["attention_mask"]
+    image_BT = inputs["token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"]
+    place, _ = places(model, inputs["input_ids"], mask_BT, image_BT, inputs.get("image_grid_thw"))
+    return {
+        "attention_mask": masks(model, mask_BT - 1, mask_BT.cumsum(dim=1) - 1, image_BT),
+        "position_ids": place,
+    }

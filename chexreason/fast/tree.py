@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from chexreason.fast.films import Film, FilmTokens, in_place_of_pixels
+from chexreason.fast.films import Film, FilmTokens, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
-from chexreason.fast.masks import masks
+from chexreason.fast.masks import masks, places
 from chexreason.fast.scoring import score
 
 
@@ -31,7 +31,6 @@ class Trees:
     branch_RL: torch.Tensor  # 0 the prompt, 1 to G the completions, -1 padding
     step_RL: torch.Tensor  # how many tokens come before on the path
     image_RL: torch.Tensor  # 1 on image tokens
-    prompts: list[int]  # tokens of each row's prompt
     wanted_BT: torch.Tensor  # True on the completions' tokens
     place_N: torch.Tensor  # flat index into (R, L) for each wanted token, in the order of wanted_BT
     target_N: torch.Tensor
@@ -72,22 +71,17 @@ def plant(
             at = span.stop
     wanted_BT = mask_BT[:, -keep:].bool()
     return Trees(
-        [films[rows[0]] for rows in grown], trees_ids, branch, step, image, heads, wanted_BT,
+        [films[rows[0]] for rows in grown], trees_ids, branch, step, image, wanted_BT,
         torch.cat([places[row] for row in range(len(films))]), ids_BT[:, -keep:][wanted_BT],
     )  # fmt: skip
 
 
 def positions(model: PreTrainedModel, trees: Trees) -> torch.Tensor:
     """The rotary positions (R, L); for Qwen2.5-VL (3, R, L), where completions go on after a prompt's largest."""
-    if model.config.model_type != "qwen2_5_vl":
-        return trees.step_RL
-    prompt_RL = (trees.branch_RL == 0).long()
-    grids = torch.stack([film.grid for film in trees.films if film.grid is not None])
-    places_3RL, _ = model.model.get_rope_index(
-        trees.ids_RL, mm_token_type_ids=trees.image_RL, image_grid_thw=grids, attention_mask=prompt_RL
-    )
-    after_R1 = (places_3RL.amax(dim=(0, 2)) + 1 - torch.tensor(trees.prompts, device=places_3RL.device))[:, None]
-    return torch.where(prompt_RL.bool(), places_3RL, (trees.step_RL + after_R1).clamp(min=0))
+    prompt_RL = trees.branch_RL == 0
+    found, next_R = places(model, trees.ids_RL, prompt_RL.long(), trees.image_RL, grids_of(trees.films))
+    ahead_R = next_R - prompt_RL.sum(dim=1)
+    return torch.where(prompt_RL, found, (trees.step_RL + ahead_R[:, None]).clamp(min=0))
 
 
 def log_probabilities(
