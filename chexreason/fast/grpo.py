@@ -1,15 +1,16 @@
 """TRL's GRPO trainer with the repeated work taken out; every formula stays TRL's (section 3.2.2, equation 2).
 
-Three of its methods are replaced, each calls TRL's own where its switch is off:
+Four things are replaced, and each is TRL's own where its switch is off:
 
-* the log-probabilities of a batch, by those of `fast.tree`;
-* the log-probabilities of the old policy (`first_pass_is_old`): while no weight has moved since the rollout, the
-  first pass over it computes them anyway. They are kept for the passes that follow, and the extra
-  pass is left out. Exact, because dropout is off while GRPO trains and a rollout batch is one
-  optimiser step (TRL's `old_per_token_logps is None` means the same);
-* the order inside a rollout batch: TRL shuffles its completions, here groups stay together, or there
-  would be little to share. Exact, because a rollout batch is one optimiser step and its gradient a sum over
-  completions, whatever their order.
+* the completions are sampled by `fast.decoding`, from merged weights (`fast.merged`);
+* the log-probabilities of a batch are those of `fast.tree`;
+* the log-probabilities of the old policy: while no weight has moved since the rollout, the first pass over it
+  computes them anyway. They are kept for the passes that follow, and the extra pass is left out. Exact, because
+  dropout is off while GRPO trains and a rollout batch is one optimiser step (TRL does the same where
+  it makes one pass only);
+* the order inside a rollout batch: TRL shuffles its completions, here groups stay together, or there would be
+  little to share. Exact, because a rollout batch is one optimiser step, whose gradient is a sum over
+  completions in whatever order, each with the same divisor (`ORDERLESS`).
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ from chexreason.fast.tree import log_probabilities, plant
 #: Bytes of image tokens that are kept: a film is not seen again after its rollout batch.
 ROLLOUT = 2**28
 
+#: Losses whose divisor does not depend on which completions are in a slice of the rollout batch.
+ORDERLESS = ("grpo", "dr_grpo", "dapo")
+
 
 class FastGRPOTrainer(GRPOTrainer):
     """`GRPOTrainer` for one film a prompt; `speed` says which work is shared."""
@@ -48,7 +52,7 @@ class FastGRPOTrainer(GRPOTrainer):
         drops = any(m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout))
         sdpa = base.config.get_text_config()._attn_implementation == "sdpa"
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
-        self.shares_prompt = speed.shared_prompt and rollout and sdpa
+        self.shares_prompt = speed.shared_prompt and rollout and sdpa and self.loss_type in ORDERLESS
         self.one_prefill = speed.one_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
         self.first_is_old = speed.first_pass_is_old and rollout and not drops and self.num_iterations > 1
 
