@@ -136,10 +136,11 @@ def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
     return trainer
 
 
-def test_a_whole_run_is_trls_run(make) -> None:
+@pytest.mark.parametrize("device_batch", [8, 16])
+def test_a_whole_run_is_trls_run(make, device_batch) -> None:
     logs = []
     for name, speed in (("stock", STOCK), ("ours", dataclasses.replace(Speed(), one_prefill=False))):
-        trainer = fixed_answers(make(speed, name, epochs=2))
+        trainer = fixed_answers(make(speed, name, epochs=2, device_batch=device_batch))
         trainer.reward_funcs[0] = lambda completion_ids, **_: [float(len(ids) + ids[0] % 5) for ids in completion_ids]
         trainer.train()
         logs.append([entry for entry in trainer.state.log_history if "kl" in entry])
@@ -148,7 +149,8 @@ def test_a_whole_run_is_trls_run(make) -> None:
         assert ours.keys() == theirs.keys()
         for metric in theirs.keys() & {"loss", "grad_norm", "reward", "completions/mean_length", "entropy"}:
             assert ours[metric] == pytest.approx(theirs[metric], rel=2e-4, abs=2e-5), metric
-        assert ours["kl"] == pytest.approx(theirs["kl"], rel=0.02, abs=1e-6)  # a mean over other halves of the batch
+        # What TRL logs of KL is a mean over slices of the batch, and with more than one they are other slices.
+        assert ours["kl"] == pytest.approx(theirs["kl"], rel=0.1 if device_batch == 8 else 2e-3, abs=1e-6)
     assert logs[0][-1]["kl"] > 1e-4, "the policy has to have moved"
 
 

@@ -39,6 +39,8 @@ ORDERLESS = ("grpo", "dr_grpo", "dapo")
 class FastGRPOTrainer(GRPOTrainer):
     """`GRPOTrainer` for one film a prompt; `speed` says which work is shared."""
 
+    _buffered_inputs: list[dict[str, Any]] | None
+
     def __init__(self, *args: Any, speed: Speed, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed

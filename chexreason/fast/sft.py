@@ -59,6 +59,8 @@ class Remembered:
 class FastSFTTrainer(SFTTrainer):
     """`SFTTrainer` for one film a row; `speed` says which work is shared."""
 
+    data_collator: Any
+
     def __init__(self, *args: Any, speed: Speed, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed
