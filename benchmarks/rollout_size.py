@@ -21,7 +21,7 @@ from chexreason import cohorts, config
 from chexreason.config import Speed
 
 #: (studies a rollout batch, completions a forward pass)
-SIZES = ((2, 8), (4, 16), (8, 16), (8, 32), (16, 16), (16, 64), (32, 16), (32, 64))
+SIZES = ((2, 8), (8, 16), (32, 16), (32, 64))
 
 
 def child(studies: int, device_batch: int) -> None:
