@@ -108,6 +108,22 @@ class Decoding:
     uncertain: str = assumed("zeros", "not stated", "how an uncertain label counts: zeros, ones or ignore")
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What is computed once and not again (`chexreason.fast`); none of it changes what is computed."""
+
+    shared_prompt: bool = assumed(True, "exact", "GRPO: one copy of film and prompt for the completions of a study")
+    first_pass_is_old: bool = assumed(True, "exact", "GRPO: the first pass over a rollout batch is the old policy's")
+    one_prefill: bool = assumed(True, "exact", "GRPO: a study's prompt is run once for all its completions")
+    merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
+    answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
+    film_tokens: bool = assumed(True, "exact", "SFT: the frozen tower sees each film once, not once an epoch")
+    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
+    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
+    last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
+    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch")
+
+
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {
     "sizes": Sizes,
@@ -117,6 +133,8 @@ SETTINGS: dict[str, type] = {
     "hard": HardSettings,
     "nuanced": NuancedSettings,
 }
+#: The same with the switches of `Speed`, which a profile may turn too, but which are no settings of the study.
+GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
 
 
 @dataclass(frozen=True)
@@ -161,11 +179,12 @@ class Profile:
     decoding: Decoding
     hard: HardSettings
     nuanced: NuancedSettings
+    speed: Speed
     overrides: tuple[Override, ...]
 
     def resolved(self) -> dict[str, Any]:
         """All settings as plain data, for run.json; paths of this machine are left out."""
-        plain = {group: dataclasses.asdict(getattr(self, group)) for group in SETTINGS}
+        plain = {group: dataclasses.asdict(getattr(self, group)) for group in GROUPS}
         draws = {name: dict(place.draw) if place.draw else None for name, place in self.data.items()}
         return {"profile": self.name, "tier": self.tier, "seed": self.seed, "phantoms": draws, **plain}
 
@@ -191,7 +210,7 @@ def load_profile(
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
-    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in SETTINGS.items()}
+    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in GROUPS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
@@ -237,7 +256,7 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    known = {f"{g}.{n}": (cls, n) for g, cls in SETTINGS.items() for n, _, _ in origins(cls)}
+    known = {f"{g}.{n}": (cls, n) for g, cls in GROUPS.items() for n, _, _ in origins(cls)}
     if f"{group}.{name}" not in known:
         raise unknown("setting", entry["setting"], known, "chexreason/config.py")
     cls, field = known[f"{group}.{name}"]

@@ -35,6 +35,7 @@ from chexreason.config import GRPO, Profile
 from chexreason.data.study import Study
 from chexreason.errors import unknown
 from chexreason.examples import examples
+from chexreason.fast.grpo import FastGRPOTrainer
 from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
@@ -156,8 +157,13 @@ class Task:
     prompt: Prompt
     reward: str
 
+    @classmethod
+    def recorded(cls, studies: Sequence[Study], prompt: Prompt, reward: str, uncertain: str) -> "Task":
+        """The paper's task: each answer is held against the recorded labels, under an uncertainty policy."""
+        return cls(studies, [positives(study.labels, uncertain) for study in studies], prompt, reward)
 
-class AnswerWeighted(GRPOTrainer):
+
+class AnswerWeighted(FastGRPOTrainer):
     """GRPO whose advantage counts more on the tokens of the answer block than on those of the reasoning.
 
     Equation 2 gives all tokens of a completion the same advantage (weight 1). TRL leaves room for one
@@ -197,7 +203,8 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     frequencies = rewards.label_frequencies(task.credit)
     scorer = Scorer(task.reward, profile, task.prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
     weighted: dict[str, Any] = {"answer_weight": settings.answer_weight, "opens": f"<{task.prompt.answer.tag}>"}
-    trainer = (GRPOTrainer if settings.answer_weight == 1 else partial(AnswerWeighted, **weighted))(
+    trainer = (FastGRPOTrainer if settings.answer_weight == 1 else partial(AnswerWeighted, **weighted))(
+        speed=profile.speed,
         model=model,
         reward_funcs=scorer,
         args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded)),
@@ -225,11 +232,8 @@ def train_all(profile: Profile) -> list[runs.Run]:
     cohorts.prepare(profile)
     chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
-    credit = [positives(study.labels, profile.decoding.uncertain) for study in chosen.studies]
-    return [
-        run(profile, f"03-grpo-{reward}", START, Task(chosen.studies, credit, prompt, reward), validation, inputs)
-        for reward in ("nuanced", "hard")
-    ]
+    tasks = [Task.recorded(chosen.studies, prompt, name, profile.decoding.uncertain) for name in ("nuanced", "hard")]
+    return [run(profile, f"03-grpo-{task.reward}", START, task, validation, inputs) for task in tasks]
 
 
 def run(
@@ -269,7 +273,7 @@ def run(
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
     loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
-    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label)
+    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label, speed=profile.speed)
 
 
 def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.DataFrame:

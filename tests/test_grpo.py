@@ -9,7 +9,6 @@ import torch
 
 from chexreason import config, grpo, models, objective, prompts, rewards
 from chexreason.config import GRPO, SFT
-from chexreason.labels import positives
 from chexreason.models import lora
 
 
@@ -36,8 +35,7 @@ def start(checkpoints, family_name, tmp_path):
 
 
 def task_of(studies, reward: str) -> grpo.Task:
-    credit = [positives(study.labels, "zeros") for study in studies]
-    return grpo.Task(studies, credit, prompts.get("only_label"), reward)
+    return grpo.Task.recorded(studies, prompts.get("only_label"), reward, "zeros")
 
 
 def test_advantages_by_hand() -> None:
@@ -90,6 +88,7 @@ def test_the_arguments_are_the_papers(tmp_path) -> None:
 def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
     loaded = models.load(family_name, checkpoints / family_name)
     trainer = grpo.trainer_for(loaded, start, task_of(studies[:2], "hard"), profile, tmp_path)
+    trainer.first_is_old = trainer.shares_prompt = False  # TRL as it comes; tests/test_fast_grpo.py has the rest
     rows = [row for row in (trainer.train_dataset[0], trainer.train_dataset[1]) for _ in range(4)]
     trainer.model.train()
     inputs = trainer._generate_and_score_completions(rows)
