@@ -36,7 +36,7 @@ def answers_of(seed: int) -> pd.DataFrame:
 
 @pytest.fixture
 def answers(labels) -> Answers:
-    models = [("base-none", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
+    models = [("base-best", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
     return Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)
 
 
@@ -54,7 +54,7 @@ def test_every_arm_says_what_can_be_run() -> None:
         assert arm.prompt in PROMPTS, name
         assert arm.reward in REWARDS, name
         assert set(arm.changes) <= settings, name
-        assert (arm.start is None) == (arm.stage != "grpo"), name
+        assert (arm.start is not None) == (arm.stage == "grpo" or arm.samples > 0), name
         assert len(arms.seeds_of(name)) >= arm.seeds, name
     with pytest.raises(UserError, match="grpo-hard"):
         arms.get("grpo-hrd")
@@ -87,8 +87,8 @@ def test_a_contrast_is_the_weighted_mean_over_seeds(answers) -> None:
 
 def test_an_untrained_model_is_compared_with_every_seed(answers) -> None:
     cell = Cell("B", "B", "visible")
-    found = analysis.contrast(answers, analysis.change("sft", "base-none", cell))
-    base = by_sklearn(answers, "base-none", 0, cell)
+    found = analysis.contrast(answers, analysis.change("sft", "base-best", cell))
+    base = by_sklearn(answers, "base-best", 0, cell)
     assert found.estimate == pytest.approx(np.mean([by_sklearn(answers, "sft", s, cell) - base for s in range(3)]))
 
 

@@ -18,7 +18,7 @@ SFT = "sft-medgemma-free_reasoning"
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train. `start` is the arm whose adapter it goes on from; without a stage nothing is trained."""
+    """One way to train. `start` is the arm whose adapter it goes on from; without a stage that one is asked."""
 
     question: str
     what: str
@@ -30,12 +30,13 @@ class Arm:
     reward: str = "hard"
     credit: str = "recorded"  # what a reward is held against: the recorded labels, or the visible truth
     hospitals: tuple[str, ...] = ("A",)  # whose films are rewarded, in this order
+    samples: int = 0  # sampled answers a film, of which the best is kept; 0 answers greedily
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # GRPO or reward setting -> value
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
         """The adapters that are asked about the test worlds."""
-        return {"sft": ("best",), "grpo": ("best", "last")}.get(self.stage or "", ("none",))
+        return {"sft": ("best",), "grpo": ("best", "last"), None: ("best",)}[self.stage]
 
 
 def _grpo(question: str, what: str, seeds: int, reward: str, **changes: Any) -> Arm:
@@ -83,6 +84,10 @@ ARMS: dict[str, Arm] = {
         start=SFT, credit="visible",
     ),
     "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", MANY, "hard", answer_weight=3.0),
+    "best-of-four": Arm(
+        "cures", "fine-tuned only; of four sampled answers the one nearest to the labels", None, MANY, start=SFT,
+        samples=4,
+    ),
     "cure-no-think": Arm(
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", MANY,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),

@@ -37,7 +37,7 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
         radius = (0.14 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
         ripple = 1 + 0.25 * film.canvas.texture(rng, 9)
         patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
-        share = np.clip((0.09 + 0.22 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.08 + 0.20 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
         seen |= share > 0.03
     return seen
@@ -116,7 +116,7 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     beyond = (edge - reach) if lesion.zone == "upper" else (-edge - reach)
     lobe = lobe / (1 + np.exp(np.clip(beyond / np.float32(0.010), -30, 30))) * film.lungs[side]
     air_left = 0.60 * _bronchi(film, x, y, radius, side, rng)
-    share = np.clip((0.14 + 0.40 * s) * lobe * (1 - air_left), 0, 0.92)
+    share = np.clip((0.11 + 0.34 * s) * lobe * (1 - air_left), 0, 0.92)
     fill(film, share)
     film.extra += np.float32(0.06) * share
     return lobe > 0.12
@@ -136,7 +136,7 @@ def pneumonia(film: Film, lesion: Lesion) -> Seen:
             r = rng.uniform(0.055, 0.105)
             fluff = np.maximum(fluff, film.canvas.cloud(fx, fy, r, r * rng.uniform(0.8, 1.3)))
         ragged = np.clip(1 + 0.3 * film.canvas.texture(rng, 30), 0.3, 1.6)
-        share = (0.10 + 0.16 * s) * region + (0.20 + 0.31 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
+        share = (0.085 + 0.14 * s) * region + (0.17 + 0.28 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
         share = np.clip(share, 0, 0.92)
         fill(film, share, 0.8)
         seen |= share > 0.015

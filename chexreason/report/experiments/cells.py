@@ -101,7 +101,7 @@ def yardsticks(checkpoint: str = "best") -> Html:
 
 def levels() -> Html:
     """The scores themselves: four models, films by yardsticks, patients of A."""
-    shown = {"base": model("base", "none"), "fine-tuned": model(SFT), "GRPO, hard": model(HARD),
+    shown = {"base": model("base"), "fine-tuned": model(SFT), "GRPO, hard": model(HARD),
              "GRPO, nuanced": model(NUANCED)}  # fmt: skip
     if not have(*shown.values()):
         return missing("all four models")
