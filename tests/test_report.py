@@ -74,7 +74,7 @@ def test_the_book_needs_no_torch():
 
 @pytest.mark.parametrize("number", [1, 5, 6])
 def test_paired_tables_show_each_value_under_its_heading(number, results):
-    shown = report.gather(number, "smoke", results)
+    shown = evidence.gather(number, "smoke", results)
     assert not shown.missing
     rows = {row[0]: row[1:] for row in Cells(report.table(number, "smoke", results).text).rows}
     for name in shown.rows():
@@ -86,7 +86,7 @@ def test_paired_tables_show_each_value_under_its_heading(number, results):
 
 @pytest.mark.parametrize("number", [2, 3, 4])
 def test_stacked_tables_have_the_paper_above_ours(number, results):
-    shown = report.gather(number, "smoke", results)
+    shown = evidence.gather(number, "smoke", results)
     rows = Cells(report.table(number, "smoke", results).text).rows
     for name in shown.rows():
         start = rows.index([evidence.title_of(shown.spec, name)])
@@ -99,13 +99,13 @@ def test_ours_are_the_run_folders_values(results):
     """Read the files anew, without the report's own reader."""
     run = pd.read_csv(results / "smoke" / "02-sft-qwen-reasoning_a" / "metrics.csv")
     value = run.query("finding == 'macro' and metric == 'recall'")["value"].item()
-    assert report.gather(3, "smoke", results).ours["reasoning_a", "macro", "recall"] == value
+    assert evidence.gather(3, "smoke", results).ours["reasoning_a", "macro", "recall"] == value
     grpo = pd.read_csv(results / "smoke" / "03-grpo-hard" / "metrics.csv")
     best = grpo.query("finding == 'micro' and metric == 'failure_rate' and checkpoint == 'best'")["value"].item()
-    assert report.gather(4, "smoke", results).ours["hard_best", "all", "failure_rate"] == best
+    assert evidence.gather(4, "smoke", results).ours["hard_best", "all", "failure_rate"] == best
     far = pd.read_csv(results / "smoke" / "04-generalization-qwen-nih" / "metrics.csv")
     edema = far.query("finding == 'Edema' and metric == 'f1'")["value"].item()
-    assert report.gather(6, "smoke", results).ours["Edema", "qwen", "f1"] == edema
+    assert evidence.gather(6, "smoke", results).ours["Edema", "qwen", "f1"] == edema
 
 
 @pytest.mark.parametrize("number", range(1, 7))
@@ -114,7 +114,7 @@ def test_every_table_names_tier_profile_n_seed_and_runs(number, results):
     assert 'class="cxr-tier cxr-miniature"' in text
     for fact in ("smoke", f"n = {N} studies", "seed 0", "hospital "):
         assert fact in text
-    for run_id, run in report.gather(number, "smoke", results).runs.items():
+    for run_id, run in evidence.gather(number, "smoke", results).runs.items():
         assert f"<code>{run_id}</code>" in text
         assert f"settings {run.info['config_digest'][:12]}, {run.info['started'][:10]}" in text
         assert f"executed notebook {run_id[:2]}_{run.info['stage']}" in text
@@ -144,7 +144,7 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
 
 
 def test_the_note_of_table_1_is_what_all_labels_score(results):
-    run = report.gather(1, "smoke", results).run_of("reasoning_a", "macro")
+    run = evidence.gather(1, "smoke", results).run_of("reasoning_a", "macro")
     true_BF = evidence.label_cells(run.predictions()["truth"], "chexpert14")
     expected = metrics.scores(true_BF, metrics.all_labels(true_BF), "chexpert14")
     assert f"macro-F1 {expected.macro['f1']:.3f}" in report.table(1, "smoke", results).text
@@ -180,7 +180,7 @@ def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
 
 
 def test_bold_curves_are_the_average_of_the_raw_ones(results):
-    history = report.gather(4, "smoke", results).runs["03-grpo-hard"].history()
+    history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
     raw = figures.series(history, "reward")
     last = 0.0
     for value in raw:
@@ -206,7 +206,7 @@ def test_sentences_follow_the_values(results):
     assert "the best prompt by macro-F1 is Reasoning Narrative (0.270)" in sentences.prompting("smoke", results).text
     paper, ours = sentences.sft("smoke", results).text.split("\n\n")
     assert "depends on the base model" in paper
-    tops = [report.gather(number, "smoke", results).side("ours", "macro").idxmax() for number in (2, 3)]
+    tops = [evidence.gather(number, "smoke", results).side("ours", "macro").idxmax() for number in (2, 3)]
     assert all(prompts.get(top).title in ours for top in tops)
     assert ("is the same for both" in ours) == (tops[0] == tops[1])
     text = sentences.generalization("smoke", results).text
@@ -214,7 +214,7 @@ def test_sentences_follow_the_values(results):
     assert "(0.299 to 0.243, by 19%)" in text
     change = [
         shown.side("ours", "chexreason")["macro"] - shown.side("ours", "medgemma_sft")["macro"]
-        for shown in (report.gather(5, "smoke", results), report.gather(6, "smoke", results))
+        for shown in (evidence.gather(5, "smoke", results), evidence.gather(6, "smoke", results))
     ]
     words = ["same" if change[0] > 0 else "opposite", "same" if change[1] < 0 else "opposite"]
     assert f"in the {words[0]} direction on CheXpert and in the {words[1]} direction on NIH" in text
@@ -245,7 +245,7 @@ def test_each_sentence_about_our_values_names_the_tier(results):
 
 def test_intervals_hold_the_difference_of_the_tables(results):
     for number in (5, 6):
-        shown = report.gather(number, "smoke", results)
+        shown = evidence.gather(number, "smoke", results)
         found = sentences.difference(shown, "medgemma_sft", "chexreason")
         expected = shown.ours["macro", "chexreason", "f1"] - shown.ours["macro", "medgemma_sft", "f1"]
         assert found.estimate == pytest.approx(expected)
@@ -265,7 +265,7 @@ def test_answers_are_scored_against_the_visible_findings_too(results):
     assert list(frame.index) == list(evidence.MODELS.values())
     # The made-up runs record exactly what is visible, and each finding counts on its own.
     assert (frame[("nih", "recorded")] == frame[("nih", "visible")]).all()
-    shown = report.gather(6, "smoke", results)
+    shown = evidence.gather(6, "smoke", results)
     assert frame.loc["ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
     assert visible.twice_scored("demo", results).empty
     assert "drawn films" in report.recorded_and_visible("demo", results).text
@@ -283,10 +283,10 @@ def test_front_page_answers_in_both_columns(results):
 def test_what_is_shown_follows_the_environment(monkeypatch, results):
     monkeypatch.setenv("CHEXREASON_PROFILE", "smoke")
     monkeypatch.setenv("CHEXREASON_RESULTS", str(results))
-    assert report.profile() == "smoke"
-    assert report.gather(1).runs
+    assert evidence.profile() == "smoke"
+    assert evidence.gather(1).runs
     monkeypatch.delenv("CHEXREASON_PROFILE")
-    assert report.profile() == "demo"
+    assert evidence.profile() == "demo"
 
 
 def test_wrong_names_are_refused_in_one_line(results, tmp_path):

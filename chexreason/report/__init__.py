@@ -6,34 +6,32 @@
 `experiments` what our experiment says, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings,
 prompts, data, models, films, their card and executed notebooks; `cooccurrence` holds the phantoms' labels against
 published counts. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
+
+Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
+asked for, which saves about a second a page.
 """
 
-from chexreason.evidence import gather, profile, published
-from chexreason.report import audit_counts, audit_figures, audit_pages, differences, experiments, pages, sentences
-from chexreason.report.figures import figure
-from chexreason.report.front_page import front, tiers
-from chexreason.report.tables import frame_table, runs_table, shared_findings, table
-from chexreason.report.verdict_table import ledger
-from chexreason.report.visible import recorded_and_visible
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "audit_counts",
-    "audit_figures",
-    "audit_pages",
-    "differences",
-    "experiments",
-    "figure",
-    "frame_table",
-    "front",
-    "gather",
-    "ledger",
-    "pages",
-    "profile",
-    "published",
-    "recorded_and_visible",
-    "runs_table",
-    "sentences",
-    "shared_findings",
-    "table",
-    "tiers",
-]
+#: What pages and notebooks ask for -> the module that has it.
+HOMES = {
+    "figure": "figures",
+    "frame_table": "tables",
+    "front": "front_page",
+    "ledger": "verdict_table",
+    "recorded_and_visible": "visible",
+    "runs_table": "tables",
+    "shared_findings": "tables",
+    "table": "tables",
+    "tiers": "front_page",
+}
+PARTS = ("audit_counts", "audit_figures", "audit_pages", "differences", "experiments", "pages", "sentences")
+
+
+def __getattr__(name: str) -> Any:
+    if name in HOMES:
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    if name in PARTS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
