@@ -162,7 +162,7 @@ def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match="a profile among demo, miniature, paper, smoke; came 'papier'"):
+    with pytest.raises(UserError, match="a profile among demo, experiment, miniature, paper, smoke; came 'papier'"):
         load_profile("papier")
 
 
