@@ -14,7 +14,7 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test book html pins clean
+.PHONY: help setup lint check test book experiments html pins clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -85,6 +85,10 @@ book: setup  ## compute the study at PROFILE on this machine, then build the boo
 	       echo "book: not done; what has run stays, and the same command goes on from there" >&2; exit $$status ;;
 	esac
 	echo "book: open _build/html/index.html"
+
+experiments: setup  ## train and ask every arm of the experiment (hours; stop at any time, the same command goes on)
+	@echo "experiments: what is finished is not repeated"
+	$(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --rerun-triggers input params --keep-going experiments
 
 html: setup  ## build the book from the results that are there, without computing anything
 	@echo "html: building the book from results/$(PROFILE)"

@@ -13,6 +13,7 @@ import sys
 from chexreason import stages
 from chexreason.config import load_profile
 from chexreason.errors import UserError
+from chexreason.experiments import arms
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
@@ -22,6 +23,8 @@ except UserError as error:
     sys.exit(2)
 
 CHEXREASON = f"{sys.executable} -m chexreason"
+#: Two arms train side by side on a laptop; a single GPU takes one at a time.
+GPU = os.path.exists("/dev/nvidia0")
 BOOK = f"_build/book-{PROFILE.name}.done"
 
 
@@ -66,6 +69,31 @@ for stage, about in stages.STAGES.items():
         priority: 9 - int(about.number)
         shell:
             "{params.command}"
+
+
+rule experiments:
+    input:
+        [f".cache/experiment/done/{arm}-{seed}" for arm in arms.ARMS for seed in arms.seeds_of(arm)],
+    localrule: True
+
+
+for arm in arms.ARMS:
+
+    rule:
+        name: f"arm_{arm.replace('-', '_')}"
+        input:
+            # An arm waits for the one it starts from, and all wait for the untrained model, which draws the films.
+            [f".cache/experiment/done/{start}-{{seed}}" for start in arms.needs(arm)[-1:]],
+            [".cache/experiment/done/base-0" for _ in [arm] if arm != "base"],
+        output:
+            touch(f".cache/experiment/done/{arm}-{{seed}}"),
+        params:
+            command=f"OMP_NUM_THREADS=1 {CHEXREASON} experiment {arm}",
+        threads: 1
+        resources:
+            gpu=1 if GPU else 0,
+        shell:
+            "{params.command} --seed {wildcards.seed}"
 
 
 rule book:

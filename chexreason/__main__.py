@@ -114,6 +114,22 @@ def train_grpo(words: argparse.Namespace) -> None:
     _tell(grpo.train_all(profile))
 
 
+def run_experiment(words: argparse.Namespace) -> None:
+    """Train one arm of the experiment at one seed and ask it about the test worlds."""
+    from chexreason.experiments import arms
+
+    if words.arm == "list":
+        for name, arm in arms.ARMS.items():
+            print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
+        return
+    arms.get(words.arm)  # first: a wrong name is told before torch is loaded
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    from chexreason.experiments import train
+
+    _tell(train.run_arm(words.arm, words.seed, words.profile))
+
+
 def build_book(words: argparse.Namespace) -> None:
     """Build the book from the results of a profile."""
     from chexreason import stages
@@ -198,6 +214,10 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--seed", type=int, help="instead of the profile's")
         one.add_argument("--results", type=Path, help="a folder instead of results/")
         one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
+    experiment = command("experiment", run_experiment)
+    experiment.add_argument("arm", help="an arm's name, or list to see them all")
+    experiment.add_argument("--seed", type=int, default=0, help="which repetition (default: 0)")
+    experiment.add_argument("--profile", default="experiment", help="which sizes and films (default: experiment)")
     audit = command("audit", show_audit)
     claims = command("claims", judge_claims)
     claims.add_argument(

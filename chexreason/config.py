@@ -41,6 +41,7 @@ class Sizes:
     )
     chexpert: int | None = assumed(None, "not stated: the whole official test set", "test studies of Table 5")
     nih: int | None = assumed(None, "not stated: the whole official test list", "test studies of Table 6")
+    worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class GRPO:
     learning_rate: float = assumed(1e-5, "not stated; usual for GRPO with LoRA", "peak learning rate of AdamW")
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
+    answer_weight: float = assumed(1.0, "equation 2 weighs all tokens alike", "weight of the answer's tokens")
+    shuffle: bool = assumed(True, "not stated; usual", "studies in random order")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
     clip_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
     studies_per_step: int = assumed(8, "not stated; as SFT's effective batch", "studies per rollout batch")
@@ -105,6 +108,22 @@ class Decoding:
     uncertain: str = assumed("zeros", "not stated", "how an uncertain label counts: zeros, ones or ignore")
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What is computed once and not again (`chexreason.fast`); none of it changes what is computed."""
+
+    shared_prompt: bool = assumed(True, "exact", "GRPO: one copy of film and prompt for the completions of a study")
+    first_pass_is_old: bool = assumed(True, "exact", "GRPO: the first pass over a rollout batch is the old policy's")
+    one_prefill: bool = assumed(True, "exact", "GRPO: a study's prompt is run once for all its completions")
+    merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
+    answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
+    film_tokens: bool = assumed(True, "exact", "SFT: the frozen tower sees each film once, not once an epoch")
+    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
+    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
+    last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
+    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch")
+
+
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {
     "sizes": Sizes,
@@ -114,6 +133,8 @@ SETTINGS: dict[str, type] = {
     "hard": HardSettings,
     "nuanced": NuancedSettings,
 }
+#: The same with the switches of `Speed`, which a profile may turn too, but which are no settings of the study.
+GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
 
 
 @dataclass(frozen=True)
@@ -158,11 +179,12 @@ class Profile:
     decoding: Decoding
     hard: HardSettings
     nuanced: NuancedSettings
+    speed: Speed
     overrides: tuple[Override, ...]
 
     def resolved(self) -> dict[str, Any]:
         """All settings as plain data, for run.json; paths of this machine are left out."""
-        plain = {group: dataclasses.asdict(getattr(self, group)) for group in SETTINGS}
+        plain = {group: dataclasses.asdict(getattr(self, group)) for group in GROUPS}
         draws = {name: dict(place.draw) if place.draw else None for name, place in self.data.items()}
         return {"profile": self.name, "tier": self.tier, "seed": self.seed, "phantoms": draws, **plain}
 
@@ -188,7 +210,7 @@ def load_profile(
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
-    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in SETTINGS.items()}
+    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in GROUPS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
@@ -234,7 +256,7 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    known = {f"{g}.{n}": (cls, n) for g, cls in SETTINGS.items() for n, _, _ in origins(cls)}
+    known = {f"{g}.{n}": (cls, n) for g, cls in GROUPS.items() for n, _, _ in origins(cls)}
     if f"{group}.{name}" not in known:
         raise unknown("setting", entry["setting"], known, "chexreason/config.py")
     cls, field = known[f"{group}.{name}"]

@@ -4,22 +4,26 @@ Every completion is kept with its parse result. A completion without a readable 
 failure and as a prediction of nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from chexreason import cohorts, metrics, models, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
-from chexreason.config import Decoding, Profile, label_set_of
+from chexreason.config import Decoding, Profile, Speed, label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
+from chexreason.fast import decoding
+from chexreason.fast.films import FilmTokens, films_of
 from chexreason.files import digest_of, file_digest
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
@@ -36,28 +40,72 @@ class Completion:
 
 
 def decode(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = ""
-) -> list[Completion]:
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = "",
+    speed: Speed = Speed(),  # noqa: B008  (frozen)
+) -> list[Completion]:  # fmt: skip
     """One answer a study, in batches; greedy unless the settings say otherwise. Shows progress."""
     loaded.model.eval()
     tokenizer = loaded.processor.tokenizer
-    ends = set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
+    ends = _ends(loaded)
+    leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
+    with (
+        tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar,
+        torch.inference_mode(),
+    ):
+        answers = (_greedy if leave else _generate)(loaded, studies, prompt, settings, bar.update)
     done: list[Completion] = []
-    with tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar:
-        for start in range(0, len(studies), settings.batch):
-            batch_B = studies[start : start + settings.batch]
-            inputs = models.encode(loaded, [open_film(study.image) for study in batch_B], prompt.text)
-            with torch.inference_mode():
-                tokens_BT = loaded.model.generate(
-                    **inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy
-                )
-            for answer_T in tokens_BT[:, inputs["input_ids"].shape[1] :].tolist():
-                length = next((i for i, token in enumerate(answer_T) if token in ends), None)
-                kept = answer_T if length is None else answer_T[:length]
-                text = tokenizer.decode(kept, skip_special_tokens=True)
-                done.append(Completion(text, len(kept), truncated=length is None))
-            bar.update(len(batch_B))
+    for answer_T in answers:
+        length = next((i for i, token in enumerate(answer_T) if token in ends), None)
+        kept = answer_T if length is None else answer_T[:length]
+        text = tokenizer.decode(kept, skip_special_tokens=True)
+        done.append(Completion(text, len(kept), truncated=length is None))
     return done
+
+
+def _ends(loaded: Loaded) -> set[int]:
+    return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
+
+
+def _generate(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
+) -> list[list[int]]:
+    """The answers' tokens, padded to one length a batch, by transformers' own loop."""
+    answers: list[list[int]] = []
+    for start in range(0, len(studies), settings.batch):
+        inputs = models.encode(loaded, _films(studies[start : start + settings.batch]), prompt.text)
+        tokens_BT = loaded.model.generate(**inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy)
+        answers += tokens_BT[:, inputs["input_ids"].shape[1] :].tolist()
+        tell(len(tokens_BT))
+    return answers
+
+
+def _greedy(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
+) -> list[list[int]]:
+    """The same greedy answers, by `fast.decoding`."""
+    model, waiting = loaded.model, iter(studies)
+    tokens = FilmTokens(model, limit=0)  # each film is seen once
+    answers: list[list[int]] = []
+
+    def more(free: int) -> decoding.Rows | None:
+        next_B = list(islice(waiting, free))
+        if not next_B:
+            return None
+        inputs = models.encode(loaded, _films(next_B), prompt.text)
+        rows = decoding.prefill(model, inputs, films_of(inputs), tokens, settings.max_tokens)
+        answers.extend(rows.answers)
+        tell(len(next_B))
+        return rows
+
+    if first := more(settings.batch):
+        change = decoding.processors(model.generation_config)
+        most, ends = settings.max_tokens, sorted(_ends(loaded))
+        decoding.decode(model, first, most=most, choose=decoding.greedy, change=change, ends=ends, more=more)
+    return answers
+
+
+def _films(studies: Sequence[Study]) -> list[Image.Image]:
+    return [open_film(study.image) for study in studies]
 
 
 def predictions_table(
@@ -103,10 +151,11 @@ def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
 
 
 def evaluate(
-    loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = ""
-) -> tuple[metrics.Scores, pd.DataFrame]:
+    loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = "",
+    speed: Speed = Speed(),  # noqa: B008  (frozen)
+) -> tuple[metrics.Scores, pd.DataFrame]:  # fmt: skip
     """Decode a cohort and score it: (scores, predictions table)."""
-    completions = decode(loaded, chosen.studies, prompt, settings, label=label)
+    completions = decode(loaded, chosen.studies, prompt, settings, label=label, speed=speed)
     rows, _ = predictions_table(chosen, completions, prompt, settings.uncertain)
     return score(rows, label_set_of(chosen.dataset)), rows
 

@@ -1,6 +1,7 @@
 """Studies as `datasets.Dataset`s for TRL: chat turns and a film that is opened when it is needed."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -10,24 +11,29 @@ from chexreason.data.study import Study
 from chexreason.models import chat
 from chexreason.prompts import Prompt
 
+#: Opened films that are kept, at least the studies of a rollout batch.
+FILMS = 16
+
 
 def examples(
     studies: Sequence[Study], prompt: Prompt, answers: Sequence[str] | None = None, **columns: Sequence[Any]
 ) -> Dataset:
-    """One row a study: prompt, images, completion (if answers are given) and further columns.
+    """One row a study: path, prompt, images, completion (if answers are given) and further columns.
 
     The table itself holds paths; a film is decoded when its row is read, so thousands of studies
-    cost no memory.
+    cost no memory. The last few films are kept: GRPO's trainer reads the rows of a rollout batch
+    again for each completion, pass and slice.
     """
     rows: dict[str, Sequence[Any]] = {"path": [str(study.image) for study in studies], **columns}
     if answers is not None:
         rows["answer"] = list(answers)
-    return Dataset.from_dict(rows).with_transform(lambda batch: _open(batch, prompt))
+    film = functools.lru_cache(maxsize=FILMS)(lambda path: open_film(path).convert("RGB"))
+    return Dataset.from_dict(rows).with_transform(lambda batch: _open(batch, prompt, film))
 
 
-def _open(batch: Mapping[str, list[Any]], prompt: Prompt) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: values for name, values in batch.items() if name not in ("path", "answer")}
-    rows["images"] = [[open_film(path).convert("RGB")] for path in batch["path"]]
+def _open(batch: Mapping[str, list[Any]], prompt: Prompt, film: Callable[[str], Any]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: values for name, values in batch.items() if name != "answer"}
+    rows["images"] = [[film(path)] for path in batch["path"]]
     rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
     if "answer" in batch:
         rows["completion"] = [

@@ -46,7 +46,7 @@ def _ask(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> li
                 loaded = models.load(base, profile.models[base])
                 loaded = with_adapter(loaded, adapter) if adapter else loaded
             scores, rows = evaluate.evaluate(
-                loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}"
+                loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}", speed=profile.speed
             )
             run = evaluate.finish(this, chosen, scores.to_frame(), rows)
         finished.append(run)

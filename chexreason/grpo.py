@@ -1,17 +1,17 @@
 """Group relative policy optimization from the SFT checkpoint (paper, section 3.2.2, equation 2; Table 4).
 
-TRL's `GRPOTrainer` does the training. The small functions at the top state what it computes, so
-that a reader can follow equation 2 line by line; the tests hold them against TRL's own loss. Two
-places where the paper's text and its settings differ are decided by the settings: equation 2
-divides by each completion's length, but the paper uses the Dr. GRPO normalisation (a constant
-length); and its clip bounds are asymmetric.
+TRL's `GRPOTrainer` does the training; `objective` states what it computes. Two places where the
+paper's text and its settings differ are decided by the settings: equation 2 divides by each
+completion's length, but the paper uses the Dr. GRPO normalisation (a constant length); and its clip
+bounds are asymmetric.
 """
 
 import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,11 @@ from chexreason import cohorts, evaluate, models, prompts, rewards, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import GRPO, Profile
+from chexreason.data.study import Study
 from chexreason.errors import unknown
 from chexreason.examples import examples
-from chexreason.files import file_digest, write_atomically
+from chexreason.fast.grpo import FastGRPOTrainer
+from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
@@ -43,45 +45,6 @@ from chexreason.training import QUIET, Progress, device_options, fresh_folder, h
 
 #: The SFT run that GRPO starts from, and that serves as the reference policy.
 START = "02-sft-medgemma-free_reasoning"
-
-
-# --- What the trainer computes (shapes: B completions, G of them a group, T tokens) ---
-
-
-def advantages(rewards_B: torch.Tensor, group: int) -> torch.Tensor:
-    """Reward minus its group's mean (B,); Dr. GRPO does not divide by the standard deviation."""
-    groups = rewards_B.view(-1, group)
-    return (groups - groups.mean(dim=1, keepdim=True)).view(-1)
-
-
-def clipped_objective(ratio_BT: torch.Tensor, advantage_B: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """min(r A, clip(r, 1 - low, 1 + high) A) for each token (B, T); equation 2 without the KL term."""
-    advantage_B1 = advantage_B[:, None]
-    return torch.minimum(ratio_BT * advantage_B1, ratio_BT.clamp(1 - low, 1 + high) * advantage_B1)
-
-
-def kl_estimate(logp_BT: torch.Tensor, reference_BT: torch.Tensor) -> torch.Tensor:
-    """Schulman's estimate exp(d) - d - 1 with d = log pi_ref - log pi, for each token (B, T); never negative."""
-    difference = reference_BT - logp_BT
-    return difference.exp() - difference - 1
-
-
-def loss(
-    logp_BT: torch.Tensor, old_BT: torch.Tensor, reference_BT: torch.Tensor, advantage_B: torch.Tensor,
-    mask_BT: torch.Tensor, settings: GRPO,
-) -> torch.Tensor:  # fmt: skip
-    """The Dr. GRPO loss of a batch: minus the summed objective over (completions x longest length).
-
-    `mask_BT` is 1 on the tokens of a completion. The divisor is constant, so a long completion
-    weighs more than in equation 2 and no length is favoured (Liu et al. 2025, arXiv:2503.20783).
-    """
-    ratio = (logp_BT - old_BT).exp()
-    objective = clipped_objective(ratio, advantage_B, settings.clip_low, settings.clip_high)
-    per_token = objective - settings.beta * kl_estimate(logp_BT, reference_BT)
-    return -(per_token * mask_BT).sum() / (logp_BT.shape[0] * settings.max_tokens)
-
-
-# --- Training ---
 
 
 def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Sequence[int] = ()) -> GRPOConfig:
@@ -112,6 +75,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         optim="adamw_torch",
+        shuffle_dataset=settings.shuffle,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.clip_norm,
         per_device_train_batch_size=settings.device_batch,
@@ -184,35 +148,77 @@ class KeepWindow(TrainerCallback):
             self.scorer.terms.clear()
 
 
-def trainer_for(
-    loaded: Loaded, start: Path, chosen: Chosen, prompt: Prompt, reward: str, profile: Profile, folder: Path
-) -> GRPOTrainer:
+@dataclass(frozen=True)
+class Task:
+    """What is rewarded: the studies, the labels that each answer is held against, the question and the reward."""
+
+    studies: Sequence[Study]
+    credit: Sequence[frozenset[str]]
+    prompt: Prompt
+    reward: str
+
+    @classmethod
+    def recorded(cls, studies: Sequence[Study], prompt: Prompt, reward: str, uncertain: str) -> "Task":
+        """The paper's task: each answer is held against the recorded labels, under an uncertainty policy."""
+        return cls(studies, [positives(study.labels, uncertain) for study in studies], prompt, reward)
+
+
+class AnswerWeighted(FastGRPOTrainer):
+    """GRPO whose advantage counts more on the tokens of the answer block than on those of the reasoning.
+
+    Equation 2 gives all tokens of a completion the same advantage (weight 1). TRL leaves room for one
+    advantage a token; the weights of a completion are scaled to a mean of 1, so the step size stays.
+    """
+
+    def __init__(self, *words: Any, answer_weight: float, opens: str, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self.answer_weight, self.opens = answer_weight, opens
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        batch = super()._generate_and_score_completions(inputs)
+        weight_BT = self._weights(batch["completion_ids"], batch["completion_mask"])
+        return {**batch, "advantages": batch["advantages"].unsqueeze(1) * weight_BT}
+
+    def _weights(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """`answer_weight` from the answer's opening tag on, 1 before; mean 1 over a completion's tokens (B, T)."""
+        weight_BT = torch.ones(ids_BT.shape, device=ids_BT.device)
+        for row, ids_T in enumerate(ids_BT.tolist()):
+            text = ""
+            for place, token in enumerate(ids_T):
+                if self.opens in text:
+                    weight_BT[row, place:] = self.answer_weight
+                    break
+                text += self.processing_class.tokenizer.decode([token])
+        mean_B1 = (weight_BT * mask_BT).sum(1, keepdim=True) / mask_BT.sum(1, keepdim=True).clamp(min=1)
+        return weight_BT / mean_B1
+
+
+def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """TRL's trainer, ready to train the adapter `start`, of which it keeps a frozen copy as the reference."""
     settings, seed = profile.grpo, profile.seed
     set_seed(seed)
     model = PeftModel.from_pretrained(loaded.model, str(start), is_trainable=True)
     assert_language_only(model)
-    truth = [";".join(sorted(positives(s.labels, profile.decoding.uncertain))) for s in chosen.studies]
     ends = loaded.model.generation_config.eos_token_id
-    frequencies = rewards.label_frequencies(frozenset(labels.split(";")) for labels in truth)
-    scorer = Scorer(reward, profile, prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
-    trainer = GRPOTrainer(
+    frequencies = rewards.label_frequencies(task.credit)
+    scorer = Scorer(task.reward, profile, task.prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
+    weighted: dict[str, Any] = {"answer_weight": settings.answer_weight, "opens": f"<{task.prompt.answer.tag}>"}
+    trainer = (FastGRPOTrainer if settings.answer_weight == 1 else partial(AnswerWeighted, **weighted))(
+        speed=profile.speed,
         model=model,
         reward_funcs=scorer,
-        args=arguments(settings, folder, seed, len(chosen.studies), models.image_token_ids(loaded)),
-        train_dataset=examples(chosen.studies, prompt, truth=truth),
+        args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded)),
+        train_dataset=examples(task.studies, task.prompt, truth=[";".join(sorted(names)) for names in task.credit]),
         processing_class=loaded.processor,
-        callbacks=[Progress(f"GRPO {reward}", ("reward", "kl", "completions/mean_length")), KeepWindow(scorer)],
+        callbacks=[Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length")), KeepWindow(scorer)],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     return trainer
 
 
-def train(
-    loaded: Loaded, start: Path, chosen: Chosen, prompt: Prompt, reward: str, profile: Profile, folder: Path
-) -> GRPOTrainer:
+def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the window included."""
-    trainer = trainer_for(loaded, start, chosen, prompt, reward, profile, folder)
+    trainer = trainer_for(loaded, start, task, profile, folder)
     checkpoint = last_checkpoint(folder)
     if checkpoint:
         window = json.loads((Path(checkpoint) / "window.json").read_text(encoding="utf-8"))
@@ -225,41 +231,49 @@ def train_all(profile: Profile) -> list[runs.Run]:
     """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint."""
     cohorts.prepare(profile)
     chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
-    return [_run(profile, reward, chosen, validation) for reward in ("nuanced", "hard")]
+    prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
+    tasks = [Task.recorded(chosen.studies, prompt, name, profile.decoding.uncertain) for name in ("nuanced", "hard")]
+    return [run(profile, f"03-grpo-{task.reward}", START, task, validation, inputs) for task in tasks]
 
 
-def _run(profile: Profile, reward: str, chosen: Chosen, validation: Chosen) -> runs.Run:
-    prompt = prompts.get("free_reasoning")
-    start = runs.need(profile.cache / "checkpoints" / START / "best")
+def run(
+    profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
+) -> runs.Run:
+    """Train MedGemma from another run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
+
+    `inputs` are the digests of what the task was made from.
+    """
+    start = runs.need(profile.cache / "checkpoints" / start_run / "best")
     this = evaluate.plan(
-        profile, f"03-grpo-{reward}", "grpo", "chexreason", "medgemma", prompt, validation,
-        grpo=asdict(profile.grpo), reward=asdict(getattr(profile, reward)),
-        facts={"reward": reward, "n_train": len(chosen.studies)},
-        inputs={"start": file_digest(start), "rl_studies": chosen.digest},
+        profile, run_id, "grpo", "chexreason", "medgemma", task.prompt, validation,
+        grpo=asdict(profile.grpo), reward=asdict(getattr(profile, task.reward)),
+        facts={"reward": task.reward, "n_train": len(task.studies)},
+        inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
     )  # fmt: skip
-    if run := this.finished():
-        return run
+    if finished := this.finished():
+        return finished
     folder = fresh_folder(this)
     loaded = models.load("medgemma", profile.models["medgemma"], precision=profile.grpo.precision)
-    trainer = train(loaded, start, chosen, prompt, reward, profile, folder)
+    log = train(loaded, start, task, profile, folder).state.log_history
     scored = [
-        (checkpoint, *_score(profile, checkpoint, prompt, validation))
+        (checkpoint, *_score(profile, checkpoint, task.prompt, validation))
         for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     ]
     best = max(scored, key=lambda entry: entry[1].macro["f1"])
-    shutil.rmtree(folder / "best", ignore_errors=True)
-    shutil.copytree(best[0], folder / "best", ignore=shutil.ignore_patterns("ref", "optimizer.pt"))
+    for name, entry in (("best", best), ("last", scored[-1])):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(entry[0], folder / name, ignore=shutil.ignore_patterns("ref", "optimizer.pt"))
     table = pd.concat(
         [entry[1].to_frame().assign(checkpoint=name) for name, entry in (("best", best), ("last", scored[-1]))]
     )
-    history = pd.concat([history_table(trainer.state.log_history), _validation_history(scored)])
+    history = pd.concat([history_table(log), _validation_history(scored)])
     return evaluate.finish(this, validation, table, best[2], history=history)
 
 
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
     loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
-    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label)
+    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label, speed=profile.speed)
 
 
 def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def ask_all(profile: Profile) -> list[runs.Run]:
         if run is None:
             loaded = loaded or models.load("medgemma", profile.models["medgemma"])
             label = f"prompt {k} of {len(prompts.TABLE1_PROMPTS)}, {name}"
-            scores, rows = evaluate.evaluate(loaded, chosen, prompt, profile.decoding, label=label)
+            scores, rows = evaluate.evaluate(loaded, chosen, prompt, profile.decoding, label=label, speed=profile.speed)
             run = evaluate.finish(this, chosen, scores.to_frame(), rows)
         finished.append(run)
     return finished

@@ -22,7 +22,19 @@ from chexreason.files import file_digest, write_atomically
 
 NOTEBOOKS = config.ROOT / "notebooks"
 #: Modules and packages without a say in what a run computes.
-NO_SAY = ("__main__", "batch", "stages", "provenance", "report", "evidence", "audit", "claims", "pretrain", "stats")
+NO_SAY = (
+    "__main__",
+    "batch",
+    "stages",
+    "provenance",
+    "report",
+    "evidence",
+    "audit",
+    "claims",
+    "pretrain",
+    "stats",
+    "experiments",
+)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Plan:
     def finished(self) -> Run | None:
         """The same run, if this machine has already computed it."""
         run = read(self.folder)
-        if run and made_here(self.profile).get(self.run_id) == self.digest == run.info["config_digest"]:
+        if run and made_here(self) == self.digest == run.info["config_digest"]:
             return run
         return None
 
@@ -105,10 +105,15 @@ def read_all(results: Path) -> list[Run]:
     return [run for run in found if run]
 
 
-def made_here(profile: Profile) -> dict[str, str]:
-    """run id -> digest of the runs that this machine has computed for a profile."""
-    path = profile.cache / "made-here.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def note_of(plan: Plan) -> Path:
+    """Where it is noted that this machine has computed a run; a file a run, since runs may go on side by side."""
+    return plan.profile.cache / "made-here" / plan.run_id
+
+
+def made_here(plan: Plan) -> str | None:
+    """The digest that the run had when this machine computed it; None if it never did."""
+    note = note_of(plan)
+    return note.read_text(encoding="utf-8") if note.is_file() else None
 
 
 def need(path: Path) -> Path:
@@ -169,8 +174,7 @@ def finish(
         "seconds": round(time.time() - plan.started, 1),
     }
     write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
-    noted = made_here(plan.profile) | {plan.run_id: plan.digest}
-    write_atomically(plan.profile.cache / "made-here.json", json.dumps(noted, indent=1).encode())
+    write_atomically(note_of(plan), plan.digest.encode())
     return Run(plan.folder, info)
 
 

@@ -14,10 +14,11 @@ from trl import SFTConfig, SFTTrainer
 
 from chexreason import cohorts, evaluate, models, prompts, runs, traces
 from chexreason.cohorts import Chosen
-from chexreason.config import SFT, Profile
+from chexreason.config import SFT, Profile, Speed
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
+from chexreason.fast.sft import FastSFTTrainer
 from chexreason.files import digest_of
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
@@ -59,8 +60,9 @@ def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
 
 
 def train(
-    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, settings: SFT, folder: Path, seed: int
-) -> SFTTrainer:
+    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, settings: SFT, folder: Path, seed: int,
+    speed: Speed = Speed(),  # noqa: B008  (frozen)
+) -> SFTTrainer:  # fmt: skip
     """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
 
     The adapter with the lowest validation loss ends up in ``folder/best``.
@@ -69,7 +71,8 @@ def train(
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
     progress = Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
-    trainer = SFTTrainer(
+    trainer = FastSFTTrainer(
+        speed=speed,
         model=add_lora(loaded, settings),
         args=arguments(settings, folder, seed),
         train_dataset=examples(fit, prompt, [trace_of[s.key] for s in fit]),
@@ -97,23 +100,27 @@ def train_all(profile: Profile) -> list[runs.Run]:
     chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     return [
-        _run(profile, base, prompts.get(name), chosen, validation) for base in BASES for name in prompts.SFT_FORMATS
+        run(profile, f"02-sft-{base}-{name}", base, prompts.get(name), chosen, validation)
+        for base in BASES
+        for name in prompts.SFT_FORMATS
     ]
 
 
-def _run(profile: Profile, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
-    run_id = f"02-sft-{base}-{prompt.name}"
+def run(profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
+    """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``."""
     lessons = traces.of(chosen, prompt, profile)
     inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     this = evaluate.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
         facts={"n_train": len(chosen.studies)},
     )  # fmt: skip
-    if run := this.finished():
-        return run
+    if finished := this.finished():
+        return finished
     folder = fresh_folder(this)
     loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
-    log = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed).state.log_history
+    trainer = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, profile.speed)
     tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
-    scores, rows = evaluate.evaluate(tuned, validation, prompt, profile.decoding, label=f"score {run_id}")
-    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(log))
+    scores, rows = evaluate.evaluate(
+        tuned, validation, prompt, profile.decoding, label=f"score {run_id}", speed=profile.speed
+    )
+    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(trainer.state.log_history))

@@ -106,7 +106,8 @@ def write_if_changed(path: Path, text: str) -> None:
 def book_sources() -> list[Path]:
     """Everything but a profile's results that the book is made from, the code that shows them included."""
     code = (path for path in _files(config.ROOT / "chexreason") if path.suffix in (".py", ".js"))
-    return [config.ROOT / "_config.yml", *code, *_files(config.ROOT / "book"), *_files(config.RESULTS / "published")]
+    folders = (config.ROOT / "book", config.RESULTS / "published", config.RESULTS / "phantoms")
+    return [config.ROOT / "_config.yml", *code, *(path for folder in folders for path in _files(folder))]
 
 
 def _files(folder: Path) -> Iterable[Path]:

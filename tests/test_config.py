@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from chexreason import config
-from chexreason.config import SETTINGS, load_profile, settings_table
+from chexreason.config import GROUPS, SETTINGS, load_profile, settings_table
 from chexreason.errors import UserError
 from chexreason.settings import origins
 
@@ -162,7 +162,7 @@ def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match="a profile among demo, miniature, paper, smoke; came 'papier'"):
+    with pytest.raises(UserError, match="a profile among demo, experiment, miniature, paper, smoke; came 'papier'"):
         load_profile("papier")
 
 
@@ -191,3 +191,13 @@ def test_what_goes_into_run_json_holds_no_path(tmp_path) -> None:
 @pytest.mark.parametrize("dataset", ["mimic", "chexpert", "nih"])
 def test_nih_is_scored_on_nine_findings(dataset) -> None:
     assert config.label_set_of(dataset) == ("nih9" if dataset == "nih" else "chexpert14")
+
+
+def test_the_switches_of_speed_are_no_settings_of_the_study_and_are_written_down_with_each_run() -> None:
+    assert set(GROUPS) == {*SETTINGS, "speed"}
+    assert "speed" not in set(settings_table()["group"])
+    for name, default, origin in origins(GROUPS["speed"]):
+        assert default is True, name
+        assert origin.why.startswith("exact"), name
+        assert origin.what, name
+    assert load_profile("smoke").resolved()["speed"] == dataclasses.asdict(GROUPS["speed"]())

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from chexreason import cohorts, config, evaluate, models, prompts
 from chexreason.cohorts import Chosen
-from chexreason.config import SFT, DataPlace, Decoding, Sizes
+from chexreason.config import SFT, DataPlace, Decoding, Sizes, Speed
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
@@ -52,7 +52,8 @@ def test_an_answer_ends_at_the_first_end_token_or_is_truncated(random_model, stu
         return torch.cat([input_ids, torch.tensor(answers[: len(input_ids)])], dim=1)
 
     monkeypatch.setattr(random_model.model, "generate", generate)
-    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4))
+    stock = Speed(rows_leave=False)
+    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4), speed=stock)
     assert [(c.tokens, c.truncated) for c in done] == [(4, True), (1, False), (0, False)]
     assert done[2].text == ""
 

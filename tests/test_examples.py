@@ -14,7 +14,7 @@ def test_a_row_has_the_film_the_prompt_and_the_answer(studies) -> None:
     rows = examples(studies, PROMPT, [f"answer {k}" for k in range(8)])
     assert len(rows) == 8
     row = rows[3]
-    assert set(row) == {"images", "prompt", "completion"}
+    assert set(row) == {"path", "images", "prompt", "completion"}
     [film] = row["images"]
     assert (film.mode, film.size) == ("RGB", (180, 180))
     assert row["prompt"] + row["completion"] == chat(PROMPT.text, "answer 3")
@@ -22,7 +22,7 @@ def test_a_row_has_the_film_the_prompt_and_the_answer(studies) -> None:
 
 def test_without_answers_there_is_no_completion_and_further_columns_stay(studies) -> None:
     rows = examples(studies, PROMPT, truth=[f"t{k}" for k in range(8)])
-    assert set(rows[0]) == {"images", "prompt", "truth"}
+    assert set(rows[0]) == {"path", "images", "prompt", "truth"}
     assert [row["truth"] for row in rows] == [f"t{k}" for k in range(8)]
 
 

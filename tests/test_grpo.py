@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from chexreason import config, grpo, models, prompts, rewards
-from chexreason.cohorts import Chosen
+from chexreason import config, grpo, models, objective, prompts, rewards
 from chexreason.config import GRPO, SFT
 from chexreason.models import lora
 
@@ -35,13 +34,13 @@ def start(checkpoints, family_name, tmp_path):
     return tmp_path / "start"
 
 
-def chosen_of(studies) -> Chosen:
-    return Chosen("rl", "mimic", studies[0].image.parent, tuple(studies), (), {})
+def task_of(studies, reward: str) -> grpo.Task:
+    return grpo.Task.recorded(studies, prompts.get("only_label"), reward, "zeros")
 
 
 def test_advantages_by_hand() -> None:
     # two groups of two: means 2 and 0
-    assert grpo.advantages(torch.tensor([1.0, 3.0, -5.0, 5.0]), 2).tolist() == [-1.0, 1.0, -5.0, 5.0]
+    assert objective.advantages(torch.tensor([1.0, 3.0, -5.0, 5.0]), 2).tolist() == [-1.0, 1.0, -5.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -55,21 +54,21 @@ def test_advantages_by_hand() -> None:
     ],
 )
 def test_the_clipped_objective_by_hand(ratio, advantage, expected) -> None:
-    value = grpo.clipped_objective(torch.tensor([[ratio]]), torch.tensor([advantage]), 0.15, 0.22)
+    value = objective.clipped_objective(torch.tensor([[ratio]]), torch.tensor([advantage]), 0.15, 0.22)
     assert value.item() == pytest.approx(expected)
 
 
 def test_the_kl_estimate_is_zero_at_equality_and_never_negative() -> None:
     logp = torch.linspace(-4, 0, 9)[None]
-    assert grpo.kl_estimate(logp, logp).abs().max() == 0
-    assert (grpo.kl_estimate(logp, logp.flip(1)) >= 0).all()
+    assert objective.kl_estimate(logp, logp).abs().max() == 0
+    assert (objective.kl_estimate(logp, logp.flip(1)) >= 0).all()
 
 
 def test_the_kl_estimate_is_unbiased_against_torch() -> None:
     torch.manual_seed(0)
     policy, reference = (torch.distributions.Categorical(logits=torch.randn(6)) for _ in range(2))
     tokens = policy.sample((200_000,))
-    estimate = grpo.kl_estimate(policy.log_prob(tokens), reference.log_prob(tokens)).mean()
+    estimate = objective.kl_estimate(policy.log_prob(tokens), reference.log_prob(tokens)).mean()
     assert estimate.item() == pytest.approx(torch.distributions.kl_divergence(policy, reference).item(), rel=0.02)
 
 
@@ -88,9 +87,8 @@ def test_the_arguments_are_the_papers(tmp_path) -> None:
 
 def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
     loaded = models.load(family_name, checkpoints / family_name)
-    trainer = grpo.trainer_for(
-        loaded, start, chosen_of(studies[:2]), prompts.get("only_label"), "hard", profile, tmp_path
-    )
+    trainer = grpo.trainer_for(loaded, start, task_of(studies[:2], "hard"), profile, tmp_path)
+    trainer.first_is_old = trainer.shares_prompt = False  # TRL as it comes; tests/test_fast_grpo.py has the rest
     rows = [row for row in (trainer.train_dataset[0], trainer.train_dataset[1]) for _ in range(4)]
     trainer.model.train()
     inputs = trainer._generate_and_score_completions(rows)
@@ -112,7 +110,7 @@ def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile
                 if name in inputs
             },
         )
-    ours = grpo.loss(
+    ours = objective.loss(
         logp, inputs["old_per_token_logps"], inputs["ref_per_token_logps"], inputs["advantages"],
         inputs["completion_mask"], profile.grpo,
     )  # fmt: skip
@@ -124,9 +122,7 @@ def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile
 def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
     loaded = models.load(family_name, checkpoints / family_name)
     still = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, learning_rate=1e-12, passes=1))
-    trainer = grpo.train(
-        loaded, start, chosen_of(studies[:2]), prompts.get("only_label"), "hard", still, tmp_path / "run"
-    )
+    trainer = grpo.train(loaded, start, task_of(studies[:2], "hard"), still, tmp_path / "run")
     first = next(entry for entry in trainer.state.log_history if "kl" in entry)
     assert first["kl"] == pytest.approx(0, abs=1e-6)
 
@@ -135,7 +131,7 @@ def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, st
 def test_a_killed_run_goes_on_with_its_window(checkpoints, studies, profile, tmp_path, family_name, start) -> None:
     def train(n: int, folder):
         loaded = models.load(family_name, checkpoints / family_name)
-        return grpo.train(loaded, start, chosen_of(studies[:n]), prompts.get("only_label"), "nuanced", profile, folder)
+        return grpo.train(loaded, start, task_of(studies[:n], "nuanced"), profile, folder)
 
     train(4, tmp_path / "run")
     newest = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
@@ -155,3 +151,24 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
     short = profile.hard.short_penalty
     assert np.allclose(paid, [1 - short, 0])
     assert [sum(terms.values()) for terms in scorer.terms] == paid
+
+
+@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
+def test_the_answer_may_weigh_more_and_the_step_stays_as_long(
+    start, family_name, checkpoints, studies, profile, tmp_path
+) -> None:
+    loaded = models.load(family_name, checkpoints / family_name)
+    heavy = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, answer_weight=3.0))
+    trainer = grpo.trainer_for(loaded, start, task_of(studies[:2], "hard"), heavy, tmp_path)
+    tokenizer = loaded.processor.tokenizer
+    texts = ["so it is <solution>Edema</solution>", "no block at all"]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    width = max(map(len, ids)) + 2
+    ids_BT = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in ids])
+    mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+    weights_BT = trainer._weights(ids_BT, mask_BT)
+    assert torch.allclose((weights_BT * mask_BT).sum(1), mask_BT.sum(1).float())
+    first = weights_BT[0][mask_BT[0].bool()]
+    assert first[-1] == pytest.approx(3 * first[0].item())
+    assert tokenizer.decode(ids[0][int((first > 1).nonzero()[0, 0]) :]).startswith("Edema")
+    assert weights_BT[1][mask_BT[1].bool()].unique().tolist() == [1.0]

@@ -49,3 +49,16 @@ def test_textures_are_the_same_at_any_size() -> None:
 
 def test_no_strokes_is_an_empty_map() -> None:
     assert not Canvas(64, Pose()).strokes([], [], []).any()
+
+
+def test_markings_are_the_same_at_any_size() -> None:
+    large, small = (Canvas(size, Pose()).markings(np.random.default_rng(3)) for size in (224, 112))
+    assert np.corrcoef(large.reshape(112, 2, 112, 2).mean((1, 3)).ravel(), small.ravel())[0, 1] > 0.99
+    assert 0.5 < large.std() < 1.0
+
+
+def test_a_cloud_is_close_to_a_gaussian_and_ends() -> None:
+    canvas = Canvas(112, Pose())
+    cloud, haze = canvas.cloud(0.0, 0.0, 0.2, 0.3), canvas.haze(0.0, 0.0, 0.2, 0.3)
+    assert np.abs(cloud - haze).max() < 0.1
+    assert not cloud[(canvas.x / 0.32) ** 2 + (canvas.y / 0.48) ** 2 > 1].any()

@@ -180,6 +180,7 @@ def test_an_equal_request_is_skipped(trees, monkeypatch):
         ({"sizes": {"train": 4}}, r'sizes \{"train": 14.*\} and not \{"train": 4\}'),
         ({"hospital": "B"}, 'hospital "A" and not "B", layout "mimic" and not "chexpert"'),
         ({"enrichment": 2.0}, "enrichment 1.0 and not 2.0"),
+        ({"shortcut": 0.0}, "shortcut 1.0 and not 0.0"),
     ],
 )
 def test_another_request_for_the_same_folder_is_refused(trees, changed, told):
@@ -295,6 +296,7 @@ def test_what_fails_in_another_process_is_told_in_the_same_way(tmp_path, monkeyp
         ({"size": 8}, "a film size"),
         ({"seed": -1}, "a seed"),
         ({"enrichment": 0.0}, "an enrichment"),
+        ({"shortcut": 2.0}, "a shortcut strength"),
     ],
 )
 def test_a_wrong_request_leaves_nothing_behind(tmp_path, changed, message):
@@ -318,6 +320,16 @@ def test_enrichment_is_handed_on(tmp_path):
     enriched = [sample_case(SEED, start + number, "C", 30.0).truth for number in range(6)]
     assert list(data.truth(tmp_path / "tree").values()) == enriched
     assert json.loads((tmp_path / "tree/phantom.json").read_text())["enrichment"] == 30.0
+
+
+def test_the_shortcut_is_handed_on(tmp_path):
+    write_tree(tmp_path / "tree", "A", {"test": 40}, SEED, SIDE, progress=False, shortcut=0.0)
+    views = [study.view for study in data.load("mimic", tmp_path / "tree").studies]
+    start = first_index("A", "test")
+    plain = [sample_case(SEED, start + i, "A", shortcut=0.0).acquisition.view for i in range(40)]
+    assert sorted(views) == sorted(plain)
+    assert plain != [sample_case(SEED, start + i, "A").acquisition.view for i in range(40)]
+    assert json.loads((tmp_path / "tree/phantom.json").read_text())["shortcut"] == 0.0
 
 
 def test_the_digest_is_of_this_generator():

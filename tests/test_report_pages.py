@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from chexreason import prompts
-from chexreason.report import notebooks, pages, phantoms, tables, theme
+from chexreason.phantom import HOSPITALS
+from chexreason.report import notebooks, pages, phantoms, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 
@@ -31,7 +32,7 @@ def test_pages_show_everything_there_is():
     for dataset in ("MIMIC-CXR-JPG", "CheXpert", "NIH ChestX-ray14"):
         assert "access" in pages.dataset_facts(dataset).text
     assert "Left out are" in pages.shared_labels().text
-    assert pages.prevalences().text.count("<tr>") == len(tables.STUB_HEADS) + 8
+    assert pages.hospitals().text.count("<tr>") == 3
 
 
 def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():
@@ -75,7 +76,9 @@ def test_phantom_pictures_are_described():
     names = phantoms.shown_findings()
     assert len(names) == 13
     shown = phantoms.finding("Pneumothorax").text
-    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 4
+    assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 3 + len(HOSPITALS)
+    assert "Where to look." in shown
+    assert set(phantoms.LOOK) == set(names)
     hospitals = phantoms.hospitals().text
     assert hospitals.count("<img ") == 3
     assert "records: " in hospitals

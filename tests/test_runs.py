@@ -51,7 +51,7 @@ def test_run_json_is_written_last_of_the_folder(plan, monkeypatch) -> None:
     write = runs.write_atomically
     monkeypatch.setattr(runs, "write_atomically", lambda path, data: (order.append(path.name), write(path, data)))
     finish(plan)
-    assert order == ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json", "made-here.json"]
+    assert order == ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json", runs.note_of(plan).name]
 
 
 @pytest.mark.parametrize("at", ["metrics.csv", "predictions.csv.gz", "run.json"])
@@ -108,7 +108,7 @@ def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, pr
     finish(other)
     assert plan.finished(), "another run's note must not displace this one's"
     assert other.finished()
-    (profile.cache / "made-here.json").unlink()  # a fresh clone has the results, not the cache
+    runs.note_of(plan).unlink()  # a fresh clone has the results, not the cache
     assert plan.finished() is None
     assert runs.read(plan.folder), "it is still shown"
 

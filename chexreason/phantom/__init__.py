@@ -3,15 +3,28 @@
 They stand in for the credentialed data of the paper's section 3.1 wherever that cannot be had. Read
 in this order: `canvas` (drawing), `anatomy` (a patient), `film` (optical depth), `airspace`,
 `chestwall` and `devices` (painters of findings), `findings` (their table), `acquisition` (how a film
-looks), `hospitals`, `conventions` (how it is labelled), `case` (all together), `writers` (files).
+looks), `hospitals`, `copula` (which findings come together), `shortcuts` (what goes with disease and is none),
+`conventions` (how it is labelled), `case` (all together), `writers` (files).
 """
 
-from chexreason.phantom.case import Case, at_hospital, draw, draw_with_masks, lesion_of, masks, sample_case, without
+from chexreason.phantom.case import (
+    Case,
+    at_hospital,
+    draw,
+    draw_with_masks,
+    lesion_of,
+    masks,
+    relabel,
+    sample_case,
+    without,
+)
+from chexreason.phantom.conventions import CONVENTIONS
 from chexreason.phantom.findings import FINDING_PAINTERS
 from chexreason.phantom.hospitals import HOSPITALS, Hospital
 from chexreason.phantom.lesion import Lesion
 
 __all__ = [
+    "CONVENTIONS",
     "FINDING_PAINTERS",
     "HOSPITALS",
     "Case",
@@ -22,6 +35,7 @@ __all__ = [
     "draw_with_masks",
     "lesion_of",
     "masks",
+    "relabel",
     "sample_case",
     "without",
 ]

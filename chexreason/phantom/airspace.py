@@ -34,12 +34,12 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
         x, y = film.chest.place(side, lesion.p, lesion.q)
-        radius = (0.17 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
+        radius = (0.14 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
         ripple = 1 + 0.25 * film.canvas.texture(rng, 9)
-        patch = film.canvas.haze(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
-        share = np.clip((0.26 + 0.34 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
+        patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
+        share = np.clip((0.08 + 0.20 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
-        seen |= share > 0.10
+        seen |= share > 0.03
     return seen
 
 
@@ -69,20 +69,21 @@ def edema(film: Film, lesion: Lesion) -> Seen:
     paths = []
     for side in SIDES:
         x, y = film.chest.hilum(side)
-        wing = film.canvas.haze(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
-        share = np.clip((0.28 + 0.50 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
+        cloud = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
+        wing = np.clip(1.15 * cloud - 0.15, 0, 1)
+        share = np.clip((0.05 + 0.25 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        seen |= share > 0.15
+        film.vessel_gain *= 1 + (0.05 + 0.20 * s) * np.clip(1.5 * wing, 0, 1) * film.lungs[side]
+        seen |= (wing > 0.04) & (film.lungs[side] > 0.1)
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = (
                 film.chest.place(side, 0.97, q),
                 film.chest.place(side, 0.80, q + 0.015 * rng.standard_normal()),
             )
             paths.append(np.array([outer, inner]))
-    film.vessel_gain *= 1 + (0.3 + 0.45 * s) * film.inside
     lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
-    film.extra += np.float32(0.10 + 0.16 * s) * lines
-    return seen | (lines > 0.3)
+    film.extra += np.float32(0.04 + 0.06 * s) * lines
+    return seen | (lines > 0.08)
 
 
 def _bronchi(film: Film, x: float, y: float, reach: float, side: str, rng: np.random.Generator) -> Map:
@@ -107,18 +108,18 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     """A dense lobe, sharp on the side of its fissure, with air-filled bronchi in it."""
     rng, s, side = lesion.rng(), lesion.severity, lesion.side
     x, y = film.chest.place(side, lesion.p, lesion.q)
-    radius = 0.24 + 0.10 * s
-    lobe = np.clip(2.6 * film.canvas.haze(x, y, radius * 1.1, radius) + 0.25 * film.canvas.texture(rng, 9) - 0.9, 0, 1)
+    radius = 0.15 + 0.13 * s
+    lobe = np.clip(2.6 * film.canvas.cloud(x, y, radius * 1.1, radius) + 0.25 * film.canvas.texture(rng, 9) - 0.9, 0, 1)
     tilt = SIGN[side] * rng.uniform(-0.15, 0.25)
     edge = (film.canvas.y - np.float32(y)) - tilt * (film.canvas.x - np.float32(x))
     reach = np.float32(0.45 * radius)
     beyond = (edge - reach) if lesion.zone == "upper" else (-edge - reach)
     lobe = lobe / (1 + np.exp(np.clip(beyond / np.float32(0.010), -30, 30))) * film.lungs[side]
     air_left = 0.60 * _bronchi(film, x, y, radius, side, rng)
-    share = np.clip((0.45 + 0.45 * s) * lobe * (1 - air_left), 0, 0.92)
+    share = np.clip((0.11 + 0.34 * s) * lobe * (1 - air_left), 0, 0.92)
     fill(film, share)
-    film.extra += np.float32(0.10) * share
-    return lobe > 0.25
+    film.extra += np.float32(0.06) * share
+    return lobe > 0.12
 
 
 def pneumonia(film: Film, lesion: Lesion) -> Seen:
@@ -128,17 +129,17 @@ def pneumonia(film: Film, lesion: Lesion) -> Seen:
     for side in sides_of(lesion):
         x, y = film.chest.place(side, lesion.p, lesion.q)
         radius = (0.24 + 0.12 * s) * rng.uniform(0.9, 1.1)
-        region = film.canvas.haze(x, y, radius, radius * 1.15) * film.lungs[side]
+        region = film.canvas.cloud(x, y, radius, radius * 1.15) * film.lungs[side]
         fluff = np.zeros_like(film.air)
         for _ in range(7 + round(7 * s)):
             fx, fy = x + radius * 0.62 * rng.standard_normal(), y + radius * 0.62 * rng.standard_normal()
             r = rng.uniform(0.055, 0.105)
-            fluff = np.maximum(fluff, film.canvas.haze(fx, fy, r, r * rng.uniform(0.8, 1.3)))
+            fluff = np.maximum(fluff, film.canvas.cloud(fx, fy, r, r * rng.uniform(0.8, 1.3)))
         ragged = np.clip(1 + 0.3 * film.canvas.texture(rng, 30), 0.3, 1.6)
-        share = (0.18 + 0.20 * s) * region + (0.28 + 0.36 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
+        share = (0.085 + 0.14 * s) * region + (0.17 + 0.28 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
         share = np.clip(share, 0, 0.92)
         fill(film, share, 0.8)
-        seen |= share > 0.12
+        seen |= share > 0.015
     return seen
 
 
@@ -147,20 +148,20 @@ def atelectasis(film: Film, lesion: Lesion) -> Seen:
     rng, s = lesion.rng(), lesion.severity
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
-        raised = 0.07 + 0.13 * s
+        raised = 0.01 + 0.07 * s
         kept = film.canvas.blur(film.canvas.polygon(film.chest.lung_outline(side, raised=raised)), 0.011)
         below = film.canvas.y > np.float32(film.chest.dome_top(side) - raised - 0.02)
         lost = np.clip(film.lungs[side] - kept, 0, 1) * below
-        fill(film, lost)
-        seen |= lost > 0.3
+        fill(film, 0.7 * lost)
+        seen |= lost > 0.08
         plates = []
         for k in range(1 + round(2 * s)):
             q = lesion.q - 0.10 * s - 0.105 * k + 0.02 * rng.standard_normal()
             start, end = rng.uniform(0.10, 0.25), rng.uniform(0.72, 0.95)
             tilt = rng.uniform(-0.05, 0.09)
             plates.append(spline([film.chest.place(side, p, q + tilt * (p - 0.5)) for p in (start, 0.5, end)], 5))
-        widths = [0.026 + 0.022 * s] * len(plates)
+        widths = [0.020 + 0.016 * s] * len(plates)
         band = film.canvas.blur(film.canvas.strokes(plates, widths, [1.0] * len(plates)), 0.007) * film.lungs[side]
-        film.extra += np.float32(0.24 + 0.30 * s) * band
+        film.extra += np.float32(0.07 + 0.12 * s) * band
         seen |= band > 0.2
     return seen

@@ -36,16 +36,21 @@ class Anatomy:
     mediastinum: float  # half width of the upper mediastinum
     knob: float  # radius of the aortic knob
     scoliosis: float
+    breath: float  # depth of the breath held: positive lowers the diaphragm
+    turn: float  # turned about the long axis: the spine against the shadows in front of it
     rib_weight: float
     rib_slope: float
     rib_offset: float
     vessels: float  # calibre of the vessels
     vessel_seed: int
+    texture: float  # strength of the fine markings of the lung
     breast: float  # 0 for none
     breast_y: float
     bubble: float  # radius of the gastric bubble, 0 for none
     bubble_x: float
     shoulder: float
+    arm: float  # how far an arm hangs from the trunk
+    waist: float  # how much narrower the trunk is at the waist
 
 
 def sample_anatomy(rng: np.random.Generator) -> Anatomy:
@@ -55,30 +60,35 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         return float(mean + sd * np.clip(rng.standard_normal(), -2.2, 2.2))
 
     return Anatomy(
-        habitus=float(np.exp(near(0, 0.13))),
-        width=near(0.78, 0.035),
-        top=near(-0.72, 0.04),
-        base=near(0.42, 0.06),
-        left_drop=near(0.04, 0.025),
-        dome=near(0.20, 0.035),
+        habitus=float(np.exp(near(0, 0.17))),
+        width=near(0.755, 0.04),
+        top=near(-0.76, 0.045),
+        base=near(0.40, 0.055),
+        left_drop=near(0.045, 0.03),
+        dome=near(0.24, 0.04),
         asymmetry=near(0, 0.02),
-        lean=near(0, 0.02),
-        heart=near(0.455, 0.026),
-        heart_split=near(0.68, 0.03),
-        heart_height=near(0.66, 0.04),
-        mediastinum=near(0.135, 0.014),
-        knob=near(0.095, 0.015),
-        scoliosis=near(0, 0.012),
-        rib_weight=near(1, 0.15),
-        rib_slope=near(1, 0.12),
+        lean=near(0, 0.025),
+        heart=near(0.455, 0.036),
+        heart_split=near(0.69, 0.035),
+        heart_height=near(0.68, 0.05),
+        mediastinum=near(0.128, 0.018),
+        knob=near(0.090, 0.018),
+        scoliosis=near(0, 0.018),
+        breath=near(0, 0.045),
+        turn=near(0, 0.025),
+        rib_weight=near(1, 0.2),
+        rib_slope=near(1, 0.16),
         rib_offset=near(0, 0.035),
-        vessels=near(1, 0.12),
+        vessels=near(1, 0.20),
         vessel_seed=int(rng.integers(2**31)),
+        texture=near(1, 0.30),
         breast=float(max(0.0, rng.uniform(-0.9, 1.0))),
-        breast_y=near(0.40, 0.06),
+        breast_y=near(0.38, 0.06),
         bubble=float(max(0.0, rng.uniform(-0.03, 0.13))),
-        bubble_x=near(0.36, 0.06),
+        bubble_x=near(0.34, 0.06),
         shoulder=near(0, 0.05),
+        arm=float(rng.uniform(0.02, 0.45)),
+        waist=near(0.04, 0.05),
     )
 
 
@@ -89,15 +99,16 @@ class Chest:
         self.anatomy, self.view = anatomy, view
         ap = view == "AP"
         self.heart_gain = 1.13 if ap else 1.0
-        self.lift = 0.07 if ap else 0.0  # a lying patient breathes in less
+        self.lift = (0.075 if ap else 0.0) - anatomy.breath  # a lying patient breathes in less
         self.apex = anatomy.top + 0.25 * self.lift
         self.midline = anatomy.lean
+        self.spine = anatomy.lean - anatomy.turn
 
     def lateral(self, side: str, y: float | np.ndarray) -> np.ndarray:
         """Half width of a lung at height y, from the midline."""
         q = np.clip((np.asarray(y, dtype=np.float64) - self.apex) / (0.66 - self.apex), 0, 1)
-        shape = np.interp(q, [0, 0.06, 0.19, 0.38, 0.6, 0.8, 1], [0.42, 0.62, 0.80, 0.92, 0.985, 1.0, 0.985])
-        return shape * (self.anatomy.width - SIGN[side] * self.anatomy.asymmetry)
+        shape = np.interp(q, [0, 0.06, 0.19, 0.38, 0.6, 0.8, 1], [0.36, 0.54, 0.735, 0.885, 0.965, 1.0, 1.0])
+        return shape * (self.anatomy.width - SIGN[side] * (self.anatomy.asymmetry + 0.6 * self.anatomy.turn))
 
     def dome_top(self, side: str) -> float:
         """Height of a side's hemidiaphragm."""
@@ -108,11 +119,12 @@ class Chest:
         a, top, dome = self.anatomy, self.apex + 1.4 * inset, self.dome_top(side) - raised
         corner = dome + a.dome
         heights = top + np.array([0.0, 0.06, 0.19, 0.38, 0.6, 0.8]) * (0.66 - top)
-        wall = [(float(self.lateral(side, y)) - inset, float(y)) for y in heights if y < corner - 0.1]
+        wall = [(float(self.lateral(side, y)) - inset, float(y)) for y in heights if y < corner - 0.14]
         w = float(self.lateral(side, corner)) - inset
-        diaphragm = [(w, corner - 0.02), (0.90 * w, dome + 0.45 * a.dome), (0.70 * w, dome + 0.10 * a.dome)]
-        diaphragm += [(0.50 * w, dome), (0.30 * w, dome + 0.12 * a.dome), (0.17 * w, dome + 0.35 * a.dome)]
-        inner = [(0.09, 0.2), (0.085, -0.2), (0.11, -0.5), (0.19, top + 0.05)]
+        diaphragm = [(w, corner - 0.08), (0.975 * w, corner), (0.91 * w, corner - 0.10)]  # a pointed angle
+        diaphragm += [(0.80 * w, dome + 0.25 * a.dome), (0.64 * w, dome + 0.04 * a.dome), (0.47 * w, dome)]
+        diaphragm += [(0.30 * w, dome + 0.10 * a.dome), (0.15 * w, dome + 0.28 * a.dome)]
+        inner = [(0.09, 0.2), (0.08, -0.2), (0.10, -0.5), (0.17, top + 0.06)]
         points = np.array([*wall, *diaphragm, *inner])
         points[:, 0] = self.midline + SIGN[side] * points[:, 0]
         return spline(points, 5, closed=True)
@@ -149,9 +161,10 @@ class Chest:
         """The vessels above the heart; growth widens them."""
         n = self.anatomy.mediastinum * (1.08 if self.view == "AP" else 1.0)
         m, some = n * growth, n * (0.4 + 0.6 * growth)
-        points = [(-0.7 * n, -1.05), (0.7 * n, -1.05), (0.8 * some, -0.70), (1.02 * m, -0.42), (1.05 * m, -0.2)]
-        points += [(1.1 * some, 0.08), (0.9 * n, 0.5), (-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25)]
-        points += [(-0.95 * m, -0.45), (-0.85 * some, -0.70)]
+        right = [(0.7 * n, -1.05), (0.72 * n, -0.95), (0.8 * n, -0.82), (0.85 * some, -0.64), (1.02 * m, -0.42)]
+        right += [(1.05 * m, -0.2), (1.1 * some, 0.08), (0.9 * n, 0.5)]
+        left = [(-0.9 * n, 0.5), (-1.05 * some, 0.08), (-1.0 * m, -0.25), (-0.95 * m, -0.45), (-0.85 * some, -0.64)]
+        points = [*right, *left, (-0.8 * n, -0.82), (-0.72 * n, -0.95), (-0.7 * n, -1.05)]
         return spline(np.array(points) + [self.midline, 0.0], 4, closed=True)
 
     def knob_centre(self, growth: float = 1.0) -> tuple[float, float]:
@@ -159,76 +172,120 @@ class Chest:
         return self.midline + 0.085 * growth, -0.36
 
     def ribs(self, side: str) -> tuple[Points, Points]:
-        """The posterior and the anterior arcs of a side's ribs from the top: (RIBS, points, 2) each."""
+        """The posterior and the anterior arcs of a side's ribs from the top: (RIBS, points, 2) each.
+
+        From the spine a rib rises a little, then falls more and more steeply to the wall; in front it
+        goes on down, steeper, towards the breastbone.
+        """
         a, number = self.anatomy, np.arange(RIBS)
-        span = self.dome_top(side) + a.dome + 0.10 - self.apex
-        start = self.apex - 0.075 + a.rib_offset + span * 0.092 * number
-        drop = a.rib_slope * (0.07 + 0.019 * number)
+        span = self.dome_top(side) + a.dome + 0.04 - self.apex
+        start = self.apex - 0.06 + a.rib_offset + span * 0.089 * number
+        drop = a.rib_slope * (0.10 + 0.030 * number)
         y = start + drop
-        wall = self.lateral(side, y) + 0.02
-        rise = np.where(number > 1, 0.035, 0.02)
-        low = start - 0.2 * rise + 0.22 * drop
-        back_x = [np.full(RIBS, 0.05), 0.28 * wall, 0.58 * wall, 0.84 * wall, wall]
-        back_y = [start, start - rise, low, start + 0.62 * drop, y + 0.02]
-        front_x = [wall, 0.97 * wall, 0.80 * wall, 0.58 * wall, 0.36 * wall]
-        front_y = [y + 0.02, y + 0.09, y + 0.17, y + 0.215, y + 0.215]
-        back, front = (
-            np.stack([self.midline + SIGN[side] * np.array(xs).T, np.array(ys).T], -1)
-            for xs, ys in ((back_x, back_y), (front_x, front_y))
-        )
-        return spline(back, 6), spline(front, 6)
+        wall = self.lateral(side, y) + 0.015
+        rise = 0.030 * np.clip(number, 0, 2) / 2
+        back = self.spine - self.midline
+        inner = np.full(RIBS, SIGN[side] * back + 0.05)
+        back_x = [inner, 0.26 * wall, 0.52 * wall, 0.78 * wall, 0.94 * wall, wall]
+        back_y = [start, start - rise, start - 0.4 * rise + 0.14 * drop, start + 0.47 * drop]
+        back_y += [start + 0.8 * drop, y + 0.03]
+        front_x = [wall, 0.985 * wall, 0.88 * wall, 0.70 * wall, 0.50 * wall, 0.38 * wall]
+        front_y = [y + 0.03, y + 0.075, y + 0.15, y + 0.225, y + 0.285, y + 0.30]
+        arcs = []
+        for xs, ys in ((back_x, back_y), (front_x, front_y)):
+            points = np.stack([self.midline + SIGN[side] * np.stack(xs, 1), np.stack(ys, 1)], -1)
+            arcs.append(spline(points, 6))
+        return arcs[0], arcs[1]
 
     def clavicle(self, side: str) -> Points:
-        """The collar bone, from the breastbone outwards."""
-        up = -0.07 if self.view == "AP" else 0.0
-        y = self.apex + 0.17 + up
-        points = [(0.06, y + 0.03), (0.22, y - 0.005), (0.42, y - 0.05), (0.62, y - 0.10), (0.86, y - 0.09)]
-        return spline(np.array(points) * [SIGN[side], 1.0] + [self.midline, 0.0], 6)
+        """The collar bone, from the breastbone outwards: an S that rises; flatter and higher on an AP film."""
+        ap = self.view == "AP"
+        y = self.apex + (0.13 if ap else 0.21) + 0.4 * SIGN[side] * self.anatomy.turn
+        rise = 0.55 if ap else 1.0
+        points = [
+            (0.05, 0.035),
+            (0.14, 0.02),
+            (0.30, -0.035),
+            (0.48, -0.115),
+            (0.66, -0.155),
+            (0.84, -0.14),
+            (0.95, -0.15),
+        ]
+        placed = np.array([(x, y + rise * dy + self.anatomy.shoulder * x) for x, dy in points])
+        return spline(placed * [SIGN[side], 1.0] + [self.midline, 0.0], 6)
 
     def scapula(self, side: str) -> Points:
         """The shoulder blade; on a PA film it is turned out of the lung."""
-        inward = -0.13 if self.view == "AP" else 0.0
-        points = [(0.74, -0.55), (0.90, -0.62), (1.02, -0.50), (0.93, -0.25), (0.85, 0.02), (0.80, 0.0), (0.76, -0.25)]
-        return spline((np.array(points) + [inward, self.lift]) * [SIGN[side], 1.0] + [self.midline, 0], 4, closed=True)
+        inward, s = (-0.15 if self.view == "AP" else 0.0), self.anatomy.shoulder
+        points = [
+            (0.80, -0.66),
+            (0.97, -0.62),
+            (0.96, -0.47),
+            (0.90, -0.33),
+            (0.84, -0.12),
+            (0.79, 0.03),
+            (0.755, -0.02),
+        ]
+        points += [(0.76, -0.25), (0.755, -0.48)]
+        return spline(
+            (np.array(points) + [inward, s + 0.5 * self.lift]) * [SIGN[side], 1.0] + [self.midline, 0], 4, closed=True
+        )
+
+    def humerus(self, side: str) -> tuple[tuple[float, float], Points]:
+        """Centre of the head and the shaft of the upper arm bone."""
+        x, y = 1.02 - (0.05 if self.view == "AP" else 0.0), -0.54 + self.anatomy.shoulder
+        shaft = [(x + 0.03, y), (x + 0.07, y + 0.3), (x + 0.09 + 0.5 * self.anatomy.arm, y + 1.1)]
+        return (self.midline + SIGN[side] * x, y), spline(np.array(shaft) * [SIGN[side], 1.0] + [self.midline, 0.0], 4)
 
     def body_outline(self) -> Points:
         """Neck, shoulders and trunk."""
         a = self.anatomy
-        w = a.width + 0.10 + 0.16 * (a.habitus - 0.9)
-        s = a.shoulder
-        half = [
-            (0.17, -1.3),
-            (0.19, -0.98),
-            (0.30, -0.88 + 0.5 * s),
-            (0.60, -0.79 + s),
-            (0.90, -0.66 + s),
-            (1.15, -0.40),
+        w = a.width + 0.095 + 0.26 * max(a.habitus - 0.85, 0.0)
+        s = a.shoulder - (0.05 if self.view == "AP" else 0.0)
+        half = [(0.20, -1.3), (0.22, -1.0), (0.30, -0.90 + 0.5 * s), (0.58, -0.82 + s), (0.90, -0.72 + s)]
+        half += [
+            (1.10, -0.58 + s),
+            (1.17, -0.35),
+            (1.12, -0.15),
+            (w + 0.05, -0.06),
+            (w + 0.01, 0.25),
+            (w - a.waist, 0.75),
         ]
-        half += [(1.15, -0.2), (w + 0.06, -0.12), (w + 0.02, 0.3), (w, 0.7), (w, 1.3)]
+        half += [(w - 0.5 * a.waist, 1.4)]
         right = np.array(half)
-        left = right[::-1] * [-1.0, 1.0]
-        return spline(np.concatenate([right, left]), 4, closed=True) + [self.midline * 0.5, 0.0]
+        return spline(np.concatenate([right, right[::-1] * [-1.0, 1.0]]), 4, closed=True) + [self.midline * 0.5, 0.0]
+
+    def arm_outline(self, side: str) -> Points:
+        """The upper arm beside the trunk."""
+        a = self.anatomy
+        edge = a.width + 0.12 + 0.26 * max(a.habitus - 0.85, 0.0)
+        thick = 0.24 + 0.12 * max(a.habitus - 0.85, 0.0)
+        half = [(1.0, -0.55), (edge + 0.03 + 0.2 * a.arm, -0.05), (edge + 0.7 * a.arm, 0.5), (edge + a.arm, 1.3)]
+        inner = np.array(half)
+        outer = (inner + [thick, 0.0])[::-1]
+        return spline(np.concatenate([inner, outer]) * [SIGN[side], 1.0], 3, closed=True) + [self.midline * 0.5, 0.0]
 
     def vessel_tree(self, side: str) -> tuple[list[Points], list[float]]:
         """Branching paths from the hilum outwards and their widths (patient units), trunks first."""
         rng = np.random.default_rng([self.anatomy.vessel_seed, 0 if side == "right" else 1])
-        angle = np.array([-1.25, -0.75, -0.2, 0.3, 0.75, 1.15, 1.4]) + 0.15 * rng.standard_normal(7)
+        angle = np.array([-1.35, -0.95, -0.5, -0.1, 0.35, 0.75, 1.05, 1.3]) + 0.14 * rng.standard_normal(8)
         x, y = self.hilum(side)
-        root = np.stack([np.full(7, x), y + 0.05 * rng.standard_normal(7)], 1)  # (branches, 2)
-        width, length = 0.026, np.full(7, 0.24)
+        root = np.stack([np.full(8, x), y + 0.04 * angle + 0.03 * rng.standard_normal(8)], 1)  # (branches, 2)
+        width = np.array([0.020, 0.028, 0.018, 0.018, 0.020, 0.030, 0.040, 0.032])
+        length = np.array([0.17, 0.19, 0.16, 0.17, 0.19, 0.22, 0.24, 0.24])
         steps = np.array([0.0, 0.5, 1.0])
         paths: list[Points] = []
         widths: list[float] = []
         for _ in range(4):
-            bend = 0.25 * rng.standard_normal(len(angle))
+            bend = 0.22 * rng.standard_normal(len(angle))
             turned = angle[:, None] + bend[:, None] * steps
             ahead = np.stack([SIGN[side] * np.cos(turned), np.sin(turned)], 2)
             branch = root[:, None] + (length[:, None] * steps)[..., None] * ahead  # (branches, 3, 2)
             paths.extend(branch)
-            widths.extend([width * self.anatomy.vessels] * len(branch))
-            fork = rng.normal([-0.38, 0.34], 0.14, (len(angle), 2))
+            widths.extend(width * self.anatomy.vessels)
+            fork = rng.normal([-0.36, 0.32], 0.16, (len(angle), 2))
             angle = ((angle + bend)[:, None] + fork).ravel()
             root = np.repeat(branch[:, -1], 2, axis=0)
-            length = np.repeat(length, 2) * rng.uniform(0.70, 0.90, len(angle))
-            width *= 0.66
+            length = np.repeat(length, 2) * rng.uniform(0.68, 0.95, len(angle))
+            width = np.repeat(width, 2) * rng.uniform(0.5, 0.72, len(angle))
         return paths, widths

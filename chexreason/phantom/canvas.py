@@ -57,8 +57,8 @@ def _slight_blur(image: Map, sigma: float) -> Map:
     weights = np.exp(-0.5 * (np.arange(reach + 1) / max(sigma, 1e-6)) ** 2).astype(np.float32)
     weights /= weights[0] + 2 * weights[1:].sum()
     for axis in (0, 1):
-        wide = np.pad(image, [(reach, reach) if axis == a else (0, 0) for a in (0, 1)], mode="edge")
         n = image.shape[axis]
+        wide = image.take(np.arange(-reach, n + reach).clip(0, n - 1), axis)  # the edges repeated
         shifted = [wide[k : k + n] if axis == 0 else wide[:, k : k + n] for k in range(2 * reach + 1)]
         image = weights[0] * shifted[reach]
         for k in range(1, reach + 1):
@@ -117,10 +117,12 @@ class Canvas:
             return self._read(sheet)
         brush = ImageDraw.Draw(sheet)
         points = self.pixels(np.concatenate(paths))  # all at once: there are hundreds of short vessels
+        fills = np.rint(255 * np.asarray(values)).astype(int).tolist()
+        pixels = np.maximum(1, np.rint(self._scale * np.asarray(widths))).astype(int).tolist()
         start = 0
-        for path, width, value in zip(paths, widths, values, strict=True):
+        for path, width, fill in zip(paths, pixels, fills, strict=True):
             placed, start = points[start : start + len(path)], start + len(path)
-            brush.line(placed, fill=round(255 * value), width=max(1, round(width * self._scale)))
+            brush.line(placed, fill=fill, width=width)
         return self._read(sheet)
 
     def _window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
@@ -136,8 +138,13 @@ class Canvas:
         window = self._window(x, y, max(rx, ry))
         r2 = ((self.x[window] - np.float32(x)) / np.float32(rx)) ** 2
         r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
-        out[window] = np.clip(1 - r2, 0, None) ** np.float32(power)
+        inside = np.clip(1 - r2, 0, None)
+        out[window] = inside * inside if power == 2.0 else inside ** np.float32(power)
         return out
+
+    def cloud(self, x: float, y: float, rx: float, ry: float) -> Map:
+        """A soft spot close to `haze` that ends at 1.6 of its radii: ``(1 - (r / 1.6)**2)**2``, 1 at the centre."""
+        return self.ball(x, y, 1.6 * rx, 1.6 * ry, 2.0)
 
     def haze(self, x: float, y: float, rx: float, ry: float) -> Map:
         """A Gaussian spot, 1 at the centre; cut off where it is below 1/8000."""
@@ -147,6 +154,14 @@ class Canvas:
         r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
         out[window] = np.exp(-r2)
         return out
+
+    def markings(self, rng: np.random.Generator) -> Map:
+        """Noise of 24, 48 and 96 bumps along a side, mean 0 and deviation about 0.8; the same at any size."""
+        sheet = 0.6 * rng.standard_normal((96, 96))
+        for cells, weight in ((48, 0.5), (24, 0.35)):
+            sheet += np.kron(weight * rng.standard_normal((cells, cells)), np.ones((96 // cells, 96 // cells)))
+        smooth = Image.fromarray(sheet.astype(np.float32)).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        return np.asarray(smooth)
 
     def texture(self, rng: np.random.Generator, cells: int) -> Map:
         """Smooth noise, mean 0 and deviation about 0.7, with `cells` bumps along a side; the same at any size."""

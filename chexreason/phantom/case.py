@@ -1,9 +1,10 @@
 """A phantom study: a patient, what ails them, and the film; sampled, changed and drawn.
 
 Four independent random streams make a case (anatomy, findings, acquisition, labelling), each from
-``SeedSequence(entropy=seed, spawn_key=(index, stream))``, and each finding has a substream of its own.
-So the same patient can be drawn without a finding (`without`) or at another hospital
-(`at_hospital`), and nothing else changes. The labels are those of section 3.1 of the paper.
+``SeedSequence(entropy=seed, spawn_key=(index, stream))``, and each finding and each labelling convention has
+a substream of its own. So the same patient can be drawn without a finding (`without`), at another
+hospital (`at_hospital`), or labelled by another convention (`relabel`), and nothing else changes. The
+labels are those of section 3.1 of the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS, NO_FINDING, ancestors
 from chexreason.phantom.acquisition import Acquisition, expose, sample_acquisition
 from chexreason.phantom.anatomy import Anatomy, sample_anatomy
-from chexreason.phantom.conventions import record, truth_of
+from chexreason.phantom.conventions import CONVENTIONS, record, truth_of
+from chexreason.phantom.copula import sample_findings
 from chexreason.phantom.film import Film
 from chexreason.phantom.findings import FINDING_PAINTERS, sample_lesion
 from chexreason.phantom.hospitals import hospital as hospital_named
-from chexreason.phantom.hospitals import sample_findings
 from chexreason.phantom.lesion import Lesion
+from chexreason.phantom.shortcuts import leaning
 
 #: The streams of a case; a number is never used twice.
 ANATOMY, FINDINGS_STREAM, ACQUISITION, LABELLING = range(4)
@@ -39,6 +41,8 @@ class Case:
     anatomy: Anatomy
     lesions: tuple[Lesion, ...]
     acquisition: Acquisition
+    sickness: float  # standard normal; the sicker are more often filmed in bed, as far as the shortcut goes
+    shortcut: float  # 0 to 1: how strongly devices, projection and words on the film go with disease
 
     @property
     def truth(self) -> frozenset[str]:
@@ -48,28 +52,65 @@ class Case:
     @property
     def recorded(self) -> dict[str, float]:
         """The labels as this hospital records them: 1.0, 0.0 or -1.0; absent is not mentioned."""
-        place = hospital_named(self.hospital)
-        return record(self.lesions, place, _stream(self.seed, self.index, LABELLING))
+        return relabel(self, hospital_named(self.hospital).convention)
 
 
-def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> Case:
+def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0) -> Case:
     """Case number `index` of the stream `seed` at a hospital.
 
     `enrichment` multiplies the odds of the rare findings (1 keeps the hospital's natural rates), so
-    that a training set of a given size holds enough of each. Raises UserError for an unknown hospital.
+    that a training set of a given size holds enough of each. `shortcut` is the strength of the
+    associations that are not disease, from 0 (none) to 1 (as published or assumed, see `shortcuts`).
+    Raises UserError for an unknown hospital and a number out of range.
     """
     place = hospital_named(hospital)
-    if index < 0 or seed < 0:
-        raise UserError("a seed and an index of 0 or more", f"seed {seed}, index {index}", "count from 0")
-    names = sample_findings(place, _stream(seed, index, FINDINGS_STREAM), enrichment)
+    lesions, sickness = sample_lesions(seed, index, hospital, enrichment, shortcut)
+    style = leaning(place, sickness, shortcut)
     return Case(
         seed=seed,
         index=index,
         hospital=hospital,
         anatomy=sample_anatomy(_stream(seed, index, ANATOMY)),
-        lesions=tuple(lesion_of(seed, index, name) for name in names),
-        acquisition=sample_acquisition(place.style, _stream(seed, index, ACQUISITION)),
+        lesions=lesions,
+        acquisition=sample_acquisition(style, _stream(seed, index, ACQUISITION)),
+        sickness=sickness,
+        shortcut=shortcut,
     )
+
+
+def sample_lesions(
+    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
+) -> tuple[tuple[Lesion, ...], float]:
+    """The lesions of `sample_case` and the patient's sickness, without the patient: for counts of labels."""
+    names, sickness = findings_of(seed, index, hospital, enrichment, shortcut)
+    return tuple(lesion_of(seed, index, name) for name in names), sickness
+
+
+def findings_of(
+    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
+) -> tuple[tuple[str, ...], float]:
+    """The names of the findings of `sample_case`, and the patient's sickness."""
+    if index < 0 or seed < 0:
+        raise UserError("a seed and an index of 0 or more", f"seed {seed}, index {index}", "count from 0")
+    stream = _stream(seed, index, FINDINGS_STREAM)
+    return sample_findings(hospital_named(hospital), stream, enrichment, shortcut)
+
+
+def labelling_stream(seed: int, index: int, convention: str) -> np.random.Generator:
+    """The random numbers from which a convention labels study `index`: the same for any film of it."""
+    if convention not in CONVENTIONS:
+        raise unknown("labelling convention", convention, CONVENTIONS, "chexreason/phantom/conventions.py")
+    return _stream(seed, index, LABELLING, list(CONVENTIONS).index(convention))
+
+
+def relabel(case: Case, convention: str) -> dict[str, float]:
+    """The labels that a convention writes for a case, whichever hospital filmed it: 1.0, 0.0 or -1.0.
+
+    Each study has its own random numbers for each convention, so that the labels do not depend on the
+    film, on the hospital, or on what other conventions wrote. Raises UserError for an unknown
+    convention.
+    """
+    return record(case.lesions, convention, labelling_stream(case.seed, case.index, convention))
 
 
 def lesion_of(seed: int, index: int, finding: str) -> Lesion:
@@ -93,7 +134,7 @@ def without(case: Case, finding: str) -> Case:
 
 def at_hospital(case: Case, hospital: str) -> Case:
     """The same patient with the same findings, filmed and labelled at another hospital."""
-    style = hospital_named(hospital).style
+    style = leaning(hospital_named(hospital), case.sickness, case.shortcut)
     acquisition = sample_acquisition(style, _stream(case.seed, case.index, ACQUISITION))
     return replace(case, hospital=hospital, acquisition=acquisition)
 

@@ -9,27 +9,27 @@ rib's arc away and puts a broken one in its place.
 import numpy as np
 
 from chexreason.phantom.airspace import Seen, fill, sides_of
-from chexreason.phantom.anatomy import SIGN
+from chexreason.phantom.anatomy import RIBS, SIGN
 from chexreason.phantom.canvas import Map, Points
 from chexreason.phantom.film import DEPTHS, RIB_WIDTH, Film
 from chexreason.phantom.lesion import Lesion
 
 
 def cardiomegaly(film: Film, lesion: Lesion) -> Seen:
-    """A wide heart: the cardiothoracic ratio grows by 28 to 62 per cent."""
-    growth = 1.28 + 0.34 * lesion.severity
+    """A wide heart: the cardiothoracic ratio grows by 6 to 36 per cent."""
+    growth = 1.06 + 0.30 * lesion.severity
     film.heart_growth = growth
     return film.canvas.polygon(film.chest.heart_outline(growth)) > 0.5
 
 
 def enlarged_cardiomediastinum(film: Film, lesion: Lesion) -> Seen:
     """A wide upper mediastinum."""
-    growth = 1.7 + 0.8 * lesion.severity
+    growth = 1.16 + 0.60 * lesion.severity
     film.mediastinum_growth = growth
     x, y = film.chest.knob_centre(growth)
     radius = film.anatomy.knob * (0.5 + 0.5 * growth)
     band = film.canvas.polygon(film.chest.mediastinum_outline(growth)) + film.canvas.ball(x, y, radius, 1.15 * radius)
-    return (band > 0.5) & (film.canvas.y > film.chest.apex - 0.05)
+    return (band > 0.5) & (film.canvas.y > -0.90)
 
 
 def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
@@ -43,23 +43,23 @@ def _shrunken(film: Film, side: str, depth: float) -> tuple[Map, Points]:
     moved[:, 0] -= SIGN[side] * depth * outward * (0.35 + 0.75 * height)
     moved[:, 1] += 1.15 * depth * height**4 * np.clip(outward + 0.5, 0, 1)
     edge = moved[(x > 0.22) & (outline[:, 1] < floor - 0.05)]
-    shape = film.canvas.blur(film.canvas.polygon(moved), 0.006)
+    shape = film.canvas.blur(film.canvas.polygon(moved), 0.011)
     return shape, edge[np.argsort(np.arctan2(edge[:, 1] - floor, SIGN[side] * (edge[:, 0] - film.chest.midline) - 0.3))]
 
 
 def pneumothorax(film: Film, lesion: Lesion) -> Seen:
     """Air outside the lung: a lucent crescent without vessels and the line of the pleura."""
     s, side = lesion.severity, lesion.side
-    shape, edge = _shrunken(film, side, 0.10 + 0.30 * s)
+    shape, edge = _shrunken(film, side, 0.045 + 0.23 * s)
     across = SIGN[side] * (film.canvas.x - np.float32(film.chest.midline))
     floor = film.chest.dome_top(side)
     outer = (film.canvas.y < floor - 0.03) | (across > 0.72 * film.chest.lateral(side, floor))
     crescent = np.clip(film.lungs[side] - shape, 0, 1) * outer
     film.vessel_gain *= 1 - crescent
-    film.extra -= np.float32(0.26 + 0.14 * s) * crescent
+    film.extra -= np.float32(0.07 + 0.15 * s) * crescent
     line = film.canvas.blur(film.canvas.strokes([edge], [0.024], [1.0]), 0.004) * film.lungs[side]
-    film.extra += np.float32(0.26 + 0.14 * s) * line
-    return (crescent > 0.3) | (line > 0.4)
+    film.extra += np.float32(0.12 + 0.14 * s) * line
+    return (crescent > 0.08) | (line > 0.15)
 
 
 def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
@@ -70,13 +70,13 @@ def pleural_effusion(film: Film, lesion: Lesion) -> Seen:
         chest = film.chest
         wall = float(chest.lateral(side, 0.3))
         across = np.clip(SIGN[side] * (film.canvas.x - np.float32(chest.midline)) / np.float32(wall), 0, 1)
-        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome - (0.10 + 0.52 * s)
+        level = chest.dome_top(side) + 0.4 * chest.anatomy.dome + (0.09 - 0.42 * s)
         surface = np.float32(level + 0.16) - np.float32(0.26 + 0.10 * s) * across**3
         below = 1 / (1 + np.exp(np.clip((surface - film.canvas.y) / np.float32(0.018), -30, 30)))
-        share = np.float32(0.80 + 0.15 * s) * below * film.lungs[side]
+        share = np.float32(0.22 + 0.48 * s) * below * film.lungs[side]
         fill(film, share)
-        film.extra += np.float32(0.08 + 0.12 * s) * share
-        seen |= share > 0.3
+        film.extra += np.float32(0.02 + 0.12 * s) * share
+        seen |= share > 0.04
     return seen
 
 
@@ -85,18 +85,16 @@ def pleural_other(film: Film, lesion: Lesion) -> Seen:
     s, rng = lesion.severity, lesion.rng()
     seen = np.zeros(film.air.shape, dtype=bool)
     for side in sides_of(lesion):
-        depth = 0.065 + 0.085 * s
+        depth = 0.085 + 0.085 * s
         shape, _ = _shrunken(film, side, depth)
         uneven = np.clip(1 + 0.35 * film.canvas.texture(rng, 16), 0.35, 1.5)
-        span = 0.30 + 0.14 * s
+        span = 0.36 + 0.14 * s
         centre = film.chest.apex if lesion.zone == "apical" else film.chest.place(side, 0.9, lesion.q)[1]
-        along = 1 / (
-            1 + np.exp(np.clip((np.abs(film.canvas.y - np.float32(centre)) - span) / np.float32(0.03), -30, 30))
-        )
+        along = np.clip((span + 0.06 - np.abs(film.canvas.y - np.float32(centre))) / np.float32(0.12), 0, 1)
         band = np.clip(1.25 * (film.lungs[side] - shape) * uneven, 0, 1) * along
         fill(film, np.float32(0.85) * band)
-        film.extra += np.float32(0.10 + 0.20 * s) * band
-        seen |= band > 0.3
+        film.extra += np.float32(0.24 + 0.24 * s) * band
+        seen |= band > 0.03
     return seen
 
 
@@ -111,34 +109,34 @@ def _broken(points: Points, at: int, step: float, gap: float) -> tuple[Points, P
     away = np.hypot(*(points - points[at]).T)
     number = np.arange(len(points))
     inner, outer = points[(number <= at) & (away >= gap / 2)], points[(number >= at) & (away >= gap / 2)]
-    fade = np.exp(-((np.hypot(*(outer - outer[0]).T) / 0.20) ** 2))  # further out the rib keeps its place
+    fade = np.clip(1 - (np.hypot(*(outer - outer[0]).T) / 0.30) ** 2, 0, None) ** 2  # further out it keeps its place
     return inner, outer + np.stack([np.zeros(len(outer)), step * fade], 1)
 
 
 def fracture(film: Film, lesion: Lesion) -> Seen:
-    """One to three neighbouring ribs broken: a step and a gap with dense ends, or a spindle of callus."""
+    """Two to five neighbouring ribs broken: a step and a gap with dense ends, or a spindle of callus."""
     rng, s, side = lesion.rng(), lesion.severity, lesion.side
     healing = lesion.kind == "healing"
     seen = np.zeros(film.air.shape, dtype=bool)
     weight = np.float32(DEPTHS["posterior rib"] * film.anatomy.rib_weight)
     first = round(1 + 4 * lesion.q)
-    for number in range(first, first + 1 + round(2 * s)):
+    for number in range(first, min(first + 2 + round(3 * s), RIBS)):
         points = _resampled(film.chest.ribs(side)[0][number])
         at = round(71 * float(np.clip(lesion.p + 0.05 * rng.standard_normal(), 0.35, 0.82)))
-        step = (0.055 + 0.045 * s) * (0.4 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
-        inner, outer = _broken(points, at, step, 0.012 if healing else 0.045 + 0.03 * s)
-        near = film.canvas.haze(float(points[at, 0]), float(points[at, 1]), 0.17, 0.15)
+        step = (0.065 + 0.045 * s) * (0.4 if healing else 1.0) * (1 if rng.random() < 0.7 else -1)
+        inner, outer = _broken(points, at, step, 0.012 if healing else 0.060 + 0.04 * s)
+        near = film.canvas.cloud(float(points[at, 0]), float(points[at, 1]), 0.17, 0.15)
         broken = film.rib_strokes([inner, outer], RIB_WIDTH)
-        change = film.canvas.blur(broken * (1 + 0.9 * near) - film.rib_strokes([points], RIB_WIDTH), 0.006)
+        change = film.canvas.blur(broken * (1 + 1.4 * near) - film.rib_strokes([points], RIB_WIDTH), 0.006)
         film.extra += weight * change
         if healing:
             spindles = [points[max(0, at - k) : at + k + 1] for k in (7, 5, 3)]
             widths = [1.35 * RIB_WIDTH, (1.7 + 0.3 * s) * RIB_WIDTH, (2.0 + 0.5 * s) * RIB_WIDTH]
             mark = film.canvas.blur(film.canvas.strokes(spindles, widths, [0.7, 0.85, 1.0]), 0.008)
-            film.extra += np.float32(0.42 + 0.26 * s) * mark
+            film.extra += np.float32(0.55 + 0.30 * s) * mark
         else:
             tips = [np.stack([tip - [0.004, 0.030], tip + [0.004, 0.030]]) for tip in (inner[-1], outer[0])]
             mark = film.canvas.blur(film.canvas.strokes(tips, [0.020] * 2, [1.0] * 2), 0.004)
-            film.extra += np.float32(0.40 + 0.25 * s) * mark
-        seen |= (np.abs(change) > 0.25) & (near > 0.2) | (mark > 0.2)
+            film.extra += np.float32(0.60 + 0.30 * s) * mark
+        seen |= (np.abs(change) > 0.08) | (mark > 0.1)
     return seen

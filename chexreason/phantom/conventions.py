@@ -1,32 +1,49 @@
-"""How a hospital turns what is seen into recorded labels (the paper's sections 3.1 and 5).
+"""How what is seen becomes recorded labels: three conventions (the paper's sections 3.1 and 5).
 
 The paper's puzzle is partly one of conventions, so they are stated as data. `report`: what a labeler
 finds in a report; parents are seldom named, mild findings go unmentioned, doubts are kept as -1.
 `radiologist`: the visible truth with all parents, each label 1 or 0. `text-mined`: ten NIH names,
 with the errors that radiologists found in them; no parents, no devices, no doubts.
 
-Each finding uses its own random numbers, so that one finding's presence does not move another's label.
+A convention looks at lesions only. Its chances are those of its home, the hospital that it was
+published for, whichever film it is used on: so any film can be labelled by any convention (`case.relabel`). Each
+finding uses its own random numbers, so that one finding's presence does not move another's label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtr
 
 from chexreason.errors import unknown
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES, closure
-from chexreason.phantom.hospitals import Hospital
+from chexreason.phantom.copula import matrix
+from chexreason.phantom.hospitals import HOSPITALS, Hospital
 from chexreason.phantom.lesion import Lesion
 
 Labels = dict[str, float]
 
-#: P(parent is recorded | child is recorded), counted in CheXpert train studies (labels mined from reports).
-NAMED_PARENT: Mapping[tuple[str, str], float] = {
-    ("Cardiomegaly", "Enlarged Cardiomediastinum"): 0.07,
-    ("Edema", "Lung Opacity"): 0.53,
-    ("Consolidation", "Lung Opacity"): 0.38,
-    ("Pneumonia", "Lung Opacity"): 0.69,
-    ("Atelectasis", "Lung Opacity"): 0.42,
+
+@dataclass(frozen=True)
+class Naming:
+    """How often a report names a parent beside its child."""
+
+    published: float  # P(parent is recorded | child is recorded)
+    chance: float  # that this child names it; less, since the parent may be recorded for another reason
+
+
+#: (child, parent), a parent before the pairs in which it is a child. `published` was counted in CheXpert train
+#: studies (results/published/label_pairs.csv); `chance` is fitted by benchmarks/phantom_prevalence.py.
+NAMED_PARENT: Mapping[tuple[str, str], Naming] = {
+    ("Pneumonia", "Consolidation"): Naming(0.168, 0.108),
+    ("Cardiomegaly", "Enlarged Cardiomediastinum"): Naming(0.068, 0.029),
+    ("Lung Lesion", "Lung Opacity"): Naming(0.587, 0.447),
+    ("Edema", "Lung Opacity"): Naming(0.529, 0.377),
+    ("Consolidation", "Lung Opacity"): Naming(0.377, 0.094),
+    ("Pneumonia", "Lung Opacity"): Naming(0.689, 0.560),
+    ("Atelectasis", "Lung Opacity"): Naming(0.424, 0.271),
 }
 
 #: Share of MIMIC-CXR-JPG studies that carry no label at all.
@@ -35,7 +52,7 @@ UNLABELLED = 0.0106
 #: Assumed: the share of just visible findings that the report leaves out; it falls to none at severity 0.6.
 OMITTED_WHEN_MILD = 0.35
 #: Assumed: the share of all uncertain labels that belong to drawn findings; the rest are false alarms.
-UNCERTAIN_DRAWN = 0.5
+UNCERTAIN_DRAWN = 0.85
 
 
 @dataclass(frozen=True)
@@ -70,16 +87,24 @@ def truth_of(lesions: Sequence[Lesion]) -> frozenset[str]:
     return closure(drawn) if rest else drawn | {NO_FINDING}
 
 
-def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator) -> Labels:
+def home_of(convention: str) -> Hospital:
+    """The hospital whose published rates give a convention its chances; UserError for an unknown convention."""
+    if convention not in CONVENTIONS:
+        raise unknown("labelling convention", convention, CONVENTIONS, "chexreason/phantom/conventions.py")
+    return next(place for place in HOSPITALS.values() if place.convention == convention)
+
+
+def report(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     """Labels mined from a report; a finding that is not mentioned has no entry."""
-    numbers = rng.random((len(FINDINGS), 4))
+    rates = home_of("report").rates
+    numbers = dict(zip(FINDINGS, rng.random((len(FINDINGS), 5)), strict=True))
     unlabelled = rng.random() < UNLABELLED
     severity = {lesion.finding: lesion.severity for lesion in lesions}
     labels: Labels = {}
-    for (omit, doubt, deny, _), finding in zip(numbers, FINDINGS, strict=True):
+    for finding, (omit, doubt, deny, *_) in numbers.items():
         if finding == NO_FINDING:
             continue
-        rate = place.rates[finding]
+        rate = rates[finding]
         if finding in severity:
             s = severity[finding]
             if omit < OMITTED_WHEN_MILD * max(0.0, 1 - s / 0.6):
@@ -91,7 +116,10 @@ def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator)
                 labels[finding] = -1.0
             elif deny < rate.negative / (1 - rate.drawn):
                 labels[finding] = 0.0
-    _name_parents(labels, {name: row[3] for name, row in zip(FINDINGS, numbers, strict=True)})
+    for (child, parent), naming in NAMED_PARENT.items():
+        number = numbers[child][4 if (child, parent) == ("Pneumonia", "Consolidation") else 3]
+        if labels.get(child) == 1.0 and number < naming.chance:
+            labels[parent] = 1.0
     if unlabelled:
         return {}
     if not any(value != 0.0 for name, value in labels.items() if name != SUPPORT_DEVICES):
@@ -99,15 +127,7 @@ def report(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator)
     return labels
 
 
-def _name_parents(labels: Labels, numbers: Mapping[str, float]) -> None:
-    """Record a parent beside its positive children as often as reports do (the mean over several children)."""
-    for parent in dict.fromkeys(parent for _, parent in NAMED_PARENT):
-        chances = [p for (child, of), p in NAMED_PARENT.items() if of == parent and labels.get(child) == 1.0]
-        if chances and numbers[parent] < sum(chances) / len(chances):
-            labels[parent] = 1.0
-
-
-def radiologist(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator) -> Labels:
+def radiologist(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     """All 14 labels as seen; No Finding only where there are no devices either."""
     seen = truth_of(lesions)
     if SUPPORT_DEVICES in seen:
@@ -119,39 +139,54 @@ def radiologist(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Gener
 MINED_NAMES: tuple[str, ...] = (*NIH_SHARED, "Pleural Effusion")
 
 
-def text_mined(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator) -> Labels:
-    """Ten names, 1 or 0, with false and missed labels at the rates of `MINING`.
+@lru_cache(maxsize=1)
+def _errors() -> tuple[Hospital, np.ndarray]:
+    """The home of text mining, and the factor (F, F) that makes errors of one study travel together."""
+    home = home_of("text-mined")
+    return home, np.linalg.cholesky(matrix(home.name, "errors", tuple(MINING)))
+
+
+def mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> frozenset[str]:
+    """What text mining finds, right or wrong, at the rates of `MINING`; Lung Opacity stands for NIH's Infiltration.
+
+    A study's luck is one number a finding, correlated between findings (assumed: fitted to the published
+    pairs), because a report that says too much of one thing tends to say too much of its like.
+    """
+    home, factor = _errors()
+    luck = ndtr(factor @ rng.standard_normal(len(MINING)))
+    drawn = {lesion.finding for lesion in lesions}
+    found = set()
+    for number, (finding, mining) in zip(luck, MINING.items(), strict=True):
+        rate = home.rates[finding]
+        false = (rate.recorded or rate.drawn) * (1 - mining.ppv) / (1 - rate.drawn)
+        if number < (mining.sensitivity if finding in drawn else false):
+            found.add(finding)
+    return frozenset(found)
+
+
+def text_mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
+    """Ten names, 1 or 0, with false and missed labels.
 
     A hazy opacity is mined as Infiltration, which has no CheXpert name: it leaves no label here, yet
     such a film is not No Finding. A record without any 1 is therefore a film whose NIH label has no
     counterpart.
     """
-    numbers = dict(zip(FINDINGS, rng.random((len(FINDINGS), 2)), strict=True))
-    drawn = {lesion.finding for lesion in lesions}
-    found = set()
-    for finding, mining in MINING.items():
-        rate = place.rates[finding]
-        recorded = rate.recorded or rate.drawn
-        if finding in drawn:
-            hit = numbers[finding][0] < mining.sensitivity
-        else:
-            hit = numbers[finding][1] < recorded * (1 - mining.ppv) / (1 - rate.drawn)
-        if hit:
-            found.add(finding)
-    if not found:
-        found.add(NO_FINDING)
+    found = mined(lesions, rng) or {NO_FINDING}
     return {name: float(name in found) for name in MINED_NAMES}
 
 
-def record(lesions: Sequence[Lesion], place: Hospital, rng: np.random.Generator) -> Labels:
-    """The labels that a hospital records for these lesions: 1.0, 0.0 or -1.0; absent is not mentioned."""
-    if place.convention not in CONVENTIONS:
-        raise unknown("labelling convention", place.convention, CONVENTIONS, "chexreason/phantom/conventions.py")
-    return CONVENTIONS[place.convention](lesions, place, rng)
+def record(lesions: Sequence[Lesion], convention: str, rng: np.random.Generator) -> Labels:
+    """The labels that a convention writes for these lesions: 1.0, 0.0 or -1.0; absent is not mentioned.
+
+    Raises UserError for an unknown convention.
+    """
+    if convention not in CONVENTIONS:
+        raise unknown("labelling convention", convention, CONVENTIONS, "chexreason/phantom/conventions.py")
+    return CONVENTIONS[convention](lesions, rng)
 
 
-#: The conventions by name.
-CONVENTIONS: Mapping[str, Callable[[Sequence[Lesion], Hospital, np.random.Generator], Labels]] = {
+#: The conventions by name; a new one goes last, since a convention's place is the number of its random stream.
+CONVENTIONS: Mapping[str, Callable[[Sequence[Lesion], np.random.Generator], Labels]] = {
     "report": report,
     "radiologist": radiologist,
     "text-mined": text_mined,

@@ -13,6 +13,9 @@ from chexreason.phantom.canvas import Map, spline
 from chexreason.phantom.film import Film
 from chexreason.phantom.lesion import Lesion
 
+#: All devices are drawn at this share of their full contrast.
+CONTRAST = 0.92
+
 
 def _line(film: Film, points: list[tuple[float, float]], width: float, depth: float, hollow: bool = False) -> Map:
     shift = np.array([film.chest.midline, 0.0])
@@ -99,7 +102,7 @@ def support_devices(film: Film, lesion: Lesion) -> Seen:
     drawn = np.zeros_like(film.air)
     for kind in lesion.kind.split("+"):
         drawn = np.maximum(drawn, DEVICES[kind](film, side, rng))
-    film.extra += drawn
+    film.extra += np.float32(CONTRAST) * drawn
     return drawn > 0.12
 
 

@@ -54,6 +54,7 @@ class _Task:
     index: int
     hospital: str
     enrichment: float
+    shortcut: float
     split: str
     number: int
     size: int
@@ -70,11 +71,12 @@ def write_tree(
     progress: bool = True,
     *,
     enrichment: float = 1.0,
+    shortcut: float = 1.0,
     workers: int = 2,
 ) -> None:
     """Draw `sizes[split]` studies of each split at a hospital, in its layout, under `root`.
 
-    `size` is the side of a film in pixels; `enrichment` is that of `case.sample_case`. The same
+    `size` is the side of a film in pixels; `enrichment` and `shortcut` are those of `case.sample_case`. The same
     arguments give the same bytes, however often the drawing was stopped and by however many
     `workers` it was done. Raises UserError for an unknown hospital, a split that the layout does
     not have, a size out of range, a folder that holds something else, and a full disk.
@@ -90,6 +92,7 @@ def write_tree(
         "seed": seed,
         "size": size,
         "enrichment": enrichment,
+        "shortcut": shortcut,
         "generator": generator_digest(),
     }
     if _is_done(root, request):
@@ -98,7 +101,9 @@ def write_tree(
         with _alone(root):
             if _is_done(root, request):  # another process was quicker
                 return
-            draw(sample_case(seed, first_index(hospital, "train"), hospital, enrichment), size)  # or a UserError
+            draw(
+                sample_case(seed, first_index(hospital, "train"), hospital, enrichment, shortcut), size
+            )  # or UserError
             root.mkdir(parents=True, exist_ok=True)
             write_atomically(root / PHANTOM_UNFINISHED, _json(request))
             tasks = _tasks(root, layout, request)
@@ -116,8 +121,9 @@ def write_tree(
 
 
 def generator_digest() -> str:
-    """SHA-256 over the sources that decide what a tree holds; another digest is another tree."""
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(labels.__file__)]
+    """SHA-256 over the sources and tables that decide what a tree holds; another digest is another tree."""
+    folder = Path(__file__).parent
+    sources = [*sorted(folder.glob("*.py")), *sorted(folder.glob("*.csv")), Path(labels.__file__)]
     digest = hashlib.sha256()
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
@@ -206,6 +212,7 @@ def _tasks(root: Path, layout: Layout, request: Mapping[str, Any]) -> list[_Task
                     index=start + number,
                     hospital=request["hospital"],
                     enrichment=request["enrichment"],
+                    shortcut=request["shortcut"],
                     split=split,
                     number=number,
                     size=request["size"],
@@ -268,7 +275,7 @@ def _plain_main() -> Iterator[None]:
 
 
 def _draw(task: _Task) -> Drawn:
-    case = sample_case(task.seed, task.index, task.hospital, task.enrichment)
+    case = sample_case(task.seed, task.index, task.hospital, task.enrichment, task.shortcut)
     if not task.film.is_file():
         _save(draw(case, task.size), task.film)
     if task.extra is not None and not task.extra.is_file():

@@ -50,7 +50,7 @@ RECIPES: dict[str, Recipe] = {
         None, Request("A", 10_000, 101, enrichment=6.0), 650,
         [
             (300, 48, lessons.captions(lessons.visible)),
-            (600, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
+            (450, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
         ], 1,
     ),
     "qwen": Recipe(
@@ -95,7 +95,7 @@ def build(recipe: Recipe, checkpoints: Path) -> tuple[PreTrainedModel, Processor
 def kept(recipe: Recipe, folder: Path, checkpoints: Path) -> tuple[Path, Path]:
     """The files that the two stages go on from; each is named after all that the stage starts from."""
     start = None if recipe.start is None else file_digest(checkpoints / recipe.start)
-    tower_of = [recipe.family, start, vars(recipe.pictures), recipe.tower_steps, recipe.seed]
+    tower_of = [recipe.family, start, recipe.pictures.digest, recipe.tower_steps, recipe.seed]
     stages = [(steps, batch, [(x.name, x.text, x.weight) for x in lessons]) for steps, batch, lessons in recipe.stages]
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"tower-{digest_of(tower_of)[:8]}.pt", folder / f"language-{digest_of([tower_of, stages])[:8]}.pt"

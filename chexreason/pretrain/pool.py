@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason.files import digest_of
+from chexreason.files import digest_of, file_digest
 from chexreason.models.miniature import FILM_PX, IMAGE_TOKENS
 from chexreason.phantom import draw_with_masks, sample_case
+from chexreason.phantom.writers import generator_digest
 from chexreason.pretrain import drawings
 
 SIDE = round(IMAGE_TOKENS**0.5)
@@ -37,6 +38,12 @@ class Request:
     count: int
     seed: int
     enrichment: float = 1.0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the request and the code that draws it: other code draws other pictures."""
+        code = file_digest(Path(drawings.__file__)) if self.kind == "drawings" else generator_digest()
+        return digest_of([asdict(self), code])
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def _chunk(job: tuple[Request, int, int]) -> list[Picture]:
 
 def pool(request: Request, cache: Path, processes: int = 2) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
     """films (N, px, px), cells (N, cells, concepts) and what each shows; drawn now or read from the cache."""
-    folder = cache / "pools" / f"{request.kind}-{request.count}-{digest_of(asdict(request))[:8]}"
+    folder = cache / "pools" / f"{request.kind}-{request.count}-{request.digest[:8]}"
     if not (folder / "about.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         step = 50

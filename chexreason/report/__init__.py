@@ -2,9 +2,10 @@
 
 `evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to
 6, Figures 1 to 3), `sentences` says what they say, `differences` takes a change apart, `front_page` sums up,
-`audit_figures`, `audit_counts`, `audit_pages` and `verdict_table` show what the paper's own numbers support, `pages`,
-`phantoms` and `notebooks` fill the pages about settings, prompts, data, models, films and executed notebooks. Nothing
-here trains or decodes, and torch is not imported, so that the book builds without it.
+`audit_figures`, `audit_counts`, `audit_pages` and `verdict_table` show what the paper's own numbers support,
+`experiments` what our experiment says, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings,
+prompts, data, models, films, their card and executed notebooks; `cooccurrence` holds the phantoms' labels against
+published counts. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
 asked for, which saves about a second a page.
@@ -25,7 +26,7 @@ HOMES = {
     "table": "tables",
     "tiers": "front_page",
 }
-PARTS = ("audit_counts", "audit_figures", "audit_pages", "differences", "pages", "sentences")
+PARTS = ("audit_counts", "audit_figures", "audit_pages", "differences", "experiments", "pages", "sentences")
 
 
 def __getattr__(name: str) -> Any:

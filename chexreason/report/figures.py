@@ -127,7 +127,7 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     drawn = "".join(panel_svg(panel, histories, width) for panel in spec.panels)
     return block(
         f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{head}</div>'
-        + (_key(list(shown)) if len(shown) > 1 else "")
+        + (key_of(list(shown)) if len(shown) > 1 else "")
         + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}">{drawn}</div>'
         + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(shown.values())}</figcaption>",
         "figure",
@@ -202,7 +202,7 @@ def caption(spec: FigureSpec, histories: Mapping[str, pd.DataFrame]) -> str:
     return "Faint: as logged at each step. Bold: exponential average as in the paper. " + " ".join(parts)
 
 
-def _key(names: Sequence[str]) -> str:
+def key_of(names: Sequence[str]) -> str:
     """The legend of several series, each with its colour and dash."""
     dashes = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
     entries = "".join(

@@ -1,7 +1,7 @@
 """What fills the pages about settings, prompts, data sets and models; each from its one home in the code.
 
 A page holds no list of its own: settings come from `chexreason.config`, prompts from
-`chexreason.prompts`, rates of findings from the hospitals' table, facts of the data sets from
+`chexreason.prompts`, facts of the data sets from
 `results/published/datasets.csv`, and a model's card from the folder of its checkpoint.
 """
 
@@ -77,20 +77,6 @@ def dataset_facts(dataset: str) -> Html:
     table = pd.read_csv(config.RESULTS / "published" / "datasets.csv", dtype=str)
     mine = table[table["dataset"] == dataset][["fact", "value", "source"]]
     return frame_table(mine, f"Facts about {dataset}", wrap=("fact", "value", "source"))
-
-
-def prevalences() -> Html:
-    """How often each finding is recorded: published, and drawn at the three simulated hospitals."""
-    rows = []
-    for finding in FINDINGS:
-        row = {"Finding": finding}
-        for name, place in HOSPITALS.items():
-            rate = place.rates.get(finding)
-            recorded = rate.recorded if rate else place.no_finding
-            row[f"{name}: published"] = "–" if recorded is None else f"{recorded:.1%}"
-            row[f"{name}: drawn"] = f"{rate.drawn:.1%}" if rate else "–"
-        rows.append(row)
-    return frame_table(pd.DataFrame(rows), "Prevalence of each finding at the three hospitals", dense=True)
 
 
 def hospitals() -> Html:

@@ -148,7 +148,7 @@ text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}
 .cxr .cxr-key svg{width:2.4em;height:.8em;vertical-align:middle;margin-right:.35em}
 .cxr .cxr-films{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.5rem;max-width:60rem}
-.cxr .cxr-films-3{grid-template-columns:repeat(3,minmax(0,1fr))}
+.cxr .cxr-films-3,.cxr .cxr-films-6{grid-template-columns:repeat(3,minmax(0,1fr))}
 figure.cxr,.cxr .cxr-films figure{margin-left:0!important;margin-right:0!important;padding:0}
 .cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
 .cxr .cxr-films figcaption{font-size:.8em;margin:.15em 0 .2em}

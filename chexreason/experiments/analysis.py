@@ -1,0 +1,189 @@
+"""What the kept answers say: the score of every cell, and contrasts of scores with intervals.
+
+A *cell* is a population, the hospital that filmed it and the yardstick (a convention or the visible
+truth). Everything the chapters state is a weighted sum of macro-F1 values of cells (`contrast`), the
+split of a change by Shapley's rule included. Intervals resample the training seeds and, within each
+population, the patients; a draw is shared by all models and cells, since they saw the same patients.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from chexreason import metrics
+from chexreason.errors import UserError
+from chexreason.stats import Interval
+
+LABEL_SET = "nih9"
+Floats = npt.NDArray[np.float64]
+#: Hospital -> the convention that its own labels follow.
+OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
+
+
+class Cell(NamedTuple):
+    """Patients as at `population`, filmed at `film`, held against `yardstick`."""
+
+    population: str
+    film: str
+    yardstick: str
+
+
+class Key(NamedTuple):
+    """One value: a model (arm and checkpoint, "grpo-hard-best" say) in a cell."""
+
+    model: str
+    cell: Cell
+
+
+def _split(column: "pd.Series[Any]") -> list[set[str]]:
+    return [set(str(names).split(";")) for names in column.fillna("")]
+
+
+def counts(answers: pd.DataFrame, labels: pd.DataFrame, cell: Cell) -> Floats:
+    """True positives, false positives, false negatives of each patient (N, 3 F), patients in order.
+
+    Raises UserError if the cell was not asked about, or labels are missing for a patient.
+    """
+    asked = answers[(answers["population"] == cell.population) & (answers["film"] == cell.film)].sort_values("index")
+    rows = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]
+    truth = rows.set_index("index")["positive"].reindex(asked["index"])
+    if asked.empty or truth.isna().any():
+        raise UserError("a cell that was asked about", str(tuple(cell)), "see chexreason/experiments/worlds.py")
+    true_NF = metrics.matrix(_split(truth), LABEL_SET)
+    pred_NF = metrics.matrix(_split(asked["predicted"]), LABEL_SET)
+    return np.concatenate([true_NF & pred_NF, ~true_NF & pred_NF, true_NF & ~pred_NF], axis=1).astype(float)
+
+
+def macro_f1(counts_R: Floats) -> Floats:
+    """Macro-F1 from counts (R, 3 F) -> (R,)."""
+    return metrics.f1(counts_R.reshape(len(counts_R), 3, -1).transpose(1, 0, 2)).mean(axis=1)
+
+
+def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """All metrics of every cell, in tidy form (population, film, yardstick, finding, metric, value)."""
+    parts = []
+    for population, film in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
+        asked = answers[(answers["population"] == population) & (answers["film"] == film)].sort_values("index")
+        for yardstick in labels["yardstick"].unique():
+            truth = labels[(labels["population"] == population) & (labels["yardstick"] == yardstick)]
+            named = truth.set_index("index")["positive"].reindex(asked["index"])
+            scores = metrics.scores(
+                metrics.matrix(_split(named), LABEL_SET),
+                metrics.matrix(_split(asked["predicted"]), LABEL_SET),
+                LABEL_SET,
+                failure_rate=float(asked["failed"].astype(bool).mean()),
+            )
+            parts.append(scores.to_frame().assign(population=population, film=film, yardstick=yardstick))
+    return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of all models and seeds, the labels they are held against, and the bootstrap's draws.
+
+    The draws of patients are made once, so that all models and cells share them, and a model's value
+    in a cell is computed for each draw only once.
+    """
+
+    of: Mapping[tuple[str, int], pd.DataFrame]  # (model, seed) -> answers
+    labels: pd.DataFrame
+    resamples: int = 2000
+    _known: dict[object, Floats] = field(default_factory=dict, repr=False)
+
+    def seeds(self, models: Sequence[str]) -> list[int]:
+        """The seeds that all of these models have; a model of one seed (the untrained one) fits any."""
+        per_model = [{seed for model, seed in self.of if model == name} for name in models]
+        several = [seeds for seeds in per_model if len(seeds) > 1] or per_model
+        return sorted(set.intersection(*several))
+
+    def counts(self, key: Key, seed: int) -> Floats:
+        """Counts of each patient (N, 3 F) of a model at a seed; its only seed if it has one."""
+        own = [s for model, s in self.of if model == key.model]
+        return counts(self.of[key.model, seed if seed in own else own[0]], self.labels, key.cell)
+
+    def values(self, key: Key, seed: int) -> Floats:
+        """Macro-F1 of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
+        if (key, seed) not in self._known:
+            own = self.counts(key, seed)
+            self._known[key, seed] = macro_f1(self._draws(key.cell.population, len(own)) @ own)
+        return self._known[key, seed]
+
+    def _draws(self, population: str, patients: int) -> Floats:
+        """How often each patient of a population is drawn (1 + R, N); in the first row, once."""
+        if population not in self._known:
+            rng = np.random.default_rng([ord(population)])
+            drawn = rng.multinomial(patients, np.full(patients, 1 / patients), size=self.resamples)
+            self._known[population] = np.concatenate([np.ones((1, patients)), drawn])
+        return self._known[population]
+
+
+def read(results: Path, labels: pd.DataFrame) -> Answers:
+    """The answers below ``results/<profile>``."""
+    found = {}
+    for path in sorted(results.glob("seed*/*-answers/predictions.csv.gz")):
+        model, seed = path.parent.name.removesuffix("-answers"), int(path.parents[1].name.removeprefix("seed"))
+        if (path.parent / "run.json").is_file():
+            found[model, seed] = pd.read_csv(path, keep_default_na=False)
+    return Answers(found, labels)
+
+
+def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Interval:
+    """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval.
+
+    Each replicate draws seeds with replacement, and patients with replacement within each population.
+    Raises UserError if the models have no seed in common.
+    """
+    models = sorted({key.model for key in weights})
+    seeds = answers.seeds(models)
+    if not seeds:
+        raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
+    per_seed = [
+        np.sum([weight * answers.values(key, seed) for key, weight in weights.items()], axis=0) for seed in seeds
+    ]
+    all_RS = np.stack(per_seed, axis=1)
+    picked_RS = np.random.default_rng(0).integers(0, len(seeds), (answers.resamples, len(seeds)))
+    replicates = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    patients = sum({key.cell.population: len(answers.counts(key, seeds[0])) for key in weights}.values())
+    return Interval(float(all_RS[0].mean()), float(low), float(high), level, answers.resamples, patients)
+
+
+def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
+    """The weights of score(after) - score(before) in a cell."""
+    return {Key(after, cell): 1.0, Key(before, cell): -1.0}
+
+
+#: What differs between two hospitals, in the order of `Cell`.
+FACTORS = ("patients", "films", "labels")
+
+
+def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, dict[Key, float]]:
+    """Which part of the difference between two hospitals' changes each factor accounts for.
+
+    The change from `before` to `after` is measured at `here` and at `there`. Their difference is the
+    sum of three Shapley values: each factor is switched from `here` to `there` in every order, and its
+    effects are averaged. Factor, or "all", -> weights for `contrast`.
+    """
+
+    def weighted(switched: frozenset[str], weight: float, into: dict[Key, float]) -> None:
+        population, film, owner = (there if factor in switched else here for factor in FACTORS)
+        for key, sign in change(after, before, Cell(population, film, OWN[owner])).items():
+            into[key] = into.get(key, 0.0) + weight * sign
+
+    parts: dict[str, dict[Key, float]] = {factor: {} for factor in FACTORS}
+    for order in itertools.permutations(FACTORS):
+        for k, factor in enumerate(order):
+            before_it = frozenset(order[:k])
+            for switched, sign in ((before_it | {factor}, 1.0), (before_it, -1.0)):
+                weighted(switched, sign / math.factorial(len(FACTORS)), parts[factor])
+    whole: dict[Key, float] = {}
+    weighted(frozenset(FACTORS), 1.0, whole)
+    weighted(frozenset(), -1.0, whole)
+    return {**parts, "all": whole}

@@ -1,0 +1,163 @@
+"""Train an arm at a seed and ask its checkpoints about the test worlds; what is finished is not repeated.
+
+Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<arm>-<checkpoint>-answers``
+(one row a film, the completion included), in the form of every other run of this project.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+
+import pandas as pd
+import torch
+from transformers import set_seed
+
+from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
+from chexreason.completions import parse_completion
+from chexreason.config import Decoding, Profile, load_profile
+from chexreason.data import splits
+from chexreason.data.study import Study
+from chexreason.errors import UserError
+from chexreason.experiments import analysis, arms, worlds
+from chexreason.experiments.arms import Arm
+from chexreason.experiments.worlds import World
+from chexreason.files import digest_of, file_digest
+from chexreason.labels import positives
+from chexreason.models import Loaded
+from chexreason.models.lora import with_adapter
+from chexreason.prompts import Prompt
+from chexreason.rewards import jaccard
+
+#: Where a changed setting belongs.
+GROUPS = ("grpo", "hard", "nuanced")
+
+
+def at(profile: Profile, seed: int, arm: Arm) -> Profile:
+    """The profile at a seed with the arm's changes; films are shared by all seeds, results and checkpoints not."""
+    groups = {name: getattr(profile, name) for name in GROUPS}
+    for setting, value in arm.changes.items():
+        owner = next(name for name in GROUPS if setting in {entry.name for entry in fields(groups[name])})
+        groups[owner] = replace(groups[owner], **{setting: value})
+    folder = f"seed{seed}"
+    return replace(profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, **groups)
+
+
+def run_arm(name: str, seed: int, profile_name: str = "experiment") -> list[runs.Run]:
+    """The arm's training run, if it trains, and its answers; arms that it starts from are trained first.
+
+    Raises UserError for an unknown arm or profile, and for a seed that the plan does not have.
+    """
+    arm, shared = arms.get(name), load_profile(profile_name)
+    if seed not in arms.seeds_of(name):
+        raise UserError(f"a seed from 0 to {arms.seeds_of(name)[-1]} for {name}", str(seed), "see the plan")
+    cohorts.prepare(shared)
+    for earlier in arms.needs(name):
+        _train(earlier, arms.get(earlier), at(shared, seed, arms.get(earlier)))
+    profile = at(shared, seed, arm)
+    trained = _train(name, arm, profile)
+    return [*trained, *(_ask(name, arm, checkpoint, profile, shared) for checkpoint in arm.checkpoints)]
+
+
+def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
+    if arm.stage is None:
+        return []
+    validation, prompt = cohorts.choose(profile, "validation"), prompts.get(arm.prompt)
+    if arm.stage == "sft":
+        return [sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)]
+    studies, credit = _rewarded(arm, profile)
+    task = grpo.Task(studies, credit, prompt, arm.reward)
+    inputs = {"rl_studies": digest_of([(study.key, dict(study.labels)) for study in studies])}
+    return [grpo.run(profile, name, str(arm.start), task, validation, inputs)]
+
+
+def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[str]]]:
+    """The studies that an arm is rewarded for, as many for every arm, and what their answers are held against."""
+    here = cohorts.choose(profile, "rl")
+    studies, uncertain = list(here.studies), profile.decoding.uncertain
+    if arm.credit == "visible":
+        visible = cohorts.visible_truth(here)
+        return studies, [visible[study.key] for study in studies]
+    if arm.hospitals == ("A", "B"):
+        half = len(studies) // 2
+        there = data.load("chexpert", profile.data["chexpert"].root, "train").studies
+        usable = [study for study in there if positives(study.labels, uncertain)]
+        rng = cohorts.stream(profile.seed, "films of the second hospital")
+        studies = [*studies[:half], *splits.draw(usable, len(studies) - half, rng)]
+    return studies, [positives(study.labels, uncertain) for study in studies]
+
+
+def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile) -> runs.Run:
+    """Answers of one checkpoint on all worlds."""
+    prompt, count = prompts.get(arm.prompt), profile.sizes.worlds
+    owner = name if arm.stage else arm.start
+    adapter = None if owner is None else runs.need(profile.cache / "checkpoints" / owner / checkpoint)
+    run_id = f"{name}-{checkpoint}-answers"
+    facts = {"stage": "worlds", "model": name, "base_model": arm.base, "checkpoint": checkpoint,
+             "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
+    inputs = {
+        "adapter": file_digest(adapter) if adapter else "none",
+        "worlds": digest_of(worlds.labels(count).to_csv()),
+    }
+    settings = {"decoding": asdict(profile.decoding), "worlds": count, "samples": arm.samples}
+    this = runs.Plan(profile, run_id, facts, settings, inputs)
+    if finished := this.finished():
+        return finished
+    loaded = models.load(arm.base, profile.models[arm.base])
+    loaded = with_adapter(loaded, adapter) if adapter else loaded
+    asked = [world for world in worlds.WORLDS if not arm.samples or world.population == world.film]
+    rows: list[dict[str, object]] = []
+    for k, world in enumerate(asked, start=1):
+        label = f"{run_id} seed {profile.seed}, world {k} of {len(asked)}"
+        studies = worlds.films(world, count, shared.cache)
+        if arm.samples:
+            rows += _best_of(arm.samples, world, loaded, studies, prompt, profile, label)
+        else:
+            rows += _answers(world, loaded, studies, prompt, profile.decoding, label)
+    answers = pd.DataFrame(rows)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return runs.finish(
+        this, metrics=analysis.cells(answers, worlds.labels(count)), predictions=answers, sources=[], device=device,
+        n=len(answers),
+    )  # fmt: skip
+
+
+def _answers(
+    world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, label: str
+) -> list[dict[str, object]]:
+    """One answer a film, as rows."""
+    rows: list[dict[str, object]] = []
+    for study, completion in zip(studies, evaluate.decode(loaded, studies, prompt, settings, label=label), strict=True):
+        parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
+        rows.append(
+            {
+                "population": world.population,
+                "film": world.film,
+                "index": int(study.study_id),
+                "completion": completion.text,
+                "failed": parsed.failed,
+                "predicted": ";".join(() if parsed.failed else parsed.labels),
+            }
+        )
+    return rows
+
+
+def _best_of(
+    samples: int, world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, profile: Profile, label: str
+) -> list[dict[str, object]]:
+    """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
+    loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
+    set_seed(profile.seed)
+    sampled = replace(profile.decoding, greedy=False)
+    tries = [
+        _answers(world, loaded, studies, prompt, sampled, f"{label}, sample {k + 1} of {samples}")
+        for k in range(samples)
+    ]
+    known = worlds.labels(len(studies))
+    own = known[(known["population"] == world.population) & (known["yardstick"] == analysis.OWN[world.film])]
+    truth = [frozenset(filter(None, str(names).split(";"))) for names in own.sort_values("index")["positive"]]
+
+    def nearness(row: dict[str, object]) -> float:
+        named = frozenset(str(row["predicted"]).split(";")) & frozenset(worlds.FINDINGS)
+        recorded = truth[int(str(row["index"]))]
+        return jaccard(recorded, named) if recorded | named else 1.0
+
+    return [max(candidates, key=nearness) for candidates in zip(*tries, strict=True)]

@@ -1,0 +1,10 @@
+"""The experiment's chapters: the plan's tables, and for each question a figure and what it says.
+
+`answers` reads what is there, `intervals` draws estimates with their intervals; the other modules are
+one a question. Everything is computed from ``results/experiment``; nothing here trains.
+"""
+
+from chexreason.report.experiments import cells, collapse, cures, scaffold, selection
+from chexreason.report.experiments.plan import arms_table, sizes
+
+__all__ = ["arms_table", "cells", "collapse", "cures", "scaffold", "selection", "sizes"]

@@ -1,0 +1,60 @@
+"""What the experiment has answered so far, read once for all chapters."""
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from chexreason import config, runs
+from chexreason.evidence import results_root
+from chexreason.experiments import analysis, arms, worlds
+from chexreason.report.theme import Html, badge, block
+
+PROFILE = "experiment"
+HARD, NUANCED, SFT = "grpo-hard", "grpo-nuanced", arms.SFT
+
+
+@cache
+def answers(results: Path | None = None) -> analysis.Answers:
+    """All answers with their labels; empty if nothing has been run."""
+    folder = results_root(results) / PROFILE
+    read = analysis.read(folder, pd.DataFrame())
+    count = max((len(frame) for frame in read.of.values()), default=0) // len(worlds.WORLDS)
+    return analysis.Answers(read.of, worlds.labels(count) if count else pd.DataFrame())
+
+
+@cache
+def trained(results: Path | None = None) -> dict[tuple[str, int], runs.Run]:
+    """(arm, seed) -> its training run."""
+    found = {}
+    for folder in sorted((results_root(results) / PROFILE).glob("seed*")):
+        for run in runs.read_all(folder):
+            if run.info["stage"] in ("sft", "grpo"):
+                found[run.info["run_id"], int(run.info["seed"])] = run
+    return found
+
+
+def model(arm: str, checkpoint: str = "best") -> str:
+    """The name of a checkpoint among the answers."""
+    return f"{arm}-{checkpoint}"
+
+
+def have(*models: str, results: Path | None = None) -> bool:
+    """Whether these models share a seed among the answers."""
+    return bool(answers(results).seeds(models)) if models else False
+
+
+def facts(*models: str) -> str:
+    """The badge of what rests on these models: tier, profile, patients and seeds."""
+    known = answers()
+    patients = len(next(iter(known.of.values()))) // len(worlds.WORLDS)
+    seeds = ", ".join(map(str, known.seeds(models)))
+    return badge("miniature", PROFILE, f"{patients} patients a world", f"seeds {seeds}", "macro-F1 over nine findings")
+
+
+def missing(what: str) -> Html:
+    """What stands in place of a figure whose runs are not there yet."""
+    profile = config.load_profile(PROFILE).name
+    return block(
+        f'<p class="cxr-note">The profile {profile} has not run {what}. <code>make experiments</code> runs it.</p>'
+    )

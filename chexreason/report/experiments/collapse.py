@@ -1,0 +1,147 @@
+"""Without each stabiliser in turn: does anything collapse, and what prevents it? (section 3.2.2)"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from chexreason.experiments import analysis, arms
+from chexreason.experiments.analysis import OWN, Cell, Key
+from chexreason.report.experiments.answers import (
+    HARD,
+    NUANCED,
+    PROFILE,
+    SFT,
+    answers,
+    facts,
+    have,
+    missing,
+    model,
+    trained,
+)
+from chexreason.report.experiments.intervals import framed
+from chexreason.report.figures import Panel, key_of, panel_svg, series
+from chexreason.report.tables import frame_table
+from chexreason.report.theme import Html, Prose, badge, block, decimal
+
+#: Answers are called collapsed if one list of labels makes up more than this share of them.
+COLLAPSED = 0.70
+PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
+          Panel("kl", "Distance from the SFT checkpoint", "KL divergence, nats"))  # fmt: skip
+HOME = Cell("A", "A", OWN["A"])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How varied a model's answers are on hospital A's test films, and how good; means over seeds."""
+
+    commonest: float  # share of the answers that give the commonest list of labels
+    lists: float  # different lists
+    failed: float
+    macro_f1: float
+    collapsed: int  # seeds in which one list dominates
+    seeds: int
+
+
+def spread(name: str) -> Spread:
+    """The spread of one checkpoint's answers ("grpo-hard-last", say)."""
+    known = answers()
+    asked = [frame for (key, _), frame in sorted(known.of.items(), key=lambda item: item[0]) if key == name]
+    home = [frame[(frame["population"] == HOME.population) & (frame["film"] == HOME.film)] for frame in asked]
+    counts = [Counter(frame["predicted"]) for frame in home]
+    shares = [max(count.values()) / count.total() for count in counts]
+    return Spread(
+        float(np.mean(shares)),
+        float(np.mean([len(count) for count in counts])),
+        float(np.mean([frame["failed"].astype(bool).mean() for frame in home])),
+        analysis.contrast(known, {Key(name, HOME): 1.0}).estimate,
+        sum(share > COLLAPSED for share in shares),
+        len(shares),
+    )
+
+
+def _arms() -> list[str]:
+    wanted = [HARD, NUANCED, *(name for name, arm in arms.ARMS.items() if arm.question == "collapse")]
+    return [name for name in wanted if have(model(name, "last"))]
+
+
+def table() -> Html:
+    """After the last step: how varied the answers are, for each arm and for what they started from."""
+    names = _arms()
+    if not names:
+        return missing("the arms without a stabiliser")
+    rows = []
+    shown = {model(SFT): "fine-tuned, where all start", **{model(n, "last"): arms.get(n).what for n in names}}
+    for name, label in shown.items():
+        found = spread(name)
+        rows.append(
+            {
+                "Arm": label,
+                "Commonest answer": decimal(found.commonest, 2),
+                "Different answers": f"{found.lists:.0f}",
+                "Failed": decimal(found.failed, 2),
+                "Macro-F1": decimal(found.macro_f1),
+                "Seeds that collapsed": f"{found.collapsed} of {found.seeds}",
+            }
+        )
+    return block(f'<div class="cxr-head">{facts(*(model(n, "last") for n in names))}</div>') + frame_table(
+        pd.DataFrame(rows), "The spread of the answers after the last step", wrap=("Arm",)
+    )
+
+
+def curves(reward: str) -> Html:
+    """Entropy, reward and distance over training for one reward ("hard" or "nuanced"), first seed of each arm."""
+    names = [name for name in _arms() if arms.get(name).reward == reward]
+    first = {arm: run for (arm, seed), run in trained().items() if seed == 0}
+    runs = {name: first[name] for name in names if name in first}
+    if not runs:
+        return missing(f"the {reward} reward")
+    histories = {name: run.history() for name, run in runs.items()}
+    drawn = [panel_svg(panel, histories, 2.8) for panel in PANELS]
+    head = badge("miniature", PROFILE, "seed 0")
+    return framed(
+        f"Training with the {reward} reward",
+        head,
+        drawn,
+        "A collapse would show as an entropy that falls to nothing while the distance from the start runs away.",
+        columns=3,
+        key=key_of(list(histories)),
+    )
+
+
+def leash() -> Prose:
+    """How strong the KL term is beside the policy term under each reward: beta times KL over the rewards' spread."""
+    found = {}
+    for name in (HARD, NUANCED):
+        histories = [run.history() for (arm, _), run in trained().items() if arm == name]
+        if not histories:
+            return Prose("*Not run yet.*")
+        found[name] = float(np.mean([series(history, "reward_std").mean() for history in histories]))
+    beta = next(run.info["config"]["grpo"]["beta"] for (arm, _), run in trained().items() if arm == HARD)
+    ratio = found[NUANCED] / found[HARD]
+    return Prose(
+        f"Within a group, rewards spread by {found[HARD]:.3g} under the hard reward and by {found[NUANCED]:.3g} under "
+        f"the nuanced one. Advantages are not divided by that spread, so with the same beta of {beta} the divergence "
+        f"term weighs {ratio:.0f} times less against the nuanced reward."
+    )
+
+
+def finding() -> Prose:
+    """Whether anything collapsed, and without what."""
+    names = _arms()
+    if not names:
+        return Prose("*Not run yet.*")
+    found = {name: spread(model(name, "last")) for name in names}
+    collapsed = [name for name, one in found.items() if one.collapsed]
+    start = spread(model(SFT))
+    lead = (
+        f"Collapse appears in {', '.join(f'{n} ({found[n].collapsed} of {found[n].seeds} seeds)' for n in collapsed)}."
+        if collapsed
+        else f"None of the {len(names)} ways to train collapses in any seed."
+    )
+    widest = max(names, key=lambda name: found[name].commonest)
+    return Prose(
+        f"{lead} The commonest answer makes up {start.commonest:.2f} of the answers before reinforcement, and at most "
+        f"{found[widest].commonest:.2f} after it ({widest})."
+    )

@@ -1,0 +1,52 @@
+"""Estimates with their intervals, drawn side by side: the one kind of figure that all questions share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from chexreason.report.figures import STYLE, to_svg
+from chexreason.report.theme import INK, SERIES, Html, block, escape, signed
+from chexreason.stats import Interval
+
+
+@dataclass(frozen=True)
+class Line:
+    """One estimate: its label, its interval, and the series (0 to 3) whose colour and marker it takes."""
+
+    label: str
+    value: Interval
+    series: int = 0
+
+
+def spoken(value: Interval, digits: int = 3) -> str:
+    """An estimate with its interval, as text."""
+    return f"{signed(value.estimate, digits)} ({signed(value.low, digits)} to {signed(value.high, digits)})"
+
+
+def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> str:
+    """Estimates one below the other, a bar for the interval, a line at zero; as an SVG element."""
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(width, 0.75 + 0.27 * len(lines)), layout="constrained")
+        axes = drawing.add_subplot()
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for row, line in enumerate(lines):
+            colour, _, marker = SERIES[line.series]
+            axes.plot([line.value.low, line.value.high], [row, row], color=colour, linewidth=2)
+            axes.plot([line.value.estimate], [row], marker=marker, color=colour, markersize=6)
+        axes.set_yticks(range(len(lines)), [line.label for line in lines])
+        axes.set(title=title, xlabel=unit, ylim=(len(lines) - 0.4, -0.6))
+        axes.grid(visible=False, axis="y")
+        text = "; ".join(f"{line.label} {spoken(line.value)}" for line in lines)
+        return to_svg(drawing, f"{title}. {text}.")
+
+
+def framed(title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "") -> Html:
+    """Panels under a title and a badge, with the caption that says what to see."""
+    return block(
+        f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>{key}'
+        f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>'
+        f"<figcaption>{escape(says)}</figcaption>",
+        "figure",
+    )

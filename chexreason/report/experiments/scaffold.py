@@ -1,0 +1,78 @@
+"""Four formats, two base models: does the order of the formats turn round, as Tables 2 and 3 say?"""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from chexreason import prompts
+from chexreason.report.experiments.answers import PROFILE, missing, trained
+from chexreason.report.experiments.intervals import framed
+from chexreason.report.figures import STYLE, to_svg
+from chexreason.report.theme import SERIES, Html, Prose, badge, decimal
+
+BASES = {"medgemma": "MedGemma-like base", "qwen": "Qwen-like base"}
+
+
+def scores(base: str) -> Mapping[str, Mapping[int, float]]:
+    """Format -> seed -> macro-F1 over the fourteen findings on hospital A's validation studies."""
+    found: dict[str, dict[int, float]] = {}
+    for (arm, seed), run in trained().items():
+        for name in prompts.SFT_FORMATS:
+            if arm == f"sft-{base}-{name}":
+                metrics = run.metrics()
+                row = metrics[(metrics["finding"] == "macro") & (metrics["metric"] == "f1")]
+                found.setdefault(name, {})[seed] = float(row["value"].iloc[0])
+    return {name: found[name] for name in prompts.SFT_FORMATS if name in found}
+
+
+def figure() -> Html:
+    """A panel a base model: each seed's macro-F1 as a point, the mean as a bar, formats side by side."""
+    shown = {base: scores(base) for base in BASES}
+    if any(len(found) < len(prompts.SFT_FORMATS) for found in shown.values()):
+        return missing("all four formats on both base models")
+    panels = []
+    for series, (base, found) in enumerate(shown.items()):
+        with mpl.rc_context(STYLE):
+            drawing = Figure(figsize=(4.2, 2.6), layout="constrained")
+            axes = drawing.add_subplot()
+            colour, _, marker = SERIES[series]
+            for row, values in enumerate(found.values()):
+                axes.plot(list(values.values()), [row] * len(values), marker, color=colour, alpha=0.55)
+                axes.plot([np.mean(list(values.values()))] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+            axes.set_yticks(range(len(found)), [prompts.get(name).title for name in found])
+            axes.set(title=BASES[base], xlabel="macro-F1", ylim=(len(found) - 0.5, -0.5))
+            axes.grid(visible=False, axis="y")
+            spoken = "; ".join(f"{name} {decimal(float(np.mean(list(v.values()))))}" for name, v in found.items())
+            panels.append(to_svg(drawing, f"{BASES[base]}, mean macro-F1: {spoken}."))
+    seeds = sorted({seed for found in shown.values() for values in found.values() for seed in values})
+    n = next(run.info["n"] for (arm, _), run in trained().items() if arm.startswith("sft"))
+    head = badge("miniature", PROFILE, f"{n} validation studies", f"seeds {', '.join(map(str, seeds))}", "macro-F1")
+    return framed(
+        "Which format teaches best",
+        head,
+        panels,
+        "A point a seed, a bar for their mean. The paper's claim is that the first and the last row change places "
+        "between the panels.",
+    )
+
+
+def finding() -> Prose:
+    """Whether the protocol helps the general model and harms the medical one, in how many seeds."""
+    parts, held = [], []
+    for base, title in BASES.items():
+        found = scores(base)
+        if len(found) < len(prompts.SFT_FORMATS):
+            return Prose("*Not run yet.*")
+        seeds = sorted(set(found["reasoning_a"]) & set(found["only_label"]))
+        differences = [found["reasoning_a"][seed] - found["only_label"][seed] for seed in seeds]
+        better = sum(difference > 0 for difference in differences)
+        held.append(better == len(seeds) if base == "qwen" else better == 0)
+        parts.append(
+            f"On the {title}, the twelve-step protocol beats the labels alone in {better} of {len(seeds)} seeds "
+            f"(mean difference {np.mean(differences):+.3f})."
+        )
+    return Prose(
+        " ".join([*parts, f"So the order {'turns' if all(held) else 'does not turn'} round as the paper says."])
+    )

@@ -1,0 +1,121 @@
+"""Published and simulated rates of labels: within five points on 10,000 studies, for each hospital's convention."""
+
+import numpy as np
+import pytest
+
+from chexreason.config import RESULTS
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from chexreason.phantom.case import sample_case, sample_lesions
+from chexreason.phantom.conventions import MINING, NAMED_PARENT
+from chexreason.phantom.copula import CORRELATIONS, DRAWN, correlations, matrix
+from chexreason.phantom.hospitals import HOSPITALS
+from chexreason.report import cooccurrence as co
+
+
+def place(name: str) -> int:
+    return FINDINGS.index(name)
+
+
+@pytest.mark.parametrize("hospital", HOSPITALS)
+def test_prevalence_is_within_five_points_of_the_published(hospital: str) -> None:
+    aim, got = co.aimed(hospital).prevalence, co.simulated(hospital).prevalence
+    known = ~np.isnan(aim)
+    assert known.sum() == {"A": 14, "B": 14, "C": 11}[hospital]
+    off = {name: got[i] - aim[i] for i, name in enumerate(FINDINGS) if known[i]}
+    assert not {name: by for name, by in off.items() if abs(by) > co.BAND}
+    assert max(abs(by) for name, by in off.items() if name != NO_FINDING) < 0.02, "each finding's rate was fitted"
+
+
+@pytest.mark.parametrize("hospital", HOSPITALS)
+def test_conditional_rates_are_within_five_points_of_the_published(hospital: str) -> None:
+    pairs = co.compared(hospital)
+    held = pairs[pairs["counts"]]
+    assert len(held) >= {"A": 130, "B": 104, "C": 90}[hospital]
+    off = held[(held["simulated"] - held["published"]).abs() > co.BAND]
+    assert off.empty, off.to_string()
+
+
+def test_the_comparison_can_fail() -> None:
+    """Hospital B's labels are not within five points of what A aims at."""
+    aim, got = co.aimed("A").conditional, co.simulated("B").conditional
+    assert np.nanmax(np.abs(aim - got)[place("Edema")]) > 0.3
+
+
+def test_reports_name_parents_as_counted_in_reports() -> None:
+    raw, aim, got = co.published_pairs(*co.PAIRS["A"]), co.aimed("A"), co.simulated("A")
+    for (child, parent), naming in NAMED_PARENT.items():
+        i, j = place(child), place(parent)
+        assert naming.published == pytest.approx(raw.conditional[i, j], abs=0.0006)
+        assert aim.conditional[i, j] == pytest.approx(raw.conditional[i, j])
+        if raw.both[i, i] >= co.MIN_PUBLISHED and got.both[i, i] >= co.MIN_SIMULATED:
+            assert got.conditional[i, j] == pytest.approx(raw.conditional[i, j], abs=co.BAND), (child, parent)
+
+
+def test_radiologists_close_over_parents_and_leave_nothing_beside_no_finding() -> None:
+    got = co.simulated("B")
+    for child in FINDINGS:
+        for parent in ancestors(child):
+            assert got.conditional[place(child), place(parent)] == 1
+    assert got.both[0].sum() == got.both[0, 0] > 0
+
+
+def test_text_mining_errs_as_often_as_published() -> None:
+    """Where radiologists have read NIH films again: how many of its labels are right, and how many films it finds."""
+    hits = dict.fromkeys(MINING, 0)
+    named, present = dict(hits), dict(hits)
+    for index in range(co.CASES):
+        names, found = co.names_and_mined(21, index)
+        for name in MINING:
+            named[name] += name in found
+            present[name] += name in names
+            hits[name] += name in found and name in names
+    known = [name for name, mining in MINING.items() if not mining.assumed]
+    assert known == ["Lung Lesion", "Pneumothorax"]
+    for name in known:
+        assert hits[name] / named[name] == pytest.approx(MINING[name].ppv, abs=co.BAND), name
+        assert hits[name] / present[name] == pytest.approx(MINING[name].sensitivity, abs=co.BAND), name
+
+
+def test_counting_takes_the_cases_own_labels() -> None:
+    for hospital in HOSPITALS:
+        both = np.zeros((14, 14))
+        for index in range(60):
+            case = sample_case(5, index, hospital)
+            assert case.lesions == sample_lesions(5, index, hospital)[0]
+            positive = np.array([case.recorded.get(name) == 1.0 for name in FINDINGS])
+            both += np.outer(positive, positive)
+        counted = co.simulated(hospital, 60, 5).both
+        shown = [i for i, name in enumerate(FINDINGS) if hospital != "C" or name not in ("Lung Opacity", NO_FINDING)]
+        np.testing.assert_array_equal(counted[np.ix_(shown, shown)], both[np.ix_(shown, shown)])
+
+
+def test_published_counts_agree_with_one_another() -> None:
+    for dataset, split in (co.PAIRS["A"], co.PAIRS["B"], co.PAIRS["C"]):
+        pairs, rows = co.published_pairs(dataset, split), co.prevalence_rows(dataset, split)
+        for name, row in rows.iterrows():
+            assert pairs.both[place(str(name)), place(str(name))] == row["positives"]
+        assert (rows["n"] == pairs.n).all()
+        assert rows["source"].str.len().min() > 20
+    assert (RESULTS / "published" / "label_pairs.csv").stat().st_size < 50_000
+
+
+def test_carrying_keeps_odds_ratios_and_takes_the_prevalences() -> None:
+    raw = co.published_pairs(*co.PAIRS["A"])
+    same = co.carried(raw, raw.prevalence) * raw.n
+    np.testing.assert_allclose(same, raw.both, atol=1.0)
+    other = np.clip(raw.prevalence * 0.5, 0, 1)
+    moved = co.carried(raw, other)
+    np.testing.assert_allclose(np.diag(moved), other)
+    i, j = place("Edema"), place(SUPPORT_DEVICES)
+    odds = moved[i, j] * (1 - other[i] - other[j] + moved[i, j]) / ((other[i] - moved[i, j]) * (other[j] - moved[i, j]))
+    assert odds == pytest.approx(co.odds_ratio(raw.both[i, j], raw.both[i, i], raw.both[j, j], raw.n))
+
+
+def test_every_pair_has_a_correlation_with_its_basis() -> None:
+    for hospital in HOSPITALS:
+        assert len(correlations(hospital, "findings")) == len(DRAWN) * (len(DRAWN) - 1) + 2 * len(DRAWN)
+        assert np.linalg.eigvalsh(matrix(hospital)).min() > 0
+    assert np.linalg.eigvalsh(matrix("C", "errors", tuple(MINING))).min() > 0
+    rows = CORRELATIONS.read_text(encoding="utf-8").splitlines()[1:]
+    bases = {row.split(",", 5)[5].strip('"').split(":")[0].split(",")[0] for row in rows}
+    assert bases == {"fitted", "assumed", "CheXpert train"}

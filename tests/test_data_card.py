@@ -1,0 +1,67 @@
+"""The data card: every table and the figure show what was computed, and say where it is off."""
+
+import re
+
+import pytest
+
+from chexreason import config
+from chexreason.labels import FINDINGS
+from chexreason.phantom.conventions import MINING
+from chexreason.phantom.copula import DRAWN
+from chexreason.report import cooccurrence as co
+from chexreason.report import data_card
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of a table's body, row by row."""
+    rows = re.findall(r"<tr.*?</tr>", html.split("</thead>")[1], flags=re.DOTALL)
+    return [
+        [re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, flags=re.DOTALL)] for row in rows
+    ]
+
+
+def test_prevalences_are_those_of_the_tables() -> None:
+    rows = {row[0]: row[1:] for row in cells(data_card.prevalences().text)}
+    assert list(rows) == list(FINDINGS)
+    edema = co.prevalence_rows(*co.PREVALENCES["B"]).loc["Edema"]
+    assert rows["Edema"][3] == f"{edema['positives'] / edema['n']:.1%}" == "15.6%"
+    assert rows["Fracture"][6] == "–", "NIH does not label fractures"
+
+
+def test_the_figure_shows_every_pair_and_tells_the_farthest() -> None:
+    shown = data_card.conditional_rates().text
+    assert shown.count("<svg ") == shown.count('role="img"') == 3
+    for hospital in "ABC":
+        pairs = co.compared(hospital, seed=data_card.SEED)
+        held = pairs[pairs["counts"]]
+        off = (held["simulated"] - held["published"]).abs()
+        assert f"At {hospital}, {int((off <= co.BAND).sum())} of {len(held)} compared pairs" in shown
+        assert f"{held.loc[off.idxmax(), 'simulated']:.1%} for {held.loc[off.idxmax(), 'published']:.1%}" in shown
+    assert "currentColor" in shown
+    assert "white" not in shown.split("</style>")[1]
+
+
+def test_the_farthest_pairs_come_first() -> None:
+    rows = cells(data_card.farthest(3).text)
+    assert [row[0] for row in rows] == ["A"] * 3 + ["B"] * 3 + ["C"] * 3
+    off = [abs(float(row[3][:-1]) - float(row[4][:-1])) for row in rows]
+    for start in (0, 3, 6):
+        assert off[start : start + 3] == pytest.approx(sorted(off[start : start + 3], reverse=True), abs=0.11)
+
+
+def test_label_noise_says_what_is_assumed() -> None:
+    rows = cells(data_card.label_noise().text)
+    assert len(rows) == len(MINING)
+    assert {row[0] for row in rows if row[1] == "published"} == {"Lung Lesion", "Pneumothorax"}
+
+
+def test_projections_are_published_beside_simulated() -> None:
+    rows = cells(data_card.projections(300).text)
+    assert [row[0] for row in rows] == [*DRAWN, "all studies"]
+    assert rows[DRAWN.index("Edema")][1] > rows[DRAWN.index("Lung Lesion")][1]
+
+
+def test_sources_and_composition_are_told() -> None:
+    assert "MIT-LCP/mimic-cxr" in data_card.sources().text
+    drawn = [place.draw["sizes"] for place in config.load_profile("demo").data.values() if place.draw is not None]
+    assert f"the profile demo draws {sum(sum(sizes.values()) for sizes in drawn):,}" in str(data_card.composition())

@@ -1,0 +1,64 @@
+"""The committed calibration of the phantoms: neither too easy nor too hard, and harder away from home."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chexreason import config
+from chexreason.labels import FINDINGS, NO_FINDING
+from chexreason.phantom import HOSPITALS
+from chexreason.report import phantom_checks
+
+
+@pytest.fixture(scope="module")
+def values() -> pd.DataFrame:
+    return pd.read_csv(config.RESULTS / "phantoms" / "difficulty.csv").set_index(["hospital", "finding"])
+
+
+def test_every_finding_is_reported_at_every_hospital(values: pd.DataFrame) -> None:
+    expected = {(place, name) for place in HOSPITALS for name in (*FINDINGS, "mean") if name != NO_FINDING}
+    assert set(values.index) == expected
+    assert len(values) == len(expected)
+    assert (values["low"] <= values["auc"]).all()
+    assert (values["auc"] <= values["high"]).all()
+    assert (values["positives"] >= 30).all()
+
+
+def test_the_mean_at_home_is_neither_too_easy_nor_too_hard(values: pd.DataFrame) -> None:
+    home = values.loc["A"].drop(index="mean")["auc"]
+    assert values.loc[("A", "mean"), "auc"] == pytest.approx(home.mean(), abs=1e-3)
+    assert 0.80 <= home.mean() <= 0.92
+
+
+def test_no_finding_at_home_is_given_away_or_left_to_chance(values: pd.DataFrame) -> None:
+    home = values.loc["A"].drop(index="mean")
+    assert home["auc"].max() <= 0.97
+    assert (home["low"] > 0.5).all()
+
+
+def test_other_hospitals_are_harder(values: pd.DataFrame) -> None:
+    means = values.xs("mean", level="finding")
+    assert means.loc["B", "high"] < means.loc["A", "auc"]
+    assert means.loc["C", "high"] < means.loc["A", "auc"]
+
+
+def test_the_page_says_what_the_table_holds(values: pd.DataFrame) -> None:
+    said = str(phantom_checks.difficulty_said())
+    home = values.loc["A"].drop(index="mean")["auc"]
+    assert f"{home.idxmin()} ({home.min():.2f})" in said
+    assert f"{values.loc[('C', 'mean'), 'auc']:.2f} at C" in said
+    assert phantom_checks.difficulty().text.count("<svg ") == 1
+
+
+def test_looks_compare_real_films_with_each_hospital() -> None:
+    looks = phantom_checks.looks_values()
+    assert set(looks["source"]) == {"real", *HOSPITALS}
+    assert (looks.groupby(["quantity", "at"]).size() == 1 + len(HOSPITALS)).all()
+    wide = looks.pivot(index=["quantity", "at"], columns="source", values="median")
+    nearest = (wide.drop(columns="real").sub(wide["real"], axis=0)).abs().groupby("quantity").mean()
+    assert nearest.loc["grey level", "C"] < 30
+    assert nearest.loc["log10 power", "C"] < 0.35
+    said = str(phantom_checks.looks_said())
+    largest = np.abs(wide.loc["grey level", "C"] - wide.loc["grey level", "real"]).max()
+    assert f"at most {largest:.0f} grey levels" in said
+    assert "real films" in phantom_checks.looks().text
