@@ -138,16 +138,10 @@ def predictions_table(
 
 def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
     """Micro, macro and per-finding scores of a predictions table over a label set."""
-    names = LABEL_SETS[label_set]
-
-    def matrix(column: str) -> np.ndarray:
-        named = [set(str(cell).split(";")) for cell in rows[column]]
-        return np.array([[name in cell for name in names] for cell in named], dtype=bool)  # (B, F)
-
+    columns = ("truth", "predicted", "ignored")
+    true_BF, pred_BF, ignored_BF = (metrics.label_cells(rows[name], label_set) for name in columns)
     failure_rate = float(rows["failed"].astype(bool).mean())
-    return metrics.scores(
-        matrix("truth"), matrix("predicted"), label_set, mask=~matrix("ignored"), failure_rate=failure_rate
-    )
+    return metrics.scores(true_BF, pred_BF, label_set, mask=~ignored_BF, failure_rate=failure_rate)
 
 
 def evaluate(

@@ -205,13 +205,8 @@ def _known(name: str) -> str:
     return name
 
 
-def label_cells(names: pd.Series, label_set: str) -> metrics.Bools:
-    """A column of names joined by semicolons as a matrix (B, F) over a label set."""
-    return metrics.matrix([str(cell).split(";") for cell in names], label_set)
-
-
 def counted(rows: pd.DataFrame, label_set: str) -> metrics.Bools:
     """Which cells count (B, F): all but labels that the uncertainty policy ignores."""
     if "ignored" not in rows:
         return np.ones((len(rows), len(LABEL_SETS[label_set])), dtype=bool)
-    return ~label_cells(rows["ignored"], label_set)
+    return ~metrics.label_cells(rows["ignored"], label_set)

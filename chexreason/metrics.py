@@ -44,6 +44,15 @@ def matrix(label_sets_B: Iterable[Collection[str]], label_set: str) -> Bools:
     return np.array(rows, dtype=bool).reshape(len(rows), len(names))
 
 
+def label_cells(names: Iterable[object], label_set: str) -> Bools:
+    """A column of names joined by semicolons as a matrix (B, F) over a label set.
+
+    >>> label_cells(["Edema;No Finding", ""], "nih9").sum(axis=1).tolist()
+    [2, 0]
+    """
+    return matrix([str(cell).split(";") for cell in names], label_set)
+
+
 def confusion(true_BF: Bools, pred_BF: Bools, mask_BF: Bools | None = None) -> Counts:
     """True positives, false positives and false negatives per finding (3, F).
 

@@ -8,7 +8,6 @@ are recomputed, in place, and git shows the difference. Checkpoints are in no li
 nothing deletes them when a job fails: the stage functions take up a killed training where it stopped.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from chexreason import batch, config
 from chexreason.errors import UserError, unknown
+from chexreason.files import digest_of, write_atomically
 from chexreason.provenance import STAGES, Stage, disagreements, left_by, made_by, write_record
 
 
@@ -27,7 +27,7 @@ def run_stage(name: str, profile: config.Profile) -> Path:
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "chexreason/stages.py")
     stage, done = STAGES[name], done_file(name, profile)
-    digest, made = code_digest(stage, profile.name), made_by(stage, profile.name)
+    made = made_by(stage, profile.name)
     done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters: dict[str, batch.Value] = {
@@ -39,8 +39,8 @@ def run_stage(name: str, profile: config.Profile) -> Path:
     print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     batch.run_notebook(stage.source, executed, parameters, config.ROOT)
     write_record(stage, profile.name, profile.results, made)
-    kept = json.dumps({"code": digest, "files": left_by(stage, profile.results)}, indent=1)
-    write_if_changed(done, kept + "\n")
+    kept = {"code": digest_of(made), "files": left_by(stage, profile.results)}
+    write_if_changed(done, json.dumps(kept, indent=1) + "\n")
     return executed
 
 
@@ -69,38 +69,27 @@ def refresh(profile: config.Profile) -> None:
     for name, stage in STAGES.items():
         write_if_changed(code_file(name, profile), code_digest(stage, profile.name) + "\n")
         done = done_file(name, profile)
-        if done.is_file() and not _holds(done, profile.results):
+        if done.is_file() and not _holds(done, stage, profile.results):
             done.unlink()
 
 
-def _holds(done: Path, results: Path) -> bool:
+def _holds(done: Path, stage: Stage, results: Path) -> bool:
     try:
-        files = json.loads(done.read_text(encoding="utf-8"))["files"]
+        return bool(json.loads(done.read_text(encoding="utf-8"))["files"] == left_by(stage, results))
     except (ValueError, KeyError):
         return False
-    return all(
-        (results / name).is_file() and sha256((results / name).read_bytes()) == digest for name, digest in files.items()
-    )
 
 
 def code_digest(stage: Stage, profile: str) -> str:
     """One digest over all that a stage's numbers depend on."""
-    return sha256(json.dumps(made_by(stage, profile), sort_keys=True).encode())
-
-
-def sha256(data: bytes) -> str:
-    """The SHA-256 of `data` in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
+    return digest_of(made_by(stage, profile))
 
 
 def write_if_changed(path: Path, text: str) -> None:
     """Write `text` in one step, and leave a file that holds it already untouched."""
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, text.encode())
 
 
 def book_sources() -> list[Path]:

@@ -45,19 +45,25 @@ def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its percentile bootstrap interval."""
+    """An estimate with its interval."""
 
     estimate: float
     low: float
     high: float
-    level: float
-    resamples: int
-    patients: int
 
     @property
     def excludes_zero(self) -> bool:
         """Whether 0 lies outside the interval."""
         return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Bootstrapped(Interval):
+    """A percentile bootstrap interval, and what it rests on."""
+
+    level: float
+    resamples: int
+    patients: int
 
 
 def _patient_counts(
@@ -80,14 +86,11 @@ def _draws(rng: np.random.Generator, patients: int, resamples: int, kind: type) 
         yield np.bincount(drawn.ravel(), minlength=size * patients).reshape(size, patients).astype(kind)
 
 
-def resampled_f1(
-    true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
-    mask: Bools | None = None, resamples: int = 10_000,
-) -> dict[str, Floats]:  # fmt: skip
-    """F1 of M models on the same resamples: `findings` (1 + R, M, F), `micro` and `macro` (1 + R, M).
-
-    Row 0 is the score on the studies as they are. Raises ValueError for shapes that do not agree.
-    """
+def _resampled(
+    true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, mask: Bools | None,
+    resamples: int,
+) -> Iterator[Floats]:  # fmt: skip
+    """Counts of M models (3, r, M, F) in chunks of resamples; the first is the studies as they are (r = 1)."""
     if any(pred.shape != true_BF.shape for pred in preds) or len(patients_B) != len(true_BF) or not len(true_BF):
         raise ValueError(
             f"expected predictions of shape {true_BF.shape} and a patient a study, "
@@ -99,14 +102,33 @@ def resampled_f1(
     counts = np.concatenate(
         [_patient_counts(true_BF, pred, mask, codes_B, len(names)) for pred in preds], axis=1
     ).astype(kind)  # (P, M 3 F)
+    for draws in itertools.chain([np.ones((1, len(names)), kind)], _draws(rng, len(names), resamples, kind)):
+        summed = (draws @ counts).astype(np.float64).reshape(len(draws), len(preds), 3, -1)
+        yield np.moveaxis(summed, 2, 0)
 
-    def parts() -> Iterator[tuple[Floats, Floats]]:
-        for draws in itertools.chain([np.ones((1, len(names)), kind)], _draws(rng, len(names), resamples, kind)):
-            summed = (draws @ counts).astype(np.float64).reshape(len(draws), len(preds), 3, -1)
-            by_kind = np.moveaxis(summed, 2, 0)  # (3, r, M, F)
-            yield f1(by_kind), f1(by_kind.sum(axis=-1))
 
-    findings, micro = (np.concatenate(each) for each in zip(*parts(), strict=True))
+def resampled_counts(
+    true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
+    mask: Bools | None = None, resamples: int = 10_000,
+) -> Floats:  # fmt: skip
+    """True positives, false positives, false negatives of M models on the same resamples (3, 1 + R, M, F).
+
+    Resample 0 is the studies as they are. Raises ValueError for shapes that do not agree.
+    """
+    return np.concatenate(list(_resampled(true_BF, preds, patients_B, rng, mask, resamples)), axis=1)
+
+
+def resampled_f1(
+    true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
+    mask: Bools | None = None, resamples: int = 10_000,
+) -> dict[str, Floats]:  # fmt: skip
+    """F1 of M models on the same resamples: `findings` (1 + R, M, F), `micro` and `macro` (1 + R, M).
+
+    Row 0 is the score on the studies as they are. Raises ValueError for shapes that do not agree.
+    """
+    chunks = _resampled(true_BF, preds, patients_B, rng, mask, resamples)
+    parts = ((f1(by_kind), f1(by_kind.sum(axis=-1))) for by_kind in chunks)
+    findings, micro = (np.concatenate(each) for each in zip(*parts, strict=True))
     return {"findings": findings, "micro": micro, "macro": findings.mean(axis=-1)}
 
 
@@ -119,14 +141,14 @@ def _bootstrap(
     average: str,
     resamples: int,
     level: float,
-) -> Interval:
+) -> Bootstrapped:
     """The interval of the last prediction's F1, less the first one's if there are two."""
     if average not in AVERAGES:
         raise unknown("average", average, AVERAGES, "chexreason/stats.py")
     scores = resampled_f1(true_BF, preds, patients_B, rng, mask=mask_BF, resamples=resamples)[average]
     values = scores[:, -1] - scores[:, 0] if len(preds) == 2 else scores[:, 0]
     low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values[0]), float(low), float(high), level, resamples, len(set(patients_B)))
+    return Bootstrapped(float(values[0]), float(low), float(high), level, resamples, len(set(patients_B)))
 
 
 def bootstrap(
@@ -139,7 +161,7 @@ def bootstrap(
     average: str = "macro",
     resamples: int = 10_000,
     level: float = 0.95,
-) -> Interval:
+) -> Bootstrapped:
     """Interval of an F1 average (0 to 1) when patients are drawn with replacement."""
     return _bootstrap(true_BF, [pred_BF], patients_B, rng, mask, average, resamples, level)
 
@@ -155,7 +177,7 @@ def paired_bootstrap(
     average: str = "macro",
     resamples: int = 10_000,
     level: float = 0.95,
-) -> Interval:
+) -> Bootstrapped:
     """Interval of F1(second) - F1(first) on the same studies (-1 to 1), both scored on the same draws.
 
     Raises ValueError for shapes that do not agree, UserError for an unknown average.

@@ -21,8 +21,8 @@ from chexreason.claims.quantity import CannotTell, Quantity, agreement, largest,
 from chexreason.claims.verdicts import AS_COUNTED, Claim
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
-from chexreason.evidence import label_cells
 from chexreason.labels import FINDINGS, LABEL_SETS, NIH_SHARED
+from chexreason.metrics import label_cells
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,40 @@ def test_the_record_is_plain_and_names_no_place_of_a_machine() -> None:
         record = json.loads(provenance.record_file(stage, DEMO).read_text())
         assert set(record) == {"profile", "made_by", "left"}
         assert not [name for part in ("made_by", "left") for name in record[part] if name.startswith("/")]
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The package's sources and profiles in a folder of their own, which `made_by` then reads."""
+    package = Path(provenance.__file__).parent
+    place = shutil.copytree(package, tmp_path / "chexreason", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "__file__", str(place / "provenance.py"))
+    monkeypatch.setattr(config, "PROFILES", place / "profiles")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "changes"),
+    [
+        ("rewards.py", "min_length: int = paper(250", "min_length: int = paper(251", True),
+        ("rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.", False),
+        ("report/theme.py", "#0072b2", "#0072b3", False),
+        ("profiles/demo.yml", "seed: 0", "seed: 1", True),
+    ],
+)
+def test_the_files_themselves_are_read(copied, name, old, new, changes) -> None:
+    stage = provenance.STAGES["grpo"]
+    before = provenance.made_by(stage, "demo")
+    text = (copied / name).read_text()
+    assert old in text
+    (copied / name).write_text(text.replace(old, new))
+    after = provenance.made_by(stage, "demo")
+    assert {key for key in before if before[key] != after[key]} == ({f"chexreason/{name}"} if changes else set())
+
+
+def test_another_checkpoint_is_another_maker(copied) -> None:
+    before = provenance.made_by(provenance.STAGES["sft"], "demo")
+    weights = copied / "checkpoints" / "qwen" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    after = provenance.made_by(provenance.STAGES["sft"], "demo")
+    assert {key for key in before if before[key] != after[key]} == {"chexreason/checkpoints/qwen"}

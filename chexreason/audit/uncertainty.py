@@ -15,7 +15,6 @@ between training runs are no part of it: the paper trained each model once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from chexreason.audit import facts
 from chexreason.evidence import MODELS
 from chexreason.labels import FINDINGS, NIH_SHARED
+from chexreason.stats import Interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,20 +33,6 @@ DRAWS = 4000
 PAIRED = 0.5
 #: How often a model is taken to say a label: as often as it is present, or as rarely as the score allows.
 BALANCED, CAUTIOUS = "balanced", "cautious"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether 0 lies outside."""
-        return self.low > 0 or self.high < 0
 
 
 def union(f1: float, support: float, assumption: str = BALANCED) -> float:

@@ -15,13 +15,14 @@ import pandas as pd
 from chexreason.audit.uncertainty import centred, shared
 from chexreason.claims.quantity import CannotTell, Floats, Quantity
 from chexreason.claims.sides import DRAWS
+from chexreason.cohorts import stream
 from chexreason.errors import UserError
-from chexreason.evidence import TABLES, counted, label_cells, read_runs, results_root, scores
+from chexreason.evidence import TABLES, counted, read_runs, results_root, scores
 from chexreason.files import digest_of
 from chexreason.labels import LABEL_SETS
-from chexreason.metrics import f1
+from chexreason.metrics import f1, label_cells
 from chexreason.runs import Run, read, read_all
-from chexreason.stats import ema
+from chexreason.stats import ema, resampled_counts
 
 
 class Ours:
@@ -36,7 +37,6 @@ class Ours:
         self._seed = seed
         self._counts: dict[tuple[str, str | None], Floats] = {}
         self._scores: dict[tuple[str, str | None], pd.Series] = {}
-        self._weights: dict[tuple[str, ...], Floats] = {}
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a run."""
@@ -66,7 +66,7 @@ class Ours:
         """A run's failure rate."""
         run, checkpoint = self._run(table, row)
         value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
-        rng = np.random.default_rng([self._seed, *run.run_id.encode()])
+        rng = stream(self._seed, run.run_id)
         return self._quantity(run, value, rng.binomial(n, value, DRAWS) / n, ())
 
     def prevalence(self, table: int) -> dict[str, float]:
@@ -126,26 +126,18 @@ class Ours:
 
     def _from_rows(self, run: Run) -> Floats:
         rows, label_set = run.predictions(), str(run.info["label_set"])
-        true, said = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
-        kept = counted(rows, label_set)
-        codes, patients = pd.factorize(rows["patient_key"])
-        cells = np.stack([true & said & kept, ~true & said & kept, true & ~said & kept]).astype(float)  # (3, B, F)
-        weights_RB = self._by_patient(tuple(rows["study_key"]), codes, len(patients))
-        return np.einsum("rb,cbf->crf", weights_RB, cells, optimize=True)
-
-    def _by_patient(self, studies: tuple[str, ...], codes: np.ndarray, patients: int) -> Floats:
-        """How often each study is drawn (R, B); the same for all runs on the same studies."""
-        if studies not in self._weights:
-            rng = np.random.default_rng([self._seed, *digest_of(studies).encode()])
-            drawn_RP = rng.multinomial(patients, np.full(patients, 1 / patients), size=DRAWS)
-            self._weights[studies] = drawn_RP[:, codes].astype(float)
-        return self._weights[studies]
+        true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
+        # The same draws for all runs on the same studies, so that differences are paired.
+        rng = stream(self._seed, digest_of(list(rows["study_key"])))
+        patients = [str(key) for key in rows["patient_key"]]
+        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=counted(rows, label_set), resamples=DRAWS)
+        return drawn[:, 1:, 0]
 
     def _from_metrics(self, run: Run, checkpoint: str | None) -> Floats:
         """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
         values = self._values(run, checkpoint)
-        common = np.random.default_rng([self._seed, *str(run.info["dataset"]).encode()])
-        own = np.random.default_rng([self._seed, *f"{run.run_id} {checkpoint}".encode()])
+        common = stream(self._seed, str(run.info["dataset"]))
+        own = stream(self._seed, f"{run.run_id} {checkpoint}")
         drawn = []
         for name in LABEL_SETS[str(run.info["label_set"])]:
             support, said, value = (float(values[name, metric]) for metric in ("support", "predicted", "f1"))

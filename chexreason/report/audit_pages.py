@@ -16,6 +16,7 @@ from chexreason.claims.calibration import calibrate
 from chexreason.claims.verdicts import BEYOND_CHANCE
 from chexreason.evidence import MODELS, read_runs
 from chexreason.evidence import profile as shown_profile
+from chexreason.labels import FINDINGS
 from chexreason.report import audit_figures as drawn
 from chexreason.report import verdict_table
 from chexreason.report.figures import STYLE
@@ -77,10 +78,9 @@ def overview() -> Html:
 def for_a_clinician() -> Prose:
     """What matters to a reader of films."""
     crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
-    near, paradox = (
-        facts.supports("chexpert", "test", ("Pleural Other", "Fracture")),
-        matched.waterfall(6, "medgemma", "medgemma_sft"),
-    )
+    paradox = matched.waterfall(6, "medgemma", "medgemma_sft")
+    near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
+    rarest, commonest = min(near.values()), max(near.values())
     radiologists = [one.macro for one in facts.readers("chexpert") if one.line == "radiologists"]
     best = {model: facts.value(5, "macro", model) for model in MODELS}
     beaten = sum(value < min(radiologists) for value in best.values())
@@ -89,9 +89,7 @@ def for_a_clinician() -> Prose:
         "The one that scores above them was tested on this very set while it was developed, say its developers. "
         f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
         f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The average that rises "
-        "counts a finding seen in "
-        f"{near['Pleural Other']:.0f} of {facts.size('chexpert', 'test')} patients as much as one seen in half of "
-        "them. "
+        f"counts a finding seen in {rarest:.0f} of {n} patients as much as one seen in {commonest:.0f} of them. "
         "The model said to carry over best to another hospital owes most of its gain there to "
         f"{paradox.largest.finding} "
         f"({signed(paradox.largest.share)} of {signed(paradox.change)}), and on the findings that both hospitals "
@@ -107,12 +105,13 @@ def for_an_engineer() -> Prose:
     sft, last = facts.value(2, "free_reasoning", "macro"), facts.value(4, "hard_last", "macro")
     start = max(facts.column(1, "macro").values())
     best = facts.value(4, "hard_best", "macro")
+    validation = attainability.sizes_that_fit(1000)[0]
     return Prose(
         f"**For an engineer.** On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the "
         "checkpoint "
         f"chosen by that score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{drawn.rough(asked[0].needed())} studies; there were {facts.size('chexpert', 'test')}. Each model was "
+        f"{drawn.rough(asked[0].needed())} studies; the failure rates say that there were {validation}. Each model was "
         "trained "
         "once, so nothing is known of the spread between trainings. The averages set side by side are over "
         "fourteen and "

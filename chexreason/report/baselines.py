@@ -8,7 +8,7 @@ data, there is no baseline to show.
 from collections.abc import Iterable
 
 from chexreason import metrics
-from chexreason.evidence import counted, label_cells
+from chexreason.evidence import counted
 from chexreason.runs import Run
 
 
@@ -17,6 +17,6 @@ def all_labels(found: Iterable[Run]) -> metrics.Scores | None:
     for run in found:
         if (run.folder / "predictions.csv.gz").is_file():
             rows, label_set = run.predictions(), str(run.info["label_set"])
-            true_BF = label_cells(rows["truth"], label_set)
+            true_BF = metrics.label_cells(rows["truth"], label_set)
             return metrics.scores(true_BF, metrics.all_labels(true_BF), label_set, mask=counted(rows, label_set))
     return None

@@ -12,7 +12,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from chexreason.evidence import DATASETS, MODELS, counted, label_cells, read_runs, tier_of
+from chexreason import metrics
+from chexreason.evidence import DATASETS, MODELS, counted, read_runs, tier_of
 from chexreason.evidence import profile as shown_profile
 from chexreason.labels import LABEL_SETS
 from chexreason.report.behind import runs_behind
@@ -32,8 +33,8 @@ def between(first: Run, second: Run) -> tuple[Differences, np.ndarray]:
     label_set = str(first.info["label_set"])
     if list(rows["study_key"]) != list(others["study_key"]):
         raise ValueError(f"expected the studies of {first.run_id} in {second.run_id}, came others")
-    true_BF = label_cells(rows["truth"], label_set)
-    preds = [label_cells(one["predicted"], label_set) for one in (rows, others)]
+    true_BF = metrics.label_cells(rows["truth"], label_set)
+    preds = [metrics.label_cells(one["predicted"], label_set) for one in (rows, others)]
     mask_BF = counted(rows, label_set)
     patients = [str(key) for key in rows["patient_key"]]
     drawn = resampled_f1(true_BF, preds, patients, np.random.default_rng(0), mask=mask_BF, resamples=RESAMPLES)

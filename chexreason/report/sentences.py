@@ -16,7 +16,7 @@ from chexreason.labels import NIH_SHARED
 from chexreason.metrics import matrix
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
-from chexreason.stats import Interval, paired_bootstrap
+from chexreason.stats import Bootstrapped, paired_bootstrap
 
 #: Below this a difference of two scores is called none: the paper prints three decimals.
 VISIBLE = 0.0005
@@ -127,7 +127,7 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     return pd.DataFrame(rows)
 
 
-def difference(shown: Evidence, first: str, second: str) -> Interval | None:
+def difference(shown: Evidence, first: str, second: str) -> Bootstrapped | None:
     """Macro-F1 of one model minus another's on the same studies; None without the rows of both."""
     pair = [shown.run_of("macro", model) for model in (first, second)]
     rows = [run.predictions() for run in pair if run and (run.folder / "predictions.csv.gz").is_file()]

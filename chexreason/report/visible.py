@@ -11,7 +11,7 @@ import pandas as pd
 from great_tables import GT
 
 from chexreason import metrics
-from chexreason.evidence import DATASETS, MODELS, Evidence, gather, label_cells
+from chexreason.evidence import DATASETS, MODELS, Evidence, gather
 from chexreason.report.tables import bare
 from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
 
@@ -42,8 +42,9 @@ def _scores(shown: Evidence, model: str) -> dict[str, float] | None:
     rows = run.predictions()
     if not rows["visible"].astype(bool).any():
         return None
-    predicted = label_cells(rows["predicted"], SHARED)
-    truths = {"recorded": label_cells(rows["truth"], SHARED), "visible": label_cells(rows["visible"], SHARED)}
+    predicted = metrics.label_cells(rows["predicted"], SHARED)
+    columns = {"recorded": "truth", "visible": "visible"}
+    truths = {kind: metrics.label_cells(rows[column], SHARED) for kind, column in columns.items()}
     return {kind: metrics.scores(truth, predicted, SHARED).macro["f1"] for kind, truth in truths.items()}
 
 
