@@ -37,7 +37,7 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
         radius = (0.14 + 0.12 * lesion.severity) * rng.uniform(0.9, 1.15)
         ripple = 1 + 0.25 * film.canvas.texture(rng, 9)
         patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
-        share = np.clip((0.08 + 0.20 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.07 + 0.17 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
         seen |= share > 0.03
     return seen
@@ -71,9 +71,9 @@ def edema(film: Film, lesion: Lesion) -> Seen:
         x, y = film.chest.hilum(side)
         cloud = film.canvas.cloud(x + SIGN[side] * 0.10, y + 0.10, 0.24 + 0.16 * s, 0.36 + 0.16 * s)
         wing = np.clip(1.15 * cloud - 0.15, 0, 1)
-        share = np.clip((0.05 + 0.25 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
+        share = np.clip((0.04 + 0.21 * s) * wing * clouds, 0, 0.85) * film.lungs[side]
         film.air *= 1 - share
-        film.vessel_gain *= 1 + (0.05 + 0.20 * s) * np.clip(1.5 * wing, 0, 1) * film.lungs[side]
+        film.vessel_gain *= 1 + (0.04 + 0.17 * s) * np.clip(1.5 * wing, 0, 1) * film.lungs[side]
         seen |= (wing > 0.04) & (film.lungs[side] > 0.1)
         for q in np.linspace(0.62, 0.96, 4 + round(4 * s)):
             outer, inner = (
@@ -82,7 +82,7 @@ def edema(film: Film, lesion: Lesion) -> Seen:
             )
             paths.append(np.array([outer, inner]))
     lines = film.canvas.strokes(paths, [0.014] * len(paths), [1.0] * len(paths)) * film.inside
-    film.extra += np.float32(0.04 + 0.06 * s) * lines
+    film.extra += np.float32(0.035 + 0.05 * s) * lines
     return seen | (lines > 0.08)
 
 
@@ -116,7 +116,7 @@ def consolidation(film: Film, lesion: Lesion) -> Seen:
     beyond = (edge - reach) if lesion.zone == "upper" else (-edge - reach)
     lobe = lobe / (1 + np.exp(np.clip(beyond / np.float32(0.010), -30, 30))) * film.lungs[side]
     air_left = 0.60 * _bronchi(film, x, y, radius, side, rng)
-    share = np.clip((0.11 + 0.34 * s) * lobe * (1 - air_left), 0, 0.92)
+    share = np.clip((0.09 + 0.29 * s) * lobe * (1 - air_left), 0, 0.92)
     fill(film, share)
     film.extra += np.float32(0.06) * share
     return lobe > 0.12
@@ -136,7 +136,7 @@ def pneumonia(film: Film, lesion: Lesion) -> Seen:
             r = rng.uniform(0.055, 0.105)
             fluff = np.maximum(fluff, film.canvas.cloud(fx, fy, r, r * rng.uniform(0.8, 1.3)))
         ragged = np.clip(1 + 0.3 * film.canvas.texture(rng, 30), 0.3, 1.6)
-        share = (0.085 + 0.14 * s) * region + (0.17 + 0.28 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
+        share = (0.075 + 0.125 * s) * region + (0.155 + 0.26 * s) * fluff * ragged * np.clip(1.6 * region, 0, 1)
         share = np.clip(share, 0, 0.92)
         fill(film, share, 0.8)
         seen |= share > 0.015
