@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import pandas as pd
 
 from chexreason import metrics
 from chexreason.errors import UserError
-from chexreason.stats import Interval
+from chexreason.stats import Bootstrapped
 
 LABEL_SET = "nih9"
 Floats = npt.NDArray[np.float64]
@@ -42,10 +42,6 @@ class Key(NamedTuple):
     cell: Cell
 
 
-def _split(column: "pd.Series[Any]") -> list[set[str]]:
-    return [set(str(names).split(";")) for names in column.fillna("")]
-
-
 def counts(answers: pd.DataFrame, labels: pd.DataFrame, cell: Cell) -> Floats:
     """True positives, false positives, false negatives of each patient (N, 3 F), patients in order.
 
@@ -56,8 +52,7 @@ def counts(answers: pd.DataFrame, labels: pd.DataFrame, cell: Cell) -> Floats:
     truth = rows.set_index("index")["positive"].reindex(asked["index"])
     if asked.empty or truth.isna().any():
         raise UserError("a cell that was asked about", str(tuple(cell)), "see chexreason/experiments/worlds.py")
-    true_NF = metrics.matrix(_split(truth), LABEL_SET)
-    pred_NF = metrics.matrix(_split(asked["predicted"]), LABEL_SET)
+    true_NF, pred_NF = (metrics.label_cells(names, LABEL_SET) for names in (truth, asked["predicted"]))
     return np.concatenate([true_NF & pred_NF, ~true_NF & pred_NF, true_NF & ~pred_NF], axis=1).astype(float)
 
 
@@ -75,8 +70,8 @@ def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
             truth = labels[(labels["population"] == population) & (labels["yardstick"] == yardstick)]
             named = truth.set_index("index")["positive"].reindex(asked["index"])
             scores = metrics.scores(
-                metrics.matrix(_split(named), LABEL_SET),
-                metrics.matrix(_split(asked["predicted"]), LABEL_SET),
+                metrics.label_cells(named, LABEL_SET),
+                metrics.label_cells(asked["predicted"], LABEL_SET),
                 LABEL_SET,
                 failure_rate=float(asked["failed"].astype(bool).mean()),
             )
@@ -134,7 +129,7 @@ def read(results: Path, labels: pd.DataFrame) -> Answers:
     return Answers(found, labels)
 
 
-def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Interval:
+def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Bootstrapped:
     """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval.
 
     Each replicate draws seeds with replacement, and patients with replacement within each population.
@@ -152,7 +147,7 @@ def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95
     replicates = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     patients = sum({key.cell.population: len(answers.counts(key, seeds[0])) for key in weights}.values())
-    return Interval(float(all_RS[0].mean()), float(low), float(high), level, answers.resamples, patients)
+    return Bootstrapped(float(all_RS[0].mean()), float(low), float(high), level, answers.resamples, patients)
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chexreason.errors import unknown
 
-#: Seeds 0 to 4 for what the main question rests on, 0 to 2 elsewhere.
+#: Seeds 0 to 4 for the main question, 0 to 2 elsewhere.
 MANY, FEW = 5, 3
 SFT = "sft-medgemma-free_reasoning"
 
@@ -76,20 +76,20 @@ ARMS: dict[str, Arm] = {
         "collapse", "equation 4 without the window's penalties", FEW, "nuanced", repetition=0.0, collapse=0.0
     ),
     "cure-two-hospitals": Arm(
-        "cures", "films of hospital A first, then as many of B, each with its own labels", "grpo", MANY,
+        "cures", "films of hospital A first, then as many of B, each with its own labels", "grpo", FEW,
         start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle": False}),
     ),
     "cure-visible": Arm(
-        "cures", "rewarded for what can be seen and hospital A or B would record", "grpo", MANY,
+        "cures", "rewarded for what can be seen, whatever a convention records", "grpo", FEW,
         start=SFT, credit="visible",
     ),
-    "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", MANY, "hard", answer_weight=3.0),
+    "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", FEW, "hard", answer_weight=3.0),
     "best-of-four": Arm(
-        "cures", "fine-tuned only; of four sampled answers the one nearest to the labels", None, MANY, start=SFT,
+        "cures", "fine-tuned only; of four sampled answers the one nearest to the labels", None, FEW, start=SFT,
         samples=4,
     ),
     "cure-no-think": Arm(
-        "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", MANY,
+        "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", FEW,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),
     ),
 }  # fmt: skip
@@ -105,7 +105,7 @@ def get(name: str) -> Arm:
 def seeds_of(name: str) -> range:
     """The seeds of an arm: as many as it, or any arm that goes on from it, asks for.
 
-    >>> seeds_of("sft-medgemma-only_label"), seeds_of("sft-qwen-only_label")
+    >>> seeds_of("sft-medgemma-free_reasoning"), seeds_of("sft-medgemma-only_label")
     (range(0, 5), range(0, 3))
     """
     return range(max(arm.seeds for key, arm in ARMS.items() if key == name or arm.start == name))

@@ -13,7 +13,7 @@ from transformers import set_seed
 
 from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
-from chexreason.config import Decoding, Profile, load_profile
+from chexreason.config import Profile, load_profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.errors import UserError
@@ -54,7 +54,8 @@ def run_arm(name: str, seed: int, profile_name: str = "experiment") -> list[runs
         _train(earlier, arms.get(earlier), at(shared, seed, arms.get(earlier)))
     profile = at(shared, seed, arm)
     trained = _train(name, arm, profile)
-    return [*trained, *(_ask(name, arm, checkpoint, profile, shared) for checkpoint in arm.checkpoints)]
+    asked = arm.checkpoints if worlds.ASKED[arm.question] else ()
+    return [*trained, *(_ask(name, arm, checkpoint, profile, shared) for checkpoint in asked)]
 
 
 def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
@@ -86,7 +87,7 @@ def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[s
 
 
 def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile) -> runs.Run:
-    """Answers of one checkpoint on all worlds."""
+    """Answers of one checkpoint on the worlds that its question needs."""
     prompt, count = prompts.get(arm.prompt), profile.sizes.worlds
     owner = name if arm.stage else arm.start
     adapter = None if owner is None else runs.need(profile.cache / "checkpoints" / owner / checkpoint)
@@ -95,15 +96,15 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
              "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
     inputs = {
         "adapter": file_digest(adapter) if adapter else "none",
-        "worlds": digest_of(worlds.labels(count).to_csv()),
+        "worlds": digest_of([[world.name for world in worlds.ASKED[arm.question]], worlds.labels(count).to_csv()]),
     }
-    settings = {"decoding": asdict(profile.decoding), "worlds": count, "samples": arm.samples}
+    settings = {"decoding": asdict(profile.decoding), "patients": count, "samples": arm.samples}
     this = runs.Plan(profile, run_id, facts, settings, inputs)
     if finished := this.finished():
         return finished
     loaded = models.load(arm.base, profile.models[arm.base])
     loaded = with_adapter(loaded, adapter) if adapter else loaded
-    asked = [world for world in worlds.WORLDS if not arm.samples or world.population == world.film]
+    asked = worlds.ASKED[arm.question]
     rows: list[dict[str, object]] = []
     for k, world in enumerate(asked, start=1):
         label = f"{run_id} seed {profile.seed}, world {k} of {len(asked)}"
@@ -111,7 +112,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
         if arm.samples:
             rows += _best_of(arm.samples, world, loaded, studies, prompt, profile, label)
         else:
-            rows += _answers(world, loaded, studies, prompt, profile.decoding, label)
+            rows += _answers(world, loaded, studies, prompt, profile, label)
     answers = pd.DataFrame(rows)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return runs.finish(
@@ -121,11 +122,12 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
 
 
 def _answers(
-    world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, label: str
+    world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, profile: Profile, label: str
 ) -> list[dict[str, object]]:
     """One answer a film, as rows."""
     rows: list[dict[str, object]] = []
-    for study, completion in zip(studies, evaluate.decode(loaded, studies, prompt, settings, label=label), strict=True):
+    answers = evaluate.decode(loaded, studies, prompt, profile.decoding, label=label, speed=profile.speed)
+    for study, completion in zip(studies, answers, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
         rows.append(
             {
@@ -146,7 +148,7 @@ def _best_of(
     """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
     loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
     set_seed(profile.seed)
-    sampled = replace(profile.decoding, greedy=False)
+    sampled = replace(profile, decoding=replace(profile.decoding, greedy=False))
     tries = [
         _answers(world, loaded, studies, prompt, sampled, f"{label}, sample {k + 1} of {samples}")
         for k in range(samples)

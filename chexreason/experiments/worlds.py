@@ -50,6 +50,14 @@ WORLDS: tuple[World, ...] = tuple(
     World(population, film) for population in "ABC" for film in "ABC" if {population, film} != {"B", "C"}
 )
 
+#: Question -> the worlds that its checkpoints are asked about. The scaffold is judged on the validation studies.
+ASKED: dict[str, tuple[World, ...]] = {
+    "cells": WORLDS,
+    "scaffold": (),
+    "collapse": tuple(world for world in WORLDS if world.name == "AA"),
+    "cures": tuple(world for world in WORLDS if world.population == world.film),
+}
+
 
 def films(world: World, count: int, cache: Path) -> list[Study]:
     """The films of a world as studies without labels, drawn into `cache` where they are missing."""

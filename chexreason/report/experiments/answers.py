@@ -19,8 +19,12 @@ def answers(results: Path | None = None) -> analysis.Answers:
     """All answers with their labels; empty if nothing has been run."""
     folder = results_root(results) / PROFILE
     read = analysis.read(folder, pd.DataFrame())
-    count = max((len(frame) for frame in read.of.values()), default=0) // len(worlds.WORLDS)
-    return analysis.Answers(read.of, worlds.labels(count) if count else pd.DataFrame())
+    return analysis.Answers(read.of, worlds.labels(patients(read)) if read.of else pd.DataFrame())
+
+
+def patients(known: analysis.Answers) -> int:
+    """How many patients a world has."""
+    return 1 + max(int(frame["index"].max()) for frame in known.of.values())
 
 
 @cache
@@ -47,9 +51,10 @@ def have(*models: str, results: Path | None = None) -> bool:
 def facts(*models: str) -> str:
     """The badge of what rests on these models: tier, profile, patients and seeds."""
     known = answers()
-    patients = len(next(iter(known.of.values()))) // len(worlds.WORLDS)
     seeds = ", ".join(map(str, known.seeds(models)))
-    return badge("miniature", PROFILE, f"{patients} patients a world", f"seeds {seeds}", "macro-F1 over nine findings")
+    return badge(
+        "miniature", PROFILE, f"{patients(known)} patients a world", f"seeds {seeds}", "macro-F1 over nine findings"
+    )
 
 
 def missing(what: str) -> Html:

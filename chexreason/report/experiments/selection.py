@@ -37,7 +37,7 @@ def figure() -> Html:
     lines = []
     for name in names:
         chosen = on_validation(name)
-        lines += [Line(f"{name}: chosen on", Interval(chosen, chosen, chosen, 0.95, 0, 0), 1)]
+        lines += [Line(f"{name}: chosen on", Interval(chosen, chosen, chosen), 1)]
         lines += [Line(f"{name}: others", on_others(name), 0)]
     drawn = panel("Best checkpoint less last", lines, "difference in macro-F1", 5.4)
     return framed(
