@@ -13,7 +13,7 @@ import sys
 from chexreason import stages
 from chexreason.config import load_profile
 from chexreason.errors import UserError
-from chexreason.experiments import arms
+from chexreason.experiments import arms, worlds
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
@@ -92,6 +92,8 @@ for arm in arms.ARMS:
         threads: 1
         resources:
             gpu=1 if GPU else 0,
+        # Should the time not suffice, the questions are answered in this order.
+        priority: -list(worlds.ASKED).index(arms.ARMS[arm].question)
         shell:
             "{params.command} --seed {wildcards.seed}"
 

@@ -13,7 +13,7 @@ from chexreason.labels import FINDINGS
 from chexreason.models import miniature
 from chexreason.pretrain import drawings, language, lessons, make, tower
 from chexreason.pretrain.lessons import Lesson
-from chexreason.pretrain.pool import SIDE, cells_of
+from chexreason.pretrain.pool import SIDE, Request, _draw_part, cells_of, pool
 
 ANSWERS = ["<solution>Edema</solution>", "<think>a wide heart and no more</think><solution>Cardiomegaly</solution>"]
 LESSON = Lesson("only_label", prompts.get("only_label").text, 1.0, lambda about, rng: "")
@@ -51,6 +51,24 @@ def test_a_drawing_never_shows_a_chest_concept() -> None:
     for index in range(40):
         shown |= set(drawings.draw(np.random.default_rng([0, index]), 96)[1])
     assert shown == set(drawings.CONCEPTS), "and every concept comes up"
+
+
+def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path) -> None:
+    request = Request("drawings", 120, 5)
+    films, cells, about = pool(request, tmp_path / "whole")
+    assert films.shape == (120, miniature.FILM_PX, miniature.FILM_PX)
+    assert not list((tmp_path / "whole").rglob("part-*")), "the parts are put together and removed"
+    folder = next((tmp_path / "whole").rglob("about.json")).parent
+    stopped = tmp_path / "stopped" / folder.relative_to(tmp_path / "whole")
+    stopped.mkdir(parents=True)
+    _draw_part((request, 50, 100, stopped / "part-000050.npz"))
+    written = (stopped / "part-000050.npz").stat().st_mtime_ns
+    _draw_part((request, 50, 100, stopped / "part-000050.npz"))
+    assert (stopped / "part-000050.npz").stat().st_mtime_ns == written, "what is there is not drawn again"
+    again = pool(request, tmp_path / "stopped")
+    assert np.array_equal(films, again[0])
+    assert np.array_equal(cells, again[1])
+    assert about == again[2]
 
 
 def test_every_lesson_has_an_answer() -> None:

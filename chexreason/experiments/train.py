@@ -27,6 +27,8 @@ from chexreason.models.lora import with_adapter
 from chexreason.prompts import Prompt
 from chexreason.rewards import jaccard
 
+#: A film of the test worlds, with its world.
+Film = tuple[World, Study]
 #: Where a changed setting belongs.
 GROUPS = ("grpo", "hard", "nuanced")
 
@@ -105,14 +107,12 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
     loaded = models.load(arm.base, profile.models[arm.base])
     loaded = with_adapter(loaded, adapter) if adapter else loaded
     asked = worlds.ASKED[arm.question]
-    rows: list[dict[str, object]] = []
-    for k, world in enumerate(asked, start=1):
-        label = f"{run_id} seed {profile.seed}, world {k} of {len(asked)}"
-        studies = worlds.films(world, count, shared.cache)
-        if arm.samples:
-            rows += _best_of(arm.samples, world, loaded, studies, prompt, profile, label)
-        else:
-            rows += _answers(world, loaded, studies, prompt, profile, label)
+    films = [(world, study) for world in asked for study in worlds.films(world, count, shared.cache)]
+    label = f"{run_id} seed {profile.seed}"
+    if arm.samples:
+        rows = _best_of(arm.samples, films, loaded, prompt, profile, label)
+    else:
+        rows = _answers(films, loaded, prompt, profile, label)
     answers = pd.DataFrame(rows)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return runs.finish(
@@ -122,12 +122,13 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
 
 
 def _answers(
-    world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, profile: Profile, label: str
+    films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
 ) -> list[dict[str, object]]:
-    """One answer a film, as rows."""
+    """One answer a film, as rows; all worlds in one go, so that the batches stay full."""
     rows: list[dict[str, object]] = []
+    studies = [study for _, study in films]
     answers = evaluate.decode(loaded, studies, prompt, profile.decoding, label=label, speed=profile.speed)
-    for study, completion in zip(studies, answers, strict=True):
+    for (world, study), completion in zip(films, answers, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
         rows.append(
             {
@@ -143,23 +144,19 @@ def _answers(
 
 
 def _best_of(
-    samples: int, world: World, loaded: Loaded, studies: Sequence[Study], prompt: Prompt, profile: Profile, label: str
+    samples: int, films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
 ) -> list[dict[str, object]]:
     """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
     loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
     set_seed(profile.seed)
     sampled = replace(profile, decoding=replace(profile.decoding, greedy=False))
-    tries = [
-        _answers(world, loaded, studies, prompt, sampled, f"{label}, sample {k + 1} of {samples}")
-        for k in range(samples)
-    ]
-    known = worlds.labels(len(studies))
-    own = known[(known["population"] == world.population) & (known["yardstick"] == analysis.OWN[world.film])]
-    truth = [frozenset(filter(None, str(names).split(";"))) for names in own.sort_values("index")["positive"]]
+    tries = [_answers(films, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
+    known = worlds.labels(profile.sizes.worlds).set_index(["population", "yardstick", "index"])["positive"]
 
     def nearness(row: dict[str, object]) -> float:
         named = frozenset(str(row["predicted"]).split(";")) & frozenset(worlds.FINDINGS)
-        recorded = truth[int(str(row["index"]))]
+        own = known.loc[(str(row["population"]), analysis.OWN[str(row["film"])], int(str(row["index"])))]
+        recorded = frozenset(filter(None, str(own).split(";")))
         return jaccard(recorded, named) if recorded | named else 1.0
 
     return [max(candidates, key=nearness) for candidates in zip(*tries, strict=True)]

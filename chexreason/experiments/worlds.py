@@ -54,8 +54,8 @@ WORLDS: tuple[World, ...] = tuple(
 ASKED: dict[str, tuple[World, ...]] = {
     "cells": WORLDS,
     "scaffold": (),
-    "collapse": tuple(world for world in WORLDS if world.name == "AA"),
     "cures": tuple(world for world in WORLDS if world.population == world.film),
+    "collapse": tuple(world for world in WORLDS if world.name == "AA"),
 }
 
 

@@ -159,7 +159,8 @@ class Film:
         free = 1 - displaced
         hardened = HARDENED * self.ribs * self.inside * (1 - free * air)
         lung = DEPTHS["vessel"] * self.vessels * vessel_gain * free - DEPTHS["lung"] * self.lung * air * free
-        return self.solid + depth + lung + extra - hardened
+        # Gas over gas could come out lighter than air, and scatter from there would be light that is taken away.
+        return np.maximum(self.solid + depth + lung + extra - hardened, np.float32(0))
 
     def depth_without(self) -> Map:
         """Optical depth of the film without any finding."""

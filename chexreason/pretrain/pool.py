@@ -1,4 +1,4 @@
-"""The pictures that the miniatures are pre-trained on, drawn once and kept in the cache.
+"""The pictures that the miniatures are pre-trained on, drawn once and kept in the cache; a stopped drawing goes on.
 
 A pool is a folder with `films.npy` (N, px, px) uint8, `cells.npy` (N, cells, concepts) bool and
 `about.json`. A *cell* is the patch of film behind one image token (6 x 6 cells of 28 px for a film
@@ -6,6 +6,7 @@ of 168 px); it holds a concept if the concept's mask covers enough of it. Phanto
 each finding was drawn, and that is what makes so small a tower learn from so few films.
 """
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason.files import digest_of, file_digest
+from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.models.miniature import FILM_PX, IMAGE_TOKENS
 from chexreason.phantom import draw_with_masks, sample_case
 from chexreason.phantom.writers import generator_digest
@@ -89,10 +90,17 @@ def draw_general(request: Request, index: int) -> Picture:
     return Picture(film, cells_of(masks, drawings.CONCEPTS), {"shapes": sorted(masks)})
 
 
-def _chunk(job: tuple[Request, int, int]) -> list[Picture]:
-    request, start, stop = job
-    one: Callable[[Request, int], Picture] = draw_general if request.kind == "drawings" else draw_phantom
-    return [one(request, index) for index in range(start, stop)]
+def _draw_part(job: tuple[Request, int, int, Path]) -> int:
+    """Draw pictures `start` to `stop` into a part of the pool, if it is not there; how many they are."""
+    request, start, stop, part = job
+    if not part.is_file():
+        one: Callable[[Request, int], Picture] = draw_general if request.kind == "drawings" else draw_phantom
+        pictures = [one(request, index) for index in range(start, stop)]
+        films, cells = np.stack([p.film for p in pictures]), np.stack([p.cells for p in pictures])
+        whole = io.BytesIO()
+        np.savez(whole, films=films, cells=cells, about=json.dumps([p.about for p in pictures]))
+        write_atomically(part, whole.getvalue())
+    return stop - start
 
 
 def pool(request: Request, cache: Path, processes: int = 2) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
@@ -101,18 +109,22 @@ def pool(request: Request, cache: Path, processes: int = 2) -> tuple[np.ndarray,
     if not (folder / "about.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         step = 50
-        jobs = [(request, i, min(i + step, request.count)) for i in range(0, request.count, step)]
-        pictures: list[Picture] = []
+        jobs = [
+            (request, i, min(i + step, request.count), folder / f"part-{i:06d}.npz")
+            for i in range(0, request.count, step)
+        ]
         with (
             ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers,
             tqdm(total=request.count, desc=f"draw {request.kind}", unit="film", mininterval=5) as bar,
         ):
-            for done in workers.map(_chunk, jobs):
-                pictures += done
-                bar.update(len(done))
-        np.save(folder / "films.npy", np.stack([p.film for p in pictures]))
-        np.save(folder / "cells.npy", np.stack([p.cells for p in pictures]))
-        (folder / "about.partial").write_text(json.dumps([p.about for p in pictures]), encoding="utf-8")
-        (folder / "about.partial").rename(folder / "about.json")
+            for count in workers.map(_draw_part, jobs):
+                bar.update(count)
+        parts = [np.load(part) for _, _, _, part in jobs]
+        for name in ("films", "cells"):
+            np.save(folder / f"{name}.npy", np.concatenate([part[name] for part in parts]))
+        abouts = [one for part in parts for one in json.loads(str(part["about"]))]
+        write_atomically(folder / "about.json", json.dumps(abouts).encode())  # last: with it the pool is whole
+        for _, _, _, part in jobs:
+            part.unlink()
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     return np.load(folder / "films.npy"), np.load(folder / "cells.npy"), about

@@ -16,6 +16,7 @@ from typing import Any
 
 #: What pages and notebooks ask for -> the module that has it.
 HOMES = {
+    "experiment": "front_page",
     "figure": "figures",
     "frame_table": "tables",
     "front": "front_page",

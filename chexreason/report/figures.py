@@ -162,7 +162,8 @@ def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame], width: float 
 
 
 def _cycle(count: int) -> list[tuple[str, str, str]]:
-    return [SERIES[i % len(SERIES)] for i in range(count)]
+    styles = [*SERIES, (INK, "solid", "v")]
+    return [styles[i % len(styles)] for i in range(count)]
 
 
 def to_svg(drawing: Figure, alt: str) -> str:
@@ -206,7 +207,8 @@ def key_of(names: Sequence[str]) -> str:
     """The legend of several series, each with its colour and dash."""
     dashes = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
     entries = "".join(
-        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" stroke="{colour}" '
+        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
+        f'stroke="{colour.replace(INK, "currentColor")}" '
         f'stroke-width="3" stroke-dasharray="{dashes[dash]}"/></svg>{escape(name)}</li>'
         for name, (colour, dash, _) in zip(names, _cycle(len(names)), strict=True)
     )

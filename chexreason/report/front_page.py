@@ -1,4 +1,4 @@
-"""The front page's two tables: what came out, and what each tier can say (the paper's abstract, as questions)."""
+"""The front page's tables: what came out, what the experiment found, and what each tier can say."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +40,28 @@ def front(name: str | None = None, results: Path | None = None) -> Html:
     if not any(shown.runs for shown in tables.values()):
         note = f'<p class="cxr-note"><code>make book PROFILE={escape(name)}</code> computes this profile.</p>'
     return block(head + scrolling(body, "What came out") + note)
+
+
+def experiment() -> Html:
+    """The experiment's five questions, each with what its chapter found and the way there."""
+    from chexreason.report.experiments import answers, cells, collapse, cures, scaffold, selection
+
+    questions = {
+        "cells": ("Films, labels or patients: what does reinforcement not carry over?", cells.verdict()),
+        "scaffold": ("Do reasoning scaffolds help the model without medical pre-training?", scaffold.verdict()),
+        "collapse": ("Does anything collapse without a stabiliser?", collapse.verdict()),
+        "selection": ("How much of a gain is the choice of the checkpoint?", selection.verdict()),
+        "cures": ("Does a cure gain abroad and lose nothing at home?", cures.verdict()),
+    }
+    rows = [
+        f'<tr><th scope="row" class="cxr-left cxr-wrap"><a href="{page}.html">{escape(question)}</a></th>'
+        f'<td class="cxr-left cxr-wrap cxr-ours">{escape(verdict or "not run yet")}</td></tr>'
+        for page, (question, verdict) in questions.items()
+    ]
+    head = f'<div class="cxr-head">{answers.about()}</div>'
+    body = _front_table(("question", "what the experiment found"), rows)
+    note = "Changes of macro-F1 over nine findings, with 95 % intervals over seeds and patients where they are given."
+    return block(head + scrolling(body, "What the experiment found") + f'<p class="cxr-note">{note}</p>')
 
 
 def tiers() -> Html:

@@ -57,6 +57,13 @@ def facts(*models: str) -> str:
     )
 
 
+def about() -> str:
+    """The badge of the experiment as a whole: tier, profile, patients a world and trainings so far."""
+    known = answers()
+    size = f"{patients(known)} patients a world" if known.of else ""
+    return badge("miniature", PROFILE, size, f"{len(trained())} trainings")
+
+
 def missing(what: str) -> Html:
     """What stands in place of a figure whose runs are not there yet."""
     profile = config.load_profile(PROFILE).name

@@ -5,7 +5,7 @@ from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
 from chexreason.experiments.worlds import YARDSTICKS
 from chexreason.report.experiments.answers import HARD, NUANCED, SFT, answers, facts, have, missing, model
 from chexreason.report.experiments.intervals import Line, framed, panel, spoken
-from chexreason.report.theme import Html, Prose, block, decimal, escape, scrolling
+from chexreason.report.theme import Html, Prose, block, decimal, escape, scrolling, signed
 from chexreason.stats import Interval
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
@@ -69,6 +69,20 @@ def finding(checkpoint: str = "best") -> Prose:
             )  # fmt: skip
         parts.append(" ".join(text))
     return Prose("\n\n".join(parts) or "*Not run yet.*")
+
+
+def verdict() -> str | None:
+    """The primary outcome in a line; None without its runs."""
+    if not have(model(HARD), model(SFT)):
+        return None
+    gain = home(HARD)
+    text = [f"at home {spoken(gain)}" + ("" if gain.excludes_zero else ", not to be told from none")]
+    for there in "BC":
+        found = _shares(HARD, "best", there)
+        told = [name for name in FACTORS if found[name].excludes_zero]
+        parts = " and ".join(f"{name} {signed(found[name].estimate)}" for name in told)
+        text.append(f"at {there} {spoken(found['all'])} against that: {parts or 'no part to be told from none'}")
+    return "; ".join(text)
 
 
 def yardsticks(checkpoint: str = "best") -> Html:

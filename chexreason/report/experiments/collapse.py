@@ -127,19 +127,23 @@ def leash() -> Prose:
     )
 
 
+def verdict() -> str | None:
+    """What collapses, in a line; None without any run."""
+    found = {name: spread(model(name, "last")) for name in _arms()}
+    collapsed = [f"{name} ({one.collapsed} of {one.seeds} seeds)" for name, one in found.items() if one.collapsed]
+    if not found:
+        return None
+    return ", ".join(collapsed) if collapsed else f"none of {len(found)} ways to train, in any seed"
+
+
 def finding() -> Prose:
     """Whether anything collapsed, and without what."""
     names = _arms()
     if not names:
         return Prose("*Not run yet.*")
     found = {name: spread(model(name, "last")) for name in names}
-    collapsed = [name for name, one in found.items() if one.collapsed]
     start = spread(model(SFT))
-    lead = (
-        f"Collapse appears in {', '.join(f'{n} ({found[n].collapsed} of {found[n].seeds} seeds)' for n in collapsed)}."
-        if collapsed
-        else f"None of the {len(names)} ways to train collapses in any seed."
-    )
+    lead = f"Collapsed: {verdict()}."
     widest = max(names, key=lambda name: found[name].commonest)
     return Prose(
         f"{lead} The commonest answer makes up {start.commonest:.2f} of the answers before reinforcement, and at most "

@@ -1,5 +1,7 @@
 """What is proposed against the loss abroad, and whether it helps: gain abroad without a loss at home."""
 
+from collections.abc import Iterable
+
 from chexreason.experiments import analysis, arms
 from chexreason.experiments.analysis import OWN, Cell, Key
 from chexreason.report.experiments.answers import HARD, answers, facts, have, missing, model
@@ -50,15 +52,29 @@ def figure() -> Html:
     )
 
 
+def worked(cures: Iterable[str]) -> list[str]:
+    """Those that gain abroad, their interval above zero, and do not lose at home, theirs not below it."""
+    return [name for name in cures if abroad(name).low > 0 and at_home(name).high >= 0]
+
+
+def verdict() -> str | None:
+    """How many cures work, in a line; None without any cure's runs."""
+    cures = _cures()
+    if not cures:
+        return None
+    found = worked(cures)
+    return f"{len(found)} of {len(cures)} do" + (f": {', '.join(found)}" if found else "")
+
+
 def finding() -> Prose:
     """Which cures gain abroad and do not lose at home."""
     cures = _cures()
     if not cures:
         return Prose("*Not run yet.*")
-    worked = [name for name in cures if abroad(name).low > 0 and at_home(name).high >= 0]
+    found = worked(cures)
     best = max(cures, key=lambda name: abroad(name).estimate)
     return Prose(
-        (f"Of {len(cures)} candidates, {len(worked)} gain abroad without losing at home: {', '.join(worked)}. "
-         if worked else f"None of the {len(cures)} candidates gains abroad by more than its interval leaves open. ")
+        (f"Of {len(cures)} candidates, {len(found)} gain abroad without losing at home: {', '.join(found)}. "
+         if found else f"None of the {len(cures)} candidates gains abroad by more than its interval leaves open. ")
         + f"The largest gain abroad is that of {best}: {spoken(abroad(best))}, with {spoken(at_home(best))} at home."
     )  # fmt: skip

@@ -1,5 +1,9 @@
 """Best on validation against last: how much of a reported gain is the choosing?"""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from chexreason.experiments import analysis, arms
 from chexreason.experiments.analysis import OWN, Cell
 from chexreason.report.experiments.answers import answers, facts, have, missing, model, trained
@@ -49,17 +53,30 @@ def figure() -> Html:
     )
 
 
+def verdict() -> str | None:
+    """The best checkpoint's mean advantage where it was chosen and elsewhere, in a line; None without the runs."""
+    names = _arms()
+    if not names:
+        return None
+    chosen, others = means(names)
+    return f"best less last is {signed(chosen)} where it was chosen and {signed(others)} on other patients"
+
+
+def means(names: Sequence[str]) -> tuple[float, float]:
+    """Best less last, mean over arms: on the studies that chose the best, and on other patients."""
+    chosen, others = [on_validation(name) for name in names], [on_others(name).estimate for name in names]
+    return float(np.mean(chosen)), float(np.mean(others))
+
+
 def finding() -> Prose:
     """The mean advantage of the best checkpoint where it was chosen, and elsewhere."""
     names = _arms()
     if not names:
         return Prose("*Not run yet.*")
-    chosen = sum(map(on_validation, names)) / len(names)
-    others = [on_others(name) for name in names]
-    mean = sum(one.estimate for one in others) / len(others)
-    told = sum(one.low > 0 for one in others)
+    chosen, others = means(names)
+    told = sum(on_others(name).low > 0 for name in names)
     return Prose(
         f"Over {len(names)} ways to train, the best checkpoint stands {signed(chosen)} above the last on the studies "
-        f"that chose it, and {signed(mean)} on other patients; the latter can be told from zero, upwards, for {told} "
+        f"that chose it, and {signed(others)} on other patients; the latter can be told from zero, upwards, for {told} "
         f"of them. For the plain reward it is {spoken(on_others(names[0]))}."
     )

@@ -1,0 +1,86 @@
+"""Made-up answers of the experiment's arms, for tests of its chapters only; never shown to a reader.
+
+They go through `chexreason.runs.finish`, so they have the format of real ones. An arm's answers are the truth of a
+yardstick with some labels flipped; how many decides how good it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexreason import config, runs
+from chexreason.experiments import analysis, arms, worlds
+from chexreason.labels import NIH_SHARED
+from chexreason.metrics import label_cells
+
+PATIENTS = 40
+FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
+
+
+def write(root: Path, wrong: Mapping[str, float], one_answer: frozenset[str] = frozenset()) -> None:
+    """All arms below ``root/experiment``; `wrong` is the share of flipped labels by model ("" for the others).
+
+    The models in `one_answer` say the same of every film.
+    """
+    profile = config.load_profile("experiment", results=root, cache=root / "cache")
+    labels = worlds.labels(PATIENTS)
+    for name, arm in arms.ARMS.items():
+        for seed in arms.seeds_of(name) if arm.stage or arm.samples else (0,):
+            place = replace(profile, seed=seed, results=profile.results / f"seed{seed}")
+            if arm.stage:
+                _training(place, name, arm)
+            if not worlds.ASKED[arm.question]:
+                continue
+            for checkpoint in arm.checkpoints:
+                model = f"{name}-{checkpoint}"
+                rng = np.random.default_rng([seed, *model.encode()])
+                rows = _answers(arm, labels, wrong.get(model, wrong[""]), rng)
+                if model in one_answer:
+                    rows = rows.assign(predicted="Edema")
+                facts = {"stage": "worlds", "model": name, "checkpoint": checkpoint}
+                plan = runs.Plan(place, f"{model}-answers", facts, {})
+                scores = pd.DataFrame(columns=["finding", "metric", "value"])  # the chapters compute their own
+                runs.finish(plan, metrics=scores, predictions=rows, sources=[], n=len(rows), device="cpu")
+
+
+def _answers(arm: arms.Arm, labels: pd.DataFrame, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
+    parts = []
+    for world in worlds.ASKED[arm.question]:
+        own = labels.query(f"population == '{world.population}' and yardstick == '{analysis.OWN[world.film]}'")
+        truth = label_cells(own["positive"], "nih9")
+        said = truth ^ (rng.random(truth.shape) < wrong)
+        predicted = [";".join(np.array(NIH_SHARED)[row]) for row in said]
+        parts.append(
+            pd.DataFrame({"population": world.population, "film": world.film, "index": own["index"].to_numpy(),
+                          "completion": "made up", "failed": False, "predicted": predicted})
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def _training(place: config.Profile, name: str, arm: arms.Arm) -> None:
+    """A training run; the earlier a format stands in `FORMATS`, the better the medical base does with it."""
+    rank = FORMATS.index(arm.prompt)
+    value = 0.4 - 0.05 * rank if arm.base == "medgemma" else 0.2 + 0.05 * rank
+    scored = [
+        {"finding": "macro", "metric": "f1", "value": value + 0.001 * place.seed, "checkpoint": "best"},
+        {"finding": "macro", "metric": "f1", "value": value - 0.02, "checkpoint": "last"},
+    ]
+    spread = {"hard": 0.2, "nuanced": 20.0}[arm.reward]
+    logged = {"entropy": 0.5, "reward": 0.3, "kl": 0.01, "reward_std": spread}
+    history = pd.DataFrame(
+        [
+            {"step": step, "epoch": 0.1 * step, "metric": m, "value": v}
+            for m, v in logged.items()
+            for step in range(1, 9)
+        ]
+    )
+    settings = {"grpo": {"beta": config.GRPO().beta}}
+    plan = runs.Plan(place, name, {"stage": arm.stage, "reward": arm.reward}, settings)
+    rows = pd.DataFrame({"study_key": ["a"], "predicted": ["Edema"]})
+    metrics = pd.DataFrame(scored if arm.stage == "grpo" else scored[:1]).drop(
+        columns=[] if arm.stage == "grpo" else ["checkpoint"]
+    )
+    runs.finish(plan, metrics=metrics, predictions=rows, sources=[], history=history, n=200, n_train=100, device="cpu")

@@ -1,0 +1,126 @@
+"""The experiment's chapters on made-up answers whose truth is known: each sentence has to say it."""
+
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chexreason import report
+from chexreason.experiments import analysis, arms
+from chexreason.report.experiments import answers, cells, collapse, cures, scaffold, selection
+
+FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
+#: Reinforcement with the hard reward is right more often than fine-tuning, one cure far more, best more than last.
+WRONG = {
+    "": 0.25,
+    "grpo-hard-best": 0.10,
+    "grpo-hard-last": 0.20,
+    "cure-visible-best": 0.01,
+}
+ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    root = tmp_path_factory.mktemp("experiment")
+    FACTORY["write"](root, WRONG, ONE_ANSWER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHEXREASON_RESULTS", str(root))
+        for read in (answers.answers, answers.trained):
+            read.cache_clear()
+        yield
+    for read in (answers.answers, answers.trained):
+        read.cache_clear()
+
+
+@pytest.fixture
+def nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
+    for read in (answers.answers, answers.trained):
+        read.cache_clear()
+    yield
+    for read in (answers.answers, answers.trained):
+        read.cache_clear()
+
+
+@pytest.mark.usefixtures("results")
+def test_all_arms_are_found_with_their_seeds() -> None:
+    known = answers.answers()
+    for name, arm in arms.ARMS.items():
+        if arm.question in ("cells", "collapse", "cures"):
+            seeds = list(arms.seeds_of(name)) if arm.stage or arm.samples else [0]
+            assert known.seeds([f"{name}-best"]) == seeds, name
+    assert f"{FACTORY['PATIENTS']} patients a world" in answers.about()
+
+
+@pytest.mark.usefixtures("results")
+def test_films_labels_or_patients() -> None:
+    gain = cells.home("grpo-hard")
+    assert gain.low > 0
+    said = str(cells.finding())
+    assert f"At hospital A, reinforcement changes the score: {gain.estimate:+.3f}" in said
+    assert cells.verdict().startswith(f"at home {gain.estimate:+.3f}")
+    # The answers follow each film's own labels, so held against any other yardstick a world away they are worse off.
+    found = analysis.contrast(answers.answers(), analysis.shares("grpo-hard-best", f"{arms.SFT}-best", "B")["all"])
+    assert f"{found.estimate:+.3f}".replace("-", "−") in said
+    assert cells.split().text.count("<svg") == 2
+    assert cells.yardsticks().text.count("<svg") == 3
+    assert len(re.findall("<tr>", cells.levels().text)) == 1 + 12
+
+
+@pytest.mark.usefixtures("results")
+def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
+    assert collapse.verdict() == "nuanced-no-kl (3 of 3 seeds)"
+    spread = collapse.spread("nuanced-no-kl-last")
+    assert (spread.commonest, spread.lists) == (1.0, 1.0)
+    assert "3 of 3" in collapse.table().text
+    assert "weighs 100 times less" in str(collapse.leash())
+    for reward in ("hard", "nuanced"):
+        assert collapse.curves(reward).text.count("<svg role") == 3
+
+
+@pytest.mark.usefixtures("results")
+def test_the_choice_of_a_checkpoint() -> None:
+    # Chosen on: 0.02 by construction, and 0.001 more with each seed.
+    assert selection.on_validation("grpo-hard") == pytest.approx(0.02 + 0.001 * np.mean(range(5)))
+    assert selection.on_others("grpo-hard").low > 0
+    assert selection.on_others("cure-answer-weight").estimate == pytest.approx(0, abs=0.05)
+    assert "best less last is +0.02" in selection.verdict()
+    assert selection.figure().text.count("<svg") == 1
+
+
+@pytest.mark.usefixtures("results")
+def test_the_order_of_the_formats_turns_round() -> None:
+    assert scaffold.verdict().startswith("as the paper says: protocol less labels alone is +0.150")
+    assert "beats the labels alone in 0 of 3 seeds (mean difference −0.150)" in str(scaffold.finding())
+    assert scaffold.figure().text.count("<svg") == 2
+
+
+@pytest.mark.usefixtures("results")
+def test_the_one_cure_that_works_is_named() -> None:
+    assert cures.worked(cures._cures()) == ["cure-visible"]
+    assert cures.verdict() == "1 of 6 do: cure-visible"
+    assert "The largest gain abroad is that of cure-visible" in str(cures.finding())
+    assert cures.figure().text.count("<svg") == 2
+
+
+@pytest.mark.usefixtures("results")
+def test_the_front_page_leads_to_every_chapter() -> None:
+    shown = report.experiment().text
+    for page in ("cells", "scaffold", "collapse", "selection", "cures"):
+        assert f'href="{page}.html"' in shown
+    assert "1 of 6 do: cure-visible" in shown
+
+
+@pytest.mark.usefixtures("nothing")
+def test_without_runs_every_chapter_says_so() -> None:
+    shown = [cells.split(), cells.yardsticks(), cells.levels(), collapse.table(), collapse.curves("hard"),
+             selection.figure(), scaffold.figure(), cures.figure()]  # fmt: skip
+    assert all("make experiments" in one.text for one in shown)
+    said = [cells.finding(), collapse.finding(), collapse.leash(), selection.finding(), scaffold.finding(),
+            cures.finding()]  # fmt: skip
+    assert all(str(one) == "*Not run yet.*" for one in said)
+    assert report.experiment().text.count("not run yet") == 5
