@@ -230,5 +230,5 @@ def test_mistakes_are_told() -> None:
 
 def test_gas_over_gas_is_not_lighter_than_air() -> None:
     """Once in ten thousand films the depth fell below that of air, and the film could not be drawn."""
-    film = draw(sample_case(101, 8833, "A", 6.0), 64)
+    film = draw(sample_case(101, 8833, "A", 6.0), 112)
     assert 20 < film.mean() < 235
