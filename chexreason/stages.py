@@ -95,7 +95,8 @@ def write_if_changed(path: Path, text: str) -> None:
 def book_sources() -> list[Path]:
     """Everything but a profile's results that the book is made from, the code that shows them included."""
     code = (path for path in _files(config.ROOT / "chexreason") if path.suffix in (".py", ".js"))
-    folders = (config.ROOT / "book", config.RESULTS / "published", config.RESULTS / "phantoms")
+    shown = ("published", "phantoms", "benchmarks", "experiment")
+    folders = (config.ROOT / "book", *(config.RESULTS / name for name in shown))
     return [config.ROOT / "_config.yml", *code, *(path for folder in folders for path in _files(folder))]
 
 

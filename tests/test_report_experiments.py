@@ -77,6 +77,7 @@ def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
     spread = collapse.spread("nuanced-no-kl-last")
     assert (spread.commonest, spread.lists) == (1.0, 1.0)
     assert "3 of 3" in collapse.table().text
+    assert "nuanced-no-kl 1.000" in collapse.figure().text
     assert "weighs 100 times less" in str(collapse.leash())
     for reward in ("hard", "nuanced"):
         assert collapse.curves(reward).text.count("<svg role") == 3
@@ -117,8 +118,8 @@ def test_the_front_page_leads_to_every_chapter() -> None:
 
 @pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
-    shown = [cells.split(), cells.yardsticks(), cells.levels(), collapse.table(), collapse.curves("hard"),
-             selection.figure(), scaffold.figure(), cures.figure()]  # fmt: skip
+    shown = [cells.split(), cells.yardsticks(), cells.levels(), collapse.figure(), collapse.table(),
+             collapse.curves("hard"), selection.figure(), scaffold.figure(), cures.figure()]  # fmt: skip
     assert all("make experiments" in one.text for one in shown)
     said = [cells.finding(), collapse.finding(), collapse.leash(), selection.finding(), scaffold.finding(),
             cures.finding()]  # fmt: skip

@@ -103,7 +103,7 @@ def yardsticks(checkpoint: str = "best") -> Html:
             for series, (arm, title) in enumerate(REWARDS.items())
             for yardstick in YARDSTICKS
         ]
-        panels.append(panel(f"Hospital A's patients, filmed at {film}", lines, "change in macro-F1"))
+        panels.append(panel(f"A's patients, filmed at {film}", lines, "change in macro-F1"))
     return framed(
         "The same answers, four yardsticks",
         facts(*models, model(SFT)),
@@ -125,9 +125,11 @@ def levels() -> Html:
         for yardstick in YARDSTICKS:
             cell = Cell("A", film, yardstick)
             found = [analysis.contrast(answers(), {Key(name, cell): 1.0}) for name in shown.values()]
-            values = "".join(f"<td>{decimal(v.estimate)} ({decimal(v.low)} to {decimal(v.high)})</td>" for v in found)
-            title = f"films of {film}, {YARDSTICK_NAMES[yardstick]}"
-            rows.append(f'<tr><th scope="row" class="cxr-left cxr-wrap">{escape(title)}</th>{values}</tr>')
+            values = "".join(
+                f"<td>{decimal(v.estimate)}<br><small>{decimal(v.low)} to {decimal(v.high)}</small></td>" for v in found
+            )
+            title = f"films of {film}<br><small>{YARDSTICK_NAMES[yardstick]}</small>"
+            rows.append(f'<tr><th scope="row" class="cxr-left">{title}</th>{values}</tr>')
     top = f"<thead><tr><th scope='col' class='cxr-left'>cell</th>{head}</tr></thead>"
     table = scrolling(f"<table>{top}<tbody>{''.join(rows)}</tbody></table>", "Macro-F1 of four models in twelve cells")
     return block(f'<div class="cxr-head">{facts(*shown.values())}</div>{table}')

@@ -20,7 +20,7 @@ from chexreason.report.experiments.answers import (
     model,
     trained,
 )
-from chexreason.report.experiments.intervals import framed
+from chexreason.report.experiments.intervals import dots, framed
 from chexreason.report.figures import Panel, key_of, panel_svg, series
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, badge, block, decimal
@@ -28,7 +28,7 @@ from chexreason.report.theme import Html, Prose, badge, block, decimal
 #: Answers are called collapsed if one list of labels makes up more than this share of them.
 COLLAPSED = 0.70
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
-          Panel("kl", "Distance from the SFT checkpoint", "KL divergence, nats"))  # fmt: skip
+          Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
 HOME = Cell("A", "A", OWN["A"])
 
 
@@ -46,24 +46,48 @@ class Spread:
 
 def spread(name: str) -> Spread:
     """The spread of one checkpoint's answers ("grpo-hard-last", say)."""
-    known = answers()
-    asked = [frame for (key, _), frame in sorted(known.of.items(), key=lambda item: item[0]) if key == name]
-    home = [frame[(frame["population"] == HOME.population) & (frame["film"] == HOME.film)] for frame in asked]
-    counts = [Counter(frame["predicted"]) for frame in home]
-    shares = [max(count.values()) / count.total() for count in counts]
+    shares, lists, failed = np.array(_shares(name)).T
     return Spread(
-        float(np.mean(shares)),
-        float(np.mean([len(count) for count in counts])),
-        float(np.mean([frame["failed"].astype(bool).mean() for frame in home])),
-        analysis.contrast(known, {Key(name, HOME): 1.0}).estimate,
-        sum(share > COLLAPSED for share in shares),
+        float(shares.mean()),
+        float(lists.mean()),
+        float(failed.mean()),
+        analysis.contrast(answers(), {Key(name, HOME): 1.0}).estimate,
+        int((shares > COLLAPSED).sum()),
         len(shares),
     )
+
+
+def _shares(name: str) -> list[tuple[float, int, float]]:
+    """Of each seed's answers: the commonest one's share, how many lists there are, the share that failed."""
+    found = []
+    for (model_name, _), frame in sorted(answers().of.items(), key=lambda item: item[0]):
+        if model_name == name:
+            home = frame[(frame["population"] == HOME.population) & (frame["film"] == HOME.film)]
+            count = Counter(home["predicted"])
+            found.append((max(count.values()) / count.total(), len(count), float(home["failed"].astype(bool).mean())))
+    return found
 
 
 def _arms() -> list[str]:
     wanted = [HARD, NUANCED, *(name for name, arm in arms.ARMS.items() if arm.question == "collapse")]
     return [name for name in wanted if have(model(name, "last"))]
+
+
+def figure() -> Html:
+    """The share of the commonest answer after the last step, a point a seed, for each arm."""
+    names = _arms()
+    if not names:
+        return missing("the arms without a stabiliser")
+    shown = {"before reinforcement": model(SFT), **{name: model(name, "last") for name in names}}
+    rows = {title: [share for share, *_ in _shares(name)] for title, name in shown.items()}
+    return framed(
+        "How often is the commonest answer given?",
+        facts(*(model(name, "last") for name in names)),
+        [dots("After the last step, hospital A's films", rows, "share of the answers", width=7.2)],
+        f"A point a seed, a bar for their mean. An arm collapses to the right, beyond {COLLAPSED:.2f}; one that stays "
+        "where the first row is has not changed in this respect.",
+        columns=1,
+    )
 
 
 def table() -> Html:
@@ -78,11 +102,11 @@ def table() -> Html:
         rows.append(
             {
                 "Arm": label,
-                "Commonest answer": decimal(found.commonest, 2),
-                "Different answers": f"{found.lists:.0f}",
+                "Commonest": decimal(found.commonest, 2),
+                "Different": f"{found.lists:.0f}",
                 "Failed": decimal(found.failed, 2),
                 "Macro-F1": decimal(found.macro_f1),
-                "Seeds that collapsed": f"{found.collapsed} of {found.seeds}",
+                "Collapsed": f"{found.collapsed} of {found.seeds}",
             }
         )
     return block(f'<div class="cxr-head">{facts(*(model(n, "last") for n in names))}</div>') + frame_table(

@@ -1,13 +1,14 @@
 """Estimates with their intervals, drawn side by side: the one kind of figure that all questions share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import INK, SERIES, Html, block, escape, signed
+from chexreason.report.theme import INK, SERIES, Html, block, decimal, escape, signed
 from chexreason.stats import Interval
 
 
@@ -18,6 +19,7 @@ class Line:
     label: str
     value: Interval
     series: int = 0
+    beside: float | None = None  # another estimate, without an interval, as a hollow square
 
 
 def spoken(value: Interval, digits: int = 3) -> str:
@@ -35,11 +37,29 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
             colour, _, marker = SERIES[line.series]
             axes.plot([line.value.low, line.value.high], [row, row], color=colour, linewidth=2)
             axes.plot([line.value.estimate], [row], marker=marker, color=colour, markersize=6)
+            if line.beside is not None:
+                axes.plot([line.beside], [row], marker="s", color=SERIES[1][0], markersize=6, fillstyle="none")
         axes.set_yticks(range(len(lines)), [line.label for line in lines])
         axes.set(title=title, xlabel=unit, ylim=(len(lines) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
         text = "; ".join(f"{line.label} {spoken(line.value)}" for line in lines)
         return to_svg(drawing, f"{title}. {text}.")
+
+
+def dots(title: str, rows: Mapping[str, Sequence[float]], unit: str, series: int = 0, width: float = 4.2) -> str:
+    """A point a seed and a bar for their mean, rows one below the other; as an SVG element."""
+    colour, _, marker = SERIES[series]
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(width, 0.95 + 0.3 * len(rows)), layout="constrained")
+        axes = drawing.add_subplot()
+        for row, values in enumerate(rows.values()):
+            axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.55)
+            axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set(title=title, xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
+        axes.grid(visible=False, axis="y")
+        spoken = "; ".join(f"{name} {decimal(float(np.mean(values)))}" for name, values in rows.items())
+        return to_svg(drawing, f"{title}. Means: {spoken}.")
 
 
 def framed(title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "") -> Html:

@@ -21,7 +21,7 @@ def arms_table() -> Html:
         }
         for name, arm in arms.ARMS.items()
     ]
-    return frame_table(pd.DataFrame(rows), "The arms of the experiment", wrap=("What it is",))
+    return frame_table(pd.DataFrame(rows), "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
 
 
 def sizes() -> Prose:

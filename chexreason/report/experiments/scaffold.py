@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from chexreason import prompts
 from chexreason.report.experiments.answers import PROFILE, missing, trained
-from chexreason.report.experiments.intervals import framed
-from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import SERIES, Html, Prose, badge, decimal, signed
+from chexreason.report.experiments.intervals import dots, framed
+from chexreason.report.theme import Html, Prose, badge, signed
 
 BASES = {"medgemma": "MedGemma-like base", "qwen": "Qwen-like base"}
 
@@ -34,18 +31,8 @@ def figure() -> Html:
         return missing("all four formats on both base models")
     panels = []
     for series, (base, found) in enumerate(shown.items()):
-        with mpl.rc_context(STYLE):
-            drawing = Figure(figsize=(4.2, 2.6), layout="constrained")
-            axes = drawing.add_subplot()
-            colour, _, marker = SERIES[series]
-            for row, values in enumerate(found.values()):
-                axes.plot(list(values.values()), [row] * len(values), marker, color=colour, alpha=0.55)
-                axes.plot([np.mean(list(values.values()))] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
-            axes.set_yticks(range(len(found)), [prompts.get(name).title for name in found])
-            axes.set(title=BASES[base], xlabel="macro-F1", ylim=(len(found) - 0.5, -0.5))
-            axes.grid(visible=False, axis="y")
-            spoken = "; ".join(f"{name} {decimal(float(np.mean(list(v.values()))))}" for name, v in found.items())
-            panels.append(to_svg(drawing, f"{BASES[base]}, mean macro-F1: {spoken}."))
+        rows = {prompts.get(name).title: list(values.values()) for name, values in found.items()}
+        panels.append(dots(BASES[base], rows, "macro-F1", series))
     seeds = sorted({seed for found in shown.values() for values in found.values() for seed in values})
     n = next(run.info["n"] for (arm, _), run in trained().items() if arm.startswith("sft"))
     head = badge("miniature", PROFILE, f"{n} validation studies", f"seeds {', '.join(map(str, seeds))}", "macro-F1")

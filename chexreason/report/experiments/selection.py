@@ -38,18 +38,15 @@ def figure() -> Html:
     names = _arms()
     if not names:
         return missing("any reinforcement")
-    lines = []
-    for name in names:
-        chosen = on_validation(name)
-        lines += [Line(f"{name}: chosen on", Interval(chosen, chosen, chosen), 1)]
-        lines += [Line(f"{name}: others", on_others(name), 0)]
-    drawn = panel("Best checkpoint less last", lines, "difference in macro-F1", 5.4)
+    lines = [Line(name, on_others(name), 0, on_validation(name)) for name in names]
+    drawn = panel("Best checkpoint less last", lines, "difference in macro-F1", 7.2)
     return framed(
         "What choosing is worth",
         facts(model(names[0])),
         [drawn],
-        "Squares: on the validation studies that the best checkpoint was chosen by, where it cannot lose. Circles with "
-        "intervals: the same difference on patients that had no say. What lies between the two is selection.",
+        "Hollow squares: on the validation studies that the best checkpoint was chosen by, where it cannot lose. "
+        "Circles with intervals: the same difference on patients that had no say. What lies between the two is selection.",
+        columns=1,
     )
 
 
