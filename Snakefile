@@ -74,7 +74,11 @@ for stage, about in stages.STAGES.items():
 rule experiments:
     input:
         [f".cache/experiment/done/{arm}-{seed}" for arm in arms.ARMS for seed in arms.seeds_of(arm)],
+    params:
+        command=f"{CHEXREASON} experiment record",
     localrule: True
+    shell:
+        "{params.command}"
 
 
 for arm in arms.ARMS:

@@ -122,6 +122,11 @@ def run_experiment(words: argparse.Namespace) -> None:
         for name, arm in arms.ARMS.items():
             print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
         return
+    if words.arm == "record":
+        from chexreason import config, provenance
+
+        print(os.path.relpath(provenance.write_experiment_record(config.load_profile(words.profile).results)))
+        return
     arms.get(words.arm)  # first: a wrong name is told before torch is loaded
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -215,7 +220,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--results", type=Path, help="a folder instead of results/")
         one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
     experiment = command("experiment", run_experiment)
-    experiment.add_argument("arm", help="an arm's name, or list to see them all")
+    experiment.add_argument("arm", help="an arm's name; list shows them all, record notes what made them")
     experiment.add_argument("--seed", type=int, default=0, help="which repetition (default: 0)")
     experiment.add_argument("--profile", default="experiment", help="which sizes and films (default: experiment)")
     audit = command("audit", show_audit)

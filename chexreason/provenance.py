@@ -36,6 +36,14 @@ NO_SAY = (
     "experiments",
 )
 
+#: The experiment's profile, and the first of its pages.
+EXPERIMENT, EXPERIMENT_PAGE = "experiment", "cells"
+#: What has a say in the experiment's numbers and leaves no digest in its runs' run.json. Whatever chooses studies,
+#: writes traces or reads settings and models does: another choice shows there.
+MEASURES = ("completions.py", "evaluate.py", "examples.py", "experiments/train.py", "experiments/worlds.py", "fast",
+            "grpo.py", "labels.py", "metrics.py", "models/lora.py", "objective.py", "phantom", "prompts.py",
+            "rewards.py", "sft.py", "training.py")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -122,6 +130,34 @@ def left_by(stage: Stage, results: Path) -> dict[str, str]:
     return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
 
 
+def experiment_made_by() -> dict[str, str]:
+    """file -> SHA-256, for every file that the experiment's numbers depend on and its runs do not name themselves."""
+    package = Path(__file__).parent
+    files = {}
+    for name in MEASURES:
+        place = package / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix == ".py":
+                files[f"chexreason/{path.relative_to(package).as_posix()}"] = _module(path, path.stat().st_mtime_ns)
+            elif path.suffix == ".csv":
+                files[f"chexreason/{path.relative_to(package).as_posix()}"] = file_digest(path)
+    return files
+
+
+def experiment_left_by(results: Path) -> dict[str, str]:
+    """file -> SHA-256, for every file of the experiment's runs below ``results/experiment``."""
+    files = (path for folder in sorted(results.glob("seed*/*")) for path in sorted(folder.iterdir()))
+    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
+
+
+def write_experiment_record(results: Path) -> Path:
+    """Write the record of the experiment's runs below ``results/experiment``; returns where it lies."""
+    place = results / "record.json"
+    record = {"profile": EXPERIMENT, "made_by": experiment_made_by(), "left": experiment_left_by(results)}
+    write_atomically(place, (json.dumps(record, indent=1) + "\n").encode())
+    return place
+
+
 def record_file(stage: Stage, results: Path) -> Path:
     """Where a stage's record lies: beside its executed notebook."""
     return results / "notebooks" / f"{stage.notebook}.json"
@@ -136,18 +172,25 @@ def write_record(stage: Stage, profile: str, results: Path, made: dict[str, str]
 def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
     """(page, what no longer agrees) for every stage of a profile that has results and shows others' numbers."""
     for stage in STAGES.values():
-        if not any(results.glob(f"{stage.number}-*/run.json")):
-            continue
-        path = record_file(stage, results)
-        if not path.is_file():
-            yield stage.page, f"its runs have no record of what made them ({path.name})"
-            continue
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for then, now, what in (
-            (record["left"], left_by(stage, results), "results"),
-            (record["made_by"], made_by(stage, profile), "code, settings or checkpoints"),
-        ):
-            changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
-            if changed:
-                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-                yield stage.page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"
+        if any(results.glob(f"{stage.number}-*/run.json")):
+            record = record_file(stage, results)
+            yield from _differs(stage.page, record, left_by(stage, results), made_by(stage, profile))
+    experiment = results.parent / EXPERIMENT
+    if any(experiment.glob("seed*/*/run.json")):
+        left, made = experiment_left_by(experiment), experiment_made_by()
+        yield from _differs(EXPERIMENT_PAGE, experiment / "record.json", left, made)
+
+
+def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if not path.is_file():
+        yield page, f"its runs have no record of what made them ({path.name})"
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for then, now, what in (
+        (record["left"], left, "results"),
+        (record["made_by"], made, "code, settings or checkpoints"),
+    ):
+        changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            yield page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"

@@ -120,3 +120,38 @@ def test_another_checkpoint_is_another_maker(copied) -> None:
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     after = provenance.made_by(provenance.STAGES["sft"], "demo")
     assert {key for key in before if before[key] != after[key]} == {"chexreason/checkpoints/qwen"}
+
+
+@pytest.fixture
+def experiment(copied, tmp_path):
+    """A run of the experiment with its record, below results/experiment; the sources are a copy."""
+    run = tmp_path / "results" / "experiment" / "seed0" / "base-best-answers"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (run / "metrics.csv").write_text("finding,metric,value\n")
+    provenance.write_experiment_record(tmp_path / "results" / "experiment")
+    return tmp_path / "results"
+
+
+def test_the_experiment_agrees_with_its_record_until_something_changes(experiment, copied) -> None:
+    assert not list(provenance.disagreements("demo", experiment / "demo"))
+    (copied / "experiments" / "analysis.py").write_text("shown = 'otherwise'\n")  # it only shows
+    assert not list(provenance.disagreements("demo", experiment / "demo"))
+    metrics = experiment / "experiment" / "seed0" / "base-best-answers" / "metrics.csv"
+    metrics.write_text(metrics.read_text() + "macro,f1,0.9\n")
+    rewards = copied / "rewards.py"
+    rewards.write_text(rewards.read_text().replace("paper(250", "paper(251"))
+    found = list(provenance.disagreements("demo", experiment / "demo"))
+    assert [page for page, _ in found] == ["cells", "cells"]
+    assert "results have changed since its runs: seed0/base-best-answers/metrics.csv" in found[0][1]
+    assert "chexreason/rewards.py" in found[1][1]
+
+
+def test_an_experiment_without_a_record_is_not_shown(experiment) -> None:
+    (experiment / "experiment" / "record.json").unlink()
+    assert "no record" in next(provenance.disagreements("demo", experiment / "demo"))[1]
+
+
+def test_every_module_with_a_say_in_the_experiment_is_there(copied) -> None:
+    for name in provenance.MEASURES:
+        assert (copied / name).exists(), name

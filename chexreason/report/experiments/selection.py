@@ -45,7 +45,7 @@ def figure() -> Html:
         facts(model(names[0])),
         [drawn],
         "Hollow squares: on the validation studies that the best checkpoint was chosen by, where it cannot lose. "
-        "Circles with intervals: the same difference on patients that had no say. What lies between the two is selection.",
+        "Circles with intervals: the same difference on patients that had no say. Between the two lies selection.",
         columns=1,
     )
 
