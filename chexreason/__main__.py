@@ -158,7 +158,7 @@ def judge_claims(words: argparse.Namespace) -> None:
     """Judge the paper's claims on its own tables, or on a run."""
     from chexreason import claims
 
-    side = None if words.run is None else claims.open_runs(words.run, words.results)
+    side = None if words.run is None else claims.open_side(words.run, words.results)
     found = claims.outcomes(claims.CLAIMS, side)
     if words.json:
         rows = [

@@ -102,7 +102,7 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
 
 def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
     shown = verdict_table.ledger("miniature", tmp_path).text
-    assert "data-ours" not in shown
+    assert "data-run0" not in shown
     assert {cells for _, cells in Rows(shown).rows} == {4}
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
-from chexreason import report
+from chexreason import claims, report
+from chexreason.errors import UserError
 from chexreason.experiments import analysis, arms
+from chexreason.labels import NIH_SHARED
+from chexreason.metrics import label_cells
 from chexreason.report.experiments import answers, cells, collapse, cures, scaffold, selection
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
@@ -95,8 +99,9 @@ def test_the_choice_of_a_checkpoint() -> None:
 
 @pytest.mark.usefixtures("results")
 def test_the_order_of_the_formats_turns_round() -> None:
-    assert scaffold.verdict().startswith("as the paper says: protocol less labels alone is +0.150")
-    assert "beats the labels alone in 0 of 3 seeds (mean difference −0.150)" in str(scaffold.finding())
+    general, medical = (np.mean(scaffold.protocol_against_labels(base)) for base in ("qwen", "medgemma"))
+    assert scaffold.verdict().startswith(f"as the paper says: protocol less labels alone is {general:+.3f}")
+    assert f"beats the labels alone in 0 of 3 seeds (mean difference −{-medical:.3f})" in str(scaffold.finding())
     assert scaffold.figure().text.count("<svg") == 2
 
 
@@ -125,3 +130,46 @@ def test_without_runs_every_chapter_says_so() -> None:
             cures.finding()]  # fmt: skip
     assert all(str(one) == "*Not run yet.*" for one in said)
     assert report.experiment().text.count("not run yet") == 5
+
+
+@pytest.mark.usefixtures("results")
+def test_the_claims_are_judged_over_seeds() -> None:
+    side = claims.open_side("experiment")
+    found = claims.outcomes(claims.CLAIMS, side)
+    assert found["structured-worst-medgemma"].verdict == claims.HOLDS
+    assert found["structured-best-qwen-macro"].verdict == claims.HOLDS
+    assert found["structured-best-qwen-macro"].n == f"mimic validate, 3 seeds n = {FACTORY['PATIENTS']}"
+    # GRPO gains everywhere here, over the nine findings; the average over fourteen is refused.
+    assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
+    assert found["grpo-loses-nih"].verdict == claims.FAILS
+    assert "nine findings" in found["grpo-improves-chexpert"].reason
+    # One stabiliser's absence collapses in each seed; the labels' part is what the chapter says.
+    assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.HOLDS, 1.0)
+    parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
+    mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
+    assert found["aligns-to-convention"].effect == pytest.approx(-mean)
+
+
+@pytest.mark.usefixtures("results")
+def test_a_score_over_seeds_is_scikit_learns_mean() -> None:
+    side = claims.open_side("experiment")
+    wanted = []
+    for seed in range(3):
+        rows = answers.trained()["sft-qwen-only_label", seed].predictions()
+        truth, said = (label_cells(rows[name], "chexpert14") for name in ("truth", "predicted"))
+        wanted.append(f1_score(truth, said, average="macro", zero_division=0))
+    got = side.score(3, "only_label")
+    assert got.value == pytest.approx(np.mean(wanted))
+    assert got.draws.std() > 0.005
+    world = answers.answers().of["grpo-hard-best", 1].query("population == 'C' and film == 'C'").sort_values("index")
+    labels = answers.answers().labels.query("population == 'C' and yardstick == 'text-mined'").sort_values("index")
+    cells_of_c = [label_cells(column, "nih9")[:, 3] for column in (labels["positive"], world["predicted"])]
+    per_seed = [one.finding(6, "chexreason", NIH_SHARED[3]).value for one in side._sides]
+    assert per_seed[1] == pytest.approx(f1_score(*cells_of_c, zero_division=0))
+
+
+def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:
+    (tmp_path / "experiment" / "seed0" / "base-best-answers").mkdir(parents=True)
+    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text('{"run_id": "base-best-answers"}')
+    with pytest.raises(UserError, match="make experiments"):
+        claims.open_side("experiment", tmp_path)

@@ -1,15 +1,16 @@
 """The paper's claims as code: a ledger of them, and a judge for the paper's tables and for any of our runs.
 
 Each claim is a `Claim`: in our words, with its place, the quantity it rests on, and a check that computes
-that quantity from a side. Sides are the paper (`published`) and the runs of a folder (`ours`). `judge`
-gives an `Outcome` for each: *holds*, *fails* or *cannot be told*, with effect, interval and n. What the
-verdicts mean is in `verdicts`; what refuses to be compared is in `quantity`.
+that quantity from a side. Sides are the paper (`published`), the runs of a folder (`ours`) and the experiment
+(`seeds`). `judge` gives an `Outcome` for each: *holds*, *fails* or *cannot be told*, with effect, interval and n.
+What the verdicts mean is in `verdicts`; what refuses to be compared is in `quantity`.
 """
 
 from collections.abc import Mapping
 
 from chexreason.claims import generalization, grpo, prompting, setting, sft
 from chexreason.claims.ours import open_runs
+from chexreason.claims.seeds import open_side
 from chexreason.claims.verdicts import (
     CANNOT,
     FAILS,
@@ -38,5 +39,6 @@ __all__ = [
     "judge",
     "judge_published",
     "open_runs",
+    "open_side",
     "outcomes",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chexreason.claims.quantity import CannotTell, Quantity, largest, mean, smallest
-from chexreason.claims.sides import Side
+from chexreason.claims.sides import Side, over
 from chexreason.evidence import MODELS
 from chexreason.labels import LABEL_SETS
 
@@ -61,12 +61,7 @@ def without_largest(table: int, first: str, second: str) -> Check:
 
 def over_findings(table: int, first: str, second: str, findings: Sequence[str]) -> Check:
     """The change of the average over some findings."""
-
-    def check(side: Side) -> Quantity:
-        found = changes(side, table, first, second)
-        return mean([found[name] for name in findings], tuple(findings))
-
-    return check
+    return lambda side: over(side, table, second, findings) - over(side, table, first, findings)
 
 
 def refuses(reason: str) -> Check:
@@ -76,6 +71,11 @@ def refuses(reason: str) -> Check:
         raise CannotTell(reason)
 
     return check
+
+
+def measured(what: str, otherwise: str) -> Check:
+    """What the experiment measured; nobody else can judge it, for this reason."""
+    return lambda side: side.measured(what, otherwise)
 
 
 def both(first: Check, second: Check) -> Check:

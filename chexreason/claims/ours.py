@@ -93,6 +93,10 @@ class Ours:
         """Public counts are of real hospitals, and so no evidence about these runs."""
         raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
 
+    def measured(self, what: str, otherwise: str) -> Quantity:
+        """Nothing of the experiment."""
+        raise CannotTell(otherwise)
+
     # Where the numbers come from.
 
     def _run(self, table: int, row: str) -> tuple[Run, str | None]:

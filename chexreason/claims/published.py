@@ -118,6 +118,10 @@ class Published:
         """A number from public counts: millions of labels, so no draws."""
         return Quantity(says, np.full(DRAWS, says), (), self.tier, frozenset({("public label counts", None)}))
 
+    def measured(self, what: str, otherwise: str) -> Quantity:
+        """Nothing of the experiment."""
+        raise CannotTell(otherwise)
+
     def _quantity(self, table: int, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
         n = {"validation": VALIDATION, "CheXpert test": facts.size("chexpert", "test"), "NIH test": None}
         where = STUDIES[table]

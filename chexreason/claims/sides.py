@@ -12,6 +12,11 @@ from chexreason.claims.quantity import CannotTell, Quantity, mean
 
 #: Draws of each quantity.
 DRAWS = 2000
+#: What only the experiment measures, and what a positive value of it speaks for.
+MEASURED = {
+    "labels": "what GRPO's gain at home is not worth elsewhere is lost to the labels",
+    "stabilisers": "collapse appears without a stabiliser and not with all",
+}
 #: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
 COMMON, RARE = 0.2, 0.1
 
@@ -39,6 +44,9 @@ class Side(Protocol):
 
     def public(self, says: float) -> Quantity:
         """A number from public label counts of the real data sets; the runs of a miniature have none."""
+
+    def measured(self, what: str, otherwise: str) -> Quantity:
+        """What only the experiment measures (`MEASURED`); any other side refuses and says `otherwise`."""
 
 
 def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:

@@ -8,6 +8,7 @@ population, the patients; a draw is shared by all models and cells, since they s
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,8 +130,8 @@ def read(results: Path, labels: pd.DataFrame) -> Answers:
     return Answers(found, labels)
 
 
-def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Bootstrapped:
-    """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval.
+def replicates(answers: Answers, weights: Mapping[Key, float]) -> Floats:
+    """The weighted sum of macro-F1 values, averaged over seeds: as it is, then for each replicate (1 + R,).
 
     Each replicate draws seeds with replacement, and patients with replacement within each population.
     Raises UserError if the models have no seed in common.
@@ -144,10 +145,17 @@ def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95
     ]
     all_RS = np.stack(per_seed, axis=1)
     picked_RS = np.random.default_rng(0).integers(0, len(seeds), (answers.resamples, len(seeds)))
-    replicates = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    patients = sum({key.cell.population: len(answers.counts(key, seeds[0])) for key in weights}.values())
-    return Bootstrapped(float(all_RS[0].mean()), float(low), float(high), level, answers.resamples, patients)
+    drawn = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
+    return np.concatenate([[all_RS[0].mean()], drawn])
+
+
+def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Bootstrapped:
+    """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval."""
+    value, *drawn = replicates(answers, weights).tolist()
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    seed = answers.seeds(sorted({key.model for key in weights}))[0]
+    patients = sum({key.cell.population: len(answers.counts(key, seed)) for key in weights}.values())
+    return Bootstrapped(value, float(low), float(high), level, answers.resamples, patients)
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
@@ -182,3 +190,32 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
     weighted(frozenset(FACTORS), 1.0, whole)
     weighted(frozenset(), -1.0, whole)
     return {**parts, "all": whole}
+
+
+#: Answers are called collapsed if one list of labels makes up more than this share of them.
+COLLAPSED = 0.70
+
+
+class Variety(NamedTuple):
+    """How varied a model's answers to a world's films are."""
+
+    commonest: float  # share of the answers that give the commonest list of labels
+    lists: int  # different lists
+    failed: float  # share of the answers that could not be read
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether one list dominates."""
+        return self.commonest > COLLAPSED
+
+
+def variety(answers: Answers, model: str, cell: Cell) -> list[Variety]:
+    """The variety of a model's answers in a cell, a seed each."""
+    found = []
+    for (name, _), frame in sorted(answers.of.items(), key=lambda item: item[0]):
+        if name == model:
+            asked = frame[(frame["population"] == cell.population) & (frame["film"] == cell.film)]
+            count = Counter(asked["predicted"])
+            failed = float(asked["failed"].astype(bool).mean())
+            found.append(Variety(max(count.values()) / count.total(), len(count), failed))
+    return found

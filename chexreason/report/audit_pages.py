@@ -43,8 +43,9 @@ def overview() -> Html:
     """The verdicts by topic, on the paper and on the runs that the book shows."""
     name = shown_profile()
     sides = {"the paper's tables": verdict_table.judged(None)}
-    if ours := verdict_table.judged(name):
-        sides[f"our runs ({name}, {next(iter(ours.values())).tier})"] = ours
+    for shown in (name, verdict_table.EXPERIMENT):
+        if ours := verdict_table.judged(shown):
+            sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
     topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
     with mpl.rc_context(STYLE):
         drawings = []

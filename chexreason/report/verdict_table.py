@@ -9,13 +9,15 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, Outcome, open_runs, outcomes
+from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, Outcome, open_side, outcomes
 from chexreason.evidence import profile as shown_profile
-from chexreason.evidence import read_runs
+from chexreason.evidence import read_runs, results_root
 from chexreason.report.theme import Html, badge, block, escape, signed
 
 #: A verdict's sign, so that no verdict is told by colour alone.
 SIGNS = {HOLDS: "✓", FAILS: "✗", CANNOT: "?"}
+#: The profile of the experiment.
+EXPERIMENT = "experiment"
 #: Where a row's evidence is: a picture or table of the audit's chapter.
 AUDIT_PAGE = "audit.html"
 #: What is shown there, by anchor.
@@ -64,7 +66,8 @@ def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Out
     """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
     if profile is None:
         return outcomes(CLAIMS)
-    return outcomes(CLAIMS, open_runs(profile, results)) if read_runs(profile, results) else {}
+    there = read_runs(profile, results) or any((results_root(results) / profile).glob("seed*/*/run.json"))
+    return outcomes(CLAIMS, open_side(profile, results)) if there else {}
 
 
 def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
@@ -73,37 +76,35 @@ def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
 
 
 def ledger(profile: str | None = None, results: Path | None = None) -> Html:
-    """The table: each claim with the paper's verdict and, where there are runs, theirs."""
-    name = profile or shown_profile()
-    paper, ours = judged(None), judged(name, results)
-    tier = next(iter(ours.values())).tier if ours else ""
-    heads = ["claim", "where", "on the paper's tables", *([f"on our runs ({name})"] if ours else []), "evidence"]
+    """The table: each claim with the paper's verdict and, where there are runs, the profile's and the experiment's."""
+    paper = judged(None)
+    ours = {name: found for name in (profile or shown_profile(), EXPERIMENT) if (found := judged(name, results))}
+    heads = ["claim", "where", "on the paper's tables", *(f"on our runs ({name})" for name in ours), "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
     )
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
-    badges = badge("published", "arXiv 2512.23090") + (f" {badge(tier, name)}" if ours else "")
+    badges = badge("published", "arXiv 2512.23090")
+    badges += "".join(f" {badge(next(iter(found.values())).tier, name)}" for name, found in ours.items())
     script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
     return block(
-        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(bool(ours))}'
+        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div><script>{script}</script>"
     )
 
 
-def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Outcome], heads: list[str]) -> str:
+def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim = CLAIMS[name]
     data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(paper[name].verdict)}"'
-    if ours:
-        data += f' data-ours="{escape(ours[name].verdict)}"'
+    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
         f'<td data-head="where">{escape(claim.place)}</td>',
         _verdict(paper[name], heads[2]),
     ]
-    if ours:
-        cells.append(_verdict(ours[name], heads[3]))
+    cells += [_verdict(found[name], head) for found, head in zip(ours.values(), heads[3:], strict=False)]
     link = f'<a href="{AUDIT_PAGE}#evidence-{escape(claim.evidence)}" aria-label="evidence: {escape(claim.says)}">'
     cells.append(f'<td data-head="evidence">{link}{escape(EVIDENCE[claim.evidence])}</a></td>')
     return f"<tr {data}>{''.join(cells)}</tr>"
@@ -122,7 +123,7 @@ def _verdict(one: Outcome, head: str) -> str:
     return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}</td>'
 
 
-def _controls(ours: bool) -> str:
+def _controls(ours: list[str]) -> str:
     topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
 
     def choice(name: str, label: str, options: list[str]) -> str:
@@ -133,6 +134,6 @@ def _controls(ours: bool) -> str:
         '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
         + choice("topic", "topic", topics)
         + choice("paper", "on the paper's tables", list(VERDICTS))
-        + (choice("ours", "on our runs", list(VERDICTS)) if ours else "")
+        + "".join(choice(f"run{k}", f"on our runs ({name})", list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )

@@ -1,6 +1,5 @@
 """Without each stabiliser in turn: does anything collapse, and what prevents it? (section 3.2.2)"""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +24,6 @@ from chexreason.report.figures import Panel, key_of, panel_svg, series
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, badge, block, decimal
 
-#: Answers are called collapsed if one list of labels makes up more than this share of them.
-COLLAPSED = 0.70
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
 HOME = Cell("A", "A", OWN["A"])
@@ -46,26 +43,15 @@ class Spread:
 
 def spread(name: str) -> Spread:
     """The spread of one checkpoint's answers ("grpo-hard-last", say)."""
-    shares, lists, failed = np.array(_shares(name)).T
+    found = analysis.variety(answers(), name, HOME)
     return Spread(
-        float(shares.mean()),
-        float(lists.mean()),
-        float(failed.mean()),
+        float(np.mean([one.commonest for one in found])),
+        float(np.mean([one.lists for one in found])),
+        float(np.mean([one.failed for one in found])),
         analysis.contrast(answers(), {Key(name, HOME): 1.0}).estimate,
-        int((shares > COLLAPSED).sum()),
-        len(shares),
+        sum(one.collapsed for one in found),
+        len(found),
     )
-
-
-def _shares(name: str) -> list[tuple[float, int, float]]:
-    """Of each seed's answers: the commonest one's share, how many lists there are, the share that failed."""
-    found = []
-    for (model_name, _), frame in sorted(answers().of.items(), key=lambda item: item[0]):
-        if model_name == name:
-            home = frame[(frame["population"] == HOME.population) & (frame["film"] == HOME.film)]
-            count = Counter(home["predicted"])
-            found.append((max(count.values()) / count.total(), len(count), float(home["failed"].astype(bool).mean())))
-    return found
 
 
 def _arms() -> list[str]:
@@ -79,13 +65,13 @@ def figure() -> Html:
     if not names:
         return missing("the arms without a stabiliser")
     shown = {"before reinforcement": model(SFT), **{name: model(name, "last") for name in names}}
-    rows = {title: [share for share, *_ in _shares(name)] for title, name in shown.items()}
+    rows = {title: [one.commonest for one in analysis.variety(answers(), name, HOME)] for title, name in shown.items()}
     return framed(
         "How often is the commonest answer given?",
         facts(*(model(name, "last") for name in names)),
         [dots("After the last step, hospital A's films", rows, "share of the answers", width=7.2)],
-        f"A point a seed, a bar for their mean. An arm collapses to the right, beyond {COLLAPSED:.2f}; one that stays "
-        "where the first row is has not changed in this respect.",
+        f"A point a seed, a bar for their mean. An arm collapses to the right, beyond {analysis.COLLAPSED:.2f}; one "
+        "that stays where the first row is has not changed in this respect.",
         columns=1,
     )
 
