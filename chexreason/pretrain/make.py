@@ -47,10 +47,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "medgemma": Recipe(
         "medgemma", "MedGemma-4B: it has seen many films of hospital A and learnt what can be seen on them",
-        None, Request("A", 10_000, 101, enrichment=6.0), 650,
+        None, Request("A", 10_000, 101, enrichment=6.0), 2_400,
         [
             (300, 48, lessons.captions(lessons.visible)),
-            (450, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
+            (600, 24, lessons.instructions(lessons.visible, dict.fromkeys(REASONING, 1.0))),
         ], 1,
     ),
     "qwen": Recipe(
