@@ -63,10 +63,14 @@ class Counts:
         return np.divide(self.both, ones, out=np.full_like(self.both, np.nan), where=ones > 0)
 
 
+#: NIH's name in the published counts -> the finding that it stands for.
+STANDS_FOR = {"Lung Opacity (Infiltration)": "Lung Opacity"}
+
+
 @lru_cache(maxsize=1)
 def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    folder = RESULTS / "published"
-    return pd.read_csv(folder / "label_counts.csv"), pd.read_csv(folder / "label_pairs.csv")
+    counts, pairs = (pd.read_csv(RESULTS / "published" / f"label_{name}.csv") for name in ("counts", "pairs"))
+    return counts.replace(STANDS_FOR), pairs.replace(STANDS_FOR)
 
 
 @lru_cache(maxsize=8)
