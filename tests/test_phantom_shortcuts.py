@@ -27,7 +27,7 @@ def table(hospital: str, shortcut: float) -> pd.DataFrame:
     rows = []
     for case in cases(hospital, shortcut):
         drawn = {lesion.finding for lesion in case.lesions}
-        said = {word for word, _, _ in case.acquisition.words}
+        said = {mark.text for mark in case.acquisition.marks}
         row = {name: name in drawn for name in DRAWN} | {"any": bool(drawn - {SUPPORT_DEVICES})}
         rows.append(row | {"AP": case.acquisition.view == "AP", "PORTABLE": "PORTABLE" in said, "L": "L" in said})
     return pd.DataFrame(rows)

@@ -39,7 +39,7 @@ def lung_opacity(film: Film, lesion: Lesion) -> Seen:
         patch = film.canvas.cloud(x, y, radius, radius * rng.uniform(0.85, 1.3)) * np.clip(ripple, 0.3, 1.6)
         share = np.clip((0.07 + 0.17 * lesion.severity) * patch, 0, 0.85) * film.lungs[side]
         fill(film, share, 0.5)
-        seen |= share > 0.03
+        seen |= share > 0.02
     return seen
 
 
