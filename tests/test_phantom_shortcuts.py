@@ -13,7 +13,7 @@ from chexreason.phantom.case import Case, sample_case
 from chexreason.phantom.copula import DRAWN, copula, matrix
 from chexreason.report import cooccurrence as co
 
-CASES = 2500
+CASES = 5000
 DISEASES = [name for name in DRAWN if name != SUPPORT_DEVICES]
 
 
