@@ -3,6 +3,7 @@
 import re
 import runpy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,9 @@ WRONG = {
 ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    root = tmp_path_factory.mktemp("experiment")
-    FACTORY["write"](root, WRONG, ONE_ANSWER)
+@contextmanager
+def shown(root: Path) -> Iterator[None]:
+    """The chapters read the results below `root`, and nothing that was read before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHEXREASON_RESULTS", str(root))
         for read in (answers.answers, answers.trained):
@@ -40,14 +40,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         read.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    root = tmp_path_factory.mktemp("experiment")
+    FACTORY["write"](root, WRONG, ONE_ANSWER)
+    with shown(root):
+        yield
+
+
 @pytest.fixture
-def nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
-    for read in (answers.answers, answers.trained):
-        read.cache_clear()
-    yield
-    for read in (answers.answers, answers.trained):
-        read.cache_clear()
+def nothing(tmp_path: Path) -> Iterator[None]:
+    with shown(tmp_path):
+        yield
 
 
 @pytest.mark.usefixtures("results")
