@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+import json
 import shutil
 
 import pandas as pd
@@ -67,6 +68,18 @@ def test_the_digest_sees_labels_and_order(profile) -> None:
     relabelled = dataclasses.replace(first, labels={"Fracture": 1.0, "Pneumonia": -1.0})
     assert dataclasses.replace(chosen, studies=(relabelled, *rest)).digest != chosen.digest
     assert dataclasses.replace(chosen, studies=(*rest, first)).digest != chosen.digest
+
+
+def test_the_digest_sees_what_the_films_were_drawn_from(profile) -> None:
+    chosen = cohorts.choose(profile, "sft")
+    marker = profile.data["mimic"].root / "phantom.json"
+    request, before = marker.read_text(encoding="utf-8"), chosen.digest
+    try:
+        marker.write_text(json.dumps(json.loads(request) | {"generator": "another"}), encoding="utf-8")
+        assert chosen.digest != before
+    finally:
+        marker.write_text(request, encoding="utf-8")
+    assert chosen.digest == before
 
 
 def test_no_number_means_all(profile) -> None:

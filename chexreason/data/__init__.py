@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from chexreason.labels import FINDINGS
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
 
-__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "lesions", "load", "truth"]
+__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "lesions", "load", "phantom_request", "truth"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def load(source: str, root: Path, split: str | None = None) -> Cohort:
 def is_phantom(root: Path) -> bool:
     """Whether `chexreason.phantom` drew the whole tree at `root`."""
     return (Path(root).expanduser() / PHANTOM_MARKER).is_file()
+
+
+def phantom_request(root: Path) -> dict[str, Any]:
+    """What the whole phantom tree at `root` was drawn from: hospital, sizes, seeds and the digest of the generator."""
+    return json.loads((Path(root).expanduser() / PHANTOM_MARKER).read_text(encoding="utf-8"))
 
 
 def truth(root: Path) -> dict[str, frozenset[str]]:

@@ -68,7 +68,8 @@ def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
         return [sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)]
     studies, credit = _rewarded(arm, profile)
     task = grpo.Task(studies, credit, prompt, arm.reward)
-    inputs = {"rl_studies": digest_of([(study.key, dict(study.labels)) for study in studies])}
+    rewarded = [cohorts.choose(profile, "rl").digest, *((study.key, dict(study.labels)) for study in studies)]
+    inputs = {"rl_studies": digest_of(rewarded)}
     return [grpo.run(profile, name, str(arm.start), task, validation, inputs)]
 
 
