@@ -48,7 +48,7 @@ class Chosen:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the studies and their labels, in order; for phantoms also over what the films were drawn from."""
+        """SHA-256 over the studies and their labels, in order; for phantoms also over their films' request."""
         drawn = data.phantom_request(self.root) if data.is_phantom(self.root) else None
         return digest_of([drawn, *((study.key, dict(study.labels)) for study in self.studies)])
 
