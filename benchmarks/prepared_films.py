@@ -1,0 +1,82 @@
+"""Reading films of a real-layout tree the second time, against tables and PIL each time: python benchmarks/prepared_films.py
+
+Draws a tree in MIMIC-CXR-JPG's layout: 10,000 studies whose films have that data set's usual size, 2,544 x 3,056
+pixels, as JPEGs of quality 95. A hundred drawings stand behind them, each under a hundred names, so that the disk holds
+them; every name is read and decoded for itself. Ours has seen the tree once. The two sides take turns; stock decodes
+one film in fifty, spread over the tree, and its time for films is multiplied. Writes results/benchmarks/films.csv.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from chexreason import config, data
+from chexreason.data import prepared
+from chexreason.data.film import open_film
+from chexreason.phantom import draw, sample_case
+from chexreason.phantom.writers import write_tree
+
+WIDTH, HEIGHT, DRAWINGS = 2544, 3056, 100
+PIXELS = 896 * 896  # MedGemma's input
+SHARE = 50
+
+
+def make_tree(root: Path, studies: int) -> None:
+    """Tables of a phantom tree of the smallest size, with large films in place of its own."""
+    write_tree(root, "A", {"train": studies}, 0, 64)
+    rng = np.random.default_rng(0)
+    films: list[Path] = []
+    for k in range(min(DRAWINGS, studies)):
+        small = Image.fromarray(draw(sample_case(0, k, "A"), 512))
+        grey = np.asarray(small.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), dtype=np.int16)
+        noisy = np.clip(grey + rng.normal(0, 3, grey.shape), 0, 255).astype(np.uint8)
+        films.append(root / f"drawing-{k}.jpg")
+        Image.fromarray(noisy).save(films[-1], quality=95)
+    for k, study in enumerate(data.load("mimic", root, "train").studies):
+        study.image.unlink()
+        os.link(films[k % len(films)], study.image)
+
+
+def main() -> None:
+    """Print and write the seconds of both sides for each round."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--studies", type=int, default=10_000)
+    words.add_argument("--rounds", type=int, default=5)
+    asked = words.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = Path(folder) / "mimic", Path(folder) / "ready"
+        make_tree(root, asked.studies)
+        start = time.perf_counter()
+        prepared.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+        print(f"first time: {time.perf_counter() - start:.1f} s")
+        for turn in range(asked.rounds):
+            start = time.perf_counter()
+            studies = data.load("mimic", root, "train").studies
+            tables = time.perf_counter() - start
+            for study in studies[turn::SHARE]:
+                open_film(study.image)
+            stock = tables + (time.perf_counter() - start - tables) * len(studies) / len(studies[turn::SHARE])
+            start = time.perf_counter()
+            studies, _ = prepared.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+            for study in studies:
+                open_film(study.image)
+            ours = time.perf_counter() - start
+            rows.append(
+                {"studies": len(studies), "round": turn, "stock_s": stock, "ours_s": ours, "ratio": stock / ours}
+            )
+            print(f"round {turn}: tables and PIL {stock:.1f} s, ours {ours:.1f} s, ratio {stock / ours:.1f}")
+        print(f"cache: {sum(path.stat().st_size for path in cache.rglob('*.pgm')) / 2**20:.0f} MB")
+        shutil.rmtree(root)
+    pd.DataFrame(rows).to_csv(config.RESULTS / "benchmarks" / "films.csv", index=False, float_format="%.3f")
+
+
+if __name__ == "__main__":
+    main()
