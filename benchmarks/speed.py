@@ -1,7 +1,7 @@
 """How much sooner than TRL and transformers as they come: python benchmarks/speed.py
 
 Each task runs in processes of its own, stock and ours in turn, on one thread; `benchmarks/README.md` has the method.
-Writes the table of ratios to results/benchmarks/speed.csv and GRPO's time by stage to stages.csv there.
+Writes the table of ratios to results/benchmarks/speed.csv and the time by stage of some tasks to stages.csv there.
 """
 
 import argparse
@@ -148,7 +148,20 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
         prompt = prompts.get("free_reasoning")
         said.extend(evaluate.decode(loaded, some, prompt, profile.decoding, label="decode", speed=profile.speed))
 
-    return run, lambda: {"units": 1.0, "digest": digest_of([dataclasses.asdict(one) for one in said])}
+    def step(*_: Any, **inputs: Any) -> str:
+        tokens = inputs["inputs_embeds"] if inputs.get("input_ids") is None else inputs["input_ids"]
+        return "new tokens" if tokens.shape[1] == 1 else "prompts"
+
+    stages = Stages()
+    stages.wrap(models, "encode", lambda *_, **__: "films and words to tensors")
+    stages.wrap(loaded.model.model, "get_image_features", lambda *_, **__: "vision tower")
+    stages.wrap(loaded.model.model.language_model, "forward", step)
+    stages.wrap(evaluate, "decode", lambda *_, **__: "rest")
+
+    def facts() -> dict[str, Any]:
+        return {"units": 1.0, "stages": stages.seconds, "digest": digest_of([dataclasses.asdict(one) for one in said])}
+
+    return run, facts
 
 
 def bootstrap(profile: Profile, family: str, folder: Path, turn: int) -> Task:

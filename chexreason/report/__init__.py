@@ -27,7 +27,7 @@ HOMES = {
     "table": "tables",
     "tiers": "front_page",
 }
-PARTS = ("audit_counts", "audit_figures", "audit_pages", "differences", "experiments", "pages", "sentences")
+PARTS = ("audit_counts", "audit_figures", "audit_pages", "costs", "differences", "experiments", "pages", "sentences")
 
 
 def __getattr__(name: str) -> Any:
