@@ -171,13 +171,13 @@ def slowest(results: Path | None = None) -> Prose:
     found, stages = ratios(results), _table("stages", results)
     if found.empty or stages is None or "decode" not in set(stages["task"]):
         return Prose("")
-    least = found.loc[found["ratio"].idxmin()]
+    least = min(found.itertuples(), key=lambda one: float(one.ratio))
     ours = stages[(stages["task"] == "decode") & (stages["side"] == "ours")].set_index("stage")["cpu_s"]
-    shared = ours.drop("new tokens", errors="ignore").drop("rest", errors="ignore").sum() / ours.sum()
+    shared = ours.drop(["new tokens", "rest"], errors="ignore").sum() / ours.sum()
     return Prose(
-        f"The least gain, {least['ratio']:.2f} times, is in: {TASKS[str(least['task'])]}. Of decoding's time that is "
-        f"left, {shared:.0%} goes into reading the films, the vision tower and the prompts, each of which both sides do once "
-        "for each film; only the rest, the new tokens, can be saved by letting finished answers leave the batch."
+        f"The least gain, {least.ratio:.2f} times, is in: {TASKS[str(least.task)]}. Of decoding's time that is left, "
+        f"{shared:.0%} goes into reading the films, the vision tower and the prompts, which both sides do once a film; "
+        "only the rest, the new tokens, can be saved by letting finished answers leave the batch."
     )
 
 
@@ -186,8 +186,9 @@ def gpu(results: Path | None = None) -> Html | Prose:
     found = _table("gpu", results)
     if found is None:
         return Prose(
-            f"*{NOT_YET}* no GPU was at hand when this book was built. `python benchmarks/gpu_proof.py` builds the real "
-            "architectures with random weights, runs the paper's steps on them, and writes peak memory, seconds a step "
-            "and the projected hours of the whole study into `results/benchmarks/gpu.csv`, which this page then shows."
+            f"*{NOT_YET}* no GPU was at hand when this book was built. `python benchmarks/gpu_proof.py` builds the "
+            "real architectures with random weights, runs the paper's steps on them, and writes peak memory, seconds a "
+            "step and the projected hours of the whole study into `results/benchmarks/gpu.csv`, which this page then "
+            "shows."
         )
     return frame_table(found, "Memory and time of the real architectures on a GPU", dense=True)
