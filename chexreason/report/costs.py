@@ -78,15 +78,15 @@ def speed_figure(results: Path | None = None) -> Html:
         drawing = Figure(figsize=(7.2, 0.95 + 0.32 * len(found)), layout="constrained")
         axes = drawing.add_subplot()
         axes.axvline(1, color=INK, linewidth=0.8)
-        for row, one in enumerate(found.itertuples()):
-            axes.plot([one.least, one.most], [row, row], color=colour, linewidth=2)
-            axes.plot([one.ratio], [row], marker, color=colour, markersize=6)
-            axes.annotate(f"{one.ratio:.3g}", (one.most, row), (6, 0), textcoords="offset points", va="center")
+        for row, one in enumerate(found.to_dict("records")):
+            axes.plot([one["least"], one["most"]], [row, row], color=colour, linewidth=2)
+            axes.plot([one["ratio"]], [row], marker, color=colour, markersize=6)
+            axes.annotate(f"{one['ratio']:.3g}", (one["most"], row), (6, 0), textcoords="offset points", va="center")
         axes.set(xscale="log", xlabel="times as fast (logarithmic)", ylim=(len(found) - 0.5, -0.5))
         axes.set_xlim(0.8, found["most"].max() * 3)
         axes.set_yticks(range(len(found)), [TASKS[task] for task in found["task"]])
         axes.grid(visible=False, axis="y")
-        said = "; ".join(f"{TASKS[str(one.task)]} {one.ratio:.3g}" for one in found.itertuples())
+        said = "; ".join(f"{TASKS[one['task']]} {one['ratio']:.3g}" for one in found.to_dict("records"))
         shown = to_svg(drawing, f"Times as fast as the libraries as they come. {said}.")
     return framed(
         "How many times as fast?",
@@ -171,11 +171,11 @@ def slowest(results: Path | None = None) -> Prose:
     found, stages = ratios(results), _table("stages", results)
     if found.empty or stages is None or "decode" not in set(stages["task"]):
         return Prose("")
-    least = min(found.itertuples(), key=lambda one: float(one.ratio))
+    least = min(found.to_dict("records"), key=lambda one: float(one["ratio"]))
     ours = stages[(stages["task"] == "decode") & (stages["side"] == "ours")].set_index("stage")["cpu_s"]
     shared = ours.drop(["new tokens", "rest"], errors="ignore").sum() / ours.sum()
     return Prose(
-        f"The least gain, {least.ratio:.2f} times, is in: {TASKS[str(least.task)]}. Of decoding's time that is left, "
+        f"The least gain, {least['ratio']:.2f} times, is in: {TASKS[least['task']]}. Of decoding's time that is left, "
         f"{shared:.0%} goes into reading the films, the vision tower and the prompts, which both sides do once a film; "
         "only the rest, the new tokens, can be saved by letting finished answers leave the batch."
     )
