@@ -1,0 +1,93 @@
+"""The page *What it costs*: its figures and sentences follow the tables that the benchmarks write."""
+
+import pandas as pd
+import pytest
+
+from chexreason.report import costs
+
+SPEED = pd.DataFrame(
+    {
+        "task": ["grpo", "grpo", "decode"],
+        "switches": ["all", "one_prefill", "all"],
+        "ratio": [3.0, 1.2, 1.5],
+        "ratio_least": [2.5, 1.1, 1.25],
+        "ratio_most": [3.5, 1.3, 1.75],
+        "rounds": [5, 5, 3],
+        "stock_cpu_s": [12.0, 12.0, 6.0],
+        "ours_cpu_s": [4.0, 10.0, 4.0],
+        "stock_peak_mb": [1500, 1500, 700],
+        "ours_peak_mb": [800, 1400, 650],
+    }
+)
+STAGES = pd.DataFrame(
+    {
+        "task": ["decode"] * 6,
+        "side": ["stock"] * 3 + ["ours"] * 3,
+        "stage": ["prompts", "new tokens", "rest"] * 2,
+        "cpu_s": [2.0, 3.5, 0.5, 2.0, 1.5, 0.5],
+    }
+)
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    SPEED.to_csv(tmp_path / "benchmarks" / "speed.csv", index=False)
+    STAGES.to_csv(tmp_path / "benchmarks" / "stages.csv", index=False)
+    films = pd.DataFrame({"round": [0, 1, 2], "ratio": [30.0, 40.0, 35.0]})
+    films.to_csv(tmp_path / "benchmarks" / "films.csv", index=False)
+    return tmp_path
+
+
+def test_the_ratios_leave_single_switches_out_and_count_the_films_in(results):
+    found = costs.ratios(results).set_index("task")
+    assert list(found.index) == ["grpo", "decode", "films"]
+    assert found.loc["grpo"].tolist() == [3.0, 2.5, 3.5, 5]
+    assert found.loc["films"].tolist() == [35.0, 30.0, 40.0, 3]
+
+
+def test_the_figure_says_its_numbers_to_who_cannot_see_it(results):
+    shown = costs.speed_figure(results).text
+    assert "GRPO step 3; greedy answers, Gemma 3 1.5; films, read again 35" in shown
+    assert "3 to 5 rounds" in shown
+
+
+def test_the_stages_are_summed_and_the_largest_saving_is_named(results):
+    shown = costs.stages_figure("decode", results).text
+    assert "6.0 s before, 4.0 s after" in shown
+    assert "Most is saved in: new tokens." in shown
+    assert "prompts 2.00 before, 2.00 after" in shown
+
+
+def test_the_least_gain_is_named_with_what_no_side_can_save(results):
+    text = str(costs.slowest(results))
+    assert text.startswith("The least gain, 1.50 times, is in: greedy answers, Gemma 3.")
+    assert "50% goes into" in text
+
+
+def test_memory_stands_for_both_sides(results):
+    shown = costs.memory(results).text
+    assert "1500" in shown
+    assert "800" in shown
+    assert "1400" not in shown, "a single switch is not ours"
+
+
+def test_a_measured_gpu_is_shown(results):
+    assert "Not measured yet" in str(costs.gpu(results))
+    pd.DataFrame({"device": ["a made-up card"], "peak_gb": [61.5]}).to_csv(
+        results / "benchmarks" / "gpu.csv", index=False
+    )
+    assert "61.5" in costs.gpu(results).text
+
+
+def test_without_measurements_each_part_says_how_to_get_them(tmp_path):
+    for part in (costs.speed_figure, lambda where: costs.stages_figure("grpo", where), costs.memory):
+        assert "python benchmarks/speed.py" in part(tmp_path).text
+    assert str(costs.slowest(tmp_path)) == ""
+
+
+def test_the_laptop_table_adds_up_the_runs_of_the_profile():
+    shown = costs.laptop("demo").text
+    assert "miniature" in shown
+    for stage in ("prompting", "sft", "grpo", "generalization", "together"):
+        assert f">{stage}<" in shown
