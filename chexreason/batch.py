@@ -5,7 +5,7 @@ are text files and become real .ipynb files first; a parameter that the notebook
 or of another type, is refused by name (papermill only logs it); what the cells print reaches the
 terminal while they run, progress bars included; the executed notebook appears under its name only
 when it has run to its end, and without the paths of this machine. A failed run leaves
-``NN.failed.ipynb``, with the error in it.
+``NN.failed.ipynb``, with the error in it: beside it, or where its caller wants it.
 """
 
 import ast
@@ -32,18 +32,22 @@ Value = str | int | float | bool
 PRIVATE = Config({"KernelManager": {"transport": "ipc"}})
 
 
-def run_notebook(source: Path, executed: Path, parameters: Mapping[str, Value], root: Path) -> Path:
+def run_notebook(
+    source: Path, executed: Path, parameters: Mapping[str, Value], root: Path, failures: Path | None = None
+) -> Path:
     """Execute the text notebook `source` with `parameters`; the result is written to `executed`.
 
     The cells run in the folder of `source`, as they do by hand in Jupyter. `root` is the folder
     whose path is taken out of all outputs. Returns `executed`.
 
     Raises UserError for a missing or untagged notebook, an unknown or ill-typed parameter, and a
-    cell that fails; in the last case ``<executed>.failed.ipynb`` is left beside `executed`.
+    cell that fails; in the last case ``<executed>.failed.ipynb`` is left in the folder `failures`
+    (beside `executed` by default).
     """
     notebook = read(source)
-    failed = executed.with_suffix(".failed.ipynb")
-    executed.parent.mkdir(parents=True, exist_ok=True)
+    failed = (failures or executed.parent) / executed.with_suffix(".failed.ipynb").name
+    for folder in (executed.parent, failed.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that the last step is a rename. A killed run leaves it, and the next one clears it.
     scratch = executed.with_suffix(".partial")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -111,12 +115,12 @@ def check(parameters: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any
 
 
 def publish(partial: Path, target: Path, root: Path) -> None:
-    """Tidy the executed notebook and give it its name, in one step."""
+    """Tidy the executed notebook and give it its name, in one step (unless `target` is on another disk)."""
     notebook = nbformat.read(partial, as_version=4)
     tidy(notebook, root)
     nbformat.validate(notebook)
     nbformat.write(notebook, partial)
-    os.replace(partial, target)
+    shutil.move(partial, target)
 
 
 def tidy(notebook: nbformat.NotebookNode, root: Path) -> None:

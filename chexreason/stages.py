@@ -37,7 +37,9 @@ def run_stage(name: str, profile: config.Profile) -> Path:
         "cache": _if_elsewhere(profile.cache, config.load_profile(profile.name).cache),
     }
     print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
-    batch.run_notebook(stage.source, executed, parameters, config.ROOT)
+    # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
+    failures = profile.cache / "failed" if profile.rows == "cache" else None
+    batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
     write_record(stage, profile.name, profile.results, made)
     kept = {"code": digest_of(made), "files": left_by(stage, profile.results)}
     write_if_changed(done, json.dumps(kept, indent=1) + "\n")

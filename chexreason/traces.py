@@ -54,6 +54,7 @@ def _read(path: Path) -> dict[str, str]:
         except json.JSONDecodeError:
             entry = None
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("study", "trace")):
-            raise UserError(f"study and trace in line {number} of {path.name}", repr(line[:60]), "mend that line")
+            came = f"{len(line)} characters, not shown since they may be of a patient"
+            raise UserError(f"study and trace in line {number} of {path.name}", came, "mend that line")
         found[entry["study"]] = entry["trace"]
     return found

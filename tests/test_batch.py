@@ -125,6 +125,14 @@ def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, 
     assert not failed.exists()
 
 
+def test_a_failed_notebook_goes_where_its_caller_wants_it(written, tmp_path):
+    source, elsewhere = written("1 / 0"), tmp_path / "cache" / "failed"
+    with pytest.raises(UserError, match=f"see {elsewhere}/05_tiny.failed.ipynb"):
+        batch.run_notebook(source, tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
+    assert [path.name for path in elsewhere.iterdir()] == ["05_tiny.failed.ipynb"]
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_a_users_mistake_inside_a_notebook_is_told_without_a_traceback(written, capsys):
     source = written(
         "from chexreason.errors import UserError", "raise UserError('a folder', 'nothing at all', 'make one')"

@@ -181,9 +181,9 @@ def test_a_missing_folder_and_an_empty_one(tmp_path):
     [
         ("Frontal/Lateral", "Side", r"one column 'Frontal/Lateral' in .*train\.csv"),
         ("AP/PA", "View", r"one column 'AP/PA' in .*train\.csv"),
-        ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3; came 'u'"),
-        ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4; came 'CheXpert"),
-        ("/patient00005/", "/p00005/", r"a path like .*, line 10; came 'CheXpert"),
+        ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3; came a cell of 1 character, not shown"),
+        ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4; came a cell of"),
+        ("/patient00005/", "/p00005/", r"a path like .*, line 10; came a cell of"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
@@ -200,7 +200,7 @@ def test_a_malformed_test_study(tmp_path):
     write_test_set(base, TEST, base)
     text = (base / "groundtruth.csv").read_text()
     (base / "groundtruth.csv").write_text(text.replace("test/patient64742/study1", "64742"))
-    with pytest.raises(UserError, match=r"a study like .*, line 3; came 'CheXpert-v1\.0/64742'"):
+    with pytest.raises(UserError, match=r"a study like .*, line 3; came a cell of 19 characters"):
         chexpert.load(base, "test")
 
 

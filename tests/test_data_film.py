@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import traceback
 import zlib
 from pathlib import Path
 
@@ -109,6 +110,23 @@ def test_a_broken_film_is_one_line_that_names_it(tmp_path, kind):
     assert str(caught.value).startswith(f"expected a readable film at {path}; came ")
     assert "\n" not in str(caught.value)
     assert not is_readable(path)
+
+
+@pytest.mark.parametrize(
+    "folder", ["files/p10/p10000032/s50414267", "p10000032/s50414267", "train/patient00001/study1"]
+)
+def test_a_film_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cause(tmp_path, folder):
+    path = tmp_path / folder / "view1_frontal.jpg"
+    path.parent.mkdir(parents=True)
+    for content in (None, b"", b"no film at all"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UnreadableFilm, match=r"\(a patient\); came") as caught:
+            open_film(path)
+        assert caught.value.path == path
+        shown = "".join(traceback.format_exception(caught.value))
+        for secret in ("10000032", "50414267", "patient00001", "view1"):
+            assert secret not in shown
 
 
 def oversized_png(path: Path, side: int) -> Path:

@@ -1,6 +1,7 @@
 """Checked reading of CSV files, apart from any data set."""
 
 import gzip
+import traceback
 
 import numpy as np
 import pytest
@@ -32,7 +33,23 @@ def test_a_cell_that_is_no_label(tmp_path, cell):
     path = tmp_path / "a.csv"
     path.write_text(f'id,Edema\n1,1\n2,"{cell}"\n')
     with pytest.raises(UserError, match=rf"a label of .* under 'Edema' in {path}, line 3; came '{cell}"):
+        read_table(path, {"id": ID, "Edema": LABEL}, public=True)
+    with pytest.raises(UserError, match=rf"under 'Edema' in {path}, line 3; came a cell of \d characters?, not shown"):
         read_table(path, {"id": ID, "Edema": LABEL})
+
+
+@pytest.mark.parametrize(
+    "rows", ["study_id,Edema\nMARKER,1\n", "study_id,Edema\n1,MARKER\n", "study_id,Edema\nMARKER MARKER,1\n",
+             "10000032,MARKER\n1,1\n", 'study_id,Edema\n1,"MARKER\n', f"study_id,Edema\n{'9' * 30},MARKER\n"],
+)  # fmt: skip
+def test_no_message_and_no_cause_of_one_shows_a_cell(tmp_path, rows):
+    path = tmp_path / "a.csv"
+    path.write_text(rows)
+    with pytest.raises(UserError) as caught:
+        read_table(path, {"study_id": ID, "Edema": LABEL})
+    shown = "".join(traceback.format_exception(caught.value))
+    for secret in ("MARKER", "10000032", "9" * 30):
+        assert secret not in shown
 
 
 @pytest.mark.parametrize("cell", ["1", "1.0", "0", "0.0", "-1", "-1.0", "-0.0", "", " 1.0"])

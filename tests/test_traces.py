@@ -77,5 +77,6 @@ def test_a_missing_file_and_a_missing_trace_are_said(profile, real) -> None:
 @pytest.mark.parametrize("bad", ['{"study": "x", ', '{"study": "x"}', '["x", "y"]', '{"study": "x", "trace": 3}'])
 def test_a_malformed_line_is_named(profile, real, bad) -> None:
     write(profile, line(real.studies[0], "one"), bad)
-    with pytest.raises(UserError, match=r"study and trace in line 2 of only_label\.jsonl"):
+    with pytest.raises(UserError, match=r"study and trace in line 2 of only_label\.jsonl") as caught:
         traces.of(real, prompts.get("only_label"), profile)
+    assert bad not in str(caught.value)

@@ -72,7 +72,7 @@ def truth(root: Path) -> dict[str, frozenset[str]]:
     for row, (key, cell) in enumerate(zip(frame["study_key"], frame["visible"], strict=True)):
         names = frozenset(filter(None, cell.split(";")))
         if not names <= set(FINDINGS):
-            raise bad_row(table, row, "names of findings joined by ;", cell)
+            raise bad_row(table, row, "names of findings joined by ;", cell, public=True)
         visible[key] = names
     return visible
 
@@ -85,7 +85,7 @@ def lesions(root: Path) -> dict[str, list[dict[str, object]]]:
         try:
             drawn[key] = json.loads(cell)
         except json.JSONDecodeError as error:
-            raise bad_row(table, row, "a JSON list of lesions", cell) from error
+            raise bad_row(table, row, "a JSON list of lesions", cell, public=True) from error
     return drawn
 
 
@@ -98,7 +98,7 @@ def _truth_table(root: Path, column: str) -> tuple[Path, pd.DataFrame]:
             "the visible truth is known for phantoms only",
         )
     table = root / TRUTH
-    return table, read_table(table, {"study_key": TEXT, column: TEXT})
+    return table, read_table(table, {"study_key": TEXT, column: TEXT}, public=True)
 
 
 SOURCES: dict[str, Source] = {

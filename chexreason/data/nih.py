@@ -50,7 +50,8 @@ def load(root: Path, split: str | None = None) -> Cohort:
             f"a split of NIH among {', '.join(LISTS)}", repr(split), "NIH has no such list; use one of these"
         )
     table = find_file(root, ("Data_Entry_2017_v2020.csv", "Data_Entry_2017*.csv"), "NIH's table of films")
-    frame = read_table(table, {"Image Index": TEXT, "Finding Labels": TEXT, "Patient ID": ID, "View Position": TEXT})
+    asked = {"Image Index": TEXT, "Finding Labels": TEXT, "Patient ID": ID, "View Position": TEXT}
+    frame = read_table(table, asked, public=True)
     _check(table, frame)
     split_of = _splits(root)
     frame = frame.assign(split=frame["Image Index"].map(split_of).fillna(""))
@@ -86,7 +87,7 @@ def _check(table: Path, frame: pd.DataFrame) -> None:
     def first(expected: str, column: str, bad: pd.Series) -> None:
         if bad.any():
             row = int(bad.to_numpy().argmax())
-            raise bad_row(table, row, expected, frame[column].iloc[row])
+            raise bad_row(table, row, expected, frame[column].iloc[row], public=True)
 
     index = frame["Image Index"]
     first("a film name like 00000001_000.png", "Image Index", ~index.str.fullmatch(r"[\w.-]+\.\w+"))
@@ -130,7 +131,7 @@ def _records(table: Path, films: pd.DataFrame) -> list[Study]:
         except ValueError:
             row = int(films.index[films["Finding Labels"] == cell][0])
             known = ", ".join(sorted((*NIH_TO_CHEXPERT, *NIH_UNMAPPED)))
-            raise bad_row(table, row, f"names among {known} (joined by |)", cell) from None
+            raise bad_row(table, row, f"names among {known} (joined by |)", cell, public=True) from None
     columns = [films[name].tolist() for name in ("Patient ID", "Image Index", "image", "View Position", "split")]
     cells = films["Finding Labels"].tolist()
     return [
