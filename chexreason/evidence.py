@@ -51,6 +51,10 @@ METRICS: Mapping[str, str] = {
 }
 
 
+#: tier -> the profiles whose results stand for it beside another tier's, the largest first
+OF_TIER: Mapping[str, tuple[str, ...]] = {"replication": ("paper",), "miniature": ("miniature", "demo")}
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """One of the paper's tables: its section, its heading in our words, and where our values come from.
@@ -120,6 +124,19 @@ TABLES: Mapping[int, TableSpec] = {
 def profile() -> str:
     """The profile that the book shows: $CHEXREASON_PROFILE, or demo. Raises UserError for an unknown one."""
     return _known(os.environ.get("CHEXREASON_PROFILE") or "demo")
+
+
+def beside(name: str, results: Path | None = None) -> list[str]:
+    """The profiles that a table shows, one a tier: `name`, and the first of each other tier that has runs.
+
+    A replication comes before a miniature. `OF_TIER` says which profiles stand for a tier.
+    """
+    chosen = {tier_of(name): name}
+    for tier, names in OF_TIER.items():
+        having = [other for other in names if read_runs(other, results)]
+        if tier not in chosen and having:
+            chosen[tier] = having[0]
+    return [chosen[tier] for tier in config.TIERS[::-1] if tier in chosen]
 
 
 def results_root(results: Path | None = None) -> Path:

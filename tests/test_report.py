@@ -131,6 +131,45 @@ def test_without_runs_the_paper_stands_alone(number, results):
     assert "cxr-miniature" not in alone.replace(theme.STYLE, "")
 
 
+@pytest.fixture(scope="module")
+def three_tiers(tmp_path_factory):
+    """Results of the replication, with places that are folders of this test, beside the miniature `demo`'s."""
+    root = tmp_path_factory.mktemp("tiers")
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("MIMIC", "CHEXPERT", "NIH"):
+            patch.setenv(f"CHEXREASON_{place}", str(root / place))
+        for name in ("paper", "demo"):
+            write(name, root / "results")
+    return root / "results"
+
+
+@pytest.mark.parametrize("asked", ["paper", "demo"])
+def test_paper_replication_and_miniature_stand_side_by_side(asked, three_tiers):
+    sides = {name: evidence.gather(5, name, three_tiers) for name in ("paper", "demo")}
+    rows = {row[0]: row[1:] for row in Cells(report.table(5, asked, three_tiers).text).rows}
+    for name in sides["paper"].rows():
+        for index, (column, metric) in enumerate(sides["paper"].columns()):
+            key = name, column, metric
+            values = [sides["paper"].published[key], sides["paper"].ours[key], sides["demo"].ours[key]]
+            assert rows[evidence.title_of(sides["paper"].spec, name)][3 * index : 3 * index + 3] == [
+                f"{value:.3f}" for value in values
+            ]
+    for number in range(1, 7):
+        text = report.table(number, asked, three_tiers).text
+        assert 'class="cxr-tier cxr-replication"' in text
+        assert 'class="cxr-tier cxr-miniature"' in text
+    stacked = Cells(report.table(2, asked, three_tiers).text).rows
+    assert [row[0] for row in stacked if row[0] in ("paper", "replication", "miniature")][:3] == [
+        "paper", "replication", "miniature",
+    ]  # fmt: skip
+
+
+def test_the_ledger_judges_each_tier(three_tiers):
+    text = report.ledger("paper", three_tiers).text
+    assert "on our runs (paper)" in text
+    assert "on our runs (demo)" in text
+
+
 def test_half_a_set_of_runs_shows_what_is_missing(results):
     (results / "smoke" / "04-generalization-qwen-nih" / "run.json").rename(results / "aside.json")
     try:

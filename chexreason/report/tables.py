@@ -1,4 +1,4 @@
-"""Tables 1 to 6: the published value, this profile's value, and what the latter rests on.
+"""Tables 1 to 6: the published value, a replication's and a miniature's where there are runs, and what they rest on.
 
 A number of a miniature must never be readable as a replication. So each of our columns or rows is
 headed by its tier and tinted, a badge above the table says tier, profile, n and seed, and the runs
@@ -8,7 +8,7 @@ own style sheet has fixed light colours and is left out in favour of `theme.STYL
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pandas as pd
 from great_tables import GT, loc, style
 
 from chexreason.audit.lines import GROUNDS, reference_lines
-from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, gather, title_of
+from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, beside, gather, title_of
+from chexreason.evidence import profile as shown_profile
 from chexreason.report import sentences
 from chexreason.report.baselines import all_labels
 from chexreason.report.behind import runs_behind
@@ -34,11 +35,13 @@ def table(
 
     `results` is the folder that holds a folder a profile. Raises UserError for an unknown number or profile.
     """
-    shown = gather(number, profile, results)
+    asked = profile or shown_profile()
     if published_only:
-        shown = shown.alone()
-    body = _stacked(shown) if number in (2, 3, 4) else _paired(shown)
-    return _framed(shown, body)
+        sides = [gather(number, asked, results).alone()]
+    else:
+        sides = [gather(number, one, results) for one in beside(asked, results)]
+    body = _stacked(sides) if number in (2, 3, 4) else _paired(sides)
+    return _framed(sides, body)
 
 
 def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), dense: bool = False) -> Html:
@@ -71,39 +74,44 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     return block(head + scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have"))
 
 
-def _paired(shown: Evidence) -> str:
-    """Tables 1, 5, 6: under each heading the paper's column, then ours."""
+def _paired(sides: Sequence[Evidence]) -> str:
+    """Tables 1, 5, 6: under each heading the paper's column, then one of ours a tier."""
+    shown = sides[0]
     columns = shown.columns()
     frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in shown.rows()]})
-    ours: list[str] = []
+    labels: dict[str, Any] = {}
     for column, metric in columns:
+        labels[f"{column}-{metric}-paper"] = "paper"
         frame[f"{column}-{metric}-paper"] = shown.side("paper", column, metric).reindex(shown.rows()).to_numpy()
-        if shown.runs:
-            ours.append(f"{column}-{metric}-ours")
-            frame[ours[-1]] = shown.side("ours", column, metric).reindex(shown.rows()).to_numpy()
-    labels: dict[str, Any] = {name: "paper" if name.endswith("-paper") else shown.tier for name in frame.columns[1:]}
+        for one in _with_runs(sides):
+            labels[f"{column}-{metric}-{one.tier}"] = one.tier
+            frame[f"{column}-{metric}-{one.tier}"] = one.side("ours", column, metric).reindex(shown.rows()).to_numpy()
     built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
     for column, metric in columns:
         names = [name for name in frame if str(name).startswith(f"{column}-{metric}-")]
         built = built.tab_spanner(_heading(shown, column, metric), names)
     by_row = shown.spec.number >= 5
-    built = _bold(built, frame, ["-paper", "-ours"] if by_row else None)
+    built = _bold(built, frame, list(dict.fromkeys(labels.values())) if by_row else None)
     if by_row:
         total = [len(frame) - 1]
         line = style.css("border-top:2px solid var(--cxr-line);")
         built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
-    return bare(_tinted(built, columns=ours))
+    return bare(_tinted(built, columns=[name for name, side in labels.items() if side != "paper"]))
 
 
-def _stacked(shown: Evidence) -> str:
-    """Tables 2 to 4: a block a variant, the paper's row above ours."""
-    sides = ["paper", "ours"] if shown.runs else ["paper"]
-    values = {"paper": shown.published, "ours": shown.ours}
+def _with_runs(sides: Sequence[Evidence]) -> list[Evidence]:
+    return [one for one in sides if one.runs]
+
+
+def _stacked(sides: Sequence[Evidence]) -> str:
+    """Tables 2 to 4: a block a variant, the paper's row above ours, one a tier."""
+    shown = sides[0]
+    values = {"paper": shown.published, **{one.tier: one.ours for one in _with_runs(sides)}}
     rows = [
-        {"variant": title_of(shown.spec, row), "side": "paper" if side == "paper" else shown.tier}
-        | {f"{column}-{metric}": values[side].get((row, column, metric)) for column, metric in shown.columns()}
+        {"variant": title_of(shown.spec, row), "side": side}
+        | {f"{column}-{metric}": of_side.get((row, column, metric)) for column, metric in shown.columns()}
         for row in shown.rows()
-        for side in sides
+        for side, of_side in values.items()
     ]
     frame = pd.DataFrame(rows)
     numbers = list(frame.columns[2:])
@@ -142,7 +150,7 @@ def _bold(built: GT, frame: pd.DataFrame, by_row: list[str] | None) -> GT:
             cells += [(name, int(i)) for i in frame.index[(frame[name] == frame[name].max()) & (frame[name] > 0)]]
     else:
         for side in by_row:
-            part = frame[[name for name in numbers if name.endswith(side)]]
+            part = frame[[name for name in numbers if name.endswith(f"-{side}")]]
             for index, row in part.iterrows():
                 cells += [(str(name), int(str(index))) for name in row.index[(row == row.max()) & (row > 0)]]
     for name, row_number in cells:
@@ -167,11 +175,15 @@ def bare(built: GT) -> str:
     return found[0]
 
 
-def _framed(shown: Evidence, body: str) -> Html:
-    label = f"Table {shown.spec.number}: {shown.spec.title}"
-    head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badges(shown)}</div>'
-    notes = "".join(f'<p class="cxr-note">{note}</p>' for note in _notes(shown))
-    return block(head + scrolling(body, label, dense=shown.spec.number >= 5) + notes + runs_behind(shown.runs.values()))
+def _framed(sides: Sequence[Evidence], body: str) -> Html:
+    spec, made = sides[0].spec, _with_runs(sides) or sides[:1]
+    label = f"Table {spec.number}: {spec.title}"
+    head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div>'
+    head += "".join(f'<div class="cxr-head">{_badges(one)}</div>' for one in made)
+    lines = [*dict.fromkeys(note for one in made for note in _notes(one)), _reference(spec.number)]
+    notes = "".join(f'<p class="cxr-note">{line}</p>' for line in lines)
+    behind = runs_behind(run for one in made for run in one.runs.values())
+    return block(head + scrolling(body, label, dense=spec.number >= 5) + notes + behind)
 
 
 def _badges(shown: Evidence) -> str:
@@ -204,7 +216,6 @@ def _notes(shown: Evidence) -> list[str]:
         return [
             f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. "
             f"{make} makes them.",
-            _reference(shown.spec.number),
         ]
     best = "model of each row" if shown.spec.number >= 5 else "row of each column"
     notes = [f"Bold: the best {best}, of the paper's and of ours apart; failure rates are never bold."]
@@ -216,10 +227,10 @@ def _notes(shown: Evidence) -> list[str]:
         )
     if baseline := all_labels(shown.runs.values()):
         notes.append(
-            f"Answering every label for every one of our {baseline.n} studies, without a look at the film, would score "
-            f"micro-F1 {decimal(baseline.micro['f1'])} and macro-F1 {decimal(baseline.macro['f1'])}."
+            f"Answering every label for every one of the {baseline.n} studies of the {shown.tier}, without a look at "
+            f"the film, would score micro-F1 {decimal(baseline.micro['f1'])} and macro-F1 "
+            f"{decimal(baseline.macro['f1'])}."
         )
-    notes.append(_reference(shown.spec.number))
     if shown.missing:
         notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
     return notes

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, Outcome, open_side, outcomes
+from chexreason.evidence import beside, read_runs, results_root
 from chexreason.evidence import profile as shown_profile
-from chexreason.evidence import read_runs, results_root
 from chexreason.report.theme import Html, badge, block, escape, signed
 
 #: A verdict's sign, so that no verdict is told by colour alone.
@@ -76,9 +76,10 @@ def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
 
 
 def ledger(profile: str | None = None, results: Path | None = None) -> Html:
-    """The table: each claim with the paper's verdict and, where there are runs, the profile's and the experiment's."""
+    """The table: each claim's verdict on the paper and, where there are runs, on the profiles and the experiment."""
     paper = judged(None)
-    ours = {name: found for name in (profile or shown_profile(), EXPERIMENT) if (found := judged(name, results))}
+    names = [*beside(profile or shown_profile(), results), EXPERIMENT]
+    ours = {name: found for name in names if (found := judged(name, results))}
     heads = ["claim", "where", "on the paper's tables", *(f"on our runs ({name})" for name in ours), "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
