@@ -1,13 +1,15 @@
 """Which studies each stage sees: SFT, RL, validation and the two test sets (paper, section 3.1).
 
 The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG and does not say how; we
-draw patients at random, one study a patient, and never the same patient twice. Its tables speak of
-"CheXpert validation" while training uses MIMIC labels in the CheXpert format; we take that to be
-the validation split of the training source, and mark it as an assumption.
+draw patients at random, one study a patient, and never the same patient twice. A profile may ask for
+strata (`splits.draw_strata`): then each stratum keeps the share that it has in the source, however rare
+its finding is, and a patient's chance stays the same. The paper's tables speak of "CheXpert validation"
+while training uses MIMIC labels in the CheXpert format; we take that to be the validation split of the
+training source, and mark it as an assumption.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -72,6 +74,13 @@ def choose(profile: Profile, name: str) -> Chosen:
     SFT and RL patients are drawn together and then parted, so they never overlap.
     Raises UserError if the data set holds too few patients.
     """
+    asked = drawn(profile, name)
+    good, unreadable = readable(asked.studies)
+    return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
+
+
+def drawn(profile: Profile, name: str) -> Chosen:
+    """What `choose` draws, from the tables alone: no film is opened, and none counts as unreadable."""
     if name not in COHORTS:
         raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
     dataset, split = COHORTS[name]
@@ -80,18 +89,26 @@ def choose(profile: Profile, name: str) -> Chosen:
     rng = stream(profile.seed, f"{dataset} {split}")
     sizes = profile.sizes
     left_out = dict(cohort.left_out)
+    policy = profile.decoding.uncertain
+    studies: list[Study]
     if name in ("sft", "rl"):
         # An answer has to name something: a study whose labels are all negative or uncertain cannot
         # teach, and its Jaccard similarity would be 0 / 0.
-        usable = [s for s in cohort.studies if positives(s.labels, profile.decoding.uncertain)]
+        usable = [s for s in cohort.studies if positives(s.labels, policy)]
         left_out["no positive label"] = len(cohort.studies) - len(usable)
-        both = splits.draw(usable, sizes.sft + sizes.rl, rng)
-        studies = both[: sizes.sft] if name == "sft" else both[sizes.sft :]
+        if sizes.stratified:
+            sft, rl = splits.draw_strata(usable, (sizes.sft, sizes.rl), rng, policy)
+        else:
+            both = splits.draw(usable, sizes.sft + sizes.rl, rng)
+            sft, rl = both[: sizes.sft], both[sizes.sft :]
+        studies = sft if name == "sft" else rl
+    elif (n := getattr(sizes, name)) is None:
+        studies = list(cohort.studies)
+    elif sizes.stratified:
+        [studies] = splits.draw_strata(cohort.studies, (n,), rng, policy, one_per_patient=False)
     else:
-        n = getattr(sizes, name)
-        studies = list(cohort.studies) if n is None else splits.draw(cohort.studies, n, rng, one_per_patient=False)
-    good, unreadable = readable(studies)
-    return Chosen(name, dataset, root, tuple(good), tuple(unreadable), left_out)
+        studies = splits.draw(cohort.studies, n, rng, one_per_patient=False)
+    return Chosen(name, dataset, root, tuple(studies), (), left_out)
 
 
 def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:

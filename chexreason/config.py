@@ -41,6 +41,9 @@ class Sizes:
     )
     chexpert: int | None = assumed(None, "not stated: the whole official test set", "test studies of Table 5")
     nih: int | None = assumed(None, "not stated: the whole official test list", "test studies of Table 6")
+    stratified: bool = assumed(
+        False, "not stated", "draw by the rarest finding of a study, so that each keeps its share; else at random"
+    )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 

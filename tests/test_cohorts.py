@@ -5,12 +5,14 @@ import gzip
 import io
 import json
 import shutil
+from collections import Counter
 
 import pandas as pd
 import pytest
 
 from chexreason import cohorts, config, data
 from chexreason.config import DataPlace, Sizes
+from chexreason.data import splits
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.phantom.writers import write_tree
@@ -55,6 +57,44 @@ def test_the_same_seed_gives_the_same_studies(profile, name) -> None:
     once, again = cohorts.choose(profile, name), cohorts.choose(profile, name)
     assert once == again
     assert once.digest == again.digest
+
+
+def test_a_profile_without_strata_draws_as_it_always_has(profile) -> None:
+    assert not profile.sizes.stratified
+    root = profile.data["mimic"].root
+    usable = [s for s in data.load("mimic", root, "train").studies if POSITIVE in s.labels.values()]
+    both = splits.draw(usable, 16, cohorts.stream(profile.seed, "mimic train"))
+    assert list(cohorts.choose(profile, "sft").studies) == both[:10]
+    assert list(cohorts.choose(profile, "rl").studies) == both[10:]
+    every = data.load("mimic", root, "validate").studies
+    drawn = splits.draw(every, 4, cohorts.stream(profile.seed, "mimic validate"), one_per_patient=False)
+    assert list(cohorts.choose(profile, "validation").studies) == drawn
+    assert [name for name in config.profile_names() if "sizes.stratified" in read_overrides(name)] == ["paper"]
+
+
+def read_overrides(name: str) -> str:
+    return (config.PROFILES / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def test_with_strata_the_rarest_findings_keep_their_share(profile) -> None:
+    strata = sized(profile, stratified=True)
+    sft, rl, validation = (cohorts.choose(strata, name) for name in ("sft", "rl", "validation"))
+    assert [len(chosen.studies) for chosen in (sft, rl, validation)] == [10, 6, 4]
+    assert not patients(sft) & patients(rl)
+    assert sft.digest != cohorts.choose(profile, "sft").digest
+    usable = [
+        s for s in data.load("mimic", strata.data["mimic"].root, "train").studies if POSITIVE in s.labels.values()
+    ]
+    stratum_of = splits.strata(usable, "zeros")
+    for name, n in Counter(stratum_of.values()).items():
+        taken = sum(stratum_of[study.key] == name for study in sft.studies)
+        assert abs(taken - 10 * n / len(usable)) <= 1, name
+
+
+def test_drawing_opens_no_film(profile, monkeypatch) -> None:
+    chosen = cohorts.choose(profile, "sft")
+    monkeypatch.setattr(cohorts, "readable", None)
+    assert cohorts.drawn(profile, "sft") == chosen
 
 
 def test_another_seed_gives_other_studies(profile) -> None:
