@@ -154,6 +154,16 @@ def show_audit(words: argparse.Namespace) -> None:
         print(terminal.audit_text(shutil.get_terminal_size().columns))
 
 
+def handle_cohorts(words: argparse.Namespace) -> int:
+    """Show the cohorts, write them as manifests of salted hashes, or verify manifests with your own data."""
+    profile = _profile(words)
+    from chexreason import cohorts, manifests
+
+    cohorts.prepare(profile)
+    names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
+    return manifests.act(profile, words.what, names, words.manifest, os.environ.get(manifests.KEY, ""))
+
+
 def judge_claims(words: argparse.Namespace) -> None:
     """Judge the paper's claims on its own tables, or on a run."""
     from chexreason import claims
@@ -191,11 +201,17 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"chexreason {__version__}")
     commands = top.add_subparsers(metavar="command", required=True)
 
-    def command(name: str, act: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def command(name: str, act: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         about = (act.__doc__ or "").strip().splitlines()[0]
         one = commands.add_parser(name, help=about, description=about)
         one.set_defaults(act=act)
         return one
+
+    def add_places(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--profile", default="demo", help="which sizes, films and checkpoints (default: demo)")
+        one.add_argument("--seed", type=int, help="instead of the profile's")
+        one.add_argument("--results", type=Path, help="a folder instead of results/")
+        one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
 
     command("version", show_version)
     command("profiles", show_profiles)
@@ -215,10 +231,7 @@ def parser() -> argparse.ArgumentParser:
     evaluation = command("evaluate", evaluate_stage)
     evaluation.add_argument("study", choices=("prompting", "generalization"))
     for one in (run, evaluation, command("sft", train_sft), command("grpo", train_grpo)):
-        one.add_argument("--profile", default="demo", help="which sizes, films and checkpoints (default: demo)")
-        one.add_argument("--seed", type=int, help="instead of the profile's")
-        one.add_argument("--results", type=Path, help="a folder instead of results/")
-        one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
+        add_places(one)
     experiment = command("experiment", run_experiment)
     experiment.add_argument("arm", help="an arm's name; list shows them all, record notes what made them")
     experiment.add_argument("--seed", type=int, default=0, help="which repetition (default: 0)")
@@ -231,6 +244,11 @@ def parser() -> argparse.ArgumentParser:
     claims.add_argument("--results", type=Path, help="a folder instead of results/")
     for one in (audit, claims):
         one.add_argument("--json", action="store_true", help="as data for a program instead of text")
+    cohort = command("cohort", handle_cohorts)
+    cohort.add_argument("what", choices=("show", "write", "verify"), metavar="show|write|verify")
+    cohort.add_argument("--cohort", help="sft, rl, validation, chexpert or nih (default: all five)")
+    cohort.add_argument("--manifest", "--out", type=Path, help="a file to verify, or the manifests' folder")
+    add_places(cohort)
     book = command("book", build_book)
     book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
     return top
@@ -240,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = parser().parse_args(arguments)
     try:
-        words.act(words)
+        return words.act(words) or 0
     except UserError as error:
         print(f"chexreason: {error}", file=sys.stderr)
         return 2

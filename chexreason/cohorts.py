@@ -114,3 +114,15 @@ def drawn(profile: Profile, name: str) -> Chosen:
 def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
     """study key -> findings that were drawn, for phantoms; empty for real films."""
     return data.truth(chosen.root) if data.is_phantom(chosen.root) else {}
+
+
+def rule(profile: Profile, name: str) -> str:
+    """How the profile draws a cohort, in words."""
+    n, stratified = getattr(profile.sizes, name), profile.sizes.stratified
+    if n is None:
+        return "every study of the split"
+    share = "by the rarest positive finding of a study, each stratum with its share (largest remainder)"
+    how = share if stratified else "at random with equal chance"
+    if name in ("sft", "rl"):
+        return f"one study a patient among those with a positive label, {how}; SFT first, then RL from the rest"
+    return f"studies of the split, {how}"

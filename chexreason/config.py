@@ -10,6 +10,7 @@ never asks which tier it runs in.
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from chexreason.rewards import HardSettings, NuancedSettings
 from chexreason.settings import assumed, origins, paper
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILES = Path(__file__).resolve().parent / "profiles"
+#: The profiles of the package, or a folder of one's own.
+PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
 RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
 
@@ -157,6 +159,12 @@ class DataPlace:
     root: Path
     draw: Mapping[str, Any] | None = None
 
+    @property
+    def unset(self) -> str:
+        """The variable that should name the folder, if it is not set; else nothing."""
+        named = re.match(r"\$\{?(\w+)", str(self.root))
+        return named[1] if named else ""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -198,11 +206,13 @@ def profile_names() -> list[str]:
 
 
 def load_profile(
-    name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None
-) -> Profile:
+    name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None,
+    unset: bool = False,
+) -> Profile:  # fmt: skip
     """Read a profile; `seed`, `results` and `cache` replace what it says; an empty one replaces nothing.
 
-    Raises UserError for an unknown profile, setting or key, or a value of another type.
+    Raises UserError for an unknown profile, setting or key, a value of another type, and a data folder
+    whose variable is not set; with `unset` the folder is then the variable's name, as `DataPlace.unset` tells.
     """
     if name not in profile_names():
         raise unknown("profile", name, profile_names(), "chexreason/profiles/")
@@ -220,7 +230,7 @@ def load_profile(
         tier=text["tier"],
         what=text["what"],
         seed=_seed(text["seed"] if seed is None else seed),
-        data={source: _place(name, source, entry, cache) for source, entry in text["data"].items()},
+        data={source: _place(name, source, entry, cache, unset) for source, entry in text["data"].items()},
         models={base: _checkpoint(source) for base, source in text["models"].items()},
         cache=cache,
         results=Path(results or RESULTS) / name,
@@ -241,13 +251,15 @@ def _checkpoint(source: str) -> str:
     return str(ROOT / source) if source.startswith("chexreason/") else source
 
 
-def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path) -> DataPlace:
+def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
     if "draw" in entry:
         # The name changes with the request and with the code that draws, so an older tree is never taken for it.
         name = f"{source}-{digest_of([entry['draw'], generator_digest()])[:8]}"
         return DataPlace(cache / "films" / name, entry["draw"])
     root = os.path.expandvars(entry["root"])
     if "$" in root:
+        if unset:
+            return DataPlace(Path(entry["root"]))
         raise UserError(
             f"a folder for {source} in profile {profile}", f"{entry['root']}, which is not set",
             f"export {entry['root'].strip('${}')}=/where/it/lies",
