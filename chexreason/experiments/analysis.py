@@ -90,7 +90,7 @@ class Answers:
 
     of: Mapping[tuple[str, int], pd.DataFrame]  # (model, seed) -> answers
     labels: pd.DataFrame
-    resamples: int = 2000
+    resamples: int = 10_000
     _known: dict[object, Floats] = field(default_factory=dict, repr=False)
 
     def seeds(self, models: Sequence[str]) -> list[int]:
@@ -143,8 +143,13 @@ def replicates(answers: Answers, weights: Mapping[Key, float]) -> Floats:
     per_seed = [
         np.sum([weight * answers.values(key, seed) for key, weight in weights.items()], axis=0) for seed in seeds
     ]
+    return over_seeds(per_seed)
+
+
+def over_seeds(per_seed: Sequence[Floats]) -> Floats:
+    """The mean over seeds of values (1 + R,): as they are, then with as many seeds drawn anew in each replicate."""
     all_RS = np.stack(per_seed, axis=1)
-    picked_RS = np.random.default_rng(0).integers(0, len(seeds), (answers.resamples, len(seeds)))
+    picked_RS = np.random.default_rng(0).integers(0, len(per_seed), (len(all_RS) - 1, len(per_seed)))
     drawn = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
     return np.concatenate([[all_RS[0].mean()], drawn])
 

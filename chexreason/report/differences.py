@@ -2,7 +2,7 @@
 
 The paper compares averages; an average of fourteen findings can rest on one of them. Each difference has two
 intervals from the same resamples of patients: its own, and one that holds for all findings of the figure
-together (`stats.simultaneous`), since among many intervals some miss by chance. A finding with few positives
+together (`stats.differences`), since among many intervals some miss by chance. A finding with few positives
 is shown and marked: its interval is honest, but a handful of films decide it.
 """
 
@@ -20,11 +20,9 @@ from chexreason.report.behind import runs_behind
 from chexreason.report.figures import STYLE, to_svg
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, signed
 from chexreason.runs import Run
-from chexreason.stats import Differences, differences, resampled_f1
+from chexreason.stats import FEW, Differences, differences, resampled_f1
 
 RESAMPLES = 10_000
-#: A finding with fewer positives than this is marked.
-FEW = 10
 
 
 def between(first: Run, second: Run) -> tuple[Differences, np.ndarray]:
@@ -65,7 +63,8 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
         for k in order
     ]
     told = [names[k] for k in order[:-1] if found.low_all[k] > 0 or found.high_all[k] < 0]
-    few = [names[k] for k in range(len(names)) if positives[k] < FEW]
+    few = [names[k] for k in range(len(names)) if 0 < positives[k] < FEW]
+    none = [names[k] for k in range(len(names)) if not positives[k]]
     drawn = _panel(found, order, labels, positives)
     head = badge(
         tier_of(profile), profile, f"n = {one.info['n']} studies", f"seed {one.info['seed']}",
@@ -77,6 +76,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
         + (f"All together, what can be told from zero: {', '.join(told)}. " if told
            else "All together, no finding can be told from zero. ")
         + (f"Hollow and starred: fewer than {FEW} positives ({', '.join(few)})." if few else "")
+        + (f" Left empty: no positive at all, so F1 is 0 for both ({', '.join(none)})." if none else "")
     )  # fmt: skip
     return block(
         f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
@@ -92,6 +92,8 @@ def _panel(found: Differences, order: list[int], labels: list[str], positives: n
         axes = drawing.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, k in enumerate(order):
+            if k < len(positives) and not positives[k]:
+                continue  # F1 is 0 for both by definition; a bar of no width would read as certainty
             axes.plot([found.low_all[k], found.high_all[k]], [row, row], color=colour, linewidth=0.9)
             axes.plot([found.low[k], found.high[k]], [row, row], color=colour, linewidth=2.6)
             hollow = k < len(positives) and positives[k] < FEW
@@ -102,6 +104,8 @@ def _panel(found: Differences, order: list[int], labels: list[str], positives: n
         axes.grid(visible=False, axis="y")
         spoken = "; ".join(
             f"{label} {signed(found.estimate[k])} ({signed(found.low[k])} to {signed(found.high[k])})"
+            if k == len(positives) or positives[k]
+            else f"{label} without positives"
             for label, k in zip(labels, order, strict=True)
         )
         return to_svg(drawing, f"Differences in F1 with 95 per cent intervals. {spoken}.")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chexreason.evidence import Evidence, gather, profile
+from chexreason.report.behind import runs_behind
 from chexreason.report.sentences import VISIBLE, leading
 from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
 
@@ -39,7 +40,8 @@ def front(name: str | None = None, results: Path | None = None) -> Html:
     note = '<p class="cxr-note">All values are macro-F1.</p>'
     if not any(shown.runs for shown in tables.values()):
         note = f'<p class="cxr-note"><code>make book PROFILE={escape(name)}</code> computes this profile.</p>'
-    return block(head + scrolling(body, "What came out") + note)
+    runs = {run_id: run for shown in tables.values() for run_id, run in shown.runs.items()}
+    return block(head + scrolling(body, "What came out") + note + runs_behind(runs.values()))
 
 
 def experiment() -> Html:
@@ -61,7 +63,8 @@ def experiment() -> Html:
     head = f'<div class="cxr-head">{answers.about()}</div>'
     body = _front_table(("question", "what the experiment found"), rows)
     note = "Changes of macro-F1 over nine findings, with 95 % intervals over seeds and patients where they are given."
-    return block(head + scrolling(body, "What the experiment found") + f'<p class="cxr-note">{note}</p>')
+    behind = answers.behind(*(answers.model(name) for name in ("base", answers.SFT, answers.HARD, answers.NUANCED)))
+    return block(head + scrolling(body, "What the experiment found") + f'<p class="cxr-note">{note}</p>{behind}')
 
 
 def tiers() -> Html:

@@ -63,7 +63,7 @@ def _output(output: Mapping[str, Any]) -> str:
     data = output["data"]
     if "text/html" in data:
         # Ids of other outputs must not meet those of this page; a bare data frame needs a box that scrolls.
-        html = data["text/html"]
+        html = data["text/html"].replace('href="notebooks/', 'href="')  # this page is among them
         return html if 'class="cxr"' in html else scrolling(_plain(html), "output")
     if "text/markdown" in data:
         return render(data["text/markdown"])

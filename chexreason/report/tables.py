@@ -18,7 +18,7 @@ from great_tables import GT, loc, style
 from chexreason.audit.lines import GROUNDS, reference_lines
 from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, beside, gather, title_of
 from chexreason.evidence import profile as shown_profile
-from chexreason.report import sentences
+from chexreason.report import few, sentences
 from chexreason.report.baselines import all_labels
 from chexreason.report.behind import runs_behind
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
@@ -71,14 +71,17 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     facts = [shown.profile, "hospitals B and C"] if shown.tier == "miniature" else [shown.profile]
     label = badge(shown.tier, *facts, "macro-F1") if ours else badge("published", "macro-F1")
     head = f'<div class="cxr-head">{label}</div>'
-    return block(head + scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have"))
+    body = scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have")
+    runs = [run for number in (5, 6) for run in gather(number, profile, results).runs.values()] if ours else []
+    return block(head + body + runs_behind(runs))
 
 
 def _paired(sides: Sequence[Evidence]) -> str:
     """Tables 1, 5, 6: under each heading the paper's column, then one of ours a tier."""
     shown = sides[0]
     columns = shown.columns()
-    frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in shown.rows()]})
+    marks = few.marks(sides)
+    frame = pd.DataFrame({"row": [title_of(shown.spec, row) + marks.get(row, "") for row in shown.rows()]})
     labels: dict[str, Any] = {}
     for column, metric in columns:
         labels[f"{column}-{metric}-paper"] = "paper"
@@ -180,7 +183,7 @@ def _framed(sides: Sequence[Evidence], body: str) -> Html:
     label = f"Table {spec.number}: {spec.title}"
     head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div>'
     head += "".join(f'<div class="cxr-head">{_badges(one)}</div>' for one in made)
-    lines = [*dict.fromkeys(note for one in made for note in _notes(one)), _reference(spec.number)]
+    lines = [*dict.fromkeys(note for one in made for note in _notes(one)), *few.notes(sides), _reference(spec.number)]
     notes = "".join(f'<p class="cxr-note">{line}</p>' for line in lines)
     behind = runs_behind(run for one in made for run in one.runs.values())
     return block(head + scrolling(body, label, dense=spec.number >= 5) + notes + behind)

@@ -12,6 +12,7 @@ from great_tables import GT
 
 from chexreason import metrics
 from chexreason.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.report.behind import runs_behind
 from chexreason.report.tables import bare
 from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
 
@@ -67,4 +68,6 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
             f"{hospital} (for {real})", [name for name in names if name.startswith(f"{dataset}-")]
         )
     head = f'<div class="cxr-head">{badge(shown.tier, shown.profile, "macro-F1 over the nine shared findings")}</div>'
-    return block(head + scrolling(bare(built), "Scores against recorded and against visible findings"))
+    runs = [run for number in (5, 6) for run in gather(number, profile, results).runs.values()]
+    body = scrolling(bare(built), "Scores against recorded and against visible findings")
+    return block(head + body + runs_behind(runs))

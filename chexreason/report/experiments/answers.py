@@ -8,6 +8,7 @@ import pandas as pd
 from chexreason import config, runs
 from chexreason.evidence import results_root
 from chexreason.experiments import analysis, arms, worlds
+from chexreason.report.behind import runs_behind
 from chexreason.report.theme import Html, badge, block
 
 PROFILE = "experiment"
@@ -25,6 +26,22 @@ def answers(results: Path | None = None) -> analysis.Answers:
 def patients(known: analysis.Answers) -> int:
     """How many patients a world has."""
     return 1 + max(int(frame["index"].max()) for frame in known.of.values())
+
+
+@cache
+def runs_of(results: Path | None = None) -> dict[str, list[runs.Run]]:
+    """Model -> the runs that asked it, a seed each."""
+    found: dict[str, list[runs.Run]] = {}
+    for folder in sorted((results_root(results) / PROFILE).glob("seed*")):
+        for run in runs.read_all(folder):
+            if run.info["stage"] == "worlds":
+                found.setdefault(run.run_id.removesuffix("-answers"), []).append(run)
+    return found
+
+
+def behind(*models: str) -> str:
+    """The runs that asked these models, to unfold below a figure."""
+    return runs_behind(run for name in models for run in runs_of().get(name, []))
 
 
 @cache

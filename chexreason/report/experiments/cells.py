@@ -3,8 +3,8 @@
 from chexreason.experiments import analysis
 from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
 from chexreason.experiments.worlds import YARDSTICKS
-from chexreason.report.experiments.answers import HARD, NUANCED, SFT, answers, facts, have, missing, model
-from chexreason.report.experiments.intervals import Line, framed, panel, spoken
+from chexreason.report.experiments.answers import HARD, NUANCED, SFT, answers, behind, facts, have, missing, model
+from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
 from chexreason.report.theme import Html, Prose, block, decimal, escape, scrolling, signed
 from chexreason.stats import Interval
 
@@ -38,7 +38,9 @@ def split(checkpoint: str = "best") -> Html:
         facts(*models, model(SFT)),
         panels,
         "Left of the line: reinforcement changed the score less there than at home. The last row of each reward is "
-        "the whole difference, the three above it add up to it. A bar across the line cannot be told from nothing.",
+        "the whole difference, the three above it add up to it. A bar across the line cannot be told from nothing."
+        + counted(len(panels) * len(REWARDS) * (len(FACTORS) + 1)),
+        behind=behind(*models, model(SFT)),
     )
 
 
@@ -109,7 +111,8 @@ def yardsticks(checkpoint: str = "best") -> Html:
         facts(*models, model(SFT)),
         panels,
         "From fine-tuning to reinforcement. If a model learns a convention, the rows of that convention move and those "
-        "of what was drawn do not.",
+        "of what was drawn do not." + counted(len(panels) * len(REWARDS) * len(YARDSTICKS)),
+        behind=behind(*models, model(SFT)),
     )
 
 
@@ -132,4 +135,5 @@ def levels() -> Html:
             rows.append(f'<tr><th scope="row" class="cxr-left">{title}</th>{values}</tr>')
     top = f"<thead><tr><th scope='col' class='cxr-left'>cell</th>{head}</tr></thead>"
     table = scrolling(f"<table>{top}<tbody>{''.join(rows)}</tbody></table>", "Macro-F1 of four models in twelve cells")
-    return block(f'<div class="cxr-head">{facts(*shown.values())}</div>{table}')
+    note = f'<p class="cxr-note">{escape(counted(len(rows) * len(shown)).strip())}</p>'
+    return block(f'<div class="cxr-head">{facts(*shown.values())}</div>{table}{note}{behind(*shown.values())}')

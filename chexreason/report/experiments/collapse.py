@@ -7,12 +7,14 @@ import pandas as pd
 
 from chexreason.experiments import analysis, arms
 from chexreason.experiments.analysis import OWN, Cell, Key
+from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import (
     HARD,
     NUANCED,
     PROFILE,
     SFT,
     answers,
+    behind,
     facts,
     have,
     missing,
@@ -71,8 +73,9 @@ def figure() -> Html:
         facts(*(model(name, "last") for name in names)),
         [dots("After the last step, hospital A's films", rows, "share of the answers", width=7.2)],
         f"A point a seed, a bar for their mean. An arm collapses to the right, beyond {analysis.COLLAPSED:.2f}; one "
-        "that stays where the first row is has not changed in this respect.",
+        "that stays where the first row is has not changed in this respect. No interval: the points are all there is.",
         columns=1,
+        behind=behind(model(SFT), *(model(name, "last") for name in names)),
     )
 
 
@@ -117,6 +120,7 @@ def curves(reward: str) -> Html:
         "A collapse would show as an entropy that falls to nothing while the distance from the start runs away.",
         columns=3,
         key=key_of(list(histories)),
+        behind=runs_behind(runs.values()),
     )
 
 

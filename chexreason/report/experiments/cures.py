@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from chexreason.experiments import analysis, arms
 from chexreason.experiments.analysis import OWN, Cell, Key
-from chexreason.report.experiments.answers import HARD, answers, facts, have, missing, model
-from chexreason.report.experiments.intervals import Line, framed, panel, spoken
+from chexreason.report.experiments.answers import HARD, answers, behind, facts, have, missing, model
+from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
 from chexreason.report.theme import Html, Prose
 from chexreason.stats import Interval
 
@@ -48,7 +48,8 @@ def figure() -> Html:
         facts(*map(model, cures), model(HARD)),
         panels,
         "Right of the line is better than reinforcement with the hard reward. A cure lies to the right in the first "
-        "panel and not to the left in the second.",
+        "panel and not to the left in the second." + counted(len(panels) * len(cures)),
+        behind=behind(*map(model, cures), model(HARD)),
     )
 
 

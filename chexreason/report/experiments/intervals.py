@@ -62,11 +62,21 @@ def dots(title: str, rows: Mapping[str, Sequence[float]], unit: str, series: int
         return to_svg(drawing, f"{title}. Means: {spoken}.")
 
 
-def framed(title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "") -> Html:
-    """Panels under a title and a badge, with the caption that says what to see."""
+def counted(number: int) -> str:
+    """How many intervals a figure shows and what that means, as the end of its caption."""
+    return (
+        f" {number} intervals, each at 95 per cent over seeds and patients, not corrected for their number; few seeds "
+        "make them somewhat too narrow."
+    )
+
+
+def framed(
+    title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "", behind: str = ""
+) -> Html:
+    """Panels under a title and a badge, with the caption that says what to see, and the runs behind them."""
     return block(
         f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>{key}'
         f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>'
-        f"<figcaption>{escape(says)}</figcaption>",
+        f"<figcaption>{escape(says)}{behind}</figcaption>",
         "figure",
     )

@@ -6,8 +6,8 @@ import numpy as np
 
 from chexreason.experiments import analysis, arms
 from chexreason.experiments.analysis import OWN, Cell
-from chexreason.report.experiments.answers import answers, facts, have, missing, model, trained
-from chexreason.report.experiments.intervals import Line, framed, panel, spoken
+from chexreason.report.experiments.answers import answers, behind, facts, have, missing, model, trained
+from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
 from chexreason.report.theme import Html, Prose, signed
 from chexreason.stats import Interval
 
@@ -45,8 +45,10 @@ def figure() -> Html:
         facts(model(names[0])),
         [drawn],
         "Hollow squares: on the validation studies that the best checkpoint was chosen by, where it cannot lose. "
-        "Circles with intervals: the same difference on patients that had no say. Between the two lies selection.",
+        "Circles with intervals: the same difference on patients that had no say. Between the two lies selection."
+        + counted(len(lines)),
         columns=1,
+        behind=behind(*(model(name, which) for name in names for which in ("best", "last"))),
     )
 
 

@@ -1,0 +1,60 @@
+"""Findings with few positives: which rows of Tables 5 and 6 a handful of studies decide (section 4.4)."""
+
+from collections.abc import Iterator, Sequence
+
+from chexreason.audit.facts import supports
+from chexreason.evidence import Evidence
+from chexreason.labels import LABEL_SETS
+from chexreason.report.theme import escape
+from chexreason.stats import FEW
+
+#: Mark and owner of the studies: the paper's, then ours in the order in which they are shown.
+PAPERS = "†", "in the paper's test set"
+OURS = (("‡", "among the studies of the {}"), ("§", "among the studies of the {}"))
+
+
+def marks(sides: Sequence[Evidence]) -> dict[str, str]:
+    """Row of the table -> the marks of the sides that have fewer than `FEW` positives of that finding."""
+    found: dict[str, str] = {}
+    for mark, _, positives in _sides(sides):
+        for row, count in positives.items():
+            if count < FEW:
+                found[row] = found.get(row, "") + mark
+    return found
+
+
+def notes(sides: Sequence[Evidence]) -> list[str]:
+    """What the marks mean, and which findings have no positive at all, whose F1 is then 0 for every model."""
+    said = []
+    for mark, whose, positives in _sides(sides):
+        none = [name for name, count in positives.items() if not count]
+        if min(positives.values(), default=FEW) < FEW:
+            said.append(f"{mark} Fewer than {FEW} positives {escape(whose)}: a handful of studies decide such a row.")
+        if none:
+            said[-1] += (
+                f" None at all of {escape(', '.join(none))}: F1 is then 0 for every model, and the macro average, "
+                "which counts it, is lower for it."
+            )
+    return said
+
+
+def _sides(sides: Sequence[Evidence]) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Mark, whose studies, and positives of each finding."""
+    yield *PAPERS, _papers(sides[0])
+    for (mark, whose), one in zip(OURS, sides, strict=False):
+        yield mark, whose.format(one.tier), _positives(one)
+
+
+def _papers(shown: Evidence) -> dict[str, float]:
+    if shown.spec.number != 5:
+        return {}  # the paper does not say how many NIH studies it scored
+    return supports("chexpert", "test", LABEL_SETS["chexpert14"])
+
+
+def _positives(shown: Evidence) -> dict[str, float]:
+    """Of each finding among a side's studies, which all its models share."""
+    run = next(iter(shown.runs.values()), None)
+    if run is None or shown.spec.number < 5:
+        return {}
+    table = run.metrics().query("metric == 'support' and finding not in ('macro', 'micro')")
+    return dict(zip(table["finding"].astype(str), table["value"].astype(float), strict=True))
