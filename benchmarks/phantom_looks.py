@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from chexreason import provenance
 from chexreason.phantom import HOSPITALS, draw, sample_case
 
 SIZE = 224
@@ -54,6 +55,7 @@ def main() -> None:
     result = pd.DataFrame(rows, columns=["source", "films", "quantity", "at", "median", "low", "high"])
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     result.to_csv(RESULT, index=False, float_format="%.3f")
+    provenance.write_measured(RESULT)
     print(result.pivot(index=["quantity", "at"], columns="source", values="median").to_string())
 
 

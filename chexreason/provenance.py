@@ -19,6 +19,7 @@ import jupytext
 
 from chexreason import config
 from chexreason.files import file_digest, write_atomically
+from chexreason.phantom.writers import generator_digest
 
 NOTEBOOKS = config.ROOT / "notebooks"
 #: Modules and packages without a say in what a run computes.
@@ -38,10 +39,14 @@ NO_SAY = (
     "pretrain",
     "stats",
     "experiments",
+    "doctor",
+    "manifests",
 )
 
-#: The experiment's profile, and the first of its pages.
-EXPERIMENT, EXPERIMENT_PAGE = "experiment", "cells"
+#: The experiment's profile, and its pages.
+EXPERIMENT, EXPERIMENT_PAGES = "experiment", ("cells", "scaffold", "collapse", "selection", "cures")
+#: Pages that show numbers of every stage and of the experiment, too.
+SUMMARIES = ("index", "audit", "claims")
 #: What has a say in the experiment's numbers and leaves no digest in its runs' run.json. Whatever chooses studies,
 #: writes traces or reads settings and models does: another choice shows there.
 MEASURES = ("completions.py", "evaluate.py", "examples.py", "experiments/train.py", "experiments/worlds.py", "fast",
@@ -182,7 +187,27 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
     experiment = results.parent / EXPERIMENT
     if any(experiment.glob("seed*/*/run.json")):
         left, made = experiment_left_by(experiment), experiment_made_by()
-        yield from _differs(EXPERIMENT_PAGE, experiment / "record.json", left, made)
+        yield from _differs(", ".join(EXPERIMENT_PAGES), experiment / "record.json", left, made)
+    yield from _measured_on_others(results.parent / "phantoms")
+
+
+def write_measured(table: Path) -> None:
+    """Note beside a table measured on drawn films which generator drew them."""
+    place = table.with_name("record.json")
+    known = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    known[table.name] = {"generator": generator_digest(), "sha256": file_digest(table)}
+    write_atomically(place, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
+    """Tables about drawn films that were measured on those of another generator, or changed since."""
+    place = folder / "record.json"
+    for name, then in (json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}).items():
+        table = folder / name
+        if not table.is_file() or file_digest(table) != then["sha256"]:
+            yield "phantoms", f"{name} has changed since it was measured: python benchmarks/phantom_{table.stem}.py"
+        elif then["generator"] != generator_digest():
+            yield "phantoms", f"{name} is about films of another generator: python benchmarks/phantom_{table.stem}.py"
 
 
 def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:

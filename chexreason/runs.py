@@ -13,6 +13,7 @@ import json
 import platform
 import subprocess
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from chexreason.files import digest_of, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
+#: Without these a run.json is none of ours.
+NEEDED = {"run_id", "tier"}
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,15 @@ class Run:
 
     def metrics(self) -> pd.DataFrame:
         """Tidy scores: finding, metric, value (and checkpoint for GRPO runs)."""
-        return pd.read_csv(self.folder / "metrics.csv")
+        return _table(self.folder / "metrics.csv")
 
     def history(self) -> pd.DataFrame:
         """Tidy training history: step, epoch, metric, value."""
-        return pd.read_csv(self.folder / "history.csv")
+        return _table(self.folder / "history.csv")
 
     def predictions(self) -> pd.DataFrame:
         """A row a study: completion, parse result, predicted and recorded labels."""
-        return pd.read_csv(self.folder / "predictions.csv.gz", keep_default_na=False)
+        return _table(self.folder / "predictions.csv.gz", keep_default_na=False)
 
 
 @dataclass
@@ -94,9 +97,26 @@ class Plan:
 
 
 def read(folder: Path) -> Run | None:
-    """The run in a folder, or None if there is none or it is not whole."""
+    """The run in a folder, or None if there is none or it is not whole. Raises UserError for a damaged run.json."""
     path = folder / "run.json"
-    return Run(folder, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no text
+        info = None
+    if not isinstance(info, dict) or not info.keys() >= NEEDED:
+        came = "no JSON object" if not isinstance(info, dict) else f"none of {', '.join(sorted(NEEDED - info.keys()))}"
+        raise UserError(f"a run's facts in {path}", came, "remove that folder and run its stage again")
+    return Run(folder, info)
+
+
+def _table(path: Path, **options: Any) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, **options)
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # missing, cut off, not compressed, not a table
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"a readable {path.name} in {path.parent}", said, "run that stage again") from error
 
 
 def read_all(results: Path) -> list[Run]:

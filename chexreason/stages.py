@@ -19,7 +19,7 @@ from pathlib import Path
 from chexreason import batch, config
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of, write_atomically
-from chexreason.provenance import STAGES, Stage, disagreements, left_by, made_by, write_record
+from chexreason.provenance import STAGES, SUMMARIES, Stage, disagreements, left_by, made_by, write_record
 
 
 def run_stage(name: str, profile: config.Profile) -> Path:
@@ -121,7 +121,7 @@ def build_book(profile: str) -> Path:
     if stale:
         raise UserError(
             "results that agree with the code, the settings and their own record", "; ".join(stale),
-            f"compute them again: make book PROFILE={profile}",
+            f"compute them again: make book PROFILE={profile} ({', '.join(SUMMARIES)} show them, too)",
         )  # fmt: skip
     for told in (config.ROOT / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time

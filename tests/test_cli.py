@@ -44,9 +44,19 @@ def test_our_own_mistake_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(cli, "show_profiles", failing(ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError):
         cli.main(["profiles"])
-    monkeypatch.setattr(cli, "show_profiles", failing(PermissionError(errno.EACCES, "denied", "x")))
-    with pytest.raises(PermissionError):
+    monkeypatch.setattr(cli, "show_profiles", failing(ConnectionError(errno.ECONNRESET, "reset")))
+    with pytest.raises(ConnectionError):
         cli.main(["profiles"])
+
+
+def test_what_may_not_be_read_or_written_is_one_line(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(cli, "show_profiles", failing(PermissionError(errno.EACCES, "Permission denied", "x")))
+    assert cli.main(["profiles"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "chexreason: expected a file or folder that may be read and written; came Permission denied at x; "
+        "change its permissions or choose another place and run the same command again\n"
+    )
 
 
 @pytest.mark.parametrize(

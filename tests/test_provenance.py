@@ -142,7 +142,7 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
     rewards = copied / "rewards.py"
     rewards.write_text(rewards.read_text().replace("paper(250", "paper(251"))
     found = list(provenance.disagreements("demo", experiment / "demo"))
-    assert [page for page, _ in found] == ["cells", "cells"]
+    assert [page for page, _ in found] == ["cells, scaffold, collapse, selection, cures"] * 2
     assert "results have changed since its runs: seed0/base-best-answers/metrics.csv" in found[0][1]
     assert "chexreason/rewards.py" in found[1][1]
 
@@ -150,6 +150,21 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
 def test_an_experiment_without_a_record_is_not_shown(experiment) -> None:
     (experiment / "experiment" / "record.json").unlink()
     assert "no record" in next(provenance.disagreements("demo", experiment / "demo"))[1]
+
+
+def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measured_on(experiment, monkeypatch) -> None:
+    table = experiment / "phantoms" / "difficulty.csv"
+    table.parent.mkdir()
+    table.write_text("hospital,auc\nA,0.9\n")
+    provenance.write_measured(table)
+    assert not list(provenance.disagreements("demo", experiment / "demo"))
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "generator_digest", lambda: "another")
+        [(page, what)] = provenance.disagreements("demo", experiment / "demo")
+    assert page == "phantoms"
+    assert "films of another generator: python benchmarks/phantom_difficulty.py" in what
+    table.write_text("hospital,auc\nA,0.99\n")
+    assert "has changed since it was measured" in next(provenance.disagreements("demo", experiment / "demo"))[1]
 
 
 def test_every_module_with_a_say_in_the_experiment_is_there(copied) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 
 import pandas as pd
@@ -197,3 +198,21 @@ def test_versions_of_what_the_numbers_depend_on() -> None:
     versions = runs.versions()
     assert {"python", "torch", "transformers", "trl", "peft"} <= set(versions)
     assert all(version[0].isdigit() for version in versions.values())
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"run_id": "x"}', "\x00"])
+def test_a_damaged_run_json_is_named(tmp_path, text) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json.*remove that folder and run its stage again"):
+        runs.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00cut"])
+def test_damaged_predictions_are_named(tmp_path, content) -> None:
+    run = runs.Run(tmp_path, {})
+    for name, read in {"predictions.csv.gz": run.predictions, "metrics.csv": run.metrics}.items():
+        (tmp_path / name).write_bytes(content if name.endswith("gz") else b"")
+        with pytest.raises(UserError, match=re.escape(f"a readable {name}")):
+            read()
+    with pytest.raises(UserError, match=r"a readable history\.csv"):
+        run.history()
