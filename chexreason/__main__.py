@@ -154,6 +154,14 @@ def show_audit(words: argparse.Namespace) -> None:
         print(terminal.audit_text(shutil.get_terminal_size().columns))
 
 
+def see_doctor(words: argparse.Namespace) -> int:
+    """Say whether a profile can run on this machine: what is ready, what is missing, how to get it."""
+    profile = _profile(words, unset=True)
+    from chexreason import doctor
+
+    return doctor.tell(profile, shutil.get_terminal_size().columns)
+
+
 def handle_cohorts(words: argparse.Namespace) -> int:
     """Show the cohorts, write them as manifests of salted hashes, or verify manifests with your own data."""
     profile = _profile(words)
@@ -182,12 +190,12 @@ def judge_claims(words: argparse.Namespace) -> None:
         print(terminal.claims_text(found, shutil.get_terminal_size().columns))
 
 
-def _profile(words: argparse.Namespace) -> "Profile":
+def _profile(words: argparse.Namespace, unset: bool = False) -> "Profile":
     from chexreason import config
 
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    return config.load_profile(words.profile, seed=words.seed, results=words.results, cache=words.cache)
+    return config.load_profile(words.profile, seed=words.seed, results=words.results, cache=words.cache, unset=unset)
 
 
 def _tell(finished: Sequence["Run"]) -> None:
@@ -244,6 +252,7 @@ def parser() -> argparse.ArgumentParser:
     claims.add_argument("--results", type=Path, help="a folder instead of results/")
     for one in (audit, claims):
         one.add_argument("--json", action="store_true", help="as data for a program instead of text")
+    add_places(command("doctor", see_doctor))
     cohort = command("cohort", handle_cohorts)
     cohort.add_argument("what", choices=("show", "write", "verify"), metavar="show|write|verify")
     cohort.add_argument("--cohort", help="sft, rl, validation, chexpert or nih (default: all five)")

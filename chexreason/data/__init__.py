@@ -36,6 +36,7 @@ class Source:
     label_set: tuple[str, ...]
     credentialed: bool  # its rows and films must not be shown or passed on
     load: Callable[[Path, str | None], Cohort]
+    counts: Callable[[Path], dict[str, int]]
 
 
 def load(source: str, root: Path, split: str | None = None) -> Cohort:
@@ -102,7 +103,7 @@ def _truth_table(root: Path, column: str) -> tuple[Path, pd.DataFrame]:
 
 
 SOURCES: dict[str, Source] = {
-    mimic.NAME: Source(mimic.NAME, "MIMIC-CXR-JPG", FINDINGS, True, mimic.load),
-    chexpert.NAME: Source(chexpert.NAME, "CheXpert", FINDINGS, True, chexpert.load),
-    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load),
+    mimic.NAME: Source(mimic.NAME, "MIMIC-CXR-JPG", FINDINGS, True, mimic.load, mimic.counts),
+    chexpert.NAME: Source(chexpert.NAME, "CheXpert", FINDINGS, True, chexpert.load, chexpert.counts),
+    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load, nih.counts),
 }
