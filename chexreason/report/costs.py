@@ -26,6 +26,7 @@ TASKS = {
     "films": "films, read again",
 }
 SIDES = {"stock": "the libraries as they come", "ours": "this repository"}
+LIBRARIES = ("torch", "transformers", "trl", "peft", "scikit-learn")
 NOT_YET = "Not measured yet:"
 
 
@@ -163,7 +164,11 @@ def memory(results: Path | None = None) -> Html:
         }
         for task, row in whole.dropna(subset="ratio").iterrows()
     ]
-    return frame_table(pd.DataFrame(rows), "Processor seconds and peak memory of each task on both sides")
+    on = found.iloc[-1]
+    libraries = ", ".join(f"{name} {on[name]}" for name in LIBRARIES if name in on)
+    head = _facts(f"{on['processor']}, {on['cores']} cores, one of them used", libraries) if "processor" in on else ""
+    table = frame_table(pd.DataFrame(rows), "Processor seconds and peak memory of each task on both sides")
+    return block(f'<div class="cxr-head">{head}</div>') + table
 
 
 def slowest(results: Path | None = None) -> Prose:

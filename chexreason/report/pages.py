@@ -15,7 +15,7 @@ from chexreason import config, prompts
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.phantom import HOSPITALS
 from chexreason.report.tables import frame_table
-from chexreason.report.theme import Html, Prose, block, escape, scrolling
+from chexreason.report.theme import Html, Prose, badge, block, escape, scrolling
 
 CHECKPOINTS = config.ROOT / "chexreason" / "checkpoints"
 GROUPS = {
@@ -110,7 +110,7 @@ def model_cards() -> Html:
     if not cards:
         return block('<p class="cxr-note">No base checkpoint is in this copy of the repository.</p>')
     parts = [f'<section class="cxr-modelcard">{render(path.read_text(encoding="utf-8"))}</section>' for path in cards]
-    return block("".join(parts))
+    return block(f'<div class="cxr-head">{badge("miniature", "drawn pictures only")}</div>' + "".join(parts))
 
 
 def render(text: str, deeper: int = 2) -> str:

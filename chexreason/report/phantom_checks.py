@@ -15,7 +15,7 @@ from chexreason.phantom import HOSPITALS
 from chexreason.report.figures import STYLE as DRAWING
 from chexreason.report.figures import to_svg
 from chexreason.report.tables import frame_table
-from chexreason.report.theme import SERIES, Html, Prose, block, decimal
+from chexreason.report.theme import SERIES, Html, Prose, badge, block, decimal
 
 FOLDER: Path = config.RESULTS / "phantoms"
 TRAINED_AT = "A"
@@ -49,7 +49,10 @@ def difficulty() -> Html:
         axes.set(xlabel="area under the ROC curve")
         drawing.legend(title="hospital", frameon=False, loc="outside upper center", ncols=len(HOSPITALS))
         svg = to_svg(drawing, str(difficulty_said()))
-    return block(f'<div class="cxr-panels" style="max-width:34rem">{svg}</div>', "figure")
+    films = sorted(set(values["n"]))
+    head = badge("miniature", f"n = {films[0] if len(films) == 1 else f'{films[0]} to {films[-1]}'} films a hospital")
+    panel = f'<div class="cxr-panels" style="max-width:34rem">{svg}</div>'
+    return block(f'<div class="cxr-head">{head}</div>{panel}', "figure")
 
 
 def difficulty_said() -> Prose:
@@ -82,7 +85,9 @@ def looks() -> Html:
     named = {"quantity": "", "at": "quantile, or cycles a film", "real": "real films"}
     wide = wide.rename(columns={**named, **{name: f"hospital {name}" for name in HOSPITALS}})
     front = ["", named["at"], named["real"], f"hospital {LIKE_REAL}"]
-    return frame_table(wide[[*front, *(name for name in wide if name not in front)]], "Grey levels and frequencies")
+    head = badge("miniature", f"n = {values['films'].min()} films a source", "median (middle 80 %)")
+    table = frame_table(wide[[*front, *(name for name in wide if name not in front)]], "Grey levels and frequencies")
+    return block(f'<div class="cxr-head">{head}</div>') + table
 
 
 def _short(value: float) -> str:
