@@ -16,11 +16,12 @@ from types import MappingProxyType
 import numpy as np
 
 from chexreason import data
-from chexreason.config import Profile
+from chexreason.config import ROOT, Profile
 from chexreason.data import splits
 from chexreason.data.film import readable
+from chexreason.data.prepared import prepare as prepare_films
 from chexreason.data.study import Study
-from chexreason.errors import unknown
+from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
 from chexreason.phantom.writers import write_tree
@@ -75,8 +76,24 @@ def choose(profile: Profile, name: str) -> Chosen:
     Raises UserError if the data set holds too few patients.
     """
     asked = drawn(profile, name)
-    good, unreadable = readable(asked.studies)
+    if (pixels := profile.sizes.film_pixels) is None:
+        good, unreadable = readable(asked.studies)
+    else:
+        folder = _films_outside(profile, asked)
+        good, unreadable = prepare_films(asked.studies, pixels, folder, label=f"{name} films")
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
+
+
+def _films_outside(profile: Profile, asked: Chosen) -> Path:
+    """Where films that were made ready go; those of credentialed data must not lie in the repository."""
+    folder = profile.cache / "ready"
+    credentialed = data.SOURCES[asked.dataset].credentialed and not data.is_phantom(asked.root)
+    if credentialed and ROOT in folder.resolve().parents:
+        raise UserError(
+            f"a cache for films of {data.SOURCES[asked.dataset].title} outside the repository", str(folder),
+            "set CHEXREASON_CACHE to a folder elsewhere",
+        )  # fmt: skip
+    return folder
 
 
 def drawn(profile: Profile, name: str) -> Chosen:

@@ -13,6 +13,7 @@ import pytest
 from chexreason import cohorts, config, data
 from chexreason.config import DataPlace, Sizes
 from chexreason.data import splits
+from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.phantom.writers import write_tree
@@ -152,6 +153,34 @@ def test_an_unreadable_film_is_counted_and_named(profile, drawn, tmp_path) -> No
     assert chosen.unreadable == (film,)
     assert len(chosen.studies) == 4
     assert film not in {study.image for study in chosen.studies}
+
+
+def test_films_are_shrunk_once_where_the_profile_says_so(profile, drawn, tmp_path) -> None:
+    plain, shrunk = cohorts.choose(profile, "nih"), cohorts.choose(sized(profile, film_pixels=1000), "nih")
+    assert [study.key for study in shrunk.studies] == [study.key for study in plain.studies]
+    assert shrunk.digest == plain.digest
+    for study in shrunk.studies:
+        film = open_film(study.image)
+        assert 900 < film.width * film.height <= 1000
+        assert profile.cache / "ready" in study.image.parents
+    broken = dataclasses.replace(profile, data=dict(profile.data) | {"nih": DataPlace(tmp_path / "nih")})
+    shutil.copytree(drawn / "nih", tmp_path / "nih")
+    film = cohorts.choose(broken, "nih").studies[2].image
+    film.write_bytes(film.read_bytes()[:200])
+    chosen = cohorts.choose(sized(broken, film_pixels=1000), "nih")
+    assert chosen.unreadable == (film,)
+    assert len(chosen.studies) == 4
+
+
+def test_credentialed_films_are_not_made_ready_inside_the_repository(profile, drawn, tmp_path) -> None:
+    shutil.copytree(drawn / "mimic", tmp_path / "mimic")
+    (tmp_path / "mimic" / "phantom.json").unlink()
+    real = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
+    inside = dataclasses.replace(sized(real, film_pixels=1000), cache=config.ROOT / ".cache" / "never")
+    with pytest.raises(UserError, match=r"cache for films of .* outside the repository; .*CHEXREASON_CACHE"):
+        cohorts.choose(inside, "sft")
+    assert not inside.cache.exists()
+    assert len(cohorts.choose(sized(real, film_pixels=1000), "sft").studies) == 10
 
 
 def test_a_study_without_a_positive_label_is_not_trained_on(profile, drawn, tmp_path) -> None:
