@@ -49,8 +49,9 @@ def load(name: str, source: str | Path | None = None, *, precision: str = "bf16"
         raise unknown("model", name, FAMILIES, "chexreason/models/families.py")
     family = FAMILIES[name]
     place = str(source or family.hub_id)
+    pinned: dict[str, Any] = {"revision": family.revision_of(place), "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(place, **pinned)
     except (OSError, ValueError) as error:
         raise UserError(
             f"a {family.title} checkpoint at {place}", str(error).splitlines()[0],
@@ -62,7 +63,7 @@ def load(name: str, source: str | Path | None = None, *, precision: str = "bf16"
             "name the right checkpoint in the profile's `models`",
         )  # fmt: skip
     try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(precision), trust_remote_code=False)
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(precision), **pinned)
     except OSError as error:
         raise UserError(
             f"the weights of {family.title} at {place}", str(error).splitlines()[0],
@@ -76,15 +77,27 @@ def load(name: str, source: str | Path | None = None, *, precision: str = "bf16"
 
 
 def load_processor(family: Family, source: str) -> ProcessorMixin:
-    """The family's processor, with the paper's pixel limits where the family has any."""
-    limits: dict[str, Any] = {}
-    processor = family.processor_class.from_pretrained(source)
-    # A miniature's checkpoint fixes its own film size; the published one takes the paper's limits.
-    if family.film_pixels and source == family.hub_id:
-        limits = dict(zip(("min_pixels", "max_pixels"), family.film_pixels, strict=True))
-        processor = family.processor_class.from_pretrained(source, **limits)
+    """The family's processor, with the paper's pixel limits where the family has any.
+
+    A miniature's processor has one size of film and keeps it; the published one, from the hub or from a
+    folder, takes a wide range of sizes and gets the paper's limits.
+    """
+    pinned: dict[str, Any] = {"revision": family.revision_of(source), "trust_remote_code": False}
+    processor = family.processor_class.from_pretrained(source, **pinned)
+    if family.film_pixels:
+        _limit(processor.image_processor, *family.film_pixels)
     processor.tokenizer.padding_side = "left"
     return processor
+
+
+def _limit(films: Any, least: int, most: int) -> None:
+    """Give a film processor the limits in pixels, unless it has one size for all films.
+
+    Set on the made processor: as arguments they would lose against the published file's own limits (`size`), or
+    be handed on to each call, which newer transformers refuse (`min_pixels`).
+    """
+    if films.size["shortest_edge"] != films.size["longest_edge"]:
+        films.size = type(films.size)(shortest_edge=least, longest_edge=most)
 
 
 def image_token_ids(loaded: Loaded) -> list[int]:

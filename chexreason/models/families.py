@@ -1,9 +1,9 @@
 """The model families of the paper, one record each.
 
-A family says which transformers class reads its checkpoints, how much of a film it may look at,
-and which modules LoRA touches. The pattern is a regular expression on full module names because a
-list of endings would also hit the vision towers: SigLIP has its own q/k/v_proj, Qwen's vision
-blocks their own gate/up/down_proj.
+A family says which transformers class reads its checkpoints, which commit of the published weights is
+meant, how much of a film it may look at, and which modules LoRA touches. The pattern is a regular
+expression on full module names because a list of endings would also hit the vision towers: SigLIP has
+its own q/k/v_proj, Qwen's vision blocks their own gate/up/down_proj.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,13 @@ class Family:
     `model_type` is what a checkpoint's config.json must say. `image_tokens` are the control tokens
     that a sampler must never emit: one more of them than there are image features breaks the model.
     `film_pixels` is the (least, most) number of pixels of a film, None where the processor fixes it.
+    `revision` is the commit of `hub_id` that the study uses: an upload after it changes nothing here.
     """
 
     name: str
     title: str
     hub_id: str
+    revision: str
     model_type: str
     model_class: Any  # a class with `from_pretrained`; transformers' own types are partial
     processor_class: Any
@@ -36,23 +38,31 @@ class Family:
     film_pixels: tuple[int, int] | None
     lora_targets: str = LORA_TARGETS
 
+    def revision_of(self, source: str) -> str:
+        """The pinned commit for the published weights; the latest of any other hub id; no matter for a folder."""
+        return self.revision if source == self.hub_id else "main"
+
 
 # 256 to 512 visual tokens of 28 x 28 pixels each (paper, section 3.2.1).
 QWEN_PIXELS = (256 * 28 * 28, 512 * 28 * 28)
 QWEN_IMAGE_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 GEMMA_IMAGE_TOKENS = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
 
+# The commits were not read from the hub, which was out of reach here: each is the one that several public repositories
+# name as this model's, found by searching their text. A commit that does not exist is refused by the hub.
 FAMILIES: Mapping[str, Family] = {
     "medgemma": Family(
-        "medgemma", "MedGemma-4B", "google/medgemma-4b-it", "gemma3",
+        "medgemma", "MedGemma-4B", "google/medgemma-4b-it", "290cda5eeccbee130f987c4ad74a59ae6f196408", "gemma3",
         Gemma3ForConditionalGeneration, Gemma3Processor, GEMMA_IMAGE_TOKENS, None,
     ),
     "qwen": Family(
-        "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl",
+        "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct",
+        "66285546d2b821cf421d4f5eb2576359d3770cd3", "qwen2_5_vl",
         Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
     "nv_reason": Family(
-        "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B", "qwen2_5_vl",
+        "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B",
+        "056bd0383b35226554da9dc5866e095df174ae19", "qwen2_5_vl",
         Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
 }  # fmt: skip
