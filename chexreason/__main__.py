@@ -57,7 +57,7 @@ def show_settings(words: argparse.Namespace) -> None:
     """Print every setting with its value, its source and the profiles that change it."""
     from chexreason import config
 
-    for row in config.settings_table().to_dict("records"):
+    for row in config.settings_table(config.ALL).to_dict("records"):
         source = f"stated, {row['section']}" if row["source"] == "stated" else f"assumed: {row['why']}"
         print(f"{row['group']}.{row['setting']} = {row['value']}   [{source}]")
         for override in filter(None, str(row["overrides"]).split("; ")):
@@ -172,6 +172,14 @@ def handle_cohorts(words: argparse.Namespace) -> int:
     return manifests.act(profile, words.what, names, words.manifest, os.environ.get(manifests.KEY, ""))
 
 
+def write_traces(words: argparse.Namespace) -> int:
+    """Have a teacher write the reasoning traces of real films; says first what that costs."""
+    profile = _profile(words)
+    from chexreason.traces import command
+
+    return command.run(profile, words.prompt, words.dry_run, words.yes, words.limit, print)
+
+
 def judge_claims(words: argparse.Namespace) -> None:
     """Judge the paper's claims on its own tables, or on a run."""
     from chexreason import claims
@@ -258,6 +266,12 @@ def parser() -> argparse.ArgumentParser:
     cohort.add_argument("--cohort", help="sft, rl, validation, chexpert or nih (default: all five)")
     cohort.add_argument("--manifest", "--out", type=Path, help="a file to verify, or the manifests' folder")
     add_places(cohort)
+    traces = command("traces", write_traces)
+    traces.add_argument("--prompt", default="all", help="one SFT format, reasoning_a say (default: all four)")
+    traces.add_argument("--dry-run", action="store_true", help="only say what it would cost, and what is missing")
+    traces.add_argument("--yes", action="store_true", help="start although it costs money")
+    traces.add_argument("--limit", type=int, help="write at most so many traces of each format now")
+    add_places(traces)
     book = command("book", build_book)
     book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
     return top

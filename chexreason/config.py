@@ -24,6 +24,7 @@ from chexreason.files import digest_of
 from chexreason.phantom.writers import generator_digest
 from chexreason.rewards import HardSettings, NuancedSettings
 from chexreason.settings import assumed, origins, paper
+from chexreason.teacher.settings import Teacher
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The profiles of the package, or a folder of one's own.
@@ -140,6 +141,8 @@ SETTINGS: dict[str, type] = {
 }
 #: The same with the switches of `Speed`, which a profile may turn too, but which are no settings of the study.
 GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
+#: The same with the teacher's, which a profile may set too, but which no run is digested by: its traces are.
+ALL: dict[str, type] = {**GROUPS, "teacher": Teacher}
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ class Profile:
     hard: HardSettings
     nuanced: NuancedSettings
     speed: Speed
+    teacher: Teacher
     overrides: tuple[Override, ...]
 
     def resolved(self) -> dict[str, Any]:
@@ -223,7 +227,7 @@ def load_profile(
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
-    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in GROUPS.items()}
+    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in ALL.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
@@ -271,7 +275,7 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    known = {f"{g}.{n}": (cls, n) for g, cls in GROUPS.items() for n, _, _ in origins(cls)}
+    known = {f"{g}.{n}": (cls, n) for g, cls in ALL.items() for n, _, _ in origins(cls)}
     if f"{group}.{name}" not in known:
         raise unknown("setting", entry["setting"], known, "chexreason/config.py")
     cls, field = known[f"{group}.{name}"]
@@ -307,8 +311,8 @@ def _all_overrides() -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def settings_table() -> pd.DataFrame:
-    """All settings with columns group, setting, value, source, section, why, what, overrides.
+def settings_table(groups: Mapping[str, type] = SETTINGS) -> pd.DataFrame:
+    """All settings of `groups` with columns group, setting, value, source, section, why, what, overrides.
 
     `source` is "stated" or "assumed"; `overrides` lists the profiles that set another value.
     """
@@ -323,7 +327,7 @@ def settings_table() -> pd.DataFrame:
             "what": origin.what,
             "overrides": "; ".join(_all_overrides().get((group, name), [])),
         }
-        for group, cls in SETTINGS.items()
+        for group, cls in groups.items()
         for name, default, origin in origins(cls)
     ]
     return pd.DataFrame(rows)

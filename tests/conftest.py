@@ -1,6 +1,7 @@
 """What several test modules share: the four notebooks run once, on the smallest profile."""
 
 import fcntl
+import importlib.util
 import os
 import subprocess
 import sys
@@ -91,6 +92,30 @@ def random_model(family_name: str, checkpoints: Path):
     from chexreason import models
 
     return models.load(family_name, checkpoints / family_name)
+
+
+@pytest.fixture(scope="session")
+def bad_server():
+    """The module beside this file with a server that misbehaves as it is told."""
+    spec = importlib.util.spec_from_file_location("bad_server", Path(__file__).with_name("bad_server.py"))
+    assert spec
+    assert spec.loader
+    module = sys.modules["bad_server"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real films."""
+    from chexreason.data import PHANTOM_MARKER, TRUTH
+    from chexreason.phantom.writers import write_tree
+
+    root = tmp_path_factory.mktemp("mimic")
+    write_tree(root, "A", {"train": 20}, 5, 64, progress=False)
+    (root / PHANTOM_MARKER).unlink()
+    (root / TRUTH).unlink()
+    return root
 
 
 @pytest.fixture

@@ -60,10 +60,15 @@ def line(study, trace: str) -> str:
     return json.dumps({"study": study.key, "trace": trace})
 
 
+def lesson(study) -> str:
+    return f"<solution>{', '.join(positives(study.labels, 'zeros'))}</solution>"
+
+
 def test_traces_of_real_films_are_matched_by_study_and_not_by_order(profile, real) -> None:
     first, second = real.studies
-    write(profile, line(second, "two"), "", line(first, "one"))
-    assert traces.of(real, prompts.get("only_label"), profile) == ["one", "two"]
+    write(profile, line(second, lesson(second)), "", line(first, lesson(first)))
+    assert lesson(first) != lesson(second)
+    assert traces.of(real, prompts.get("only_label"), profile) == [lesson(first), lesson(second)]
 
 
 def test_a_missing_file_and_a_missing_trace_are_said(profile, real) -> None:
@@ -80,3 +85,26 @@ def test_a_malformed_line_is_named(profile, real, bad) -> None:
     with pytest.raises(UserError, match=r"study and trace in line 2 of only_label\.jsonl") as caught:
         traces.of(real, prompts.get("only_label"), profile)
     assert bad not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["<solution>Fracture, Edema</solution>", "Cardiomegaly", "<solution></solution>"])
+def test_a_trace_that_ends_in_other_labels_is_no_lesson(profile, real, bad) -> None:
+    first, second = real.studies
+    write(profile, line(first, lesson(first)), line(second, bad))
+    with pytest.raises(UserError, match=r"end in the labels recorded; came 1 of 2 that do not; move that file away"):
+        traces.of(real, prompts.get("only_label"), profile)
+
+
+def test_what_a_killed_process_left_of_the_last_line_does_not_count(profile, real) -> None:
+    first, second = real.studies
+    whole = line(second, lesson(second))
+    for length in range(1, len(whole)):
+        write_again(profile, line(first, lesson(first)) + "\n" + whole[:length])
+        assert list(traces.read(traces.place(profile, prompts.get("only_label")))) == [first.key]
+    write_again(profile, line(first, lesson(first)) + "\n" + whole)
+    assert len(traces.of(real, prompts.get("only_label"), profile)) == 2
+
+
+def write_again(profile, text: str) -> None:
+    (profile.cache / "traces").mkdir(parents=True, exist_ok=True)
+    (profile.cache / "traces" / "only_label.jsonl").write_text(text)
