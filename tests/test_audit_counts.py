@@ -59,6 +59,13 @@ def test_sizes_that_fit_the_failure_rates():
     assert attainability.fits(["0.334"], 3) == ["0.334"]
     even, chance = attainability.even_chance()
     assert chance == 0.5**even
+    assert attainability.fits(rates, attainability.all_fit_from() - 1)
+    assert not any(attainability.fits(rates, n) for n in range(attainability.all_fit_from(), 3000))
+
+
+def test_several_candidates_for_the_validation_set_fit():
+    assert set(attainability.candidates().values()) == {200, 234, 500, 1808}
+    assert set(attainability.candidates_that_fit().values()) == {500, 1808}
 
 
 def test_crossings_by_hand():
@@ -82,6 +89,23 @@ def test_waterfalls_add_up_to_the_change():
         assert fall.without_largest() == pytest.approx(change.drop(drop).mean())
         assert fall.over(NIH_SHARED) == pytest.approx(change[list(NIH_SHARED)].mean())
         assert fall.rises + fall.falls <= len(change)
+
+
+def test_crossings_are_taken_apart_by_hand():
+    """SFT: Pleural Other (.248 - .000) / 9, Pneumothorax (.416 - .179) / 9, No Finding (.343 - .579) / 9."""
+    rise = matched.crossing_waterfall("medgemma_sft")
+    share = {part.finding: part.share for part in rise.parts}
+    assert share["Pleural Other"] == pytest.approx(0.248 / 9)
+    assert share["Pneumothorax"] == pytest.approx(0.237 / 9)
+    assert share["No Finding"] == pytest.approx(-0.236 / 9)
+    assert rise.crossing
+    for model in matched.CROSSING:
+        one, ends = matched.crossing_waterfall(model), matched.crossings()[model]
+        assert one.change == pytest.approx(ends.far - ends.near)
+        assert set(share) == set(NIH_SHARED)
+    fall = matched.crossing_waterfall("chexreason")
+    assert fall.largest.finding == "No Finding"
+    assert fall.change < 0 < fall.without_largest()
 
 
 def test_the_gain_on_nih_is_mostly_one_finding():

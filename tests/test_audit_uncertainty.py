@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from chexreason.audit import facts, power
+from chexreason.audit import differences, facts, power, validation
 from chexreason.audit import uncertainty as sure
 from chexreason.claims import open_runs
 from chexreason.claims.calibration import calibrate
 from chexreason.config import RESULTS
+from chexreason.labels import NIH_SHARED
 
 
 def simulated(f1: float, prevalence: float, n: int, times: int, rng: np.random.Generator) -> np.ndarray:
@@ -113,6 +114,63 @@ def test_reconstructed_intervals_are_about_as_wide_as_the_bootstrap_of_our_runs(
     assert len(found.widths) >= 6
     assert 0.7 < np.mean(found.widths) < 1.6
     assert all(-1 <= correlation <= 1 for correlation in found.correlations)
+
+
+def test_differences_are_shown_at_each_correlation():
+    found = differences.differences()
+    names = {one.lean.name for one in found}
+    assert {"MedGemma (SFT) to GRPO on validation", "nuanced to hard reward on validation",
+            "MedGemma to ChexReason on CheXpert", "NV-Reason to MedGemma (SFT) on NIH"} <= names  # fmt: skip
+    for one in found:
+        widths = [interval.high - interval.low for interval in one.at.values()]
+        assert tuple(one.at) == sure.CORRELATIONS == (0.0, 0.5, 0.9)
+        assert widths == sorted(widths, reverse=True)
+        assert len({interval.estimate for interval in one.at.values()}) == 1
+    sft = next(one for one in found if one.lean.name == "MedGemma (SFT) to GRPO on validation")
+    assert sft.at[0.5].estimate == pytest.approx(0.005)
+    assert sft.told_apart == ()
+    # 10,000 draws place an end of an interval to about 3 % of its width, whatever the seed.
+    again = {one.lean.name: one for one in differences.differences(seed=1)}[sft.lean.name]
+    width = sft.at[0.5].high - sft.at[0.5].low
+    assert again.at[0.5].low == pytest.approx(sft.at[0.5].low, abs=0.05 * width)
+    assert sure.DRAWS >= 10_000
+
+
+def test_micro_f1_of_validation_is_wilsons_over_all_labels():
+    """0.415 of 500 studies: TP + FP + FN from the pooled positives, and scipy's interval of TP among them."""
+    found = validation.intervals(np.random.default_rng(0))
+    assert len(found) == 9 + 4 + 4 + 4
+    one = found[2, "free_reasoning"]["micro"]
+    trials = sum(validation.supports().values()) * (2 - 0.415)
+    hits = round(trials * 0.415 / (2 - 0.415))
+    wanted = scipy.stats.binomtest(hits, round(trials)).proportion_ci(0.95, method="wilson")
+    assert (one.low, one.high) == pytest.approx([2 * p / (1 + p) for p in wanted], abs=1e-3)
+    for averages in found.values():
+        for interval in averages.values():
+            assert interval.low < interval.estimate < interval.high
+
+
+def test_finding_intervals_know_their_positives():
+    found = sure.finding_intervals(5)
+    interval, positives = found["Fracture", "chexreason"]
+    assert positives == 5
+    assert interval == sure.interval(0.2, 5)
+    few, many = sure.finding_intervals(6, 500), sure.finding_intervals(6, 25596)
+    assert all(few[cell][0].low <= one.low <= one.high <= few[cell][0].high for cell, (one, _) in many.items())
+
+
+def test_rarer_findings_ask_for_more_studies():
+    for one in power.questions():
+        assert one.assumed
+        at = [power.at_prevalence(one, share) for share in power.PREVALENCES]
+        assert at == sorted(at, reverse=True)
+        assert at[0] / at[-1] == pytest.approx(0.5 / 0.01, rel=0.05)  # needed studies fall as 1 / prevalence
+        places = power.at_hospitals(one)
+        assert ("NIH ChestX-ray14, test" in places) == (len(one.prevalence) == len(NIH_SHARED))
+    chexpert = next(one for one in power.questions() if one.place == "Table 5")
+    assert power.at_hospitals(chexpert)["CheXpert, test"] == chexpert.needed()
+    with pytest.raises(ValueError, match="prevalence"):
+        power.at_prevalence(chexpert, 0.0)
 
 
 def test_zero_scores_of_rare_findings_are_not_certain():

@@ -10,22 +10,38 @@ import pytest
 
 from chexreason import __main__ as cli
 from chexreason import audit, claims, config
-from chexreason.audit import facts, matched
+from chexreason.audit import comparisons, facts, lines, matched
 from chexreason.claims import CLAIMS
-from chexreason.report import audit_counts, audit_figures, audit_pages, terminal, theme, verdict_table
+from chexreason.report import (
+    audit_counts,
+    audit_figures,
+    audit_lists,
+    audit_pages,
+    audit_power,
+    audit_sure,
+    terminal,
+    theme,
+    verdict_table,
+)
 
 PICTURES = {
     "overview": audit_pages.overview,
     "crossings": audit_figures.crossings,
     "grpo": lambda: audit_figures.waterfalls((5, "medgemma_sft", "chexreason"), (6, "medgemma_sft", "chexreason")),
     "sft": lambda: audit_figures.waterfalls((5, "medgemma", "medgemma_sft"), (6, "medgemma", "medgemma_sft")),
+    "untouched": lambda: audit_figures.waterfalls((5, "medgemma", "chexreason"), (6, "medgemma", "chexreason")),
+    "crossing": audit_figures.crossing_waterfalls,
     "forest": audit_figures.forest,
-    "validation": audit_figures.validation,
-    "power": audit_figures.power_curves,
+    "findings": audit_sure.findings,
+    "differences": audit_sure.leaned_on,
+    "validation": audit_sure.validation_scores,
+    "power": audit_power.power_curves,
     "rulers": audit_counts.rulers,
     "conventions": audit_counts.label_conventions,
 }
-LISTS = (audit_pages.checks, audit_pages.contradicted, audit_pages.untold)
+LISTS = (audit_lists.checks, audit_lists.contradicted, audit_lists.untold, audit_lists.reference_lines)
+#: Pictures of more than two panels.
+PANELS = {"power": 4}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +53,10 @@ def pictures():
 def test_each_picture_has_a_tier_a_caption_and_words_for_who_cannot_see_it(pictures, name):
     shown = pictures[name]
     assert 'class="cxr-tier cxr-published"' in shown
-    assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', shown)) == 2
+    assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', shown)) == PANELS.get(name, 2)
+    assert "arXiv 2512.23090v2" in shown
+    assert f"tables {facts.tables_digest()[:12]}" in shown
+    assert re.search(r"code [0-9a-f]{7}|code not noted", shown)
     assert len(re.search(r"<figcaption>(.*?)</figcaption>", shown, re.DOTALL)[1]) > 60
     assert theme.INK not in shown, "text and lines take the page's colour"
     assert len(shown) < 400_000
@@ -50,9 +69,16 @@ def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
     assert {claim.evidence for claim in CLAIMS.values()} <= set(there)
     assert {claim.evidence for claim in CLAIMS.values()} <= set(verdict_table.EVIDENCE)
     chapter = (config.ROOT / "book" / "audit.md").read_text(encoding="utf-8")
-    for call in ("crossings()", "forest()", "validation()", "power_curves()", "rulers()", "label_conventions()",
-                 "checks()", "contradicted()", "untold()", "waterfalls((5,"):  # fmt: skip
-        assert call in chapter
+    calls = re.findall(r"^(audit_\w+)\.(\w+)\(", chapter, re.MULTILINE)
+    assert {function for _, function in calls} >= {"crossings", "forest", "findings", "leaned_on", "validation_scores",
+        "power_curves", "rulers", "label_conventions", "checks", "contradicted", "untold", "waterfalls",
+        "crossing_waterfalls", "reference_lines", "transcription", "prevalences", "best_of"}  # fmt: skip
+    # Two readers, and for each the pictures come before the numbers.
+    order = [function for _, function in calls]
+    assert order[0] == "overview"
+    assert order.index("macro_f1") < order.index("forest") < order.index("for_a_clinician")
+    assert order.index("for_a_clinician") < order.index("validation_scores")
+    assert order.index("power_curves") < order.index("for_an_engineer")
 
 
 def test_captions_follow_the_values(monkeypatch):
@@ -70,7 +96,33 @@ def test_sentences_are_computed_from_the_audit():
     assert "0.253 to 0.258" in str(audit_pages.for_an_engineer())
     count = verdict_table.tally(verdict_table.judged(None))
     assert f"{count['holds']} and contradict {count['fails']}" in str(audit_pages.in_short())
-    assert "500" in str(audit_pages.validation_size())
+    size = str(audit_pages.validation_size())
+    assert "500" in size
+    assert "1,808" in size
+    assert "likely, and not shown" in size
+    assert "fit 500" in str(audit_pages.for_an_engineer())
+    assert "plain mean over findings" in str(audit_pages.macro_f1())
+    assert "Pleural Other (+0.028) and Pneumothorax (+0.026), less No Finding (−0.026)" in str(
+        audit_pages.crossing_said()
+    )
+    summed = str(audit_pages.arithmetic_summary())
+    assert f"Of {len(comparisons.COMPARISONS)} comparisons" in summed
+
+
+def test_the_lists_show_sources_digests_and_policies():
+    shown = audit_lists.reference_lines().text
+    for number in (1, 5, 6):
+        for line in lines.reference_lines(number):
+            assert theme.escape(line.source) in shown
+            assert theme.decimal(line.micro) in shown
+    digests = audit_lists.transcription().text
+    assert all(digest[:16] in digests for digest in facts.digests().values())
+    assert "6.9% / 14.7% / 7.5%" in audit_lists.prevalences().text  # Pneumonia in MIMIC
+    remarkable = audit_lists.checks().text
+    assert "the ranking of the formats reverses completely" in remarkable
+    assert "Reasoning Self-Check follows" not in remarkable
+    assert "Reasoning Self-Check follows" in audit_lists.all_checks().text
+    assert "Only Label (section 5)" in audit_lists.best_of().text
 
 
 class Rows(html.parser.HTMLParser):
@@ -120,9 +172,14 @@ def test_text_is_no_wider_than_the_terminal(width):
 def test_the_audit_in_the_terminal_has_every_part(capsys):
     assert cli.main(["audit"]) == 0
     shown = capsys.readouterr().out
-    for title in ("Arithmetic", "Contradictions", "The same nine findings", "Changes of the average", "Reference lines",
-                  "Possible scores", "Intervals of the averages", "Studies needed", "Label conventions"):  # fmt: skip
+    for title in (
+        "Transcription", "Arithmetic", "Comparisons", "The best of each column", "Contradictions",
+        "The same nine findings", "Changes of the average", "Reference lines", "Possible scores",
+        "Intervals of the averages", "Intervals of validation scores", "Studies needed", "Label conventions",
+    ):  # fmt: skip
         assert f"\n{title}" in shown
+    assert facts.digests()[1][:16] in shown
+    assert "a03eb343" in re.sub(r"\s", "", shown), "reference lines name their sources"
 
 
 def test_the_audit_for_a_program(capsys):

@@ -6,11 +6,11 @@ findings' F1 lies below the F1 of the mean P and R); it would be equal only if t
 and R first. Tables 5 and 6 print every finding, so their macro rows can be recomputed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chexreason.audit import facts
-from chexreason.audit.printed import AGREES, ERROR, ROUNDING, Range, harmonic, mean, printed, verdict
+from chexreason.audit.printed import AGREES, DEPENDS, ERROR, ROUNDING, Range, harmonic, mean, printed, verdict
 from chexreason.evidence import MODELS, TABLES, title_of
 
 
@@ -81,17 +81,43 @@ def tables() -> list[Check]:
 
 @dataclass(frozen=True)
 class Best:
-    """The best of a column (Tables 1 to 4) or of a row (Tables 5 and 6), and how far ahead it is."""
+    """The best of a column (Tables 1 to 4) or row (Tables 5 and 6), how far ahead it is, and what the text says."""
 
     table: int
     of: str  # "micro-F1", or a finding
     names: tuple[str, ...]  # all that share the printed best
     value: float
     lead: float  # over the next distinct value; 0 if there is none
+    stated: tuple[tuple[str, str], ...] = ()  # (where the text names a best, whom it names)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the text names the same: agrees, error, depends where it names two, or nothing to check against."""
+        right = sum(name in self.names for _, name in self.stated)
+        if not self.stated:
+            return UNSTATED
+        return AGREES if right == len(self.stated) else DEPENDS if right else ERROR
+
+
+#: Of a column whose best the text leaves to the print (bold type, which the text that we have does not carry).
+UNSTATED = "not stated in the text"
+#: (table, column) -> where the text names a best, and whom.
+STATED_BEST: Mapping[tuple[int, str], tuple[tuple[str, str], ...]] = {
+    (1, "micro-F1"): (("section 4.1", "Reasoning Narrative"),),
+    (1, "macro-F1"): (("section 4.1", "Reasoning Narrative"),),
+    (2, "micro-F1"): (("section 4.2", "Only Label"), ("section 5", "Only Label")),
+    (2, "macro-F1"): (("section 4.2", "Free Reasoning"), ("section 5", "Only Label")),
+    (3, "micro-F1"): (("section 4.2", "Reasoning A"), ("section 5", "Reasoning A")),
+    (3, "macro-F1"): (("section 4.2", "Reasoning A"), ("section 5", "Reasoning A")),
+    (4, "micro-F1"): (("section 4.3", "Hard, best F1-score"),),
+    (4, "macro-F1"): (("section 4.3", "Hard, best F1-score"),),
+    (5, "macro average"): (("section 5", "NV-Reason"),),
+    (6, "macro average"): (("section 4.3", "MedGemma (SFT)"),),
+}
 
 
 def best() -> list[Best]:
-    """Who is best in each column of F1 in Tables 1 to 4 and in each row of Tables 5 and 6."""
+    """Who is best in each column of F1 (Tables 1 to 4) or row (Tables 5 and 6), and whom the text names."""
     found = []
     for number, spec in TABLES.items():
         cells = facts.cells(number)
@@ -104,7 +130,7 @@ def best() -> list[Best]:
             ranked = sorted({float(text) for text in values.values()}, reverse=True)
             names = tuple(who for who, text in values.items() if float(text) == ranked[0])
             lead = ranked[0] - ranked[1] if len(ranked) > 1 else 0.0
-            found.append(Best(number, of, names, ranked[0], lead))
+            found.append(Best(number, of, names, ranked[0], lead, STATED_BEST.get((number, of), ())))
     return found
 
 

@@ -3,12 +3,12 @@
 F1 = 2 TP / (support + predicted), and all three are whole numbers. The 500-study CheXpert test set has
 known supports, some of them tiny, so a printed F1 either belongs to some count or it does not. In the
 same way a printed failure rate must be k / n for a whole k, which says something about n: the size of
-the validation set, which the paper does not state.
+the validation set, which the paper does not state. A fit is no proof: several sizes fit.
 """
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chexreason import config
@@ -17,14 +17,23 @@ from chexreason.audit.printed import printed
 from chexreason.evidence import MODELS
 from chexreason.labels import FINDINGS
 
-#: Sizes that the validation set might have had, by what would then have been used.
-CANDIDATES: dict[str, int] = {
-    "CheXpert's own validation set, studies": facts.size("chexpert", "valid"),
-    "CheXpert's own validation set, images": facts.size("chexpert", "valid images"),
-    "10 % of the SFT studies, reserved": config.Sizes.sft // 10,
-    "as many as the CheXpert test set, studies": facts.size("chexpert", "test"),
-    "MIMIC-CXR-JPG's validation split, studies": 1808,
-}
+
+@functools.cache
+def candidates() -> Mapping[str, int]:
+    """Sizes that the validation set might have had, by what would then have been used."""
+    return {
+        "CheXpert's own validation set, studies": facts.size("chexpert", "valid"),
+        "CheXpert's own validation set, images": facts.size("chexpert", "valid images"),
+        "10 % of the SFT studies, reserved": round(config.Sizes.sft * config.SFT.validation_share),
+        "as many as the CheXpert test set, studies": facts.size("chexpert", "test"),
+        "MIMIC-CXR-JPG's validation split, studies": facts.mimic_splits()["validate"],
+    }
+
+
+def candidates_that_fit() -> dict[str, int]:
+    """Those of the candidates that can give every printed failure rate."""
+    rates = failure_rates()
+    return {name: n for name, n in candidates().items() if not fits(rates, n)}
 
 
 @dataclass(frozen=True)
@@ -66,16 +75,21 @@ def values_near(support: int, n: int, least_precision: float = 0.1) -> list[floa
 
 
 @functools.cache
-def chexpert_cells() -> dict[tuple[str, str], int]:
-    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
+def chexpert_counts() -> dict[tuple[str, str], tuple[Counts, ...]]:
+    """(finding, model) -> the whole counts that give the F1 of Table 5."""
     n = facts.size("chexpert", "test")
     support = facts.supports("chexpert", "test", FINDINGS)
     cells = facts.cells(5)
     return {
-        (name, model): len(attainable(cells[name, model, "f1"], round(support[name]), n))
+        (name, model): tuple(attainable(cells[name, model, "f1"], round(support[name]), n))
         for name in FINDINGS
         for model in MODELS
     }
+
+
+def chexpert_cells() -> dict[tuple[str, str], int]:
+    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
+    return {cell: len(ways) for cell, ways in chexpert_counts().items()}
 
 
 def failure_rates() -> list[str]:
@@ -96,10 +110,18 @@ def _is_ratio(text: str, n: int) -> bool:
     return stands_for.low - 1e-9 <= nearest / n <= stands_for.high + 1e-9
 
 
+@functools.cache
 def sizes_that_fit(limit: int) -> list[int]:
     """All n up to a limit for which every printed failure rate can be k / n."""
     rates = failure_rates()
     return [n for n in range(1, limit + 1) if not fits(rates, n)]
+
+
+def all_fit_from() -> int:
+    """The size from which on every size fits: a step of 1 / n is then finer than the printed decimals."""
+    decimals = max(len(text.partition(".")[2]) for text in failure_rates())
+    certain = 10**decimals  # from here on some k / n lies in every range of one unit of the last place
+    return max(set(range(1, certain)) - set(sizes_that_fit(certain - 1))) + 1
 
 
 def even_chance() -> tuple[int, float]:

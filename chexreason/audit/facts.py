@@ -3,32 +3,28 @@
 Everything is read from `results/published/`: Tables 1 to 6, `label_counts.csv` (how many studies or
 images of each data set carry each label), `label_pairs.csv` (how many carry two), and
 `reference_lines.csv` (what the report labeler and radiologists score). Counts are aggregates of
-public files; each row names its source. No row of any patient is read or needed.
+public files; each row names its source. No row of any patient is read or needed. A file that is not
+as it was checked is refused (`sealed`).
 """
 
-import csv
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chexreason.config import RESULTS
+from chexreason.audit import sealed
 from chexreason.errors import unknown
 from chexreason.evidence import TABLES
-from chexreason.files import file_digest
+from chexreason.files import digest_of
 
-PUBLISHED = RESULTS / "published"
+PAPER = "arXiv 2512.23090v2"
 TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    with (PUBLISHED / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @functools.cache
 def cells(number: int) -> Mapping[tuple[str, str, str], str]:
     """A table of the paper: (row, column, metric) -> the number as it is printed."""
-    return {(row["row"], row["column"], row["metric"]): row["value"] for row in _rows(f"table{number}.csv")}
+    found = sealed.rows(f"table{number}.csv", ("table", "row", "column", "metric", "value"), ("value",))
+    return {(row["row"], row["column"], row["metric"]): row["value"] for row in found}
 
 
 def value(number: int, row: str, column: str, metric: str = "f1") -> float:
@@ -46,8 +42,18 @@ def column(number: int, name: str, metric: str = "f1") -> dict[str, float]:
 
 
 def digests() -> dict[int, str]:
-    """SHA-256 of each transcribed table."""
-    return {number: file_digest(PUBLISHED / f"table{number}.csv") for number in TABLE_NUMBERS}
+    """SHA-256 of each transcribed table, as it was checked; `cells` refuses any other."""
+    return {number: sealed.digests()[f"table{number}.csv"] for number in TABLE_NUMBERS}
+
+
+def altered() -> dict[str, str]:
+    """file of `results/published/` -> why it is not the one that was checked; empty if all are."""
+    return sealed.altered()
+
+
+def tables_digest() -> str:
+    """One digest over the six tables."""
+    return digest_of(digests())
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ class Count:
 @functools.cache
 def _counts() -> dict[tuple[str, str], dict[str, Count]]:
     found: dict[tuple[str, str], dict[str, Count]] = {}
-    for row in _rows("label_counts.csv"):
+    columns = ("dataset", "split", "label", "positives", "uncertain", "negatives", "n", "source")
+    for row in sealed.rows("label_counts.csv", columns, ("positives", "n")):
         uncertain, negatives = (int(row[name]) if row[name] else None for name in ("uncertain", "negatives"))
         found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = Count(
             int(row["positives"]), uncertain, negatives, int(row["n"]), row["source"]
@@ -101,7 +108,8 @@ def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None 
 @functools.cache
 def _pairs() -> dict[tuple[str, str, str, str], int]:
     found: dict[tuple[str, str, str, str], int] = {}
-    for row in _rows("label_pairs.csv"):
+    columns = ("dataset", "split", "label_a", "label_b", "both", "n", "source")
+    for row in sealed.rows("label_pairs.csv", columns, ("both", "n")):
         for one, other in (("label_a", "label_b"), ("label_b", "label_a")):
             found[row["dataset"], row["split"], row[one], row[other]] = int(row["both"])
     return found
@@ -125,8 +133,18 @@ class Reader:
 
 def readers(dataset: str) -> list[Reader]:
     """The report labeler and the radiologists, where they are published."""
+    columns = ("dataset", "split", "label_set", "line", "reader", "macro_f1", "source")
     return [
         Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
-        for row in _rows("reference_lines.csv")
+        for row in sealed.rows("reference_lines.csv", columns, ("macro_f1",))
         if row["dataset"] == dataset
     ]
+
+
+def mimic_splits() -> dict[str, int]:
+    """Studies of MIMIC-CXR-JPG's own train, validate and test split."""
+    for row in sealed.rows("datasets.csv", ("dataset", "fact", "value", "source")):
+        if (row["dataset"], row["fact"]) == ("MIMIC-CXR-JPG", "training, validation and test studies"):
+            numbers = (int(text.replace(",", "")) for text in row["value"].split(", "))
+            return dict(zip(("train", "validate", "test"), numbers, strict=True))
+    raise unknown("fact", "studies of MIMIC-CXR-JPG's splits", ["none"], "results/published/datasets.csv")

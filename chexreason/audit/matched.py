@@ -6,7 +6,7 @@ average is taken apart into its findings: a change of k points in one of F findi
 k / F, so the parts add up exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +64,11 @@ class Part:
 class Waterfall:
     """A change of a macro average and the findings that make it, largest first."""
 
-    table: int
+    table: int  # of the second side
     first: str
     second: str
     parts: tuple[Part, ...]
+    crossing: bool = False  # one model from Table 5 to Table 6, on the nine findings that both have
 
     @property
     def before(self) -> float:
@@ -107,14 +108,33 @@ class Waterfall:
 def waterfall(table: int, first: str, second: str) -> Waterfall:
     """The change from one model to another in Table 5 or 6."""
     before, after = facts.column(table, first), facts.column(table, second)
+    return Waterfall(table, first, second, _parts(before, after))
+
+
+def crossing_waterfall(model: str) -> Waterfall:
+    """The change of one model from CheXpert to NIH over the nine findings that both have."""
+    near, far = facts.column(5, model), facts.column(6, model)
+    return Waterfall(6, model, model, _parts({name: near[name] for name in NIH_SHARED}, far), crossing=True)
+
+
+def _parts(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Part, ...]:
     parts = [Part(name, before[name], after[name], (after[name] - before[name]) / len(before)) for name in before]
-    return Waterfall(table, first, second, tuple(sorted(parts, key=lambda part: -part.share)))
+    return tuple(sorted(parts, key=lambda part: -part.share))
 
 
-#: The changes that the paper's argument leans on.
+#: The changes that the paper's argument leans on: (table, from, to).
 LEANS_ON: tuple[tuple[int, str, str], ...] = (
     (5, "medgemma_sft", "chexreason"),
     (6, "medgemma_sft", "chexreason"),
     (5, "medgemma", "medgemma_sft"),
     (6, "medgemma", "medgemma_sft"),
+    (5, "medgemma", "chexreason"),
+    (6, "medgemma", "chexreason"),
 )
+#: The models whose way from CheXpert to NIH is the paper's argument.
+CROSSING: tuple[str, ...] = ("medgemma_sft", "chexreason")
+
+
+def taken_apart() -> list[Waterfall]:
+    """Every change that is taken apart: those between models, then those between hospitals."""
+    return [*(waterfall(*one) for one in LEANS_ON), *(crossing_waterfall(model) for model in CROSSING)]

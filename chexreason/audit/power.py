@@ -5,7 +5,8 @@ present, F1 has the variance F (1 - F) (2 - F) / (2 p n) (`uncertainty`). The av
 the mean of these variances divided by K, if the findings' errors are independent. Two models scored on
 the same studies err together: with a correlation r the variance of the difference is v1 + v2 - 2 r
 sqrt(v1 v2). All variances fall as 1 / n, so the number of studies at which a difference is found with a
-given power follows in one step.
+given power follows in one step. They fall with the prevalences in the same way, so rarer findings ask for more
+studies in proportion.
 """
 
 import math
@@ -16,10 +17,14 @@ from statistics import NormalDist
 import numpy as np
 
 from chexreason.audit import facts
+from chexreason.audit.conventions import PARTS
 from chexreason.audit.lines import prevalence_of
 from chexreason.audit.uncertainty import LEVEL, PAIRED
+from chexreason.labels import FINDINGS
 
 POWER = 0.8
+#: Prevalences that are tried: from one study in a hundred to every second.
+PREVALENCES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def variance(scores: Mapping[str, float], prevalence: Mapping[str, float]) -> float:
@@ -89,6 +94,12 @@ def scaled(shape: Mapping[str, float], macro: float) -> dict[str, float]:
     return {name: min(1.0, score * macro / mean) for name, score in shape.items()}
 
 
+def patterned(macro: float) -> dict[str, float]:
+    """Findings' scores that average to a macro-F1 in the pattern of the SFT checkpoint on CheXpert."""
+    pattern = facts.column(5, "medgemma_sft")
+    return scaled({name: pattern[name] for name in FINDINGS}, macro)
+
+
 @dataclass(frozen=True)
 class Question:
     """Two macro-F1 that the paper sets side by side, with what is needed to ask for the number of studies."""
@@ -111,21 +122,37 @@ class Question:
         return studies_needed(self.first, self.second, self.prevalence, correlation, wanted)
 
 
+def at_prevalence(question: Question, prevalence: float, correlation: float = PAIRED) -> int:
+    """Studies needed if every finding had the same prevalence. Raises ValueError unless 0 < prevalence <= 1."""
+    if not 0 < prevalence <= 1:
+        raise ValueError(f"expected a prevalence above 0 and up to 1, came {prevalence}")
+    same = dict.fromkeys(question.prevalence, prevalence)
+    return studies_needed(question.first, question.second, same, correlation)
+
+
+def at_hospitals(question: Question, correlation: float = PAIRED) -> dict[str, int]:
+    """Studies needed with the prevalences of each public part of a data set that has all the findings."""
+    found = {}
+    for name, (dataset, split, _) in PARTS.items():
+        if set(question.prevalence) <= set(facts.counts(dataset, split)):
+            there = facts.prevalence(dataset, split, tuple(question.prevalence))
+            found[name] = studies_needed(question.first, question.second, there, correlation)
+    return found
+
+
 def questions() -> list[Question]:
     """The differences that the paper leans on: GRPO on validation, GRPO on CheXpert, GRPO on NIH."""
     near = {model: facts.column(5, model) for model in ("medgemma_sft", "chexreason")}
     far = {model: facts.column(6, model) for model in ("medgemma_sft", "chexreason")}
-    validation = prevalence_of(4)
-    pattern = {name: near["medgemma_sft"][name] for name in validation}
-    sft, best = facts.value(2, "free_reasoning", "macro"), facts.value(4, "hard_best", "macro")
-    hard, nuanced = best, facts.value(4, "nuanced_best", "macro")
+    sft, nuanced, hard = (
+        patterned(facts.value(table, row, "macro"))
+        for table, row in ((2, "free_reasoning"), (4, "nuanced_best"), (4, "hard_best"))
+    )
     like = "each finding scores as SFT does on CheXpert, scaled to the average; prevalences of MIMIC-CXR-JPG"
     test = facts.size("chexpert", "test")
     return [
-        Question("SFT and GRPO on validation", "Tables 2 and 4", scaled(pattern, sft), scaled(pattern, best),
-                 validation, test, like),
-        Question("the two rewards on validation", "Table 4", scaled(pattern, nuanced), scaled(pattern, hard),
-                 validation, test, like),
+        Question("SFT and GRPO on validation", "Tables 2 and 4", sft, hard, prevalence_of(4), None, like),
+        Question("the two rewards on validation", "Table 4", nuanced, hard, prevalence_of(4), None, like),
         Question("SFT and GRPO on CheXpert", "Table 5", near["medgemma_sft"], near["chexreason"],
                  prevalence_of(5), test, "scores of Table 5; prevalences of the CheXpert test set"),
         Question("SFT and GRPO on NIH", "Table 6", far["medgemma_sft"], far["chexreason"], prevalence_of(6), None,

@@ -3,18 +3,18 @@
 A number is either a cell of a table said again, or follows from cells by an operation, or stands alone
 with nothing in the paper to hold it against. The last kind is listed too: a number that cannot be checked
 is not a number that agrees. Numbers of section 3.2 are settings; `chexreason settings` lists them with
-their section. What the text says by comparison (best, weakest, matching) is in the claims.
+their section, and a setting that another section repeats is held against it. What the text says by comparison
+(best, weakest, matching) is in `comparisons`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chexreason import config, prompts
 from chexreason.audit import facts
 from chexreason.audit.arithmetic import Check, check
-from chexreason.audit.printed import ERROR, Range, exactly, printed
-
-#: A number with nothing in the paper to recompute it from.
-ALONE = "nothing to check against"
+from chexreason.audit.printed import ALONE, ERROR, Range, exactly, printed
+from chexreason.evidence import TABLES
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,56 @@ def _alone(place: str, says: str, text: str, note: str) -> Statement:
     return Statement(place, says, text, None, note)
 
 
+def _scarce(place: str) -> list[Statement]:
+    """What the training took: studies, held against the settings of section 3.2, and one card."""
+    return [
+        Statement(place, "studies for SFT", "2,000", lambda: exactly(config.Sizes.sft), "section 3.2.1"),
+        Statement(place, "studies for GRPO", "1,000", lambda: exactly(config.Sizes.rl), "section 3.2.2"),
+        _alone(place, "A100 GPU", "1", "section 3.2 names no hardware"),
+    ]
+
+
+def _steps(place: str) -> Statement:
+    note = "our prompt was written to that number"
+    return Statement(place, "steps of Reasoning A", "12", lambda: exactly(len(prompts.CHECKLIST)), note)
+
+
+def _models_tuned(place: str) -> Statement:
+    return Statement(place, "models fine-tuned", "2", lambda: exactly(sum(t.section == "4.2" for t in TABLES.values())),
+                     "Tables 2 and 3, one each")  # fmt: skip
+
+
+def _outside() -> Range:
+    """Data sets that a table of results is about and that no training study is from."""
+    return exactly(len({one.dataset for one in TABLES.values()} - {"mimic"}))
+
+
 UNTOLD = "no operand is printed"
+PICTURE = "a setting of the drawing; the paper gives the figure as a picture"
 RECALLS = "Table 1 has no column of recall"
 
+#: Size of each base model by its name: NV-Reason-CXR-3B, MedGemma-4B, Qwen2.5-VL-3B.
+BILLIONS: tuple[int, ...] = (3, 4, 3)
+NAMES = "the models' names"
+
 STATEMENTS: tuple[Statement, ...] = (
+    *_scarce("abstract"),
     *_headline("abstract"),
     _macro("abstract", 5, "chexreason", "ChexReason", "0.346"),
+    *_scarce("section 1"),
     *_headline("section 1"),
     _alone("section 1", "times less training data than NV-Reason", "50", UNTOLD),
     _alone("section 1", "times less compute than NV-Reason", "4", UNTOLD),
     Statement("section 1", "primary contributions", "3", lambda: exactly(4), "four bullets follow"),
+    Statement("section 3.2.1", "studies for SFT", "2,000", lambda: exactly(config.Sizes.sft), "as the abstract says"),
+    _models_tuned("section 3.2.1"),
+    Statement("section 3.2.2", "studies for GRPO", "1,000", lambda: exactly(config.Sizes.rl), "as the abstract says"),
+    Statement("section 3.2.2", "reward functions", "2", lambda: exactly(len({row.partition("_")[0] for row, _, _ in
+              facts.cells(4)}))),
+    Statement("section 3.2.2", "valid CheXpert labels", "14", _count(5, less=1)),
     Statement("section 4.1", "prompt variants", "9", _count(1)),
+    _steps("section 4.1"),
+    _steps("Table 1, its list of cues"),
     *_repeats("section 4.1", 1, "reasoning_narrative", "Reasoning Narrative", "0.524", "0.270"),
     *_repeats("section 4.1", 1, "reasoning_self_check", "Reasoning Self-Check", "0.514", "0.253"),
     *_repeats("section 4.1", 1, "reasoning_a", "Reasoning A", "0.498", "0.245"),
@@ -104,7 +143,10 @@ STATEMENTS: tuple[Statement, ...] = (
               lambda: cell(1, "reasoning_narrative", "micro") - cell(1, "reasoning_a", "micro")),
     Statement("section 4.1", "gain of Reasoning Self-Check over Reasoning A, micro-F1", "+0.016",
               lambda: cell(1, "reasoning_self_check", "micro") - cell(1, "reasoning_a", "micro")),
+    _models_tuned("section 4.2"),
     Statement("section 4.2", "instruction formats", "4", _count(2)),
+    Statement("Figure 1, caption", "fine-tuning variants", "4", _count(2)),
+    _steps("section 4.2"),
     Statement("section 4.2", "micro-F1 of Only Label, MedGemma", "0.461", _same(2, "only_label", "micro")),
     Statement("section 4.2", "macro-F1 of Free Reasoning, MedGemma", "0.253", _same(2, "free_reasoning", "macro")),
     *_repeats("section 4.2", 2, "reasoning_a", "Reasoning A, MedGemma", "0.293", "0.139"),
@@ -124,9 +166,15 @@ STATEMENTS: tuple[Statement, ...] = (
     _macro("section 4.3", 5, "chexreason", "ChexReason", "0.346"),
     _macro("section 4.3", 5, "medgemma_sft", "the SFT checkpoint", "0.282"),
     _macro("section 4.3", 5, "medgemma", "MedGemma", "0.362"),
+    _alone("Figure 2, caption", "smoothing of the average", "0.95", PICTURE),
+    _alone("Figure 3, caption", "smoothing of the average", "0.95", PICTURE),
     *_move("section 4.3", "Cardiomegaly", "0.442", "0.664"),
     *_move("section 4.3", "Lung Opacity", "0.161", "0.743"),
     *_move("section 4.3", "Support Devices", "0.728", "0.818"),
+    Statement("section 4.3", "out-of-distribution test sets", "2", _outside,
+              "a paragraph before, CheXpert is in-distribution"),
+    Statement("section 4.3 (again)", "rise on CheXpert from SFT to ChexReason", "+23%",
+              _gain(5, "medgemma_sft", "chexreason")),
     Statement("section 4.3", "labels of the CheXpert schema", "14", _count(5, less=1)),
     Statement("section 4.3", "NIH categories that CheXpert has", "9", _count(6, less=1), "a tenth was left out"),
     Statement("section 4.3", "fall on NIH from SFT to ChexReason", "19%",
@@ -135,6 +183,10 @@ STATEMENTS: tuple[Statement, ...] = (
     _macro("section 4.3", 6, "medgemma", "MedGemma, said to be matched,", "0.243"),
     _macro("section 4.3", 6, "medgemma_sft", "the SFT checkpoint", "0.299"),
     _macro("section 4.4", 5, "nv_reason", "NV-Reason", "0.755"),
+    Statement("section 4.4", "billion parameters of the smallest model", "3", lambda: exactly(min(BILLIONS)), NAMES),
+    Statement("section 4.4", "billion parameters of the largest model", "4", lambda: exactly(max(BILLIONS)), NAMES),
+    Statement("Table 5, caption", "models", "5", lambda: exactly(len({name for _, name, _ in facts.cells(5)}))),
+    Statement("Table 6, caption", "models", "5", lambda: exactly(len({name for _, name, _ in facts.cells(6)}))),
     _macro("section 4.4", 5, "chexreason", "ChexReason", "0.346"),
     Statement("section 4.4", "fall of NV-Reason from CheXpert to NIH", "61%", _loss((5, "nv_reason"), (6, "nv_reason")),
               "fourteen findings against nine"),
@@ -144,6 +196,9 @@ STATEMENTS: tuple[Statement, ...] = (
               "fourteen findings against nine"),
     _macro("section 4.4", 5, "medgemma_sft", "the SFT checkpoint, where it is said to start,", "0.282"),
     _macro("section 4.4", 6, "medgemma_sft", "the SFT checkpoint, where it is said to arrive,", "0.299"),
+    _models_tuned("section 5"),
+    *_scarce("section 5"),
+    _steps("section 5"),
     *_headline("section 5"),
     _macro("section 5", 5, "chexreason", "ChexReason", "0.346"),
     _macro("section 5", 6, "chexreason", "ChexReason", "0.243"),

@@ -1,15 +1,29 @@
 """The whole audit as plain data, for `chexreason audit --json` and for the page and terminal that show it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from chexreason.audit import arithmetic, attainability, contradictions, conventions, facts, lines, matched, power
+from chexreason.audit import (
+    arithmetic,
+    attainability,
+    comparisons,
+    contradictions,
+    conventions,
+    facts,
+    lines,
+    matched,
+    power,
+    validation,
+)
 from chexreason.audit import statements as text
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.arithmetic import Check
-from chexreason.evidence import MODELS
+from chexreason.audit.attainability import Counts
+from chexreason.audit.differences import differences
+from chexreason.stats import FEW
 
 SEED = 0
 #: Sizes of a validation set that are tried against the failure rates.
@@ -20,14 +34,17 @@ def summary() -> dict[str, Any]:
     """Every part of the audit by name; all values are numbers, text, lists or dicts."""
     return {
         "tier": "published",
-        "paper": "arXiv 2512.23090, version 2",
+        "paper": facts.PAPER,
         "transcription": {
+            "altered": facts.altered(),
+            "digest": facts.tables_digest(),
             "cells": {str(number): len(facts.cells(number)) for number in facts.TABLE_NUMBERS},
             "sha256": {str(number): digest for number, digest in facts.digests().items()},
         },
         "arithmetic": _checks(arithmetic.tables()),
-        "best": [asdict(one) for one in arithmetic.best()],
+        "best": [{**asdict(one), "verdict": one.verdict} for one in arithmetic.best()],
         "text": _checks(text.text_numbers()),
+        "comparisons": [asdict(one) for one in comparisons.compared()],
         "implied_precision": {row: asdict(text.implied_precision(row, r)) for row, r in text.STATED_RECALL.items()},
         "contradictions": [
             {"name": one.name, "first": one.first, "says": one.says, "second": one.second, "against": one.against,
@@ -40,7 +57,10 @@ def summary() -> dict[str, Any]:
         "uncertainty": _uncertainty(),
         "power": [
             {"question": one.name, "place": one.place, "macro": list(one.macros), "studies_used": one.used,
-             "studies_needed": one.needed(), "power": power.POWER, "correlation": sure.PAIRED, "assumed": one.assumed}
+             "studies_needed": one.needed(), "power": power.POWER, "correlation": sure.PAIRED, "assumed": one.assumed,
+             "by_correlation": {str(r): one.needed(r) for r in sure.CORRELATIONS},
+             "by_prevalences_of": power.at_hospitals(one),
+             "if_every_finding_had": {str(p): power.at_prevalence(one, p) for p in power.PREVALENCES}}
             for one in power.questions()
         ],
         "conventions": {
@@ -61,20 +81,29 @@ def _checks(checks: list[Check]) -> list[dict[str, Any]]:
 
 
 def _attainability() -> dict[str, Any]:
-    cells = attainability.chexpert_cells()
+    cells = attainability.chexpert_counts()
     rates = attainability.failure_rates()
     even, chance = attainability.even_chance()
     return {
         "table5_cells": len(cells),
-        "table5_impossible": [list(cell) for cell, ways in cells.items() if ways == 0],
+        "table5_impossible": [list(cell) for cell, ways in cells.items() if not ways],
+        "table5_ways": {f"{name} / {model}": _ways(ways) for (name, model), ways in cells.items()},
         "validation_candidates": {
-            name: {"n": n, "cannot_give": attainability.fits(rates, n)} for name, n in attainability.CANDIDATES.items()
+            name: {"n": n, "cannot_give": attainability.fits(rates, n)}
+            for name, n in attainability.candidates().items()
         },
         "validation_sizes_that_fit": attainability.sizes_that_fit(LARGEST),
         "tried_up_to": LARGEST,
+        "every_size_from": attainability.all_fit_from(),
         "rates_that_are_multiples_of_0.002": even,
         "chance_of_that_with_many_studies": chance,
     }
+
+
+def _ways(ways: Sequence[Counts]) -> dict[str, Any]:
+    """In how many ways whole counts give a printed F1, and what they have in common."""
+    hits, predicted = sorted({one.hits for one in ways}), sorted({one.predicted for one in ways})
+    return {"ways": len(ways), "hits": hits[:1] + hits[-1:], "predicted": predicted[:1] + predicted[-1:]}
 
 
 def _matched() -> dict[str, Any]:
@@ -82,51 +111,49 @@ def _matched() -> dict[str, Any]:
         model: {**asdict(one), "stated": one.stated, "matched": one.matched}
         for model, one in matched.crossings().items()
     }
-    falls = []
-    for table, first, second in matched.LEANS_ON:
-        one = matched.waterfall(table, first, second)
-        falls.append(
-            {"table": table, "from": first, "to": second, "change": one.change, "largest": one.largest.finding,
-             "without_largest": one.without_largest(), "rises": one.rises, "falls": one.falls,
-             "parts": [asdict(part) for part in one.parts]}
-        )  # fmt: skip
+    falls = [
+        {"table": one.table, "from": one.first, "to": one.second, "from_table": 5 if one.crossing else one.table,
+         "change": one.change, "largest": one.largest.finding, "without_largest": one.without_largest(),
+         "rises": one.rises, "falls": one.falls, "parts": [asdict(part) for part in one.parts]}
+        for one in matched.taken_apart()
+    ]  # fmt: skip
     return {"crossings": crossings, "waterfalls": falls}
-
-
-def differences(rng: np.random.Generator) -> list[tuple[int, str, str, int, sure.Interval]]:
-    """The changes that the paper leans on, with intervals; on NIH for each of the sizes that are tried."""
-    found = []
-    for table, first, second in matched.LEANS_ON:
-        for n in (facts.size("chexpert", "test"),) if table == 5 else sure.NIH_SIZES:
-            supports = sure.supports_of(table, n)
-            one, two = (facts.column(table, model) for model in (first, second))
-            ordered = [{name: side[name] for name in supports} for side in (one, two)]
-            found.append((table, first, second, n, sure.difference(ordered[0], ordered[1], supports, rng)))
-    return found
 
 
 def _uncertainty() -> dict[str, Any]:
     rng = np.random.default_rng(SEED)
     return {
         "level": sure.LEVEL,
+        "draws": sure.DRAWS,
         "assumptions": "a label is said as often as it is present; findings err independently; one training run each",
+        "validation": {
+            "n": validation.size(),
+            "scores": {f"{table} / {row}": {average: asdict(one) for average, one in found.items()}
+                       for (table, row), found in validation.intervals(rng).items()},
+        },
         "5": {model: asdict(found) for model, found in sure.table_intervals(5, rng).items()},
         "6": {
             str(n): {model: asdict(found) for model, found in sure.table_intervals(6, rng, n).items()}
             for n in sure.NIH_SIZES
         },
-        "findings": {
-            "5": {
-                f"{name} / {model}": {
-                    assumption: asdict(sure.interval(facts.value(5, name, model), support, assumption))
-                    for assumption in (sure.BALANCED, sure.CAUTIOUS)
-                }
-                for name, support in sure.supports_of(5).items()
-                for model in MODELS
-            }
-        },
+        "findings": {"5": _findings(5, None), "6": {str(n): _findings(6, n) for n in sure.NIH_SIZES}},
         "differences": [
-            {"table": table, "from": first, "to": second, "n": n, **asdict(found)}
-            for table, first, second, n, found in differences(rng)
+            {"name": one.lean.name, "table": one.lean.table, "from": one.lean.first, "to": one.lean.second, "n": one.n,
+             "by_correlation": {str(r): asdict(interval) for r, interval in one.at.items()}}
+            for one in differences()
         ],
+    }  # fmt: skip
+
+
+def _findings(table: int, n: int | None) -> dict[str, Any]:
+    """Each F1 of a table with its interval under both assumptions, its positives, and whether they are few."""
+    narrow, wide = (sure.finding_intervals(table, n, how) for how in (sure.BALANCED, sure.CAUTIOUS))
+    return {
+        f"{name} / {model}": {
+            "positives": round(support, 1),
+            "few": support < FEW,
+            sure.BALANCED: asdict(one),
+            sure.CAUTIOUS: asdict(wide[name, model][0]),
+        }
+        for (name, model), (one, support) in narrow.items()
     }

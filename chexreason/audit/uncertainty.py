@@ -28,9 +28,12 @@ from chexreason.stats import Interval
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
-DRAWS = 4000
+DRAWS = 10_000
 #: Correlation of two models' scores of a finding over the same studies; the paper does not say.
 PAIRED = 0.5
+#: The same for two models of one lineage, and all that are tried to see how much hangs on it.
+ALIKE = 0.9
+CORRELATIONS: tuple[float, ...] = (0.0, PAIRED, ALIKE)
 #: How often a model is taken to say a label: as often as it is present, or as rarely as the score allows.
 BALANCED, CAUTIOUS = "balanced", "cautious"
 
@@ -129,6 +132,17 @@ def supports_of(table: int, n: int | None = None) -> dict[str, float]:
     if table == 5:
         return facts.supports("chexpert", "test", FINDINGS, n)
     return facts.supports("nih", "test", NIH_SHARED, n)
+
+
+def finding_intervals(
+    table: int, n: int | None = None, assumption: str = BALANCED
+) -> dict[tuple[str, str], tuple[Interval, float]]:
+    """(finding, model) -> the interval of a printed F1 of Table 5 or 6, and the finding's positives among n studies."""
+    return {
+        (name, model): (interval(facts.value(table, name, model), support, assumption), support)
+        for name, support in supports_of(table, n).items()
+        for model in MODELS
+    }
 
 
 def table_intervals(table: int, rng: np.random.Generator, n: int | None = None) -> dict[str, Interval]:

@@ -1,6 +1,7 @@
 """Two more pictures of the audit, drawn from label counts: which scores are possible, and what a label means."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
@@ -59,9 +60,11 @@ def label_conventions() -> Html:
     with book_style():
         drawings = [_frequency(), _company()]
     shift = max(conventions.shifts("chexpert"), key=lambda one: one.ratio)
+    policy = _widest()
     alone, company = conventions.together()[0], conventions.together()[-1]
     caption = (
-        "Left: bars run from counting uncertain labels as negative to counting them as positive. The same word is not "
+        "Left: bars run from counting uncertain labels as negative to counting them as positive; the stroke leaves "
+        f"them out ({policy.finding} in MIMIC: {policy.shares}). The same word is not "
         f"equally frequent: {shift.finding} is in {shift.train:.1%} of MIMIC's training studies and in "
         f"{shift.test:.1%} "
         f"of the CheXpert test set. Right: of CheXpert's studies with {alone.given}, {alone.reports:.0%} carry "
@@ -72,15 +75,31 @@ def label_conventions() -> Html:
     return picture("Does the same label mean the same?", drawings, caption, "conventions", "public label counts")
 
 
+@dataclass(frozen=True)
+class _Policy:
+    finding: str
+    shares: str
+
+
+def _widest() -> _Policy:
+    """The finding of MIMIC whose prevalence hangs most on the policy."""
+    found = conventions.policies("mimic", "train")
+    name = max(found, key=lambda finding: found[finding][1] - found[finding][0])
+    zeros, ones, ignored = (f"{share:.1%}" for share in found[name])
+    return _Policy(name, f"{zeros}, {ones} and {ignored}")
+
+
 def _frequency() -> tuple[Figure, str]:
     drawing, axes = panel(4.2)
     styles = [*SERIES]
     for offset, (name, (dataset, split, _)), (colour, _, marker) in zip(
         (-0.27, -0.09, 0.09, 0.27), conventions.PARTS.items(), styles, strict=True
     ):
-        for finding, (zeros, ones, _) in conventions.policies(dataset, split).items():
+        for finding, (zeros, ones, ignored) in conventions.policies(dataset, split).items():
             row = FINDINGS.index(finding) + offset
             axes.plot([zeros, ones], [row, row], color=colour, linewidth=1.6)
+            if ones > zeros:
+                axes.plot(ignored, row, "|", color=INK, markersize=5, markeredgewidth=1)
             axes.plot(zeros, row, marker, color=colour, markersize=3.4, label=name if finding == FINDINGS[0] else None)
     rows_named(axes, FINDINGS)
     axes.tick_params(axis="y", labelsize=7.5)

@@ -5,6 +5,7 @@ the page's text colour, tells its series by shape as well as by colour, and has 
 says what to see.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,15 +14,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chexreason.audit import facts, lines, matched, power
+from chexreason.audit import facts, lines, matched
 from chexreason.audit import uncertainty as sure
-from chexreason.claims.published import VALIDATION, Published
-from chexreason.evidence import MODELS, TABLES, title_of
+from chexreason.evidence import MODELS
 from chexreason.report.figures import STYLE, to_svg
 from chexreason.report.theme import INK, SERIES, Html, badge, block, decimal, escape, percent, signed
+from chexreason.runs import git_state
 
 WIDTH = 3.9  # inches of a panel
 BLUE, ORANGE, GREEN, PINK = (colour for colour, _, _ in SERIES)
+PLACES = {5: "CheXpert", 6: "NIH"}
 SHORT = {"Enlarged Cardiomediastinum": "Enl. Cardiomediastinum"}
 
 
@@ -34,13 +36,21 @@ def panel(height: float) -> tuple[Figure, Axes]:
 def picture(title: str, drawings: Sequence[tuple[Figure, str]], caption: str, anchor: str, *notes: str) -> Html:
     """Panels with a heading, a badge and a caption; `anchor` is what the ledger's rows lead to."""
     shown = "".join(to_svg(drawing, alt) for drawing, alt in drawings)
-    head = badge("published", "arXiv 2512.23090", *notes)
+    head = badge("published", *provenance(), *notes)
     return block(
         f'<div id="evidence-{anchor}" class="cxr-head"><strong>{escape(title)}</strong></div>'
         f'<div class="cxr-head">{head}</div><div class="cxr-panels cxr-panels-2">{shown}</div>'
         f"<figcaption>{escape(caption)}</figcaption>",
         "figure",
     )
+
+
+@functools.cache
+def provenance() -> tuple[str, ...]:
+    """What a published number leads back to: the paper's version, its tables' digest here, the code's revision."""
+    code = git_state()
+    revision = str(code["revision"] or "not noted")[:7] + (" with changes" if code["dirty"] else "")
+    return facts.PAPER, f"tables {facts.tables_digest()[:12]}", f"code {revision}"
 
 
 def book_style() -> Any:
@@ -71,11 +81,15 @@ def forest() -> Html:
         table: [MODELS[m] for m, one in found.items() if one.estimate < everything[table]]
         for table, found in ((5, near), (6, far[small]))
     }
+    radiologists = _reference(5)[2]
+    short = [MODELS[model] for model, one in near.items() if one.high < min(radiologists)]
     caption = (
         "Dots: the printed macro-F1. Bars: 95 % intervals over studies. Vertical lines: readers without a model. "
+        f"On CheXpert the whole interval of {listed(short)} lies below the lowest of three radiologists "
+        f"({decimal(min(radiologists))}). "
         f"Below answering every label for every study lie, on CheXpert ({decimal(everything[5])}), "
-        f"{_listed(below[5])}; "
-        f"on NIH ({decimal(everything[6])}), {_listed(below[6])}. The paper does not "
+        f"{listed(below[5])}; "
+        f"on NIH ({decimal(everything[6])}), {listed(below[6])}. The paper does not "
         "state how many NIH studies it used, so two sizes are shown; with few, most intervals overlap."
     )
     return picture("How sure are the averages?", drawings, caption, "noise", "intervals reconstructed from supports")
@@ -113,41 +127,6 @@ def _reference(table: int) -> list[list[float]]:
     ]
 
 
-def validation() -> Html:
-    """Macro-F1 of every row of Tables 1 to 4 with intervals for the validation set's size."""
-    side = Published(max(sure.NIH_SIZES))
-    groups = {"Table 1: prompts, untouched": (1,), "Tables 2 to 4: after training": (2, 3, 4)}
-    with book_style():
-        drawings = [_validation(title, tables, side) for title, tables in groups.items()]
-    caption = (
-        f"Dots: the printed macro-F1. Bars: 95 % intervals if the validation set has {VALIDATION} studies with the "
-        "prevalences of MIMIC-CXR-JPG, and findings score in the pattern of Table 5. Vertical line: what answering "
-        f"every label would score then ({decimal(lines.reference_lines(1)[0].macro)}). Most neighbours overlap."
-    )
-    return picture("How sure is the validation?", drawings, caption, "validation", f"n = {VALIDATION}")
-
-
-def _validation(title: str, tables: Sequence[int], side: Published) -> tuple[Figure, str]:
-    rows = [(table, row) for table in tables for row in dict.fromkeys(key[0] for key in facts.cells(table))]
-    drawing, axes = panel(3.6)
-    said, names = [], []
-    for i, (table, row) in enumerate(rows):
-        found = side.score(table, row)
-        one = sure.quantiles(found.draws, found.value)
-        colour, _, marker = SERIES[(table - 1) % len(SERIES)]
-        axes.plot([one.low, one.high], [i, i], color=colour, linewidth=2)
-        axes.plot(one.estimate, i, marker, color=colour, markersize=5)
-        prefix = {2: "MedGemma: ", 3: "Qwen: "}.get(table, "")
-        names.append(f"{prefix}{title_of(TABLES[table], row).replace('Reasoning ', '')}")
-        said.append(f"{names[-1]} {decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})")
-    everything = lines.reference_lines(tables[0])[0].macro
-    axes.axvline(everything, color=INK, linewidth=1, alpha=0.7)
-    rows_named(axes, names)
-    axes.tick_params(axis="y", labelsize=7.5)
-    axes.set(title=title, xlabel="macro-F1", xlim=(0, 0.36))
-    return drawing, f"{title}. {'; '.join(said)}."
-
-
 def crossings() -> Html:
     """Each model from CheXpert to NIH: over the paper's averages, and over the nine findings that both have."""
     found = matched.crossings()
@@ -180,8 +159,18 @@ def _slope(title: str, pairs: Mapping[str, tuple[float, float]]) -> tuple[Figure
 
 
 def waterfalls(*wanted: tuple[int, str, str]) -> Html:
-    """Changes of a macro average taken apart into findings, largest gain first."""
+    """Changes of a macro average from one model to another, taken apart into findings, largest gain first."""
     falls = [matched.waterfall(*one) for one in wanted]
+    return _falls(falls, "Which findings make the change?", f"waterfall-{wanted[0][2]}")
+
+
+def crossing_waterfalls() -> Html:
+    """The change of SFT and of ChexReason from CheXpert to NIH, over the nine findings that both have."""
+    falls = [matched.crossing_waterfall(model) for model in matched.CROSSING]
+    return _falls(falls, "From one hospital to the other, by finding", "waterfall-crossing")
+
+
+def _falls(falls: Sequence[matched.Waterfall], title: str, anchor: str) -> Html:
     with book_style():
         drawings = [_fall(one) for one in falls]
     said = " ".join(
@@ -191,72 +180,43 @@ def waterfalls(*wanted: tuple[int, str, str]) -> Html:
         for one in falls
     )
     caption = f"Each bar is what one finding adds to the change of the average; the bars run from top to bottom. {said}"
-    return picture("Which findings make the change?", drawings, caption, f"waterfall-{wanted[0][2]}", "macro-F1")
+    return picture(title, drawings, caption, anchor, "macro-F1")
 
 
 def _where(one: matched.Waterfall) -> str:
-    place = {5: "CheXpert", 6: "NIH"}[one.table]
     short = {"medgemma_sft": "SFT"}
     first, second = (short.get(model, MODELS[model]) for model in (one.first, one.second))
-    return f"{first} to {second} on {place}"
+    if one.crossing:
+        return f"{first}, CheXpert to NIH"
+    return f"{first} to {second} on {PLACES[one.table]}"
 
 
 def _fall(one: matched.Waterfall) -> tuple[Figure, str]:
-    drawing, axes = panel(0.9 + 0.2 * (len(one.parts) + 1))
+    drawing, axes = panel(0.9 + 0.2 * (len(one.parts) + 2))
     at = 0.0
     for row, part in enumerate(one.parts):
         colour, hatch = (BLUE, "") if part.share >= 0 else (ORANGE, "////")
         axes.barh(row, part.share, left=at, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.4, height=0.72)
         at += part.share
     axes.barh(len(one.parts), one.change, color=INK, height=0.72)
+    rest = one.without_largest()
+    axes.barh(len(one.parts) + 1, rest, color="none", edgecolor=INK, linewidth=1, height=0.72)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.use_sticky_edges = False
     axes.margins(x=0.04)
-    rows_named(axes, [*(part.finding for part in one.parts), "change of the average"])
+    rows_named(axes, [*(part.finding for part in one.parts), "change of the average", "without the largest"])
     axes.tick_params(axis="y", labelsize=7.5)
     axes.set_title(_where(one), fontsize=9)
     axes.set_xlabel("change of macro-F1")
     parts = "; ".join(f"{part.finding} {signed(part.share)}" for part in one.parts)
-    return drawing, f"{_where(one)}: {parts}; together {signed(one.change)}."
-
-
-def power_curves() -> Html:
-    """Power against the number of studies, for the differences that the paper leans on."""
-    asked = power.questions()
-    sizes = np.geomspace(100, 300_000, 60)
-    with book_style():
-        drawings = []
-        for title, correlation in (("Two models that err alike (r = 0.5)", 0.5), ("Two that err independently", 0.0)):
-            drawing, axes = panel(3.2)
-            for one, (colour, dash, _) in zip(asked, SERIES, strict=True):
-                chance = [power.power(int(n), one.first, one.second, one.prevalence, correlation) for n in sizes]
-                a, b = one.macros
-                label = f"{decimal(a)} or {decimal(b)}: {one.place}"
-                axes.plot(sizes, chance, color=colour, linestyle=dash, linewidth=2, label=label)
-            axes.axvline(facts.size("chexpert", "test"), color=INK, linewidth=1, alpha=0.7)
-            axes.axhline(power.POWER, color=INK, linewidth=0.6, alpha=0.7)
-            axes.set(xscale="log", title=title, xlabel="studies", ylabel="chance of seeing it", ylim=(0, 1.03))
-            drawing.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=7.5, handlelength=2.8)
-            alt = "; ".join(f"{one.name} needs {one.needed(correlation):,} studies" for one in asked)
-            drawings.append((drawing, f"{title}. {alt}."))
-    first, *_, last = asked
-    caption = (
-        f"The chance that a test at 5 % sees a difference, by number of studies; the thin lines are {power.POWER:.0%} "
-        f"and {facts.size('chexpert', 'test')} studies. {decimal(first.macros[0])} against "
-        f"{decimal(first.macros[1])} on "
-        f"validation would take about {rough(first.needed())} studies, {decimal(last.macros[0])} against "
-        f"{decimal(last.macros[1])} on NIH about {rough(last.needed())}."
+    return (
+        drawing,
+        f"{_where(one)}: {parts}; together {signed(one.change)}; without {one.largest.finding} {signed(rest)}.",
     )
-    return picture("How many studies would it take?", drawings, caption, "power", "two-sided, 5 %")
 
 
-def rough(n: int) -> str:
-    """Two leading digits, since more would promise too much."""
-    step = 10 ** max(0, len(str(n)) - 2)
-    return f"{round(n / step) * step:,}"
-
-
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], nothing: str = "none of the five") -> str:
+    """Names in a sentence."""
     if not names:
-        return "none of the five"
+        return nothing
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

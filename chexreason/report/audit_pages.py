@@ -1,30 +1,27 @@
-"""What the audit's chapters say and list: sentences over computed values, and tables that need no picture.
+"""What the audit's chapters say: sentences over computed values, and the picture of all verdicts.
 
 Two readers are spoken to, a clinician and an engineer; both get the same numbers. Every sentence here reads
 `chexreason.audit` and `chexreason.claims`, so that it changes with them.
 """
 
-import matplotlib as mpl
-import pandas as pd
+from collections import Counter
 
-from chexreason.audit import arithmetic, attainability, contradictions, facts, matched, power, statements
-from chexreason.audit.arithmetic import Check
-from chexreason.audit.printed import AGREES, ERROR, ROUNDING
-from chexreason.audit.uncertainty import LEVEL, PAIRED
+import matplotlib as mpl
+
+from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
+from chexreason.audit.uncertainty import ALIKE, LEVEL, PAIRED
 from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, judge_published, open_runs
 from chexreason.claims.calibration import calibrate
 from chexreason.claims.verdicts import BEYOND_CHANCE
 from chexreason.evidence import MODELS, read_runs
 from chexreason.evidence import profile as shown_profile
-from chexreason.labels import FINDINGS
+from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.report import audit_figures as drawn
 from chexreason.report import verdict_table
+from chexreason.report.audit_power import rough
 from chexreason.report.figures import STYLE
-from chexreason.report.tables import frame_table
-from chexreason.report.theme import INK, Html, Prose, badge, block, decimal, escape, signed
-
-#: A correlation of two models of one lineage, to see how much hangs on it.
-ALIKE = 0.9
+from chexreason.report.theme import INK, Html, Prose, decimal, signed
 
 
 def in_short() -> Prose:
@@ -76,27 +73,44 @@ def overview() -> Html:
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
 
 
+def macro_f1() -> Prose:
+    """What the score is that everything turns on."""
+    near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
+    rarest, commonest = min(near, key=near.__getitem__), max(near, key=near.__getitem__)
+    return Prose(
+        "*Macro-F1* is the plain mean over findings of F1, which weighs missed findings against false alarms (1 is "
+        f"perfect, 0 useless), so {rarest}, seen in {near[rarest]:.0f} of {n} patients, counts as much as {commonest}, "
+        f"seen in {near[commonest]:.0f}."
+    )
+
+
 def for_a_clinician() -> Prose:
     """What matters to a reader of films."""
     crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
-    paradox = matched.waterfall(6, "medgemma", "medgemma_sft")
-    near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
-    rarest, commonest = min(near.values()), max(near.values())
     radiologists = [one.macro for one in facts.readers("chexpert") if one.line == "radiologists"]
     best = {model: facts.value(5, "macro", model) for model in MODELS}
     beaten = sum(value < min(radiologists) for value in best.values())
     return Prose(
-        f"**For a clinician.** {beaten} of the five models score below each of three radiologists on the same films. "
+        f"{beaten} of the five models score below each of three radiologists on the same films. "
         "The one that scores above them was tested on this very set while it was developed, say its developers. "
         f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
-        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The average that rises "
-        f"counts a finding seen in {rarest:.0f} of {n} patients as much as one seen in {commonest:.0f} of them. "
-        "The model said to carry over best to another hospital owes most of its gain there to "
-        f"{paradox.largest.finding} "
-        f"({signed(paradox.largest.share)} of {signed(paradox.change)}), and on the findings that both hospitals "
-        "record, "
-        f"the model without any training loses {-crossing['medgemma'].matched:.0%} on the way and the trained one "
-        f"{-crossing['chexreason'].matched:.0%}. None of this shows a model that could read a patient's film."
+        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. On the findings that both "
+        f"hospitals record, the model without any training loses {-crossing['medgemma'].matched:.0%} on the way and "
+        f"the trained one {-crossing['chexreason'].matched:.0%}. None of this shows a model that could read a "
+        "patient's film."
+    )
+
+
+def crossing_said() -> Prose:
+    """What makes SFT's rise and ChexReason's fall from one hospital to the other."""
+    rise, fall = (matched.crossing_waterfall(model) for model in matched.CROSSING)
+    first, second = sorted(rise.parts, key=lambda part: -part.share)[:2]
+    return Prose(
+        f"SFT's rise from CheXpert to NIH ({signed(rise.change)} on the nine findings) is {first.finding} "
+        f"({signed(first.share)}) and {second.finding} ({signed(second.share)}), less {rise.parts[-1].finding} "
+        f"({signed(rise.parts[-1].share)}). ChexReason's fall ({signed(fall.change)}) is mostly "
+        f"{fall.largest.finding} ({signed(fall.largest.share)}); over the other findings it moves by "
+        f"{signed(fall.without_largest())}."
     )
 
 
@@ -106,21 +120,21 @@ def for_an_engineer() -> Prose:
     sft, last = facts.value(2, "free_reasoning", "macro"), facts.value(4, "hard_last", "macro")
     start = max(facts.column(1, "macro").values())
     best = facts.value(4, "hard_best", "macro")
-    validation = attainability.sizes_that_fit(1000)[0]
+    change = matched.waterfall(5, "medgemma_sft", "chexreason")
     return Prose(
-        f"**For an engineer.** On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the "
-        "checkpoint "
-        f"chosen by that score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
+        f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
+        f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{drawn.rough(asked[0].needed())} studies; the failure rates say that there were {validation}. Each model was "
-        "trained "
-        "once, so nothing is known of the spread between trainings. The averages set side by side are over "
-        "fourteen and "
-        f"over nine findings; on the nine, GRPO's gain on CheXpert is "
-        f"{signed(matched.waterfall(5, 'medgemma_sft', 'chexreason').over(tuple(facts.column(6, 'medgemma'))))} "
-        "instead of "
-        f"{signed(matched.waterfall(5, 'medgemma_sft', 'chexreason').change)}."
+        f"{rough(asked[0].needed())} studies. How many there were is not stated; the failure rates fit "
+        f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
+        "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
+        f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
     )
+
+
+def _sizes() -> str:
+    """The candidates for the validation set's size that fit, in words."""
+    return " and ".join(f"{n:,} ({name})" for name, n in attainability.candidates_that_fit().items())
 
 
 def assumptions() -> Prose:
@@ -146,105 +160,38 @@ def assumptions() -> Prose:
 
 
 def arithmetic_summary() -> Prose:
-    """How the recomputed numbers came out."""
+    """How the recomputed numbers and the comparisons came out."""
     inside, text = arithmetic.tally(arithmetic.tables()), statements.text_numbers()
     outside = arithmetic.tally(text)
     alone = len(text) - sum(outside.values())
+    said = Counter(one.verdict for one in comparisons.compared())
+    named = [one for one in arithmetic.best() if one.stated]
+    right = sum(one.verdict == AGREES for one in named)
     return Prose(
         f"Inside the tables, {inside[AGREES]} of {sum(inside.values())} recomputed numbers agree as printed, "
         f"{inside[ROUNDING]} differ in the last place as rounding may make them, and {inside[ERROR]} are wrong. Of "
         f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
-        f"{outside[ERROR]} do not, and {alone} have nothing to be held against."
+        f"{outside[ERROR]} do not, and {alone} have nothing to be held against. Of {said.total()} comparisons "
+        f"(highest, weakest, nearly matching), {said[AGREES]} agree with the tables, {said[DEPENDS]} depend on the "
+        f"averaging, the checkpoint or the findings, {said[ERROR]} are wrong and {said[ALONE]} rest on nothing "
+        f"printed. The text names the best of {len(named)} columns, and of {right} it names the right one wherever "
+        "it does."
     )
-
-
-def _listing(checks: list[Check]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"where": one.place, "what": one.what, "printed": one.printed,
-             "recomputed": "–" if one.verdict == statements.ALONE else f"{one.recomputed:.4f}".replace("-", "−"),
-             "verdict": one.verdict, "note": one.note}
-            for one in checks
-        ]
-    )  # fmt: skip
-
-
-def checks(which: str = "remarkable") -> Html:
-    """Recomputed numbers: those that do not simply agree, or "tables" or "text" for all of one kind."""
-    every = {"tables": arithmetic.tables(), "text": statements.text_numbers()}
-    shown = every.get(which) or [one for group in every.values() for one in group if one.verdict != AGREES]
-    frame = _listing(shown)
-    anchor = '<span id="evidence-arithmetic"></span>' if which == "remarkable" else ""
-    head = f'{anchor}<div class="cxr-head">{badge("published", f"{len(frame)} numbers")}</div>'
-    return Html(block(head).text) + frame_table(frame, "Recomputed numbers", wrap=("what", "note"))
-
-
-def folded(title: str, inner: Html) -> Html:
-    """Something long that opens on demand."""
-    return block(f'<details class="cxr-card"><summary>{escape(title)}</summary>{inner.text}</details>')
-
-
-def all_checks() -> Html:
-    """Every recomputed number, folded away."""
-    return folded("Every recomputed number of the tables", checks("tables")) + folded(
-        "Every number of the text", checks("text")
-    )
-
-
-def contradicted() -> Html:
-    """Where the paper says two things, with both places."""
-    rows = [
-        {"the paper says": f"{one.says} ({one.first})", "and yet": f"{one.against} ({one.second})",
-         "why it matters": one.matters}
-        for one in contradictions.CONTRADICTIONS
-        if one.still
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows)
-    head = (
-        f'<div id="evidence-contradictions" class="cxr-head">{badge("published", f"{len(rows)} contradictions")}</div>'
-    )
-    return Html(block(head).text) + frame_table(frame, "Contradictions", wrap=tuple(frame.columns))
 
 
 def validation_size() -> Prose:
     """What the failure rates say about the validation set."""
     rates = attainability.failure_rates()
-    cannot = [name for name, n in attainability.CANDIDATES.items() if attainability.fits(rates, n)]
+    cannot = [f"{n} ({name})" for name, n in attainability.candidates().items() if attainability.fits(rates, n)]
     even, chance = attainability.even_chance()
-    smallest = attainability.sizes_that_fit(1000)[0]
+    smallest, all_fit = attainability.sizes_that_fit(1000)[0], attainability.all_fit_from()
     return Prose(
-        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many "
-        "there are. "
-        "Every failure rate must be a whole number of studies over that number. That rules out "
-        f"{'; '.join(cannot)}. The "
-        f"smallest number that fits is {smallest}; all {even} different rates above zero are multiples of one in "
-        f"{smallest}, which would happen by chance about once in {1 / chance:,.0f} times if there were many more."
-    )
-
-
-def best_of() -> Html:
-    """Who is best in each column of Tables 1 to 4, and by how much."""
-    rows = [
-        {"table": f"Table {one.table}", "of": one.of, "best": " and ".join(one.names), "value": decimal(one.value),
-         "ahead by": signed(one.lead)}
-        for one in arithmetic.best()
-    ]  # fmt: skip
-    return folded(
-        "Who is best in each column, and by how much", frame_table(pd.DataFrame(rows), "The best of each column")
-    )
-
-
-def untold() -> Html:
-    """The claims that no number at hand can judge, with the reason."""
-    found = verdict_table.judged(None)
-    rows = [
-        {"claim": claim.says, "why it cannot be told": found[name].reason}
-        for name, claim in CLAIMS.items()
-        if found[name].effect is None
-    ]
-    head = f'<div id="evidence-untold" class="cxr-head">{badge("published", f"{len(rows)} claims")}</div>'
-    return Html(block(head).text) + frame_table(
-        pd.DataFrame(rows), "Claims without a verdict", wrap=("claim", "why it cannot be told")
+        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many there "
+        f"are. Every failure rate must be a whole number of studies over that number. That rules out "
+        f"{'; '.join(cannot)}. Of the sets that come to mind it leaves {_sizes()}. The smallest number that fits is "
+        f"{smallest}, and from {all_fit} on every number does. All {even} different rates above zero are multiples of "
+        f"one in {smallest}, which would happen about once in {1 / chance:,.0f} times if there were many more: "
+        f"{smallest} is likely, and not shown."
     )
 
 

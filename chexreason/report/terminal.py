@@ -8,6 +8,7 @@ import numpy as np
 from chexreason.audit import (
     arithmetic,
     attainability,
+    comparisons,
     contradictions,
     conventions,
     facts,
@@ -15,16 +16,18 @@ from chexreason.audit import (
     matched,
     power,
     statements,
+    validation,
 )
 from chexreason.audit import uncertainty as sure
-from chexreason.audit.printed import AGREES, ERROR, ROUNDING
-from chexreason.audit.summary import differences
+from chexreason.audit.differences import differences
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
 from chexreason.claims import CLAIMS, Outcome
-from chexreason.evidence import MODELS
+from chexreason.evidence import MODELS, TABLES, title_of
+from chexreason.report.audit_lists import pair_text
 from chexreason.report.theme import decimal, percent, signed
 from chexreason.report.verdict_table import SIGNS, tally
 
-ABOUT = "Recomputed from Tables 1 to 6 of arXiv 2512.23090 (version 2) and public label counts; tier: published."
+ABOUT = f"Recomputed from Tables 1 to 6 of {facts.PAPER} and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
 NARROWEST, WIDEST = 40, 110
 
@@ -33,13 +36,17 @@ def audit_text(width: int) -> str:
     """Every part of the audit, a section each."""
     parts = [
         _section("What the paper's own numbers support", width, _wrapped(ABOUT, width)),
+        _section("Transcription", width, _transcription(width)),
         _section("Arithmetic", width, _arithmetic(width)),
+        _section("Comparisons", width, _comparisons(width)),
+        _section("The best of each column", width, _best(width)),
         _section("Contradictions", width, _contradictions(width)),
         _section("The same nine findings on both sides", width, _crossings(width)),
         _section("Changes of the average, and without the finding that moves most", width, _waterfalls(width)),
         _section("Reference lines", width, _lines(width)),
         _section("Possible scores", width, _possible(width)),
         _section("Intervals of the averages (95 %, over studies)", width, _intervals(width)),
+        _section(f"Intervals of validation scores (95 %, if {validation.size()} studies)", width, _validation(width)),
         _section("Intervals of the changes that the paper leans on", width, _differences(width)),
         _section("Studies needed", width, _needed(width)),
         _section("Label conventions", width, _conventions(width)),
@@ -93,6 +100,39 @@ def _arithmetic(width: int) -> str:
     return "\n".join(out)
 
 
+def _transcription(width: int) -> str:
+    rows = [
+        (f"Table {number}", str(len(facts.cells(number))), digest[:16]) for number, digest in facts.digests().items()
+    ]
+    note = "Each file is read only if it has the digest that it had when it was held against the paper's text."
+    return f"{_wrapped(note, width)}\n{_table(('table', 'numbers', 'SHA-256'), rows, width)}"
+
+
+def _comparisons(width: int) -> str:
+    said = comparisons.compared()
+    count = {verdict: sum(one.verdict == verdict for one in said) for verdict in (AGREES, DEPENDS, ERROR, ALONE)}
+    out = [_wrapped(
+        f"{len(said)} in the text; {count[AGREES]} agree with the tables, {count[DEPENDS]} depend on the averaging, "
+        f"the checkpoint or the findings, {count[ERROR]} are errors, {count[ALONE]} rest on nothing printed.", width,
+    )]  # fmt: skip
+    for one in said:
+        if one.verdict != AGREES:
+            pairs = "; ".join(pair_text(pair) for pair in one.pairs)
+            tail = f" {pairs}" if pairs else ""
+            note = f" ({one.note})" if one.note else ""
+            out.append(_wrapped(f"- {one.place}: {one.says}: {one.verdict}.{tail}{note}", width, "  "))
+    return "\n".join(out)
+
+
+def _best(width: int) -> str:
+    rows = [
+        (f"Table {one.table}, {one.of}", " and ".join(one.names), decimal(one.value), signed(one.lead), one.verdict)
+        for one in arithmetic.best()
+        if one.stated
+    ]
+    return _table(("of", "best", "value", "ahead by", "the text"), rows, width)
+
+
 def _contradictions(width: int) -> str:
     return "\n".join(
         _wrapped(f"{i}. {one.says} ({one.first}); and yet: {one.against} ({one.second}).", width)
@@ -112,20 +152,23 @@ def _crossings(width: int) -> str:
 
 def _waterfalls(width: int) -> str:
     rows = []
-    for table, first, second in matched.LEANS_ON:
-        one = matched.waterfall(table, first, second)
-        rows.append((f"{MODELS[first]} to {MODELS[second]}, Table {table}", signed(one.change), one.largest.finding,
-                     signed(one.without_largest())))  # fmt: skip
+    for one in matched.taken_apart():
+        place = f"{MODELS[one.first]} to {MODELS[one.second]}, Table {one.table}"
+        place = f"{MODELS[one.first]}, CheXpert to NIH" if one.crossing else place
+        rows.append((place, signed(one.change), one.largest.finding, signed(one.without_largest())))
     return _table(("change", "average", "most by", "without it"), rows, width)
 
 
 def _lines(width: int) -> str:
+    found = [(table, line) for table in (1, 5, 6) for line in lines.reference_lines(table)]
+    sources = list(dict.fromkeys(line.source for _, line in found))
     rows = [
-        (f"Table {table}", line.reader, decimal(line.macro), decimal(line.micro))
-        for table in (1, 5, 6)
-        for line in lines.reference_lines(table)
-    ]
-    return _table(("of", "reader", "macro-F1", "micro-F1"), rows, width)
+        ("Tables 1 to 4" if table == 1 else f"Table {table}", line.reader, decimal(line.macro), decimal(line.micro),
+         f"[{sources.index(line.source) + 1}]")
+        for table, line in found
+    ]  # fmt: skip
+    told = "\n".join(_wrapped(f"[{i}] {source}", width) for i, source in enumerate(sources, 1))
+    return f"{_table(('of', 'reader', 'macro-F1', 'micro-F1', 'source'), rows, width)}\n{told}"
 
 
 def _possible(width: int) -> str:
@@ -134,10 +177,11 @@ def _possible(width: int) -> str:
     rates = attainability.failure_rates()
     studies = facts.size("chexpert", "test")
     out = [f"{impossible} of {len(ways)} values of Table 5 cannot be reached with {studies} studies."]
-    for name, n in attainability.CANDIDATES.items():
+    for name, n in attainability.candidates().items():
         cannot = attainability.fits(rates, n)
         said = f"cannot give {len(cannot)} of the printed rates" if cannot else "can give every printed rate"
         out.append(f"Validation set: {n} ({name}) {said}.")
+    out.append(f"From {attainability.all_fit_from()} studies on, every number can. A fit is no proof.")
     return "\n".join(_wrapped(line, width) for line in out)
 
 
@@ -149,13 +193,26 @@ def _intervals(width: int) -> str:
     return _table(head, [(MODELS[m], *(_interval(side[m]) for side in (near, *far))) for m in MODELS], width)
 
 
+def _validation(width: int) -> str:
+    rows = [
+        (f"Table {table}, {title_of(TABLES[table], row)}", _interval(one["micro"]), _interval(one["macro"]))
+        for (table, row), one in validation.intervals(np.random.default_rng(0)).items()
+    ]
+    return _table(("score of", "micro-F1", "macro-F1"), rows, width)
+
+
 def _differences(width: int) -> str:
     rows = []
-    for table, first, second, n, one in differences(np.random.default_rng(0)):
-        where = f"Table {table}" if table == 5 else f"Table {table}, if n = {n:,}"
-        rows.append((f"{MODELS[first]} to {MODELS[second]}", where,
-                     f"{signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})"))  # fmt: skip
-    return _table(("change", "of", "macro-F1"), rows, width)
+    for one in differences():
+        n = f", n = {one.n:,}" if one.lean.table == 6 else ""
+        spans = (f"{signed(at.low)} to {signed(at.high)}" for at in one.at.values())
+        name = one.lean.name.replace("MedGemma (SFT)", "SFT")
+        rows.append((f"{name}{n}", signed(next(iter(one.at.values())).estimate), *spans))
+    note = (
+        "r is how far two models' errors on the same studies correlate; the paper does not say. NIH: two sizes tried."
+    )
+    table = _table(("change", "macro-F1", *(f"r = {r:g}" for r in sure.CORRELATIONS)), rows, width)
+    return f"{_wrapped(note, width)}\n{table}"
 
 
 def _interval(one: sure.Interval) -> str:
@@ -163,11 +220,18 @@ def _interval(one: sure.Interval) -> str:
 
 
 def _conventions(width: int) -> str:
+    policies = [
+        (f"{name} ({dataset})", *(f"{share:.1%}" for share in shares))
+        for dataset in ("mimic", "chexpert")
+        for name, shares in conventions.policies(dataset, "train").items()
+        if shares[0] != shares[1]
+    ]
+    counted = _table(("uncertain, training labels, count as", "negative", "positive", "ignored"), policies, width)
     rows = [
         (f"{one.given} with {one.also}", f"{one.reports:.0%}", f"{one.radiologists:.0%}")
         for one in conventions.together()
     ]
-    return _table(("CheXpert studies with", "mined labels", "radiologists"), rows, width)
+    return f"{_table(('CheXpert studies with', 'mined labels', 'radiologists'), rows, width)}\n\n{counted}"
 
 
 def _needed(width: int) -> str:
@@ -176,7 +240,13 @@ def _needed(width: int) -> str:
          "not stated" if one.used is None else str(one.used), f"{one.needed():,}")
         for one in power.questions()
     ]  # fmt: skip
-    return _table(("difference", "macro-F1", "studies used", f"needed ({power.POWER:.0%} power)"), rows, width)
+    head = ("difference", "macro-F1", "studies used", f"needed ({power.POWER:.0%} power)")
+    by_place = [
+        (one.name, name, f"{needed:,}") for one in power.questions() for name, needed in power.at_hospitals(one).items()
+    ]
+    assumed = "\n".join(_wrapped(f"{one.name}: {one.assumed}.", width) for one in power.questions())
+    places = _table(("difference", "with the prevalences of", "needed"), by_place, width)
+    return f"{_table(head, rows, width)}\n{assumed}\n\n{places}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> str:

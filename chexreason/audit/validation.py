@@ -1,0 +1,45 @@
+"""Intervals for the validation scores of Tables 1 to 4, which print averages only (sections 4.1 to 4.3).
+
+Neither the number of validation studies nor any finding is printed. What is assumed: as many studies as the CheXpert
+test set has, which the failure rates fit; the prevalences of MIMIC-CXR-JPG; and for a macro average the pattern of
+findings of the SFT checkpoint in Table 5, raised or lowered to the printed average. A micro average pools all labels,
+so its interval needs no pattern.
+"""
+
+import numpy as np
+
+from chexreason.audit import facts
+from chexreason.audit import uncertainty as sure
+from chexreason.audit.lines import prevalence_of
+from chexreason.audit.power import patterned
+from chexreason.stats import Interval
+
+
+def size() -> int:
+    """The number of validation studies that is taken to stand behind Tables 1 to 4."""
+    return facts.size("chexpert", "test")
+
+
+def supports() -> dict[str, float]:
+    """Positives of each finding among them."""
+    return {name: share * size() for name, share in prevalence_of(1).items()}
+
+
+def micro(f1: float) -> Interval:
+    """The interval of a micro-F1: a score interval over all labels of all studies."""
+    return sure.interval(f1, sum(supports().values()))
+
+
+def intervals(rng: np.random.Generator) -> dict[tuple[int, str], dict[str, Interval]]:
+    """(table, row) -> the intervals of its micro- and macro-F1."""
+    found: dict[tuple[int, str], dict[str, Interval]] = {}
+    for table in (1, 2, 3, 4):
+        for row in dict.fromkeys(key[0] for key in facts.cells(table)):
+            value = facts.value(table, row, "macro")
+            average = sure.macro(patterned(value), supports(), rng)
+            moved = value - average.estimate  # 0 unless a finding was cut at 1
+            found[table, row] = {
+                "micro": micro(facts.value(table, row, "micro")),
+                "macro": Interval(value, average.low + moved, average.high + moved),
+            }
+    return found

@@ -1,0 +1,125 @@
+"""Published files are read only as they were checked: altered, broken, missing, unlisted ones are told in a line."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from chexreason.audit import facts, sealed
+from chexreason.config import RESULTS
+from chexreason.errors import UserError
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of results/published that `sealed` reads instead."""
+    place = tmp_path / "results" / "published"
+    shutil.copytree(RESULTS / "published", place)
+    monkeypatch.setattr(sealed, "PUBLISHED", place)
+    return place
+
+
+def change(path, old, new, seal=False):
+    """Replace a text in a file, and its digest too if `seal`."""
+    before = path.read_bytes()
+    after = before.replace(old.encode(), new.encode(), 1)
+    assert after != before
+    path.write_bytes(after)
+    if seal:
+        sums = path.with_name(sealed.SUMS)
+        was, now = (hashlib.sha256(content).hexdigest() for content in (before, after))
+        sums.write_text(sums.read_text().replace(was, now))
+
+
+def run_audit(place, *words):
+    """`chexreason audit` in a process of its own on other results: what it ends with, and what it says."""
+    code = (
+        "import sys, pathlib\nfrom chexreason import config\n"
+        f"config.RESULTS = pathlib.Path({str(place.parent)!r})\n"
+        f"from chexreason.__main__ import main\nsys.exit(main(['audit', *{list(words)!r}]))"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_every_file_is_as_it_was_checked():
+    assert facts.altered() == {}
+    listed = set(sealed.digests())
+    assert listed == {path.name for path in (RESULTS / "published").glob("*.csv")}
+    assert set(facts.digests()) == set(facts.TABLE_NUMBERS)
+
+
+@pytest.mark.parametrize("name", ["table2.csv", "label_counts.csv", "label_pairs.csv", "datasets.csv"])
+def test_an_altered_file_is_named_and_not_read(copy, name):
+    text = (copy / name).read_text()
+    change(copy / name, text[-40:], text[-40:].replace("1", "2").replace("0", "1") + "\n")
+    wrong = facts.altered()
+    assert list(wrong) == [name]
+    assert f"results/published/{name} as it was checked" in wrong[name]
+    assert "git checkout" in wrong[name]
+    with pytest.raises(UserError, match=name):
+        sealed.rows(name, ())
+
+
+def test_a_file_that_nobody_checked_is_told(copy):
+    (copy / "table7.csv").write_text("table,row,column,metric,value\n")
+    assert "digest" in facts.altered()["table7.csv"]
+    with pytest.raises(UserError, match=r"table7\.csv"):
+        sealed.rows("table7.csv", ())
+
+
+def test_a_missing_file_is_told(copy):
+    (copy / "table5.csv").unlink()
+    assert "no such file" in facts.altered()["table5.csv"]
+    (copy / sealed.SUMS).unlink()
+    with pytest.raises(UserError, match="SHA256SUMS"):
+        facts.altered()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("2,only_label,micro,f1,0.461", "2,only_label,micro,f1,o.461", "a number as value in line 4"),
+        ("2,only_label,micro,f1,0.461", "2,only_label,micro,f1,", "a number as value in line 4"),
+        ("2,only_label,micro,f1,0.461", "2,only_label,micro,f1", "5 values in line 4"),
+        ("2,only_label,micro,f1,0.461", "2,only_label,micro,f1,0.461,0.5", "5 values in line 4"),
+        ("metric,value", "metric,number", "the column value"),
+    ],
+)
+def test_a_broken_row_is_told_with_its_line(copy, old, new, told):
+    change(copy / "table2.csv", old, new, seal=True)
+    assert facts.altered() == {}
+    with pytest.raises(UserError, match=told) as error:
+        sealed.rows("table2.csv", ("table", "row", "column", "metric", "value"), ("value",))
+    assert "results/published/table2.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_list_of_digests_is_told(copy):
+    (copy / sealed.SUMS).write_text("table1.csv 12\n")
+    with pytest.raises(UserError, match=r"line 1 of results/published/SHA256SUMS"):
+        sealed.digests()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda place: change(place / "table2.csv", "0.461", "0.641"), "results/published/table2.csv"),
+        (lambda place: change(place / "table2.csv", "0.461", "o.461", seal=True), "results/published/table2.csv"),
+        (shutil.rmtree, "results/published/SHA256SUMS"),
+    ],
+    ids=["altered", "broken row", "no folder"],
+)
+def test_the_audit_ends_with_one_line_that_names_the_file(copy, spoil, named):
+    spoil(copy)
+    ended = run_audit(copy)
+    assert ended.returncode == 2
+    assert named in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "expected" in ended.stderr
+    assert "came" in ended.stderr
+
+
+def test_splits_of_mimic_are_read_from_the_facts():
+    assert facts.mimic_splits() == {"train": 222758, "validate": 1808, "test": 3269}
