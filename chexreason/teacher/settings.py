@@ -36,10 +36,14 @@ class Teacher:
     retries: int = assumed(6, "with doubling waits some two minutes", "times that a failed request is sent again")
     failures_in_a_row: int = assumed(5, "a server that is down stays down", "studies without an answer before stopping")
     price_in: float = assumed(
-        1.25, "gemini-2.5-pro: ai.google.dev/gemini-api/docs/pricing, copied by api-evangelist 2026-09-20", "USD a million tokens sent"
+        1.25,
+        "gemini-2.5-pro: ai.google.dev/gemini-api/docs/pricing, copied by api-evangelist 2026-09-20",
+        "USD a million tokens sent",
     )
     price_out: float = assumed(
-        10.0, "gemini-2.5-pro, thinking included: lists by others, April 2026; not read from Google's page", "USD a million tokens received"
+        10.0,
+        "gemini-2.5-pro, thinking included: lists by others, April 2026; not read from Google's page",
+        "USD a million tokens received",
     )
 
     def __post_init__(self) -> None:

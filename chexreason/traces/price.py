@@ -2,8 +2,8 @@
 
 Tokens are estimated, not counted: four characters of text a token (ai.google.dev/gemini-api/docs/tokens), and 258
 tokens for each tile of 768 x 768 pixels of a film (geminibyexample.com/027-calculate-input-tokens, said of Gemini
-2.0); a film is taken to be 5:4. How long answers get is an assumption of ours, below. The upper bound supposes that every answer
-is turned down as often as the profile allows, and is as long as it allows.
+2.0); a film is taken to be 5:4. How long answers get is an assumption of ours, below. The upper bound supposes
+that every answer is turned down as often as the profile allows, and is as long as it allows.
 """
 
 import math
