@@ -242,10 +242,11 @@ def test_the_disk_must_hold_films_checkpoints_and_weights(profile, monkeypatch) 
     for name in VARIABLES:
         monkeypatch.setenv(name, "/data")
     paper = config.load_profile("paper", cache="/somewhere")
+    monkeypatch.setattr("chexreason.doctor.weights.cached", lambda base, repo: False)
     need = machine.room(paper)
     films = (2000 + 1000 + 500 + 500 + 25_596) * 896 * 896
     assert need > films + 2 * 7.5e9 + 8.6e9
-    monkeypatch.setattr("chexreason.doctor.weights.cached", lambda repo: True)
+    monkeypatch.setattr("chexreason.doctor.weights.cached", lambda base, repo: True)
     assert machine.room(paper) == need - sum(weights.PUBLISHED.values())
     assert machine.room(config.load_profile("smoke")) < 1e9
     Usage = namedtuple("Usage", "total used free")
@@ -362,24 +363,24 @@ def test_offline_is_said_to_be_offline(monkeypatch, tmp_path) -> None:
     row = weights._weights("qwen", "Qwen/Qwen2.5-VL-3B-Instruct")
     assert row.state == MISSING
     assert "the hub could not be asked" in row.came
-    assert "hf download Qwen/Qwen2.5-VL-3B-Instruct" in row.how
+    assert "hf download Qwen/Qwen2.5-VL-3B-Instruct --revision 66285546" in row.how
 
 
 def test_weights_in_the_hubs_cache_are_ready_only_when_whole(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    repo, commit = tmp_path / "models--google--medgemma-4b-it", "b" * 40
+    repo = tmp_path / "models--google--medgemma-4b-it"
+    commit = weights.revision_of("medgemma", "google/medgemma-4b-it")
+    assert len(commit) == 40, "pinned"
     folder = repo / "snapshots" / commit
     folder.mkdir(parents=True)
-    (repo / "refs").mkdir()
-    (repo / "refs" / "main").write_text(commit)
     (folder / "config.json").write_text("{}")
     names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
     index = {"weight_map": {"a": names[0], "b": names[1], "c": names[1]}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / names[0]).touch()
     assert weights.lacking(folder) == names[1]
-    assert not weights.cached("google/medgemma-4b-it")
+    assert not weights.cached("medgemma", "google/medgemma-4b-it")
     (folder / names[1]).touch()
     assert weights._weights("medgemma", "google/medgemma-4b-it").state == READY
     assert weights.to_fetch("medgemma", "google/medgemma-4b-it") == 0
@@ -392,7 +393,7 @@ def test_a_folder_of_weights_must_be_whole(tmp_path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"12")
     assert weights._weights("qwen", str(tmp_path)).state == READY
     assert weights.size_of("qwen", str(tmp_path)) == 2
-    assert not weights.cached(str(tmp_path / "nowhere"))
+    assert not weights.cached("qwen", str(tmp_path / "nowhere"))
 
 
 def write_traces(profile) -> None:

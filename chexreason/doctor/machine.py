@@ -23,8 +23,6 @@ GB = 1e9
 NEEDS_GPU = 1 * GB
 #: The paper's card is sold as 80 GB; what it reports is a little more than 80e9 bytes.
 PAPERS_MEMORY = 80 * GB
-#: A grey film of the size that MedGemma looks at, one byte a pixel (Qwen2.5-VL looks at half of that).
-FILM = 896 * 896
 #: LoRA of rank 16 on the language model of MedGemma-4B: 34 layers of hidden size 2560, feed-forward size 10240, eight
 #: heads of 256 and four for keys and values; 16 (in + out) weights a matrix, seven matrices a layer. The weight and
 #: AdamW's two moments take 12 bytes.
@@ -72,8 +70,8 @@ def room(profile: Profile) -> int:
     largest = max(weights.size_of(base, source) for base, source in profile.models.items())
     share = min(1.0, largest / weights.PUBLISHED["medgemma"])
     fetched = sum(weights.to_fetch(base, source) for base, source in profile.models.items())
-    real = any(place.draw is None for place in profile.data.values())
-    return int(films * FILM * real + kept * CHECKPOINT * share + fetched)
+    film = profile.sizes.film_pixels or 0  # grey, a byte a pixel; none are made ready where the size is not set
+    return int(films * film + kept * CHECKPOINT * share + fetched)
 
 
 def _disk(profile: Profile) -> Row:

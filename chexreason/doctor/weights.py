@@ -46,16 +46,25 @@ def told_size(size: float) -> str:
 
 def to_fetch(base: str, source: str) -> int:
     """Bytes that are still to be fetched."""
-    return 0 if Path(source).is_dir() or cached(source) else size_of(base, source)
+    return 0 if Path(source).is_dir() or cached(base, source) else size_of(base, source)
 
 
-def cached(repo: str) -> bool:
-    """Whether a repository's weights are whole in the Hugging Face cache."""
+def revision_of(base: str, repo: str) -> str:
+    """The commit that the study pins; the latest where torch, which the families need, is not installed."""
+    try:
+        from chexreason.models.families import FAMILIES
+    except ImportError:
+        return "main"
+    return FAMILIES[base].revision_of(repo)
+
+
+def cached(base: str, repo: str) -> bool:
+    """Whether the pinned weights of a repository are whole in the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(repo, "config.json")
+        found = try_to_load_from_cache(repo, "config.json", revision=revision_of(base, repo))
     except HFValidationError:  # a path to a folder that is not there
         return False
     return isinstance(found, str) and not lacking(Path(found).parent)
@@ -80,28 +89,31 @@ def _weights(base: str, source: str) -> Row:
         if without:
             return Row(title, MISSING, f"no {without} in {folder}", "copy the whole checkpoint there")
         return Row(title, READY, f"in a folder, {told_size(size)}")
-    if cached(source):
+    if cached(base, source):
         return Row(title, READY, f"{source}, in the Hugging Face cache")
-    state, came, how = _ask(source)
+    state, came, how = _ask(source, revision_of(base, source))
     return Row(title, state, f"{source}: {came}" + (f", {told_size(size)} to fetch" if state == READY else ""), how)
 
 
-def _ask(repo: str) -> tuple[str, str, str]:
+def _ask(repo: str, revision: str) -> tuple[str, str, str]:
     """(state, what came, what to do) from the hub, for weights that are not here yet."""
     from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
     from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError
 
     accept = "accept the terms on the model's page, then `hf auth login`"
     endpoint = os.environ.get("HF_ENDPOINT") or None
+    address = hf_hub_url(repo, "config.json", revision=revision, endpoint=endpoint)
     try:
-        get_hf_file_metadata(hf_hub_url(repo, "config.json", endpoint=endpoint), timeout=PATIENCE, endpoint=endpoint)
+        get_hf_file_metadata(address, timeout=PATIENCE, endpoint=endpoint)
     except GatedRepoError:
         token = "a token without access" if get_token() else "no token"
         return MISSING, f"not here; the hub gives it to those who accepted its terms, and there is {token}", accept
     except RepositoryNotFoundError:
         return MISSING, "not here, and the hub has no such model for this token", f"mend the id, or {accept}"
     except (HTTPError, OSError) as error:
-        fetch = f"where there is a network: hf download {repo}; then copy the cache and set HF_HOME"
+        fetch = (
+            f"where there is a network: hf download {repo} --revision {revision}; then copy the cache and set HF_HOME"
+        )
         return MISSING, f"not here, and the hub could not be asked ({type(error).__name__})", fetch
     return READY, "not here yet; the hub gives access", ""
 
