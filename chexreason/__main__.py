@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Errors of the operating system that mean: the disk is full, or the quota used up.
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+#: ... that the user may not read or write there.
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -291,14 +293,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        if error.errno not in (*FULL_DISK, *REFUSED):
             raise
         place = f" at {error.filename}" if error.filename else ""
-        print(
-            f"chexreason: expected room on the disk; came {error.strerror}{place}; "
-            "free some space and run the same command again",
-            file=sys.stderr,
-        )
+        wanted, remedy = (
+            ("room on the disk", "free some space") if error.errno in FULL_DISK
+            else ("a file or folder that may be read and written", "change its permissions or choose another place")
+        )  # fmt: skip
+        came = f"{error.strerror}{place}"
+        print(f"chexreason: expected {wanted}; came {came}; {remedy} and run the same command again", file=sys.stderr)
         return 2
     return 0
 

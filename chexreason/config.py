@@ -47,6 +47,9 @@ class Sizes:
     stratified: bool = assumed(
         False, "not stated", "draw by the rarest finding of a study, so that each keeps its share; else at random"
     )
+    film_pixels: int | None = assumed(
+        None, "not stated; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
+    )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 
