@@ -186,6 +186,8 @@ def judge_claims(words: argparse.Namespace) -> None:
     """Judge the paper's claims on its own tables, or on a run."""
     from chexreason import claims
 
+    if words.run is None and words.results is not None:
+        raise UserError("a run with --results", "none", "name one with --run, or leave --results out for the paper")
     side = None if words.run is None else claims.open_side(words.run, words.results)
     found = claims.outcomes(claims.CLAIMS, side)
     if words.json:

@@ -14,7 +14,7 @@ import scipy.stats
 
 from chexreason import claims, metrics, stats
 from chexreason.audit.uncertainty import NIH_SIZES
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS
+from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, choices, verdicts
 from chexreason.claims.ours import Ours
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import CannotTell, Quantity, agreement, largest, mean, smallest
@@ -42,7 +42,9 @@ def paper():
 
 def test_the_ledger_is_whole():
     assert len(CLAIMS) >= 40
-    assert len({claim.says for claim in CLAIMS.values()}) >= len(CLAIMS) - 2  # two say "that gain ... single finding"
+    assert (
+        len({claim.says for claim in CLAIMS.values()}) >= len(CLAIMS) - 10
+    )  # twins say "the same ...", "that gain ..."
     for name, claim in CLAIMS.items():
         assert claim.name == name
         assert claim.place.startswith(("abstract", "section", "Table"))
@@ -312,3 +314,106 @@ def test_the_committed_results_are_judged():
     found = claims.outcomes(CLAIMS, side)
     assert set(found) == set(CLAIMS)
     assert {one.tier for one in found.values()} == {side.tier}
+
+
+# Choices, all claims at once, and what the correlation decides.
+
+
+def outcome(name, verdict, effect=0.1, **more):
+    return claims.Outcome(name, "s", "t", verdict, "", effect, **more)
+
+
+def test_every_twin_is_a_claim_of_the_ledger():
+    assert not choices.twins_missing(CLAIMS)
+    assert all(name not in {twin for _, twin in pairs} for name, pairs in choices.CHOICES.items())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "twin", "stands"),
+    [
+        (HOLDS, HOLDS, "holds"),
+        (HOLDS, CANNOT, "rests on a choice"),
+        (FAILS, HOLDS, "rests on a choice"),
+        (FAILS, FAILS, "fails"),
+        (CANNOT, HOLDS, "within chance"),
+    ],
+)
+def test_a_told_claim_rests_on_a_choice_if_its_twin_is_judged_otherwise(verdict, twin, stands):
+    names = "grpo-loses-nih", "grpo-loss-not-one-finding"
+    found = choices.turning({names[0]: outcome(names[0], verdict), names[1]: outcome(names[1], twin)})
+    assert choices.standing(found[names[0]]) == stands
+    assert [turn.split(":")[0] for turn in found[names[0]].turns] == ["largest finding"] * (
+        stands == "rests on a choice"
+    )
+    assert choices.standing(found[names[1]]) != "rests on a choice", "it has no twin of its own"
+
+
+def test_what_is_refused_is_no_verdict_and_no_twin():
+    names = "sft-improves", "sft-improves-nine"
+    found = choices.turning({names[0]: outcome(names[0], HOLDS), names[1]: outcome(names[1], CANNOT, None)})
+    assert choices.standing(found[names[0]]) == "holds"
+    assert choices.standing(found[names[1]]) == "not to be judged"
+    assert sum(choices.tally(found).values()) == 2
+
+
+def test_all_at_once_is_holms_procedure_as_scipy_and_hand_have_it():
+    rng = np.random.default_rng(1)
+    p = np.concatenate([rng.random(30), rng.random(10) * 0.002])
+    found = verdicts.together({str(k): outcome(str(k), CANNOT, p=float(one)) for k, one in enumerate(p)})
+    order, told = np.argsort(p), set()
+    adjusted = np.maximum.accumulate(np.minimum(1, p[order] * (len(p) - np.arange(len(p)))))  # Holm's adjusted p
+    told = {str(k) for k, value in zip(order, adjusted, strict=True) if value <= 0.05}
+    assert 0 < len(told) < len(p)
+    assert {name for name, one in found.items() if one.together} == told
+    assert verdicts.together({"a": outcome("a", HOLDS)})["a"].together is None, "no chance in it"
+
+
+def test_p_agrees_with_the_interval_and_with_a_normal_law():
+    rng = np.random.default_rng(0)
+    for value in (0.0, 0.01, 0.02, 0.03):
+        found = Quantity(value, value + 0.01 * rng.standard_normal(10_000), (), "t", frozenset())
+        one = claims.judge(
+            dataclasses.replace(CLAIMS["grpo-improves-chexpert"], check=lambda side, found=found: found),
+            Published(NIH_SIZES[0]),
+        )
+        assert one.p == pytest.approx(2 * scipy.stats.norm.sf(value / 0.01), abs=0.02)
+        assert (one.p < 0.05) == (one.low > 0)
+
+
+def test_verdicts_that_hang_on_the_correlation_say_so():
+    found = claims.outcomes(CLAIMS)
+    for r in (0.0, 0.9):
+        other = claims.judge_published(CLAIMS.values(), r)
+        for name, one in found.items():
+            assert (other[name].verdict == one.verdict) or (
+                one.unsteady and f"{r:g} it {other[name].verdict}" in one.reason
+            )
+    assert not any(found[name].unsteady for name in ("nv-best-chexpert", "structured-best-qwen-macro"))
+
+
+def test_other_studies_of_the_same_set_are_refused():
+    draws = np.zeros(10)
+    one, same, other = (
+        Quantity(0.5, draws, (), "t", frozenset(), frozenset({("nih", digest)}), frozenset({run}))
+        for digest, run in (("a", "r1"), ("a", "r2"), ("b", "r3"))
+    )
+    assert (one - same).runs == {"r1", "r2"}
+    with pytest.raises(CannotTell, match="different studies"):
+        one - other
+
+
+def test_a_share_of_next_to_nothing_is_refused():
+    def made(value):
+        return Quantity(value, value + np.linspace(-0.01, 0.01, 100), (), "t", frozenset())
+
+    assert made(0.5).relative_to(made(0.4)).value == pytest.approx(0.25)
+    for base in (0.0, 0.002, 0.025):
+        with pytest.raises(CannotTell, match="no steady size"):
+            made(0.5).relative_to(made(base))
+
+
+def test_public_counts_say_how_many():
+    found = claims.outcomes(CLAIMS)
+    assert found["same-frequency"].n == "chexpert test n = 500, mimic train n = 222750"
+    assert found["frequent-labels"].n == "MIMIC train n = 222750"
+    assert "interval for 500" in found["sft-best-nih"].n

@@ -8,9 +8,11 @@ What the verdicts mean is in `verdicts`; what refuses to be compared is in `quan
 
 from collections.abc import Mapping
 
-from chexreason.claims import generalization, grpo, prompting, setting, sft
+from chexreason.claims import choices, generalization, grpo, prompting, setting, sft
+from chexreason.claims.choices import STANDINGS, standing, tally
 from chexreason.claims.ours import open_runs
 from chexreason.claims.seeds import open_side
+from chexreason.claims.sides import Side
 from chexreason.claims.verdicts import (
     CANNOT,
     FAILS,
@@ -20,19 +22,26 @@ from chexreason.claims.verdicts import (
     Outcome,
     judge,
     judge_published,
-    outcomes,
 )
+from chexreason.claims.verdicts import outcomes as judge_all
 
 #: The ledger, by name, in the order of the paper.
 CLAIMS: Mapping[str, Claim] = {
     claim.name: claim for module in (setting, prompting, sft, grpo, generalization) for claim in module.CLAIMS
 }
 
+
+def outcomes(claims: Mapping[str, Claim], side: Side | None = None) -> dict[str, Outcome]:
+    """Every claim judged on a side (default: the paper), alone and together, with the choices its verdict turns on."""
+    return choices.turning(judge_all(claims, side))
+
+
 __all__ = [
     "CANNOT",
     "CLAIMS",
     "FAILS",
     "HOLDS",
+    "STANDINGS",
     "VERDICTS",
     "Claim",
     "Outcome",
@@ -41,4 +50,6 @@ __all__ = [
     "open_runs",
     "open_side",
     "outcomes",
+    "standing",
+    "tally",
 ]

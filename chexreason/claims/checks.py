@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from chexreason.audit import facts
 from chexreason.claims.quantity import CannotTell, Quantity, largest, mean, smallest
 from chexreason.claims.sides import Side, over
-from chexreason.evidence import MODELS
+from chexreason.evidence import DATASETS, MODELS
 from chexreason.labels import LABEL_SETS
 
 Check = Callable[[Side], Quantity]
@@ -83,14 +84,21 @@ def both(first: Check, second: Check) -> Check:
     return lambda side: smallest([first(side), second(side)])
 
 
-def public(number: Callable[[], float]) -> Check:
-    """A number from public label counts."""
-    return lambda side: side.public(number())
+def public(number: Callable[[], float], *parts: tuple[str, str]) -> Check:
+    """A number from public label counts of some (data set, split)."""
+    return lambda side: side.public(
+        number(), frozenset((f"{DATASETS[name][0]} {split}", facts.size(name, split)) for name, split in parts)
+    )
 
 
 def minus(check: Check) -> Check:
     """The effect the other way round."""
     return lambda side: check(side).times(-1)
+
+
+def shown_in(table: int, rests_on: str) -> str:
+    """Where a claim about validation scores is to be seen: the audit's picture of macro-F1, else the table."""
+    return "validation" if rests_on.startswith("macro-F1") else f"table{table}"
 
 
 MODEL_NAMES = tuple(MODELS)

@@ -17,7 +17,7 @@ from chexreason.claims.quantity import CannotTell, Floats, Quantity
 from chexreason.claims.sides import DRAWS
 from chexreason.cohorts import stream
 from chexreason.errors import UserError
-from chexreason.evidence import TABLES, counted, read_runs, results_root, scores
+from chexreason.evidence import DATASETS, TABLES, counted, read_runs, results_root, scores
 from chexreason.files import digest_of
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import f1, label_cells
@@ -89,7 +89,7 @@ class Ours:
             value, np.full(DRAWS, value), (), self.tier, frozenset({("training", int(run.info["n_train"]))})
         )
 
-    def public(self, says: float) -> Quantity:
+    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
         """Public counts are of real hospitals, and so no evidence about these runs."""
         raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
 
@@ -152,8 +152,13 @@ class Ours:
         return np.stack(drawn, axis=2)
 
     def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
-        where = f"{run.info['dataset']} {run.info['split']}"
-        return Quantity(value, draws, tuple(scope), self.tier, frozenset({(where, int(run.info["n"]))}))
+        dataset = str(run.info["dataset"])
+        name = DATASETS[dataset][1] if self.tier == "miniature" and dataset in DATASETS else dataset
+        studies = run.info.get("inputs", {}).get("studies")
+        return Quantity(
+            value, draws, tuple(scope), self.tier, frozenset({(f"{name} {run.info['split']}", int(run.info["n"]))}),
+            frozenset({(dataset, str(studies))} if studies else ()), frozenset({run.run_id}),
+        )  # fmt: skip
 
 
 def open_runs(words: str, results: Path | None = None) -> Ours:

@@ -114,9 +114,9 @@ class Published:
         """Figure 1 is a picture."""
         raise CannotTell("the paper gives Figure 1 as a picture, without values")
 
-    def public(self, says: float) -> Quantity:
-        """A number from public counts: millions of labels, so no draws."""
-        return Quantity(says, np.full(DRAWS, says), (), self.tier, frozenset({("public label counts", None)}))
+    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
+        """A number from public counts: all there are, so no draws."""
+        return Quantity(says, np.full(DRAWS, says), (), self.tier, n)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """Nothing of the experiment."""

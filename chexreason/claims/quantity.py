@@ -14,6 +14,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
+#: A score below this is too small to take a share of.
+NEARLY_NOTHING = 0.02
+
+
 class CannotTell(Exception):
     """A claim that the numbers at hand cannot judge; the text says why, as the end of a sentence."""
 
@@ -27,6 +31,8 @@ class Quantity:
     scope: tuple[str, ...]  # the findings that it is about; () where findings play no part
     tier: str
     n: frozenset[tuple[str, int | None]]  # (data set, studies); None where the number is not stated
+    studies: frozenset[tuple[str, str]] = frozenset()  # (data set, digest of the studies), where it is known
+    runs: frozenset[str] = frozenset()  # the runs behind it
 
     def _with(self, other: "Quantity", act: Callable[[Floats, Floats], Floats]) -> "Quantity":
         if self.tier != other.tier:
@@ -35,8 +41,12 @@ class Quantity:
             raise CannotTell(
                 f"the labels do not match: {_named(self.scope)} would be set against {_named(other.scope)}"
             )
+        studies = self.studies | other.studies
+        if len(dict(studies)) < len(studies):
+            raise CannotTell("two runs on different studies of the same data set would be set against each other")
         value = float(act(np.float64(self.value), np.float64(other.value)))  # type: ignore[arg-type]
-        return replace(self, value=value, draws=act(self.draws, other.draws), n=self.n | other.n)
+        n, runs = self.n | other.n, self.runs | other.runs
+        return replace(self, value=value, draws=act(self.draws, other.draws), n=n, studies=studies, runs=runs)
 
     def __sub__(self, other: "Quantity") -> "Quantity":
         return self._with(other, np.subtract)
@@ -45,11 +55,10 @@ class Quantity:
         return self._with(other, np.add)
 
     def relative_to(self, other: "Quantity") -> "Quantity":
-        """This less the other, as a share of the other. Raises CannotTell if the other is 0."""
-        if other.value == 0:
-            raise CannotTell("a relative change from 0 has no size")
-        safe = np.where(np.abs(other.draws) < 1e-9, np.nan, other.draws)
-        return self._with(replace(other, draws=safe), lambda a, b: a / b - 1)
+        """This less the other, as a share of the other. Raises CannotTell if the other is near 0."""
+        if float(np.quantile(np.abs(other.draws), 0.025)) < NEARLY_NOTHING or abs(other.value) < NEARLY_NOTHING:
+            raise CannotTell(f"a relative change from {other.value:.3f} has no steady size")
+        return self._with(other, lambda a, b: a / np.where(b == 0, np.nan, b) - 1)
 
     def map(self, act: Callable[[Floats], Floats]) -> "Quantity":
         """The same function of the value and of each draw."""

@@ -33,6 +33,8 @@ TRAINED = {
     **{f"02-sft-{base}-{name}": f"sft-{base}-{name}" for base in ("medgemma", "qwen") for name in SFT_FORMATS},
     **{f"03-grpo-{reward}": f"grpo-{reward}" for reward in ("hard", "nuanced")},
 }
+#: Films of two hospitals, one after the other.
+CURRICULUM = "cure-two-hospitals-best"
 HOME = Cell("A", "A", OWN["A"])
 STABILISERS = tuple(name for name, arm in arms.ARMS.items() if arm.question == "collapse")
 
@@ -98,7 +100,8 @@ class Seeds:
         draws = np.take_along_axis(np.stack([one.draws for one in found], axis=1), self._picked_RS, axis=1).mean(axis=1)
         value = float(np.mean([one.value for one in found]))
         sizes = frozenset((f"{where}, {len(found)} seeds", n) for where, n in found[0].n)
-        return replace(found[0], value=value, draws=draws, n=sizes)
+        # Each seed draws its own studies; the model's answers at one seed are never set against those at another.
+        return replace(found[0], value=value, draws=draws, n=sizes, studies=frozenset())
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average over seeds."""
@@ -123,24 +126,35 @@ class Seeds:
         """Token accuracy at the end, over seeds."""
         return self._over(lambda side: side.accuracy(row))
 
-    def public(self, says: float) -> Quantity:
+    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
         """As for any runs of ours."""
-        return self._sides[0].public(says)
+        return self._sides[0].public(says, n)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """What no table holds: see `MEASURED`."""
         if what not in MEASURED:
             raise unknown("measure", what, MEASURED, "chexreason/claims/sides.py")
-        needed = list(ASKED.values()) if what == "labels" else [f"{name}-last" for name in STABILISERS]
+        needed, measure = {
+            "labels": (list(ASKED.values()), self._labels),
+            "stabilisers": ([f"{name}-last" for name in STABILISERS], self._stabilisers),
+            "curriculum": ([CURRICULUM, ASKED["chexreason"]], self._curriculum),
+        }[what]
         if not self._answers.seeds(needed):
             raise CannotTell(otherwise)
-        return self._labels() if what == "labels" else self._stabilisers()
+        return measure()
 
     def _labels(self) -> Quantity:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
         parts = [analysis.shares(ASKED["chexreason"], ASKED["medgemma_sft"], there)["labels"] for there in "BC"]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
         return Quantity(-value, -np.array(draws), worlds.FINDINGS, self.tier, self._size("A, B and C"))
+
+    def _curriculum(self) -> Quantity:
+        """Two hospitals less one in training, mean of B and C, each with its own films and labels."""
+        abroad = [Cell(there, there, OWN[there]) for there in "BC"]
+        parts = [analysis.change(CURRICULUM, ASKED["chexreason"], cell) for cell in abroad]
+        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
+        return Quantity(value, np.array(draws), worlds.FINDINGS, self.tier, self._size("B and C"))
 
     def _stabilisers(self) -> Quantity:
         """Share of seeds that collapse: the most without a stabiliser, less the most with all."""

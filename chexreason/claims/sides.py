@@ -11,11 +11,12 @@ from typing import Protocol
 from chexreason.claims.quantity import CannotTell, Quantity, mean
 
 #: Draws of each quantity.
-DRAWS = 2000
+DRAWS = 10_000
 #: What only the experiment measures, and what a positive value of it speaks for.
 MEASURED = {
     "labels": "what GRPO's gain at home is not worth elsewhere is lost to the labels",
     "stabilisers": "collapse appears without a stabiliser and not with all",
+    "curriculum": "films of two hospitals gain abroad on films of one",
 }
 #: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
 COMMON, RARE = 0.2, 0.1
@@ -42,8 +43,8 @@ class Side(Protocol):
     def accuracy(self, row: str) -> Quantity:
         """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""
 
-    def public(self, says: float) -> Quantity:
-        """A number from public label counts of the real data sets; the runs of a miniature have none."""
+    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
+        """A number from public label counts of n studies of real data sets; the runs of a miniature have none."""
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """What only the experiment measures (`MEASURED`); any other side refuses and says `otherwise`."""

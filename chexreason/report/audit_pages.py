@@ -10,11 +10,10 @@ import matplotlib as mpl
 
 from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
-from chexreason.audit.uncertainty import ALIKE, LEVEL, PAIRED
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, judge_published, open_runs
+from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
+from chexreason.claims import CANNOT, CLAIMS, STANDINGS, choices, open_runs, standing, tally
 from chexreason.claims.calibration import calibrate
-from chexreason.claims.verdicts import BEYOND_CHANCE
-from chexreason.evidence import MODELS, read_runs
+from chexreason.evidence import MODELS, beside, read_runs
 from chexreason.evidence import profile as shown_profile
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.report import audit_figures as drawn
@@ -26,13 +25,18 @@ from chexreason.report.theme import INK, Html, Prose, decimal, signed
 
 def in_short() -> Prose:
     """The first paragraph: how many claims hold, and what the rest rest on."""
-    count = verdict_table.tally(verdict_table.judged(None))
-    refused = sum(one.effect is None for one in verdict_table.judged(None).values())
-    noise = count[CANNOT] - refused
+    found = verdict_table.judged(None)
+    count = tally(found)
+    told = [one for one in found.values() if one.verdict != CANNOT and one.p is not None]
     return Prose(
-        f"Of {len(CLAIMS)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}. "
-        f"Of the other {count[CANNOT]}, {noise} are no larger than chance could make them, and {refused} compare "
-        "what cannot be compared or rest on what is not printed. Every claim has its row on the next page."
+        f"Of {len(CLAIMS)} claims of the paper and twins of them, its own tables bear out {count[choices.BORNE_OUT]} and "
+        f"contradict {count[choices.CONTRADICTED]} whatever is chosen. {count[choices.CHOICE]} rest on a choice: with "
+        "another averaging, checkpoint or label set, or without the finding that moves most, the verdict is another. "
+        f"{count[choices.NOISE]} are no larger than chance could make them, and {count[choices.REFUSED]} compare what "
+        "cannot be compared or rest on what is not printed. Where chance plays a part, "
+        f"{sum(bool(one.together) for one in told)} of {len(told)} verdicts stand with all claims judged at once, and "
+        f"{sum(not one.unsteady for one in told)} whatever correlation is assumed between two models' answers. Every "
+        "claim has its row on the next page."
     )
 
 
@@ -40,7 +44,7 @@ def overview() -> Html:
     """The verdicts by topic, on the paper and on the runs that the book shows."""
     name = shown_profile()
     sides = {"the paper's tables": verdict_table.judged(None)}
-    for shown in (name, verdict_table.EXPERIMENT):
+    for shown in (*beside(name), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(shown):
             sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
     topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
@@ -49,25 +53,24 @@ def overview() -> Html:
         for title, found in sides.items():
             drawing, axes = drawn.panel(2.9)
             left = [0] * len(topics)
-            looks = zip(VERDICTS, (drawn.BLUE, drawn.ORANGE, "none"), ("", "////", ""), strict=True)
-            for verdict, colour, hatch in looks:
+            colours = (drawn.BLUE, drawn.PINK, "none", drawn.ORANGE, "none")
+            for stands, colour, hatch in zip(STANDINGS, colours, ("", "..", "", "////", "xx"), strict=True):
                 many = [
-                    sum(found[key].verdict == verdict and claim.topic == topic for key, claim in CLAIMS.items())
+                    sum(standing(found[key]) == stands and claim.topic == topic for key, claim in CLAIMS.items())
                     for topic in topics
                 ]
                 axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK,
-                          linewidth=0.6, label=f"{verdict_table.SIGNS[verdict]} {verdict}")  # fmt: skip
+                          linewidth=0.6, label=f"{verdict_table.SIGNS[stands]} {stands}")  # fmt: skip
                 left = [a + b for a, b in zip(left, many, strict=True)]
             drawn.rows_named(axes, topics)
             axes.set(title=f"On {title}", xlabel="claims")
             drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-            counted = verdict_table.tally(found)
-            said = ", ".join(f"{verdict} {counted[verdict]}" for verdict in VERDICTS)
+            said = ", ".join(f"{stands} {many}" for stands, many in tally(found).items())
             drawings.append((drawing, f"Verdicts on {title}: {said}."))
     caption = (
         f"{len(CLAIMS)} claims by topic. Most of what the paper says about methods can be neither borne out nor denied "
         "by the numbers that it prints."
-        if verdict_table.tally(sides["the paper's tables"])[CANNOT] * 2 > len(CLAIMS)
+        if sum(one.verdict == CANNOT for one in sides["the paper's tables"].values()) * 2 > len(CLAIMS)
         else f"{len(CLAIMS)} claims by topic."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
@@ -196,20 +199,18 @@ def validation_size() -> Prose:
 
 
 def reading_the_ledger() -> Prose:
-    """How to read verdicts, how many may be chance, and how much hangs on the assumed correlation."""
+    """How to read verdicts, how many stand together, and how much hangs on choices and on the assumed correlation."""
     found = verdict_table.judged(None)
-    tested = sum(one.effect is not None and CLAIMS[name].kind == BEYOND_CHANCE for name, one in found.items())
-    closer = judge_published(CLAIMS.values(), correlation=ALIKE)
-    turned = [name for name in CLAIMS if closer[name].verdict != found[name].verdict]
-    flipped = [name for name in turned if CANNOT not in (closer[name].verdict, found[name].verdict)]
+    tested = [one for one in found.values() if one.p is not None]
+    told = [one for one in tested if one.verdict != CANNOT]
+    unsteady = sum(one.unsteady for one in found.values())
+    rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
     return Prose(
-        f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the "
-        "other, and "
-        "otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. Each is "
-        "judged by "
-        f"itself: among {tested} intervals, about {tested * (1 - LEVEL):.0f} may miss by chance. If two models' scores "
-        f"correlated by {ALIKE} instead of {PAIRED}, {len(turned)} of the {len(CLAIMS)} verdicts on the paper would be "
-        f"others, {len(flipped) or 'none'} of them turned into their opposite. A claim whose two sides have different "
-        "findings, or "
-        "different tiers, is not scored but refused, with the reason."
+        f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, and "
+        "otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests on a "
+        "choice* if the same claim with another averaging, checkpoint or label set, or without the finding that moves most, "
+        f"gets another verdict. Each is judged by itself, and then all {len(tested)} at once (Holm's correction): "
+        f"{sum(bool(one.together) for one in told)} of {len(told)} verdicts stand. Scores of two models on the same studies "
+        f"are taken to correlate by {PAIRED:g}; with {rest} instead, {unsteady} verdicts would be others, and each says so. "
+        "A claim whose two sides have different findings, tiers or studies is not scored but refused, with the reason."
     )

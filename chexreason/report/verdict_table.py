@@ -9,13 +9,15 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, Outcome, open_side, outcomes
+from chexreason.claims import CANNOT, CLAIMS, STANDINGS, Outcome, open_side, outcomes, standing
+from chexreason.claims.choices import BORNE_OUT, CHOICE, CONTRADICTED, NOISE, REFUSED
 from chexreason.evidence import beside, read_runs, results_root
 from chexreason.evidence import profile as shown_profile
+from chexreason.provenance import STAGES
 from chexreason.report.theme import Html, badge, block, escape, signed
 
-#: A verdict's sign, so that no verdict is told by colour alone.
-SIGNS = {HOLDS: "✓", FAILS: "✗", CANNOT: "?"}
+#: The sign of how a claim stands, so that nothing is told by colour alone.
+SIGNS = {BORNE_OUT: "✓", CHOICE: "±", NOISE: "?", CONTRADICTED: "✗", REFUSED: "–"}
 #: The profile of the experiment.
 EXPERIMENT = "experiment"
 #: Where a row's evidence is: a picture or table of the audit's chapter.
@@ -31,6 +33,14 @@ EVIDENCE = {
     "validation": "intervals",
     "waterfall-chexreason": "by finding",
     "waterfall-medgemma_sft": "by finding",
+}
+#: What is shown on another page: page and words.
+ELSEWHERE = {
+    "table1": ("prompting.html", "Table 1"),
+    "table2": ("sft.html", "Table 2"),
+    "table3": ("sft.html", "Table 3"),
+    "table4": ("grpo.html", "Table 4"),
+    "sets": ("data.html", "the data sets"),
 }
 STYLE = """<style>
 .cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
@@ -70,17 +80,13 @@ def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Out
     return outcomes(CLAIMS, open_side(profile, results)) if there else {}
 
 
-def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
-    """How many claims hold, fail and cannot be told."""
-    return {verdict: sum(one.verdict == verdict for one in found.values()) for verdict in VERDICTS}
-
-
 def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     """The table: each claim's verdict on the paper and, where there are runs, on the profiles and the experiment."""
     paper = judged(None)
     names = [*beside(profile or shown_profile(), results), EXPERIMENT]
     ours = {name: found for name in names if (found := judged(name, results))}
-    heads = ["claim", "where", "on the paper's tables", *(f"on our runs ({name})" for name in ours), "evidence"]
+    sides = [f"on our runs ({name}, {next(iter(found.values())).tier})" for name, found in ours.items()]
+    heads = ["claim", "where", "on the paper's tables", *sides, "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
     )
@@ -89,7 +95,7 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     badges += "".join(f" {badge(next(iter(found.values())).tier, name)}" for name, found in ours.items())
     script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
     return block(
-        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
+        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(sides)}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div><script>{script}</script>"
     )
@@ -97,8 +103,8 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
 
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim = CLAIMS[name]
-    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(paper[name].verdict)}"'
-    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
+    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(standing(paper[name]))}"'
+    data += "".join(f' data-run{k}="{escape(standing(found[name]))}"' for k, found in enumerate(ours.values()))
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
@@ -106,14 +112,16 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str
         _verdict(paper[name], heads[2]),
     ]
     cells += [_verdict(found[name], head) for found, head in zip(ours.values(), heads[3:], strict=False)]
-    link = f'<a href="{AUDIT_PAGE}#evidence-{escape(claim.evidence)}" aria-label="evidence: {escape(claim.says)}">'
-    cells.append(f'<td data-head="evidence">{link}{escape(EVIDENCE[claim.evidence])}</a></td>')
+    page, words = ELSEWHERE.get(claim.evidence) or (f"{AUDIT_PAGE}#evidence-{claim.evidence}", EVIDENCE[claim.evidence])
+    link = f'<a href="{escape(page)}" aria-label="evidence: {escape(claim.says)}">'
+    cells.append(f'<td data-head="evidence">{link}{escape(words)}</a></td>')
     return f"<tr {data}>{''.join(cells)}</tr>"
 
 
 def _verdict(one: Outcome, head: str) -> str:
-    order = VERDICTS.index(one.verdict)
-    words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
+    stands = standing(one)
+    order = STANDINGS.index(stands)
+    words = f'<span class="cxr-verdict">{SIGNS[stands]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
@@ -121,7 +129,20 @@ def _verdict(one: Outcome, head: str) -> str:
         )
     detail = one.reason if one.n == "" else f"{one.reason}; {one.n}"
     said = f'<span class="cxr-small">{escape(detail)}</span>'
+    said += "".join(f'<span class="cxr-small">{SIGNS[CHOICE]} {escape(text)}</span>' for text in one.turns)
+    if one.together is not None and one.verdict != CANNOT:
+        all_at_once = "also with all claims judged at once" if one.together else "not with all claims judged at once"
+        said += f'<span class="cxr-small">{all_at_once}</span>'
+    said += _runs(one)
     return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}</td>'
+
+
+def _runs(one: Outcome) -> str:
+    """The way to the runs behind a verdict: the pages of their stages, which list them."""
+    stages = {stage.number: stage.page for stage in STAGES.values()}
+    pages = dict.fromkeys(stages[run[:2]] for run in one.runs if run[:2] in stages)
+    links = ", ".join(f'<a href="{page}.html">{page}</a>' for page in pages)
+    return f'<span class="cxr-small">runs: {links}</span>' if links else ""
 
 
 def _controls(ours: list[str]) -> str:
@@ -134,7 +155,7 @@ def _controls(ours: list[str]) -> str:
     return (
         '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
         + choice("topic", "topic", topics)
-        + choice("paper", "on the paper's tables", list(VERDICTS))
-        + "".join(choice(f"run{k}", f"on our runs ({name})", list(VERDICTS)) for k, name in enumerate(ours))
+        + choice("paper", "on the paper's tables", list(STANDINGS))
+        + "".join(choice(f"run{k}", name, list(STANDINGS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )
