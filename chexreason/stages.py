@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chexreason import batch, config
+from chexreason.audit.facts import altered
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of, write_atomically
 from chexreason.provenance import STAGES, SUMMARIES, Stage, disagreements, left_by, made_by, write_record
@@ -117,6 +118,10 @@ def build_book(profile: str) -> Path:
     results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
+    if wrong := altered():
+        raise UserError(
+            "the published numbers as they were checked", "; ".join(wrong.values()), "git checkout -- results/published"
+        )
     stale = [f"page {page}: {what}" for page, what in disagreements(profile, results)]
     if stale:
         raise UserError(

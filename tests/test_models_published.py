@@ -22,7 +22,8 @@ RANK = 16
 #: Inputs and outputs of each projection of a layer, worked out by hand from the dimensions in the model reports:
 #: q, k, v, o, gate, up, down; Gemma 3 4B has 8 heads of 256 and 4 for keys and values, Qwen2.5-VL-3B 16 of 128 and 2.
 PROJECTIONS = {
-    "medgemma": (34, [(2560, 2048), (2560, 1024), (2560, 1024), (2048, 2560), (2560, 10240), (2560, 10240), (10240, 2560)]),
+    "medgemma": (34, [(2560, 2048), (2560, 1024), (2560, 1024), (2048, 2560), (2560, 10240), (2560, 10240),
+                      (10240, 2560)]),
     "qwen": (36, [(2048, 2048), (2048, 256), (2048, 256), (2048, 2048), (2048, 11008), (2048, 11008), (11008, 2048)]),
 }  # fmt: skip
 TRAINED = {"medgemma": 29_802_496, "qwen": 29_933_568}
@@ -161,9 +162,10 @@ def test_a_portrait_film_keeps_its_shape(qwen_processor) -> None:
 
 @pytest.mark.parametrize("size", [(1272, 1528), (390, 320), (64, 64)])
 def test_medgemma_sees_256_tokens_of_any_film(tmp_path, size) -> None:
-    films = {"do_normalize": True, "do_pan_and_scan": None, "do_rescale": True, "do_resize": True, "image_mean": [0.5] * 3,
-             "image_std": [0.5] * 3, "image_processor_type": "Gemma3ImageProcessor", "image_seq_length": 256,
-             "rescale_factor": 1 / 255, "resample": 2, "size": {"height": 896, "width": 896}}  # fmt: skip
+    films = {"do_normalize": True, "do_pan_and_scan": None, "do_rescale": True, "do_resize": True,
+             "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "image_processor_type": "Gemma3ImageProcessor",
+             "image_seq_length": 256, "rescale_factor": 1 / 255, "resample": 2,
+             "size": {"height": 896, "width": 896}}  # fmt: skip
     (tmp_path / "processor_config.json").write_text('{"image_seq_length": 256, "processor_class": "Gemma3Processor"}')
     processor = published_processor("medgemma", tmp_path, films)
     made = processor(images=[[Image.new("RGB", size)]], text="<start_of_image>", return_tensors="np")
@@ -191,8 +193,8 @@ RENDERED = {
 }  # fmt: skip
 #: The same as a rule, for our own prompts, none of which begins or ends with white space.
 PUBLISHED_CHAT = {
-    "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
-    "<|vision_end|>{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n",
+    "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    "<|vision_start|><|image_pad|><|vision_end|>{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n",
     "medgemma": "<bos><start_of_turn>user\n<start_of_image>{prompt}<end_of_turn>\n<start_of_turn>model\n"
     "{answer}<end_of_turn>\n",
 }  # fmt: skip

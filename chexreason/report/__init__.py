@@ -2,7 +2,7 @@
 
 `evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to
 6, Figures 1 to 3), `sentences` says what they say, `differences` takes a change apart, `front_page` sums up,
-`audit_figures`, `audit_counts`, `audit_pages` and `verdict_table` show what the paper's own numbers support,
+the `audit_*` modules and `verdict_table` show what the paper's own numbers support,
 `experiments` what our experiment says, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings,
 prompts, data, models, films, their card and executed notebooks; `cooccurrence` holds the phantoms' labels against
 published counts. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
@@ -27,7 +27,19 @@ HOMES = {
     "table": "tables",
     "tiers": "front_page",
 }
-PARTS = ("audit_counts", "audit_figures", "audit_pages", "costs", "differences", "experiments", "pages", "sentences")
+PARTS = (
+    "audit_counts",
+    "audit_figures",
+    "audit_lists",
+    "audit_pages",
+    "audit_power",
+    "audit_sure",
+    "costs",
+    "differences",
+    "experiments",
+    "pages",
+    "sentences",
+)
 
 
 def __getattr__(name: str) -> Any:

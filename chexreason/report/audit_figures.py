@@ -158,10 +158,13 @@ def _slope(title: str, pairs: Mapping[str, tuple[float, float]]) -> tuple[Figure
     )
 
 
-def waterfalls(*wanted: tuple[int, str, str]) -> Html:
-    """Changes of a macro average from one model to another, taken apart into findings, largest gain first."""
+def waterfalls(*wanted: tuple[int, str, str], anchor: str = "") -> Html:
+    """Changes of a macro average from one model to another, taken apart into findings, largest gain first.
+
+    `anchor` is what the ledger's rows lead to; without one, that of the model that is arrived at.
+    """
     falls = [matched.waterfall(*one) for one in wanted]
-    return _falls(falls, "Which findings make the change?", f"waterfall-{wanted[0][2]}")
+    return _falls(falls, "Which findings make the change?", f"waterfall-{anchor or wanted[0][2]}")
 
 
 def crossing_waterfalls() -> Html:

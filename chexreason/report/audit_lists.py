@@ -48,7 +48,7 @@ def pair_text(one: Pair) -> str:
     values = [
         f"{value:.0f}" if abs(value) >= 1 else decimal(value).replace("-", "−") for value in (one.first, one.second)
     ]
-    return f"{'✓' if one.holds else '✗'} {one.of}: {values[0]}, {values[1]}"
+    return f"{'✓' if one.holds else '✗'} {one.of}: {values[0]} against {values[1]}"
 
 
 def _comparison(one: Compared) -> dict[str, str]:
@@ -125,13 +125,13 @@ def reference_lines() -> Html:
 def prevalences() -> Html:
     """How frequent each finding is at each place, under each way to count uncertain labels."""
     columns = {
-        name: {finding: " / ".join(f"{share:.1%}" for share in shares)
+        name: {finding: " / ".join(f"{share:.1%}" for share in (shares if shares[0] < shares[1] else shares[:1]))
                for finding, shares in conventions.policies(dataset, split).items()}
         for name, (dataset, split, _) in conventions.PARTS.items()
     }  # fmt: skip
     rows = [{"finding": name, **{place: found.get(name, "–") for place, found in columns.items()}} for name in FINDINGS]
     return folded(
-        "How frequent each finding is, with uncertain labels as negative / as positive / ignored",
+        "How frequent each finding is, uncertain labels as negative / as positive / ignored; one value where none is",
         frame_table(pd.DataFrame(rows), "Prevalence under each policy", wrap=tuple(columns)),
     )
 

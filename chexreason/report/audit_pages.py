@@ -76,28 +76,21 @@ def overview() -> Html:
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
 
 
-def macro_f1() -> Prose:
-    """What the score is that everything turns on."""
-    near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
-    rarest, commonest = min(near, key=near.__getitem__), max(near, key=near.__getitem__)
-    return Prose(
-        "*Macro-F1* is the plain mean over findings of F1, which weighs missed findings against false alarms (1 is "
-        f"perfect, 0 useless), so {rarest}, seen in {near[rarest]:.0f} of {n} patients, counts as much as {commonest}, "
-        f"seen in {near[commonest]:.0f}."
-    )
-
-
 def for_a_clinician() -> Prose:
     """What matters to a reader of films."""
     crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
+    near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
+    rarest, commonest = min(near, key=near.__getitem__), max(near, key=near.__getitem__)
     radiologists = [one.macro for one in facts.readers("chexpert") if one.line == "radiologists"]
     best = {model: facts.value(5, "macro", model) for model in MODELS}
     beaten = sum(value < min(radiologists) for value in best.values())
     return Prose(
-        f"{beaten} of the five models score below each of three radiologists on the same films. "
+        f"Of the five models, {beaten} score below each of three radiologists on the same films. "
         "The one that scores above them was tested on this very set while it was developed, say its developers. "
         f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
-        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. On the findings that both "
+        f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The "
+        f"average counts {rarest}, seen in {near[rarest]:.0f} of {n} patients, as much as {commonest}, seen in "
+        f"{near[commonest]:.0f}. On the findings that both "
         f"hospitals record, the model without any training loses {-crossing['medgemma'].matched:.0%} on the way and "
         f"the trained one {-crossing['chexreason'].matched:.0%}. None of this shows a model that could read a "
         "patient's film."

@@ -1,0 +1,116 @@
+"""The real architectures with random weights, and what they are asked in `gpu_proof.py`.
+
+Nothing is fetched. Dimensions, layers, vocabulary and film sizes are the published ones; the values of the weights
+are random, since time and memory do not depend on them. Words are split by the miniature's tokenizer, whose 2,048
+ids are valid in the larger vocabulary; the control tokens' ids in the configuration are set to that tokenizer's. The
+model still scores all 262,208 or 151,936 tokens at each step. Films are phantoms, enlarged to the size of a
+radiograph's copy (1,024 pixels), so that the processor has its usual work.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import Gemma3Processor
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from chexreason import models, phantom
+from chexreason.completions import write_completion
+from chexreason.data.study import Study
+from chexreason.labels import FINDINGS
+from chexreason.models import FAMILIES, Loaded
+from chexreason.models.processors import QwenFilmProcessor
+from chexreason.models.published import config_of
+from chexreason.prompts import Prompt
+
+CHECKPOINTS = Path(models.__file__).parents[1] / "checkpoints"
+FILM_PX, DRAWN_PX = 1024, 256
+#: A published field of a configuration -> the miniature's token that stands for it.
+CONTROL = {
+    "gemma3": {"image_token_index": "<image_soft_token>", "boi_token_index": "<start_of_image>",
+               "eoi_token_index": "<end_of_image>"},
+    "qwen2_5_vl": {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
+                   "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"},
+}  # fmt: skip
+
+
+def real(name: str) -> Loaded:
+    """A family's real architecture in bfloat16 on the GPU, with random weights."""
+    family, small = FAMILIES[name], models.load_processor(FAMILIES[name], str(CHECKPOINTS / name))
+    ids = small.tokenizer.convert_tokens_to_ids
+    config = config_of(name)
+    for field, token in CONTROL[family.model_type].items():
+        setattr(config, field, ids(token))
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("cuda"):
+            model = family.model_class(config).eval()
+    finally:
+        torch.set_default_dtype(kept)
+    pad, end = small.tokenizer.pad_token_id, small.tokenizer.eos_token_id
+    for part in (config, config.get_text_config()):
+        part.pad_token_id, part.eos_token_id = pad, end
+    model.generation_config.update(pad_token_id=pad, eos_token_id=[end])
+    return never_ending(Loaded(model, _processor(small, family.film_pixels), family, "random weights"))
+
+
+def tiny(name: str) -> Loaded:
+    """The miniature of a family: the same path on any machine."""
+    return never_ending(models.load(name, CHECKPOINTS / name))
+
+
+def _processor(small: Any, pixels: tuple[int, int] | None) -> Any:
+    """The miniature's words with the published size of film."""
+    if pixels is None:
+        films = Gemma3ImageProcessorPil(size={"height": 896, "width": 896}, image_seq_length=256)
+        made = Gemma3Processor(films, small.tokenizer, chat_template=small.chat_template, image_seq_length=256)
+    else:
+        films = Qwen2VLImageProcessorPil(min_pixels=pixels[0], max_pixels=pixels[1])
+        made = QwenFilmProcessor(films, small.tokenizer, chat_template=small.chat_template)
+    made.tokenizer.padding_side = "left"
+    return made
+
+
+def silent(loaded: Loaded) -> list[int]:
+    """Tokens that must not come: images, and every token that ends an answer, so that each has full length."""
+    ends = np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist()
+    return sorted({*models.image_token_ids(loaded), *ends})
+
+
+def never_ending(loaded: Loaded) -> Loaded:
+    """The model, whose answers run to the longest that is allowed."""
+    loaded.model.generation_config.suppress_tokens = silent(loaded)
+    return loaded
+
+
+def studies(n: int, folder: Path) -> list[Study]:
+    """Studies of as many patients, with phantom films of 1,024 pixels in a folder."""
+    made = []
+    for k in range(n):
+        case = phantom.sample_case(0, k, "A")
+        film = folder / f"{k}.png"
+        Image.fromarray(phantom.draw(case, DRAWN_PX)).resize((FILM_PX, FILM_PX)).save(film)
+        labels = dict.fromkeys(case.truth, 1.0) or {FINDINGS[0]: 1.0}
+        made.append(Study("mimic", f"p{k}", f"s{k}", film, "PA", "train", labels, FINDINGS))
+    return made
+
+
+def answer(loaded: Loaded, study: Study, prompt: Prompt, tokens: int) -> str:
+    """A teacher's trace of at least so many tokens, ended by the study's labels."""
+    sentence, count = "The heart is wide and the left base is dense. ", loaded.processor.tokenizer
+    lengths = len(count(sentence, add_special_tokens=False)["input_ids"])
+    thought = sentence * (tokens // lengths + 1)
+    return write_completion(thought.strip(), study.labels, dataclasses.replace(prompt.answer))
+
+
+def lengths(loaded: Loaded, some: Sequence[Study], prompt: Prompt) -> dict[str, int]:
+    """Tokens of a film and of a prompt with its film, as the processor makes them."""
+    inputs = models.encode(loaded, [Image.open(some[0].image)], prompt.text)
+    image = loaded.model.config.image_token_id
+    return {"film_tokens": int((inputs["input_ids"] == image).sum()), "prompt_tokens": inputs["input_ids"].shape[1]}

@@ -1,0 +1,173 @@
+"""Whether vLLM gives the greedy answers that transformers gives: python benchmarks/vllm_agreement.py --family qwen
+
+Before vLLM may answer for the study it has to be seen to agree. The same films, prompt, tokens, pixel limits,
+repetition penalty and forbidden tokens go to both, each in a process of its own, since each takes the GPU's memory.
+In bfloat16 two kernels round differently, and an answer that parts at one token parts for good, so identical texts
+are reported but not asked for: what has to agree is what is scored, the labels of a study, in `WANTED` of the studies.
+Needs a GPU and `pip install vllm` in an environment of its own: vLLM brings the torch that it was built with.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chexreason import config
+from chexreason.completions import parse_completion
+from chexreason.errors import UserError
+from chexreason.files import write_atomically
+from chexreason.prompts import Prompt, get
+
+RESULT = config.RESULTS / "benchmarks" / "vllm.csv"
+#: Our choice: below it, five of a hundred scored answers would hang on who decoded them.
+WANTED = 0.95
+
+
+def agreement(
+    ours: Sequence[Sequence[int]], theirs: Sequence[Sequence[int]], texts: tuple[Sequence[str], Sequence[str]],
+    prompt: Prompt,
+) -> dict[str, float]:  # fmt: skip
+    """How far two lists of answers agree: tokens (ids without the end token), whole answers, labels, failures.
+
+    `same_start` is the mean share of an answer before the first token that differs.
+    """
+    if len(ours) != len(theirs):
+        raise ValueError(f"expected as many answers from both, came {len(ours)} and {len(theirs)}")
+    starts = []
+    for a, b in zip(ours, theirs, strict=True):
+        longest = max(len(a), len(b))
+        same = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        starts.append(same / longest if longest else 1.0)
+    parsed = [[parse_completion(text, prompt.answer) for text in side] for side in texts]
+    pairs = list(zip(*parsed, strict=True))
+    return {
+        "answers": len(ours),
+        "same_answer": float(np.mean([list(a) == list(b) for a, b in zip(ours, theirs, strict=True)])),
+        "same_start": float(np.mean(starts)),
+        "same_labels": float(np.mean([set(a.labels) == set(b.labels) for a, b in pairs])),
+        "same_failure": float(np.mean([a.failed == b.failed for a, b in pairs])),
+    }
+
+
+def by_transformers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
+    """The answers' tokens by our own path."""
+    from chexreason import evaluate
+
+    done = evaluate.decode(loaded, studies, prompt, settings, label="transformers")
+    tokenizer = loaded.processor.tokenizer
+    return [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
+
+
+def by_vllm(loaded: Any, source: str, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
+    """The answers' tokens by vLLM, told all that `evaluate.decode` heeds."""
+    from vllm import LLM, SamplingParams
+
+    from chexreason import models
+    from chexreason.data.film import open_film
+
+    family, generation = loaded.family, loaded.model.generation_config
+    limits = dict(zip(("min_pixels", "max_pixels"), family.film_pixels or (), strict=False))
+    model = LLM(
+        source, revision=family.revision_of(source), trust_remote_code=False, dtype="bfloat16", seed=0,
+        limit_mm_per_prompt={"image": 1}, mm_processor_kwargs=limits or None, max_model_len=4096,
+    )  # fmt: skip
+    ends = np.atleast_1d(generation.eos_token_id).tolist()
+    sampling = SamplingParams(
+        temperature=0.0, max_tokens=settings.max_tokens, stop_token_ids=ends,
+        repetition_penalty=generation.repetition_penalty or 1.0,
+        # transformers' `suppress_tokens`; vLLM knows it as a bias
+        logit_bias=dict.fromkeys(models.image_token_ids(loaded), -100.0),
+    )  # fmt: skip
+    text = loaded.processor.apply_chat_template(models.chat(prompt.text), add_generation_prompt=True, tokenize=False)
+    # As tokens: from text, vLLM would put a second <bos> before Gemma's own.
+    ids = loaded.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    films = [open_film(study.image).convert("RGB") for study in studies]
+    asked = [{"prompt_token_ids": ids, "multi_modal_data": {"image": film}} for film in films]
+    tokenizer = loaded.processor.tokenizer
+    said = [
+        tokenizer.decode(out.outputs[0].token_ids, skip_special_tokens=True) for out in model.generate(asked, sampling)
+    ]
+    return [tokenizer(one, add_special_tokens=False)["input_ids"] for one in said]
+
+
+def child(side: str, family: str, source: str, n: int) -> None:
+    """One side, on phantom films; the tokens and texts of its answers as JSON on the last line."""
+    import stand_ins
+
+    from chexreason import models
+
+    settings, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
+    loaded = models.load(family, source)
+    with tempfile.TemporaryDirectory() as folder:
+        studies = stand_ins.studies(n, Path(folder))
+        if side == "vllm":
+            loaded.model.to("cpu")  # the GPU's memory is vLLM's; only the generation config is still needed
+            answers = by_vllm(loaded, source, studies, prompt, settings)
+        else:
+            answers = by_transformers(loaded, studies, prompt, settings)
+    print(json.dumps({"ids": answers, "texts": [loaded.processor.tokenizer.decode(ids) for ids in answers]}))
+
+
+def main() -> int:
+    """Compare, write the table, and say whether they agree: exit status 0 only then."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--family", choices=("medgemma", "qwen", "nv_reason"), default="medgemma")
+    parser.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
+    parser.add_argument("--films", type=int, default=100, help="phantom films that both are asked about")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--child", choices=("transformers", "vllm"), help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    source = words.model or config.load_profile("paper", unset=True).models[words.family]
+    if words.child:
+        child(words.child, words.family, source, words.films)
+        return 0
+    try:
+        if importlib.util.find_spec("vllm") is None:
+            raise UserError(
+                "vLLM", "none in this environment", "pip install vllm, in an environment of its own, with a GPU"
+            )
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError("a GPU that torch sees", "none", "run this where there is one")
+        sides = []
+        for side in ("transformers", "vllm"):
+            command = [sys.executable, __file__, "--child", side, "--family", words.family, "--model", source]
+            ended = subprocess.run(
+                [*command, "--films", str(words.films)], stdout=subprocess.PIPE, text=True, check=False
+            )
+            if ended.returncode:
+                raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
+            sides.append(json.loads(ended.stdout.splitlines()[-1]))
+    except UserError as error:
+        print(f"vllm_agreement: {error}", file=sys.stderr)
+        return 2
+    ours, theirs = sides
+    found = agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
+    row = {"family": words.family, **found, "device": torch.cuda.get_device_name(), "vllm": _version("vllm"),
+           "transformers": _version("transformers"), "torch": _version("torch")}  # fmt: skip
+    table = pd.DataFrame([row]).round(4)
+    if words.out.is_file():
+        table = pd.concat([pd.read_csv(words.out), table]).drop_duplicates(["family", "device", "vllm"], keep="last")
+    write_atomically(words.out, table.to_csv(index=False).encode())
+    print(table.to_string(index=False))
+    agree = found["same_labels"] >= WANTED
+    print(f"labels agree on {found['same_labels']:.1%} of the films ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
+    return 0 if agree else 1
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The comparison of vLLM with transformers: what it counts; vLLM itself needs a GPU."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from chexreason.prompts import get
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    return importlib.import_module("vllm_agreement")
+
+
+RIGHT = "<think>Wide.</think><solution>Edema, Fracture</solution>"
+
+
+def test_what_is_counted(script) -> None:
+    ours, theirs = [[1, 2, 3, 4], [5, 6], [7, 8], []], [[1, 2, 3, 4], [5, 9], [7, 8, 9, 9], []]
+    swapped = "<think>Large.</think><solution>Fracture, Edema</solution>"
+    texts = ([RIGHT, RIGHT, RIGHT, ""], [RIGHT, swapped, "<think>Wide", ""])
+    found = script.agreement(ours, theirs, texts, get("free_reasoning"))
+    assert found == {
+        "answers": 4,
+        "same_answer": 2 / 4,
+        "same_start": (1 + 1 / 2 + 2 / 4 + 1) / 4,
+        "same_labels": 3 / 4,  # the order of labels and the words before them do not count
+        "same_failure": 3 / 4,
+    }
+
+
+def test_answers_of_one_side_only_are_a_mistake(script) -> None:
+    with pytest.raises(ValueError, match="came 1 and 0"):
+        script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is there")
+def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
+    assert script.main() == 2
+    assert capsys.readouterr().err.startswith(
+        "vllm_agreement: expected vLLM; came none in this environment; pip install"
+    )
