@@ -239,7 +239,7 @@ def test_verdicts_follow_the_runs(made):
     assert found["rare-rather-than-common"].reason == "none of the findings is rare among these studies"
     assert "real data sets" in found["identical-definitions"].reason
     assert {one.tier for one in found.values()} == {"miniature"}
-    assert "chexpert test n = 240" in found["grpo-improves-chexpert"].n
+    assert "hospital B test n = 240" in found["grpo-improves-chexpert"].n
 
 
 def test_draws_are_a_bootstrap_by_patient(made):
@@ -414,6 +414,6 @@ def test_a_share_of_next_to_nothing_is_refused():
 
 def test_public_counts_say_how_many():
     found = claims.outcomes(CLAIMS)
-    assert found["same-frequency"].n == "chexpert test n = 500, mimic train n = 222750"
-    assert found["frequent-labels"].n == "MIMIC train n = 222750"
+    assert found["same-frequency"].n == "CheXpert test n = 500, MIMIC-CXR-JPG train n = 222750"
+    assert found["frequent-labels"].n == "MIMIC-CXR-JPG train n = 222750"
     assert "interval for 500" in found["sft-best-nih"].n
