@@ -30,8 +30,9 @@ def in_short() -> Prose:
     told = [one for one in found.values() if one.verdict != CANNOT and one.p is not None]
     return Prose(
         f"Of {len(CLAIMS)} claims of the paper and twins of them, its own tables bear out {count[choices.BORNE_OUT]} "
-        f"and contradict {count[choices.CONTRADICTED]} whatever is chosen. {count[choices.CHOICE]} rest on a choice: with "
-        "another averaging, checkpoint or label set, or without the finding that moves most, the verdict is another. "
+        f"and contradict {count[choices.CONTRADICTED]} whatever is chosen. {count[choices.CHOICE]} rest on a choice: "
+        "with another averaging, checkpoint or label set, or without the finding that moves most, the verdict is "
+        "another. "
         f"{count[choices.NOISE]} are no larger than chance could make them, and {count[choices.REFUSED]} compare what "
         "cannot be compared or rest on what is not printed. Where chance plays a part, "
         f"{sum(bool(one.together) for one in told)} of {len(told)} verdicts stand with all claims judged at once, and "
@@ -203,8 +204,8 @@ def reading_the_ledger() -> Prose:
         "and otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests "
         "on a choice* if the same claim with another averaging, checkpoint or label set, or without the finding that "
         f"moves most, gets another verdict. Each is judged by itself, and then all {len(tested)} at once (Holm's "
-        f"correction): {sum(bool(one.together) for one in told)} of {len(told)} verdicts stand. Scores of two models on "
-        f"the same studies are taken to correlate by {PAIRED:g}; with {rest} instead, {unsteady} verdicts would be "
+        f"correction): {sum(bool(one.together) for one in told)} of {len(told)} verdicts stand. Scores of two models "
+        f"on the same studies are taken to correlate by {PAIRED:g}; with {rest} instead, {unsteady} verdicts would be "
         "others, and each says so. A claim whose two sides have different findings, tiers or studies is not scored but "
         "refused, with the reason."
     )

@@ -1,5 +1,7 @@
 """Films, labels or patients: what the change from fine-tuning to reinforcement is lost to elsewhere."""
 
+from collections.abc import Mapping
+
 from chexreason.experiments import analysis
 from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
 from chexreason.experiments.worlds import YARDSTICKS
@@ -59,6 +61,11 @@ def finding(checkpoint: str = "best") -> Prose:
         gain = home(arm, checkpoint)
         verdict = "changes the score" if gain.excludes_zero else "makes no change that can be told from none"
         text = [f"**{title.capitalize()}.** At hospital A, reinforcement {verdict}: {spoken(gain)}."]
+        if not gain.excludes_zero:
+            text.append(
+                "With nothing gained at home there is nothing to lose elsewhere: the parts below bound what these "
+                "runs could have hidden, and say no more."
+            )
         for there in "BC":
             found = _shares(arm, checkpoint, there)
             told = [name for name in FACTORS if found[name].excludes_zero]
@@ -70,7 +77,16 @@ def finding(checkpoint: str = "best") -> Prose:
                    else ", and none of the three parts can be told from zero.")
             )  # fmt: skip
         parts.append(" ".join(text))
+    if parts and have(model(SFT), model("base")):
+        parts.append(_before(analysis.change(model(SFT), model("base"), Cell("A", "A", OWN["A"]))))
     return Prose("\n\n".join(parts) or "*Not run yet.*")
+
+
+def _before(weights: Mapping[Key, float]) -> str:
+    """What fine-tuning itself did, which reinforcement starts from."""
+    found = analysis.contrast(answers(), weights)
+    verdict = "changes the score" if found.excludes_zero else "makes no change that can be told from none"
+    return f"**Before it.** At hospital A, fine-tuning {verdict}, against the base model: {spoken(found)}."
 
 
 def verdict() -> str | None:
