@@ -39,8 +39,8 @@ CONTROL = {
 }  # fmt: skip
 
 
-def real(name: str) -> Loaded:
-    """A family's real architecture in bfloat16 on the GPU, with random weights."""
+def real(name: str, device: str = "cuda") -> Loaded:
+    """A family's real architecture in bfloat16 on a device, with random weights."""
     family, small = FAMILIES[name], models.load_processor(FAMILIES[name], str(CHECKPOINTS / name))
     ids = small.tokenizer.convert_tokens_to_ids
     config = config_of(name)
@@ -49,7 +49,7 @@ def real(name: str) -> Loaded:
     kept = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
-        with torch.device("cuda"):
+        with torch.device(device):
             model = family.model_class(config).eval()
     finally:
         torch.set_default_dtype(kept)
