@@ -171,7 +171,7 @@ def test_the_claims_are_judged_over_seeds() -> None:
     found = claims.outcomes(claims.CLAIMS, side)
     assert found["structured-worst-medgemma"].verdict == claims.HOLDS
     assert found["structured-best-qwen-macro"].verdict == claims.HOLDS
-    assert found["structured-best-qwen-macro"].n == f"mimic validate, 3 seeds n = {FACTORY['PATIENTS']}"
+    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {FACTORY['PATIENTS']}"
     # GRPO gains everywhere here, over the nine findings; the average over fourteen is refused.
     assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
     assert found["grpo-loses-nih"].verdict == claims.FAILS
@@ -203,6 +203,8 @@ def test_a_score_over_seeds_is_scikit_learns_mean() -> None:
 
 def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:
     (tmp_path / "experiment" / "seed0" / "base-best-answers").mkdir(parents=True)
-    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text('{"run_id": "base-best-answers"}')
+    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text(
+        '{"run_id": "base-best-answers", "tier": "miniature"}'
+    )
     with pytest.raises(UserError, match="make experiments"):
         claims.open_side("experiment", tmp_path)
