@@ -1,8 +1,11 @@
 """The experiment's arms, and its analysis against hand-computed scores and an independent bootstrap."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from sklearn.metrics import f1_score
 
 from chexreason.config import GRPO
@@ -129,3 +132,18 @@ def test_the_interval_agrees_with_a_bootstrap_written_out(answers) -> None:
 def test_a_cell_that_nobody_was_asked_about_is_refused(answers) -> None:
     with pytest.raises(UserError, match="a cell that was asked about"):
         answers.counts(Key("sft", Cell("D", "A", "report")), 0)
+
+
+def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> None:
+    cell = Cell("A", "A", "report")
+    frame = answers.of["sft", 0]
+    frame = frame.assign(predicted=frame["predicted"].where(frame["index"] % 5 < 3, "Edema"))
+    said = frame[(frame["population"] == "A") & (frame["film"] == "A")]
+    top = said["predicted"].value_counts().index[0]
+    share, n = float((said["predicted"] == top).mean()), len(said)
+    one = dataclasses.replace(answers, of={("sft", 0): frame}, _known={})
+    found = analysis.commonest(one, "sft", cell)
+    assert found.estimate == pytest.approx(share)
+    assert share == pytest.approx(next(v.commonest for v in analysis.variety(one, "sft", cell)))
+    low, high = scipy.stats.binom(n, share).ppf([0.025, 0.975]) / n
+    assert [found.low, found.high] == pytest.approx([low, high], abs=1.5 / n)

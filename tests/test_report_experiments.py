@@ -25,7 +25,7 @@ WRONG = {
     "grpo-hard-last": 0.20,
     "cure-visible-best": 0.01,
 }
-READ_ONCE = (answers.answers, answers.trained, answers.runs_of, scaffold.mean_difference)
+READ_ONCE = (answers.answers, answers.trained, answers.runs_of, scaffold._drawn)
 ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from chexreason import metrics
 from chexreason.errors import UserError
-from chexreason.stats import Bootstrapped
+from chexreason.stats import Bootstrapped, Interval
 
 LABEL_SET = "nih9"
 Floats = npt.NDArray[np.float64]
@@ -111,6 +111,10 @@ class Answers:
             self._known[key, seed] = macro_f1(self._draws(key.cell.population, len(own)) @ own)
         return self._known[key, seed]
 
+    def share(self, population: str, yes_N: Floats) -> Floats:
+        """The share of patients of whom something is true: as it is, then for each draw (1 + R,)."""
+        return self._draws(population, len(yes_N)) @ yes_N / len(yes_N)
+
     def _draws(self, population: str, patients: int) -> Floats:
         """How often each patient of a population is drawn (1 + R, N); in the first row, once."""
         if population not in self._known:
@@ -154,13 +158,18 @@ def over_seeds(per_seed: Sequence[Floats]) -> Floats:
     return np.concatenate([[all_RS[0].mean()], drawn])
 
 
+def bounded(values: Floats, level: float = 0.95) -> Interval:
+    """The first value with the percentile interval of the rest."""
+    low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values[0]), float(low), float(high))
+
+
 def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Bootstrapped:
     """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval."""
-    value, *drawn = replicates(answers, weights).tolist()
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    found = bounded(replicates(answers, weights), level)
     seed = answers.seeds(sorted({key.model for key in weights}))[0]
     patients = sum({key.cell.population: len(answers.counts(key, seed)) for key in weights}.values())
-    return Bootstrapped(value, float(low), float(high), level, answers.resamples, patients)
+    return Bootstrapped(found.estimate, found.low, found.high, level, answers.resamples, patients)
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
@@ -199,6 +208,20 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
 
 #: Answers are called collapsed if one list of labels makes up more than this share of them.
 COLLAPSED = 0.70
+
+
+def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
+    """How large a share the commonest list of labels has among a model's answers, over seeds and patients.
+
+    In each replicate the list is the one that is commonest in the answers as they are.
+    """
+    per_seed = []
+    for seed in answers.seeds([model]):
+        frame = answers.of[model, seed]
+        said = frame[(frame["population"] == cell.population) & (frame["film"] == cell.film)].sort_values("index")
+        top = said["predicted"].value_counts().index[0]
+        per_seed.append(answers.share(cell.population, (said["predicted"] == top).to_numpy(dtype=float)))
+    return bounded(over_seeds(per_seed))
 
 
 class Variety(NamedTuple):

@@ -70,15 +70,24 @@ def facts(*models: str) -> str:
     known = answers()
     seeds = ", ".join(map(str, known.seeds(models)))
     return badge(
-        "miniature", PROFILE, f"{patients(known)} patients a world", f"seeds {seeds}", "macro-F1 over nine findings"
-    )
+        "miniature", PROFILE, sizes(), f"{patients(known)} patients a world", f"seeds {seeds}",
+        "macro-F1 over nine findings",
+    )  # fmt: skip
+
+
+def sizes() -> str:
+    """How many studies the arms were trained on, and where."""
+    found = [run.info for run in trained().values()]
+    numbers = {stage: {info["n_train"] for info in found if info["stage"] == stage} for stage in ("sft", "grpo")}
+    told = [f"{'/'.join(map(str, sorted(n)))} {stage.upper()} studies" for stage, n in numbers.items() if n]
+    return ", ".join([*told, *sorted({str(info["device"]) for info in found})])
 
 
 def about() -> str:
     """The badge of the experiment as a whole: tier, profile, patients a world and trainings so far."""
     known = answers()
     size = f"{patients(known)} patients a world" if known.of else ""
-    return badge("miniature", PROFILE, size, f"{len(trained())} trainings")
+    return badge("miniature", PROFILE, sizes(), size, f"{len(trained())} trainings")
 
 
 def missing(what: str) -> Html:

@@ -19,9 +19,10 @@ from chexreason.report.experiments.answers import (
     have,
     missing,
     model,
+    sizes,
     trained,
 )
-from chexreason.report.experiments.intervals import dots, framed
+from chexreason.report.experiments.intervals import counted, dots, framed
 from chexreason.report.figures import Panel, key_of, panel_svg, series
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, badge, block, decimal
@@ -68,12 +69,14 @@ def figure() -> Html:
         return missing("the arms without a stabiliser")
     shown = {"before reinforcement": model(SFT), **{name: model(name, "last") for name in names}}
     rows = {title: [one.commonest for one in analysis.variety(answers(), name, HOME)] for title, name in shown.items()}
+    means = {title: analysis.commonest(answers(), name, HOME) for title, name in shown.items()}
     return framed(
         "How often is the commonest answer given?",
         facts(*(model(name, "last") for name in names)),
-        [dots("After the last step, hospital A's films", rows, "share of the answers", width=7.2)],
-        f"A point a seed, a bar for their mean. An arm collapses to the right, beyond {analysis.COLLAPSED:.2f}; one "
-        "that stays where the first row is has not changed in this respect. No interval: the points are all there is.",
+        [dots("After the last step, hospital A's films", rows, means, "share of the answers", width=7.2)],
+        "A point a seed; an upright bar for their mean, a level one for its interval. An arm collapses to the right, "
+        f"beyond {analysis.COLLAPSED:.2f}; one that stays where the first row is has not changed in this respect."
+        + counted(len(means)),
         columns=1,
         behind=behind(model(SFT), *(model(name, "last") for name in names)),
     )
@@ -112,7 +115,7 @@ def curves(reward: str) -> Html:
         return missing(f"the {reward} reward")
     histories = {name: run.history() for name, run in runs.items()}
     drawn = [panel_svg(panel, histories, 2.8) for panel in PANELS]
-    head = badge("miniature", PROFILE, "seed 0")
+    head = badge("miniature", PROFILE, sizes(), "seed 0")
     return framed(
         f"Training with the {reward} reward",
         head,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.figure import Figure
 
 from chexreason.report.figures import STYLE, to_svg
@@ -46,20 +45,28 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
         return to_svg(drawing, f"{title}. {text}.")
 
 
-def dots(title: str, rows: Mapping[str, Sequence[float]], unit: str, series: int = 0, width: float = 4.2) -> str:
-    """A point a seed and a bar for their mean, rows one below the other; as an SVG element."""
+def dots(
+    title: str, rows: Mapping[str, Sequence[float]], means: Mapping[str, Interval], unit: str, series: int = 0,
+    width: float = 4.2,
+) -> str:  # fmt: skip
+    """A point a seed, and their mean with its interval, rows one below the other; as an SVG element."""
     colour, _, marker = SERIES[series]
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 0.95 + 0.3 * len(rows)), layout="constrained")
         axes = drawing.add_subplot()
         for row, values in enumerate(rows.values()):
             axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.55)
-            axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+        for row, mean in enumerate(means[name] for name in rows):
+            axes.plot([mean.estimate] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+            axes.plot([mean.low, mean.high], [row, row], color=colour, linewidth=1.6)
         axes.set_yticks(range(len(rows)), list(rows))
         axes.set(title=title, xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
         axes.grid(visible=False, axis="y")
-        spoken = "; ".join(f"{name} {decimal(float(np.mean(values)))}" for name, values in rows.items())
-        return to_svg(drawing, f"{title}. Means: {spoken}.")
+        said = "; ".join(
+            f"{name} {decimal(means[name].estimate)} ({decimal(means[name].low)} to {decimal(means[name].high)})"
+            for name in rows
+        )
+        return to_svg(drawing, f"{title}. Means with intervals: {said}.")
 
 
 def counted(number: int) -> str:

@@ -6,15 +6,16 @@ from functools import cache
 import numpy as np
 
 from chexreason import prompts
-from chexreason.evidence import counted
+from chexreason.evidence import counted as scored
 from chexreason.experiments import analysis
 from chexreason.metrics import label_cells
 from chexreason.report.behind import runs_behind
-from chexreason.report.experiments.answers import PROFILE, missing, trained
-from chexreason.report.experiments.intervals import dots, framed, spoken
+from chexreason.report.experiments.answers import PROFILE, missing, sizes, trained
+from chexreason.report.experiments.intervals import counted, dots, framed, spoken
 from chexreason.report.theme import Html, Prose, badge
 from chexreason.stats import Interval, resampled_f1
 
+LABELS = "chexpert14"
 BASES = {"medgemma": "MedGemma-like base", "qwen": "Qwen-like base"}
 
 
@@ -38,17 +39,20 @@ def figure() -> Html:
     panels = []
     for series, (base, found) in enumerate(shown.items()):
         rows = {prompts.get(name).title: list(values.values()) for name, values in found.items()}
-        panels.append(dots(BASES[base], rows, "macro-F1", series))
+        means = {prompts.get(name).title: mean_score(base, name) for name in found}
+        panels.append(dots(BASES[base], rows, means, "macro-F1", series))
     seeds = sorted({seed for found in shown.values() for values in found.values() for seed in values})
     n = next(run.info["n"] for (arm, _), run in trained().items() if arm.startswith("sft"))
-    head = badge("miniature", PROFILE, f"{n} validation studies", f"seeds {', '.join(map(str, seeds))}", "macro-F1")
+    head = badge(
+        "miniature", PROFILE, sizes(), f"{n} validation studies", f"seeds {', '.join(map(str, seeds))}", "macro-F1"
+    )
     of = [run for (arm, _), run in trained().items() if arm.startswith("sft-")]
     return framed(
         "Which format teaches best",
         head,
         panels,
-        "A point a seed, a bar for their mean. The paper's claim is that the first and the last row change places "
-        "between the panels.",
+        "A point a seed; an upright bar for their mean, a level one for its interval. The paper's claim is that the "
+        "first and the last row change places between the panels." + counted(sum(map(len, shown.values()))),
         behind=runs_behind(of),
     )
 
@@ -63,23 +67,27 @@ def protocol_against_labels(base: str) -> list[float]:
 
 
 @cache
+def _drawn(base: str, name: str, seed: int) -> np.ndarray:
+    """Macro-F1 of one format at a seed: as it is, then for each draw of patients (1 + R,).
+
+    The formats of a seed are asked about the same studies and share the draws.
+    """
+    rows = trained()[f"sft-{base}-{name}", seed].predictions()
+    true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
+    patients, rng = [str(key) for key in rows["patient_key"]], np.random.default_rng(seed)
+    return resampled_f1(true_BF, [said_BF], patients, rng, mask=scored(rows, LABELS))["macro"][:, 0]
+
+
+def mean_score(base: str, name: str) -> Interval:
+    """The mean of a format's scores over seeds, with an interval over seeds and patients."""
+    return analysis.bounded(analysis.over_seeds([_drawn(base, name, seed) for seed in sorted(scores(base)[name])]))
+
+
 def mean_difference(base: str) -> Interval:
     """The mean of `protocol_against_labels` over seeds, with an interval over seeds and patients."""
-    per_seed = []
-    for seed in sorted(scores(base)["reasoning_a"].keys() & scores(base)["only_label"].keys()):
-        labels, protocol = (
-            trained()[f"sft-{base}-{name}", seed].predictions() for name in ("only_label", "reasoning_a")
-        )
-        assert list(labels["study_key"]) == list(protocol["study_key"]), "one seed, one validation set"
-        true_BF = label_cells(labels["truth"], "chexpert14")
-        preds = [label_cells(rows["predicted"], "chexpert14") for rows in (labels, protocol)]
-        drawn = resampled_f1(
-            true_BF, preds, list(labels["patient_key"]), np.random.default_rng(seed), mask=counted(labels, "chexpert14")
-        )["macro"]
-        per_seed.append(drawn[:, 1] - drawn[:, 0])
-    value, *drawn = analysis.over_seeds(per_seed).tolist()
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    seeds = sorted(scores(base)["reasoning_a"].keys() & scores(base)["only_label"].keys())
+    per_seed = [_drawn(base, "reasoning_a", seed) - _drawn(base, "only_label", seed) for seed in seeds]
+    return analysis.bounded(analysis.over_seeds(per_seed))
 
 
 def verdict() -> str | None:
