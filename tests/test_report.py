@@ -180,8 +180,8 @@ def test_paper_replication_and_miniature_stand_side_by_side(asked, three_tiers):
 
 def test_the_ledger_judges_each_tier(three_tiers):
     text = report.ledger("paper", three_tiers).text
-    assert "on our runs (paper)" in text
-    assert "on our runs (demo)" in text
+    assert "on our runs (paper, replication)" in text
+    assert "on our runs (demo, miniature)" in text
 
 
 def test_half_a_set_of_runs_shows_what_is_missing(results):

@@ -171,11 +171,15 @@ def test_the_claims_are_judged_over_seeds() -> None:
     found = claims.outcomes(claims.CLAIMS, side)
     assert found["structured-worst-medgemma"].verdict == claims.HOLDS
     assert found["structured-best-qwen-macro"].verdict == claims.HOLDS
-    assert found["structured-best-qwen-macro"].n == f"mimic validate, 3 seeds n = {FACTORY['PATIENTS']}"
+    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {FACTORY['PATIENTS']}"
     # GRPO gains everywhere here, over the nine findings; the average over fourteen is refused.
     assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
     assert found["grpo-loses-nih"].verdict == claims.FAILS
     assert "nine findings" in found["grpo-improves-chexpert"].reason
+    # Rewarded for what can be seen, a model is right more often abroad, by construction; the two hospitals' one is not.
+    assert found["other-reward-would-help"].verdict == claims.HOLDS
+    assert found["curriculum-would-help"].verdict != claims.HOLDS
+    assert any(run.startswith("seed1/cure-visible-best") for run in found["other-reward-would-help"].runs)
     # One stabiliser's absence collapses in each seed; the labels' part is what the chapter says.
     assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.HOLDS, 1.0)
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
@@ -203,6 +207,8 @@ def test_a_score_over_seeds_is_scikit_learns_mean() -> None:
 
 def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:
     (tmp_path / "experiment" / "seed0" / "base-best-answers").mkdir(parents=True)
-    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text('{"run_id": "base-best-answers"}')
+    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text(
+        '{"run_id": "base-best-answers", "tier": "miniature"}'
+    )
     with pytest.raises(UserError, match="make experiments"):
         claims.open_side("experiment", tmp_path)

@@ -5,13 +5,26 @@ Two readers are spoken to, a clinician and an engineer; both get the same number
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
-from chexreason.audit.uncertainty import ALIKE, LEVEL, PAIRED
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS, VERDICTS, judge_published, open_runs
+from chexreason.audit.uncertainty import ALIKE, CORRELATIONS, LEVEL, PAIRED
+from chexreason.claims import (
+    CANNOT,
+    CHOICES,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    REFUSED,
+    RESTS,
+    Outcome,
+    judge_published,
+    open_runs,
+)
 from chexreason.claims.calibration import calibrate
 from chexreason.claims.verdicts import BEYOND_CHANCE
 from chexreason.evidence import MODELS, read_runs
@@ -25,52 +38,70 @@ from chexreason.report.theme import INK, Html, Prose, decimal, signed
 
 
 def in_short() -> Prose:
-    """The first paragraph: how many claims hold, and what the rest rest on."""
-    count = verdict_table.tally(verdict_table.judged(None))
-    refused = sum(one.effect is None for one in verdict_table.judged(None).values())
-    noise = count[CANNOT] - refused
+    """The first paragraph: where the claims stand, what turns them, and what is left of the verdicts."""
+    paper = verdict_table.stated(verdict_table.judged(None))
+    count = verdict_table.standings(paper)
+    turned = Counter(kind for one in paper.values() for kind in dict.fromkeys(kind for kind, _ in one.turned_by))
+    choices = ", ".join(f"{turned[kind]} of {kind}" for kind in CHOICES if turned[kind])
+    told = [one for one in paper.values() if one.by_correlation and one.verdict != CANNOT]
+    lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
-        f"Of {len(CLAIMS)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}. "
-        f"Of the other {count[CANNOT]}, {noise} are no larger than chance could make them, and {refused} compare "
-        "what cannot be compared or rest on what is not printed. Every claim has its row on the next page."
+        f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
+        f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
+        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CANNOT]} are no larger than "
+        f"chance could make them, and {count[REFUSED]} are not ours to judge: they compare what cannot be compared, or "
+        f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
+        f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
+        f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
+        f"{max(one.tests for one in told)} tests taken together. "
+        "Every claim has its row on the next page."
     )
+
+
+#: A standing's colour and hatch; a reader without colours has the hatch and the sign.
+LOOKS = {
+    HOLDS: (drawn.BLUE, ""),
+    RESTS: (drawn.GREEN, "||||"),
+    CANNOT: ("none", ""),
+    FAILS: (drawn.ORANGE, "////"),
+    REFUSED: ("none", "xx"),
+}
 
 
 def overview() -> Html:
-    """The verdicts by topic, on the paper and on the runs that the book shows."""
-    name = shown_profile()
+    """Where the claims stand by topic, on the paper and on the runs that the book shows."""
     sides = {"the paper's tables": verdict_table.judged(None)}
-    for shown in (name, verdict_table.EXPERIMENT):
+    for shown in (shown_profile(), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(shown):
             sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
-    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
     with mpl.rc_context(STYLE):
-        drawings = []
-        for title, found in sides.items():
-            drawing, axes = drawn.panel(2.9)
-            left = [0] * len(topics)
-            looks = zip(VERDICTS, (drawn.BLUE, drawn.ORANGE, "none"), ("", "////", ""), strict=True)
-            for verdict, colour, hatch in looks:
-                many = [
-                    sum(found[key].verdict == verdict and claim.topic == topic for key, claim in CLAIMS.items())
-                    for topic in topics
-                ]
-                axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK,
-                          linewidth=0.6, label=f"{verdict_table.SIGNS[verdict]} {verdict}")  # fmt: skip
-                left = [a + b for a, b in zip(left, many, strict=True)]
-            drawn.rows_named(axes, topics)
-            axes.set(title=f"On {title}", xlabel="claims")
-            drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-            counted = verdict_table.tally(found)
-            said = ", ".join(f"{verdict} {counted[verdict]}" for verdict in VERDICTS)
-            drawings.append((drawing, f"Verdicts on {title}: {said}."))
+        drawings = [_standings(title, verdict_table.stated(found)) for title, found in sides.items()]
+    stated = verdict_table.stated(verdict_table.judged(None))
+    count = verdict_table.standings(stated)
     caption = (
-        f"{len(CLAIMS)} claims by topic. Most of what the paper says about methods can be neither borne out nor denied "
-        "by the numbers that it prints."
-        if verdict_table.tally(sides["the paper's tables"])[CANNOT] * 2 > len(CLAIMS)
-        else f"{len(CLAIMS)} claims by topic."
+        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} twins, the same claims with "
+        f"another choice, are not counted. A claim that a choice turns is counted as such, whatever its verdict. "
+        f"{count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
+
+
+def _standings(title: str, found: Mapping[str, Outcome]) -> tuple[Figure, str]:
+    """Bars by topic, and the same in words."""
+    drawing, axes = drawn.panel(3.1)
+    topics = list(dict.fromkeys(CLAIMS[name].topic for name in found))
+    left = [0] * len(topics)
+    for where, (colour, hatch) in LOOKS.items():
+        count = Counter(CLAIMS[name].topic for name, one in found.items() if one.standing == where)
+        many = [count[topic] for topic in topics]
+        axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6,
+                  label=f"{verdict_table.SIGNS[where]} {where}")  # fmt: skip
+        left = [a + b for a, b in zip(left, many, strict=True)]
+    drawn.rows_named(axes, topics)
+    axes.set(title=f"On {title}", xlabel="claims")
+    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
+    said = ", ".join(f"{where} {n}" for where, n in verdict_table.standings(found).items())
+    return drawing, f"Where the claims stand on {title}: {said}."
 
 
 def for_a_clinician() -> Prose:

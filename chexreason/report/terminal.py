@@ -1,7 +1,7 @@
-"""The audit and the ledger as plain text, as wide as the terminal and no wider."""
+"""The audit as plain text, as wide as the terminal and no wider; the ledger is in `terminal_claims`."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from chexreason.audit import (
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.differences import differences
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
-from chexreason.claims import CLAIMS, Outcome
 from chexreason.evidence import MODELS, TABLES, title_of
 from chexreason.report.audit_lists import pair_text
 from chexreason.report.theme import decimal, percent, signed
-from chexreason.report.verdict_table import SIGNS, tally
 
 ABOUT = f"Recomputed from Tables 1 to 6 of {facts.PAPER} and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
@@ -52,22 +50,6 @@ def audit_text(width: int) -> str:
         _section("Label conventions", width, _conventions(width)),
     ]  # fmt: skip
     return "\n\n".join(parts)
-
-
-def claims_text(found: Mapping[str, Outcome], width: int) -> str:
-    """The ledger's verdicts on one side: a claim, what came of it, and why."""
-    width, first = _bounded(width), next(iter(found.values()))
-    counted = ", ".join(f"{verdict} {n}" for verdict, n in tally(found).items())
-    out = [_wrapped(f"{first.side} (tier: {first.tier}): {counted}", width), ""]
-    for name, one in found.items():
-        claim = CLAIMS[name]
-        out += textwrap.wrap(f"{SIGNS[one.verdict]} {claim.says}", width, subsequent_indent="  ")
-        effect = ""
-        if one.effect is not None and one.low is not None and one.high is not None:
-            effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}; {one.n}); "
-        detail = f"{one.verdict}: {effect}{one.reason} [{name}; {claim.place}]"
-        out += textwrap.wrap(detail, width, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(out)
 
 
 def _bounded(width: int) -> int:
