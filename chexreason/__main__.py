@@ -6,7 +6,6 @@ the standard error stream and status 2; Ctrl-C in status 130; our own mistakes k
 """
 
 import argparse
-import dataclasses
 import errno
 import json
 import os
@@ -186,20 +185,17 @@ def judge_claims(words: argparse.Namespace) -> None:
     """Judge the paper's claims on its own tables, or on a run."""
     from chexreason import claims
 
-    if words.run is None and words.results is not None:
-        raise UserError("a run with --results", "none", "name one with --run, or leave --results out for the paper")
+    if words.results is not None and words.run is None:
+        came = f"--results {words.results} alone"
+        raise UserError("--run with --results", came, "say what of that folder to judge, --run demo say")
     side = None if words.run is None else claims.open_side(words.run, words.results)
     found = claims.outcomes(claims.CLAIMS, side)
-    if words.json:
-        rows = [
-            {"claim": claims.CLAIMS[name].described(), "outcome": dataclasses.asdict(one)}
-            for name, one in found.items()
-        ]
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
-        from chexreason.report import terminal
+    from chexreason.report import terminal_claims as told
 
-        print(terminal.claims_text(found, shutil.get_terminal_size().columns))
+    if words.json:
+        print(json.dumps(told.claims_data(found), indent=1, ensure_ascii=False))
+    else:
+        print(told.claims_text(found, shutil.get_terminal_size().columns, side.missing if side else ()))
 
 
 def _profile(words: argparse.Namespace, unset: bool = False) -> "Profile":

@@ -190,7 +190,7 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
     assert set(verdicts) == {"✗ fails"}
     assert page.inner_text(".cxr-controls output") == f"{len(verdicts)} of {total} claims"
     page.focus("input[name=words]")
-    page.keyboard.type("weakest five")
+    page.keyboard.type("weakest five nih")
     assert page.locator(shown).count() == 1
     page.focus(".cxr-controls button")
     page.keyboard.press("Enter")
@@ -201,7 +201,7 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
         assert page.get_attribute("article thead th:nth-child(1)", "aria-sort") == order
         first, last = (page.locator("article tbody th").nth(i).inner_text() for i in (0, -1))
         assert (first < last) == (order == "ascending")
-    page.focus("article tbody tr:first-child a")
+    page.focus("article tbody tr:first-child td[data-head=evidence] a")
     page.keyboard.press("Enter")
     page.wait_for_url("**/audit.html#evidence-*")
     assert page.locator(page.url.partition("#")[2].join(("[id='", "']"))).count() == 1

@@ -20,6 +20,7 @@ from chexreason.report import (
     audit_power,
     audit_sure,
     terminal,
+    terminal_claims,
     theme,
     verdict_table,
 )
@@ -68,11 +69,17 @@ def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
     shown = "".join([*pictures.values(), *(make().text for make in LISTS)])
     there = re.findall(r'id="evidence-([^"]+)"', shown)
     assert len(there) == len(set(there))
-    here = {claim.evidence for claim in CLAIMS.values()} - set(verdict_table.ELSEWHERE)
-    assert here <= set(there)
-    assert here <= set(verdict_table.EVIDENCE)
-    for page, _ in verdict_table.ELSEWHERE.values():
-        assert (config.ROOT / "book" / page.replace(".html", ".md")).is_file()
+    used = {claim.evidence for claim in CLAIMS.values()}
+    assert used == set(verdict_table.EVIDENCE)
+    places = {verdict_table.EVIDENCE[name][0] for name in used}
+    assert {place.partition("evidence-")[2] for place in places if place.startswith("audit.html#")} <= set(there)
+    for place in places:
+        page, _, anchor = place.partition(".html")
+        text = (config.ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")
+        headings = {
+            re.sub(r"\W+", "-", line.lower()).strip("-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        }
+        assert anchor.startswith("#evidence-") or anchor.removeprefix("#") in {"", *headings}, place
     chapter = (config.ROOT / "book" / "audit.md").read_text(encoding="utf-8")
     calls = re.findall(r"^(audit_\w+)\.(\w+)\(", chapter, re.MULTILINE)
     assert {function for _, function in calls} >= {"crossings", "forest", "findings", "leaned_on", "validation_scores",
@@ -100,9 +107,16 @@ def test_captions_follow_the_values(monkeypatch):
 def test_sentences_are_computed_from_the_audit():
     assert f"{-matched.crossings()['medgemma'].matched:.0%}" in str(audit_pages.for_a_clinician())
     assert "0.253 to 0.258" in str(audit_pages.for_an_engineer())
-    count = claims.tally(verdict_table.judged(None))
-    assert f"{count['holds']} and contradict {count['fails']} whatever" in str(audit_pages.in_short())
-    assert f"{count['rests on a choice']} rest on a choice" in str(audit_pages.in_short())
+    count = verdict_table.standings(verdict_table.judged(None))
+    assert sum(count.values()) == sum(claim.stated for claim in CLAIMS.values())
+    short = str(audit_pages.in_short())
+    assert f"{count['holds']} and contradict {count['fails']}, whichever way" in short
+    assert f"{count['rests on a choice']} rest on a choice" in short
+    assert f"{count['not ours to judge']} are not ours to judge" in short
+    told = [one for one in verdict_table.stated(verdict_table.judged(None)).values() if one.together is not None]
+    assert f"{sum(one.together for one in told)} stand with all {told[0].tests} tests taken together" in short
+    assert f"Of the {len(told)} verdicts beyond chance" in short
+    assert f"{sum(one.survives for one in told)} are the same however alike" in short
     size = str(audit_pages.validation_size())
     assert "500" in size
     assert "1,808" in size
@@ -157,14 +171,18 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     shown = verdict_table.ledger("demo").text
     found = Rows(shown)
     assert len(found.rows) == len(CLAIMS) + 1
-    assert {cells for _, cells in found.rows} == {5}
-    assert found.buttons == 5 + 1  # one a heading, and one that shows all again
-    assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.STANDINGS)
-    for claim in CLAIMS.values():
-        page, _ = verdict_table.ELSEWHERE.get(claim.evidence, (f"audit.html#evidence-{claim.evidence}", ""))
-        assert f'href="{page}"' in shown
+    assert {cells for _, cells in found.rows} == {6}
+    assert found.buttons == 6 + 1  # one a heading, and one that shows all again
+    assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.VERDICTS)
+    assert {row["data-standing"] for row, _ in found.rows[1:]} == set(claims.STANDINGS)
+    turned = {row["data-choice"] for row, _ in found.rows[1:]}
+    assert {"", "any; averaging", "any; label set; largest finding"} <= turned
+    assert all(f'href="{verdict_table.EVIDENCE[claim.evidence][0]}"' in shown for claim in CLAIMS.values())
     assert "on our runs (demo, miniature)" in shown
-    assert "hospital B test n = 120" in shown, "a drawn film never passes for a real one"
+    assert f"runs ({len(verdict_table.judged('demo')['grpo-loses-nih'].runs)})</summary>" in shown
+    assert '<a href="notebooks/04_generalization.html"><code>04-generalization-chexreason-nih</code></a>' in shown
+    assert "not with all" in shown
+    assert "cannot be told if r = 0" in shown
     assert "chexpert test" not in shown
     assert "http" not in re.sub(r"http://www.w3.org\S*", "", shown), "nothing is fetched"
 
@@ -172,7 +190,7 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
 def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
     shown = verdict_table.ledger("miniature", tmp_path).text
     assert "data-run0" not in shown
-    assert {cells for _, cells in Rows(shown).rows} == {4}
+    assert {cells for _, cells in Rows(shown).rows} == {5}
 
 
 # The terminal.
@@ -182,7 +200,10 @@ def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
 def test_text_is_no_wider_than_the_terminal(width):
     bound = max(terminal.NARROWEST, min(width, terminal.WIDEST))
     found = claims.outcomes(CLAIMS)
-    for text in (terminal.audit_text(width), terminal.claims_text(found, width)):
+    for text in (
+        terminal.audit_text(width),
+        terminal_claims.claims_text(found, width, ("a-run-that-is-not-there",) * 9),
+    ):
         assert max(map(len, text.splitlines())) <= bound
 
 
@@ -209,8 +230,26 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert [row["claim"]["name"] for row in rows] == list(CLAIMS)
     assert {row["outcome"]["tier"] for row in rows} == {"miniature"}
+    assert all(row["outcome"]["runs"] for row in rows if row["outcome"]["effect"] is not None)
+    assert {row["outcome"]["standing"] for row in rows} == set(claims.STANDINGS)
+    assert next(row["claim"]["choice"] for row in rows if row["claim"]["name"] == "grpo-loses-nih") == [
+        ["largest finding", "grpo-loss-not-one-finding"]
+    ]
     assert cli.main(["claims"]) == 0
-    assert capsys.readouterr().out.startswith("paper (tier: published): holds ")
+    shown = capsys.readouterr().out
+    assert shown.startswith("paper (tier: published): holds ")
+    assert re.search(r"\d+ of them with all \d+ tests together", " ".join(shown.split()))
+    assert "rests on the choice of averaging: see narrative-moderate-micro" in " ".join(shown.split())
+    assert cli.main(["claims", "--json"]) == 0
+    paper = {row["claim"]["name"]: row["outcome"] for row in json.loads(capsys.readouterr().out)}
+    assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "cannot be told", "0.5": "holds", "0.9": "holds"}
+
+
+def test_a_results_folder_without_a_run_is_refused(tmp_path, capsys):
+    assert cli.main(["claims", "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"expected --run with --results; came --results {tmp_path} alone; say what of that folder" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(("run", "told"), [("nowhere", "expected a profile among"), ("{tmp}", "none at")])

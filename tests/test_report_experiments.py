@@ -176,6 +176,10 @@ def test_the_claims_are_judged_over_seeds() -> None:
     assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
     assert found["grpo-loses-nih"].verdict == claims.FAILS
     assert "nine findings" in found["grpo-improves-chexpert"].reason
+    # Rewarded for what can be seen, a model is right more often abroad, by construction; the two hospitals' one is not.
+    assert found["other-reward-would-help"].verdict == claims.HOLDS
+    assert found["curriculum-would-help"].verdict != claims.HOLDS
+    assert any(run.startswith("seed1/cure-visible-best") for run in found["other-reward-would-help"].runs)
     # One stabiliser's absence collapses in each seed; the labels' part is what the chapter says.
     assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.HOLDS, 1.0)
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]

@@ -32,7 +32,7 @@ def calibrate(side: Ours) -> Calibration:
         for model in MODELS:
             try:
                 found = [side.finding(table, model, name) for name in LABEL_SETS[label_set]]
-                prevalence, (n,) = side.prevalence(table), {size for _, size in found[0].n}
+                prevalence, (n,) = side.prevalence(table), {studies.n for studies in found[0].n}
             except CannotTell:
                 continue
             scored = [one for one in found if one.value > 0 and prevalence[one.scope[0]] > 0]

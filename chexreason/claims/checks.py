@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from chexreason.audit import facts
+from chexreason.claims.published import labels_of
 from chexreason.claims.quantity import CannotTell, Quantity, largest, mean, smallest
 from chexreason.claims.sides import Side, over
-from chexreason.evidence import DATASETS, MODELS
+from chexreason.evidence import MODELS
 from chexreason.labels import LABEL_SETS
 
 Check = Callable[[Side], Quantity]
@@ -39,7 +39,12 @@ def rises(table: int, first: str, second: str, average: str = "macro") -> Check:
 
 def close(table: int, first: str, second: str, average: str = "macro") -> Check:
     """How far inside the margin two rows are: positive if they are about equal."""
-    return lambda side: rises(table, first, second, average)(side).map(lambda x: MARGIN - np.abs(x))
+    return within(rises(table, first, second, average))
+
+
+def within(check: Check) -> Check:
+    """How far inside the margin a difference is."""
+    return lambda side: check(side).map(lambda x: MARGIN - np.abs(x))
 
 
 def changes(side: Side, table: int, first: str, second: str) -> dict[str, Quantity]:
@@ -65,6 +70,20 @@ def over_findings(table: int, first: str, second: str, findings: Sequence[str]) 
     return lambda side: over(side, table, second, findings) - over(side, table, first, findings)
 
 
+def leads_over(table: int, row: str, others: Sequence[str], findings: Sequence[str]) -> Check:
+    """How far a model is ahead of the best of the others, over some findings."""
+    return lambda side: (
+        over(side, table, row, findings) - largest([over(side, table, one, findings) for one in others if one != row])
+    )
+
+
+def trails_over(table: int, row: str, others: Sequence[str], findings: Sequence[str]) -> Check:
+    """How far a model is behind the worst of the others, over some findings."""
+    return lambda side: (
+        smallest([over(side, table, one, findings) for one in others if one != row]) - over(side, table, row, findings)
+    )
+
+
 def refuses(reason: str) -> Check:
     """No number anywhere can judge it, for this reason."""
 
@@ -85,20 +104,13 @@ def both(first: Check, second: Check) -> Check:
 
 
 def public(number: Callable[[], float], *parts: tuple[str, str]) -> Check:
-    """A number from public label counts of some (data set, split)."""
-    return lambda side: side.public(
-        number(), frozenset((f"{DATASETS[name][0]} {split}", facts.size(name, split)) for name, split in parts)
-    )
+    """A number from the public label counts of some (data set, split)."""
+    return lambda side: side.public(number(), labels_of(*parts))
 
 
 def minus(check: Check) -> Check:
     """The effect the other way round."""
     return lambda side: check(side).times(-1)
-
-
-def shown_in(table: int, rests_on: str) -> str:
-    """Where a claim about validation scores is to be seen: the audit's picture of macro-F1, else the table."""
-    return "validation" if rests_on.startswith("macro-F1") else f"table{table}"
 
 
 MODEL_NAMES = tuple(MODELS)

@@ -4,25 +4,33 @@ Where a run's per-study rows are at hand, patients are drawn again and again wit
 draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
 films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
 are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training.
+Drawn films are named by their hospital and never by the data set that it stands for.
 """
 
+import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from chexreason.audit.uncertainty import centred, shared
-from chexreason.claims.quantity import CannotTell, Floats, Quantity
+from chexreason.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from chexreason.claims.sides import DRAWS
 from chexreason.cohorts import stream
 from chexreason.errors import UserError
-from chexreason.evidence import DATASETS, TABLES, counted, read_runs, results_root, scores
+from chexreason.evidence import DATASETS, TABLES, counted, published, read_runs, results_root, scores
 from chexreason.files import digest_of
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import f1, label_cells
 from chexreason.runs import Run, read, read_all
 from chexreason.stats import ema, resampled_counts
+
+Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
+#: The curves of Figure 1 are read where they have made so much of their way.
+NEARLY = 0.9
 
 
 class Ours:
@@ -33,10 +41,12 @@ class Ours:
         if len(tiers) != 1:
             raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
         self.name, self.tier = name, tiers.pop()
+        self.missing = tuple(run_id for run_id in needed() if run_id not in runs)
         self._runs = runs
         self._seed = seed
-        self._counts: dict[tuple[str, str | None], Floats] = {}
+        self._counts: dict[tuple[str, str | None], Counts] = {}
         self._scores: dict[tuple[str, str | None], pd.Series] = {}
+        self._digests: dict[str, str] = {}
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a run."""
@@ -50,7 +60,7 @@ class Ours:
             parts = f1(np.stack([hits, extra, missed]))
         else:
             below = hits + (extra if metric == "precision" else missed)
-            parts = np.divide(hits, below, out=np.zeros_like(below), where=below > 0)
+            parts = np.divide(hits, below, out=np.zeros(below.shape), where=below > 0)
         return self._quantity(run, float(values[average, metric]), parts.mean(axis=1), names)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
@@ -77,19 +87,38 @@ class Ours:
             name: float(values[name, "support"]) / int(run.info["n"]) for name in LABEL_SETS[str(run.info["label_set"])]
         }
 
+    def frequency(self, table: int, name: str) -> Quantity:
+        """Recorded labels of one finding."""
+        run = self._any(table)
+        value = self.prevalence(table)[name]
+        return self._quantity(run, value, np.full(DRAWS, value), ())
+
     def accuracy(self, row: str) -> Quantity:
         """The average at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
+        run, curve = self._curve(row)
+        return self._trained(run, float(curve[-1]))
+
+    def pace(self, row: str) -> Quantity:
+        """Read off the same curve; one training, so nothing to draw."""
+        run, curve = self._curve(row)
+        way = curve - curve[0]
+        if way[-1] <= 0:
+            raise CannotTell(f"the token accuracy of {run.run_id} did not rise")
+        return self._trained(run, (1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way))
+
+    def _curve(self, row: str) -> tuple[Run, Floats]:
         run, _ = self._run(2, row)
         history = run.history()
         logged = history[history["metric"] == "mean_token_accuracy"].sort_values("step")["value"]
         if logged.empty:
             raise CannotTell(f"{run.run_id} did not log its token accuracy")
-        value = float(ema(logged.to_numpy())[-1])
-        return Quantity(
-            value, np.full(DRAWS, value), (), self.tier, frozenset({("training", int(run.info["n_train"]))})
-        )
+        return run, ema(logged.to_numpy())
 
-    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
+    def _trained(self, run: Run, value: float) -> Quantity:
+        studies = Studies("training", int(run.info["n_train"]))
+        return Quantity(value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}))
+
+    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """Public counts are of real hospitals, and so no evidence about these runs."""
         raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
 
@@ -103,16 +132,16 @@ class Ours:
         spec = TABLES[table]
         run_id = spec.run_id("macro" if table >= 5 else row, row if table >= 5 else "macro")
         if run_id not in self._runs:
-            raise CannotTell(f"the run {run_id} is not there")
+            raise NotRun(run_id)
         return self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
 
     def _any(self, table: int) -> Run:
-        stem = TABLES[table].run.partition("{")[0]
-        tail = TABLES[table].run.rpartition("}")[2]
-        for run_id, run in self._runs.items():
-            if run_id.startswith(stem) and run_id.endswith(tail):
-                return run
-        raise CannotTell(f"no run of Table {table} is there")
+        """Any run of a table: all are about the same studies."""
+        ids = needed(table)
+        for run_id in ids:
+            if run_id in self._runs:
+                return self._runs[run_id]
+        raise NotRun(ids[0])
 
     def _values(self, run: Run, checkpoint: str | None) -> pd.Series:
         key = (run.run_id, checkpoint)
@@ -120,22 +149,22 @@ class Ours:
             self._scores[key] = scores(run, checkpoint)
         return self._scores[key]
 
-    def _drawn(self, run: Run, checkpoint: str | None) -> Floats:
+    def _drawn(self, run: Run, checkpoint: str | None) -> Counts:
         """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
         key = (run.run_id, checkpoint)
         if key not in self._counts:
-            has_rows = checkpoint != "last" and (run.folder / "predictions.csv.gz").is_file()
-            self._counts[key] = self._from_rows(run) if has_rows else self._from_metrics(run, checkpoint)
+            by_patient = checkpoint != "last" and has_rows(run)
+            self._counts[key] = self._from_rows(run) if by_patient else self._from_metrics(run, checkpoint)
         return self._counts[key]
 
-    def _from_rows(self, run: Run) -> Floats:
+    def _from_rows(self, run: Run) -> Counts:
         rows, label_set = run.predictions(), str(run.info["label_set"])
         true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
         # The same draws for all runs on the same studies, so that differences are paired.
         rng = stream(self._seed, digest_of(list(rows["study_key"])))
         patients = [str(key) for key in rows["patient_key"]]
         drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=counted(rows, label_set), resamples=DRAWS)
-        return drawn[:, 1:, 0]
+        return drawn[:, 1:, 0].astype(np.int32)
 
     def _from_metrics(self, run: Run, checkpoint: str | None) -> Floats:
         """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
@@ -152,13 +181,40 @@ class Ours:
         return np.stack(drawn, axis=2)
 
     def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
-        dataset = str(run.info["dataset"])
-        name = DATASETS[dataset][1] if self.tier == "miniature" and dataset in DATASETS else dataset
-        studies = run.info.get("inputs", {}).get("studies")
-        return Quantity(
-            value, draws, tuple(scope), self.tier, frozenset({(f"{name} {run.info['split']}", int(run.info["n"]))}),
-            frozenset({(dataset, str(studies))} if studies else ()), frozenset({run.run_id}),
-        )  # fmt: skip
+        real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
+        where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
+        studies = Studies(where, int(run.info["n"]), self._digest(run))
+        return Quantity(value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}))
+
+    def _digest(self, run: Run) -> str:
+        """Which studies a run is on: as it noted, or by its rows' keys."""
+        if run.run_id not in self._digests:
+            noted = run.info.get("inputs", {}).get("studies", "")
+            if not noted and has_rows(run):
+                noted = digest_of(list(run.predictions()["study_key"]))
+            self._digests[run.run_id] = str(noted)
+        return self._digests[run.run_id]
+
+
+def has_rows(run: Run) -> bool:
+    """Whether a run's answers are at hand, study by study."""
+    return (run.folder / "predictions.csv.gz").is_file()
+
+
+def name_of(run: Run) -> str:
+    """A run's id, with its seed's folder where it is one of several trainings."""
+    seed = run.folder.parent.name
+    return f"{seed}/{run.folder.name}" if re.fullmatch(r"seed\d+", seed) else run.run_id
+
+
+@functools.cache
+def needed(*tables: int) -> tuple[str, ...]:
+    """The ids of the runs that fill some of the paper's tables (default: all), in the tables' order."""
+    ids: dict[str, None] = {}
+    for number in tables or TABLES:
+        cells = published(number)[["row", "column"]].itertuples(index=False)
+        ids |= dict.fromkeys(TABLES[number].run_id(row, column) for row, column in cells)
+    return tuple(ids)
 
 
 def open_runs(words: str, results: Path | None = None) -> Ours:

@@ -4,7 +4,8 @@ How the draws come about, and what they assume, is the audit's (`audit.uncertain
 CheXpert test set for Table 5, from the official NIH list's prevalences for Table 6, from MIMIC-CXR-JPG's for
 the validation set of Tables 1 to 4, which the failure rates say has 500 studies. Tables 1 to 4 print no
 finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5. Scores on the same
-studies correlate by `PAIRED`. The size of the NIH subset is not stated: `judge` tries two.
+studies correlate by `PAIRED`, or by what else is tried; the normal draws behind them are the same ones then, so that
+only the correlation differs. The size of the NIH subset is not stated: two are tried (`robustness`).
 """
 
 import functools
@@ -12,31 +13,43 @@ import functools
 import numpy as np
 
 from chexreason.audit import facts
-from chexreason.audit.lines import prevalence_of
+from chexreason.audit.lines import GROUNDS, prevalence_of
 from chexreason.audit.power import scaled
 from chexreason.audit.statements import STATED_RECALL, implied_precision
-from chexreason.audit.uncertainty import PAIRED, centred, shared, supports_of, union
-from chexreason.claims.quantity import CannotTell, Floats, Quantity
+from chexreason.audit.uncertainty import PAIRED, centred, supports_of, union
+from chexreason.claims.quantity import CannotTell, Floats, Quantity, Studies
 from chexreason.claims.sides import DRAWS
+from chexreason.cohorts import stream
+from chexreason.evidence import DATASETS
 from chexreason.labels import FINDINGS, LABEL_SETS
 
 #: Studies of the validation set of Tables 1 to 4, by the failure rates (`audit.attainability`).
 VALIDATION = facts.size("chexpert", "test")
 STUDIES = {1: "validation", 2: "validation", 3: "validation", 4: "validation", 5: "CheXpert test", 6: "NIH test"}
+NO_CURVES = "the paper gives Figure 1 as a picture, without values"
 
 
 class Published:
-    """The paper's side. `nih` is the size that its NIH subset is taken to have."""
+    """The paper's side. `nih` is the size that its NIH subset is taken to have.
+
+    `like` is another such side of the same correlation: what does not hang on `nih` is taken from it.
+    """
 
     name = "paper"
     tier = "published"
+    missing: tuple[str, ...] = ()
 
-    def __init__(self, nih: int, seed: int = 0, correlation: float = PAIRED) -> None:
+    def __init__(
+        self, nih: int, seed: int = 0, correlation: float = PAIRED, like: "Published | None" = None
+    ) -> None:  # fmt: skip
         self._nih = nih
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._correlation = correlation
         self._common: dict[tuple[str, str], Floats] = {}
         self._found: dict[tuple[int, str, str], Quantity] = {}
+        if like is not None:
+            self._common = like._common
+            self._found = {key: one for key, one in like._found.items() if key[0] != 6}
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """A printed average; its draws are made of its findings, or of pooled counts for the micro average."""
@@ -110,12 +123,21 @@ class Published:
         """Public prevalences, as for the reference lines."""
         return prevalence_of(table)
 
+    def frequency(self, table: int, name: str) -> Quantity:
+        """A public prevalence, of the labels that stand for the table's studies."""
+        dataset, split, _, _ = GROUNDS[table]
+        return self.public(prevalence_of(table)[name], labels_of((dataset, split)))
+
     def accuracy(self, row: str) -> Quantity:
         """Figure 1 is a picture."""
-        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+        raise CannotTell(NO_CURVES)
 
-    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
-        """A number from public counts: all there are, so no draws."""
+    def pace(self, row: str) -> Quantity:
+        """Figure 1 is a picture."""
+        raise CannotTell(NO_CURVES)
+
+    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
+        """A number counted from public labels, so no draws."""
         return Quantity(says, np.full(DRAWS, says), (), self.tier, n)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
@@ -123,16 +145,25 @@ class Published:
         raise CannotTell(otherwise)
 
     def _quantity(self, table: int, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
-        n = {"validation": VALIDATION, "CheXpert test": facts.size("chexpert", "test"), "NIH test": None}
+        n = {"validation": VALIDATION, "CheXpert test": facts.size("chexpert", "test"), "NIH test": self._nih}
         where = STUDIES[table]
-        return Quantity(value, draws, tuple(scope), self.tier, frozenset({(where, n[where])}))
+        studies = Studies(where, n[where], stated=where != "NIH test")
+        return Quantity(value, draws, tuple(scope), self.tier, frozenset({studies}))
 
     def _z(self, table: int, name: str, row: str) -> Floats:
         """Normal draws that correlate with those of everything scored on the same studies."""
         where = (STUDIES[table], name)
         if where not in self._common:
-            self._common[where] = self._rng.standard_normal(DRAWS)
-        return shared(self._rng, self._common[where], self._correlation)
+            self._common[where] = stream(self._seed, " ".join(where)).standard_normal(DRAWS)
+        own_R = stream(self._seed, f"{table} {name} {row}").standard_normal(DRAWS)
+        return np.sqrt(self._correlation) * self._common[where] + np.sqrt(1 - self._correlation) * own_R
+
+
+def labels_of(*parts: tuple[str, str]) -> frozenset[Studies]:
+    """The studies whose public labels are counted, of each (data set, split)."""
+    return frozenset(
+        Studies(f"{DATASETS[dataset][0]} {split} labels", facts.size(dataset, split)) for dataset, split in parts
+    )
 
 
 @functools.cache

@@ -1,25 +1,67 @@
 """What a claim rests on: a number, how it would vary over other studies, and what it is a number of.
 
-A quantity carries its label set and its tier. Two of them can only be set against each other if both agree:
-an average over nine findings less one over fourteen is refused, and so is a value of the paper less one
-of ours. The refusal is a `CannotTell` with the reason, which the ledger shows; nothing is scored silently.
+A quantity carries its label set, its tier, its studies and the runs behind it. Two of them can only be set against
+each other if they agree: an average over nine findings less one over fourteen is refused, a value of the paper less
+one of ours, and two runs on different studies of one data set, whose difference is not paired. The refusal is a
+`CannotTell` with the reason, which the ledger shows; nothing is scored silently.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
+from chexreason.audit.uncertainty import LEVEL
+
 Floats = npt.NDArray[np.float64]
-
-
-#: A score below this is too small to take a share of.
-NEARLY_NOTHING = 0.02
 
 
 class CannotTell(Exception):
     """A claim that the numbers at hand cannot judge; the text says why, as the end of a sentence."""
+
+
+class Unlike(CannotTell):
+    """Two numbers over different findings would be set against each other."""
+
+
+class NotRun(CannotTell):
+    """A run is needed that is not there."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"the run {run_id} is not there")
+        self.run_id = run_id
+
+
+@dataclass(frozen=True, order=True)
+class Studies:
+    """What a number was counted on: where, how many, and which.
+
+    >>> print(Studies("CheXpert test", 500)), print(Studies("NIH test", 500, stated=False))
+    CheXpert test n = 500
+    NIH test n not stated, interval for n = 500
+    (None, None)
+    """
+
+    where: str
+    n: int
+    digest: str = ""  # of the studies, where they are known one by one
+    stated: bool = True  # whether the paper, or the run, says how many; else n is what the interval takes for granted
+
+    def __str__(self) -> str:
+        return f"{self.where} n {'=' if self.stated else 'not stated, interval for n ='} {self.n:,}"
+
+
+def _together(studies: frozenset[Studies]) -> frozenset[Studies]:
+    """The same studies, if those of one place are all the same ones."""
+    seen: dict[str, Studies] = {}
+    for one in sorted(studies):
+        other = seen.setdefault(one.where, one)
+        if (one.n, one.digest) != (other.n, other.digest):
+            which = " and ".join(f"{each.n:,}, digest {each.digest[:7] or 'not noted'}" for each in (other, one))
+            raise CannotTell(f"the runs are on different studies of {one.where} ({which}), so that nothing pairs them")
+    return studies
 
 
 @dataclass(frozen=True)
@@ -30,23 +72,17 @@ class Quantity:
     draws: Floats  # (R,): as many for every quantity of a side
     scope: tuple[str, ...]  # the findings that it is about; () where findings play no part
     tier: str
-    n: frozenset[tuple[str, int | None]]  # (data set, studies); None where the number is not stated
-    studies: frozenset[tuple[str, str]] = frozenset()  # (data set, digest of the studies), where it is known
-    runs: frozenset[str] = frozenset()  # the runs behind it
+    n: frozenset[Studies]
+    runs: frozenset[str] = frozenset()  # ids of the runs behind it; none behind a printed number
 
     def _with(self, other: "Quantity", act: Callable[[Floats, Floats], Floats]) -> "Quantity":
         if self.tier != other.tier:
             raise CannotTell(f"a value of the tier {self.tier} would be set against one of {other.tier}")
         if self.scope != other.scope:
-            raise CannotTell(
-                f"the labels do not match: {_named(self.scope)} would be set against {_named(other.scope)}"
-            )
-        studies = self.studies | other.studies
-        if len(dict(studies)) < len(studies):
-            raise CannotTell("two runs on different studies of the same data set would be set against each other")
+            raise Unlike(f"the labels do not match: {_named(self.scope)} would be set against {_named(other.scope)}")
         value = float(act(np.float64(self.value), np.float64(other.value)))  # type: ignore[arg-type]
-        n, runs = self.n | other.n, self.runs | other.runs
-        return replace(self, value=value, draws=act(self.draws, other.draws), n=n, studies=studies, runs=runs)
+        draws, n = act(self.draws, other.draws), _together(self.n | other.n)
+        return replace(self, value=value, draws=draws, n=n, runs=self.runs | other.runs)
 
     def __sub__(self, other: "Quantity") -> "Quantity":
         return self._with(other, np.subtract)
@@ -55,10 +91,14 @@ class Quantity:
         return self._with(other, np.add)
 
     def relative_to(self, other: "Quantity") -> "Quantity":
-        """This less the other, as a share of the other. Raises CannotTell if the other is near 0."""
-        if float(np.quantile(np.abs(other.draws), 0.025)) < NEARLY_NOTHING or abs(other.value) < NEARLY_NOTHING:
-            raise CannotTell(f"a relative change from {other.value:.3f} has no steady size")
-        return self._with(other, lambda a, b: a / np.where(b == 0, np.nan, b) - 1)
+        """This less the other, as a share of the other.
+
+        Raises CannotTell if the other cannot be told from 0: the interval of a ratio is then unbounded (Fieller 1954).
+        """
+        reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(other.draws.std())
+        if abs(other.value) <= max(reach, 1e-9) or np.any(np.abs(other.draws) < 1e-9):
+            raise CannotTell(f"a relative change from {other.value:.3f}, which cannot be told from 0, has no size")
+        return self._with(other, lambda a, b: a / b - 1)
 
     def map(self, act: Callable[[Floats], Floats]) -> "Quantity":
         """The same function of the value and of each draw."""
@@ -108,7 +148,7 @@ def agreement(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity
     pairs = [(i, j) for i in range(len(first)) for j in range(i)]
     base = first[0]
     for one in [*first[1:], *second]:
-        base = base._with(one, lambda a, b: a + 0 * b)  # gathers n, and refuses other labels or tiers
+        base = base._with(one, lambda a, b: a + 0 * b)  # gathers n and runs, and refuses other labels or tiers
 
     def tau(pick: Callable[[Quantity], Floats]) -> Floats:
         signs = [
@@ -117,3 +157,21 @@ def agreement(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity
         return np.mean(signs, axis=0)
 
     return replace(base, value=float(tau(lambda q: np.float64(q.value))), draws=tau(lambda q: q.draws), scope=())  # type: ignore[arg-type,return-value]
+
+
+def association(first: Sequence[Quantity], second: Sequence[Quantity], rows: str) -> Quantity:
+    """Kendall's tau of two orders of the same rows, when the rows stand for others of their kind.
+
+    The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
+    is when the second order is shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says
+    what they are.
+    """
+    found = agreement(first, second)
+    rng = np.random.default_rng(0)
+    signs_NN, others_NN = (
+        np.sign(np.subtract.outer(values, values)) for values in ([q.value for q in side] for side in (first, second))
+    )
+    picked_RN = rng.permuted(np.tile(np.arange(len(first)), (len(found.draws), 1)), axis=1)
+    shuffled_RNN = others_NN[picked_RN[:, :, None], picked_RN[:, None, :]]
+    by_chance_R = (signs_NN * shuffled_RNN).sum(axis=(1, 2)) / (len(first) * (len(first) - 1))
+    return replace(found, draws=found.value + by_chance_R, n=frozenset({Studies(rows, len(first))}))

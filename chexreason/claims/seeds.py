@@ -15,7 +15,7 @@ import pandas as pd
 
 from chexreason import metrics
 from chexreason.claims.ours import Ours, open_runs
-from chexreason.claims.quantity import CannotTell, Quantity
+from chexreason.claims.quantity import CannotTell, Floats, Quantity, Studies
 from chexreason.claims.sides import DRAWS, MEASURED, Side
 from chexreason.errors import UserError, unknown
 from chexreason.evidence import results_root
@@ -33,9 +33,11 @@ TRAINED = {
     **{f"02-sft-{base}-{name}": f"sft-{base}-{name}" for base in ("medgemma", "qwen") for name in SFT_FORMATS},
     **{f"03-grpo-{reward}": f"grpo-{reward}" for reward in ("hard", "nuanced")},
 }
-#: Films of two hospitals, one after the other.
-CURRICULUM = "cure-two-hospitals-best"
 HOME = Cell("A", "A", OWN["A"])
+#: Value, draws, findings and hospitals of what only the experiment measures.
+Measure = tuple[float, Floats, tuple[str, ...], str]
+#: Trained on two hospitals, one after the other; and rewarded for what can be seen, whatever is recorded.
+CURRICULUM, REWARD = "cure-two-hospitals-best", "cure-visible-best"
 STABILISERS = tuple(name for name, arm in arms.ARMS.items() if arm.question == "collapse")
 
 
@@ -68,6 +70,7 @@ class Seeds:
             raise UserError("at least one seed with every arm", f"none in {root}", "run them: make experiments")
         self._sides = [Ours({**self._tables(runs[seed]), **self._worlds(root, seed)}, "experiment") for seed in seeds]
         self.name, self.tier = "experiment", self._sides[0].tier
+        self.missing: tuple[str, ...] = ()  # what the experiment does not ask, no folder of it has
         self._picked_RS = np.random.default_rng(0).integers(0, len(seeds), (DRAWS, len(seeds)))
 
     @staticmethod
@@ -99,9 +102,9 @@ class Seeds:
         found = [ask(side) for side in self._sides]
         draws = np.take_along_axis(np.stack([one.draws for one in found], axis=1), self._picked_RS, axis=1).mean(axis=1)
         value = float(np.mean([one.value for one in found]))
-        sizes = frozenset((f"{where}, {len(found)} seeds", n) for where, n in found[0].n)
-        # Each seed draws its own studies; the model's answers at one seed are never set against those at another.
-        return replace(found[0], value=value, draws=draws, n=sizes, studies=frozenset())
+        sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds") for one in found[0].n)
+        runs = frozenset[str]().union(*(one.runs for one in found))
+        return replace(found[0], value=value, draws=draws, n=sizes, runs=runs)
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average over seeds."""
@@ -122,11 +125,19 @@ class Seeds:
         means = pd.DataFrame([side.prevalence(table) for side in self._sides]).mean()
         return {str(name): float(value) for name, value in means.items()}
 
+    def frequency(self, table: int, name: str) -> Quantity:
+        """Recorded labels of one finding, over seeds."""
+        return self._over(lambda side: side.frequency(table, name))
+
     def accuracy(self, row: str) -> Quantity:
         """Token accuracy at the end, over seeds."""
         return self._over(lambda side: side.accuracy(row))
 
-    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
+    def pace(self, row: str) -> Quantity:
+        """How soon token accuracy has risen, over seeds."""
+        return self._over(lambda side: side.pace(row))
+
+    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """As for any runs of ours."""
         return self._sides[0].public(says, n)
 
@@ -134,40 +145,41 @@ class Seeds:
         """What no table holds: see `MEASURED`."""
         if what not in MEASURED:
             raise unknown("measure", what, MEASURED, "chexreason/claims/sides.py")
-        needed, measure = {
-            "labels": (list(ASKED.values()), self._labels),
-            "stabilisers": ([f"{name}-last" for name in STABILISERS], self._stabilisers),
-            "curriculum": ([CURRICULUM, ASKED["chexreason"]], self._curriculum),
-        }[what]
-        if not self._answers.seeds(needed):
+        grpo = ASKED["chexreason"]
+        arms_of = {"labels": list(ASKED.values()), "stabilisers": [f"{name}-last" for name in STABILISERS],
+                   "curriculum": [CURRICULUM, grpo], "reward": [REWARD, grpo]}  # fmt: skip
+        # A model with one seed fits any, and so would one with none.
+        if not {name for name, _ in self._answers.of} >= set(arms_of[what]) or not self._answers.seeds(arms_of[what]):
             raise CannotTell(otherwise)
-        return measure()
+        runs = frozenset(f"seed{seed}/{name}-answers" for name, seed in self._answers.of if name in arms_of[what])
+        value, draws, findings, where = {
+            "labels": self._labels, "stabilisers": self._stabilisers,
+            "curriculum": lambda: self._gain(CURRICULUM, "C"), "reward": lambda: self._gain(REWARD, "BC"),
+        }[what]()  # fmt: skip
+        size = 1 + max(int(frame["index"].max()) for frame in self._answers.of.values())
+        studies = frozenset({Studies(f"hospital {where}, patients of each", size)})
+        return Quantity(value, draws, findings, self.tier, studies, runs)
 
-    def _labels(self) -> Quantity:
+    def _labels(self) -> Measure:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
         parts = [analysis.shares(ASKED["chexreason"], ASKED["medgemma_sft"], there)["labels"] for there in "BC"]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
-        return Quantity(-value, -np.array(draws), worlds.FINDINGS, self.tier, self._size("A, B and C"))
+        return -value, -np.array(draws), worlds.FINDINGS, "A, B and C"
 
-    def _curriculum(self) -> Quantity:
-        """Two hospitals less one in training, mean of B and C, each with its own films and labels."""
-        abroad = [Cell(there, there, OWN[there]) for there in "BC"]
-        parts = [analysis.change(CURRICULUM, ASKED["chexreason"], cell) for cell in abroad]
-        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
-        return Quantity(value, np.array(draws), worlds.FINDINGS, self.tier, self._size("B and C"))
-
-    def _stabilisers(self) -> Quantity:
+    def _stabilisers(self) -> Measure:
         """Share of seeds that collapse: the most without a stabiliser, less the most with all."""
 
         def share(name: str) -> float:
             return float(np.mean([one.collapsed for one in analysis.variety(self._answers, f"{name}-last", HOME)]))
 
         value = max(map(share, STABILISERS)) - max(map(share, ("grpo-hard", "grpo-nuanced")))
-        return Quantity(value, np.full(DRAWS, value), (), self.tier, self._size("A"))
+        return value, np.full(DRAWS, value), (), "A"
 
-    def _size(self, where: str) -> frozenset[tuple[str, int | None]]:
-        frame = next(iter(self._answers.of.values()))
-        return frozenset({(f"hospital {where}, patients of each", 1 + int(frame["index"].max()))})
+    def _gain(self, model: str, hospitals: str) -> Measure:
+        """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
+        changes = [analysis.change(model, ASKED["chexreason"], Cell(there, there, OWN[there])) for there in hospitals]
+        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
+        return value, np.array(draws), worlds.FINDINGS, " and ".join(hospitals)
 
 
 def _with_labels(root: Path) -> Answers:

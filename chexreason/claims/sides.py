@@ -1,4 +1,4 @@
-"""The two sides that a claim can be judged on have one face: the paper's tables, or the runs of one folder.
+"""The sides that a claim can be judged on have one face: the paper's tables, the runs of one folder, the experiment.
 
 A check asks for cells of the paper's tables by their names (`f1(5, "chexreason")`, `finding(...)`) and gets
 `Quantity` objects; it does not know which side answers. What a side does not have it refuses with
@@ -8,7 +8,7 @@ A check asks for cells of the paper's tables by their names (`f1(5, "chexreason"
 from collections.abc import Sequence
 from typing import Protocol
 
-from chexreason.claims.quantity import CannotTell, Quantity, mean
+from chexreason.claims.quantity import CannotTell, Quantity, Studies, mean
 
 #: Draws of each quantity.
 DRAWS = 10_000
@@ -16,7 +16,8 @@ DRAWS = 10_000
 MEASURED = {
     "labels": "what GRPO's gain at home is not worth elsewhere is lost to the labels",
     "stabilisers": "collapse appears without a stabiliser and not with all",
-    "curriculum": "films of two hospitals gain abroad on films of one",
+    "curriculum": "films of two hospitals, one after the other, serve a third better than those of one",
+    "reward": "a reward that no labelling convention enters serves other hospitals better than the hard one",
 }
 #: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
 COMMON, RARE = 0.2, 0.1
@@ -27,6 +28,7 @@ class Side(Protocol):
 
     name: str
     tier: str
+    missing: tuple[str, ...]  # ids of the runs that would fill the paper's tables and are not there
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a row of Tables 1 to 4 (micro or macro), or the macro-F1 of a model of Tables 5 and 6."""
@@ -40,11 +42,17 @@ class Side(Protocol):
     def prevalence(self, table: int) -> dict[str, float]:
         """Share of the table's studies that carry each finding."""
 
+    def frequency(self, table: int, name: str) -> Quantity:
+        """The same of one finding as a quantity, counted and so without a spread."""
+
     def accuracy(self, row: str) -> Quantity:
         """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""
 
-    def public(self, says: float, n: frozenset[tuple[str, int | None]]) -> Quantity:
-        """A number from public label counts of n studies of real data sets; the runs of a miniature have none."""
+    def pace(self, row: str) -> Quantity:
+        """The share of that training (0 to 1) after which the accuracy has made nine tenths of its way (Figure 1)."""
+
+    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
+        """A number from public label counts of the real data sets; the runs of a miniature have none."""
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """What only the experiment measures (`MEASURED`); any other side refuses and says `otherwise`."""

@@ -4,25 +4,33 @@ A check's quantity is oriented so that a positive effect speaks for the claim. T
 `BEYOND_CHANCE`: the claim is about models or methods, so it holds if the whole interval lies above the
 bar, fails if it lies below, and otherwise cannot be told apart from noise. `AS_COUNTED`: the claim is about
 the numbers themselves (an order, a count), and the effect alone decides. Each claim is judged by itself at 95 %;
-with this many, a few verdicts may be chance, so `outcomes` also says which would stand if all were judged together
-(Holm 1979). On the paper's tables it further says which verdicts change with the correlation that is assumed between
-two models' answers to the same studies.
+`robustness` says what is left of its verdict under another choice, together with all others, and under another
+assumption.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
-from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, NIH_SIZES, PAIRED
-from chexreason.claims.published import Published
-from chexreason.claims.quantity import CannotTell, Quantity
+from chexreason.audit.uncertainty import LEVEL
+from chexreason.claims.quantity import CannotTell, NotRun, Quantity, Unlike
 from chexreason.claims.sides import Side
 
 HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be told"
 VERDICTS = (HOLDS, FAILS, CANNOT)
 BEYOND_CHANCE, AS_COUNTED = "beyond chance", "as counted"
+#: What a claim may silently choose: micro- or macro-F1, the best or the last checkpoint (or the fine-tuned one),
+#: which findings are averaged, whether one finding carries the average, and what it is compared with.
+AVERAGING, CHECKPOINT, LABEL_SET, LARGEST = "averaging", "checkpoint", "label set", "largest finding"
+BASELINE = "baseline"
+CHOICES = (AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, BASELINE)
+#: Where an effect points that cannot be told from its bar.
+WAYS = {True: "the claim's way", False: "the other way"}
+RESTS, REFUSED = "rests on a choice", "not ours to judge"
+#: Where a claim stands, each in one place: refused, or turned by a choice, or what its verdict says.
+STANDINGS = (HOLDS, RESTS, CANNOT, FAILS, REFUSED)
 
 
 @dataclass(frozen=True)
@@ -35,18 +43,20 @@ class Claim:
     rests_on: str  # the quantity, in words
     check: Callable[[Side], Quantity]  # raises CannotTell where the numbers cannot judge
     topic: str
-    evidence: str  # the section of the audit's chapter that shows it: an anchor
+    evidence: str  # what shows it: a name among the ledger's places
     kind: str = BEYOND_CHANCE
     bar: float = 0.0  # what the effect has to exceed (BEYOND_CHANCE) or reach (AS_COUNTED)
+    choice: tuple[tuple[str, str], ...] = ()  # (what is chosen, the claim that chooses otherwise)
+    stated: bool = True  # False: the paper does not say it; it is a claim of the paper read with another choice
 
-    def described(self) -> dict[str, str | float]:
+    def described(self) -> dict[str, Any]:
         """The claim as plain data, without its check."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "check"}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "check"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The verdict on a claim on one side."""
+    """The verdict on a claim on one side, and what is left of it under other choices and assumptions."""
 
     claim: str
     side: str
@@ -57,19 +67,46 @@ class Outcome:
     low: float | None = None
     high: float | None = None
     n: str = ""
-    p: float | None = None  # of an effect on the other side of the bar, both ways; None where no chance is involved
-    together: bool | None = None  # whether it is told with all claims of its side judged at once
-    turns: tuple[str, ...] = ()  # the choices with which the verdict changes
-    unsteady: bool = False  # whether another assumed correlation would change the verdict
-    runs: tuple[str, ...] = ()  # the runs behind it
+    runs: tuple[str, ...] = ()  # ids of the runs behind it
+    missing: str = ""  # the run that it waits for
+    unlike: bool = False  # refused since two numbers are over different findings
+    turned_by: tuple[tuple[str, str], ...] = ()  # (choice, twin) with another verdict, or an effect the other way
+    together: bool | None = None  # whether it stands with all tests of the side at once; None if it is no such verdict
+    tests: int = 0  # how many those are
+    by_correlation: Mapping[float, str] = field(default_factory=dict)  # the verdict at each correlation tried
+
+    @property
+    def standing(self) -> str:
+        """One of `STANDINGS`."""
+        if self.turned_by:
+            return RESTS
+        return REFUSED if self.effect is None else self.verdict
+
+    @property
+    def survives(self) -> bool:
+        """Whether the verdict is the same at every correlation tried."""
+        return set(self.by_correlation.values()) <= {self.verdict}
+
+    def described(self) -> dict[str, Any]:
+        """The outcome as plain data, with its standing."""
+        by_correlation = {f"{r:g}": verdict for r, verdict in self.by_correlation.items()}
+        return {**asdict(self), "by_correlation": by_correlation, "standing": self.standing}
 
 
 def judge(claim: Claim, side: Side) -> Outcome:
-    """The verdict on one claim on one side."""
+    """The verdict on one claim on one side, by itself."""
+    return judged(claim, side)[0]
+
+
+def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
+    """The verdict with the quantity that it rests on; None where it is refused."""
     try:
         found = claim.check(side)
     except CannotTell as refusal:
-        return Outcome(claim.name, side.name, side.tier, CANNOT, str(refusal))
+        missing = refusal.run_id if isinstance(refusal, NotRun) else ""
+        return Outcome(
+            claim.name, side.name, side.tier, CANNOT, str(refusal), missing=missing, unlike=isinstance(refusal, Unlike)
+        ), None
     low, high = _interval(found)
     if claim.kind == AS_COUNTED:
         verdict = HOLDS if found.value >= claim.bar + (1e-9 if claim.bar == 0 else -1e-9) else FAILS
@@ -80,86 +117,14 @@ def judge(claim: Claim, side: Side) -> Outcome:
         verdict, reason = FAILS, "the opposite, beyond chance"
     else:
         verdict = CANNOT
-        way = "the claim's way" if found.value > claim.bar else "the other way"
-        reason = f"points {way}, within chance"
+        away = round(found.value - claim.bar, 9)
+        reason = f"points {'nowhere' if not away else WAYS[away > 0]}, within chance"
     effect = found.value + 0.0  # -0.0 is 0
-    p = _chance(found, claim.bar) if claim.kind == BEYOND_CHANCE else None
+    n = ", ".join(map(str, sorted(found.n)))
     runs = tuple(sorted(found.runs))
-    return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, _sizes(found), p, runs=runs)
-
-
-def _chance(found: Quantity, bar: float) -> float:
-    """Twice the share of draws on the rarer side of the bar, at most 1; never 0, since the draws are finitely many."""
-    draws = found.draws[~np.isnan(found.draws)]
-    rarer = min(int((draws <= bar).sum()), int((draws >= bar).sum()))
-    return min(1.0, 2 * (rarer + 1) / (len(draws) + 1))
-
-
-def together(found: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """The outcomes, each with whether it is told when all are judged at once (Holm 1979, at `LEVEL`).
-
-    >>> p = {"a": 0.01, "b": 0.04, "c": 0.03}  # at 5 %: 0.01 <= 0.05/3, but 0.03 > 0.05/2, and so 0.04 is out as well
-    >>> one = {name: Outcome(name, "s", "t", CANNOT, "", 0.1, p=value) for name, value in p.items()}
-    >>> {name: outcome.together for name, outcome in together(one).items()}
-    {'a': True, 'b': False, 'c': False}
-    """
-    ordered = sorted((one.p, name) for name, one in found.items() if one.p is not None)
-    told: set[str] = set()
-    for k, (p, name) in enumerate(ordered):
-        if p > (1 - LEVEL) / (len(ordered) - k):
-            break
-        told.add(name)
-    return {name: one if one.p is None else replace(one, together=name in told) for name, one in found.items()}
+    return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, n, runs), found
 
 
 def _interval(found: Quantity) -> tuple[float, float]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        low, high = np.nanquantile(found.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(found.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return min(float(low), found.value), max(float(high), found.value)
-
-
-def _sizes(found: Quantity) -> str:
-    listed = sorted(found.n, key=lambda one: one[0])
-    return ", ".join(f"{where} n {'not stated' if n is None else f'= {n}'}" for where, n in listed)
-
-
-def judge_published(claims: Iterable[Claim], correlation: float = PAIRED) -> dict[str, Outcome]:
-    """The verdicts on the paper's own tables.
-
-    The size of the NIH subset is not stated. Where a claim holds or fails at one of the sizes tried and not at
-    the other, it cannot be told, and the reason says so; the wider interval is shown.
-    """
-    large, small = (Published(nih, correlation=correlation) for nih in NIH_SIZES)
-    found = {}
-    for claim in claims:
-        one, two = judge(claim, large), judge(claim, small)
-        if one.verdict != two.verdict and "NIH" in one.n:
-            reason = (
-                f"it {one.verdict if one.verdict != CANNOT else two.verdict} if the NIH subset is one of the two sizes "
-                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}) and cannot be told at the other; the paper does not say"
-            )
-            two = replace(two, verdict=CANNOT, reason=reason)
-        if "NIH" in one.n:
-            two = replace(two, n=two.n.replace("n not stated", f"n not stated (interval for {NIH_SIZES[1]})"))
-        found[claim.name] = two if "NIH" in one.n else one
-    return found
-
-
-def steady(found: Mapping[str, Outcome], claims: Mapping[str, Claim]) -> dict[str, Outcome]:
-    """The paper's outcomes, each with the assumed correlations at which its verdict would be another one."""
-    others = {r: judge_published(claims.values(), r) for r in CORRELATIONS if r != PAIRED}
-    said = {}
-    for name, one in found.items():
-        changed = [f"{r:g} it {other[name].verdict}" for r, other in others.items()
-                   if other[name].verdict != one.verdict]  # fmt: skip
-        reason = f"{one.reason}; at a correlation of {' and of '.join(changed)}" if changed else one.reason
-        said[name] = replace(one, reason=reason, unsteady=bool(changed))
-    return said
-
-
-def outcomes(claims: Mapping[str, Claim], side: Side | None = None) -> dict[str, Outcome]:
-    """Every claim judged on some runs, or on the paper if no side is given, by itself and with all at once."""
-    if side is None:
-        return together(steady(judge_published(claims.values()), claims))
-    return together({name: judge(claim, side) for name, claim in claims.items()})

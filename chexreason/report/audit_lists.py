@@ -142,7 +142,7 @@ def untold() -> Html:
     rows = [
         {"claim": claim.says, "why it cannot be told": found[name].reason}
         for name, claim in CLAIMS.items()
-        if found[name].effect is None
+        if claim.stated and found[name].effect is None
     ]
     table = frame_table(pd.DataFrame(rows), "Claims without a verdict", wrap=("claim", "why it cannot be told"))
     return headed("untold", table, f"{len(rows)} claims")

@@ -5,15 +5,27 @@ Two readers are spoken to, a clinician and an engineer; both get the same number
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
 from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
-from chexreason.claims import CANNOT, CLAIMS, STANDINGS, choices, open_runs, standing, tally
+from chexreason.claims import (
+    CANNOT,
+    CHOICES,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    REFUSED,
+    RESTS,
+    Outcome,
+    open_runs,
+)
 from chexreason.claims.calibration import calibrate
-from chexreason.evidence import MODELS, beside, read_runs
+from chexreason.evidence import MODELS, read_runs
 from chexreason.evidence import profile as shown_profile
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.report import audit_figures as drawn
@@ -24,57 +36,70 @@ from chexreason.report.theme import INK, Html, Prose, decimal, signed
 
 
 def in_short() -> Prose:
-    """The first paragraph: how many claims hold, and what the rest rest on."""
-    found = verdict_table.judged(None)
-    count = tally(found)
-    told = [one for one in found.values() if one.verdict != CANNOT and one.p is not None]
+    """The first paragraph: where the claims stand, what turns them, and what is left of the verdicts."""
+    paper = verdict_table.stated(verdict_table.judged(None))
+    count = verdict_table.standings(paper)
+    turned = Counter(kind for one in paper.values() for kind in dict.fromkeys(kind for kind, _ in one.turned_by))
+    choices = ", ".join(f"{turned[kind]} of {kind}" for kind in CHOICES if turned[kind])
+    told = [one for one in paper.values() if one.by_correlation and one.verdict != CANNOT]
+    lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
-        f"Of {len(CLAIMS)} claims of the paper and twins of them, its own tables bear out {count[choices.BORNE_OUT]} "
-        f"and contradict {count[choices.CONTRADICTED]} whatever is chosen. {count[choices.CHOICE]} rest on a choice: "
-        "with another averaging, checkpoint or label set, or without the finding that moves most, the verdict is "
-        "another. "
-        f"{count[choices.NOISE]} are no larger than chance could make them, and {count[choices.REFUSED]} compare what "
-        "cannot be compared or rest on what is not printed. Where chance plays a part, "
-        f"{sum(bool(one.together) for one in told)} of {len(told)} verdicts stand with all claims judged at once, and "
-        f"{sum(not one.unsteady for one in told)} whatever correlation is assumed between two models' answers. Every "
-        "claim has its row on the next page."
+        f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
+        f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
+        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CANNOT]} are no larger than "
+        f"chance could make them, and {count[REFUSED]} are not ours to judge: they compare what cannot be compared, or "
+        f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
+        f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
+        f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
+        f"{max(one.tests for one in told)} tests taken together. "
+        "Every claim has its row on the next page."
     )
+
+
+#: A standing's colour and hatch; a reader without colours has the hatch and the sign.
+LOOKS = {
+    HOLDS: (drawn.BLUE, ""),
+    RESTS: (drawn.GREEN, "||||"),
+    CANNOT: ("none", ""),
+    FAILS: (drawn.ORANGE, "////"),
+    REFUSED: ("none", "xx"),
+}
 
 
 def overview() -> Html:
-    """The verdicts by topic, on the paper and on the runs that the book shows."""
-    name = shown_profile()
+    """Where the claims stand by topic, on the paper and on the runs that the book shows."""
     sides = {"the paper's tables": verdict_table.judged(None)}
-    for shown in (*beside(name), verdict_table.EXPERIMENT):
+    for shown in (shown_profile(), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(shown):
             sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
-    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
     with mpl.rc_context(STYLE):
-        drawings = []
-        for title, found in sides.items():
-            drawing, axes = drawn.panel(2.9)
-            left = [0] * len(topics)
-            colours = (drawn.BLUE, drawn.PINK, "none", drawn.ORANGE, "none")
-            for stands, colour, hatch in zip(STANDINGS, colours, ("", "..", "", "////", "xx"), strict=True):
-                many = [
-                    sum(standing(found[key]) == stands and claim.topic == topic for key, claim in CLAIMS.items())
-                    for topic in topics
-                ]
-                axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK,
-                          linewidth=0.6, label=f"{verdict_table.SIGNS[stands]} {stands}")  # fmt: skip
-                left = [a + b for a, b in zip(left, many, strict=True)]
-            drawn.rows_named(axes, topics)
-            axes.set(title=f"On {title}", xlabel="claims")
-            drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-            said = ", ".join(f"{stands} {many}" for stands, many in tally(found).items())
-            drawings.append((drawing, f"Verdicts on {title}: {said}."))
+        drawings = [_standings(title, verdict_table.stated(found)) for title, found in sides.items()]
+    stated = verdict_table.stated(verdict_table.judged(None))
+    count = verdict_table.standings(stated)
     caption = (
-        f"{len(CLAIMS)} claims by topic. Most of what the paper says about methods can be neither borne out nor denied "
-        "by the numbers that it prints."
-        if sum(one.verdict == CANNOT for one in sides["the paper's tables"].values()) * 2 > len(CLAIMS)
-        else f"{len(CLAIMS)} claims by topic."
+        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} twins, the same claims with "
+        f"another choice, are not counted. A claim that a choice turns is counted as such, whatever its verdict. "
+        f"{count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
+
+
+def _standings(title: str, found: Mapping[str, Outcome]) -> tuple[Figure, str]:
+    """Bars by topic, and the same in words."""
+    drawing, axes = drawn.panel(3.1)
+    topics = list(dict.fromkeys(CLAIMS[name].topic for name in found))
+    left = [0] * len(topics)
+    for where, (colour, hatch) in LOOKS.items():
+        count = Counter(CLAIMS[name].topic for name, one in found.items() if one.standing == where)
+        many = [count[topic] for topic in topics]
+        axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6,
+                  label=f"{verdict_table.SIGNS[where]} {where}")  # fmt: skip
+        left = [a + b for a, b in zip(left, many, strict=True)]
+    drawn.rows_named(axes, topics)
+    axes.set(title=f"On {title}", xlabel="claims")
+    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
+    said = ", ".join(f"{where} {n}" for where, n in verdict_table.standings(found).items())
+    return drawing, f"Where the claims stand on {title}: {said}."
 
 
 def for_a_clinician() -> Prose:
@@ -195,17 +220,16 @@ def validation_size() -> Prose:
 def reading_the_ledger() -> Prose:
     """How to read verdicts, how many stand together, and how much hangs on choices and on the assumed correlation."""
     found = verdict_table.judged(None)
-    tested = [one for one in found.values() if one.p is not None]
-    told = [one for one in tested if one.verdict != CANNOT]
-    unsteady = sum(one.unsteady for one in found.values())
+    told = [one for one in found.values() if one.by_correlation and one.verdict != CANNOT]
+    jointly, lasting = sum(bool(one.together) for one in told), sum(one.survives for one in told)
     rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
+    twins = sum(not claim.stated for claim in CLAIMS.values())
     return Prose(
         f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, "
         "and otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests "
-        "on a choice* if the same claim with another averaging, checkpoint or label set, or without the finding that "
-        f"moves most, gets another verdict. Each is judged by itself, and then all {len(tested)} at once (Holm's "
-        f"correction): {sum(bool(one.together) for one in told)} of {len(told)} verdicts stand. Scores of two models "
-        f"on the same studies are taken to correlate by {PAIRED:g}; with {rest} instead, {unsteady} verdicts would be "
-        "others, and each says so. A claim whose two sides have different findings, tiers or studies is not scored but "
-        "refused, with the reason."
+        f"on a choice* if a twin, one of {twins} rows that are our readings of the same tables, comes out otherwise. "
+        f"Each is judged by itself, and then all {max(one.tests for one in told)} tests at once: {jointly} of "
+        f"{len(told)} verdicts stand. Two models' errors on the same studies are taken to correlate by {PAIRED:g}; "
+        f"{lasting} verdicts are the same at {rest}, and each other one says so. A claim whose two sides have different "
+        "findings, tiers or studies is not scored but refused, with the reason."
     )

@@ -13,7 +13,8 @@ for (const ledger of document.querySelectorAll(".cxr-ledger:not([data-ready])"))
     for (const row of rows) {
       const words = row.textContent.toLowerCase();
       const fits = Object.entries(wanted).every(([name, value]) =>
-        !value || (name === "words" ? value.split(/\s+/).every((word) => words.includes(word)) : row.dataset[name] === value));
+        !value || (name === "words" ? value.split(/\s+/).every((word) => words.includes(word))
+          : (row.dataset[name] ?? "").split("; ").includes(value)));
       row.hidden = !fits;
       shown += fits;
     }

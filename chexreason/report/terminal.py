@@ -1,7 +1,7 @@
-"""The audit and the ledger as plain text, as wide as the terminal and no wider."""
+"""The audit as plain text, as wide as the terminal and no wider; the ledger is in `terminal_claims`."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from chexreason.audit import (
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.differences import differences
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
-from chexreason.claims import CANNOT, CLAIMS, Outcome, standing, tally
 from chexreason.evidence import MODELS, TABLES, title_of
 from chexreason.report.audit_lists import pair_text
 from chexreason.report.theme import decimal, percent, signed
-from chexreason.report.verdict_table import SIGNS
 
 ABOUT = f"Recomputed from Tables 1 to 6 of {facts.PAPER} and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
@@ -52,28 +50,6 @@ def audit_text(width: int) -> str:
         _section("Label conventions", width, _conventions(width)),
     ]  # fmt: skip
     return "\n\n".join(parts)
-
-
-def claims_text(found: Mapping[str, Outcome], width: int) -> str:
-    """The ledger's verdicts on one side: a claim, what came of it, and why."""
-    width, first = _bounded(width), next(iter(found.values()))
-    counted = ", ".join(f"{stands} {n}" for stands, n in tally(found).items())
-    out = [_wrapped(f"{first.side} (tier: {first.tier}): {counted}", width), ""]
-    for name, one in found.items():
-        claim = CLAIMS[name]
-        out += textwrap.wrap(f"{SIGNS[standing(one)]} {claim.says}", width, subsequent_indent="  ")
-        effect = ""
-        if one.effect is not None and one.low is not None and one.high is not None:
-            effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}; {one.n}); "
-        all_at_once = "" if one.together or one.verdict == CANNOT or one.p is None else "; not with all judged at once"
-        detail = f"{one.verdict}: {effect}{one.reason}{all_at_once} [{name}; {claim.place}]"
-        for text in (detail, *(f"rests on a choice; {turn}" for turn in one.turns)):
-            out += textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
-    absent = sorted({one.reason for one in found.values() if one.reason.startswith("the run ")})
-    if absent:
-        some = "; ".join(absent[:3]) + (f"; and {len(absent) - 3} more" if len(absent) > 3 else "")
-        out += ["", _wrapped(f"Judged on the runs that are there. Missing: {some}.", width)]
-    return "\n".join(out)
 
 
 def _bounded(width: int) -> int:

@@ -9,39 +9,57 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from chexreason.claims import CANNOT, CLAIMS, STANDINGS, Outcome, open_side, outcomes, standing
-from chexreason.claims.choices import BORNE_OUT, CHOICE, CONTRADICTED, NOISE, REFUSED
+from chexreason.audit.uncertainty import CORRELATIONS, PAIRED
+from chexreason.claims import (
+    CANNOT,
+    CHOICES,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    REFUSED,
+    RESTS,
+    STANDINGS,
+    VERDICTS,
+    Outcome,
+    open_side,
+    outcomes,
+)
 from chexreason.evidence import beside, read_runs, results_root
 from chexreason.evidence import profile as shown_profile
 from chexreason.provenance import STAGES
+from chexreason.report.behind import PLAN
 from chexreason.report.theme import Html, badge, block, escape, signed
 
-#: The sign of how a claim stands, so that nothing is told by colour alone.
-SIGNS = {BORNE_OUT: "✓", CHOICE: "±", NOISE: "?", CONTRADICTED: "✗", REFUSED: "–"}
+#: A verdict's sign, and a standing's, so that none is told by colour alone.
+SIGNS = {HOLDS: "✓", RESTS: "⇄", CANNOT: "?", FAILS: "✗", REFUSED: "–"}
 #: The profile of the experiment.
 EXPERIMENT = "experiment"
-#: Where a row's evidence is: a picture or table of the audit's chapter.
-AUDIT_PAGE = "audit.html"
-#: What is shown there, by anchor.
+#: Where the audit's pictures and tables are; each has an anchor that starts like this.
+AUDIT = "audit.html#evidence-"
+#: What a claim rests on, by the name of its evidence: the place, and what is shown there.
 EVIDENCE = {
-    "arithmetic": "arithmetic",
-    "contradictions": "contradictions",
-    "conventions": "label conventions",
-    "matched": "the same findings",
-    "noise": "intervals",
-    "untold": "what is missing",
-    "validation": "intervals",
-    "waterfall-chexreason": "by finding",
-    "waterfall-medgemma_sft": "by finding",
-}
-#: What is shown on another page: page and words.
-ELSEWHERE = {
+    **{name: (f"{AUDIT}{name}", shown) for name, shown in {
+        "arithmetic": "numbers of the text",
+        "contradictions": "contradictions",
+        "conventions": "label conventions",
+        "matched": "the same findings",
+        "noise": "intervals of Tables 5 and 6",
+        "untold": "what is missing",
+        "validation": "intervals of Tables 1 to 4",
+        "waterfall-chexreason": "by finding",
+        "waterfall-medgemma_sft": "by finding",
+    }.items()},
     "table1": ("prompting.html", "Table 1"),
-    "table2": ("sft.html", "Table 2"),
-    "table3": ("sft.html", "Table 3"),
+    "table2": ("sft.html#the-medically-pre-trained-model", "Table 2"),
+    "table3": ("sft.html#the-general-model", "Table 3"),
+    "tables2and3": ("sft.html", "Tables 2 and 3"),
     "table4": ("grpo.html", "Table 4"),
-    "sets": ("data.html", "the data sets"),
-}
+    "figure1": ("sft.html#how-the-training-went", "Figure 1"),
+    "cells": ("cells.html", "films, labels or patients"),
+    "collapse": ("collapse.html", "collapse"),
+    "cures": ("cures.html", "cures"),
+    "data": ("data.html#chexpert", "how the test set was used"),
+}  # fmt: skip
 STYLE = """<style>
 .cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
 .cxr-ledger .cxr-controls[hidden]{display:none}
@@ -53,13 +71,16 @@ min-height:2.1em;max-width:100%}
 .cxr-ledger thead button::after{content:" ↕";opacity:.6}
 .cxr-ledger th[aria-sort=ascending] button::after{content:" ↑";opacity:1}
 .cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
-.cxr-ledger :is(button,select,input,a):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
+.cxr-ledger :is(button,select,input,a,summary):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
 .cxr-ledger table{width:100%;table-layout:auto}
 .cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
 .cxr-ledger tbody th{min-width:14em}
 .cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
 .cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
 .cxr-ledger .cxr-small{display:block;font-size:.9em;color:var(--cxr-muted);font-weight:400;white-space:normal}
+.cxr-ledger details summary{cursor:pointer;font-size:.9em;color:var(--cxr-muted)}
+.cxr-ledger details ul{margin:.2em 0 0;padding-left:1.1em;font-size:.9em;overflow-wrap:anywhere}
+.cxr-ledger tr.cxr-twin th{font-weight:400;padding-left:1.4em}
 @media (max-width:700px){
 .cxr-ledger thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
 .cxr-ledger :is(table,tbody){display:block}
@@ -80,69 +101,119 @@ def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Out
     return outcomes(CLAIMS, open_side(profile, results)) if there else {}
 
 
+def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
+    """How many claims hold, fail and cannot be told, twins included."""
+    return {verdict: sum(one.verdict == verdict for one in found.values()) for verdict in VERDICTS}
+
+
+def standings(found: Mapping[str, Outcome]) -> dict[str, int]:
+    """Where the claims stand that the paper makes, each counted once."""
+    return {where: sum(one.standing == where for one in stated(found).values()) for where in STANDINGS}
+
+
+def stated(found: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """The outcomes of what the paper itself says, without the twins."""
+    return {name: one for name, one in found.items() if CLAIMS[name].stated}
+
+
 def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     """The table: each claim's verdict on the paper and, where there are runs, on the profiles and the experiment."""
     paper = judged(None)
     names = [*beside(profile or shown_profile(), results), EXPERIMENT]
-    ours = {name: found for name in names if (found := judged(name, results))}
-    sides = [f"on our runs ({name}, {next(iter(found.values())).tier})" for name, found in ours.items()]
-    heads = ["claim", "where", "on the paper's tables", *sides, "evidence"]
+    judged_ours = {name: found for name in names if (found := judged(name, results))}
+    ours = {f"on our runs ({name}, {_tier(found)})": found for name, found in judged_ours.items()}
+    heads = ["claim", "where", "on the paper's tables", "rests on a choice of", *ours, "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
     )
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
     badges = badge("published", "arXiv 2512.23090")
-    badges += "".join(f" {badge(next(iter(found.values())).tier, name)}" for name, found in ours.items())
+    badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
     script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
     return block(
-        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(sides)}'
+        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div><script>{script}</script>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<p class="cxr-note">{escape(explained())}</p></div><script>{script}</script>'
     )
 
 
+def explained() -> str:
+    """What the words in a verdict's cell mean."""
+    tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
+    return (
+        f"r: how far two models' errors on the same studies correlate, which the paper does not say; {tried} are "
+        f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
+        "side's tests at once leaves the bar out, too (maximum-t). Rests on a choice: a twin with another average, "
+        "checkpoint, set of findings or baseline has another verdict, or points the other way. Twins are indented; the "
+        "paper does not state them."
+    )
+
+
+def _tier(found: Mapping[str, Outcome]) -> str:
+    return next(iter(found.values())).tier
+
+
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
-    claim = CLAIMS[name]
-    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(standing(paper[name]))}"'
-    data += "".join(f' data-run{k}="{escape(standing(found[name]))}"' for k, found in enumerate(ours.values()))
+    claim, one = CLAIMS[name], paper[name]
+    kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
+    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(one.verdict)}"'
+    data += f' data-standing="{escape(one.standing)}" data-choice="{"; ".join(["any", *kinds] if kinds else [])}"'
+    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
-        f'<td data-head="where">{escape(claim.place)}</td>',
-        _verdict(paper[name], heads[2]),
+        f'<td data-head="where">{escape(claim.place)}{"" if claim.stated else " (our reading)"}</td>',
+        _verdict(one, heads[2]),
+        f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
+        *(_verdict(found[name], head) for head, found in ours.items()),
     ]
-    cells += [_verdict(found[name], head) for found, head in zip(ours.values(), heads[3:], strict=False)]
-    page, words = ELSEWHERE.get(claim.evidence) or (f"{AUDIT_PAGE}#evidence-{claim.evidence}", EVIDENCE[claim.evidence])
-    link = f'<a href="{escape(page)}" aria-label="evidence: {escape(claim.says)}">'
-    cells.append(f'<td data-head="evidence">{link}{escape(words)}</a></td>')
-    return f"<tr {data}>{''.join(cells)}</tr>"
+    place, shown = EVIDENCE[claim.evidence]
+    link = f'<a href="{place}" aria-label="evidence: {escape(claim.says)}">'
+    cells.append(f'<td data-head="evidence">{link}{escape(shown)}</a></td>')
+    look = "" if claim.stated else ' class="cxr-twin"'
+    return f"<tr{look} {data}>{''.join(cells)}</tr>"
+
+
+def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
+    """What turns a claim, and what its twin says."""
+    said = []
+    for kind, twin in one.turned_by:
+        other = found[twin]
+        effect = "" if other.effect is None else f" {signed(other.effect)}"
+        said.append(f'{escape(kind)}<span class="cxr-small">{SIGNS[other.verdict]} {other.verdict}{effect}: '
+                    f"{escape(CLAIMS[twin].rests_on)}</span>")  # fmt: skip
+    return "".join(said) or "–"
 
 
 def _verdict(one: Outcome, head: str) -> str:
-    stands = standing(one)
-    order = STANDINGS.index(stands)
-    words = f'<span class="cxr-verdict">{SIGNS[stands]} {one.verdict}</span>'
+    order = VERDICTS.index(one.verdict)
+    words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
             f"{signed(one.low)} to {signed(one.high)}</span>"
         )
-    detail = one.reason if one.n == "" else f"{one.reason}; {one.n}"
-    said = f'<span class="cxr-small">{escape(detail)}</span>'
-    said += "".join(f'<span class="cxr-small">{SIGNS[CHOICE]} {escape(text)}</span>' for text in one.turns)
-    if one.together is not None and one.verdict != CANNOT:
-        all_at_once = "also with all claims judged at once" if one.together else "not with all claims judged at once"
-        said += f'<span class="cxr-small">{all_at_once}</span>'
-    said += _runs(one)
-    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}</td>'
+    said = f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
+    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}{_runs(one)}</td>'
+
+
+def details(one: Outcome) -> list[str]:
+    """A verdict's reason, whether it stands with all tests, and on how many studies."""
+    jointly = {None: "", True: "also with all {} tests", False: "not with all {} tests"}[one.together]
+    return [part for part in (one.reason, jointly.format(one.tests), one.n) if part]
 
 
 def _runs(one: Outcome) -> str:
-    """The way to the runs behind a verdict: the pages of their stages, which list them."""
-    stages = {stage.number: stage.page for stage in STAGES.values()}
-    pages = dict.fromkeys(stages[run[:2]] for run in one.runs if run[:2] in stages)
-    links = ", ".join(f'<a href="{page}.html">{page}</a>' for page in pages)
-    return f'<span class="cxr-small">runs: {links}</span>' if links else ""
+    """The runs behind a verdict, to unfold; each leads to what made it."""
+    if not one.runs:
+        return ""
+    pages = {stage.number: f"notebooks/{stage.notebook}.html" for stage in STAGES.values()}
+    listed = "".join(
+        f'<li><a href="{pages.get(run.partition("-")[0], PLAN)}"><code>{escape(run)}</code></a></li>'
+        for run in one.runs
+    )
+    return f"<details><summary>runs ({len(one.runs)})</summary><ul>{listed}</ul></details>"
 
 
 def _controls(ours: list[str]) -> str:
@@ -155,7 +226,9 @@ def _controls(ours: list[str]) -> str:
     return (
         '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
         + choice("topic", "topic", topics)
-        + choice("paper", "on the paper's tables", list(STANDINGS))
-        + "".join(choice(f"run{k}", name, list(STANDINGS)) for k, name in enumerate(ours))
+        + choice("standing", "stands", list(STANDINGS))
+        + choice("paper", "on the paper's tables", list(VERDICTS))
+        + choice("choice", "rests on a choice of", ["any", *CHOICES])
+        + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )

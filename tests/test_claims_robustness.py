@@ -1,0 +1,110 @@
+"""What is left of a verdict: under another choice, with all tests together, and at another correlation."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from chexreason import claims
+from chexreason.audit import uncertainty as sure
+from chexreason.claims import CLAIMS, FAILS, HOLDS, RESTS
+from chexreason.claims.published import Published
+from chexreason.claims.quantity import (
+    Quantity,
+    Studies,
+)
+from chexreason.claims.sides import DRAWS
+from chexreason.claims.verdicts import BEYOND_CHANCE, Claim
+
+FACTORY = Path(__file__).with_name("synthetic_results.py")
+
+
+def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
+    draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
+    return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return claims.outcomes(CLAIMS)
+
+
+def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():
+    for claim in CLAIMS.values():
+        for kind, twin in claim.choice:
+            assert kind in claims.CHOICES
+            assert twin in CLAIMS
+            assert twin != claim.name
+    twins = {twin for claim in CLAIMS.values() for _, twin in claim.choice}
+    assert {name for name, claim in CLAIMS.items() if not claim.stated} <= twins | {"matches-baseline-findings"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("narrative-moderate", {"averaging"}),
+        ("direct-best-medgemma", {"averaging"}),
+        ("grpo-improves-validation", {"averaging", "checkpoint"}),
+        ("grpo-improves-chexpert", {"label set", "largest finding"}),
+        ("grpo-loses-nih", {"largest finding"}),
+        ("sft-over-grpo", {"label set"}),
+        ("free-prompts-reliable", {"checkpoint", "baseline"}),
+        ("nv_reason-drops", {"label set"}),  # refused as stated, and judged on the nine
+        ("chexreason-drops", set()),  # refused as stated, and within chance on the nine
+        ("structured-best-qwen-macro", set()),
+        ("reversal-macro", set()),  # incomplete by both averages
+    ],
+)
+def test_what_a_claim_rests_on(paper, name, kinds):
+    assert {kind for kind, _ in paper[name].turned_by} == kinds
+    assert (paper[name].standing == RESTS) == bool(kinds)
+
+
+def made_up(value, name="x", choice=(), **more):
+    return Claim(name, "section 1", "x.", "x", lambda side: quantity(value, spread=0.05), "x", "noise",
+                 choice=choice, **more)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "twin", "turned"), [(0.3, 0.4, False), (0.3, 0.02, True), (0.02, 0.03, False), (0.02, -0.02, True)]
+)
+def test_a_twin_turns_a_claim_by_its_verdict_or_its_sign(value, twin, turned):
+    both = {"x": made_up(value, choice=(("averaging", "y"),)), "y": made_up(twin, "y")}
+    assert claims.outcomes(both, Published(500))["x"].turned_by == ((("averaging", "y"),) if turned else ())
+
+
+def test_all_tests_together_are_stricter_and_follow_the_max_t_of_stats(paper):
+    alone = {name: one for name, one in paper.items() if one.together is not None}
+    assert {one.verdict for one in alone.values()} == {HOLDS, FAILS}
+    assert {one.tests for one in alone.values()} == {
+        sum(one.effect is not None and CLAIMS[name].kind == BEYOND_CHANCE for name, one in paper.items())
+    }
+    assert any(one.together for one in alone.values())
+    assert not all(one.together for one in alone.values())
+    # A hundred independent tests: 1.96 standard errors become about 3.48 (the quantile .95^(1/100), two-sided).
+    rng, bound = np.random.default_rng(0), scipy.stats.norm.ppf(1 - (1 - 0.95 ** (1 / 100)) / 2)
+    values = np.where(np.arange(100) % 2, bound + 0.4, bound - 0.4)
+
+    def check(value):
+        found = dataclasses.replace(quantity(value), draws=value + rng.standard_normal(DRAWS))
+        return lambda side: found
+
+    many = {f"c{i}": dataclasses.replace(made_up(v, f"c{i}"), check=check(v)) for i, v in enumerate(values)}
+    found = claims.outcomes(many, Published(500))
+    assert {one.verdict for one in found.values()} == {HOLDS}
+    assert [one.together for one in found.values()] == [v > bound for v in values]
+
+
+def test_verdicts_at_other_correlations_are_told(paper):
+    at = {r: claims.judge_published(CLAIMS.values(), r) for r in sure.CORRELATIONS}
+    for name, one in paper.items():
+        if one.by_correlation:
+            assert one.by_correlation == {r: found[name].verdict for r, found in at.items()}
+            assert one.by_correlation[sure.PAIRED] == one.verdict
+            assert ("at every r tried" in one.reason) == one.survives
+    for name in ("grpo-loses-nih", "sft-beats-base-nih", "structured-worst-medgemma", "sft-weakest-chexpert"):
+        assert not paper[name].survives
+        assert "cannot be told if r = 0" in paper[name].reason
+    assert paper["grpo-improves-chexpert"].survives
