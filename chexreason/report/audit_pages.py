@@ -230,6 +230,6 @@ def reading_the_ledger() -> Prose:
         f"on a choice* if a twin, one of {twins} rows that are our readings of the same tables, comes out otherwise. "
         f"Each is judged by itself, and then all {max(one.tests for one in told)} tests at once: {jointly} of "
         f"{len(told)} verdicts stand. Two models' errors on the same studies are taken to correlate by {PAIRED:g}; "
-        f"{lasting} verdicts are the same at {rest}, and each other one says so. A claim whose two sides have different "
-        "findings, tiers or studies is not scored but refused, with the reason."
+        f"{lasting} verdicts are the same at {rest}, and each other one says so. A claim whose two sides have "
+        "different findings, tiers or studies is not scored but refused, with the reason."
     )
