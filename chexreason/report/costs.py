@@ -82,12 +82,12 @@ def speed_figure(results: Path | None = None) -> Html:
         for row, one in enumerate(found.to_dict("records")):
             axes.plot([one["least"], one["most"]], [row, row], color=colour, linewidth=2)
             axes.plot([one["ratio"]], [row], marker, color=colour, markersize=6)
-            axes.annotate(f"{one['ratio']:.3g}", (one["most"], row), (6, 0), textcoords="offset points", va="center")
+            axes.annotate(_times(one["ratio"]), (one["most"], row), (6, 0), textcoords="offset points", va="center")
         axes.set(xscale="log", xlabel="times as fast (logarithmic)", ylim=(len(found) - 0.5, -0.5))
         axes.set_xlim(0.8, found["most"].max() * 3)
         axes.set_yticks(range(len(found)), [TASKS[task] for task in found["task"]])
         axes.grid(visible=False, axis="y")
-        said = "; ".join(f"{TASKS[one['task']]} {one['ratio']:.3g}" for one in found.to_dict("records"))
+        said = "; ".join(f"{TASKS[one['task']]} {_times(one['ratio'])}" for one in found.to_dict("records"))
         shown = to_svg(drawing, f"Times as fast as the libraries as they come. {said}.")
     return framed(
         "How many times as fast?",
@@ -97,6 +97,10 @@ def speed_figure(results: Path | None = None) -> Html:
         "for the same numbers. Each round runs both sides in turn on the same studies.",
         columns=1,
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _rounds(found: pd.DataFrame) -> str:
@@ -175,7 +179,7 @@ def slowest(results: Path | None = None) -> Prose:
     """What gains least, and how much of it no side can save, from the stages of decoding."""
     found, stages = ratios(results), _table("stages", results)
     if found.empty or stages is None or "decode" not in set(stages["task"]):
-        return Prose("")
+        return Prose(f"*{NOT_YET}* where the time of decoding goes.")
     least = min(found.to_dict("records"), key=lambda one: float(one["ratio"]))
     ours = stages[(stages["task"] == "decode") & (stages["side"] == "ours")].set_index("stage")["cpu_s"]
     shared = ours.drop(["new tokens", "rest"], errors="ignore").sum() / ours.sum()

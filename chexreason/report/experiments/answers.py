@@ -68,9 +68,11 @@ def have(*models: str, results: Path | None = None) -> bool:
 def facts(*models: str) -> str:
     """The badge of what rests on these models: tier, profile, patients and seeds."""
     known = answers()
-    seeds = ", ".join(map(str, known.seeds(models)))
+    many = {name: sum(one == name for one, _ in known.of) for name in models if name != model("base")}
+    few, most = min(many.values(), default=1), max(many.values(), default=1)
+    seeds = f"seeds {', '.join(map(str, known.seeds(models)))}" if few == most else f"{few} to {most} seeds an arm"
     return badge(
-        "miniature", PROFILE, sizes(), f"{patients(known)} patients a world", f"seeds {seeds}",
+        "miniature", PROFILE, sizes(), f"{patients(known)} patients a world", seeds,
         "macro-F1 over nine findings",
     )  # fmt: skip
 

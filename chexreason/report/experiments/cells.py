@@ -121,12 +121,12 @@ def yardsticks(checkpoint: str = "best") -> Html:
             for series, (arm, title) in enumerate(REWARDS.items())
             for yardstick in YARDSTICKS
         ]
-        panels.append(panel(f"A's patients, filmed at {film}", lines, "change in macro-F1"))
+        panels.append(panel(f"filmed at {film}", lines, "change in macro-F1"))
     return framed(
         "The same answers, four yardsticks",
         facts(*models, model(SFT)),
         panels,
-        "From fine-tuning to reinforcement. If a model learns a convention, the rows of that convention move and those "
+        "Patients of A, filmed at each hospital; from fine-tuning to reinforcement. If a model learns a convention, the rows of that convention move and those "
         "of what was drawn do not." + counted(len(panels) * len(REWARDS) * len(YARDSTICKS)),
         behind=behind(*models, model(SFT)),
     )
