@@ -126,8 +126,8 @@ def yardsticks(checkpoint: str = "best") -> Html:
         "The same answers, four yardsticks",
         facts(*models, model(SFT)),
         panels,
-        "Patients of A, filmed at each hospital; from fine-tuning to reinforcement. If a model learns a convention, the "
-        "rows of that convention move and those of what was drawn do not."
+        "Patients of A, filmed at each hospital; from fine-tuning to reinforcement. If a model learns a convention, "
+        "the rows of that convention move and those of what was drawn do not."
         + counted(len(panels) * len(REWARDS) * len(YARDSTICKS)),
         behind=behind(*models, model(SFT)),
     )
