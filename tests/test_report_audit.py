@@ -43,8 +43,10 @@ PICTURES = {
     "conventions": audit_counts.label_conventions,
 }
 LISTS = (audit_lists.checks, audit_lists.contradicted, audit_lists.untold, audit_lists.reference_lines)
+#: The paper, the profile that is shown, and the experiment where it has runs.
+SIDES = 2 + bool(verdict_table.judged(verdict_table.EXPERIMENT))
 #: Pictures of more than two panels.
-PANELS = {"power": 4}
+PANELS = {"power": 4, "overview": SIDES}
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +173,8 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     shown = verdict_table.ledger("demo").text
     found = Rows(shown)
     assert len(found.rows) == len(CLAIMS) + 1
-    assert {cells for _, cells in found.rows} == {6}
-    assert found.buttons == 6 + 1  # one a heading, and one that shows all again
+    assert {cells for _, cells in found.rows} == {4 + SIDES}
+    assert found.buttons == 4 + SIDES + 1  # one a heading, and one that shows all again
     assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.VERDICTS)
     assert {row["data-standing"] for row, _ in found.rows[1:]} == set(claims.STANDINGS)
     turned = {row["data-choice"] for row, _ in found.rows[1:]}
