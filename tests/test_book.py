@@ -306,7 +306,7 @@ def prose(text: str) -> str:
     return REFERENCE.sub("", text)
 
 
-#: This page has no result; its numbers are facts about others' data, models and services, each with its source beside it.
+#: This page has no result: its numbers are facts about data, models and services, each with its source beside it.
 CITED = {"real"}
 
 
