@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +20,6 @@ def learnt(folder: Path, launch: tuple[str, ...], processes: int) -> list[dict[s
     return [torch.load(folder / f"{rank}-{processes}.pt") for rank in range(processes)]
 
 
-@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
 def test_two_processes_learn_what_one_learns(tmp_path) -> None:
     [alone] = learnt(tmp_path, (), 1)
     shared, _ = learnt(tmp_path, LAUNCH, 2)  # at the end all load the first one's checkpoint

@@ -38,8 +38,9 @@ def test_answers_of_one_side_only_are_a_mistake(script) -> None:
         script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is there")
 def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
     monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
     assert script.main() == 2
     assert capsys.readouterr().err.startswith(

@@ -25,7 +25,7 @@ from chexreason.claims import (
     open_runs,
 )
 from chexreason.claims.calibration import calibrate
-from chexreason.evidence import MODELS, read_runs
+from chexreason.evidence import MODELS, beside, read_runs
 from chexreason.evidence import profile as shown_profile
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.report import audit_figures as drawn
@@ -69,7 +69,7 @@ LOOKS = {
 def overview() -> Html:
     """Where the claims stand by topic, on the paper and on the runs that the book shows."""
     sides = {"the paper's tables": verdict_table.judged(None)}
-    for shown in (shown_profile(), verdict_table.EXPERIMENT):
+    for shown in (*beside(shown_profile()), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(shown):
             sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
     with mpl.rc_context(STYLE):

@@ -26,14 +26,12 @@ from chexreason.claims import (
 )
 from chexreason.evidence import beside, read_runs, results_root
 from chexreason.evidence import profile as shown_profile
-from chexreason.provenance import STAGES
+from chexreason.provenance import EXPERIMENT, STAGES
 from chexreason.report.behind import PLAN
 from chexreason.report.theme import Html, badge, block, escape, signed
 
 #: A verdict's sign, and a standing's, so that none is told by colour alone.
 SIGNS = {HOLDS: "✓", RESTS: "⇄", CANNOT: "?", FAILS: "✗", REFUSED: "–"}
-#: The profile of the experiment.
-EXPERIMENT = "experiment"
 #: Where the audit's pictures and tables are; each has an anchor that starts like this.
 AUDIT = "audit.html#evidence-"
 #: What a claim rests on, by the name of its evidence: the place, and what is shown there.

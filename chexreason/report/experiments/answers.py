@@ -8,10 +8,11 @@ import pandas as pd
 from chexreason import config, runs
 from chexreason.evidence import results_root
 from chexreason.experiments import analysis, arms, worlds
+from chexreason.provenance import EXPERIMENT
 from chexreason.report.behind import runs_behind
 from chexreason.report.theme import Html, badge, block
 
-PROFILE = "experiment"
+PROFILE = EXPERIMENT
 HARD, NUANCED, SFT = "grpo-hard", "grpo-nuanced", arms.SFT
 
 
