@@ -7,6 +7,7 @@ and the same command goes on. What is given up is listed beside the traces, and 
 
 import io
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -143,15 +144,28 @@ def _ask_all(
     pace = Pace(teacher.requests_per_minute)
     about = {"teacher": teacher.model, "told": instructions.version(prompt)}
 
+    # A study holds a slot from its request until its trace is on the disk: a kill loses as many answers at most.
+    slots = threading.Semaphore(teacher.parallel)
+
     def keep(one: Outcome) -> None:
-        tally.add(one)
-        if one.trace:
-            lines.add(one.study.key, one.trace, **about, answered_by=one.model)
-        if one.given_up:
-            given_up[one.study.key] = dict(one.faults)
+        try:
+            tally.add(one)
+            if one.trace:
+                lines.add(one.study.key, one.trace, **about, answered_by=one.model)
+            if one.given_up:
+                given_up[one.study.key] = dict(one.faults)
+        finally:
+            slots.release()
 
     def act(study: Study) -> Outcome:
-        return _ask_about(study, wanted[study.key], prompt, profile, ask, pace)
+        while not slots.acquire(timeout=0.2):
+            if pace.stop.is_set():
+                return Outcome(study, stopped=True)
+        try:
+            return _ask_about(study, wanted[study.key], prompt, profile, ask, pace)
+        except BaseException:
+            slots.release()
+            raise
 
     with (
         ThreadPoolExecutor(teacher.parallel) as pool,
