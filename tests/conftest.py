@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexreason import config
+from chexreason import claims, config
 
 
 @dataclass(frozen=True)
@@ -132,3 +132,9 @@ def studies(tmp_path: Path):
         labels = {FINDINGS[1 + k]: 1.0, FINDINGS[13]: float(k % 2)}
         made.append(DataStudy("mimic", f"p{k}", f"s{k}", film, "PA", "train", labels, FINDINGS))
     return made
+
+
+@pytest.fixture(scope="session")
+def paper() -> dict[str, claims.Outcome]:
+    """The verdict on each claim by the paper's own tables."""
+    return claims.outcomes(claims.CLAIMS)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,17 +26,10 @@ from chexreason.claims.sides import DRAWS
 from chexreason.claims.verdicts import AS_COUNTED, Claim
 from chexreason.labels import FINDINGS, NIH_SHARED
 
-FACTORY = Path(__file__).with_name("synthetic_results.py")
-
 
 def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
     draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
     return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
-
-
-@pytest.fixture(scope="module")
-def paper():
-    return claims.outcomes(CLAIMS)
 
 
 # The ledger.

@@ -1,7 +1,6 @@
 """What is left of a verdict: under another choice, with all tests together, and at another correlation."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,17 +17,10 @@ from chexreason.claims.quantity import (
 from chexreason.claims.sides import DRAWS
 from chexreason.claims.verdicts import BEYOND_CHANCE, Claim
 
-FACTORY = Path(__file__).with_name("synthetic_results.py")
-
 
 def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
     draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
     return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
-
-
-@pytest.fixture(scope="module")
-def paper():
-    return claims.outcomes(CLAIMS)
 
 
 def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():
