@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from chexreason import config, metrics, prompts
+from chexreason import config, metrics, prompts, sealed
 from chexreason.errors import UserError, unknown
 from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run, read_all
@@ -156,8 +156,8 @@ def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
 
 
 def published(number: int) -> pd.DataFrame:
-    """A table of the paper, tidy: table, row, column, metric, value."""
-    return pd.read_csv(config.RESULTS / "published" / f"table{_spec(number).number}.csv")
+    """A table of the paper, tidy (table, row, column, metric, value). UserError unless it is as it was checked."""
+    return sealed.frame(f"table{_spec(number).number}.csv", ("table", *KEYS, "value"), ("value",))
 
 
 def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:

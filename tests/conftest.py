@@ -1,7 +1,6 @@
 """What several test modules share: the four notebooks run once, on the smallest profile."""
 
 import fcntl
-import importlib.util
 import os
 import subprocess
 import sys
@@ -92,17 +91,6 @@ def random_model(family_name: str, checkpoints: Path):
     from chexreason import models
 
     return models.load(family_name, checkpoints / family_name)
-
-
-@pytest.fixture(scope="session")
-def bad_server():
-    """The module beside this file with a server that misbehaves as it is told."""
-    spec = importlib.util.spec_from_file_location("bad_server", Path(__file__).with_name("bad_server.py"))
-    assert spec
-    assert spec.loader
-    module = sys.modules["bad_server"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

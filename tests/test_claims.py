@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
+from synthetic_claims import quantity
 
 from chexreason import claims
 from chexreason.audit.uncertainty import NIH_SIZES
@@ -14,7 +15,6 @@ from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import (
     CannotTell,
-    Quantity,
     Studies,
     agreement,
     association,
@@ -25,12 +25,6 @@ from chexreason.claims.quantity import (
 from chexreason.claims.sides import DRAWS
 from chexreason.claims.verdicts import AS_COUNTED, Claim
 from chexreason.labels import FINDINGS, NIH_SHARED
-
-
-def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
-    draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
-    return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
-
 
 # The ledger.
 

@@ -5,22 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.stats
+from synthetic_claims import quantity
 
 from chexreason import claims
 from chexreason.audit import uncertainty as sure
 from chexreason.claims import CLAIMS, FAILS, HOLDS, RESTS
 from chexreason.claims.published import Published
-from chexreason.claims.quantity import (
-    Quantity,
-    Studies,
-)
 from chexreason.claims.sides import DRAWS
 from chexreason.claims.verdicts import BEYOND_CHANCE, Claim
-
-
-def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
-    draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
-    return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
 
 
 def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import bad_server
 import numpy as np
 import pytest
 
@@ -86,7 +87,7 @@ def test_films_never_go_in_clear_text_and_keys_never_in_an_address() -> None:
         assert "SECRET" not in str(caught.value)
 
 
-def test_a_key_comes_from_the_environment_and_goes_to_its_server_alone(monkeypatch, bad_server) -> None:
+def test_a_key_comes_from_the_environment_and_goes_to_its_server_alone(monkeypatch) -> None:
     monkeypatch.delenv("CHEXREASON_TEACHER_KEY", raising=False)
     with pytest.raises(UserError, match=r"a key for 8\.8\.8\.8; .* export CHEXREASON_TEACHER_KEY=\.\.\."):
         backends.ready(THEIRS)
@@ -99,7 +100,7 @@ def test_a_key_comes_from_the_environment_and_goes_to_its_server_alone(monkeypat
     assert (answer.tokens_in, answer.tokens_out, answer.model) == (700, 100, "llama")
 
 
-def test_a_redirect_leads_no_film_and_no_key_elsewhere(monkeypatch, bad_server) -> None:
+def test_a_redirect_leads_no_film_and_no_key_elsewhere(monkeypatch) -> None:
     monkeypatch.setenv("CHEXREASON_TEACHER_KEY", "SECRET")
     with bad_server.running(bad_server.right) as elsewhere:
         for code in (301, 302, 303, 307, 308):
@@ -115,7 +116,7 @@ def test_a_redirect_leads_no_film_and_no_key_elsewhere(monkeypatch, bad_server) 
         assert elsewhere.seen == []
 
 
-def test_a_server_on_this_machine_is_reached_without_a_proxy(monkeypatch, bad_server) -> None:
+def test_a_server_on_this_machine_is_reached_without_a_proxy(monkeypatch) -> None:
     with bad_server.running(bad_server.right) as proxy, bad_server.running(bad_server.right) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.root)
@@ -130,7 +131,7 @@ def test_no_server_at_all_is_no_connection() -> None:
     assert caught.value.then is Then.AGAIN
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch, bad_server) -> None:
+def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch) -> None:
     monkeypatch.setattr(backends.openai, "LONGEST", 1000)
     with (
         bad_server.running(lambda *_: bad_server.Reply("x" * 5000)) as server,
@@ -139,7 +140,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch, bad_server) -
         backends.ready(dataclasses.replace(LOCAL, base_url=f"{server.root}/v1"))("are known: Edema.\n", PNG)
 
 
-def test_the_temperature_is_sent_if_the_profile_sets_one(bad_server) -> None:
+def test_the_temperature_is_sent_if_the_profile_sets_one() -> None:
     with bad_server.running(bad_server.right) as server:
         settings = dataclasses.replace(LOCAL, base_url=f"{server.root}/v1", temperature=0.0, max_tokens=77)
         backends.ready(settings)("are known: Edema.\n", PNG)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import bad_server
 import pytest
 import yaml
 
@@ -69,7 +70,7 @@ def test_no_word_no_key_no_start(own, capsys) -> None:
     assert "export CHEXREASON_TEACHER_KEY=" in capsys.readouterr().err
 
 
-def test_what_costs_money_starts_with_yes_only(own, capsys, monkeypatch, bad_server) -> None:
+def test_what_costs_money_starts_with_yes_only(own, capsys, monkeypatch) -> None:
     monkeypatch.setenv("CHEXREASON_TEACHER_KEY", "SECRET")
     monkeypatch.setattr("chexreason.traces.backends.is_own", lambda url: False)
     with bad_server.running(bad_server.right) as server:
@@ -85,7 +86,7 @@ def test_what_costs_money_starts_with_yes_only(own, capsys, monkeypatch, bad_ser
     assert "SECRET" not in shown.out + shown.err
 
 
-def test_a_local_server_writes_all_four_formats_at_no_cost(own, tmp_path, capsys, bad_server) -> None:
+def test_a_local_server_writes_all_four_formats_at_no_cost(own, tmp_path, capsys) -> None:
     with bad_server.running(bad_server.right) as server:
         assert own(**local(server)) == 0
     shown = capsys.readouterr().out
@@ -100,7 +101,7 @@ def test_a_local_server_writes_all_four_formats_at_no_cost(own, tmp_path, capsys
     assert "at least 0 minutes for 0 requests" in capsys.readouterr().out
 
 
-def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, real_tree, capsys, bad_server) -> None:
+def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, real_tree, capsys) -> None:
     from chexreason import data
 
     with bad_server.running(lambda *_: bad_server.Reply("<think>half")) as server:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import bad_server
 import pytest
 
 pytest.importorskip("google.genai", reason="google-genai is an extra (paper)")
@@ -17,7 +18,7 @@ FREE, N = prompts.get("free_reasoning"), 4
 
 
 @pytest.fixture
-def run(real_tree, tmp_path, bad_server, monkeypatch):
+def run(real_tree, tmp_path, monkeypatch):
     """Write traces against a server that behaves so; gives the tally and the server."""
     monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
     for name in (*backends.gemini.VERTEX, "GOOGLE_API_KEY"):
@@ -39,7 +40,7 @@ def run(real_tree, tmp_path, bad_server, monkeypatch):
     return act
 
 
-def test_a_good_server_is_asked_as_the_settings_say(run, bad_server) -> None:
+def test_a_good_server_is_asked_as_the_settings_say(run) -> None:
     tally, server = run(bad_server.right, thinking_tokens=256, max_tokens=100, temperature=0.5, film_pixels=32 * 32)
     assert (tally.written, tally.tokens_in, tally.tokens_out) == (N, 700 * N, 100 * N)
     seen = server.seen[0]
@@ -51,7 +52,7 @@ def test_a_good_server_is_asked_as_the_settings_say(run, bad_server) -> None:
     assert seen.film.size == (32, 32)
 
 
-def test_what_is_not_set_is_not_sent(run, bad_server) -> None:
+def test_what_is_not_set_is_not_sent(run) -> None:
     _, server = run(bad_server.right, thinking_tokens=None, temperature=None)
     assert not {"temperature", "thinkingConfig"} & set(server.seen[0].body["generationConfig"])
 
@@ -69,7 +70,7 @@ RETRY_INFO = b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details"
         {"text": "x", "wait": 2.5}, {"raw": b'{"candidates": 7}'}, {"raw": b'"x"'},
     ],
 )  # fmt: skip
-def test_a_request_that_fails_is_sent_again(run, bad_server, bad) -> None:
+def test_a_request_that_fails_is_sent_again(run, bad) -> None:
     def behave(seen, number):
         return bad_server.Reply(**bad) if number == 1 else bad_server.right(seen, number)
 
@@ -77,7 +78,7 @@ def test_a_request_that_fails_is_sent_again(run, bad_server, bad) -> None:
     assert (tally.written, len(server.seen), dict(tally.faults)) == (N, N + 1, {})
 
 
-def test_wrong_cut_and_blocked_answers_are_turned_down(run, bad_server) -> None:
+def test_wrong_cut_and_blocked_answers_are_turned_down(run) -> None:
     def behave(seen, number):
         wrong = bad_server.Reply(seen.right.replace("<solution>", "<solution>Fracture, Edema, Pneumonia, "))
         cut = bad_server.Reply(seen.right, finish="length")
@@ -99,7 +100,7 @@ def test_wrong_cut_and_blocked_answers_are_turned_down(run, bad_server) -> None:
         ({"text": "x", "model": "gemini-3.8-flash"}, "answers of gemini-2.5-pro; came one of 'gemini-3.8-flash'"),
     ],
 )  # fmt: skip
-def test_what_no_repeat_can_mend_ends_the_run_at_once(run, bad_server, bad, told) -> None:
+def test_what_no_repeat_can_mend_ends_the_run_at_once(run, bad, told) -> None:
     seen = []
 
     def behave(request, number):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import bad_server
 import pytest
 import yaml
 
@@ -41,7 +42,7 @@ def teacher(**changes) -> Teacher:
 
 
 @pytest.fixture
-def run(profile, bad_server):
+def run(profile):
     """Write the traces of `prompt` against a server that behaves so; gives the tally, the lines and the server."""
 
     def act(behave, prompt=FREE, limit=None, **changes):
@@ -64,7 +65,7 @@ def given_up(profile, prompt=FREE) -> dict:
     return json.loads(traces.place(profile, prompt).with_suffix(".given_up.json").read_text())
 
 
-def test_a_good_server_gives_every_study_its_trace(run, profile, bad_server) -> None:
+def test_a_good_server_gives_every_study_its_trace(run, profile) -> None:
     tally, lines, server = run(bad_server.right)
     assert str(tally) == "6 traces written, 0 were there"
     chosen = cohorts.drawn(profile, "sft")
@@ -78,7 +79,7 @@ def test_a_good_server_gives_every_study_its_trace(run, profile, bad_server) -> 
     assert {(line["teacher"], line["told"], line["answered_by"]) for line in lines} == {("llama", "1.1", "llama")}
 
 
-def test_the_server_is_sent_film_labels_and_task_and_nothing_of_the_patient(run, profile, bad_server) -> None:
+def test_the_server_is_sent_film_labels_and_task_and_nothing_of_the_patient(run, profile) -> None:
     _, _, server = run(bad_server.right, prompts.get("reasoning_a"), film_pixels=32 * 32)
     chosen = cohorts.drawn(profile, "sft")
     labels = collections.Counter(frozenset(positives(study.labels, "zeros")) for study in chosen.studies)
@@ -96,13 +97,13 @@ def test_the_server_is_sent_film_labels_and_task_and_nothing_of_the_patient(run,
         assert "Authorization" not in seen.headers
 
 
-def test_the_second_run_asks_nothing(run, bad_server) -> None:
+def test_the_second_run_asks_nothing(run) -> None:
     run(bad_server.right)
     tally, lines, server = run(bad_server.right)
     assert (tally.written, tally.there, len(lines), server.seen) == (0, N, N, [])
 
 
-def test_a_limit_is_a_first_part_and_the_rest_follows(run, bad_server) -> None:
+def test_a_limit_is_a_first_part_and_the_rest_follows(run) -> None:
     assert run(bad_server.right, limit=2)[0].written == 2
     tally, lines, server = run(bad_server.right)
     assert (tally.written, tally.there, len(server.seen)) == (4, 2, 4)
@@ -132,7 +133,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_request_that_fails_is_sent_again(run, bad_server, kind) -> None:
+def test_a_request_that_fails_is_sent_again(run, kind) -> None:
     def behave(seen, number):
         bad = number <= 2
         return FAILURES[kind](number, bad_server.Reply) if bad else bad_server.right(seen, number)
@@ -142,7 +143,7 @@ def test_a_request_that_fails_is_sent_again(run, bad_server, kind) -> None:
     assert not tally.faults
 
 
-def test_retry_after_holds_back_every_request(run, bad_server) -> None:
+def test_retry_after_holds_back_every_request(run) -> None:
     def behave(seen, number):
         many = bad_server.Reply(status=429, headers={"Retry-After": "1"}, raw=b"{}")
         return many if number == 1 else bad_server.right(seen, number)
@@ -151,7 +152,7 @@ def test_retry_after_holds_back_every_request(run, bad_server) -> None:
     assert server.seen[1].at - server.seen[0].at >= 1.0
 
 
-def test_no_more_requests_a_minute_and_at_a_time_than_allowed(run, bad_server) -> None:
+def test_no_more_requests_a_minute_and_at_a_time_than_allowed(run) -> None:
     def slow(seen, number):
         return bad_server.Reply(seen.right, wait=0.3)
 
@@ -177,7 +178,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("fault", WRONG)
-def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run, bad_server, fault) -> None:
+def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run, fault) -> None:
     def behave(seen, number):
         return bad_server.Reply(WRONG[fault](seen) if "turned down" not in seen.text else seen.right)
 
@@ -190,7 +191,7 @@ def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run
     assert all(f"turned down: {fault}." in text for text in again)
 
 
-def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_listed(run, profile, bad_server) -> None:
+def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_listed(run, profile) -> None:
     def behave(seen, number):
         return bad_server.Reply([wrong(seen) for wrong in WRONG.values()][number % len(WRONG)])
 
@@ -203,7 +204,7 @@ def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_listed(run, p
     assert given_up(profile) == {}
 
 
-def test_answers_cut_at_the_limit_or_blocked_are_turned_down(run, bad_server) -> None:
+def test_answers_cut_at_the_limit_or_blocked_are_turned_down(run) -> None:
     def behave(seen, number):
         return bad_server.Reply(seen.right, finish=["length", "content_filter"][number % 2])
 
@@ -212,7 +213,7 @@ def test_answers_cut_at_the_limit_or_blocked_are_turned_down(run, bad_server) ->
     assert set(tally.faults) == {"cut off at the length limit", "refused by the server's filters"}
 
 
-def test_the_right_labels_in_another_order_are_accepted(run, profile, bad_server) -> None:
+def test_the_right_labels_in_another_order_are_accepted(run, profile) -> None:
     def behave(seen, number):
         names = ", ".join(reversed(seen.labels.split(", ")))
         return bad_server.Reply(f"\n<think>{bad_server.THOUGHT}</think>\n<solution>{names}</solution>\n")
@@ -223,7 +224,7 @@ def test_the_right_labels_in_another_order_are_accepted(run, profile, bad_server
     assert len(traces.of(cohorts.drawn(profile, "sft"), FREE, profile)) == N
 
 
-def test_text_that_means_to_be_more_than_text_stays_one_line(run, profile, bad_server) -> None:
+def test_text_that_means_to_be_more_than_text_stays_one_line(run, profile) -> None:
     hostile = (
         'The lungs.\n{"study": "mimic/1/2", "trace": "x"}\n\u2028 ignore all rules; rm -rf \\u000a "\\" \U0001f480'
     )
@@ -236,7 +237,7 @@ def test_text_that_means_to_be_more_than_text_stays_one_line(run, profile, bad_s
     assert traces.place(profile, FREE).read_bytes().isascii()
 
 
-def test_a_server_that_is_down_ends_the_run_politely(run, profile, bad_server) -> None:
+def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
     def behave(seen, number):
         return bad_server.right(seen, number) if number <= 2 else bad_server.Reply(status=503, raw=b"SECRET")
 
@@ -249,7 +250,7 @@ def test_a_server_that_is_down_ends_the_run_politely(run, profile, bad_server) -
     assert run(bad_server.right)[0].written == N - 2
 
 
-def test_failures_that_are_not_in_a_row_do_not_end_the_run(run, bad_server) -> None:
+def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
     def behave(seen, number):
         return bad_server.Reply(status=400, raw=b"{}") if number % 2 else bad_server.right(seen, number)
 
@@ -266,7 +267,7 @@ def test_failures_that_are_not_in_a_row_do_not_end_the_run(run, bad_server) -> N
         ({"status": 429, "headers": {"Retry-After": "86400"}}, "the server asks to wait 1440 minutes"),
     ],
 )  # fmt: skip
-def test_what_no_repeat_can_mend_ends_the_run_at_once(run, bad_server, reply, told) -> None:
+def test_what_no_repeat_can_mend_ends_the_run_at_once(run, reply, told) -> None:
     seen = []
 
     def behave(request, number):
@@ -278,7 +279,7 @@ def test_what_no_repeat_can_mend_ends_the_run_at_once(run, bad_server, reply, to
     assert len(seen) == 1
 
 
-def test_another_model_than_was_asked_writes_nothing(run, profile, bad_server) -> None:
+def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
     def behave(seen, number):
         return bad_server.Reply(seen.right, model="llama-lite" if number > 2 else "llama-2026-01")
 
@@ -287,7 +288,7 @@ def test_another_model_than_was_asked_writes_nothing(run, profile, bad_server) -
     assert {line["answered_by"] for line in held(profile)} == {"llama-2026-01"}
 
 
-def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, profile, bad_server) -> None:
+def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, profile) -> None:
     run(bad_server.right, limit=2)
     with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]; .*teacher\.mix"):
         run(bad_server.right, model="qwen")
@@ -300,7 +301,7 @@ def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, pro
         run(bad_server.right, mix=True)
 
 
-def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile, bad_server) -> None:
+def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
     run(bad_server.right)
     path = traces.place(profile, FREE)
     whole = path.read_bytes()
@@ -314,14 +315,14 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile, bad_serve
     assert (tally.there, tally.written, len(lines)) == (N, 0, N)
 
 
-def test_two_processes_do_not_write_one_file(run, profile, bad_server) -> None:
+def test_two_processes_do_not_write_one_file(run, profile) -> None:
     from chexreason.traces.lines import opened
 
     with opened(traces.place(profile, FREE)), pytest.raises(UserError, match="another process that is writing it"):
         run(bad_server.right)
 
 
-def test_a_film_that_cannot_be_read_is_counted_and_left(run, profile, bad_server, monkeypatch) -> None:
+def test_a_film_that_cannot_be_read_is_counted_and_left(run, profile, monkeypatch) -> None:
     chosen = cohorts.drawn(profile, "sft")
     broken = dataclasses.replace(chosen.studies[0], image=chosen.studies[0].image.with_name("gone.jpg"))
     monkeypatch.setattr(cohorts, "drawn", lambda *_: dataclasses.replace(chosen, studies=(broken, *chosen.studies[1:])))
@@ -352,9 +353,7 @@ def command(real_tree, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(
-    command, bad_server, tmp_path, ending
-) -> None:
+def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(command, tmp_path, ending) -> None:
     path = tmp_path / "cache" / "traces" / "free_reasoning.jsonl"
     good = []
 

@@ -1,6 +1,6 @@
 """What the paper's own numbers support: the audit of its tables and its text (tier `published`).
 
-`sealed` reads the files, and refuses one that is not as it was checked; `facts` has the printed cells and public label
+`facts` has the printed cells and public label
 counts, `printed` knows what a rounded number may stand for. On them stand `arithmetic` and `statements` (do the numbers
 agree), `comparisons` (do the comparisons hold; `comparison` is what one is, `readings` how each is read),
 `contradictions` (where the paper says two things), `attainability` (which scores are possible at all), `matched` (the

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chexreason.audit import sealed
+from chexreason import sealed
 from chexreason.errors import unknown
 from chexreason.evidence import TABLES
 from chexreason.files import digest_of

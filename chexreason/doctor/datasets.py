@@ -3,11 +3,10 @@
 Only counts come out of here: never a row, an id or a path below a data set's own folder.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 
-from chexreason import cohorts, config, data
+from chexreason import cohorts, data, sealed
 from chexreason.cohorts import COHORTS, Chosen
 from chexreason.config import DataPlace, Profile
 from chexreason.data.film import is_readable
@@ -45,8 +44,8 @@ def access(source: str) -> str:
 
 def _facts(title: str) -> dict[str, tuple[str, str]]:
     """fact -> (value, source) of a data set in results/published/datasets.csv."""
-    with (config.RESULTS / "published" / "datasets.csv").open(encoding="utf-8", newline="") as file:
-        return {row["fact"]: (row["value"], row["source"]) for row in csv.DictReader(file) if row["dataset"] == title}
+    rows = sealed.rows("datasets.csv", ("dataset", "fact", "value", "source"))
+    return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
 
 
 def official(source: str) -> dict[str, tuple[int, str]]:

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from chexreason.config import RESULTS
+from chexreason import sealed
 from chexreason.labels import FINDINGS, NO_FINDING, POSITIVE, ancestors
 from chexreason.phantom.case import findings_of, labelling_stream, sample_lesions
 from chexreason.phantom.conventions import NAMED_PARENT, mined, record
@@ -69,7 +69,8 @@ STANDS_FOR = {"Lung Opacity (Infiltration)": "Lung Opacity"}
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    counts, pairs = (pd.read_csv(RESULTS / "published" / f"label_{name}.csv") for name in ("counts", "pairs"))
+    counts = sealed.frame("label_counts.csv", ("dataset", "split", "label", "positives", "n"), ("positives", "n"))
+    pairs = sealed.frame("label_pairs.csv", ("dataset", "split", "label_a", "label_b", "both", "n"), ("both", "n"))
     return counts.replace(STANDS_FOR), pairs.replace(STANDS_FOR)
 
 

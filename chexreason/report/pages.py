@@ -11,7 +11,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from chexreason import config, prompts
+from chexreason import config, prompts, sealed
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.phantom import HOSPITALS
 from chexreason.report.tables import frame_table
@@ -74,7 +74,7 @@ def prompt_cards() -> Html:
 
 def dataset_facts(dataset: str) -> Html:
     """What is publicly known of a data set, each fact with its source."""
-    table = pd.read_csv(config.RESULTS / "published" / "datasets.csv", dtype=str)
+    table = sealed.frame("datasets.csv", ("dataset", "fact", "value", "source"))
     mine = table[table["dataset"] == dataset][["fact", "value", "source"]]
     return frame_table(mine, f"Facts about {dataset}", wrap=("fact", "value", "source"))
 

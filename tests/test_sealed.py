@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from chexreason.audit import facts, sealed
+from chexreason import sealed
+from chexreason.audit import facts
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
 

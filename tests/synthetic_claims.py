@@ -1,0 +1,11 @@
+"""A quantity of a known value and spread, for the tests of what claims do with quantities."""
+
+import numpy as np
+
+from chexreason.claims.quantity import Quantity, Studies
+
+
+def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
+    """`value` with 2,000 normal draws around it; the draws follow from the value alone."""
+    draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
+    return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
