@@ -209,6 +209,8 @@ def _profile(words: argparse.Namespace, unset: bool = False) -> "Profile":
 def _tell(finished: Sequence["Run"]) -> None:
     for run in finished:
         print(os.path.relpath(run.folder))
+    if not finished and os.environ.get("RANK") == "0":
+        print("trained by several processes; the same command by one, or `make book`, scores what they left")
 
 
 def parser() -> argparse.ArgumentParser:

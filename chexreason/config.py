@@ -102,6 +102,7 @@ class GRPO:
     device_batch: int = assumed(4, "one group per forward pass fits 80 GB", "completions per forward pass")
     epochs: int = assumed(1, "not stated", "passes over the RL studies")
     max_tokens: int = assumed(512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most")
+    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
     checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
     precision: str = assumed("bf16", "as in SFT", "bfloat16 where the device has it, else float32")
     checkpointing: bool = assumed(True, "as in SFT", "recompute activations in the backward pass")
@@ -114,6 +115,7 @@ class Decoding:
     max_tokens: int = assumed(512, "not stated", "completion length at most; a longer one is cut and fails")
     batch: int = assumed(16, "does not change the result", "studies decoded together")
     greedy: bool = assumed(True, "not stated; repeatable", "take the most likely token")
+    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM decodes, not transformers")
     uncertain: str = assumed("zeros", "not stated", "how an uncertain label counts: zeros, ones or ignore")
 
 
@@ -146,6 +148,14 @@ SETTINGS: dict[str, type] = {
 GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
 #: The same with the teacher's, which a profile may set too, but which no run is digested by: its traces are.
 ALL: dict[str, type] = {**GROUPS, "teacher": Teacher}
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A settings object as plain data, for a run's digest.
+
+    `vllm` is named only where it is on: a run of before there was that choice is the same run.
+    """
+    return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("vllm", False)}
 
 
 @dataclass(frozen=True)

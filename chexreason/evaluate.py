@@ -5,7 +5,7 @@ failure and as a prediction of nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason import cohorts, metrics, models, runs
+from chexreason import cohorts, metrics, models, runs, vllm_engine
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
-from chexreason.config import Decoding, Profile, Speed, label_set_of
+from chexreason.config import Decoding, Profile, Speed, label_set_of, plain
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
 from chexreason.fast import decoding
@@ -48,11 +48,12 @@ def decode(
     tokenizer = loaded.processor.tokenizer
     ends = _ends(loaded)
     leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
+    way = _vllm if settings.vllm else _greedy if leave else _generate
     with (
         tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar,
         torch.inference_mode(),
     ):
-        answers = (_greedy if leave else _generate)(loaded, studies, prompt, settings, bar.update)
+        answers = way(loaded, studies, prompt, settings, bar.update)
     done: list[Completion] = []
     for answer_T in answers:
         length = next((i for i, token in enumerate(answer_T) if token in ends), None)
@@ -101,6 +102,15 @@ def _greedy(
         change = decoding.processors(model.generation_config)
         most, ends = settings.max_tokens, sorted(_ends(loaded))
         decoding.decode(model, first, most=most, choose=decoding.greedy, change=change, ends=ends, more=more)
+    return answers
+
+
+def _vllm(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
+) -> list[list[int]]:
+    """The answers' tokens, by vLLM; it makes its batches itself."""
+    answers = vllm_engine.answers(loaded, _films(studies), prompt.text, settings)
+    tell(len(answers))
     return answers
 
 
@@ -164,6 +174,14 @@ def facts_of(chosen: Chosen, profile: Profile) -> dict[str, Any]:
     }
 
 
+def _weights(base: str, source: str) -> str:
+    """What tells a checkpoint from another: a folder's digest, or the hub id with its pinned revision."""
+    if Path(source).is_dir():
+        return file_digest(Path(source))
+    revision = models.FAMILIES[base].revision_of(source)
+    return f"{source}@{revision}" if revision else source
+
+
 def plan(
     profile: Profile, run_id: str, stage: str, model: str, base: str, prompt: Prompt, chosen: Chosen, **more: Any
 ) -> runs.Plan:
@@ -178,14 +196,13 @@ def plan(
         "label_set": label_set_of(chosen.dataset),
         **more.pop("facts", {}),
     }
-    source = Path(profile.models[base])
     inputs = {
-        "model": file_digest(source) if source.is_dir() else profile.models[base],
+        "model": _weights(base, profile.models[base]),
         "studies": chosen.digest,
         "prompt": digest_of(prompt.text),
         **more.pop("inputs", {}),
     }
-    settings = {"decoding": asdict(profile.decoding), **more}
+    settings = {"decoding": plain(profile.decoding), **more}
     return runs.Plan(profile, run_id, facts, settings, inputs)
 
 

@@ -8,15 +8,17 @@ bounds are asymmetric.
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from accelerate.utils import gather_object
 from peft import PeftModel
 from transformers import (
     PrinterCallback,
@@ -28,10 +30,10 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, rewards, runs
+from chexreason import cohorts, evaluate, models, prompts, rewards, runs, vllm_engine
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
-from chexreason.config import GRPO, Profile
+from chexreason.config import GRPO, Profile, plain
 from chexreason.data.study import Study
 from chexreason.errors import unknown
 from chexreason.examples import examples
@@ -41,7 +43,18 @@ from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.training import QUIET, Progress, device_options, fresh_folder, history_table, last_checkpoint
+from chexreason.training import (
+    QUIET,
+    Progress,
+    accumulation,
+    device_options,
+    first_before_others,
+    fresh_folder,
+    history_table,
+    last_checkpoint,
+    learnt,
+    processes,
+)
 
 #: The SFT run that GRPO starts from, and that serves as the reference policy.
 START = "02-sft-medgemma-free_reasoning"
@@ -53,8 +66,9 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
     `silent` are token ids that must never be sampled.
     """
     completions = settings.studies_per_step * settings.generations
-    accumulation = completions // settings.device_batch
+    passes = accumulation(completions, settings.device_batch)
     steps = math.ceil(studies / settings.studies_per_step) * settings.epochs * settings.passes
+    quiet = vllm_engine.silence(silent) if settings.vllm else {"suppress_tokens": list(silent)}
     return GRPOConfig(
         output_dir=str(folder),
         num_generations=settings.generations,
@@ -69,7 +83,10 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         use_bias_correction_kl=False,  # equation 2 has the plain KL term; TRL's default weighs it by the ratio
         num_iterations=settings.passes,
         max_completion_length=settings.max_tokens,
-        generation_kwargs={"suppress_tokens": list(silent)} if silent else None,
+        generation_kwargs=quiet if silent else None,
+        use_vllm=settings.vllm,
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=vllm_engine.MEMORY,
         disable_dropout=True,  # old, new and reference policy differ by their weights alone
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
@@ -79,8 +96,8 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.clip_norm,
         per_device_train_batch_size=settings.device_batch,
-        gradient_accumulation_steps=accumulation,
-        steps_per_generation=accumulation,
+        gradient_accumulation_steps=passes,
+        steps_per_generation=passes,
         max_steps=steps,
         save_strategy="steps",
         save_steps=max(1, math.ceil(steps / settings.checkpoints)),
@@ -110,9 +127,13 @@ class Scorer:
     def __call__(
         self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
     ) -> list[float]:
-        """Score each completion against the study's recorded labels."""
+        """Score each completion against the study's recorded labels.
+
+        Each of several processes scores all their completions, in one order, so that they hold the same window.
+        """
+        own = list(zip(completions, completion_ids, truth, strict=True))
         totals = []
-        for completion, ids, labels in zip(completions, completion_ids, truth, strict=True):
+        for completion, ids, labels in own if processes() == 1 else gather_object(own):
             text = completion[0]["content"] if not isinstance(completion, str) else completion
             cut = len(ids) >= self.limit and not self.ends.intersection(ids)
             parsed = parse_completion(text, self.prompt.answer, cut)
@@ -126,7 +147,8 @@ class Scorer:
             )
             self.terms.append(reward.terms)
             totals.append(reward.total)
-        return totals
+        first = int(os.environ.get("RANK", "0")) * len(own)
+        return totals[first : first + len(own)]
 
 
 class KeepWindow(TrainerCallback):
@@ -138,7 +160,8 @@ class KeepWindow(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The window beside the checkpoint just written."""
         place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "window.json"
-        write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
+        if state.is_world_process_zero:
+            write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The mean of each term since the last log, into the trainer's own log."""
@@ -228,33 +251,43 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
-    """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint."""
-    cohorts.prepare(profile)
-    chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
+    """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint (see `run`)."""
+    with first_before_others():
+        cohorts.prepare(profile)
+        chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
     tasks = [Task.recorded(chosen.studies, prompt, name, profile.decoding.uncertain) for name in ("nuanced", "hard")]
-    return [run(profile, f"03-grpo-{task.reward}", START, task, validation, inputs) for task in tasks]
+    done = [run(profile, f"03-grpo-{task.reward}", START, task, validation, inputs) for task in tasks]
+    return [one for one in done if one]
 
 
 def run(
     profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
-) -> runs.Run:
+) -> runs.Run | None:
     """Train MedGemma from another run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
 
-    `inputs` are the digests of what the task was made from.
+    `inputs` are the digests of what the task was made from. Several processes only train, and return None: the next
+    process by itself finds that done, and scores.
     """
     start = runs.need(profile.cache / "checkpoints" / start_run / "best")
     this = evaluate.plan(
         profile, run_id, "grpo", "chexreason", "medgemma", task.prompt, validation,
-        grpo=asdict(profile.grpo), reward=asdict(getattr(profile, task.reward)),
+        grpo=plain(profile.grpo), reward=plain(getattr(profile, task.reward)),
         facts={"reward": task.reward, "n_train": len(task.studies)},
         inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
     )  # fmt: skip
     if finished := this.finished():
         return finished
-    folder = fresh_folder(this)
-    loaded = models.load("medgemma", profile.models["medgemma"], precision=profile.grpo.precision)
-    log = train(loaded, start, task, profile, folder).state.log_history
+    with first_before_others():
+        folder = fresh_folder(this)
+
+    def reinforce() -> GRPOTrainer:
+        loaded = models.load("medgemma", profile.models["medgemma"], precision=profile.grpo.precision)
+        return train(loaded, start, task, profile, folder)
+
+    log = learnt(folder, reinforce)
+    if processes() > 1:
+        return None
     scored = [
         (checkpoint, *_score(profile, checkpoint, task.prompt, validation))
         for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))

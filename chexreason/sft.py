@@ -5,7 +5,6 @@ placeholders and padding carry the label -100. LoRA touches the language model o
 """
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 from chexreason import cohorts, evaluate, models, prompts, runs, traces
 from chexreason.cohorts import Chosen
-from chexreason.config import SFT, Profile, Speed
+from chexreason.config import SFT, Profile, Speed, plain
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
@@ -23,7 +22,19 @@ from chexreason.files import digest_of
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.training import QUIET, Progress, device_options, fresh_folder, history_table, last_checkpoint
+from chexreason.training import (
+    QUIET,
+    Progress,
+    accumulation,
+    device_options,
+    first_before_others,
+    fresh_folder,
+    history_table,
+    is_first,
+    last_checkpoint,
+    learnt,
+    processes,
+)
 
 #: The base models that are fine-tuned: Table 2 and Table 3.
 BASES = ("medgemma", "qwen")
@@ -42,7 +53,7 @@ def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
         max_grad_norm=settings.clip_norm,
         per_device_train_batch_size=settings.device_batch,
         per_device_eval_batch_size=settings.device_batch,
-        gradient_accumulation_steps=settings.effective_batch // settings.device_batch,
+        gradient_accumulation_steps=accumulation(settings.effective_batch, settings.device_batch),
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=settings.patience + 1,
@@ -82,7 +93,8 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    _keep(trainer, folder / "best")
+    if is_first():
+        _keep(trainer, folder / "best")
     return trainer
 
 
@@ -95,32 +107,46 @@ def _keep(trainer: SFTTrainer, place: Path) -> None:
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
-    """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored."""
-    cohorts.prepare(profile)
-    chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
+    """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored (see `run`)."""
+    with first_before_others():
+        cohorts.prepare(profile)
+        chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
-    return [
+    done = [
         run(profile, f"02-sft-{base}-{name}", base, prompts.get(name), chosen, validation)
         for base in BASES
         for name in prompts.SFT_FORMATS
     ]
+    return [one for one in done if one]
 
 
-def run(profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen) -> runs.Run:
-    """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``."""
+def run(
+    profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen
+) -> runs.Run | None:
+    """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``.
+
+    Several processes only train, and return None: the next process by itself finds that done, and scores.
+    """
     lessons = traces.of(chosen, prompt, profile)
     inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     this = evaluate.plan(
-        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=asdict(profile.sft), inputs=inputs,
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=plain(profile.sft), inputs=inputs,
         facts={"n_train": len(chosen.studies)},
     )  # fmt: skip
     if finished := this.finished():
         return finished
-    folder = fresh_folder(this)
-    loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
-    trainer = train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, profile.speed)
+    with first_before_others():
+        folder = fresh_folder(this)
+
+    def teach() -> SFTTrainer:
+        loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
+        return train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, profile.speed)
+
+    log = learnt(folder, teach)
+    if processes() > 1:
+        return None
     tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
     scores, rows = evaluate.evaluate(
         tuned, validation, prompt, profile.decoding, label=f"score {run_id}", speed=profile.speed
     )
-    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(trainer.state.log_history))
+    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(log))

@@ -1,17 +1,26 @@
-"""What both trainers share: their folder, resuming, progress with the time left, and the history of a run."""
+"""What both trainers share: their folder, resuming, several processes, progress with the time left, a run's history.
 
+`torchrun` and `accelerate launch` start several processes of one command, each with its own GPU. They share each
+step: every process takes its part of the batch, and the gradients are averaged (`fast.parallel`).
+"""
+
+import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import PartialState
 from tqdm import tqdm
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from chexreason import runs
+from chexreason.errors import UserError
 from chexreason.files import write_atomically
 
 #: Arguments that every trainer of ours gets: files stay here, logs go into our own history.
@@ -25,7 +34,55 @@ def device_options(precision: str, checkpointing: bool) -> dict[str, Any]:
         "bf16": precision == "bf16" and cuda,
         "gradient_checkpointing": checkpointing and cuda,
         "use_cpu": not cuda,
+        "ddp_find_unused_parameters": False,  # the adapter is used in every step
     }
+
+
+def processes() -> int:
+    """How many processes share the training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes what is written once."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def first_before_others() -> Iterator[None]:
+    """What the first process writes in the block, the others find there when they come."""
+    if processes() == 1:
+        yield
+    else:
+        with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+            yield
+
+
+def accumulation(batch: int, at_once: int) -> int:
+    """Forward passes of each process in a step over `batch` rows, `at_once` of them in a pass.
+
+    Raises UserError unless they come out even: a step of another size would be another training.
+    """
+    passes, left = divmod(batch, at_once * processes())
+    if left or not passes:
+        raise UserError(
+            f"a step of {batch} rows to part into passes of {at_once} on {processes()} processes", "a remainder",
+            "choose another device_batch, or another number of processes",
+        )  # fmt: skip
+    return passes
+
+
+def learnt(folder: Path, train: Callable[[], Trainer]) -> list[dict[str, Any]]:
+    """The trainer's log of a training that is over; trains unless that was done before.
+
+    The log is the last file that a training writes, by its first process.
+    """
+    log = folder / "log.json"
+    if not log.is_file():
+        history = train().state.log_history
+        if is_first():
+            write_atomically(log, json.dumps(history).encode())
+    return list(json.loads(log.read_text(encoding="utf-8"))) if is_first() else []
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -58,7 +115,10 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Open the bar where training goes on."""
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0)
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0,
+            disable=not state.is_world_process_zero,
+        )  # fmt: skip
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """One step further."""

@@ -5,7 +5,7 @@ Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
 import pandas as pd
 import torch
@@ -13,7 +13,7 @@ from transformers import set_seed
 
 from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
-from chexreason.config import Profile, load_profile
+from chexreason.config import Profile, load_profile, plain
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.errors import UserError
@@ -65,12 +65,14 @@ def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
         return []
     validation, prompt = cohorts.choose(profile, "validation"), prompts.get(arm.prompt)
     if arm.stage == "sft":
-        return [sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)]
+        taught = sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)
+        return [taught] if taught else []
     studies, credit = _rewarded(arm, profile)
     task = grpo.Task(studies, credit, prompt, arm.reward)
     rewarded = [cohorts.choose(profile, "rl").digest, *((study.key, dict(study.labels)) for study in studies)]
     inputs = {"rl_studies": digest_of(rewarded)}
-    return [grpo.run(profile, name, str(arm.start), task, validation, inputs)]
+    reinforced = grpo.run(profile, name, str(arm.start), task, validation, inputs)
+    return [reinforced] if reinforced else []
 
 
 def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[str]]]:
@@ -101,7 +103,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
         "adapter": file_digest(adapter) if adapter else "none",
         "worlds": digest_of([[world.name for world in worlds.ASKED[arm.question]], worlds.labels(count).to_csv()]),
     }
-    settings = {"decoding": asdict(profile.decoding), "patients": count, "samples": arm.samples}
+    settings = {"decoding": plain(profile.decoding), "patients": count, "samples": arm.samples}
     this = runs.Plan(profile, run_id, facts, settings, inputs)
     if finished := this.finished():
         return finished

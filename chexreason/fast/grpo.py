@@ -27,6 +27,7 @@ from chexreason.fast.adapters import fuse
 from chexreason.fast.decoding import decode, nucleus, prefill, processors
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of
 from chexreason.fast.merged import merged
+from chexreason.fast.parallel import average_gradients
 from chexreason.fast.tree import log_probabilities, plant
 
 #: Bytes of image tokens that are kept: a film is not seen again after its rollout batch.
@@ -56,7 +57,15 @@ class FastGRPOTrainer(GRPOTrainer):
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
         self.shares_prompt = speed.shared_prompt and rollout and sdpa and self.loss_type in ORDERLESS
         self.one_prefill = speed.one_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
-        self.first_is_old = speed.first_pass_is_old and rollout and not drops and self.num_iterations > 1
+        # With vLLM the old log-probabilities are wanted before the first pass: its own differ from them by rounding.
+        wanted = self.use_vllm or self.num_iterations == 1
+        self.first_is_old = speed.first_pass_is_old and rollout and not drops and not wanted
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """TRL's step; several processes share its gradient."""
+        loss = super().training_step(*args, **kwargs)
+        average_gradients(self)
+        return loss
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
         if not self.shares_prompt or not self.model.training:

@@ -22,6 +22,7 @@ from chexreason.fast.adapters import fuse
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
 from chexreason.fast.masks import masks, places
+from chexreason.fast.parallel import average_gradients
 from chexreason.fast.scoring import score
 
 
@@ -71,6 +72,12 @@ class FastSFTTrainer(SFTTrainer):
             base = self.accelerator.unwrap_model(self.model).get_base_model()
             assert_frozen(base)
             self.data_collator = Remembered(self.data_collator, self._tokenizer.pad_token_id, FilmTokens(base))
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """TRL's step; several processes share its gradient."""
+        loss = super().training_step(*args, **kwargs)
+        average_gradients(self)
+        return loss
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -1,0 +1,90 @@
+"""One training of a miniature, by itself or as one of several processes of `torchrun`.
+
+Used by test_data_parallel.py: python tests/parallel_training.py FOLDER sft|grpo fast|stock. Each process writes what
+it holds afterwards to FOLDER/<rank>-<processes>.pt: the trained weights, and after GRPO the reward's window.
+"""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chexreason import grpo, models, prompts, sft, training
+from chexreason.config import GRPO, SFT, Speed, load_profile
+from chexreason.data.study import Study
+from chexreason.labels import FINDINGS
+from chexreason.models.lora import add_lora
+
+STUDIES, TOGETHER = 18, 8
+CHECKPOINT = Path(models.__file__).parents[1] / "checkpoints" / "qwen"
+STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
+
+
+def films(folder: Path) -> list[Study]:
+    """The same studies for every process, each with files of its own."""
+    rng = np.random.default_rng(0)
+    studies = []
+    for k in range(STUDIES):
+        film = folder / f"film-{os.environ.get('RANK', '0')}-{k}.png"
+        Image.fromarray(rng.integers(0, 255, (168, 168), dtype=np.uint8)).save(film)
+        studies.append(Study("mimic", f"p{k}", f"s{k}", film, "PA", "train", {FINDINGS[1 + k % 13]: 1.0}, FINDINGS))
+    return studies
+
+
+def fine_tune(folder: Path, speed: Speed) -> torch.nn.Module:
+    """Two steps of eight studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
+    answers = [f"<solution>{', '.join(FINDINGS[1 : 2 + k % 6])}</solution>" for k in range(STUDIES)]
+    settings = SFT(epochs=1, lora_dropout=0.0, learning_rate=1e-3, warmup=0.0, schedule="constant", device_batch=1,
+                   effective_batch=TOGETHER, validation_share=0.1)  # fmt: skip
+    run = folder / f"run-of-{training.processes()}"
+    loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
+    trainer = sft.train(loaded, films(folder), answers, prompt, settings, run, 0, speed)
+    assert trainer.state.global_step == 2
+    return trainer.model
+
+
+def reinforce(folder: Path, speed: Speed) -> tuple[torch.nn.Module, dict[str, object]]:
+    """Two rollout batches of four studies. What is sampled follows from the film alone, whoever samples it."""
+    start = folder / f"start-{os.environ.get('RANK', '0')}"
+    torch.manual_seed(0)
+    add_lora(models.load("qwen", CHECKPOINT), SFT()).save_pretrained(start)
+    profile = dataclasses.replace(
+        load_profile("demo"), speed=speed,
+        grpo=GRPO(studies_per_step=4, device_batch=4, learning_rate=1e-3, warmup=0.0, schedule="constant",
+                  max_tokens=24, shuffle=False),
+    )  # fmt: skip
+    loaded = models.load("qwen", CHECKPOINT)
+    task = grpo.Task.recorded(films(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
+    trainer = grpo.trainer_for(loaded, start, task, profile, folder / f"grpo-of-{training.processes()}")
+    encode = loaded.processor.tokenizer.encode
+
+    def sample(prompt_ids, images, fields, num_generations, has_tool_images=False):
+        told = []
+        for place, [film] in enumerate(images):
+            k = place % num_generations
+            first = 1 + (int(np.asarray(film)[0, 0].flat[0]) + k) % 5
+            names = FINDINGS[first : first + 1 + k]
+            told.append(encode(f"<solution>{', '.join(names)}</solution>")[:24])
+        return told, None
+
+    trainer._generate_single_turn = sample
+    trainer.train()
+    return trainer.model, trainer.reward_funcs[0].window.to_dict()
+
+
+if __name__ == "__main__":
+    place, what, speed = Path(sys.argv[1]), sys.argv[2], {"fast": Speed(), "stock": STOCK}[sys.argv[3]]
+    place.mkdir(parents=True, exist_ok=True)
+    window = None
+    if what == "sft":
+        model = fine_tune(place, speed)
+    else:
+        model, window = reinforce(place, speed)
+    weights = {name: w.detach().clone() for name, w in model.named_parameters() if w.requires_grad}
+    torch.save(
+        {"weights": weights, "window": window}, place / f"{os.environ.get('RANK', '0')}-{training.processes()}.pt"
+    )
