@@ -124,16 +124,21 @@ def run_experiment(words: argparse.Namespace) -> None:
             print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
         return
     if words.arm == "record":
-        from chexreason import config, provenance
+        from chexreason import provenance
 
-        print(os.path.relpath(provenance.write_experiment_record(config.load_profile(words.profile).results)))
+        print(os.path.relpath(provenance.write_experiment_record(_profile(words).results)))
         return
-    arms.get(words.arm)  # first: a wrong name is told before torch is loaded
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    if words.arm != "again":
+        arms.get(words.arm)  # first: a wrong name is told before torch is loaded
+    profile = _profile(words)
+    if words.arm == "again":
+        from chexreason.experiments import again
+
+        again.run_again(profile)
+        return
     from chexreason.experiments import train
 
-    _tell(train.run_arm(words.arm, words.seed, words.profile))
+    _tell(train.run_arm(words.arm, profile.seed, profile))
 
 
 def build_book(words: argparse.Namespace) -> None:
@@ -251,9 +256,9 @@ def parser() -> argparse.ArgumentParser:
     for one in (run, evaluation, command("sft", train_sft), command("grpo", train_grpo)):
         add_places(one)
     experiment = command("experiment", run_experiment)
-    experiment.add_argument("arm", help="an arm's name; list shows them all, record notes what made them")
-    experiment.add_argument("--seed", type=int, default=0, help="which repetition (default: 0)")
-    experiment.add_argument("--profile", default="experiment", help="which sizes and films (default: experiment)")
+    experiment.add_argument("arm", help="an arm's name, or list, record (note what made them), again (check them)")
+    add_places(experiment)
+    experiment.set_defaults(profile="experiment")
     audit = command("audit", show_audit)
     claims = command("claims", judge_claims)
     claims.add_argument(

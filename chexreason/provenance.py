@@ -10,10 +10,11 @@ again. Modules that only show, judge or start have no say in a number and are le
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jupytext
 
@@ -159,10 +160,15 @@ def experiment_left_by(results: Path) -> dict[str, str]:
     return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
 
 
-def write_experiment_record(results: Path) -> Path:
-    """Write the record of the experiment's runs below ``results/experiment``; returns where it lies."""
+def write_experiment_record(results: Path, again: Mapping[str, Any] | None = None) -> Path:
+    """Write the record of the experiment's runs below ``results/experiment``; returns where it lies.
+
+    `again` says which of them the code as it is now was seen to compute anew (`experiments.again`).
+    """
     place = results / "record.json"
     record = {"profile": EXPERIMENT, "made_by": experiment_made_by(), "left": experiment_left_by(results)}
+    if again:
+        record["again"] = dict(again)
     write_atomically(place, (json.dumps(record, indent=1) + "\n").encode())
     return place
 

@@ -1,7 +1,8 @@
 """What is trained: each arm differs from the paper's recipe in what its line says, and in nothing else.
 
 Questions: `cells` (films, labels or patients?), `scaffold` (Tables 2 and 3), `collapse` (section
-3.2.2's stabilisers), `cures` (section 5's proposals and others'). Checkpoint choice is asked of every GRPO arm.
+3.2.2's stabilisers), `cures` (section 5's proposals and others'), `dose` (longer reinforcement).
+Checkpoint choice is asked of every GRPO arm.
 """
 
 from collections.abc import Mapping
@@ -92,7 +93,16 @@ ARMS: dict[str, Arm] = {
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", FEW,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),
     ),
+    "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", FEW, "hard", epochs=4),
+    "nuanced-bare-longer": _grpo(
+        "dose", "equation 4 with no stabiliser at all, four times as long", FEW, "nuanced", epochs=4,
+        beta=0.0, clip_high=0.15, loss="grpo", scale_rewards="group", repetition=0.0, collapse=0.0,
+    ),
 }  # fmt: skip
+
+
+#: Arms that are run again when the code has changed (`again`): between them they pass through all of it.
+AGAIN = ("base", "sft-qwen-only_label", "grpo-hard", "grpo-nuanced", "cure-answer-weight", "best-of-four")
 
 
 def get(name: str) -> Arm:

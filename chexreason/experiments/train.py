@@ -13,7 +13,7 @@ from transformers import set_seed
 
 from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
-from chexreason.config import Profile, load_profile, plain
+from chexreason.config import Profile, plain
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.errors import UserError
@@ -43,12 +43,13 @@ def at(profile: Profile, seed: int, arm: Arm) -> Profile:
     return replace(profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, **groups)
 
 
-def run_arm(name: str, seed: int, profile_name: str = "experiment") -> list[runs.Run]:
+def run_arm(name: str, seed: int, shared: Profile) -> list[runs.Run]:
     """The arm's training run, if it trains, and its answers; arms that it starts from are trained first.
 
-    Raises UserError for an unknown arm or profile, and for a seed that the plan does not have.
+    `shared` is the profile that all arms and seeds vary. Raises UserError for an unknown arm, and for a seed that
+    the plan does not have.
     """
-    arm, shared = arms.get(name), load_profile(profile_name)
+    arm = arms.get(name)
     if seed not in arms.seeds_of(name):
         raise UserError(f"a seed from 0 to {arms.seeds_of(name)[-1]} for {name}", str(seed), "see the plan")
     cohorts.prepare(shared)

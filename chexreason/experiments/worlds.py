@@ -56,6 +56,7 @@ ASKED: dict[str, tuple[World, ...]] = {
     "scaffold": (),
     "cures": tuple(world for world in WORLDS if world.population == world.film),
     "collapse": tuple(world for world in WORLDS if world.name == "AA"),
+    "dose": tuple(world for world in WORLDS if world.population == world.film),
 }
 
 

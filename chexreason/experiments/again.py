@@ -1,0 +1,49 @@
+"""Whether the code as it is now still computes the results that are kept.
+
+Training everything again takes hours. So a few arms that between them pass through all the code (`arms.AGAIN`) are
+trained and asked anew, from nothing, in a folder of their own, and every file that they leave is held against the
+one that is kept. `run.json` is not: it says when, by what code and how long.
+"""
+
+import gzip
+from pathlib import Path
+
+from chexreason import provenance
+from chexreason.config import Profile, load_profile
+from chexreason.errors import UserError
+from chexreason.experiments import arms, train
+from chexreason.files import digest_of
+
+
+def run_again(profile: Profile) -> None:
+    """Run the arms again and note in the record that they came out the same; what is finished is not repeated.
+
+    Raises UserError if a file differs or is not among the results that are kept.
+    """
+    seed, code = profile.seed, provenance.experiment_made_by()
+    place = profile.cache / "again" / digest_of(code)[:12]
+    anew = load_profile(profile.name, seed=seed, results=place / "results", cache=place)
+    for name in arms.AGAIN:
+        train.run_arm(name, seed, anew)
+    same = compare(anew.results / f"seed{seed}", profile.results / f"seed{seed}")
+    provenance.write_experiment_record(profile.results, again={"arms": list(arms.AGAIN), "seed": seed, "files": same})
+    print(f"{len(arms.AGAIN)} arms run again at seed {seed}: all {same} files are the ones that are kept")
+
+
+def compare(anew: Path, kept: Path) -> int:
+    """How many files of `anew` are the same in `kept`, `run.json` aside. Raises UserError if one is not."""
+    names = [path.relative_to(anew) for path in sorted(anew.glob("*/*")) if path.name != "run.json"]
+    other = [name for name in names if not _same(anew / name, kept / name)]
+    if other:
+        raise UserError(
+            f"the files of {kept}", f"others in {anew}: {', '.join(map(str, other[:3]))}",
+            "undo what changed the numbers, or run `make experiments` anew",
+        )  # fmt: skip
+    return len(names)
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not other.is_file():
+        return False
+    first, second = one.read_bytes(), other.read_bytes()
+    return gzip.decompress(first) == gzip.decompress(second) if one.suffix == ".gz" else first == second
