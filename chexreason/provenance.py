@@ -19,6 +19,7 @@ from typing import Any
 import jupytext
 
 from chexreason import config
+from chexreason.errors import UserError
 from chexreason.files import file_digest, write_atomically
 from chexreason.phantom.writers import generator_digest
 
@@ -163,12 +164,18 @@ def experiment_left_by(results: Path) -> dict[str, str]:
 def write_experiment_record(results: Path, again: Mapping[str, Any] | None = None) -> Path:
     """Write the record of the experiment's runs below ``results/experiment``; returns where it lies.
 
-    `again` says which of them the code as it is now was seen to compute anew (`experiments.again`).
+    `again` says which of them the code as it is now was seen to compute anew (`experiments.again`). Raises UserError
+    without it if the code is not that of the last record: runs that other code made must not pass for this one's.
     """
-    place = results / "record.json"
-    record = {"profile": EXPERIMENT, "made_by": experiment_made_by(), "left": experiment_left_by(results)}
-    if again:
-        record["again"] = dict(again)
+    place, made = results / "record.json", experiment_made_by()
+    then = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {"made_by": made}
+    if then["made_by"] != made and not again:
+        raise UserError(
+            "the code that made the experiment's runs", "another", "run `chexreason experiment again`, which compares"
+        )
+    record = {"profile": EXPERIMENT, "made_by": made, "left": experiment_left_by(results)}
+    if seen := again or then.get("again"):
+        record["again"] = dict(seen)
     write_atomically(place, (json.dumps(record, indent=1) + "\n").encode())
     return place
 

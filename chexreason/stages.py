@@ -108,8 +108,8 @@ def _files(folder: Path) -> Iterable[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and not p.relative_to(folder).parts[0].startswith(hidden))
 
 
-def build_book(profile: str) -> Path:
-    """Build the book from `results/<profile>`; returns its first page. Computes nothing.
+def build_book(profile: str, out: Path = config.ROOT) -> Path:
+    """Build the book from `results/<profile>` into ``out/_build``; returns its first page. Computes nothing.
 
     Raises UserError when there are no results for the profile or the book does not build.
     """
@@ -128,12 +128,12 @@ def build_book(profile: str) -> Path:
             "results that agree with the code, the settings and their own record", "; ".join(stale),
             f"compute them again: make book PROFILE={profile} ({', '.join(SUMMARIES)} show them, too)",
         )  # fmt: skip
-    for told in (config.ROOT / "_build").glob("book-*.done"):
+    for told in (out / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time
     program = Path(sys.executable).with_name("jupyter-book")  # it has no `python -m` form
     command = [str(program), "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
-    command += ["--all", "--path-output", ".", "-W", "--keep-going", "--quiet"]
+    command += ["--all", "--path-output", str(out), "-W", "--keep-going", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
         # Each page's kernel would warn that it listens on this machine without encryption.
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
@@ -141,7 +141,7 @@ def build_book(profile: str) -> Path:
         settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
         environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder}
         ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
-    first_page = config.ROOT / "_build" / "html" / "index.html"
+    first_page = out / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():
         raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")
     return first_page

@@ -60,11 +60,12 @@ def _engine(loaded: Loaded) -> Any:
     from vllm import LLM
 
     limits = dict(zip(("min_pixels", "max_pixels"), loaded.family.film_pixels or (), strict=False))
+    longest = min(4096, loaded.model.config.get_text_config().max_position_embeddings)
     dtype = "bfloat16" if loaded.model.dtype == torch.bfloat16 else "float32"
     with tempfile.TemporaryDirectory() as folder:
         loaded.model.save_pretrained(folder)
         loaded.processor.save_pretrained(folder)
         return LLM(
             str(Path(folder)), trust_remote_code=False, dtype=dtype, seed=0, gpu_memory_utilization=MEMORY,
-            limit_mm_per_prompt={"image": 1}, mm_processor_kwargs=limits or None, max_model_len=4096,
+            limit_mm_per_prompt={"image": 1}, mm_processor_kwargs=limits or None, max_model_len=longest,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """The experiment's arms, and its analysis against hand-computed scores and an independent bootstrap."""
 
 import dataclasses
+import gzip
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from chexreason.config import GRPO
 from chexreason.errors import UserError
-from chexreason.experiments import analysis, arms
+from chexreason.experiments import again, analysis, arms
 from chexreason.experiments.analysis import OWN, Answers, Cell, Key
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
@@ -147,3 +148,17 @@ def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> Non
     assert share == pytest.approx(next(v.commonest for v in analysis.variety(one, "sft", cell)))
     low, high = scipy.stats.binom(n, share).ppf([0.025, 0.975]) / n
     assert [found.low, found.high] == pytest.approx([low, high], abs=1.5 / n)
+
+
+def test_what_is_run_again_has_to_leave_the_same_files(tmp_path) -> None:
+    for side, minute in (("anew", 1), ("kept", 2)):
+        run = tmp_path / side / "base-best-answers"
+        run.mkdir(parents=True)
+        (run / "run.json").write_text(f'{{"started": {minute}}}')
+        (run / "metrics.csv").write_text("finding,metric,value\nmacro,f1,0.3\n")
+        with gzip.GzipFile(run / "predictions.csv.gz", "wb", mtime=minute) as file:
+            file.write(b"index,predicted\n0,Edema\n")
+    assert again.compare(tmp_path / "anew", tmp_path / "kept") == 2
+    (tmp_path / "kept" / "base-best-answers" / "metrics.csv").write_text("finding,metric,value\nmacro,f1,0.4\n")
+    with pytest.raises(UserError, match=r"base-best-answers/metrics\.csv"):
+        again.compare(tmp_path / "anew", tmp_path / "kept")

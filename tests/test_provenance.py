@@ -147,6 +147,18 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
     assert "chexreason/rewards.py" in found[1][1]
 
 
+def test_runs_of_other_code_are_recorded_only_after_some_were_run_again(experiment, copied) -> None:
+    place = experiment / "experiment"
+    rewards = copied / "rewards.py"
+    rewards.write_text(rewards.read_text().replace("paper(250", "paper(251"))
+    with pytest.raises(UserError, match="chexreason experiment again"):
+        provenance.write_experiment_record(place)
+    provenance.write_experiment_record(place, again={"arms": ["base"]})
+    assert not list(provenance.disagreements("demo", experiment / "demo"))
+    provenance.write_experiment_record(place)
+    assert json.loads((place / "record.json").read_text())["again"] == {"arms": ["base"]}
+
+
 def test_an_experiment_without_a_record_is_not_shown(experiment) -> None:
     (experiment / "experiment" / "record.json").unlink()
     assert "no record" in next(provenance.disagreements("demo", experiment / "demo"))[1]

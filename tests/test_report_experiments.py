@@ -15,7 +15,7 @@ from chexreason.errors import UserError
 from chexreason.experiments import analysis, arms
 from chexreason.labels import NIH_SHARED
 from chexreason.metrics import label_cells
-from chexreason.report.experiments import answers, cells, collapse, cures, scaffold, selection
+from chexreason.report.experiments import answers, cells, collapse, cures, dose, scaffold, selection
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 #: Reinforcement with the hard reward is right more often than fine-tuning, one cure far more, best more than last.
@@ -24,6 +24,7 @@ WRONG = {
     "grpo-hard-best": 0.10,
     "grpo-hard-last": 0.20,
     "cure-visible-best": 0.01,
+    "hard-longer-best": 0.30,
 }
 READ_ONCE = (answers.answers, answers.trained, answers.runs_of, scaffold._drawn)
 ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
@@ -59,7 +60,7 @@ def nothing(tmp_path: Path) -> Iterator[None]:
 def test_all_arms_are_found_with_their_seeds() -> None:
     known = answers.answers()
     for name, arm in arms.ARMS.items():
-        if arm.question in ("cells", "collapse", "cures"):
+        if arm.question != "scaffold":
             seeds = list(arms.seeds_of(name)) if arm.stage or arm.samples else [0]
             assert known.seeds([f"{name}-best"]) == seeds, name
     assert f"{FACTORY['PATIENTS']} patients a world" in answers.about()
@@ -78,6 +79,17 @@ def test_films_labels_or_patients() -> None:
     assert cells.split().text.count("<svg") == 2
     assert cells.yardsticks().text.count("<svg") == 3
     assert len(re.findall("<tr>", cells.levels().text)) == 1 + 12
+
+
+@pytest.mark.usefixtures("results")
+def test_a_longer_training_that_loses_is_said_to_lose() -> None:
+    assert dose.change("hard-longer", "best", "A").high < 0 < dose.change("grpo-hard", "best", "A").low
+    said = str(dose.finding())
+    assert said.endswith("at home, which can be told from none.")
+    for there in "ABC":
+        found = dose.change("hard-longer", "best", there)
+        assert f"at hospital {there} {found.estimate:+.3f}".replace("-", "−") in said
+    assert dose.figure().text.count("<svg") == 2
 
 
 @pytest.mark.usefixtures("results")
@@ -157,10 +169,10 @@ def test_the_front_page_leads_to_every_chapter() -> None:
 @pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
     shown = [cells.split(), cells.yardsticks(), cells.levels(), collapse.figure(), collapse.table(),
-             collapse.curves("hard"), selection.figure(), scaffold.figure(), cures.figure()]  # fmt: skip
+             collapse.curves("hard"), selection.figure(), scaffold.figure(), cures.figure(), dose.figure()]  # fmt: skip
     assert all("make experiments" in one.text for one in shown)
     said = [cells.finding(), collapse.finding(), collapse.leash(), selection.finding(), scaffold.finding(),
-            cures.finding()]  # fmt: skip
+            cures.finding(), dose.finding()]  # fmt: skip
     assert all(str(one) == "*Not run yet.*" for one in said)
     assert report.experiment().text.count("not run yet") == 5
 

@@ -1,4 +1,4 @@
-"""The comparison of vLLM with transformers: what it counts; vLLM itself needs a GPU."""
+"""The comparison of vLLM with transformers: what it counts; vLLM itself is not among what the tests need."""
 
 import importlib
 import importlib.util

@@ -5,10 +5,11 @@ trained and asked anew, from nothing, in a folder of their own, and every file t
 one that is kept. `run.json` is not: it says when, by what code and how long.
 """
 
+import datetime
 import gzip
 from pathlib import Path
 
-from chexreason import provenance
+from chexreason import provenance, runs
 from chexreason.config import Profile, load_profile
 from chexreason.errors import UserError
 from chexreason.experiments import arms, train
@@ -26,7 +27,8 @@ def run_again(profile: Profile) -> None:
     for name in arms.AGAIN:
         train.run_arm(name, seed, anew)
     same = compare(anew.results / f"seed{seed}", profile.results / f"seed{seed}")
-    provenance.write_experiment_record(profile.results, again={"arms": list(arms.AGAIN), "seed": seed, "files": same})
+    seen = {"arms": list(arms.AGAIN), "seed": seed, "files": same, "date": datetime.date.today().isoformat()}
+    provenance.write_experiment_record(profile.results, again={**seen, **runs.git_state()})
     print(f"{len(arms.AGAIN)} arms run again at seed {seed}: all {same} files are the ones that are kept")
 
 

@@ -58,7 +58,7 @@ def spread(name: str) -> Spread:
 
 
 def _arms() -> list[str]:
-    wanted = [HARD, NUANCED, *(name for name, arm in arms.ARMS.items() if arm.question == "collapse")]
+    wanted = [HARD, NUANCED, *(name for name, arm in arms.ARMS.items() if arm.question in ("collapse", "dose"))]
     return [name for name in wanted if have(model(name, "last"))]
 
 

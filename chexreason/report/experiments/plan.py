@@ -1,8 +1,11 @@
 """The tables of the plan's page, from the registry of arms and the profile."""
 
+import json
+
 import pandas as pd
 
 from chexreason import config
+from chexreason.evidence import results_root
 from chexreason.experiments import arms, worlds
 from chexreason.report.experiments.answers import PROFILE
 from chexreason.report.tables import frame_table
@@ -31,4 +34,19 @@ def sizes() -> Prose:
         f"Sizes: {profile.sizes.sft} studies to fine-tune on, {profile.sizes.rl} rewarded studies, "
         f"{profile.sizes.validation} validation studies, {len(worlds.WORLDS)} test worlds of {profile.sizes.worlds} "
         "patients each. `make experiments` repeats all of it, `chexreason experiment ARM --seed SEED` one arm."
+    )
+
+
+def again() -> Prose:
+    """Which runs the code as it is now was seen to compute anew, from the experiment's record; empty if none."""
+    place = results_root() / PROFILE / "record.json"
+    seen = json.loads(place.read_text(encoding="utf-8")).get("again") if place.is_file() else None
+    if not seen:
+        return Prose("")
+    revision = (seen["revision"] or "unknown")[:7]
+    return Prose(
+        f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision {revision}) "
+        f"trained and asked {len(seen['arms'])} arms anew at seed {seen['seed']} "
+        f"({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} files came out "
+        "the same to the byte. `chexreason experiment again` repeats that."
     )

@@ -1,8 +1,9 @@
-"""What is written outside the cache tells of no patient: identifiers and sentences are planted, and looked for.
+"""The profile `paper` from end to end on a fake machine of a user's, and no patient in what it writes.
 
 The trees are phantoms without the marks of phantoms, so everything treats them as MIMIC-CXR-JPG, CheXpert and NIH.
-The models are the miniatures and the sizes those of `smoke`. A notebook and a training run in processes of their own,
-whose whole output counts as the log.
+The miniatures stand for the models and the sizes are those of `smoke`; the rest of the profile is as it is. All is
+done by the commands that a user types, whose whole output counts as the log. Identifiers and sentences are planted
+in the trees, and looked for in the results, the logs and the book.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,27 +33,18 @@ from chexreason.phantom.writers import write_tree
 HOSPITALS = {"mimic": ("A", {"train": 40, "validate": 9}), "chexpert": ("B", {"test": 8}), "nih": ("C", {"test": 8})}
 #: What a report or a trace could say, told apart from everything that the package itself writes.
 SENTENCE = "Zebra-striped opacity number {} beneath the violet pacemaker"
-#: Every stage in one process: fine-tuning, both kinds of training on, and the two test sets.
-STAGES = """
-from chexreason import cohorts, config, generalization, grpo, prompts, sft
-profile = config.load_profile("held", results=RESULTS)
-taught, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
-prompt = prompts.get("free_reasoning")
-sft.run(profile, "02-sft-medgemma-free_reasoning", "medgemma", prompt, taught, validation)
-task = grpo.Task.recorded(cohorts.choose(profile, "rl").studies, prompt, "hard", profile.decoding.uncertain)
-grpo.run(profile, "03-grpo-hard", grpo.START, task, validation, {})
-generalization.FIVE_MODELS = {name: generalization.FIVE_MODELS[name] for name in ("nv_reason", "chexreason")}
-generalization.ask_all(profile)
-"""
+#: The runs of the paper: nine prompts, eight fine-tunings, two rewards, five models on two test sets.
+RUNS = {"01": 9, "02": 8, "03": 2, "04": 10}
 
 
 @dataclass(frozen=True)
 class Held:
-    """A user's machine: the data sets, a cache outside the repository, results, and all that a terminal showed."""
+    """A user's machine: data sets, a cache outside the repository, results, a book, and all that a terminal showed."""
 
     roots: dict[str, Path]
     cache: Path
     results: Path
+    book: Path
     environment: dict[str, str]
     secrets: frozenset[str]
     log: list[str]
@@ -75,7 +68,7 @@ class Held:
 
     @property
     def places(self) -> tuple[str, ...]:
-        return "--profile", "held", "--results", str(self.results)
+        return "--profile", "paper", "--results", str(self.results)
 
 
 def studies(roots: dict[str, Path]) -> Iterator[data.Study]:
@@ -95,23 +88,23 @@ def held(tmp_path_factory) -> Iterator[Held]:
         for name in (data.PHANTOM_MARKER, data.TRUTH):
             (root / name).unlink()
     secrets = plant(roots, cache, lesions)
-    profile = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    profile |= {"tier": "replication", "rows": "cache"}
-    profile["data"] = {source: {"root": f"$CHEXREASON_{source.upper()}"} for source in roots}
-    own_sizes = {"sizes.validation": 4, "decoding.max_tokens": 24}
+    profile, small = (yaml.safe_load((config.PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
+    profile["models"] = small["models"]
+    own = {"sizes.validation": 4, "decoding.max_tokens": 24, "sizes.film_pixels": 8000}
+    profile["overrides"] += small["overrides"]
     for entry in profile["overrides"]:
-        entry["value"] = own_sizes.get(entry["setting"], entry["value"])
-    for setting, value in (("sizes.stratified", True), ("sizes.film_pixels", 8000)):
-        profile["overrides"].append({"setting": setting, "value": value, "why": "as in the profile paper"})
+        entry["value"] = own.get(entry["setting"], entry["value"])
     shutil.copytree(config.PROFILES, base / "profiles")  # the book's tables look for the others too
-    (base / "profiles" / "held.yml").write_text(yaml.safe_dump(profile))
+    (base / "profiles" / "paper.yml").write_text(yaml.safe_dump(profile))
+    shutil.copytree(config.RESULTS, base / "results")  # the book shows the miniature and the experiment beside
     places = {f"CHEXREASON_{source.upper()}": str(root) for source, root in roots.items()}
-    own = {"CHEXREASON_PROFILES": str(base / "profiles"), "CHEXREASON_CACHE": str(cache), "COLUMNS": "80"}
+    own = {"CHEXREASON_PROFILES": str(base / "profiles"), "CHEXREASON_CACHE": str(cache), "COLUMNS": "80",
+           "CHEXREASON_RESULTS": str(base / "results")}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**places, **own, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(config.ROOT)}.items():
             patch.setenv(name, value)
         patch.setattr(config, "PROFILES", base / "profiles")
-        yield Held(roots, cache / "held", base / "results", dict(os.environ), secrets, [])
+        yield Held(roots, cache / "paper", base / "results", base / "book", dict(os.environ), secrets, [])
 
 
 def plant(roots: dict[str, Path], cache: Path, lesions: dict[str, list[dict[str, object]]]) -> frozenset[str]:
@@ -133,7 +126,7 @@ def plant(roots: dict[str, Path], cache: Path, lesions: dict[str, list[dict[str,
     frame = pd.read_csv(table, dtype=str).assign(Impression=SENTENCE.format("in the table"))
     table.write_bytes(gzip.compress(frame.to_csv(index=False).encode()))
     for name, texts in lines.items():
-        place = cache / "held" / "traces" / f"{name}.jsonl"
+        place = cache / "paper" / "traces" / f"{name}.jsonl"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("\n".join(texts) + "\n")
     return frozenset(secrets | {SENTENCE.format("in the table"), "Zebra-striped"})
@@ -155,25 +148,37 @@ def written(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def outside(held: Held) -> Iterator[tuple[str, str]]:
-    yield from written(held.results)
+    yield from written(held.results / "paper")
+    yield from written(held.book)
     yield from ((f"log {number}", text) for number, text in enumerate(held.log))
 
 
-@pytest.mark.timeout(900)  # about a minute of processor time; more on a busy machine
-def test_what_a_whole_study_writes_outside_the_cache_tells_of_no_patient(held) -> None:
+@pytest.mark.timeout(1800)  # four minutes of processor time; more on a busy machine
+def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_patient(held) -> None:
     assert held.command("doctor") == 0, held.log[-1]
     for what in ("write", "verify", "show"):
         assert held.command("cohort", what) == 0, held.log[-1]
-    assert held.process("-m", "chexreason", "run", "prompting", *held.places) == 0, held.log[-1]
-    assert held.process("-c", f"RESULTS = {str(held.results)!r}\n{STAGES}") == 0, held.log[-1]
+    assert held.process("-m", "chexreason", "run", "all", *held.places) == 0, held.log[-1]
+    book = ("book", "--profile", "paper", "--out", str(held.book))
+    assert held.process("-m", "chexreason", *book) == 0, held.log[-1]
 
-    runs = {path.parent.name for path in held.results.rglob("run.json")}
-    assert {name[:2] for name in runs} == {"01", "02", "03", "04"}
-    assert (held.results / "held" / "notebooks" / "01_prompting.ipynb").is_file()
-    assert len(list((held.results / "held" / "cohorts").glob("*.json"))) == 5
+    results = held.results / "paper"
+    assert Counter(path.parent.name[:2] for path in results.rglob("run.json")) == RUNS
+    assert len(list((results / "notebooks").glob("0?_*.ipynb"))) == 4
+    assert len(list((results / "cohorts").glob("*.json"))) == 5
     assert told(outside(held), held.secrets) == set()
-    assert not list(held.results.rglob("predictions*"))
-    assert not (config.RESULTS / "held").exists()
+    assert not list(results.rglob("predictions*"))
+    assert not (config.RESULTS / "paper").exists()
+
+
+def test_the_book_then_shows_three_tiers_side_by_side(held) -> None:
+    pages = held.book / "_build" / "html"
+    for section in ("prompting", "sft", "grpo", "generalization"):
+        shown = (pages / f"{section}.html").read_text()
+        for tier in ("published", "replication", "miniature"):
+            assert f"cxr-tier cxr-{tier}" in shown, (section, tier)
+    judged = (pages / "claims.html").read_text()
+    assert "replication" in judged
 
 
 def test_the_search_finds_what_the_cache_holds(held) -> None:
