@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from chexreason import config, data
+from chexreason import config, data, provenance
 from chexreason.data import prepared
 from chexreason.data.film import open_film
 from chexreason.phantom import draw, sample_case
@@ -74,7 +74,8 @@ def main() -> None:
             print(f"round {turn}: tables and PIL {stock:.1f} s, ours {ours:.1f} s, ratio {ratio:.1f}")
         print(f"cache: {sum(path.stat().st_size for path in cache.rglob('*.pgm')) / 2**20:.0f} MB")
         shutil.rmtree(root)
-    pd.DataFrame(rows).to_csv(config.RESULTS / "benchmarks" / "films.csv", index=False, float_format="%.3f")
+    table = pd.DataFrame(rows).assign(code=provenance.measured_code("films.csv"))
+    table.to_csv(config.RESULTS / "benchmarks" / "films.csv", index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

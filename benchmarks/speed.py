@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexreason import cohorts, config, data, prompts
+from chexreason import cohorts, config, data, prompts, provenance
 from chexreason.config import Profile, Speed
 from chexreason.data.study import Study
 
@@ -279,7 +279,8 @@ def write(task: str, found: pd.DataFrame, peaks: pd.DataFrame) -> None:
 
 
 def put(path: Path, rows: pd.DataFrame, keys: list[str]) -> None:
-    """Rows into a CSV file, in place of those with the same keys."""
+    """Rows into a CSV file, in place of those with the same keys; each says which code it tells of."""
+    rows = rows.assign(code=provenance.measured_code(path.name))
     if path.is_file():
         old = pd.read_csv(path)
         fresh = set(rows[keys].itertuples(index=False, name=None))

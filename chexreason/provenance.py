@@ -8,9 +8,10 @@ again. Modules that only show, judge or start have no say in a number and are le
 """
 
 import ast
+import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ import jupytext
 
 from chexreason import config
 from chexreason.errors import UserError
-from chexreason.files import file_digest, write_atomically
+from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.phantom.writers import generator_digest
 
 NOTEBOOKS = config.ROOT / "notebooks"
@@ -54,6 +55,12 @@ SUMMARIES = ("index", "audit", "claims")
 MEASURES = ("completions.py", "evaluate.py", "examples.py", "experiments/train.py", "experiments/worlds.py", "fast",
             "grpo.py", "labels.py", "metrics.py", "models/lora.py", "objective.py", "phantom", "prompts.py",
             "rewards.py", "sft.py", "training.py")  # fmt: skip
+#: Table of results/benchmarks -> the code whose speed it tells of; each row names it in its column `code`.
+BENCHMARKS = {
+    "speed.csv": ("evaluate.py", "fast", "grpo.py", "sft.py", "stats.py", "training.py"),
+    "stages.csv": ("evaluate.py", "fast", "grpo.py", "training.py"),
+    "films.csv": ("data/prepared.py",),
+}
 
 
 @dataclass(frozen=True)
@@ -143,9 +150,14 @@ def left_by(stage: Stage, results: Path) -> dict[str, str]:
 
 def experiment_made_by() -> dict[str, str]:
     """file -> SHA-256, for every file that the experiment's numbers depend on and its runs do not name themselves."""
+    return _code_of(MEASURES)
+
+
+def _code_of(names: Sequence[str]) -> dict[str, str]:
+    """file -> SHA-256 of these modules and packages of ours."""
     package = Path(__file__).parent
     files = {}
-    for name in MEASURES:
+    for name in names:
         place = package / name
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.suffix == ".py":
@@ -202,6 +214,7 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
         left, made = experiment_left_by(experiment), experiment_made_by()
         yield from _differs(", ".join(EXPERIMENT_PAGES), experiment / "record.json", left, made)
     yield from _measured_on_others(results.parent / "phantoms")
+    yield from _measured_by_others(results.parent / "benchmarks")
 
 
 def write_measured(table: Path) -> None:
@@ -221,6 +234,24 @@ def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
             yield "phantoms", f"{name} has changed since it was measured: python benchmarks/phantom_{table.stem}.py"
         elif then["generator"] != generator_digest():
             yield "phantoms", f"{name} is about films of another generator: python benchmarks/phantom_{table.stem}.py"
+
+
+def measured_code(table: str) -> str:
+    """What a row of a table of results/benchmarks has to say in `code`: twelve digits of a digest of `BENCHMARKS`."""
+    return digest_of(_code_of(BENCHMARKS[table]))[:12]
+
+
+def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
+    """Benchmarks of other code than there is now."""
+    for name in BENCHMARKS:
+        if (folder / name).is_file():
+            with (folder / name).open(encoding="utf-8", newline="") as file:
+                old = {
+                    row.get("task", "films") for row in csv.DictReader(file) if row.get("code") != measured_code(name)
+                }
+            if old:
+                again = "prepared_films.py" if old == {"films"} else f"speed.py {' '.join(sorted(old))}"
+                yield "costs", f"{name} was measured with other code: python benchmarks/{again}"
 
 
 def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:

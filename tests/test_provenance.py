@@ -182,3 +182,18 @@ def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measu
 def test_every_module_with_a_say_in_the_experiment_is_there(copied) -> None:
     for name in provenance.MEASURES:
         assert (copied / name).exists(), name
+
+
+def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, copied) -> None:
+    place = experiment / "benchmarks"
+    place.mkdir()
+    code = provenance.measured_code("speed.csv")
+    (place / "speed.csv").write_text(f"task,ratio,code\nsft,1.5,{code}\ngrpo,2.0,{code}\n")
+    (place / "films.csv").write_text(f"studies,ratio,code\n200,40,{provenance.measured_code('films.csv')}\n")
+    assert not list(provenance.disagreements("demo", experiment / "demo"))
+    (copied / "fast" / "masks.py").write_text("slower = True\n")
+    (copied / "data" / "prepared.py").write_text("slower = True\n")
+    told = list(provenance.disagreements("demo", experiment / "demo"))
+    assert {page for page, _ in told} == {"costs"}
+    assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft"
+    assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_films.py"
