@@ -1,4 +1,4 @@
-"""The comparison of vLLM with transformers: what it counts; vLLM itself is not among what the tests need."""
+"""vLLM as the other engine: how it is asked for, and how it is compared. vLLM itself is not among what the tests need."""
 
 import importlib
 import importlib.util
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chexreason import evaluate, grpo
+from chexreason.config import GRPO, Decoding, Speed, plain
+from chexreason.errors import UserError
 from chexreason.prompts import get
 
 
@@ -36,6 +39,27 @@ def test_what_is_counted(script) -> None:
 def test_answers_of_one_side_only_are_a_mistake(script) -> None:
     with pytest.raises(ValueError, match="came 1 and 0"):
         script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
+
+
+def test_a_run_with_vllm_has_another_digest_and_one_without_it_the_old_one() -> None:
+    assert "vllm" not in plain(Decoding())
+    assert plain(Decoding(vllm=True)) == plain(Decoding()) | {"vllm": True}
+
+
+def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
+    ours = grpo.arguments(GRPO(), tmp_path, 0, 8, silent=[5, 6])
+    theirs = grpo.arguments(GRPO(vllm=True), tmp_path, 0, 8, silent=[5, 6])
+    assert (ours.use_vllm, ours.generation_kwargs) == (False, {"suppress_tokens": [5, 6]})
+    assert (theirs.use_vllm, theirs.vllm_mode) == (True, "colocate")
+    assert theirs.generation_kwargs == {"logit_bias": {5: -100.0, 6: -100.0}}
+    assert theirs.vllm_importance_sampling_correction, "TRL weighs what vLLM rounds otherwise"
+
+
+def test_scoring_with_vllm_asks_vllm(random_model, studies, monkeypatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
+    with pytest.raises(UserError, match=r"expected vLLM for decoding\.vllm; came none"):
+        evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(vllm=True), speed=Speed())
 
 
 def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> None:
