@@ -193,7 +193,7 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     assert not list(provenance.disagreements("demo", experiment / "demo"))
     (copied / "fast" / "masks.py").write_text("slower = True\n")
     (copied / "data" / "prepared.py").write_text("slower = True\n")
-    told = list(provenance.disagreements("demo", experiment / "demo"))
-    assert {page for page, _ in told} == {"costs"}
+    told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
+    assert len(told) == 2
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft"
     assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_films.py"

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from chexreason.training import Progress, device_options, history_table, last_checkpoint
+from chexreason.errors import UserError
+from chexreason.training import Progress, accumulation, device_options, history_table, last_checkpoint, learnt
 
 
 def test_the_log_becomes_tidy_and_loses_timings_and_text() -> None:
@@ -39,7 +40,7 @@ def test_the_last_checkpoint_is_the_highest_whole_one(tmp_path) -> None:
 
 def test_progress_counts_steps_from_where_training_goes_on() -> None:
     progress = Progress("SFT x", ("loss",))
-    state = SimpleNamespace(max_steps=10, global_step=4)
+    state = SimpleNamespace(max_steps=10, global_step=4, is_world_process_zero=True)
     progress.on_log(None, state, None, logs={"loss": 9.0})  # before training: nothing to show it on
     progress.on_train_begin(None, state, None)
     assert (progress.bar.n, progress.bar.total) == (4, 10)
@@ -57,5 +58,32 @@ def test_progress_counts_steps_from_where_training_goes_on() -> None:
 @pytest.mark.parametrize("cuda", [True, False])
 def test_half_precision_and_recomputing_need_a_gpu(monkeypatch, cuda) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    assert device_options("bf16", True) == {"bf16": cuda, "gradient_checkpointing": cuda, "use_cpu": not cuda}
-    assert device_options("fp32", False) == {"bf16": False, "gradient_checkpointing": False, "use_cpu": not cuda}
+    wanted = {"bf16": cuda, "gradient_checkpointing": cuda, "use_cpu": not cuda}
+    assert device_options("bf16", True).items() >= wanted.items()
+    never = {"bf16": False, "gradient_checkpointing": False, "use_cpu": not cuda}
+    assert device_options("fp32", False).items() >= never.items()
+
+
+def test_a_step_is_parted_evenly_among_processes_or_refused(monkeypatch) -> None:
+    assert accumulation(32, 4) == 8
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert accumulation(32, 4) == 2
+    for batch, at_once in ((32, 3), (8, 4)):
+        with pytest.raises(UserError, match=f"a step of {batch} rows to part into passes of {at_once} on 4 processes"):
+            accumulation(batch, at_once)
+
+
+def test_a_training_that_is_over_is_not_run_again(tmp_path, monkeypatch) -> None:
+    log = [{"step": 1, "loss": 0.25}]
+    runs = []
+
+    def train():
+        runs.append(1)
+        return SimpleNamespace(state=SimpleNamespace(log_history=log))
+
+    assert learnt(tmp_path, train) == log
+    assert learnt(tmp_path, train) == log
+    assert len(runs) == 1
+    monkeypatch.setenv("RANK", "1")
+    assert learnt(tmp_path / "elsewhere", train) == [], "only the first process writes"
+    assert not (tmp_path / "elsewhere").exists()

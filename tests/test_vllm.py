@@ -1,4 +1,4 @@
-"""vLLM as the other engine: how it is asked for, and how it is compared. vLLM itself is not among what the tests need."""
+"""vLLM as the other engine: how it is asked for and compared. vLLM itself is not among what the tests need."""
 
 import importlib
 import importlib.util
