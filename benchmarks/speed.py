@@ -57,6 +57,7 @@ class Stages:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.inner = [0.0]
+        self.undo: list[Callable[[], None]] = []
 
     def wrap(self, owner: Any, method: str, stage: Callable[..., str]) -> None:
         """Time a method of an object under the stage that `stage` names from its arguments."""
@@ -75,6 +76,13 @@ class Stages:
                 self.inner[-1] += whole
 
         setattr(owner, method, timed)
+        self.undo.append(lambda: setattr(owner, method, plain))
+
+    def taken(self) -> dict[str, float]:
+        """The seconds so far; from now on nothing is timed, or a module's function would go on in the next round."""
+        for restore in reversed(self.undo):
+            restore()
+        return dict(self.seconds)
 
 
 Task = tuple[Callable[[], Any], Callable[[], dict[str, Any]]]  # what is timed; facts about it afterwards
@@ -109,7 +117,7 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
     def facts() -> dict[str, Any]:
         [length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
-        return {"stages": stages.seconds, "units": length * n * settings.generations}
+        return {"stages": stages.taken(), "units": length * n * settings.generations}
 
     return lambda: trainer.train(), facts
 
@@ -159,7 +167,7 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     stages.wrap(evaluate, "decode", lambda *_, **__: "rest")
 
     def facts() -> dict[str, Any]:
-        return {"units": 1.0, "stages": stages.seconds, "digest": digest_of([dataclasses.asdict(one) for one in said])}
+        return {"units": 1.0, "stages": stages.taken(), "digest": digest_of([dataclasses.asdict(one) for one in said])}
 
     return run, facts
 
