@@ -108,6 +108,17 @@ def _files(folder: Path) -> Iterable[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and not p.relative_to(folder).parts[0].startswith(hidden))
 
 
+#: jupyter-book, with as many pages executed at a time as there are cores: its command has no option for that.
+JUPYTER_BOOK = """
+import os
+from functools import partial
+from jupyter_book import sphinx
+from jupyter_book.cli.main import main
+sphinx.build_sphinx = partial(sphinx.build_sphinx, jobs=os.cpu_count())
+main()
+"""
+
+
 def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """Build the book from `results/<profile>` into ``out/_build``; returns its first page. Computes nothing.
 
@@ -130,8 +141,7 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
         )  # fmt: skip
     for told in (out / "_build").glob("book-*.done"):
         told.unlink()  # the book holds one profile at a time
-    program = Path(sys.executable).with_name("jupyter-book")  # it has no `python -m` form
-    command = [str(program), "build", "book", "--config", "_config.yml"]
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", str(out), "-W", "--keep-going", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:

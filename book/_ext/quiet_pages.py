@@ -28,4 +28,7 @@ def quieten(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("build-finished", quieten)
+    if numbering := app.extensions.get("sphinx_multitoc_numbering"):
+        # It works on what has been read, but does not declare so, and the pages would be executed one after the other.
+        numbering.parallel_read_safe = True
     return {"parallel_read_safe": True, "parallel_write_safe": True}

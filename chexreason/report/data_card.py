@@ -44,7 +44,7 @@ def composition() -> Prose:
 def prevalences() -> Html:
     """Each label's share of studies: published, and recorded by the simulated hospitals; and what is drawn."""
     aims = {name: co.aimed(name).prevalence for name in HOSPITALS}
-    found = {name: co.simulated(name, seed=SEED).prevalence for name in HOSPITALS}
+    found = {name: co.simulated(name, co.CASES, SEED).prevalence for name in HOSPITALS}
     rows = []
     for i, finding in enumerate(FINDINGS):
         row = {"Label": finding}
