@@ -149,7 +149,7 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         settings.parent.mkdir()
         settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
-        environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder}
+        environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
         ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
     first_page = out / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():

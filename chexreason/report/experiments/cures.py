@@ -75,7 +75,7 @@ def finding() -> Prose:
     found = worked(cures)
     best = max(cures, key=lambda name: abroad(name).estimate)
     return Prose(
-        (f"Of {len(cures)} candidates, {len(found)} gain abroad without losing at home: {', '.join(found)}. "
+        (f"Of {len(cures)} candidates, these gain abroad without losing at home: {', '.join(found)}. "
          if found else f"None of the {len(cures)} candidates gains abroad by more than its interval leaves open. ")
         + f"The largest gain abroad is that of {best}: {spoken(abroad(best))}, with {spoken(at_home(best))} at home."
     )  # fmt: skip

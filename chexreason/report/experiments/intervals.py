@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chexreason.report.figures import STYLE, to_svg
 from chexreason.report.theme import INK, SERIES, Html, block, decimal, escape, signed
@@ -40,6 +41,7 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
                 axes.plot([line.beside], [row], marker="s", color=SERIES[1][0], markersize=6, fillstyle="none")
         axes.set_yticks(range(len(lines)), [line.label for line in lines])
         axes.set(title=title, xlabel=unit, ylim=(len(lines) - 0.4, -0.6))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.grid(visible=False, axis="y")
         text = "; ".join(f"{line.label} {spoken(line.value)}" for line in lines)
         return to_svg(drawing, f"{title}. {text}.")
