@@ -64,7 +64,7 @@ lint: setup  ## ruff, mypy and the import contract
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-test: setup  ## run the tests (doctests included; about 10 minutes on 2 cores)
+test: setup  ## run the tests (doctests included; about 15 minutes on 2 cores)
 	@echo "test: doctests and tests, on $(CORES) processes"
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal
 
