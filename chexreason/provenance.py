@@ -42,8 +42,6 @@ NO_SAY = (
     "pretrain",
     "stats",
     "experiments",
-    "doctor",
-    "manifests",
 )
 
 #: The experiment's profile, and its pages.
