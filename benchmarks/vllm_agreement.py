@@ -70,25 +70,37 @@ def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> l
 
 
 def child(side: str, family: str, source: str, n: int) -> None:
-    """One side, on phantom films; the tokens and texts of its answers as JSON on the last line."""
+    """One side, on phantom films; as JSON on the last line the tokens and texts of its answers and what was found.
+
+    vLLM gives no answers if it does not agree on a prompt.
+    """
     import stand_ins
 
-    from chexreason import models
+    from chexreason import models, vllm_engine
 
     decoding, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
     settings = dataclasses.replace(decoding, vllm=side == "vllm")
     loaded = models.load(family, source)
-    with tempfile.TemporaryDirectory() as folder:
-        studies = stand_ins.studies(n, Path(folder))
-        said = answers(loaded, studies, prompt, settings)
-    print(json.dumps({"ids": said, "texts": [loaded.processor.tokenizer.decode(ids) for ids in said]}))
+    found: dict[str, float] = {}
+    if side == "vllm":
+        engine = vllm_engine.start(loaded)
+        found["prompt_apart"] = vllm_engine.prompt_difference(loaded, engine)
+        found["prompt_apart_causal"] = vllm_engine.prompt_difference(loaded, engine, causal=True)
+    said: list[list[int]] = []
+    if not found or found["prompt_apart"] <= vllm_engine.APART[loaded.model.dtype]:
+        with tempfile.TemporaryDirectory() as folder:
+            said = answers(loaded, stand_ins.studies(n, Path(folder)), prompt, settings)
+    texts = [loaded.processor.tokenizer.decode(ids) for ids in said]
+    print(json.dumps({"ids": said, "texts": texts, "found": found}))
 
 
 def main() -> int:
     """Compare, write the table, and say whether they agree: exit status 0 only then."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--family", choices=("medgemma", "qwen", "nv_reason"), default="medgemma")
-    parser.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
+    asked.add_argument("--stand-in", action="store_true", help="a small model that is made first, in some minutes")
     parser.add_argument("--films", type=int, default=100, help="phantom films that both are asked about")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--child", choices=("transformers", "vllm"), help=argparse.SUPPRESS)
@@ -99,49 +111,53 @@ def main() -> int:
         return 0
     try:
         if importlib.util.find_spec("vllm") is None:
-            raise UserError(
-                "vLLM",
-                "none in this environment",
-                "pip install vllm in an environment of its own",
-            )
-        import torch
+            raise UserError("vLLM", "none in this environment", "pip install vllm in an environment of its own")
+        with tempfile.TemporaryDirectory() as folder:
+            if words.stand_in:
+                import vllm_stand_in
 
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        sides = []
-        for side in ("transformers", "vllm"):
-            command = [sys.executable, __file__, "--child", side, "--family", words.family, "--model", source]
-            ended = subprocess.run(
-                [*command, "--films", str(words.films)], stdout=subprocess.PIPE, text=True, check=False
-            )
-            if ended.returncode:
-                raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
-            sides.append(json.loads(ended.stdout.splitlines()[-1]))
+                vllm_stand_in.write(words.family, Path(folder))
+                source = folder
+            ours, theirs = (_side(side, words.family, source, words.films) for side in ("transformers", "vllm"))
     except UserError as error:
         print(f"vllm_agreement: {error}", file=sys.stderr)
         return 2
-    ours, theirs = sides
-    found = agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
-    row = {"family": words.family, **found, "model": Path(source).name, "device": device, "vllm": _vllm_version(),
-           "transformers": _version("transformers"), "torch": _version("torch")}  # fmt: skip
-    table = pd.DataFrame([row]).round(4)
+    name = "stand-in" if words.stand_in else Path(source).name
+    row = {"family": words.family, "model": name, **_where(), **theirs["found"]}
+    if theirs["ids"]:
+        row |= agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
+    table = pd.DataFrame([row])
     if words.out.is_file():
         known = pd.concat([pd.read_csv(words.out), table])
         table = known.drop_duplicates(["family", "model", "device", "vllm"], keep="last")
-    write_atomically(words.out, table.to_csv(index=False).encode())
+    write_atomically(words.out, table.to_csv(index=False, float_format="%.4g").encode())
     print(table.to_string(index=False))
-    agree = found["same_labels"] >= WANTED
-    print(f"labels agree on {found['same_labels']:.1%} of the films ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
+    if not theirs["ids"]:
+        print(f"not asked for answers: a prompt's tokens lie {row['prompt_apart']:.2g} apart (natural logarithms)")
+        return 1
+    agree = row["same_labels"] >= WANTED
+    print(f"labels agree on {row['same_labels']:.1%} of the films ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
     return 0 if agree else 1
 
 
-def _vllm_version() -> str:
+def _side(side: str, family: str, source: str, films: int) -> dict[str, Any]:
+    """What one side said, in a process of its own."""
+    command = [sys.executable, __file__, "--child", side, "--family", family, "--model", source]
+    ended = subprocess.run([*command, "--films", str(films)], stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode:
+        raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
+    said: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return said
+
+
+def _where() -> dict[str, str]:
+    """The device and the versions."""
+    import torch
     from vllm import __version__
 
-    return str(__version__)
-
-
-def _version(package: str) -> str:
-    return importlib.metadata.version(package)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    versions = {package: importlib.metadata.version(package) for package in ("transformers", "torch")}
+    return {"device": device, "vllm": str(__version__), **versions}
 
 
 if __name__ == "__main__":
