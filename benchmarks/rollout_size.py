@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import speed
 
-from chexreason import cohorts, config
-from chexreason.config import Speed
+from chexreason import cohorts, config, hyperparameters
+from chexreason.hyperparameters import Speed
 
 #: (studies a rollout batch, completions a forward pass)
 SIZES = ((2, 8), (8, 16), (32, 16), (32, 64))
@@ -50,7 +50,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--child", str(studies), str(device_batch)]
         ended = subprocess.run(command, env=os.environ | speed.ONE_THREAD, capture_output=True, text=True, check=True)
         took = json.loads(ended.stdout.splitlines()[-1])
-        completions = studies * config.GRPO().generations
+        completions = studies * hyperparameters.GRPO().generations
         each = {f"{stage} s": seconds / completions for stage, seconds in took["stages"].items()}
         rows.append(
             {"studies_per_step": studies, "device_batch": device_batch, "completions": completions,

@@ -56,9 +56,9 @@ def show_profiles(words: argparse.Namespace) -> None:
 
 def show_settings(words: argparse.Namespace) -> None:
     """Print every setting with its value, its source and the profiles that change it."""
-    from chexreason import config
+    from chexreason import config, hyperparameters
 
-    for row in config.settings_table(config.ALL).to_dict("records"):
+    for row in config.settings_table(hyperparameters.ALL).to_dict("records"):
         source = f"stated, {row['section']}" if row["source"] == "stated" else f"assumed: {row['why']}"
         print(f"{row['group']}.{row['setting']} = {row['value']}   [{source}]")
         for override in filter(None, str(row["overrides"]).split("; ")):

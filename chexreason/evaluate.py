@@ -19,13 +19,14 @@ from tqdm import tqdm
 from chexreason import cohorts, metrics, models, runs, vllm_engine
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
-from chexreason.config import Decoding, Profile, Speed, label_set_of, plain
+from chexreason.config import Profile
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
 from chexreason.fast import decoding
 from chexreason.fast.films import FilmTokens, films_of
 from chexreason.files import digest_of, file_digest
-from chexreason.labels import LABEL_SETS, decide
+from chexreason.hyperparameters import Decoding, Speed, plain
+from chexreason.labels import LABEL_SETS, decide, label_set_of
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 

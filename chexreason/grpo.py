@@ -30,31 +30,20 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, rewards, runs, vllm_engine
+from chexreason import cohorts, evaluate, models, prompts, rewards, runs, training, vllm_engine
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
-from chexreason.config import GRPO, Profile, plain
+from chexreason.config import Profile
 from chexreason.data.study import Study
 from chexreason.errors import unknown
 from chexreason.examples import examples
 from chexreason.fast.grpo import FastGRPOTrainer
 from chexreason.files import digest_of, file_digest, write_atomically
+from chexreason.hyperparameters import GRPO, plain
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.training import (
-    QUIET,
-    Progress,
-    accumulation,
-    device_options,
-    first_before_others,
-    fresh_folder,
-    history_table,
-    last_checkpoint,
-    learnt,
-    processes,
-)
 
 #: The SFT run that GRPO starts from, and that serves as the reference policy.
 START = "02-sft-medgemma-free_reasoning"
@@ -66,7 +55,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
     `silent` are token ids that must never be sampled.
     """
     completions = settings.studies_per_step * settings.generations
-    passes = accumulation(completions, settings.device_batch)
+    passes = training.accumulation(completions, settings.device_batch)
     steps = math.ceil(studies / settings.studies_per_step) * settings.epochs * settings.passes
     quiet = vllm_engine.silence(silent) if settings.vllm else {"suppress_tokens": list(silent)}
     return GRPOConfig(
@@ -104,8 +93,8 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         remove_unused_columns=False,
         seed=seed,
         data_seed=seed,
-        **device_options(settings.precision, settings.checkpointing),
-        **QUIET,
+        **training.device_options(settings.precision, settings.checkpointing),
+        **training.QUIET,
     )
 
 
@@ -133,7 +122,7 @@ class Scorer:
         """
         own = list(zip(completions, completion_ids, truth, strict=True))
         totals = []
-        for completion, ids, labels in own if processes() == 1 else gather_object(own):
+        for completion, ids, labels in own if training.processes() == 1 else gather_object(own):
             text = completion[0]["content"] if not isinstance(completion, str) else completion
             cut = len(ids) >= self.limit and not self.ends.intersection(ids)
             parsed = parse_completion(text, self.prompt.answer, cut)
@@ -233,7 +222,10 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
         args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded)),
         train_dataset=examples(task.studies, task.prompt, truth=[";".join(sorted(names)) for names in task.credit]),
         processing_class=loaded.processor,
-        callbacks=[Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length")), KeepWindow(scorer)],
+        callbacks=[
+            training.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length")),
+            KeepWindow(scorer),
+        ],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     return trainer
@@ -242,7 +234,7 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the window included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
-    checkpoint = last_checkpoint(folder)
+    checkpoint = training.last_checkpoint(folder)
     if checkpoint:
         window = json.loads((Path(checkpoint) / "window.json").read_text(encoding="utf-8"))
         trainer.reward_funcs[0].window = rewards.Window.from_dict(window)
@@ -252,7 +244,7 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
 
 def train_all(profile: Profile) -> list[runs.Run]:
     """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint (see `run`)."""
-    with first_before_others():
+    with training.first_before_others():
         cohorts.prepare(profile)
         chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
@@ -278,15 +270,15 @@ def run(
     )  # fmt: skip
     if finished := this.finished():
         return finished
-    with first_before_others():
-        folder = fresh_folder(this)
+    with training.first_before_others():
+        folder = training.fresh_folder(this)
 
     def reinforce() -> GRPOTrainer:
         loaded = models.load("medgemma", profile.models["medgemma"], precision=profile.grpo.precision)
         return train(loaded, start, task, profile, folder)
 
-    log = learnt(folder, reinforce)
-    if processes() > 1:
+    log = training.learnt(folder, reinforce)
+    if training.processes() > 1:
         return None
     scored = [
         (checkpoint, *_score(profile, checkpoint, task.prompt, validation))
@@ -299,7 +291,7 @@ def run(
     table = pd.concat(
         [entry[1].to_frame().assign(checkpoint=name) for name, entry in (("best", best), ("last", scored[-1]))]
     )
-    history = pd.concat([history_table(log), _validation_history(scored)])
+    history = pd.concat([training.history_table(log), _validation_history(scored)])
     return evaluate.finish(this, validation, table, best[2], history=history)
 
 

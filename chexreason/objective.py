@@ -7,7 +7,7 @@ tokens.
 
 import torch
 
-from chexreason.config import GRPO
+from chexreason.hyperparameters import GRPO
 
 
 def advantages(rewards_B: torch.Tensor, group: int) -> torch.Tensor:

@@ -11,30 +11,18 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, runs, traces
+from chexreason import cohorts, evaluate, models, prompts, runs, traces, training
 from chexreason.cohorts import Chosen
-from chexreason.config import SFT, Profile, Speed, plain
+from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
 from chexreason.fast.sft import FastSFTTrainer
 from chexreason.files import digest_of
+from chexreason.hyperparameters import SFT, Speed, plain
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.training import (
-    QUIET,
-    Progress,
-    accumulation,
-    device_options,
-    first_before_others,
-    fresh_folder,
-    history_table,
-    is_first,
-    last_checkpoint,
-    learnt,
-    processes,
-)
 
 #: The base models that are fine-tuned: Table 2 and Table 3.
 BASES = ("medgemma", "qwen")
@@ -53,7 +41,7 @@ def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
         max_grad_norm=settings.clip_norm,
         per_device_train_batch_size=settings.device_batch,
         per_device_eval_batch_size=settings.device_batch,
-        gradient_accumulation_steps=accumulation(settings.effective_batch, settings.device_batch),
+        gradient_accumulation_steps=training.accumulation(settings.effective_batch, settings.device_batch),
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=settings.patience + 1,
@@ -65,8 +53,8 @@ def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
         remove_unused_columns=False,
         seed=seed,
         data_seed=seed,
-        **device_options(settings.precision, settings.checkpointing),
-        **QUIET,
+        **training.device_options(settings.precision, settings.checkpointing),
+        **training.QUIET,
     )
 
 
@@ -81,7 +69,7 @@ def train(
     set_seed(seed)
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
-    progress = Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
+    progress = training.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
     trainer = FastSFTTrainer(
         speed=speed,
         model=add_lora(loaded, settings),
@@ -92,8 +80,8 @@ def train(
         callbacks=[EarlyStoppingCallback(settings.patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    if is_first():
+    trainer.train(resume_from_checkpoint=training.last_checkpoint(folder))
+    if training.is_first():
         _keep(trainer, folder / "best")
     return trainer
 
@@ -108,7 +96,7 @@ def _keep(trainer: SFTTrainer, place: Path) -> None:
 
 def train_all(profile: Profile) -> list[runs.Run]:
     """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored (see `run`)."""
-    with first_before_others():
+    with training.first_before_others():
         cohorts.prepare(profile)
         chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
@@ -135,18 +123,18 @@ def run(
     )  # fmt: skip
     if finished := this.finished():
         return finished
-    with first_before_others():
-        folder = fresh_folder(this)
+    with training.first_before_others():
+        folder = training.fresh_folder(this)
 
     def teach() -> SFTTrainer:
         loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
         return train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, profile.speed)
 
-    log = learnt(folder, teach)
-    if processes() > 1:
+    log = training.learnt(folder, teach)
+    if training.processes() > 1:
         return None
     tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
     scores, rows = evaluate.evaluate(
         tuned, validation, prompt, profile.decoding, label=f"score {run_id}", speed=profile.speed
     )
-    return evaluate.finish(this, validation, scores.to_frame(), rows, history=history_table(log))
+    return evaluate.finish(this, validation, scores.to_frame(), rows, history=training.history_table(log))

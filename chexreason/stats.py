@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 #: The averages that can be bootstrapped.
 AVERAGES = ("micro", "macro")
 #: Draws times patients held in memory at once.
-_CHUNK = 250_000
+_CHUNK = 50_000
 
 
 #: A finding with fewer positives than this is marked wherever it is shown: a handful of studies decide its score.
@@ -130,9 +130,11 @@ def resampled_f1(
 
     Row 0 is the score on the studies as they are. Raises ValueError for shapes that do not agree.
     """
-    chunks = _resampled(true_BF, preds, patients_B, rng, mask, resamples)
-    parts = ((f1(by_kind), f1(by_kind.sum(axis=-1))) for by_kind in chunks)
-    findings, micro = (np.concatenate(each) for each in zip(*parts, strict=True))
+    findings = np.empty((1 + resamples, len(preds), true_BF.shape[-1]))
+    micro, done = np.empty(findings.shape[:2]), 0
+    for by_kind in _resampled(true_BF, preds, patients_B, rng, mask, resamples):
+        rows = slice(done, done := done + by_kind.shape[1])
+        findings[rows], micro[rows] = f1(by_kind), f1(by_kind.sum(axis=-1))
     return {"findings": findings, "micro": micro, "macro": findings.mean(axis=-1)}
 
 

@@ -21,8 +21,8 @@ from torch.nn import functional
 from transformers import AutoProcessor
 
 from chexreason import models, prompts
-from chexreason.config import Decoding
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Decoding
 from chexreason.models import Loaded
 
 #: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
@@ -119,7 +119,7 @@ def prompt_difference(loaded: Loaded, started: Any, *, causal: bool = False) -> 
     ids = inputs["input_ids"][0].tolist()
     if list(said.prompt_token_ids) != ids:
         raise UserError(
-            f"the {len(ids)} tokens that transformers makes of a prompt", f"{len(said.prompt_token_ids)} others of vLLM",
+            f"the {len(ids)} tokens that transformers makes of a prompt", f"{len(said.prompt_token_ids)} from vLLM",
             "use another version of one of them, or leave decoding.vllm off",
         )  # fmt: skip
     theirs = torch.tensor([one[token].logprob for one, token in zip(said.prompt_logprobs[1:], ids[1:], strict=True)])

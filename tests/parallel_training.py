@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from chexreason import grpo, models, prompts, sft, training
-from chexreason.config import GRPO, SFT, Speed, load_profile
+from chexreason.config import load_profile
 from chexreason.data.study import Study
+from chexreason.hyperparameters import GRPO, SFT, Speed
 from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
 

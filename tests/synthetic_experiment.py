@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics, runs
+from chexreason import config, hyperparameters, metrics, runs
 from chexreason.experiments import analysis, arms, worlds
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
@@ -81,6 +81,6 @@ def _training(place: config.Profile, name: str, arm: arms.Arm) -> None:
     history = pd.DataFrame([step | {"metric": m, "value": v} for m, v in logged.items() for step in steps])
     facts = {"stage": arm.stage, "reward": arm.reward, "dataset": "mimic", "split": "validate",
              "label_set": "chexpert14"}  # fmt: skip
-    plan = runs.Plan(place, name, facts, {"grpo": {"beta": config.GRPO().beta}})
+    plan = runs.Plan(place, name, facts, {"grpo": {"beta": hyperparameters.GRPO().beta}})
     runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=PATIENTS, n_train=100,
                 device="cpu")  # fmt: skip

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from chexreason import cohorts, config, data
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.data import splits
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Sizes
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.phantom.writers import write_tree
 

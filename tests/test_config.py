@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 import yaml
 
-from chexreason import config
-from chexreason.config import GROUPS, SETTINGS, load_profile, settings_table
+from chexreason import config, hyperparameters
+from chexreason.config import load_profile, settings_table
 from chexreason.errors import UserError
+from chexreason.hyperparameters import GROUPS, SETTINGS
+from chexreason.labels import label_set_of
 from chexreason.settings import origins
 
 # What the paper states, read from its sections 3.1, 3.2.1 and 3.2.2, and nothing else.
@@ -130,8 +132,8 @@ def override(setting: str, value: object, **more: object) -> dict[str, object]:
 
 def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
-    assert profile.grpo == dataclasses.replace(config.GRPO(), learning_rate=1e-3)
-    assert profile.sft == config.SFT()
+    assert profile.grpo == dataclasses.replace(hyperparameters.GRPO(), learning_rate=1e-3)
+    assert profile.sft == hyperparameters.SFT()
     assert own(**override("nuanced.exact", 50)).nuanced.exact == 50.0
     assert own(**override("sizes.validation", None)).sizes.validation is None
 
@@ -190,7 +192,7 @@ def test_what_goes_into_run_json_holds_no_path(tmp_path) -> None:
 
 @pytest.mark.parametrize("dataset", ["mimic", "chexpert", "nih"])
 def test_nih_is_scored_on_nine_findings(dataset) -> None:
-    assert config.label_set_of(dataset) == ("nih9" if dataset == "nih" else "chexpert14")
+    assert label_set_of(dataset) == ("nih9" if dataset == "nih" else "chexpert14")
 
 
 def test_the_switches_of_speed_are_no_settings_of_the_study_and_are_written_down_with_each_run() -> None:

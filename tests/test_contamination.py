@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from chexreason import cohorts, config, contamination, data
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
+from chexreason.hyperparameters import Sizes
 from chexreason.phantom.writers import write_tree
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from chexreason import __main__ as cli
 from chexreason import cohorts, config, data, doctor, prompts, teacher
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.doctor import DIFFERS, MISSING, READY, datasets, machine, weights
+from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
 from chexreason.phantom.writers import write_tree
 from chexreason.traces.backends import BACKENDS

@@ -13,10 +13,11 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from chexreason import cohorts, config, evaluate, models, prompts
 from chexreason.cohorts import Chosen
-from chexreason.config import SFT, DataPlace, Decoding, Sizes, Speed
+from chexreason.config import DataPlace
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
+from chexreason.hyperparameters import SFT, Decoding, Sizes, Speed
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.models import lora
 

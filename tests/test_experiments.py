@@ -9,10 +9,10 @@ import pytest
 import scipy.stats
 from sklearn.metrics import f1_score
 
-from chexreason.config import GRPO
 from chexreason.errors import UserError
 from chexreason.experiments import again, analysis, arms
 from chexreason.experiments.analysis import OWN, Answers, Cell, Key
+from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
 from chexreason.rewards import REWARDS, HardSettings, NuancedSettings

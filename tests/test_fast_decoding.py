@@ -9,8 +9,8 @@ from PIL import Image
 from transformers import TopPLogitsWarper
 
 from chexreason import evaluate, prompts
-from chexreason.config import Decoding, Speed
 from chexreason.fast import decoding
+from chexreason.hyperparameters import Decoding, Speed
 
 PROMPT = prompts.get("only_label")
 ENDING = dataclasses.replace(Decoding(), max_tokens=24, batch=4)

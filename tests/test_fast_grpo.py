@@ -9,8 +9,8 @@ from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.config import SFT, Speed
 from chexreason.fast.merged import merged
+from chexreason.hyperparameters import SFT, Speed
 from chexreason.models import lora
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})

@@ -10,10 +10,10 @@ from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import models, prompts, sft
-from chexreason.config import SFT, Speed
 from chexreason.examples import examples
 from chexreason.fast.films import FilmTokens, assert_frozen, films_of
 from chexreason.fast.sft import Remembered
+from chexreason.hyperparameters import SFT, Speed
 from chexreason.models import lora
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from chexreason import config, grpo, models, objective, prompts, rewards
-from chexreason.config import GRPO, SFT
+from chexreason.hyperparameters import GRPO, SFT
 from chexreason.models import lora
 
 

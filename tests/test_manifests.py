@@ -10,8 +10,9 @@ import pytest
 
 from chexreason import __main__ as cli
 from chexreason import cohorts, config, manifests
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Sizes
 from chexreason.phantom.writers import write_tree
 
 KEY = "a long and secret key of ours"

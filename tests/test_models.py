@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from chexreason import models
-from chexreason.config import SFT
 from chexreason.errors import UserError
+from chexreason.hyperparameters import SFT
 from chexreason.models import FAMILIES, miniature
 from chexreason.models.lora import add_lora, assert_language_only
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from chexreason import models
-from chexreason.config import GRPO, SFT, Decoding
 from chexreason.errors import UserError
+from chexreason.hyperparameters import GRPO, SFT, Decoding
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
 from chexreason.models.published import facts, skeleton

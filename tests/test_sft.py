@@ -8,8 +8,8 @@ import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import prompts, sft
-from chexreason.config import SFT
 from chexreason.examples import examples
+from chexreason.hyperparameters import SFT
 from chexreason.training import last_checkpoint
 
 TRACES = [

@@ -8,8 +8,9 @@ import pytest
 from chexreason import cohorts, config, prompts, traces
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
 from chexreason.phantom.writers import write_tree
 

@@ -167,7 +167,8 @@ def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, real_tree, 
 
     write_tree(tmp_path / "films", "A", {"train": 12}, 7, 64, progress=False)
     from chexreason import cohorts
-    from chexreason.config import DataPlace, Sizes
+    from chexreason.config import DataPlace
+    from chexreason.hyperparameters import Sizes
     from chexreason.labels import positives
 
     made = config.load_profile("smoke", cache=tmp_path)

@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("google.genai", reason="google-genai is an extra (paper)")
 
 from chexreason import cohorts, config, prompts, traces
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Sizes
 from chexreason.teacher.settings import Teacher
 from chexreason.traces import backends, patience, write
 

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from chexreason import cohorts, config, prompts, traces
-from chexreason.config import DataPlace, Sizes
+from chexreason.config import DataPlace
 from chexreason.errors import UserError
+from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
 from chexreason.teacher.settings import Teacher
 from chexreason.traces import backends, patience, write

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chexreason import evaluate, grpo
-from chexreason.config import GRPO, Decoding, Speed, plain
 from chexreason.errors import UserError
+from chexreason.hyperparameters import GRPO, Decoding, Speed, plain
 from chexreason.prompts import get
 
 

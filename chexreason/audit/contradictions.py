@@ -8,7 +8,7 @@ arXiv 2512.23090, version 2; words are ours except for a few that are quoted.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chexreason import config
+from chexreason import hyperparameters
 from chexreason.audit import attainability, facts, matched
 from chexreason.audit.conventions import left_out_of_nih, uncertain_share
 from chexreason.labels import NIH_SHARED
@@ -156,13 +156,13 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "symmetric-clip", "equation 2", "one clip bound on both sides",
-        "section 3.2.2", f"asymmetric bounds, {config.GRPO.clip_low} and {config.GRPO.clip_high}",
-        lambda: config.GRPO.clip_low != config.GRPO.clip_high,
+        "section 3.2.2", f"asymmetric bounds, {hyperparameters.GRPO.clip_low} and {hyperparameters.GRPO.clip_high}",
+        lambda: hyperparameters.GRPO.clip_low != hyperparameters.GRPO.clip_high,
     ),
     Contradiction(
         "length-normalisation", "equation 2", "each completion's loss is divided by its length",
         "section 3.2.2", "Dr. GRPO's normalisation, which takes that division out",
-        lambda: config.GRPO.loss == "dr_grpo",
+        lambda: hyperparameters.GRPO.loss == "dr_grpo",
     ),
     Contradiction(
         "short-is-worse", "equation 3", "a valid but short and wrong answer scores below zero",
@@ -170,7 +170,7 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
         matters="the reward is meant to enforce the format",
     ),
     Contradiction(
-        "one-beta", "section 3.2.2", f"one KL weight, {config.GRPO.beta}, for both rewards",
+        "one-beta", "section 3.2.2", f"one KL weight, {hyperparameters.GRPO.beta}, for both rewards",
         "equations 3 and 4",
         "the hard reward is at most 1, the nuanced one about 100, so the same weight is not the same pull",
         matters="the two rewards are compared under different regularisation",
@@ -246,7 +246,7 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     Contradiction(
         "three-mechanisms", "section 3.2.2", "three mechanisms (ratio, clipping, KL) ended the collapse in all runs",
         "equation 4 and the text below it", "the nuanced reward carries a term of its own against collapse",
-        lambda: min(config.NuancedSettings.collapse, config.NuancedSettings.repetition) > 0,
+        lambda: min(hyperparameters.NuancedSettings.collapse, hyperparameters.NuancedSettings.repetition) > 0,
         "weaker than the others: what the three did by themselves was then seen under one reward only",
     ),
 )  # fmt: skip

@@ -10,11 +10,12 @@ their section, and a setting that another section repeats is held against it. Wh
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chexreason import config, prompts
+from chexreason import prompts
 from chexreason.audit import facts
 from chexreason.audit.arithmetic import Check, check
 from chexreason.audit.printed import ALONE, ERROR, Range, exactly, printed
 from chexreason.evidence import TABLES
+from chexreason.hyperparameters import Sizes
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def _alone(place: str, says: str, text: str, note: str) -> Statement:
 def _scarce(place: str) -> list[Statement]:
     """What the training took: studies, held against the settings of section 3.2, and one card."""
     return [
-        Statement(place, "studies for SFT", "2,000", lambda: exactly(config.Sizes.sft), "section 3.2.1"),
-        Statement(place, "studies for GRPO", "1,000", lambda: exactly(config.Sizes.rl), "section 3.2.2"),
+        Statement(place, "studies for SFT", "2,000", lambda: exactly(Sizes.sft), "section 3.2.1"),
+        Statement(place, "studies for GRPO", "1,000", lambda: exactly(Sizes.rl), "section 3.2.2"),
         _alone(place, "A100 GPU", "1", "section 3.2 names no hardware"),
     ]
 
@@ -122,9 +123,9 @@ STATEMENTS: tuple[Statement, ...] = (
     _alone("section 1", "times less training data than NV-Reason", "50", UNTOLD),
     _alone("section 1", "times less compute than NV-Reason", "4", UNTOLD),
     Statement("section 1", "primary contributions", "3", lambda: exactly(4), "four bullets follow"),
-    Statement("section 3.2.1", "studies for SFT", "2,000", lambda: exactly(config.Sizes.sft), "as the abstract says"),
+    Statement("section 3.2.1", "studies for SFT", "2,000", lambda: exactly(Sizes.sft), "as the abstract says"),
     _models_tuned("section 3.2.1"),
-    Statement("section 3.2.2", "studies for GRPO", "1,000", lambda: exactly(config.Sizes.rl), "as the abstract says"),
+    Statement("section 3.2.2", "studies for GRPO", "1,000", lambda: exactly(Sizes.rl), "as the abstract says"),
     Statement("section 3.2.2", "reward functions", "2", lambda: exactly(len({row.partition("_")[0] for row, _, _ in
               facts.cells(4)}))),
     Statement("section 3.2.2", "valid CheXpert labels", "14", _count(5, less=1)),

@@ -13,7 +13,7 @@ from transformers import set_seed
 
 from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
-from chexreason.config import Profile, plain
+from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.errors import UserError
@@ -21,6 +21,7 @@ from chexreason.experiments import analysis, arms, worlds
 from chexreason.experiments.arms import Arm
 from chexreason.experiments.worlds import World
 from chexreason.files import digest_of, file_digest
+from chexreason.hyperparameters import plain
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import with_adapter

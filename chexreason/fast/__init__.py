@@ -2,6 +2,6 @@
 
 Section 3 of the paper says what is computed, and this package changes nothing of it. Each module
 removes one kind of repeated work, opens with the reason why the result stays the same, and has one
-switch in `chexreason.config.Speed`. The tests hold each against TRL and transformers as they come;
+switch in `chexreason.hyperparameters.Speed`. The tests hold each against TRL and transformers as they come;
 `benchmarks/speed.py` measures each against them.
 """

@@ -22,13 +22,13 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import pad, split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
-from chexreason.config import Speed
 from chexreason.fast.adapters import fuse
 from chexreason.fast.decoding import decode, nucleus, prefill, processors
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of
 from chexreason.fast.merged import merged
 from chexreason.fast.parallel import average_gradients
 from chexreason.fast.tree import log_probabilities, plant
+from chexreason.hyperparameters import Speed
 
 #: Bytes of image tokens that are kept: a film is not seen again after its rollout batch.
 ROLLOUT = 2**28

@@ -17,13 +17,13 @@ from transformers import PreTrainedModel
 from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
-from chexreason.config import Speed
 from chexreason.fast.adapters import fuse
 from chexreason.fast.films import Film, FilmTokens, assert_frozen, films_of, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
 from chexreason.fast.masks import masks, places
 from chexreason.fast.parallel import average_gradients
 from chexreason.fast.scoring import score
+from chexreason.hyperparameters import Speed
 
 
 class Remembered:

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from chexreason.config import SFT
 from chexreason.errors import UserError
+from chexreason.hyperparameters import SFT
 from chexreason.models import Loaded
 from chexreason.models.families import FAMILIES
 

@@ -1,0 +1,138 @@
+"""Every hyper-parameter once, each with its source (paper, section 3).
+
+The defaults are the paper's. What the paper does not state is declared with `assumed(...)` and a reason. A
+profile may set another value, with a reason (`config`).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from chexreason.rewards import HardSettings, NuancedSettings
+from chexreason.settings import assumed, paper
+from chexreason.teacher.settings import Teacher
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many studies each stage sees; None means all there are."""
+
+    sft: int = paper(2000, "3.1", "studies with teacher traces for SFT, 10 % of them for validation")
+    rl: int = paper(1000, "3.1", "studies for GRPO, of other patients than the SFT ones")
+    validation: int | None = assumed(
+        500, "not stated; Table 1's failure rates are multiples of 1/500", "studies that score Tables 1 to 4"
+    )
+    chexpert: int | None = assumed(None, "not stated: the whole official test set", "test studies of Table 5")
+    nih: int | None = assumed(None, "not stated: the whole official test list", "test studies of Table 6")
+    stratified: bool = assumed(
+        False, "not stated", "draw by the rarest finding of a study, so that each keeps its share; else at random"
+    )
+    film_pixels: int | None = assumed(
+        None, "not stated; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
+    )
+    worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
+
+
+@dataclass(frozen=True)
+class SFT:
+    """Supervised fine-tuning (section 3.2.1)."""
+
+    lora_rank: int = paper(16, "3.2.1", "rank of the LoRA update")
+    lora_alpha: int = paper(32, "3.2.1", "LoRA scaling factor")
+    lora_dropout: float = paper(0.1, "3.2.1", "dropout on the LoRA input")
+    epochs: int = paper(6, "3.2.1", "epochs at most")
+    patience: int = paper(2, "3.2.1", "epochs without a better validation loss before stopping")
+    learning_rate: float = paper(5e-5, "3.2.1", "peak learning rate of AdamW")
+    schedule: str = paper("cosine", "3.2.1", "learning-rate schedule")
+    warmup: float = paper(0.05, "3.2.1", "share of the steps with rising learning rate")
+    weight_decay: float = paper(0.01, "3.2.1", "AdamW weight decay")
+    clip_norm: float = paper(5.0, "3.2.1", "gradient clipping norm")
+    effective_batch: int = paper(8, "3.2.1", "studies per optimizer step")
+    device_batch: int = paper(1, "3.2.1", "studies per forward pass; the rest is accumulated")
+    validation_share: float = paper(0.1, "3.2.1", "share of the SFT studies held out for early stopping")
+    precision: str = paper("bf16", "3.2.1", "bfloat16 where the device has it, else float32")
+    checkpointing: bool = paper(True, "3.2.1", "recompute activations in the backward pass")
+
+
+@dataclass(frozen=True)
+class GRPO:
+    """Group relative policy optimization (section 3.2.2, equation 2)."""
+
+    generations: int = paper(4, "3.2.2", "completions per study (the group)")
+    temperature: float = paper(0.8, "3.2.2", "sampling temperature")
+    top_p: float = paper(0.95, "3.2.2", "nucleus sampling")
+    beta: float = paper(0.15, "3.2.2", "weight of the KL divergence from the SFT checkpoint")
+    loss: str = paper("dr_grpo", "3.2.2", "loss normalisation by a constant length (Dr. GRPO)")
+    clip_low: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15")
+    clip_high: float = paper(0.22, "3.2.2", "upper clip bound: ratio below 1 + 0.22")
+    scale_rewards: str = assumed(
+        "none", "Dr. GRPO also drops the division by the group's standard deviation", "advantage scaling"
+    )
+    passes: int = assumed(
+        2, "with one pass the importance ratio is always 1 and the clip bounds never act", "updates per rollout batch"
+    )
+    learning_rate: float = assumed(1e-5, "not stated; usual for GRPO with LoRA", "peak learning rate of AdamW")
+    schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
+    warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
+    answer_weight: float = assumed(1.0, "equation 2 weighs all tokens alike", "weight of the answer's tokens")
+    shuffle: bool = assumed(True, "not stated; usual", "studies in random order")
+    weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
+    clip_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
+    studies_per_step: int = assumed(8, "not stated; as SFT's effective batch", "studies per rollout batch")
+    device_batch: int = assumed(4, "one group per forward pass fits 80 GB", "completions per forward pass")
+    epochs: int = assumed(1, "not stated", "passes over the RL studies")
+    max_tokens: int = assumed(512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most")
+    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
+    checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
+    precision: str = assumed("bf16", "as in SFT", "bfloat16 where the device has it, else float32")
+    checkpointing: bool = assumed(True, "as in SFT", "recompute activations in the backward pass")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How completions are decoded for scoring."""
+
+    max_tokens: int = assumed(512, "not stated", "completion length at most; a longer one is cut and fails")
+    batch: int = assumed(16, "does not change the result", "studies decoded together")
+    greedy: bool = assumed(True, "not stated; repeatable", "take the most likely token")
+    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM decodes, not transformers")
+    uncertain: str = assumed("zeros", "not stated", "how an uncertain label counts: zeros, ones or ignore")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What is computed once and not again (`chexreason.fast`); none of it changes what is computed."""
+
+    shared_prompt: bool = assumed(True, "exact", "GRPO: one copy of film and prompt for the completions of a study")
+    first_pass_is_old: bool = assumed(True, "exact", "GRPO: the first pass over a rollout batch is the old policy's")
+    one_prefill: bool = assumed(True, "exact", "GRPO: a study's prompt is run once for all its completions")
+    merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
+    answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
+    film_tokens: bool = assumed(True, "exact", "SFT: the frozen tower sees each film once, not once an epoch")
+    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
+    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
+    last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
+    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch")
+
+
+#: The settings classes by the name that a profile uses for them.
+SETTINGS: dict[str, type] = {
+    "sizes": Sizes,
+    "sft": SFT,
+    "grpo": GRPO,
+    "decoding": Decoding,
+    "hard": HardSettings,
+    "nuanced": NuancedSettings,
+}
+#: The same with the switches of `Speed`, which a profile may turn too, but which are no settings of the study.
+GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
+#: The same with the teacher's, which a profile may set too, but which no run is digested by: its traces are.
+ALL: dict[str, type] = {**GROUPS, "teacher": Teacher}
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A settings object as plain data, for a run's digest.
+
+    `vllm` is named only where it is on: a run of before there was that choice is the same run.
+    """
+    return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("vllm", False)}
