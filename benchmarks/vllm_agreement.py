@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexreason import config
+from chexreason import config, provenance
 from chexreason.completions import parse_completion
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
@@ -69,8 +69,8 @@ def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> l
     return [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
 
 
-def child(side: str, family: str, source: str, n: int) -> None:
-    """One side, on phantom films; as JSON on the last line the tokens and texts of its answers and what was found.
+def child(side: str, family: str, source: str, n: int, out: Path) -> None:
+    """One side, on phantom films: the tokens and texts of its answers and what was found, as JSON in a file.
 
     vLLM gives no answers if it does not agree on a prompt.
     """
@@ -91,23 +91,23 @@ def child(side: str, family: str, source: str, n: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             said = answers(loaded, stand_ins.studies(n, Path(folder)), prompt, settings)
     texts = [loaded.processor.tokenizer.decode(ids) for ids in said]
-    print(json.dumps({"ids": said, "texts": texts, "found": found}))
+    out.write_text(json.dumps({"ids": said, "texts": texts, "found": found}))  # vLLM prints on standard output
 
 
 def main() -> int:
     """Compare, write the table, and say whether they agree: exit status 0 only then."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--family", choices=("medgemma", "qwen", "nv_reason"), default="medgemma")
-    asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
-    asked.add_argument("--stand-in", action="store_true", help="a small model that is made first, in some minutes")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
+    which.add_argument("--stand-in", action="store_true", help="a small model that is made first, in some minutes")
     parser.add_argument("--films", type=int, default=100, help="phantom films that both are asked about")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--child", choices=("transformers", "vllm"), help=argparse.SUPPRESS)
     words = parser.parse_args()
     source = words.model or config.load_profile("paper", unset=True).models[words.family]
     if words.child:
-        child(words.child, words.family, source, words.films)
+        child(words.child, words.family, source, words.films, words.out)
         return 0
     try:
         if importlib.util.find_spec("vllm") is None:
@@ -118,12 +118,14 @@ def main() -> int:
 
                 vllm_stand_in.write(words.family, Path(folder))
                 source = folder
-            ours, theirs = (_side(side, words.family, source, words.films) for side in ("transformers", "vllm"))
+            asked = ["--family", words.family, "--model", source, "--films", str(words.films)]
+            ours, theirs = (_side(side, asked, Path(folder) / f"{side}.json") for side in ("transformers", "vllm"))
     except UserError as error:
         print(f"vllm_agreement: {error}", file=sys.stderr)
         return 2
     name = "stand-in" if words.stand_in else Path(source).name
     row = {"family": words.family, "model": name, **_where(), **theirs["found"]}
+    row["code"] = provenance.measured_code(RESULT.name)
     if theirs["ids"]:
         row |= agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
     table = pd.DataFrame([row])
@@ -140,13 +142,13 @@ def main() -> int:
     return 0 if agree else 1
 
 
-def _side(side: str, family: str, source: str, films: int) -> dict[str, Any]:
+def _side(side: str, asked: list[str], out: Path) -> dict[str, Any]:
     """What one side said, in a process of its own."""
-    command = [sys.executable, __file__, "--child", side, "--family", family, "--model", source]
-    ended = subprocess.run([*command, "--films", str(films)], stdout=subprocess.PIPE, text=True, check=False)
+    command = [sys.executable, __file__, "--child", side, *asked, "--out", str(out)]
+    ended = subprocess.run(command, stdout=sys.stderr, check=False)
     if ended.returncode:
         raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
-    said: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    said: dict[str, Any] = json.loads(out.read_text())
     return said
 
 

@@ -58,6 +58,7 @@ BENCHMARKS = {
     "speed.csv": ("evaluate.py", "fast", "grpo.py", "sft.py", "stats.py", "training.py"),
     "stages.csv": ("evaluate.py", "fast", "grpo.py", "training.py"),
     "films.csv": ("data/prepared.py",),
+    "vllm.csv": ("vllm_engine.py",),
 }
 
 
@@ -241,14 +242,14 @@ def measured_code(table: str) -> str:
 
 def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
     """Benchmarks of other code than there is now."""
+    scripts = {"films.csv": "prepared_films.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
     for name in BENCHMARKS:
         if (folder / name).is_file():
             with (folder / name).open(encoding="utf-8", newline="") as file:
-                old = {
-                    row.get("task", "films") for row in csv.DictReader(file) if row.get("code") != measured_code(name)
-                }
+                old = [row for row in csv.DictReader(file) if row.get("code") != measured_code(name)]
             if old:
-                again = "prepared_films.py" if old == {"films"} else f"speed.py {' '.join(sorted(old))}"
+                what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))
+                again = f"{scripts.get(name, 'speed.py')} {what}".strip()
                 yield "costs", f"{name} was measured with other code: python benchmarks/{again}"
 
 

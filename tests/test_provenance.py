@@ -190,10 +190,13 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     code = provenance.measured_code("speed.csv")
     (place / "speed.csv").write_text(f"task,ratio,code\nsft,1.5,{code}\ngrpo,2.0,{code}\n")
     (place / "films.csv").write_text(f"studies,ratio,code\n200,40,{provenance.measured_code('films.csv')}\n")
+    (place / "vllm.csv").write_text(f"family,code\nqwen,{provenance.measured_code('vllm.csv')}\n")
     assert not list(provenance.disagreements("demo", experiment / "demo"))
+    (copied / "vllm_engine.py").write_text("MEMORY = 0.9\n")
     (copied / "fast" / "masks.py").write_text("slower = True\n")
     (copied / "data" / "prepared.py").write_text("slower = True\n")
     told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
-    assert len(told) == 2
+    assert len(told) == 3
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft"
     assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_films.py"
+    assert told[2][1].endswith("other code: python benchmarks/vllm_agreement.py --stand-in --family qwen")

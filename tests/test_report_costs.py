@@ -91,3 +91,18 @@ def test_the_laptop_table_adds_up_the_runs_of_the_profile():
     assert "miniature" in shown
     for stage in ("prompting", "sft", "grpo", "generalization", "together"):
         assert f">{stage}<" in shown
+
+
+def test_a_vllm_that_was_refused_is_told_from_one_that_agrees(tmp_path):
+    assert "Not measured yet" in costs.engines(tmp_path).text
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "vllm.csv").write_text(
+        "family,model,device,vllm,transformers,prompt_apart,prompt_apart_causal,answers,same_answer,same_labels\n"
+        "qwen,stand-in,cpu,0.32,5.19,1.26e-06,1.26e-06,50,0.98,1.0\n"
+        "medgemma,stand-in,cpu,0.32,5.19,0.756,2e-06,,,\n"
+    )
+    shown = costs.engines(tmp_path).text
+    assert "98% of 50" in shown
+    assert "100% of 50" in shown
+    assert shown.count("not asked") == 2
+    assert "0.8" in shown

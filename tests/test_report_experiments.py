@@ -26,7 +26,7 @@ WRONG = {
     "cure-visible-best": 0.01,
     "hard-longer-best": 0.48,
 }
-READ_ONCE = (answers.answers, answers.trained, answers.runs_of, scaffold._drawn)
+READ_ONCE = (answers.answers, answers.trained, answers.runs_of, cells._shares, scaffold._drawn)
 ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
 
 

@@ -102,26 +102,31 @@ class Answers:
     def counts(self, key: Key, seed: int) -> Floats:
         """Counts of each patient (N, 3 F) of a model at a seed; its only seed if it has one."""
         own = [s for model, s in self.of if model == key.model]
-        return counts(self.of[key.model, seed if seed in own else own[0]], self.labels, key.cell)
+        at = ("counts", key, seed if seed in own else own[0])
+        if at not in self._known:
+            self._known[at] = counts(self.of[key.model, at[2]], self.labels, key.cell)
+        return self._known[at]
 
     def values(self, key: Key, seed: int) -> Floats:
         """Macro-F1 of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
         if (key, seed) not in self._known:
             own = self.counts(key, seed)
-            self._known[key, seed] = macro_f1(self._draws(key.cell.population, len(own)) @ own)
+            self._known[key, seed] = macro_f1(self._sums(key.cell.population, own))
         return self._known[key, seed]
 
     def share(self, population: str, yes_N: Floats) -> Floats:
         """The share of patients of whom something is true: as it is, then for each draw (1 + R,)."""
-        return self._draws(population, len(yes_N)) @ yes_N / len(yes_N)
+        return self._sums(population, yes_N) / len(yes_N)
 
-    def _draws(self, population: str, patients: int) -> Floats:
-        """How often each patient of a population is drawn (1 + R, N); in the first row, once."""
+    def _sums(self, population: str, each: Floats) -> Floats:
+        """Sums of whole numbers (N, ...) over the patients of each draw (1 + R, ...); in the first row, of all once."""
         if population not in self._known:
             rng = np.random.default_rng([ord(population)])
-            drawn = rng.multinomial(patients, np.full(patients, 1 / patients), size=self.resamples)
-            self._known[population] = np.concatenate([np.ones((1, patients)), drawn])
-        return self._known[population]
+            drawn = rng.multinomial(len(each), np.full(len(each), 1 / len(each)), size=self.resamples)
+            once = np.ones((1, len(each)))
+            self._known[population] = np.concatenate([once, drawn]).astype(np.float32)  # exact below 2^24
+        summed: Floats = (self._known[population] @ each.astype(np.float32)).astype(float)
+        return summed
 
 
 def read(results: Path, labels: pd.DataFrame) -> Answers:

@@ -25,6 +25,7 @@ TASKS = {
     "bootstrap": "paired bootstrap",
     "films": "films, read again",
 }
+FAMILIES = {"medgemma": "Gemma 3", "qwen": "Qwen2.5-VL", "nv_reason": "Qwen2.5-VL (NV-Reason)"}
 SIDES = {"stock": "the libraries as they come", "ours": "this repository"}
 LIBRARIES = ("torch", "transformers", "trl", "peft", "scikit-learn")
 NOT_YET = "Not measured yet:"
@@ -188,6 +189,27 @@ def slowest(results: Path | None = None) -> Prose:
         f"{shared:.0%} goes into reading the films, the vision tower and the prompts, which both sides do once a film; "
         "only the rest, the new tokens, can be saved by letting finished answers leave the batch."
     )
+
+
+def engines(results: Path | None = None) -> Html | Prose:
+    """Whether vLLM says what transformers says, a row a model that both were asked with."""
+    found = _table("vllm", results)
+    if found is None:
+        return Prose(f"*{NOT_YET}* `python benchmarks/vllm_agreement.py --stand-in` compares the two.")
+    rows = []
+    for one in found.to_dict("records"):
+        asked = one["answers"] > 0  # not where it is missing: vLLM was refused
+        rows.append({
+            "Model": f"{FAMILIES[one['family']]}, {one['model']}",
+            "Ran on": f"{one['device']}, vLLM {one['vllm']}, transformers {one['transformers']}",
+            "Apart on a prompt": f"{one['prompt_apart']:.1g}",
+            "Apart if film tokens see only those before": f"{one['prompt_apart_causal']:.1g}",
+            "Same answer": f"{one['same_answer']:.0%} of {one['answers']:.0f}" if asked else "not asked",
+            "Same labels": f"{one['same_labels']:.0%} of {one['answers']:.0f}" if asked else "not asked",
+        })  # fmt: skip
+    head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
+    said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
+    return block(f'<div class="cxr-head">{head}</div>') + frame_table(pd.DataFrame(rows), said, dense=True)
 
 
 def gpu(results: Path | None = None) -> Html | Prose:

@@ -1,7 +1,6 @@
 """What the experiment has answered so far, read once for all chapters."""
 
 from functools import cache
-from pathlib import Path
 
 import pandas as pd
 
@@ -17,9 +16,9 @@ HARD, NUANCED, SFT = "grpo-hard", "grpo-nuanced", arms.SFT
 
 
 @cache
-def answers(results: Path | None = None) -> analysis.Answers:
+def answers() -> analysis.Answers:
     """All answers with their labels; empty if nothing has been run."""
-    folder = results_root(results) / PROFILE
+    folder = results_root() / PROFILE
     read = analysis.read(folder, pd.DataFrame())
     return analysis.Answers(read.of, worlds.labels(patients(read)) if read.of else pd.DataFrame())
 
@@ -30,10 +29,10 @@ def patients(known: analysis.Answers) -> int:
 
 
 @cache
-def runs_of(results: Path | None = None) -> dict[str, list[runs.Run]]:
+def runs_of() -> dict[str, list[runs.Run]]:
     """Model -> the runs that asked it, a seed each."""
     found: dict[str, list[runs.Run]] = {}
-    for folder in sorted((results_root(results) / PROFILE).glob("seed*")):
+    for folder in sorted((results_root() / PROFILE).glob("seed*")):
         for run in runs.read_all(folder):
             if run.info["stage"] == "worlds":
                 found.setdefault(run.run_id.removesuffix("-answers"), []).append(run)
@@ -46,10 +45,10 @@ def behind(*models: str) -> str:
 
 
 @cache
-def trained(results: Path | None = None) -> dict[tuple[str, int], runs.Run]:
+def trained() -> dict[tuple[str, int], runs.Run]:
     """(arm, seed) -> its training run."""
     found = {}
-    for folder in sorted((results_root(results) / PROFILE).glob("seed*")):
+    for folder in sorted((results_root() / PROFILE).glob("seed*")):
         for run in runs.read_all(folder):
             if run.info["stage"] in ("sft", "grpo"):
                 found[run.info["run_id"], int(run.info["seed"])] = run
@@ -61,9 +60,9 @@ def model(arm: str, checkpoint: str = "best") -> str:
     return f"{arm}-{checkpoint}"
 
 
-def have(*models: str, results: Path | None = None) -> bool:
+def have(*models: str) -> bool:
     """Whether these models share a seed among the answers."""
-    return bool(answers(results).seeds(models)) if models else False
+    return bool(answers().seeds(models)) if models else False
 
 
 def facts(*models: str) -> str:

@@ -1,6 +1,7 @@
 """Films, labels or patients: what the change from fine-tuning to reinforcement is lost to elsewhere."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from chexreason.experiments import analysis
 from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
@@ -17,6 +18,7 @@ YARDSTICK_NAMES = {
 }  # fmt: skip
 
 
+@cache
 def _shares(arm: str, checkpoint: str, there: str) -> dict[str, Interval]:
     weights = analysis.shares(model(arm, checkpoint), model(SFT), there)
     return {name: analysis.contrast(answers(), one) for name, one in weights.items()}
