@@ -196,20 +196,25 @@ def engines(results: Path | None = None) -> Html | Prose:
     found = _table("vllm", results)
     if found is None:
         return Prose(f"*{NOT_YET}* `python benchmarks/vllm_agreement.py --stand-in` compares the two.")
-    rows = []
+    columns: dict[str, dict[str, str]] = {}
     for one in found.to_dict("records"):
+        same = {"same answer to the last token": one["same_answer"], "same labels": one["same_labels"]}
         asked = one["answers"] > 0  # not where it is missing: vLLM was refused
-        rows.append({
-            "Model": f"{FAMILIES[one['family']]}, {one['model']}",
-            "Ran on": f"{one['device']}, vLLM {one['vllm']}, transformers {one['transformers']}",
-            "Apart on a prompt": f"{one['prompt_apart']:.1g}",
-            "Apart if film tokens see only those before": f"{one['prompt_apart_causal']:.1g}",
-            "Same answer": f"{one['same_answer']:.0%} of {one['answers']:.0f}" if asked else "not asked",
-            "Same labels": f"{one['same_labels']:.0%} of {one['answers']:.0f}" if asked else "not asked",
-        })  # fmt: skip
+        columns[f"{FAMILIES[one['family']]}, {one['model']}"] = {
+            "apart on a prompt": f"{one['prompt_apart']:.1g}",
+            "apart if film tokens see only those before": f"{one['prompt_apart_causal']:.1g}",
+            "same answer to the last token": f"{one['same_answer']:.0%} of {one['answers']:.0f}"
+            if asked
+            else "not asked",
+            "same labels": f"{one['same_labels']:.0%} of {one['answers']:.0f}" if asked else "not asked",
+            "ran on": f"{one['device']}, vLLM {one['vllm']}, transformers {one['transformers']}",
+        }
     head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
     said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(pd.DataFrame(rows), said, dense=True)
+    table = pd.DataFrame(columns).rename_axis("").reset_index()
+    return block(f'<div class="cxr-head">{head}</div>') + frame_table(
+        table, said, wrap=tuple(table.columns), dense=True
+    )
 
 
 def gpu(results: Path | None = None) -> Html | Prose:
