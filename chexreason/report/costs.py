@@ -203,18 +203,14 @@ def engines(results: Path | None = None) -> Html | Prose:
         columns[f"{FAMILIES[one['family']]}, {one['model']}"] = {
             "apart on a prompt": f"{one['prompt_apart']:.1g}",
             "apart if film tokens see only those before": f"{one['prompt_apart_causal']:.1g}",
-            "same answer to the last token": f"{one['same_answer']:.0%} of {one['answers']:.0f}"
-            if asked
-            else "not asked",
-            "same labels": f"{one['same_labels']:.0%} of {one['answers']:.0f}" if asked else "not asked",
+            **{what: f"{share:.0%} of {one['answers']:.0f}" if asked else "not asked" for what, share in same.items()},
             "ran on": f"{one['device']}, vLLM {one['vllm']}, transformers {one['transformers']}",
         }
     head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
     said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
     table = pd.DataFrame(columns).rename_axis("").reset_index()
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(
-        table, said, wrap=tuple(table.columns), dense=True
-    )
+    shown = frame_table(table, said, wrap=tuple(table.columns), dense=True)
+    return block(f'<div class="cxr-head">{head}</div>') + shown
 
 
 def gpu(results: Path | None = None) -> Html | Prose:
