@@ -50,13 +50,12 @@ def test_the_whole_script_walks_its_path(proof, monkeypatch, capsys, tmp_path) -
 @pytest.mark.parametrize("part", ["sft", "grpo"])
 def test_bfloat16_and_checkpointing_walk_it_too(proof, part, monkeypatch) -> None:
     """What a GPU turns on, turned on for a processor: nothing else of the path depends on the device."""
-    from chexreason import grpo, models, sft
+    from chexreason import models, training
 
     def as_on_a_gpu(precision: str, checkpointing: bool) -> dict[str, bool]:
         return {"bf16": precision == "bf16", "gradient_checkpointing": checkpointing, "use_cpu": True}
 
-    for trainer in (sft, grpo):
-        monkeypatch.setattr(trainer, "device_options", as_on_a_gpu)
+    monkeypatch.setattr(training, "device_options", as_on_a_gpu)
     monkeypatch.setattr(models, "dtype_for", lambda precision: torch.bfloat16)
     row = proof.once(part, "medgemma", "paper", True)
     assert row["seconds"] > 0
