@@ -4,12 +4,16 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from chexreason import evaluate, grpo
+from chexreason import evaluate, grpo, models, vllm_engine
 from chexreason.errors import UserError
 from chexreason.hyperparameters import GRPO, Decoding, Speed, plain
+from chexreason.models import Loaded
+from chexreason.pretrain.make import CHECKPOINTS
 from chexreason.prompts import get
 
 
@@ -60,6 +64,55 @@ def test_scoring_with_vllm_asks_vllm(random_model, studies, monkeypatch) -> None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
     with pytest.raises(UserError, match=r"expected vLLM for decoding\.vllm; came none"):
         evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(vllm=True), speed=Speed())
+
+
+class Another:
+    """Where vLLM's engine would be: a prompt's log-probabilities from a model, its film seen whole or causally."""
+
+    def __init__(self, loaded: Loaded, causal: bool = False, extra: int = 0) -> None:
+        self.loaded, self.causal, self.extra = loaded, causal, extra
+
+    def generate(self, asked, told, use_tqdm):
+        inputs = models.encode(self.loaded, [asked[0]["multi_modal_data"]["image"]], get("free_reasoning").text)
+        if self.causal:
+            inputs["token_type_ids"] = torch.zeros_like(inputs["token_type_ids"])
+        ids = inputs["input_ids"][0].tolist()
+        chance_TV = self.loaded.model(**inputs).logits[0].float().log_softmax(dim=-1)
+        said = [{token: SimpleNamespace(logprob=chance_TV[k, token].item())} for k, token in enumerate(ids[1:])]
+        return [SimpleNamespace(prompt_token_ids=ids + [0] * self.extra, prompt_logprobs=[None, *said])]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Let an engine be the one that vLLM would have started."""
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=lambda **_: None))
+    vllm_engine.engine.cache_clear()
+    yield lambda engine: monkeypatch.setattr(vllm_engine, "start", lambda loaded: engine)
+    vllm_engine.engine.cache_clear()
+
+
+@pytest.mark.parametrize("family", ["medgemma", "qwen"])
+def test_an_engine_that_says_the_same_of_a_prompt_is_taken(family, started) -> None:
+    loaded = models.load(family, CHECKPOINTS / family)
+    same = Another(loaded)
+    started(same)
+    assert vllm_engine.engine(loaded) is same
+
+
+def test_an_engine_whose_film_tokens_see_only_those_before_is_refused(started) -> None:
+    loaded = models.load("medgemma", CHECKPOINTS / "medgemma")
+    causal = Another(loaded, causal=True)
+    started(causal)
+    assert vllm_engine.prompt_difference(loaded, causal, causal=True) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(UserError, match=r"within 0\.001 a token; came .* apart; use another build"):
+        vllm_engine.engine(loaded)
+
+
+def test_an_engine_that_makes_other_tokens_of_a_prompt_is_refused(started) -> None:
+    loaded = models.load("medgemma", CHECKPOINTS / "medgemma")
+    started(Another(loaded, extra=1))
+    with pytest.raises(UserError, match="tokens that transformers makes of a prompt"):
+        vllm_engine.engine(loaded)
 
 
 def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> None:
