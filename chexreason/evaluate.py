@@ -5,7 +5,8 @@ failure and as a prediction of nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,18 @@ from chexreason.config import Profile
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
 from chexreason.fast import decoding
-from chexreason.fast.films import FilmTokens, films_of
+from chexreason.fast.drafts import GUESSED, Drafts
+from chexreason.fast.films import films_of, tokens_of
+from chexreason.fast.packed import packed
+from chexreason.fast.side_by_side import processes, side_by_side
 from chexreason.files import digest_of, file_digest
 from chexreason.hyperparameters import Decoding, Speed, plain
 from chexreason.labels import LABEL_SETS, decide, label_set_of
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+
+#: Prompts that run through the model at once on a processor. More take more memory there and are no faster.
+TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,15 @@ def decode(
     loaded.model.eval()
     tokenizer = loaded.processor.tokenizer
     ends = _ends(loaded)
-    leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
-    way = _vllm if settings.vllm else _greedy if leave else _generate
     with (
         tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar,
         torch.inference_mode(),
+        packed(loaded.model) if speed.packed_weights and settings.greedy and not settings.vllm else nullcontext(),
     ):
-        answers = way(loaded, studies, prompt, settings, bar.update)
+        if settings.vllm:
+            answers = _vllm(loaded, studies, prompt, settings, bar.update)
+        else:
+            answers = _shared_out(loaded, studies, prompt, settings, bar.update, speed)
     done: list[Completion] = []
     for answer_T in answers:
         length = next((i for i, token in enumerate(answer_T) if token in ends), None)
@@ -66,6 +75,26 @@ def decode(
 
 def _ends(loaded: Loaded) -> set[int]:
     return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
+
+
+def _shared_out(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
+    speed: Speed,
+) -> list[list[int]]:  # fmt: skip
+    """The answers' tokens, by as many processes as there are threads; the rows of a batch are shared out, too."""
+    leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
+    many = processes(loaded.device, len(studies), settings.batch) if speed.side_by_side and settings.greedy else 1
+    each = replace(settings, batch=-(-settings.batch // many))
+
+    def work(part: Sequence[Study], tell: Callable[[int], Any]) -> list[list[int]]:
+        return (
+            _greedy(loaded, part, prompt, each, tell, speed) if leave else _generate(loaded, part, prompt, each, tell)
+        )
+
+    if many == 1:
+        return work(studies, tell)
+    parts = side_by_side(work, [studies[number::many] for number in range(many)], tell)
+    return [parts[number % many][number // many] for number in range(len(studies))]
 
 
 def _generate(
@@ -82,27 +111,32 @@ def _generate(
 
 
 def _greedy(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
-) -> list[list[int]]:
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
+    speed: Speed,
+) -> list[list[int]]:  # fmt: skip
     """The same greedy answers, by `fast.decoding`."""
     model, waiting = loaded.model, iter(studies)
-    tokens = FilmTokens(model, limit=0)  # each film is seen once
     answers: list[list[int]] = []
+    guess = speed.drafts and model.dtype == torch.float32
+    together = TOGETHER if loaded.device.type == "cpu" else settings.batch
 
-    def more(free: int) -> decoding.Rows | None:
-        next_B = list(islice(waiting, free))
+    def more(free: int, room: int = 0, places: int = 0) -> decoding.Rows | None:
+        next_B = list(islice(waiting, min(free, together)))
         if not next_B:
             return None
         inputs = models.encode(loaded, _films(next_B), prompt.text)
-        rows = decoding.prefill(model, inputs, films_of(inputs), tokens, settings.max_tokens)
+        films = films_of(inputs)
+        rows = decoding.prefill(model, inputs, films, tokens_of(model, films), room, places)
         answers.extend(rows.answers)
         tell(len(next_B))
         return rows
 
-    if first := more(settings.batch):
-        change = decoding.processors(model.generation_config)
-        most, ends = settings.max_tokens, sorted(_ends(loaded))
-        decoding.decode(model, first, most=most, choose=decoding.greedy, change=change, ends=ends, more=more)
+    if first := more(settings.batch, settings.max_tokens + (GUESSED if guess else 0), settings.batch):
+        decoding.decode(
+            model, first, most=settings.max_tokens, choose=decoding.greedy, ends=sorted(_ends(loaded)),
+            change=decoding.processors(model.generation_config), limit=settings.batch, more=more,
+            drafts=Drafts() if guess else None,
+        )  # fmt: skip
     return answers
 
 

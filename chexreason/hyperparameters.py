@@ -112,7 +112,10 @@ class Speed:
     fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
     batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
     last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
-    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch")
+    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch to the next film")
+    drafts: bool = assumed(True, "exact to rounding; in float32 only", "scoring: tokens guessed from other answers")
+    packed_weights: bool = assumed(True, "exact to rounding; in float32 only", "scoring: products by oneDNN")
+    side_by_side: bool = assumed(True, "exact", "scoring: a process a core; on a processor only")
 
 
 #: The settings classes by the name that a profile uses for them.

@@ -172,6 +172,14 @@ def experiment_left_by(results: Path) -> dict[str, str]:
     return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
 
 
+def experiment_recorded(results: Path) -> dict[str, str]:
+    """What made the experiment's runs by their record; what is there now if there is no record yet."""
+    place = results / "record.json"
+    if not place.is_file():
+        return experiment_made_by()
+    return dict(json.loads(place.read_text(encoding="utf-8"))["made_by"])
+
+
 def write_experiment_record(results: Path, again: Mapping[str, Any] | None = None) -> Path:
     """Write the record of the experiment's runs below ``results/experiment``; returns where it lies.
 

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 #: The averages that can be bootstrapped.
 AVERAGES = ("micro", "macro")
 #: Draws times patients held in memory at once.
-_CHUNK = 50_000
+_CHUNK = 20_000
 
 
 #: A finding with fewer positives than this is marked wherever it is shown: a handful of studies decide its score.

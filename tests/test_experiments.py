@@ -2,6 +2,8 @@
 
 import dataclasses
 import gzip
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 import scipy.stats
 from sklearn.metrics import f1_score
 
+from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.experiments import again, analysis, arms
 from chexreason.experiments.analysis import OWN, Answers, Cell, Key
@@ -162,3 +165,31 @@ def test_what_is_run_again_has_to_leave_the_same_files(tmp_path) -> None:
     (tmp_path / "kept" / "base-best-answers" / "metrics.csv").write_text("finding,metric,value\nmacro,f1,0.4\n")
     with pytest.raises(UserError, match=r"base-best-answers/metrics\.csv"):
         again.compare(tmp_path / "anew", tmp_path / "kept")
+
+
+def test_on_another_processor_new_code_is_held_against_the_recorded_code_there(tmp_path, monkeypatch) -> None:
+    profile = dataclasses.replace(load_profile("experiment"), results=tmp_path / "results", cache=tmp_path / "cache")
+    recorded, now = {"grpo.py": "before"}, {"grpo.py": "after"}
+    profile.results.mkdir()
+    (profile.results / "record.json").write_text(json.dumps({"made_by": recorded}))
+
+    def leave(place: Path, loss: float) -> None:
+        place.mkdir(parents=True)
+        (place / "history.csv").write_text(f"step,name,value\n1,loss,{loss}\n")
+
+    def run_arm(name, seed, anew):
+        if not (anew.results / "seed0" / name).is_dir():
+            leave(anew.results / "seed0" / name, 0.25)
+
+    monkeypatch.setattr(again.train, "run_arm", run_arm)
+    monkeypatch.setattr(again.provenance, "experiment_made_by", lambda: now)
+    for name in arms.AGAIN:
+        leave(profile.results / "seed0" / name, 0.5)  # as another processor left it
+    with pytest.raises(UserError, match="if this is another processor"):
+        again.run_again(profile)
+    for name in arms.AGAIN:
+        leave(again._place(profile, recorded) / "results" / "experiment" / "seed0" / name, 0.25)
+    again.run_again(profile)
+    record = json.loads((profile.results / "record.json").read_text())
+    assert record["made_by"] == now
+    assert record["again"]["against"] == "those that the recorded code leaves on the same machine"

@@ -13,8 +13,8 @@ SPEED = pd.DataFrame(
         "ratio_least": [2.5, 1.1, 1.25],
         "ratio_most": [3.5, 1.3, 1.75],
         "rounds": [5, 5, 3],
-        "stock_cpu_s": [12.0, 12.0, 6.0],
-        "ours_cpu_s": [4.0, 10.0, 4.0],
+        "stock_s": [12.0, 12.0, 6.0],
+        "ours_s": [4.0, 10.0, 4.0],
         "stock_peak_mb": [1500, 1500, 700],
         "ours_peak_mb": [800, 1400, 650],
     }

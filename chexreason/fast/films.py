@@ -59,6 +59,18 @@ def grids_of(films: Sequence[Film]) -> torch.Tensor | None:
     return torch.stack(grids) if grids else None
 
 
+@torch.no_grad()
+def tokens_of(model: PreTrainedModel, films: Sequence[Film]) -> list[torch.Tensor]:
+    """The projected image tokens (cells, hidden) of each film, by the tower."""
+    grids, pixels = grids_of(films), [film.pixels for film in films]
+    if grids is not None:
+        seen = model.model.get_image_features(torch.cat(pixels), grids, return_dict=True)
+    else:
+        seen = model.model.get_image_features(torch.stack(pixels), return_dict=True)
+    # Cloned, since a slice would keep the tokens of the whole batch alive.
+    return [tokens.clone() for tokens in seen.pooler_output]
+
+
 class FilmTokens:
     """The projected image tokens (cells, hidden) of the films seen so far, for one model.
 
@@ -72,7 +84,7 @@ class FilmTokens:
     def __call__(self, films: Sequence[Film]) -> list[torch.Tensor]:
         """The tokens of each film, in order; the tower runs once for each new one."""
         new = list({film.key: film for film in films if film.key not in self.kept}.values())
-        fresh = dict(zip((film.key for film in new), self._see(new), strict=True)) if new else {}
+        fresh = dict(zip((film.key for film in new), tokens_of(self.model, new), strict=True)) if new else {}
         tokens = [fresh[film.key] if film.key in fresh else self.kept[film.key] for film in films]
         for film in films:
             if film.key in self.kept:
@@ -83,16 +95,6 @@ class FilmTokens:
         while self.size > self.limit:
             self.size -= self.kept.popitem(last=False)[1].nbytes
         return tokens
-
-    @torch.no_grad()
-    def _see(self, films: Sequence[Film]) -> list[torch.Tensor]:
-        grids, pixels = grids_of(films), [film.pixels for film in films]
-        if grids is not None:
-            seen = self.model.model.get_image_features(torch.cat(pixels), grids, return_dict=True)
-        else:
-            seen = self.model.model.get_image_features(torch.stack(pixels), return_dict=True)
-        # Cloned, since a slice would keep the tokens of the whole batch alive.
-        return [tokens.clone() for tokens in seen.pooler_output]
 
 
 def in_place_of_pixels(model: PreTrainedModel, tokens: Sequence[torch.Tensor]) -> dict[str, BaseModelOutputWithPooling]:

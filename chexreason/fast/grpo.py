@@ -111,7 +111,7 @@ class FastGRPOTrainer(GRPOTrainer):
         base, training = peft.get_base_model(), peft.training
         peft.eval()  # no activation checkpointing, which would drop the cache
         with merged(peft) if self.speed.merged_sampling else nullcontext(), self.accelerator.autocast():
-            batch = prefill(base, inputs, films, self.tokens, self.max_completion_length)
+            batch = prefill(base, inputs, films, self.tokens(films), self.max_completion_length)
             batch.take(rows)
             answers = batch.answers
             decode(

@@ -44,9 +44,10 @@ def again() -> Prose:
     if not seen:
         return Prose("")
     revision = (seen["revision"] or "unknown")[:7]
+    against = seen.get("against", "those kept")
     return Prose(
         f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision {revision}) "
         f"trained and asked {len(seen['arms'])} arms anew at seed {seen['seed']} "
-        f"({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} files came out "
-        "the same to the byte. `chexreason experiment again` repeats that."
+        f"({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} files are "
+        f"{against}, to the byte. `chexreason experiment again` repeats that."
     )

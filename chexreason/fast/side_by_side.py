@@ -1,0 +1,117 @@
+"""Answers by several processes at once, a core each (section 4: scoring).
+
+A small model keeps a second thread waiting most of the time: there is too little to share in each of its many small
+operations. So the studies are dealt out to as many processes as there are threads, and each runs on one. The processes
+are forked: they share the model's memory, and nothing is loaded again. Exact: an answer does not depend on the
+others'. Only on Linux and on a processor; a GPU shares out its operations itself.
+"""
+
+import gc
+import multiprocessing
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from chexreason.errors import UserError
+
+#: What a process does with its part; it tells how many studies it has begun.
+Work = Callable[[Any, Callable[[int], Any]], Any]
+#: A process is given as many studies at least, and as many rows of a batch.
+LEAST = 10
+
+
+def processes(device: torch.device, studies: int, batch: int) -> int:
+    """How many processes answer: one for each of torch's threads, if there is enough for each to do."""
+    if device.type != "cpu" or sys.platform != "linux":
+        return 1
+    return max(1, min(torch.get_num_threads(), studies // LEAST, batch // LEAST))
+
+
+def side_by_side(work: Work, parts: Sequence[Any], tell: Callable[[int], Any]) -> list[Any]:
+    """`work(part, tell)` for each part in a process of its own; the results in order.
+
+    What `work` tells is told here, and what it raises is raised here, once the others are stopped. Raises UserError if
+    the system has stopped a process.
+    """
+    results: dict[int, Any] = {}
+    with _started(work, parts) as running:
+        while len(results) < len(parts):
+            heard = wait([pipe for number, (_, pipe) in enumerate(running) if number not in results])
+            for number, (process, pipe) in enumerate(running):
+                if pipe in heard:
+                    kind, what = _received(process, pipe)
+                    if kind == "raised":
+                        raise what
+                    if kind == "told":
+                        tell(what)
+                    else:
+                        results[number] = what
+    return [results[number] for number in range(len(parts))]
+
+
+@contextmanager
+def _started(work: Work, parts: Sequence[Any]) -> Iterator[list[tuple[Any, Connection]]]:
+    """The processes, each with the pipe that it answers by; stopped at the end, whatever happens."""
+    fork = multiprocessing.get_context("fork")
+    running: list[tuple[Any, Connection]] = []
+    gc.freeze()  # or a collection in a process would touch, and so copy, all that they share
+    try:
+        for part in parts:
+            ours, theirs = fork.Pipe(duplex=False)
+            process = fork.Process(
+                target=_run, args=(work, part, theirs, [*(p for _, p in running), ours]), daemon=True
+            )
+            process.start()
+            theirs.close()
+            running.append((process, ours))
+        yield running
+    finally:
+        for process, pipe in running:
+            process.kill()
+            process.join()
+            pipe.close()
+        gc.unfreeze()
+
+
+def _run(work: Work, part: Any, answer: Connection, not_mine: Sequence[Connection]) -> None:
+    """What a process does. `not_mine` are the parent's ends of pipes: held open here, they would hide its death."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
+    for pipe in not_mine:
+        pipe.close()
+    torch.set_num_threads(1)
+    try:
+        answer.send(("done", work(part, lambda count: answer.send(("told", count)))))
+    except BrokenPipeError:
+        return  # nobody is listening any more
+    except Exception as error:  # noqa: BLE001  (raised again by the parent)
+        answer.send(("raised", _that_crosses(error)))
+
+
+def _that_crosses(error: Exception) -> Exception:
+    """The error as the parent can read it; one that cannot be pickled becomes a RuntimeError with its traceback."""
+    told = "".join(traceback.format_exception(error))
+    try:
+        error.add_note(f"In a process beside others:\n{told}")
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001  (whatever its own code raises)
+        return RuntimeError(told)
+    return error
+
+
+def _received(process: Any, pipe: Connection) -> tuple[str, Any]:
+    try:
+        message: tuple[str, Any] = pipe.recv()
+    except EOFError:
+        process.join()
+        raise UserError(
+            "each process to answer its studies", f"one that the system stopped (exit status {process.exitcode})",
+            "if memory ran out, set decoding.batch lower or speed.side_by_side to false in the profile",
+        ) from None  # fmt: skip
+    return message

@@ -1,0 +1,91 @@
+"""Answers by several processes are those of one, and what goes wrong in one of them reaches the user."""
+
+import dataclasses
+import os
+import time
+
+import pytest
+import torch
+
+from chexreason import evaluate, prompts
+from chexreason.errors import UserError
+from chexreason.fast.side_by_side import processes, side_by_side
+from chexreason.hyperparameters import Decoding, Speed
+
+PROMPT = prompts.get("only_label")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_two_processes_say_what_one_says(random_model, studies, two_threads, leave, monkeypatch) -> None:
+    many = [studies[k % len(studies)] for k in range(21)]
+    settings = dataclasses.replace(Decoding(), max_tokens=6, batch=20)
+    apart = []
+    real = evaluate.side_by_side
+    monkeypatch.setattr(
+        evaluate, "side_by_side", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell)
+    )
+    alone = evaluate.decode(random_model, many, PROMPT, settings, speed=Speed(side_by_side=False, rows_leave=leave))
+    assert not apart
+    assert evaluate.decode(random_model, many, PROMPT, settings, speed=Speed(rows_leave=leave)) == alone
+    assert [len(part) for part in apart[0]] == [11, 10]
+
+
+def test_a_process_is_given_enough_to_do(two_threads) -> None:
+    assert processes(CPU, studies=100, batch=40) == 2
+    assert processes(CPU, studies=19, batch=40) == 1
+    assert processes(CPU, studies=100, batch=16) == 1
+    assert processes(torch.device("cuda"), studies=100, batch=40) == 1
+    torch.set_num_threads(1)
+    assert processes(CPU, studies=100, batch=40) == 1
+
+
+def test_results_come_in_order_and_counts_are_told() -> None:
+    told: list[int] = []
+
+    def work(part, tell):
+        time.sleep(0.2 if part == "slow" else 0)
+        tell(len(part))
+        return part.upper()
+
+    assert side_by_side(work, ["slow", "b", "ccc"], told.append) == ["SLOW", "B", "CCC"]
+    assert sorted(told) == [1, 3, 4]
+
+
+class Odd(Exception):
+    """An error that cannot be made from its text alone."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} is not {two}")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [(UserError("a film", "none", "look"), UserError, "expected a film"), (Odd(1, 2), RuntimeError, "1 is not 2")],
+)
+def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
+    def work(part, tell):
+        if part:
+            raise error
+        time.sleep(60)
+
+    start = time.monotonic()
+    with pytest.raises(kind, match=said):
+        side_by_side(work, [0, 1], lambda count: None)
+    assert time.monotonic() - start < 30
+
+
+def test_a_process_that_the_system_stops_is_named() -> None:
+    def work(part, tell):
+        os.kill(os.getpid(), 9)
+
+    with pytest.raises(UserError, match=r"exit status -9.*decoding\.batch"):
+        side_by_side(work, [0], lambda count: None)
