@@ -29,6 +29,7 @@ from chexreason import config, evaluate, grpo, prompts, sft
 from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
+from chexreason.hyperparameters import Speed
 from chexreason.models.lora import add_lora
 from chexreason.training import Progress
 
@@ -43,6 +44,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "24gb": {"grpo.device_batch": 1, "decoding.batch": 4},
     "decode-64": {"decoding.batch": 64},
     "no-checkpointing": {"sft.checkpointing": False, "grpo.checkpointing": False},
+    "stock": {f"speed.{field.name}": False for field in dataclasses.fields(Speed)},  # the libraries as they come
 }
 #: For `--tiny`: the same path, so short that a processor walks it.
 SHORT = {"sft.effective_batch": 2, "grpo.studies_per_step": 2, "grpo.max_tokens": 12, "decoding.max_tokens": 12,

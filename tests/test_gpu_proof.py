@@ -28,7 +28,7 @@ def test_without_a_gpu_it_says_what_to_do(proof, monkeypatch, capsys) -> None:
 def test_an_unknown_set_of_options_is_refused_before_anything_runs(proof, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu_proof.py", "--tiny", "--options", "paper,8gb"])
     assert proof.main() == 2
-    assert "expected a set of options among 24gb, 40gb, decode-64, no-checkpointing, paper; came '8gb'" in (
+    assert "expected a set of options among 24gb, 40gb, decode-64, no-checkpointing, paper, stock; came '8gb'" in (
         capsys.readouterr().err
     )
 

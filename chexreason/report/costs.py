@@ -138,7 +138,7 @@ def stages_figure(task: str, results: Path | None = None) -> Html:
     largest = (wide["stock"] - wide["ours"]).idxmax()
     return framed(
         f"{TASKS[task]}: where the time goes",
-        _facts(f"{before:.1f} s before, {after:.1f} s after"),
+        _facts(f"{before:.1f} s before, {after:.1f} s after", "one thread"),
         [shown],
         f"Solid bars are the libraries as they come, hatched bars this repository. Most is saved in: {largest}.",
         columns=1,
