@@ -36,7 +36,7 @@ SWITCHES = [field.name for field in dataclasses.fields(Speed)]
 STOCK = Speed(**dict.fromkeys(SWITCHES, False))
 
 SFT_SWITCHES = ("answers_only", "film_tokens", "fused_adapters", "batch_masks", "last_layer")
-DECODE_SWITCHES = ("rows_leave", "drafts", "packed_weights", "side_by_side")
+DECODE_SWITCHES = ("rows_leave", "rows_leave+drafts", "packed_weights", "side_by_side")  # drafts need rows
 
 #: Tasks that get all cores, and are compared by the clock on the wall; the others by processor seconds on one.
 ALL_CORES = ("decode", "decode-qwen")
@@ -54,8 +54,9 @@ TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def speed_of(side: str) -> Speed:
-    """The switches of a side: stock, ours, or the name of one switch that is on alone."""
-    return {"stock": STOCK, "ours": Speed()}.get(side) or dataclasses.replace(STOCK, **{side: True})
+    """The switches of a side: stock, ours, or the names of those that are on alone, with + between them."""
+    alone = dict.fromkeys(side.split("+"), True)
+    return {"stock": STOCK, "ours": Speed()}.get(side) or dataclasses.replace(STOCK, **alone)
 
 
 class Stages:

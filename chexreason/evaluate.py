@@ -58,12 +58,13 @@ def decode(
     with (
         tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar,
         torch.inference_mode(),
-        packed(loaded.model) if speed.packed_weights and settings.greedy and not settings.vllm else nullcontext(),
     ):
         if settings.vllm:
             answers = _vllm(loaded, studies, prompt, settings, bar.update)
+        elif settings.greedy:
+            answers = _greedy(loaded, studies, prompt, settings, bar.update, speed)
         else:
-            answers = _shared_out(loaded, studies, prompt, settings, bar.update, speed)
+            answers = _generate(loaded, studies, prompt, settings, bar.update)
     done: list[Completion] = []
     for answer_T in answers:
         length = next((i for i, token in enumerate(answer_T) if token in ends), None)
@@ -77,23 +78,23 @@ def _ends(loaded: Loaded) -> set[int]:
     return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
 
 
-def _shared_out(
+def _greedy(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
     speed: Speed,
 ) -> list[list[int]]:  # fmt: skip
-    """The answers' tokens, by as many processes as there are threads; the rows of a batch are shared out, too."""
-    leave = speed.rows_leave and settings.greedy and decoding.can_follow(loaded.model)
-    many = processes(loaded.device, len(studies), settings.batch) if speed.side_by_side and settings.greedy else 1
+    """The most likely tokens, by as many processes as there are threads; the rows of a batch are shared out, too."""
+    many = processes(loaded.device, len(studies), settings.batch) if speed.side_by_side else 1
     each = replace(settings, batch=-(-settings.batch // many))
 
     def work(part: Sequence[Study], tell: Callable[[int], Any]) -> list[list[int]]:
-        return (
-            _greedy(loaded, part, prompt, each, tell, speed) if leave else _generate(loaded, part, prompt, each, tell)
-        )
+        if speed.rows_leave and decoding.can_follow(loaded.model):
+            return _by_rows(loaded, part, prompt, each, tell, speed)
+        return _generate(loaded, part, prompt, each, tell)
 
-    if many == 1:
-        return work(studies, tell)
-    parts = side_by_side(work, [studies[number::many] for number in range(many)], tell)
+    with packed(loaded.model) if speed.packed_weights else nullcontext():
+        if many == 1:
+            return work(studies, tell)
+        parts = side_by_side(work, [studies[number::many] for number in range(many)], tell)
     return [parts[number % many][number // many] for number in range(len(studies))]
 
 
@@ -110,11 +111,11 @@ def _generate(
     return answers
 
 
-def _greedy(
+def _by_rows(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
     speed: Speed,
 ) -> list[list[int]]:  # fmt: skip
-    """The same greedy answers, by `fast.decoding`."""
+    """The same tokens, by `fast.decoding`."""
     model, waiting = loaded.model, iter(studies)
     answers: list[list[int]] = []
     guess = speed.drafts and model.dtype == torch.float32

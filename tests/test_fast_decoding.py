@@ -35,14 +35,16 @@ def talkative(random_model, studies):
 
 @pytest.mark.parametrize("window", [512, 30])
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty, monkeypatch) -> None:
+@pytest.mark.parametrize("batch", [4, 6])  # as many as prompts that run together, and more
+def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty, batch, monkeypatch) -> None:
     seen = []
     put = Rows.put
     monkeypatch.setattr(Rows, "put", lambda rows, at, other: seen.append(len(at)) or put(rows, at, other))
     talkative.model.config.get_text_config().sliding_window = window
     talkative.model.generation_config.repetition_penalty = penalty
-    theirs = evaluate.decode(talkative, studies, PROMPT, ENDING, speed=STOCK)
-    ours = evaluate.decode(talkative, studies, PROMPT, ENDING)
+    settings = dataclasses.replace(ENDING, batch=batch)
+    theirs = evaluate.decode(talkative, studies, PROMPT, settings, speed=STOCK)
+    ours = evaluate.decode(talkative, studies, PROMPT, settings)
     assert ours == theirs
     lengths = {completion.tokens for completion in theirs}
     assert len(lengths) > 2, "rows have to leave at different steps"

@@ -1,9 +1,13 @@
 """Answers by several processes are those of one, and what goes wrong in one of them reaches the user."""
 
 import dataclasses
+import multiprocessing
 import os
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 import torch
 
@@ -81,6 +85,48 @@ def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
     with pytest.raises(kind, match=said):
         side_by_side(work, [0, 1], lambda count: None)
     assert time.monotonic() - start < 30
+
+
+def test_who_waits_can_stop_and_leaves_no_process_behind() -> None:
+    def work(part, tell):
+        tell(1)
+        time.sleep(60)
+
+    def stop(count):
+        raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(work, [0, 1], stop)
+    assert time.monotonic() - start < 30
+    assert not multiprocessing.active_children()
+
+
+PARENT = """
+import multiprocessing, time
+from chexreason.fast.side_by_side import side_by_side
+
+def work(part, tell):
+    while True:
+        time.sleep(0.1)
+        tell(1)
+
+told = []
+def tell(count):
+    told.append(count)
+    if len(told) == 2:
+        print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+
+side_by_side(work, [0, 1], tell)
+"""
+
+
+def test_processes_end_when_their_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(children) == 2
+        parent.kill()
+    assert not psutil.wait_procs(children, timeout=30)[1]
 
 
 def test_a_process_that_the_system_stops_is_named() -> None:

@@ -20,9 +20,8 @@ from transformers import (
     SuppressTokensLogitsProcessor,
 )
 from transformers.cache_utils import Cache
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from chexreason.fast.drafts import Drafts, grouped_attention
+from chexreason.fast.drafts import GROUPED, Drafts
 from chexreason.fast.films import Film, grids_of, in_place_of_pixels
 from chexreason.fast.last_layer import only_at
 from chexreason.fast.masks import masks, places
@@ -35,10 +34,6 @@ LIKELIEST = 128
 REFILL = 0.2
 #: Where there are no more prompts, rows leave when they are this share of the batch: leaving copies the cache.
 LEAVE = 0.25
-
-#: The name under which transformers finds `grouped_attention`.
-GROUPED = "chexreason_grouped"
-ALL_ATTENTION_FUNCTIONS.register(GROUPED, grouped_attention)
 
 Choice = Callable[[torch.Tensor], torch.Tensor]
 
@@ -151,8 +146,10 @@ def decode(
             write(answer, token)
         stay = [row for row, answer in enumerate(rows.answers) if not over(answer)]
         free = max(limit, len(rows.answers)) - len(stay)
-        fresh = more(free) if waiting and free >= max(1, REFILL * limit) else None
-        waiting = fresh is not None or free < max(1, REFILL * limit)
+        fresh = None
+        if waiting and free >= max(1, REFILL * limit):
+            fresh = more(free)
+            waiting = fresh is not None
         if stay:
             if not waiting and len(stay) <= (1 - LEAVE) * len(rows.answers):
                 rows.take(stay)

@@ -2,7 +2,7 @@
 
 A trained model's answers have much in common: what followed three tokens in another answer often follows them here.
 So a step runs a row's next token and some guesses behind it, and keeps those that the model itself would have
-chosen; a step then gives some two tokens in place of one, at little more than the price. Exact: a guess that
+chosen; a step then gives several tokens in place of one, at little more than the price. Exact: a guess that
 the model would not have chosen is dropped, with all behind it. A step of several tokens rounds otherwise than one of a
 single token, so only in float32, where that is 1e-6.
 """
@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 #: Tokens that are looked up, and tokens that are guessed from them.
 LOOKED_UP, GUESSED = 3, 3
 #: Nothing is guessed if it would be for less than this share of the rows: all rows of a step run as many tokens.
 WORTH = 0.5
+#: The name under which transformers finds `grouped_attention`.
+GROUPED = "chexreason_grouped"
 
 
 class Drafts:
@@ -59,3 +62,6 @@ def grouped_attention(
     asked = query.reshape(rows, groups, together * new, width)
     found = scaled_dot_product_attention(asked, key, value, attn_mask=attention_mask, scale=scaling)
     return found.reshape(rows, heads, new, width).transpose(1, 2), None
+
+
+ALL_ATTENTION_FUNCTIONS.register(GROUPED, grouped_attention)

@@ -17,7 +17,7 @@ from torch import nn
 LIMIT = 2**30
 #: What a weight has to be.
 FITS = (torch.float32, "cpu")
-#: Rows from which a product is worth it: oneDNN writes code, half a megabyte, for each number of rows it meets.
+#: Rows from which a product is worth it: oneDNN writes code, and keeps it, for each number of rows that it meets.
 FEWEST = 16
 
 

@@ -4,11 +4,13 @@ A small model keeps a second thread waiting most of the time: there is too littl
 operations. So the studies are dealt out to as many processes as there are threads, and each runs on one. The processes
 are forked: they share the model's memory, and nothing is loaded again. Exact: an answer does not depend on the
 others'. Only on Linux and on a processor; a GPU shares out its operations itself.
+
+The processes answer by pipes of their own and not through a pool: those of `ProcessPoolExecutor` stay when the parent
+is killed, and `multiprocessing.Pool` waits for ever for one that the system has stopped.
 """
 
 import gc
 import multiprocessing
-import pickle
 import signal
 import sys
 import traceback
@@ -90,19 +92,12 @@ def _run(work: Work, part: Any, answer: Connection, not_mine: Sequence[Connectio
         answer.send(("done", work(part, lambda count: answer.send(("told", count)))))
     except BrokenPipeError:
         return  # nobody is listening any more
-    except Exception as error:  # noqa: BLE001  (raised again by the parent)
-        answer.send(("raised", _that_crosses(error)))
-
-
-def _that_crosses(error: Exception) -> Exception:
-    """The error as the parent can read it; one that cannot be pickled becomes a RuntimeError with its traceback."""
-    told = "".join(traceback.format_exception(error))
-    try:
-        error.add_note(f"In a process beside others:\n{told}")
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001  (whatever its own code raises)
-        return RuntimeError(told)
-    return error
+    except UserError as error:
+        answer.send(("raised", error))
+    # Any other is our own mistake. It would end with this process and be told on its standard error, which a notebook
+    # does not show; and as an object it need not survive the way. So its traceback goes to the parent, whatever it is.
+    except Exception:  # noqa: BLE001  (nothing is passed over: the parent raises it)
+        answer.send(("raised", RuntimeError(f"in a process beside others:\n{traceback.format_exc()}")))
 
 
 def _received(process: Any, pipe: Connection) -> tuple[str, Any]:
