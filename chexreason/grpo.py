@@ -76,7 +76,8 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         use_vllm=settings.vllm,
         vllm_mode="colocate",
         vllm_gpu_memory_utilization=vllm_engine.MEMORY,
-        disable_dropout=True,  # old, new and reference policy differ by their weights alone
+        disable_dropout=settings.disable_dropout,
+        mask_truncated_completions=settings.mask_truncated_completions,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,

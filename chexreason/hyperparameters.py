@@ -82,6 +82,12 @@ class GRPO:
     device_batch: int = assumed(4, "one group per forward pass fits 80 GB", "completions per forward pass")
     epochs: int = assumed(1, "not stated", "passes over the RL studies")
     max_tokens: int = assumed(512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most")
+    disable_dropout: bool = assumed(
+        True, "not stated; old, new and reference policy then differ by their weights alone", "no dropout during GRPO"
+    )
+    mask_truncated_completions: bool = assumed(
+        False, "not stated; TRL's default", "leave completions that were cut off out of the loss"
+    )
     vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
     checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
     precision: str = assumed("bf16", "as in SFT", "bfloat16 where the device has it, else float32")

@@ -43,7 +43,12 @@ def _refuse_negative(settings: Any) -> None:
 class HardSettings:
     """The constants of equation 3."""
 
-    min_length: int = paper(250, "3.2.2", "|t| below which a completion is short, in characters")
+    min_length: int = assumed(
+        250,
+        "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, since "
+        "250 tokens are longer than most traces",
+        "|t| below which a completion is short, in characters",
+    )
     short_penalty: float = assumed(
         0.1, "lambda_len is not stated; small, so that a short right answer beats a long wrong one", "lambda_len"
     )

@@ -1,7 +1,8 @@
 """What is trained: each arm differs from the paper's recipe in what its line says, and in nothing else.
 
 Questions: `cells` (films, labels or patients?), `scaffold` (Tables 2 and 3), `collapse` (section
-3.2.2's stabilisers), `cures` (section 5's proposals and others'), `dose` (longer reinforcement).
+3.2.2's stabilisers), `cures` (section 5's proposals and others'), `ceiling` (what picking with the answer key
+would give), `dose` (longer reinforcement).
 Checkpoint choice is asked of every GRPO arm.
 """
 
@@ -86,7 +87,7 @@ ARMS: dict[str, Arm] = {
     ),
     "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", FEW, "hard", answer_weight=3.0),
     "best-of-four": Arm(
-        "cures", "fine-tuned only; of four sampled answers the one nearest to the labels", None, FEW, start=SFT,
+        "ceiling", "fine-tuned only; of four sampled answers the best, picked with the answer key", None, FEW, start=SFT,
         samples=4,
     ),
     "cure-no-think": Arm(

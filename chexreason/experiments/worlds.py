@@ -55,6 +55,7 @@ ASKED: dict[str, tuple[World, ...]] = {
     "cells": WORLDS,
     "scaffold": (),
     "cures": tuple(world for world in WORLDS if world.population == world.film),
+    "ceiling": tuple(world for world in WORLDS if world.population == world.film),
     "collapse": tuple(world for world in WORLDS if world.name == "AA"),
     "dose": tuple(world for world in WORLDS if world.population == world.film),
 }
