@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from chexreason import config, metrics, prompts, sealed
+from chexreason import comparable, config, metrics, prompts, sealed
 from chexreason.errors import UserError, unknown
 from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run, read_all
@@ -201,6 +201,21 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
             "remove that folder and run its stage again",
         )
     return table.set_index(["finding", "metric"])["value"]
+
+
+def unfit(run: Run, checkpoint: str | None = None) -> str:
+    """Why a run takes part in no order, difference or "best" (`comparable`), as the end of a sentence; empty if it does.
+
+    A run of which no rows are kept here (credentialed films, the last checkpoint of GRPO) is only held against naming
+    every label.
+    """
+    values, label_set = scores(run, checkpoint), str(run.info["label_set"])
+    commonest = None
+    if checkpoint != "last" and (run.folder / "predictions.csv.gz").is_file():
+        commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
+    supports = [float(values[name, "support"]) for name in LABEL_SETS[label_set]]
+    floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())
+    return comparable.unfit(commonest, float(values["macro", "f1"]), floor)
 
 
 def title_of(spec: TableSpec, row: str) -> str:

@@ -35,6 +35,7 @@ NO_SAY = (
     "evidence",
     "audit",
     "claims",
+    "comparable",
     "contamination",
     "doctor",
     "manifests",
