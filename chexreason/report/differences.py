@@ -27,12 +27,12 @@ from chexreason.stats import Differences, differences
 
 @dataclass(frozen=True)
 class Found:
-    """F1(second) - F1(first): a row a finding, then the macro average over the frequent ones if there are any."""
+    """F1(second) - F1(first): a row a finding, then the macro average over the frequent ones if there are several."""
 
     names: tuple[str, ...]
     positives: dict[str, int]
     frequent: tuple[str, ...]
-    rows: Differences  # F, and one more if `frequent` holds any
+    rows: Differences  # F, and one more if `frequent` holds several
 
 
 def between(first: Run, second: Run) -> Found:
@@ -42,7 +42,7 @@ def between(first: Run, second: Run) -> Found:
     """
     scored = together([first, second])
     values = scored.findings_RMF[:, 1] - scored.findings_RMF[:, 0]
-    if scored.frequent:
+    if len(scored.frequent) > 1:
         macro_RM = scored.macro(scored.frequent)
         values = np.concatenate([values, (macro_RM[:, 1] - macro_RM[:, 0])[:, None]], axis=1)
     return Found(scored.names, scored.positives, scored.frequent, differences(values))
@@ -73,7 +73,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     caption = f"{escape(_caption(found, order))} {_conclusion(found, pair, (first, second), tier)}"
     return block(
         f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
-        f'<div class="cxr-panels">{_panel(found, order, labels)}</div>'
+        f'<div class="cxr-panels" style="max-width:40rem">{_panel(found, order, labels)}</div>'
         f"<figcaption>{caption}{runs_behind(pair)}</figcaption>",
         "figure",
     )
@@ -83,7 +83,7 @@ def _order(found: Found) -> list[int]:
     """Findings with enough positives, largest difference first; the average over them; then the others."""
     by_size = [int(k) for k in np.argsort(-found.rows.estimate[: len(found.names)], kind="stable")]
     many = [k for k in by_size if found.names[k] in found.frequent]
-    average = [len(found.names)] if found.frequent else []
+    average = [len(found.names)] if len(found.frequent) > 1 else []
     return [*many, *average, *(k for k in by_size if k not in many)]
 
 
@@ -97,12 +97,19 @@ def _label(found: Found, k: int) -> str:
 def _caption(found: Found, order: list[int]) -> str:
     few = [name for name in found.names if 0 < found.positives[name] < ENOUGH]
     none = [name for name in found.names if not found.positives[name]]
+    still = [name for name in found.names if found.positives[name] and _still(found, name)]
     return (
         "In brackets the positives of each finding. Thick: the interval of that row alone, at 95%; thin: the one that "
         f"holds for all {len(order)} rows together."
         + (f" Hollow and starred: fewer than {ENOUGH} positives, outside the average." if few else "")
+        + (f" Without a bar: both models score the same in every resample ({', '.join(still)})." if still else "")
         + (f" Left empty: no positive at all, so there is no F1 ({', '.join(none)})." if none else "")
     )
+
+
+def _still(found: Found, name: str) -> bool:
+    k = found.names.index(name)
+    return bool(found.rows.low_all[k] == found.rows.high_all[k])
 
 
 def _conclusion(found: Found, pair: list[Run], models: tuple[str, str], tier: str) -> str:
@@ -143,7 +150,7 @@ def _panel(found: Found, order: list[int], labels: list[str]) -> str:
             axes.plot([rows.low[k], rows.high[k]], [row, row], linewidth=2.6, **line)
             full = k == len(found.names) or found.names[k] in found.frequent
             axes.plot(rows.estimate[k], row, marker, color=colour, markerfacecolor=colour if full else "none")
-        if found.frequent:
+        if len(found.names) in order:
             place = order.index(len(found.names))
             for edge in (place - 0.5, place + 0.5):
                 axes.axhline(edge, color=INK, linewidth=0.6)

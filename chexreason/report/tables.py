@@ -68,18 +68,22 @@ def runs_table(finished: Iterable[Run]) -> Html:
 def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:
     """Macro-F1 over the nine findings that both test sets have, a block a side (not in the paper)."""
     frame = shared_values(profile, results)
+    tables = [gather(number, profile, results) for number in (5, 6)]
+    out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}
+    frame["Model"] = [name + (UNFIT if name in out else "") for name in frame["Model"]]
     numbers = [str(name) for name in frame.columns[2:]]
     built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
     built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:])
     built = built.cols_align("right", columns=numbers)
     ours = [int(str(i)) for i in frame.index[frame["Values of"] != "paper"]]
-    shown = gather(6, profile, results)
+    shown = tables[1]
     facts = [f"profile {shown.profile}", *(["hospitals B and C"] if shown.tier == "miniature" else [])]
     label = badge(shown.tier, *facts, "macro-F1") if ours else badge("published", "macro-F1")
     head = f'<div class="cxr-head">{label}</div>'
     body = scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have")
-    runs = [run for number in (5, 6) for run in gather(number, profile, results).runs.values()] if ours else []
-    return block(head + body + runs_behind(runs))
+    notes = [note for one in tables for note in _unfit_note(one)] if ours else []
+    runs = [run for one in tables for run in one.runs.values()] if ours else []
+    return block(head + body + "".join(f'<p class="cxr-note">{line}</p>' for line in notes) + runs_behind(runs))
 
 
 def _paired(sides: Sequence[Evidence]) -> str:
@@ -125,7 +129,8 @@ def _by_side(sides: Sequence[Evidence]) -> str:
         for column, metric in shown.columns():
             name = f"{column}-{metric}-{side}"
             heading = MODELS[column] if side == "paper" else titled(column, one.tier)
-            labels[name] = html("<br>".join(escape(heading).split()) + (UNFIT if column in out else ""))
+            parts = re.split(r"(?<=-)| ", heading)  # ten columns have to fit beside one another
+            labels[name] = html("<br>".join(map(escape, parts)) + (UNFIT if column in out else ""))
             values = _values(one, "paper" if side == "paper" else "ours", column, metric)
             frame[name] = [None if row in none else value for row, value in zip(shown.rows(), values, strict=True)]
             blocks.setdefault(where, []).append(name)
@@ -135,6 +140,9 @@ def _by_side(sides: Sequence[Evidence]) -> str:
     for where, names in blocks.items():
         built = built.tab_spanner(where, names)
     papers = [name for name in numbers if name.endswith("-paper")]
+    tight = style.css("padding-left:.2em;padding-right:.2em;")
+    built = built.tab_style(tight, [loc.body(columns=numbers), loc.column_labels(columns=numbers)])
+    built = built.tab_style(style.css("font-size:.82em;"), loc.column_labels(columns=numbers))
     built = _bold(
         built, [(name, int(str(index))) for index, row in frame[papers].iterrows() for name in leads.highest(row)]
     )
@@ -258,9 +266,7 @@ def _notes(shown: Evidence) -> list[str]:
             "Miniature: the models are small ones of the same classes as those they are named after, and the films "
             "are drawn. Compare no levels; whether an order or a direction can be compared, the text says.",
         )
-    if reasons := leads.unfit_of(shown):
-        listed = "; ".join(f"{leads.name_of(shown, name)} {reason}" for name, reason in reasons.items())
-        notes.append(f"{UNFIT} Takes part in no order ({escape(shown.tier)}): {escape(listed)}.")
+    notes += _unfit_note(shown)
     if baseline := all_labels(shown.runs.values()):
         notes.append(
             f"Answering every label for every one of the {baseline.n} studies of the {shown.tier}, without a look at "
@@ -270,6 +276,13 @@ def _notes(shown: Evidence) -> list[str]:
     if shown.missing:
         notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
     return notes
+
+
+def _unfit_note(shown: Evidence) -> list[str]:
+    """Which of our runs take part in no order, and why; nothing if all do."""
+    reasons = [f"{leads.name_of(shown, name)} {reason}" for name, reason in leads.unfit_of(shown).items()]
+    where = f"{shown.tier}, {DATASETS[shown.spec.dataset][1] if shown.tier == 'miniature' else shown.spec.dataset}"
+    return [f"{UNFIT} Takes part in no order ({escape(where)}): {escape('; '.join(reasons))}."] if reasons else []
 
 
 def _bold_note(number: int) -> str:
