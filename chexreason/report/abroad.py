@@ -38,10 +38,10 @@ def finding(profile: str | None = None, results: Path | None = None) -> Prose:
     at_near = printed_lead(5, "chexreason", "medgemma_sft")
     paragraphs = [
         f"In the paper, going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
-        f"{_relative(near, 'paper')}; the change is {told(at_near)} at 95%, {verdict(at_near)} on its test set. Over the nine "
-        f"findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)}, with a 95% "
-        f"interval of {sizes} (the number is not stated). {_paradox(near, far)} These intervals are ours, from the printed "
-        "scores and the supports, and hold no spread between trainings."
+        f"{_relative(near, 'paper')}; the change is {told(at_near)}, {verdict(at_near)} on its test set. Over the nine "
+        f"findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)} ({sizes}; the "
+        f"number is not stated). {_paradox(near, far)} The 95% intervals in brackets are ours, from the printed scores "
+        "and the supports, and hold no spread between trainings."
     ]
     paragraphs += [_our_change(shown) for shown in (near, far) if whole(shown)]
     return Prose("\n\n".join(paragraphs))
@@ -67,8 +67,8 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
             lines.append(
                 f"On {_dataset(shown)} ({shown.tier}, profile {shown.profile}), ChexReason minus the SFT checkpoint is "
                 f"{signed(found.estimate)} in macro-F1, with a {found.level:.0%} interval over {found.patients} "
-                f"patients from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and what "
-                "another training would give is not in the interval."
+                f"patients from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and "
+                "what another training would give is not in the interval."
             )
     return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
 

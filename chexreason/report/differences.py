@@ -145,9 +145,8 @@ def _panel(found: Found, order: list[int], labels: list[str]) -> str:
         for row, k in enumerate(order):
             if k not in shown:
                 continue  # F1 is 0 for both by definition; a bar of no width would read as certainty
-            line = {"color": colour, "solid_capstyle": "butt"}
-            axes.plot([low_all[k], high_all[k]], [row, row], linewidth=0.9, **line)
-            axes.plot([rows.low[k], rows.high[k]], [row, row], linewidth=2.6, **line)
+            for low, high, width in ((low_all[k], high_all[k], 0.9), (rows.low[k], rows.high[k], 2.6)):
+                axes.plot([low, high], [row, row], color=colour, linewidth=width, solid_capstyle="butt")
             full = k == len(found.names) or found.names[k] in found.frequent
             axes.plot(rows.estimate[k], row, marker, color=colour, markerfacecolor=colour if full else "none")
         if len(found.names) in order:

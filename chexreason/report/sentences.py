@@ -106,8 +106,8 @@ def _titles(shown: Evidence, rows: Iterable[str]) -> str:
 
 def _assumed() -> str:
     return (
-        f"The 95% intervals are ours: the paper states no number of validation studies, {validation.size()} are assumed, "
-        "and another training is not in them."
+        "The 95% intervals are ours: the paper states no number of validation studies, "
+        f"{validation.size()} are assumed, and another training is not in them."
     )
 
 
@@ -157,7 +157,8 @@ def _orders(shown: Evidence) -> str:
     found = _correlations(paper_M, ranks_RM)
     said = (
         "The rank correlation of the paper's order as printed with this run's over "
-        f"{enough(alike.frequent, len(alike.names))} is {signed(found.estimate, 2)}, over patients {signed(found.low, 2)} to {signed(found.high, 2)}: "
+        f"{enough(alike.frequent, len(alike.names))} is {signed(found.estimate, 2)} (over patients "
+        f"{signed(found.low, 2)} to {signed(found.high, 2)}): "
     )
     if found.low > 0:
         return f"{said}the orders agree more than they differ."

@@ -4,8 +4,8 @@ A number of a miniature must never be readable as a replication. So each of our 
 headed by its tier and tinted, a miniature's model is called one in its own heading, a badge above the
 table says tier, profile, n and seed, and the runs behind it are listed below. Bold is for the paper's
 side alone: the highest as printed, ties included. Ours has none, since a highest value is no best
-(`leads`), and a run that is constant or below naming every label carries a sign. Without runs the paper's values stand alone, with the command that makes
-the rest. great_tables builds the table (headings are linked to cells, as screen readers need); its
+(`leads`), and a run that is constant or below naming every label carries a sign. Without runs the
+paper's values stand alone, with the command that makes the rest. great_tables builds the table (headings are linked to cells, as screen readers need); its
 own style sheet has fixed light colours and is left out in favour of `theme.STYLE`.
 """
 
@@ -87,7 +87,7 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
 
 
 def _paired(sides: Sequence[Evidence]) -> str:
-    """Table 1: under each heading the paper's column, then one of ours a tier. Tables 5, 6: a block of models a side."""
+    """Table 1: under each heading the paper's column, then ours. Tables 5 and 6: a block of models a side."""
     shown = sides[0]
     return _by_heading(sides) if shown.spec.number < 5 else _by_side(sides)
 
