@@ -5,8 +5,9 @@ headed by its tier and tinted, a miniature's model is called one in its own head
 table says tier, profile, n and seed, and the runs behind it are listed below. Bold is for the paper's
 side alone: the highest as printed, ties included. Ours has none, since a highest value is no best
 (`leads`), and a run that is constant or below naming every label carries a sign. Without runs the
-paper's values stand alone, with the command that makes the rest. great_tables builds the table (headings are linked to cells, as screen readers need); its
-own style sheet has fixed light colours and is left out in favour of `theme.STYLE`.
+paper's values stand alone, with the command that makes the rest. great_tables builds the table
+(headings are linked to cells, as screen readers need); its own style sheet has fixed light colours and
+is left out in favour of `theme.STYLE`.
 """
 
 import re
