@@ -65,7 +65,7 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
             reasons = [f"{titled(m, shown.tier)} {out[m]}" for m in ("medgemma_sft", "chexreason") if m in out]
             stop = f" No conclusion is drawn from it: {'; '.join(reasons)}." if reasons else ""
             lines.append(
-                f"On {_dataset(shown)} ({shown.tier}, profile {shown.profile}), ChexReason minus the SFT checkpoint is "
+                f"{lead_in(shown)} {_dataset(shown)}, ChexReason minus the SFT checkpoint is "
                 f"{signed(found.estimate)} in macro-F1, with a {found.level:.0%} interval over {found.patients} "
                 f"patients from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and "
                 "what another training would give is not in the interval."
@@ -109,7 +109,7 @@ def _our_change(shown: Evidence) -> str:
     out = unfit_of(shown)
     reasons = [f"{titled(model, shown.tier)} {out[model]}" for model in places(shown) if model in out]
     said = (
-        f"{lead_in(shown)} on {_dataset(shown)}, the untouched base scores {base:.3f}, the SFT checkpoint "
+        f"{lead_in(shown)} {_dataset(shown)}, the untouched base scores {base:.3f}, the SFT checkpoint "
         f"{start:.3f} and ChexReason {end:.3f}: {ONE_TRAINING}."
     )
     return f"{said} Left out of every order: {'; '.join(reasons)}." if reasons else said
@@ -141,4 +141,4 @@ def _paradox(near: Evidence, far: Evidence) -> str:
 
 def _dataset(shown: Evidence) -> str:
     real, hospital = DATASETS[shown.spec.dataset]
-    return f"{hospital} (in place of {real})" if shown.tier == "miniature" else f"the {real} test set"
+    return f"at {hospital} (in place of {real})" if shown.tier == "miniature" else f"on the {real} test set"
