@@ -50,9 +50,9 @@ def _recovered_over_nine(side: Side) -> Quantity:
 
 
 def _pronounced(side: Side) -> Quantity:
-    found = {name: one.about() for name, one in changes(side, NEAR, SFT, GRPO).items()}
-    others = largest([one for name, one in found.items() if name not in PRONOUNCED])
-    return smallest([found[name] for name in PRONOUNCED]) - others
+    found = changes(side, NEAR, SFT, GRPO)
+    others = largest([one.about() for name, one in found.items() if name not in PRONOUNCED])
+    return smallest([found[name].about() for name in PRONOUNCED]) - others
 
 
 def _same_by_finding(side: Side) -> Quantity:

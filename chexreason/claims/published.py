@@ -9,6 +9,7 @@ only the correlation differs. The size of the NIH subset is not stated: two are 
 """
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from chexreason.audit.power import scaled
 from chexreason.audit.statements import STATED_RECALL, implied_precision
 from chexreason.audit.uncertainty import PAIRED, centred, supports_of, union
 from chexreason.claims.quantity import CannotTell, Floats, Quantity, Studies
-from chexreason.claims.sides import DRAWS
+from chexreason.claims.sides import DRAWS, Side
 from chexreason.cohorts import stream
 from chexreason.evidence import DATASETS
 from chexreason.labels import FINDINGS, LABEL_SETS
@@ -50,6 +51,14 @@ class Published:
         if like is not None:
             self._common = like._common
             self._found = {key: one for key, one in like._found.items() if key[0] != 6}
+
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """Each check as it is."""
+        return check(self)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """All of them: the paper's averages are judged as the paper makes them."""
+        return tuple(findings)
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """A printed average; its draws are made of its findings, or of pooled counts for the micro average."""

@@ -183,8 +183,8 @@ def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, fi
 
     One constant training is enough; a score is held against the floor as the mean over trainings.
     """
-    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for model, seed in answers.of if model == key.model
-            and (seed in seeds or len(answers.seeds([key.model])) == 1)]  # fmt: skip
+    own = answers.seeds([key.model])
+    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
     commonest = max(comparable.commonest_share(list(one)) for one in said)
     if not outcome.is_score:
         return comparable.unfit(commonest, 1.0, 0.0)

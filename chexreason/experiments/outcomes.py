@@ -1,4 +1,4 @@
-"""What an arm's answers are scored by: each outcome is a function of sums over patients, so draws of patients are cheap.
+"""What an arm's answers are scored by: each outcome is a function of sums over patients, so that draws are cheap.
 
 The plan's outcome is the macro-F1 of the answers. The others were chosen after the first runs had been seen, and every
 page that shows them says *post hoc*: they part how many labels are named from which ones are right. An outcome that is

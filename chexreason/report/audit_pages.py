@@ -14,11 +14,12 @@ from chexreason.audit import arithmetic, attainability, comparisons, facts, matc
 from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
 from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
 from chexreason.claims import (
-    CANNOT,
+    CHANCE,
     CHOICES,
     CLAIMS,
     FAILS,
     HOLDS,
+    NOT_RUN,
     REFUSED,
     RESTS,
     Outcome,
@@ -41,13 +42,13 @@ def in_short() -> Prose:
     count = verdict_table.standings(paper)
     turned = Counter(kind for one in paper.values() for kind in dict.fromkeys(kind for kind, _ in one.turned_by))
     choices = ", ".join(f"{turned[kind]} of {kind}" for kind in CHOICES if turned[kind])
-    told = [one for one in paper.values() if one.by_correlation and one.verdict != CANNOT]
+    told = [one for one in paper.values() if one.by_correlation and one.verdict != CHANCE]
     lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
         f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
         f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
-        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CANNOT]} are no larger than "
-        f"chance could make them, and {count[REFUSED]} are not ours to judge: they compare what cannot be compared, or "
+        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no larger than "
+        f"chance could make them, and {count[REFUSED]} cannot be tested: they compare what cannot be compared, or "
         f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
         f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
         f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
@@ -60,9 +61,10 @@ def in_short() -> Prose:
 LOOKS = {
     HOLDS: (drawn.BLUE, ""),
     RESTS: (drawn.GREEN, "||||"),
-    CANNOT: ("none", ""),
+    CHANCE: ("none", ""),
     FAILS: (drawn.ORANGE, "////"),
     REFUSED: ("none", "xx"),
+    NOT_RUN: ("none", ".."),
 }
 
 
@@ -220,7 +222,7 @@ def validation_size() -> Prose:
 def reading_the_ledger() -> Prose:
     """How to read verdicts, how many stand together, and how much hangs on choices and on the assumed correlation."""
     found = verdict_table.judged(None)
-    told = [one for one in found.values() if one.by_correlation and one.verdict != CANNOT]
+    told = [one for one in found.values() if one.by_correlation and one.verdict != CHANCE]
     jointly, lasting = sum(bool(one.together) for one in told), sum(one.survives for one in told)
     rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
     twins = sum(not claim.stated for claim in CLAIMS.values())

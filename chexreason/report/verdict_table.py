@@ -11,11 +11,13 @@ from pathlib import Path
 
 from chexreason.audit.uncertainty import CORRELATIONS, PAIRED
 from chexreason.claims import (
-    CANNOT,
+    CHANCE,
     CHOICES,
     CLAIMS,
     FAILS,
     HOLDS,
+    NOT_RUN,
+    OTHERWISE,
     REFUSED,
     RESTS,
     STANDINGS,
@@ -31,7 +33,7 @@ from chexreason.report.behind import PLAN
 from chexreason.report.theme import Html, badge, block, escape, signed
 
 #: A verdict's sign, and a standing's, so that none is told by colour alone.
-SIGNS = {HOLDS: "✓", RESTS: "⇄", CANNOT: "?", FAILS: "✗", REFUSED: "–"}
+SIGNS = {HOLDS: "✓", RESTS: "⇄", CHANCE: "≈", FAILS: "✗", OTHERWISE: "≠", REFUSED: "∅", NOT_RUN: "–"}
 #: Where the audit's pictures and tables are; each has an anchor that starts like this.
 AUDIT = "audit.html#evidence-"
 #: What a claim rests on, by the name of its evidence: the place, and what is shown there.

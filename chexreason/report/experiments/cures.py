@@ -153,7 +153,7 @@ def ceiling_said() -> Prose:
         return Prose("*Not run yet.*")
     seeds = answers().seeds([model(CEILING), model(SFT)])
     gains = {
-        kind: [np.mean([best(h, s) - one(h, s) for s in seeds]) for h in "ABC"]
+        kind: [float(np.mean([best(h, s) - one(h, s) for s in seeds])) for h in "ABC"]
         for kind, best, one in (
             ("seen", lambda h, s: _score(model(CEILING), h, s), lambda h, s: _score(model(SFT), h, s)),
             ("blind", lambda h, s: _blind(h, s, TRIES), lambda h, s: _blind(h, s, 1)),
@@ -170,5 +170,3 @@ def ceiling_said() -> Prose:
 
 def _range(values: list[float]) -> str:
     return f"{min(values):.3f} to {max(values):.3f}"
-
-

@@ -58,9 +58,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
                 findings = frequent if outcome.by_finding else analysis.FINDINGS
                 found = analysis.contrast(answers(), {Key(name, cell): 1.0}, outcome, findings)
                 off = analysis.unfit(answers(), Key(name, cell), found.seeds, outcome, findings)
-                row[outcome.title] = decimal(found.estimate) + (
-                    BELOW if off else ""
-                )
+                row[outcome.title] = decimal(found.estimate) + (BELOW if off else "")
             votes = analysis.auroc(answers(), name, cell)
             row["AUROC of the votes"] = "–" if votes is None else decimal(votes.estimate)
             rows.append(row)
@@ -77,8 +75,6 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
         block(f'<div class="cxr-head"><strong>Hospital {hospital}</strong></div><div class="cxr-head">{head}</div>')
         + body + block(note + behind(*shown(checkpoint)))
     )  # fmt: skip
-
-
 
 
 def changes(checkpoint: str = "last") -> Html:

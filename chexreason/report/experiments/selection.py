@@ -102,7 +102,7 @@ def verdict() -> str | None:
     """What choosing adds, in a line; None without the runs."""
     if not _arms():
         return None
-    chosen, others = map(np.mean, chosen_and_others(MICRO.name))
+    chosen, others = (float(np.mean(one)) for one in chosen_and_others(MICRO.name))
     return (
         f"best minus last by micro-F1: {signed(chosen)} where it was chosen, {signed(others)} on other patients; "
         f"difference {spoken(gone(MICRO))}"
@@ -115,7 +115,7 @@ def finding() -> Prose:
         return Prose("*Not run yet.*")
     said = []
     for outcome in (MACRO, MICRO):
-        chosen, others = map(np.mean, chosen_and_others(outcome.name))
+        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
         added = gone(outcome)
         said.append(
             f"by {outcome.title} {signed(chosen)} where it was chosen and {signed(others)} on other patients, a "
