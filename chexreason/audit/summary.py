@@ -125,7 +125,8 @@ def _uncertainty() -> dict[str, Any]:
     return {
         "level": sure.LEVEL,
         "draws": sure.DRAWS,
-        "assumptions": "a label is said as often as it is present; findings err independently; one training run each",
+        "assumptions": "labels named as P and R print, else as often as recorded; findings err independently; "
+                       "one training run each",
         "validation": {
             "n": validation.size(),
             "scores": {f"{table} / {row}": {average: asdict(one) for average, one in found.items()}
@@ -152,8 +153,8 @@ def _findings(table: int, n: int | None) -> dict[str, Any]:
         f"{name} / {model}": {
             "positives": round(support, 1),
             "few": support < FEW,
-            sure.BALANCED: asdict(one),
-            sure.CAUTIOUS: asdict(wide[name, model][0]),
+            "balanced": asdict(one),
+            "cautious": asdict(wide[name, model][0]),
         }
         for (name, model), (one, support) in narrow.items()
     }
