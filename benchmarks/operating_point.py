@@ -74,7 +74,8 @@ class Films:
 
 def films(model: models.Loaded, hospital: str, count: int, seed: int, labelled: bool = False) -> Films:
     """The first `count` patients of a seed; with `labelled` those only who have a recorded label, as in training."""
-    seen, recorded, pictures, index = [], [], [], 0
+    recorded: list[list[bool]] = []
+    seen, pictures, index = [], [], 0
     while len(recorded) < count:
         case = sample_case(seed, index, hospital)
         index, labels = index + 1, case.recorded

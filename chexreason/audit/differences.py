@@ -103,8 +103,8 @@ def other_ratios() -> dict[str, dict[str, float]]:
     """What else models may name per label recorded in Tables 5 and 6: as on validation, or as little as possible."""
     seen = operating.on_validation()
     return {
-        "the least of their rows on validation": {model: one.low for model, one in seen.items()},
-        "the most of them": {model: one.high for model, one in seen.items()},
+        "as few as the least of their rows on validation": {model: one.low for model, one in seen.items()},
+        "as many as the most of these rows": {model: one.high for model, one in seen.items()},
         "as few as the scores allow": dict.fromkeys(MODELS, sure.CAUTIOUS),
     }
 
