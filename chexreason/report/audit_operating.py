@@ -48,6 +48,7 @@ HOSPITAL_LOOKS = {
 }  # fmt: skip
 #: The rows of the paper's argument: the fine-tuned start of GRPO, and the checkpoint that it calls best.
 START, END = (2, "free_reasoning"), (4, "hard_best")
+TITLE = "Fewer labels are named after SFT, more again after GRPO; and what naming alone does to macro-F1"
 #: The rule by which the probe's cut is set, and the other that was tried, as the table names them.
 OWN, ONE = "odds against the label's own", "one probability for all labels"
 
@@ -91,7 +92,7 @@ def named_labels() -> Html:
     ours = ("miniature", "drawn films", f"n = {n} a hospital", f"{draws} readers", f"seeds {_seeds(values)}")
     with book_style():
         drawings = [(*_rows(), ("published", *provenance())), (*_curves(), ours)]
-    return mixed_picture("How many labels are named, and what that does to macro-F1", drawings, _said(), "operating")
+    return mixed_picture(TITLE, drawings, _said(), "operating")
 
 
 def _seeds(values: pd.DataFrame) -> str:
@@ -104,12 +105,14 @@ def _said() -> str:
     near, far = moved("B", "chexpert14"), moved("C", "nih9")
     other = moved("B", "chexpert14", ONE).change.estimate, moved("C", "nih9", ONE).change.estimate
     return (
-        f"Left: micro recall over micro precision, as printed; {operating.unknown_rows()} prompts of Table 1 have "
-        f"neither. The untouched model names {_range(seen['medgemma'])} labels for each one recorded, after SFT on "
-        f"Free Reasoning {decimal(seen['medgemma_sft'].middle, 2)}, after GRPO {_range(seen['chexreason'])}. Right: a "
-        "reader of drawn films, trained at hospital A and never changed; only the cut on its odds, from which it names "
-        "a label, is moved. Dotted: the paper's SFT and its best GRPO checkpoint. From one to the other macro-F1 goes "
-        f"at B from {decimal(near.before)} to {decimal(near.after)} ({_interval(near.change)}) and at C from "
+        "In the paper (micro recall over micro precision, as printed) the untouched model names "
+        f"{_range(seen['medgemma'])} labels for each one recorded, after SFT on Free Reasoning "
+        f"{decimal(seen['medgemma_sft'].middle, 2)}, after GRPO {_range(seen['chexreason'])}; for "
+        f"{operating.unknown_rows()} prompts of Table 1 it cannot be told. An answer that could not be read may count "
+        "as naming nothing; the text that we have does not say. The other panel is a reader of drawn films, trained at "
+        "hospital A and never changed: only the cut on its odds, from which it names a label, is moved. Dotted: the "
+        "paper's SFT and its best GRPO checkpoint. From one to the other its macro-F1 goes at B from "
+        f"{decimal(near.before)} to {decimal(near.after)} ({_interval(near.change)}) and at C from "
         f"{decimal(far.before)} to {decimal(far.after)} ({_interval(far.change)}); in the paper by {signed(gain)} on "
         f"CheXpert and {signed(loss)} on NIH. With one cut on probability for all labels it is {signed(other[0])} and "
         f"{signed(other[1])}. {verdict(near.change, far.change, gain)} Bars: 95 % intervals over patients and training "
@@ -125,12 +128,12 @@ def _counted(hospital: str, labels: str) -> int:
 def verdict(near: Interval, far: Interval, gain: float) -> str:
     """What the probe says of the paper's gain near home and loss far away, and what it cannot say."""
     if near.low <= 0:
-        made = "Naming more makes no gain at B that can be told from zero"
+        made = "On these films naming more makes no gain at B that can be told from zero"
     elif near.estimate >= gain:
-        made = "So naming more can by itself make a gain as large as the paper's on CheXpert"
+        made = "So, on these films, naming more is enough for a gain as large as the paper's on CheXpert"
     else:
-        made = "So naming more can by itself make part of a gain such as the paper's on CheXpert"
-    lost = "and it makes a loss at C, too" if far.high < 0 else "it does not make a loss such as the paper's on NIH"
+        made = "So, on these films, naming more is enough for part of a gain such as the paper's on CheXpert"
+    lost = "it makes a loss at C, too" if far.high < 0 else "it makes no loss such as the paper's on NIH"
     return (
         f"{made}; {lost}. Macro-F1 alone cannot tell naming more from seeing more. Which of the two the paper's gain "
         "is, Table 5, without P and R, does not show."
@@ -221,9 +224,9 @@ def named_said() -> Prose:
         f"there are to name depends on the place: of the fourteen, {decimal(mimic.all_labels, 2)} a study in MIMIC's "
         f"reports and {decimal(chexpert.all_labels, 2)} by CheXpert's readers; of the nine of Table 6, "
         f"{decimal(mimic.shared, 2)}, {decimal(chexpert.shared, 2)} and, in NIH's test list, {decimal(nih.shared, 2)}. "
-        "A ratio on validation is therefore none on a test set, and Tables 5 and 6 print neither P nor R. The probe on "
-        "the right was thought of after the paper's tables had been read, and drawn films are no patients: it shows "
-        "what is possible, not what happened."
+        "A ratio on validation therefore does not carry over to a test set, and Tables 5 and 6 print neither P nor R. "
+        "The reader of drawn films was thought of after the paper's tables had been read, and drawn films are no "
+        "patients: it shows what is possible, not what happened."
     )
 
 
