@@ -1,5 +1,7 @@
 """Labels named per label recorded, by hand, and whose profile ChexReason has."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -7,6 +9,7 @@ import scipy.stats
 from chexreason.audit import differences, facts, matched, operating, power, validation
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.printed import printed
+from chexreason.audit.summary import summary
 from chexreason.claims.published import Published
 
 
@@ -149,3 +152,11 @@ def test_a_printed_number_is_a_range_of_its_own():
     f1, recall = printed("0.514"), printed("0.558")
     precision = f1.middle * recall.middle / (2 * recall.middle - f1.middle)
     assert operating.from_recall(f1, recall).middle == pytest.approx(recall.middle / precision, abs=1e-4)
+
+
+def test_a_program_gets_the_ratios_too():
+    found = json.loads(json.dumps(summary()))
+    assert len(found["labels_named"]) == len(operating.all_named())
+    assert found["matched"]["likeness"][0]["r"] == matched.likeness(5, "medgemma").r
+    cell = found["uncertainty"]["findings"]["5"]["Fracture / chexreason"]
+    assert cell["cautious"]["high"] > cell["balanced"]["high"]

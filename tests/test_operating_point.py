@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from chexreason import config
+from chexreason import config, provenance
 from chexreason.comparable import ENOUGH
 from chexreason.files import file_digest
 from chexreason.phantom import HOSPITALS
@@ -135,3 +135,14 @@ def test_each_half_has_a_badge_of_its_own():
     shown = audit_operating.named_labels().text
     assert shown.count("cxr-tier cxr-published") == shown.count("cxr-tier cxr-miniature") == 1
     assert shown.index('cxr-published"') < shown.index("<svg ") < shown.index('cxr-miniature"')
+
+
+def test_a_stale_table_is_told_with_its_page_and_script(tmp_path, monkeypatch):
+    table = tmp_path / audit_operating.RESULT.name
+    table.write_text("hospital,macro_f1\nA,0.4\n")
+    provenance.write_measured(table)
+    monkeypatch.setattr(provenance, "generator_digest", lambda: "another")
+    [(page, what)] = provenance._measured_on_others(tmp_path)
+    assert page == "audit"
+    assert "python benchmarks/operating_point.py" in what
+    assert (config.ROOT / "benchmarks" / "operating_point.py").is_file()

@@ -21,7 +21,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Lean:
-    """Two scores that the paper sets side by side; the difference is the second less the first."""
+    """Two scores that the paper sets side by side; the difference is the second minus the first."""
 
     name: str
     table: int
