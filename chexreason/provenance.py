@@ -225,6 +225,10 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
     yield from _measured_by_others(results.parent / "benchmarks")
 
 
+#: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
+MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
+
+
 def write_measured(table: Path) -> None:
     """Note beside a table measured on drawn films which generator drew them."""
     place = table.with_name("record.json")
@@ -238,10 +242,11 @@ def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
     place = folder / "record.json"
     for name, then in (json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}).items():
         table = folder / name
+        page, script = MEASURED.get(name, ("phantoms", f"phantom_{table.stem}.py"))
         if not table.is_file() or file_digest(table) != then["sha256"]:
-            yield "phantoms", f"{name} has changed since it was measured: python benchmarks/phantom_{table.stem}.py"
+            yield page, f"{name} has changed since it was measured: python benchmarks/{script}"
         elif then["generator"] != generator_digest():
-            yield "phantoms", f"{name} is about films of another generator: python benchmarks/phantom_{table.stem}.py"
+            yield page, f"{name} is about films of another generator: python benchmarks/{script}"
 
 
 def measured_code(table: str) -> str:

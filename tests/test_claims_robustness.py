@@ -88,7 +88,9 @@ def test_verdicts_at_other_correlations_are_told(paper):
             assert one.by_correlation == {r: found[name].verdict for r, found in at.items()}
             assert one.by_correlation[sure.PAIRED] == one.verdict
             assert ("at every r tried" in one.reason) == one.survives
-    for name in ("grpo-loses-nih", "sft-beats-base-nih", "structured-worst-medgemma", "sft-weakest-chexpert"):
+    for name in ("grpo-loses-nih", "sft-beats-base-nih", "sft-weakest-chexpert"):
         assert not paper[name].survives
         assert "cannot be told if r = 0" in paper[name].reason
+    # The row names half as many labels as are recorded, so its interval is wider than with as many.
+    assert "holds if r = 0.9" in paper["structured-worst-medgemma"].reason
     assert paper["grpo-improves-chexpert"].survives
