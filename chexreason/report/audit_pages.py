@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
 from chexreason.claims import (
     CANNOT,
@@ -147,7 +147,8 @@ def for_an_engineer() -> Prose:
         f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
         f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{rough(asked[0].needed())} studies. How many there were is not stated; the failure rates fit "
+        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates "
+        f"fit "
         f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
         "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
         f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
@@ -195,9 +196,9 @@ def arithmetic_summary() -> Prose:
         f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
         f"{outside[ERROR]} do not, and {alone} have nothing to be held against. Of {said.total()} comparisons "
         f"(highest, weakest, nearly matching), {said[AGREES]} agree with the tables, {said[DEPENDS]} depend on the "
-        f"averaging, the checkpoint or the findings, {said[ERROR]} are wrong and {said[ALONE]} rest on nothing "
-        f"printed. The text names the best of {len(named)} columns, and of {right} it names the right one wherever "
-        "it does."
+        f"averaging, the checkpoint or the findings, {said[UNBORNE]} are not borne out and {said[ALONE]} rest on "
+        f"nothing printed. The text names the best of {len(named)} columns, and of {right} it names the right one "
+        "wherever it does."
     )
 
 
@@ -208,8 +209,8 @@ def validation_size() -> Prose:
     even, chance = attainability.even_chance()
     smallest, all_fit = attainability.sizes_that_fit(1000)[0], attainability.all_fit_from()
     return Prose(
-        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many there "
-        f"are. Every failure rate must be a whole number of studies over that number. That rules out "
+        "The paper calls the studies of its first four tables *CheXpert validation*; how many there are is not in the "
+        f"text we have. Every failure rate must be a whole number of studies over that number. That rules out "
         f"{'; '.join(cannot)}. Of the sets that come to mind it leaves {_sizes()}. The smallest number that fits is "
         f"{smallest}, and from {all_fit} on every number does. All {even} different rates above zero are multiples of "
         f"one in {smallest}, which would happen about once in {1 / chance:,.0f} times if there were many more: "
