@@ -151,6 +151,19 @@ def test_an_opinion_a_metaphor_and_another_data_set_contradict_nothing():
     assert "the authors have settled it" in found["in-or-out"].matters
 
 
+def test_whom_chexreason_is_close_to_is_as_the_questions_to_the_authors_say():
+    """Table 5: nearer to the untouched MedGemma than to SFT; Table 6: the other way round, at the base's average."""
+
+    def apart(table, other):
+        one, two = (facts.column(table, name) for name in ("chexreason", other))
+        return np.mean([abs(one[name] - two[name]) for name in one])
+
+    assert apart(5, "medgemma") == pytest.approx(0.0312, abs=1e-3)
+    assert apart(5, "medgemma") < apart(5, "medgemma_sft")
+    assert apart(6, "medgemma_sft") < apart(6, "medgemma")
+    assert facts.cells(6)["macro", "chexreason", "f1"] == facts.cells(6)["macro", "medgemma", "f1"]
+
+
 def test_the_best_of_each_column():
     found = {(one.table, one.of): one for one in arithmetic.best()}
     assert found[1, "macro-F1"].names == ("Reasoning Narrative",)
