@@ -48,8 +48,8 @@ def in_short() -> Prose:
         f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
         f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CANNOT]} are no larger than "
         f"chance could make them, and {count[REFUSED]} are not ours to judge: they compare what cannot be compared, or "
-        f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
-        f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
+        f"rest on what is not in the text we have. Of the {len(told)} verdicts beyond chance, those that a choice "
+        f"turns among them, {lasting} are the same however alike two models err on the same studies (correlations of "
         f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
         f"{max(one.tests for one in told)} tests taken together. "
         "Every claim has its row on the next page."
@@ -77,9 +77,9 @@ def overview() -> Html:
     stated = verdict_table.stated(verdict_table.judged(None))
     count = verdict_table.standings(stated)
     caption = (
-        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} twins, the same claims with "
-        f"another choice, are not counted. A claim that a choice turns is counted as such, whatever its verdict. "
-        f"{count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
+        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} readings of ours, most of them "
+        f"the same claims with another choice, are not counted. A claim that a choice turns is counted as such, "
+        f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
 
@@ -224,7 +224,7 @@ def reading_the_ledger() -> Prose:
     told = [one for one in found.values() if one.by_correlation and one.verdict != CANNOT]
     jointly, lasting = sum(bool(one.together) for one in told), sum(one.survives for one in told)
     rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
-    twins = sum(not claim.stated for claim in CLAIMS.values())
+    twins = len({twin for claim in CLAIMS.values() for _, twin in claim.choice if not CLAIMS[twin].stated})
     return Prose(
         f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, "
         "and otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests "

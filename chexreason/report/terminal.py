@@ -220,7 +220,7 @@ def _conventions(width: int) -> str:
 def _needed(width: int) -> str:
     rows = [
         (one.name, f"{decimal(one.macros[0])} or {decimal(one.macros[1])}",
-         "not stated" if one.used is None else str(one.used), f"{one.needed():,}")
+         "not known" if one.used is None else str(one.used), f"{one.needed():,}")
         for one in power.questions()
     ]  # fmt: skip
     head = ("difference", "macro-F1", "studies used", f"needed ({power.POWER:.0%} power)")
