@@ -77,7 +77,7 @@ class GRPO:
     )
     learning_rate: float = assumed(
         1e-5,
-        "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA; no other value was run",
+        "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA; how much hangs on it was not tried",
         "peak learning rate of AdamW",
     )
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")

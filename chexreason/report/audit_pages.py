@@ -79,7 +79,8 @@ def overview() -> Html:
     caption = (
         f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} readings of ours, most of them "
         f"the same claims with another choice, are not counted. A claim that a choice turns is counted as such, "
-        f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
+        f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are "
+        "read."
     )
     return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
 

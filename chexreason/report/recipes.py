@@ -16,8 +16,10 @@ from chexreason.report.theme import Html, Prose, badge, block
 FILE = "recipes.csv"
 TEXT = ("recipe", "group", "clip", "advantage", "temperature", "top_p", "learning_rate", "reward", "read", "source")
 HEADS = {"recipe": "Recipe", "beta": "KL weight", "group": "Group", "clip": "Clip bounds", "advantage": "Advantage",
-         "temperature": "Temperature", "top_p": "Top-p", "learning_rate": "Learning rate", "reward": "Reward",
+         "sampling": "Temperature, top-p", "learning_rate": "Learning rate", "reward": "Reward",
          "source": "Read in"}  # fmt: skip
+#: Lets a browser break a long path after its strokes.
+BREAK = "/\u200b"
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,19 @@ def rows() -> list[dict[str, str]]:
 def neighbours() -> Html:
     """All recipes in one table, the paper's first, each with where it was read."""
     found = [_papers(), *({**row, "source": _source(row)} for row in rows())]
+    for row in found:
+        row["sampling"] = f"{row['temperature']}, {row['top_p']}" if row["temperature"] else ""
+        row["source"] = row["source"].replace("/", BREAK)
     frame = pd.DataFrame(found)[list(HEADS)].replace("", "–").rename(columns=HEADS)
-    table = frame_table(frame, "Recipes", wrap=("Recipe", "Advantage", "Reward", "Read in"))
+    wide = ("Recipe", "Clip bounds", "Advantage", "Temperature, top-p", "Learning rate", "Reward", "Read in")
+    table = frame_table(frame, "Recipes", wrap=wide, dense=True)
     return block(f'<div class="cxr-head">{badge("published", "public code and configurations")}</div>') + table
 
 
 def _papers() -> dict[str, str]:
     return {
         "recipe": "ChexReason", "beta": f"{GRPO.beta:g}", "group": str(GRPO.generations),
-        "clip": f"{GRPO.clip_low:.2f} to {GRPO.clip_high:.2f}",
+        "clip": f"{GRPO.clip_low:.2f} below, {GRPO.clip_high:.2f} above",
         "advantage": "group mean, with Dr. GRPO's loss; whether with the spread is open",
         "temperature": f"{GRPO.temperature:g}", "top_p": f"{GRPO.top_p:g}", "learning_rate": "",
         "reward": "Jaccard of labels if the format is exact, else 0; a penalty if short (equation 3); or equation 4",
