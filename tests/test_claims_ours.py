@@ -14,6 +14,8 @@ import pytest
 from chexreason import claims, metrics, stats
 from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS
 from chexreason.claims.ours import Ours
+from chexreason.claims.quantity import CannotTell
+from chexreason.claims.sides import rare
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
@@ -69,17 +71,19 @@ def made(tmp_path_factory) -> Path:
 
 
 def test_verdicts_follow_the_runs(made):
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(made)))
+    side = claims.open_runs(str(made))
+    found = claims.outcomes(CLAIMS, side)
     assert found["grpo-improves-chexpert"].verdict == HOLDS
     assert found["grpo-loses-nih"].verdict == HOLDS
     assert found["sft-improves-nine"].verdict == HOLDS
     assert found["nv_reason-drops-nine"].verdict == HOLDS
-    assert found["training-helps-nih"].verdict == FAILS
+    assert found["back-to-baseline"].verdict == FAILS
     assert found["sft-beats-base-nih"].verdict == CANNOT
     assert found["sft-beats-base-nih"].effect == 0
     assert found["chexreason-drops"].verdict == CANNOT
     assert "is not there" in found["hard-beats-nuanced-macro"].reason
-    assert found["rare-rather-than-common"].reason == "none of the findings is rare among these studies"
+    with pytest.raises(CannotTell, match="none of the findings is rare among these studies"):
+        rare(side, 5)
     assert "real data sets" in found["identical-definitions"].reason
     assert {one.tier for one in found.values()} == {"miniature"}
     assert found["grpo-improves-chexpert"].n == "hospital B test n = 240"

@@ -22,13 +22,18 @@ def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():
             assert twin in CLAIMS
             assert twin != claim.name
     twins = {twin for claim in CLAIMS.values() for _, twin in claim.choice}
-    assert {name for name, claim in CLAIMS.items() if not claim.stated} <= twins | {"matches-baseline-findings"}
+    asked = {"matches-baseline-findings", "optimised-lose-more", "nv-loses-more-than-its-base"}
+    asked |= {name for name in CLAIMS if name.startswith("training-helps-")}  # the paper asks whether
+    assert {name for name, claim in CLAIMS.items() if not claim.stated} <= twins | asked
 
 
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
         ("narrative-moderate", {"averaging"}),
+        ("pronounced-three", {"baseline"}),
+        ("sft-weakest-chexpert", {"label set", "baseline"}),  # of all five models it is not
+        ("feasible", set()),  # refused: our readings of it turn nothing
         ("direct-best-medgemma", {"averaging"}),
         ("grpo-improves-validation", {"averaging", "checkpoint"}),
         ("grpo-improves-chexpert", {"label set", "largest finding"}),

@@ -17,7 +17,12 @@ def test_naming_every_label_scores_as_scikit_learn_says() -> None:
 
 @pytest.mark.parametrize(
     ("commonest", "score", "reason"),
-    [(0.90, 0.9, "gives one answer to 90%"), (0.899, 0.9, ""), (None, 0.19, "below naming every label"), (0.1, 0.2, "")],
+    [
+        (0.90, 0.9, "gives one answer to 90%"),
+        (0.899, 0.9, ""),
+        (None, 0.19, "below naming every label"),
+        (0.1, 0.2, ""),
+    ],
 )
 def test_a_run_is_unfit_from_nine_tenths_of_one_answer_or_below_the_floor(commonest, score, reason) -> None:
     said = comparable.unfit(commonest, score, 0.2)

@@ -277,7 +277,7 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("paper (tier: published): holds ")
     assert re.search(r"\d+ of them with all \d+ tests together", " ".join(shown.split()))
-    assert "rests on the choice of averaging: see narrative-moderate-micro" in " ".join(shown.split())
+    assert "rests on the choice of averaging: see narrative-moderate-macro" in " ".join(shown.split())
     assert cli.main(["claims", "--json"]) == 0
     paper = {row["claim"]["name"]: row["outcome"] for row in json.loads(capsys.readouterr().out)}
     assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "cannot be told", "0.5": "holds", "0.9": "holds"}

@@ -2,7 +2,7 @@
 
 Two models answer the same studies, so their errors are not independent, and how alike they err is not printed. Each
 difference is therefore shown for several correlations: a conclusion that hangs on one of them is none. For NIH, whose
-number of studies is not stated, two sizes are tried.
+number of studies is not in the text we have, two sizes are tried.
 """
 
 from collections.abc import Mapping

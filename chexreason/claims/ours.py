@@ -272,8 +272,8 @@ def needed(*tables: int) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def open_runs(words: str, results: Path | None = None) -> Ours:
-    """The side of a profile's runs, of a folder of runs, or of one run's folder.
+def open_runs(words: str, results: Path | None = None, alone: bool = True) -> Ours:
+    """The side of a profile's runs, of a folder of runs, or of one run's folder; `alone` as for `Ours`.
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
@@ -287,4 +287,4 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
     if not found:
         raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
                         "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip
-    return Ours(found, folder.name)
+    return Ours(found, folder.name, alone=alone)

@@ -104,8 +104,8 @@ def forest() -> Html:
         f"({decimal(min(radiologists))}). "
         f"Below answering every label for every study lie, on CheXpert ({decimal(everything[5])}), "
         f"{listed(below[5])}; "
-        f"on NIH ({decimal(everything[6])}), {listed(below[6])}. The paper does not "
-        "state how many NIH studies it used, so two sizes are shown; with few, most intervals overlap."
+        f"on NIH ({decimal(everything[6])}), {listed(below[6])}. How many "
+        "NIH studies were used is not in the text we have, so two sizes are shown; with few, most intervals overlap."
     )
     return picture("How sure are the averages?", drawings, caption, "noise", "intervals reconstructed from supports")
 

@@ -21,7 +21,7 @@ from chexreason.audit import (
     power,
     statements,
 )
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
 from chexreason.claims import (
     CHANCE,
@@ -56,11 +56,11 @@ def in_short() -> Prose:
     lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
         f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
-        f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
-        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no larger than "
+        f"whichever way the tables are read. {count[RESTS]} depend on a choice: with another one that the same "
+        f"tables allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no larger than "
         f"chance could make them, and {count[REFUSED]} cannot be tested: they compare what cannot be compared, or "
-        f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
-        f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
+        f"rest on what is not in the text we have. Of the {len(told)} verdicts beyond chance, those that a choice "
+        f"turns among them, {lasting} are the same however alike two models err on the same studies (correlations of "
         f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
         f"{max(one.tests for one in told)} tests taken together. "
         "Every claim has its row on the next page."
@@ -91,9 +91,10 @@ def overview() -> Html:
     stated = verdict_table.stated(paper)
     count = verdict_table.standings(stated)
     caption = (
-        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} twins, the same claims with "
-        f"another choice, are not counted. A claim that a choice turns is counted as such, whatever its verdict. "
-        f"{count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
+        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} readings of ours, most of them "
+        f"the same claims with another choice, are not counted. A claim that a choice turns is counted as such, "
+        f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are "
+        "read."
     )
     return drawn.mixed_picture("Every claim, judged", drawings, caption, "verdicts")
 
@@ -161,7 +162,8 @@ def for_an_engineer() -> Prose:
         f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
         f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{rough(asked[0].needed())} studies. How many there were is not stated; the failure rates fit "
+        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates "
+        f"fit "
         f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
         "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
         f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
@@ -193,7 +195,7 @@ def assumptions() -> Prose:
     )
     name = shown_profile()
     if read_runs(name):
-        found = calibrate(open_runs(name))
+        found = calibrate(open_runs(name, alone=False))
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
@@ -219,9 +221,9 @@ def arithmetic_summary() -> Prose:
         f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
         f"{outside[ERROR]} do not, and {alone} have nothing to be held against. Of {said.total()} comparisons "
         f"(highest, weakest, nearly matching), {said[AGREES]} agree with the tables, {said[DEPENDS]} depend on the "
-        f"averaging, the checkpoint or the findings, {said[ERROR]} are wrong and {said[ALONE]} rest on nothing "
-        f"printed. The text names the best of {len(named)} columns, and of {right} it names the right one wherever "
-        "it does."
+        f"averaging, the checkpoint or the findings, {said[UNBORNE]} are not borne out and {said[ALONE]} rest on "
+        f"nothing printed. The text names the best of {len(named)} columns, and of {right} it names the right one "
+        "wherever it does."
     )
 
 
@@ -232,8 +234,8 @@ def validation_size() -> Prose:
     even, chance = attainability.even_chance()
     smallest, all_fit = attainability.sizes_that_fit(1000)[0], attainability.all_fit_from()
     return Prose(
-        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many there "
-        f"are. Every failure rate must be a whole number of studies over that number. That rules out "
+        "The paper calls the studies of its first four tables *CheXpert validation*; how many there are is not in the "
+        f"text we have. Every failure rate must be a whole number of studies over that number. That rules out "
         f"{'; '.join(cannot)}. Of the sets that come to mind it leaves {_sizes()}. The smallest number that fits is "
         f"{smallest}, and from {all_fit} on every number does. All {even} different rates above zero are multiples of "
         f"one in {smallest}, which would happen about once in {1 / chance:,.0f} times if there were many more: "
@@ -247,10 +249,11 @@ def reading_the_ledger() -> Prose:
     told = [one for one in found.values() if one.by_correlation and one.verdict != CHANCE]
     jointly, lasting = sum(bool(one.together) for one in told), sum(one.survives for one in told)
     rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
-    twins = sum(not claim.stated for claim in CLAIMS.values())
+    twins = len({twin for claim in CLAIMS.values() for _, twin in claim.choice if not CLAIMS[twin].stated})
     return Prose(
         f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, "
-        "and otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests "
+        "and otherwise lies *within chance*; claims about the printed numbers themselves are decided as counted. What "
+        "is not printed, not in the text that we have, or about other findings *cannot be tested*. A claim *depends "
         f"on a choice* if a twin, one of {twins} rows that are our readings of the same tables, comes out otherwise. "
         f"Each is judged by itself, and then all {max(one.tests for one in told)} tests at once: {jointly} of "
         f"{len(told)} verdicts stand. Two models' errors on the same studies are taken to correlate by {PAIRED:g}; "

@@ -150,7 +150,7 @@ def leaned_on() -> Html:
             _leans("Validation and CheXpert", [one for one in found if one.lean.table != 6]),
             _leans(f"NIH, {few} or {many:,} studies", [one for one in found if one.lean.table == 6]),
         ]
-    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {few} or {many:,}, not stated"
+    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {few} or {many:,}, not in the text we have"
     return picture("Are the differences more than chance?", drawings, _said_of(found), "differences", sizes)
 
 

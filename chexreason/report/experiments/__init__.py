@@ -4,7 +4,7 @@
 one a question. Everything is computed from ``results/experiment``; nothing here trains.
 """
 
-from chexreason.report.experiments import cells, collapse, cures, dose, posthoc, scaffold, selection, trainings
+from chexreason.report.experiments import cells, collapse, cures, dose, health, posthoc, scaffold, selection, trainings
 from chexreason.report.experiments.plan import again, arms_table, sizes
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "collapse",
     "cures",
     "dose",
+    "health",
     "posthoc",
     "scaffold",
     "selection",
