@@ -11,7 +11,7 @@ from synthetic_claims import quantity
 
 from chexreason import claims
 from chexreason.audit.uncertainty import NIH_SIZES
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, OTHERWISE, REFUSED
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import (
     CannotTell,
@@ -51,34 +51,34 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
             assert one.low <= one.effect <= one.high
             assert re.search(r"n (=|not stated, interval for n =) [\d,]+", one.n), one.n
         else:
-            assert one.verdict == CANNOT
+            assert one.verdict == CHANCE
 
 
 @pytest.mark.parametrize(
     ("name", "verdict"),
     [
         ("grpo-improves-chexpert", HOLDS),  # .282 to .346 over 500 studies
-        ("grpo-improves-chexpert-nine", CANNOT),  # .264 to .274
-        ("grpo-improves-validation", CANNOT),  # .253 to .257
+        ("grpo-improves-chexpert-nine", CHANCE),  # .264 to .274
+        ("grpo-improves-validation", CHANCE),  # .253 to .257
         ("reversal-macro", FAILS),  # three of six pairs turn round: tau is 0
         ("direct-best-medgemma", FAILS),  # Table 2 says Free Reasoning
         ("scaffold-small-gain-medical", FAILS),  # .241 to .139 is a loss
         ("structured-best-qwen-macro", HOLDS),  # .208 against .131
-        ("chexreason-drops", CANNOT),  # fourteen findings against nine
+        ("chexreason-drops", CHANCE),  # fourteen findings against nine
         ("nv_reason-drops-nine", HOLDS),
         ("same-uncertainty", FAILS),
         ("identical-definitions", FAILS),
         ("shared-schema", HOLDS),
         ("nine-compatible", HOLDS),  # all nine are; that Effusion is left out is another matter
-        ("mirrors-nv-reason", CANNOT),  # fourteen findings against nine
+        ("mirrors-nv-reason", CHANCE),  # fourteen findings against nine
         ("longer-fails-more", HOLDS),  # tau of .67 or .33, by which of the longer two is the longer
         ("pronounced-three", HOLDS),  # .090 and more, against .064 on average
-        ("label-frequency", CANNOT),  # Table 2 prints no finding
+        ("label-frequency", CHANCE),  # Table 2 prints no finding
         ("narrative-moderate", HOLDS),  # .264, the second of four by micro-F1
-        ("free-masters-format", CANNOT),  # an opinion
+        ("free-masters-format", CHANCE),  # an opinion
         ("free-prompts-reliable", HOLDS),  # .002 and .010 against .180 and .482
         ("sft-weakest-chexpert", HOLDS),  # .282 against .346 and .362
-        ("sft-weakest-chexpert-nine", CANNOT),  # .264 against .274
+        ("sft-weakest-chexpert-nine", CHANCE),  # .264 against .274
     ],
 )
 def test_verdicts_on_the_paper(paper, name, verdict):
@@ -160,7 +160,7 @@ def test_effects_are_the_differences_of_printed_cells(paper):
 
 def test_labels_that_do_not_match_are_refused_with_the_reason(paper):
     for name in ("chexreason-drops", "nv_reason-drops", "medgemma-drops", "sft-improves", "sft-uniquely"):
-        assert paper[name].verdict == CANNOT
+        assert paper[name].verdict == CHANCE
         assert paper[name].effect is None
         assert "over 14 findings" in paper[name].reason
         assert "over 9 findings" in paper[name].reason
@@ -177,7 +177,7 @@ def test_an_unstated_size_is_part_of_the_verdict(paper):
         if len({claims.judge(claim, side).verdict for side in sides}) == 2 and "NIH" in paper[name].n
     ]
     assert split
-    assert all(paper[name].verdict == CANNOT and "does not say" in paper[name].reason for name in split)
+    assert all(paper[name].verdict == CHANCE and "does not say" in paper[name].reason for name in split)
 
 
 # Quantities.
@@ -212,7 +212,7 @@ def test_a_claim_over_mixed_tiers_is_not_scored():
             return quantity(0.3, FINDINGS, "published" if row == "medgemma_sft" else "miniature")
 
     found = claims.judge(CLAIMS["grpo-improves-chexpert"], Mixed())
-    assert (found.verdict, found.effect) == (CANNOT, None)
+    assert (found.verdict, found.effect) == (CHANCE, None)
     assert "tier" in found.reason
 
 
@@ -272,7 +272,7 @@ def test_the_three_verdicts():
     side = Published(500)
     assert claims.judge(claim(0.1, 0.01), side).verdict == HOLDS
     assert claims.judge(claim(-0.1, 0.01), side).verdict == FAILS
-    assert claims.judge(claim(0.1, 0.2), side).verdict == CANNOT
+    assert claims.judge(claim(0.1, 0.2), side).verdict == CHANCE
     assert claims.judge(claim(0.1, 0.2, kind=AS_COUNTED), side).verdict == HOLDS
     assert claims.judge(claim(0.0, 0.2, kind=AS_COUNTED), side).verdict == FAILS
     assert claims.judge(claim(0.9, 0.2, kind=AS_COUNTED, bar=1.0), side).verdict == FAILS

@@ -158,9 +158,11 @@ def test_a_constant_run_and_one_below_naming_every_label_are_in_no_difference(an
     with pytest.raises(NotComparable, match="sft gives one answer to 100% of the images"):
         analysis.contrast(Answers(constant, answers.labels), analysis.change("grpo", "sft", HOME))
     rng = np.random.default_rng(3)
-    random = {key: one.assign(predicted=[names(rng.random(9) < 0.2) for _ in range(len(one))]) if key[0] == "sft" else one
-              for key, one in answers.of.items()}  # fmt: skip
-    with pytest.raises(NotComparable, match="sft scores .*, below naming every label"):
+    random = dict(answers.of)
+    for seed in range(3):
+        said = [names(rng.random(len(NIH_SHARED)) < 0.2) for _ in range(len(frame))]
+        random["sft", seed] = frame.assign(predicted=said)
+    with pytest.raises(NotComparable, match=r"sft scores .*, below naming every label"):
         analysis.contrast(Answers(random, answers.labels), analysis.change("grpo", "sft", HOME))
     level = analysis.contrast(Answers(random, answers.labels), {Key("sft", HOME): 1.0})
     assert level.estimate < 0.4  # a level is shown all the same

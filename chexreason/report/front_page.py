@@ -66,8 +66,8 @@ def _beside_radiologists() -> Finding:
         ("published",),
         f"{len(below)} of {len(scores)} models score below every radiologist on CheXpert.",
         f"They reach {max(scores[name] for name in below):.3f} at most in macro-F1, the lowest of the radiologists "
-        f"{min(radiologists):.3f}. The other one, NV-Reason, was tested on these studies while it was developed, as its "
-        "developers say.",
+        f"{min(radiologists):.3f}. The other one, NV-Reason, was tested on these studies while it was developed, as "
+        "its developers say.",
         "audit.html#what-others-score-on-the-same-studies",
         set(scores) - set(below) == {"nv_reason"},
     )
@@ -84,11 +84,12 @@ def _naming() -> Finding:
         ("published", "miniature"),
         "After SFT the model names fewer labels, after GRPO about as many as before.",
         f"By the printed precision and recall on validation, the untouched model names {min(before):.2f} to "
-        f"{max(before):.2f} labels for each one recorded (three prompts), {tuned:.2f} after SFT and {min(after):.2f} to "
-        f"{max(after):.2f} after GRPO. Macro-F1 moves with that number, whatever a model sees: on drawn images a fixed "
+        f"{max(before):.2f} labels for each one recorded (three prompts), {tuned:.2f} after SFT and {min(after):.2f} "
+        f"to {max(after):.2f} after GRPO. Macro-F1 moves with that number, whatever a model sees: on drawn images a "
+        f"fixed "
         f"reader that names more gains {signed(near.change.estimate)} at hospital B, where the paper's model gains "
-        f"{signed(gain)} on CheXpert. So that gain alone is no evidence of better reading. The fixed reader loses nothing "
-        "at hospital C, so naming more does not explain the loss on NIH.",
+        f"{signed(gain)} on CheXpert. So that gain alone is no evidence of better reading. The fixed reader loses "
+        "nothing at hospital C, so naming more does not explain the loss on NIH.",
         "audit.html#how-many-labels-does-each-model-name",
         tuned < 1 <= min(before) and tuned < 1 < min(after) and near.change.low > gain and far.change.low > 0,
     )

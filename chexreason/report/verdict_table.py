@@ -145,8 +145,9 @@ def explained() -> str:
         f"r: how far two models' errors on the same studies correlate, which the paper does not say; {tried} are "
         f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
         "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
-        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those readings "
-        "are ours: they are indented, and never fail. A dash: not run. Models that were trained once test no claim "
+        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
+        "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
+        "no claim "
         "about training, since another training may come out otherwise."
     )
 
