@@ -1,6 +1,6 @@
-"""Which studies each stage sees: SFT, RL, validation and the two test sets (paper, section 3.1).
+"""Which studies each stage sees: SFT, RL, validation and the two test sets (sections 3.2.1, 3.2.2 and 4.3).
 
-The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG and does not say how; we
+The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG; how is not in the text we have; we
 draw patients at random, one study a patient, and never the same patient twice. A profile may ask for
 strata (`splits.draw_strata`): then each stratum keeps the share that it has in the source, however rare
 its finding is, and a patient's chance stays the same. The paper's tables speak of "CheXpert validation"

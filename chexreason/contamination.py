@@ -1,4 +1,4 @@
-"""Whether a film or a patient is on two sides of a line that they must not cross (paper, section 3.1).
+"""Whether a film or a patient is on two sides of a line that they must not cross.
 
 Three lines are checked: between the SFT, RL and validation studies; between each data set's training
 and test part; and between what is trained on and what is tested on, whatever the data set. A patient

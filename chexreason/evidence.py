@@ -7,7 +7,7 @@ cell. Nothing here formats anything. The paper's values are read from the reposi
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -203,19 +203,26 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     return table.set_index(["finding", "metric"])["value"]
 
 
-def unfit(run: Run, checkpoint: str | None = None) -> str:
-    """Why a run takes part in no order, difference or "best" (`comparable`), as the end of a sentence; empty if it does.
+def unfit(run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None) -> str:
+    """Why a run takes part in no order, difference or "best" (`comparable.unfit`); empty if it does.
 
-    A run of which no rows are kept here (credentialed films, the last checkpoint of GRPO) is only held against naming
-    every label.
+    The score is macro-F1 over `findings`, by default over the run's label set. A run of which no rows are kept here
+    (credentialed films, the last checkpoint of GRPO) is only held against naming every label.
     """
-    values, label_set = scores(run, checkpoint), str(run.info["label_set"])
+    return comparable.unfit(*against_floor(run, checkpoint, findings))
+
+
+def against_floor(
+    run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None
+) -> tuple[float | None, float, float]:
+    """Share of the commonest answer (None where no rows are kept), macro-F1, and that of naming every label."""
+    values, names = scores(run, checkpoint), list(findings or LABEL_SETS[str(run.info["label_set"])])
     commonest = None
     if checkpoint != "last" and (run.folder / "predictions.csv.gz").is_file():
         commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
-    supports = [float(values[name, "support"]) for name in LABEL_SETS[label_set]]
+    supports = [float(values[name, "support"]) for name in names]
     floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())
-    return comparable.unfit(commonest, float(values["macro", "f1"]), floor)
+    return commonest, float(np.mean([values[name, "f1"] for name in names])), floor
 
 
 def title_of(spec: TableSpec, row: str) -> str:

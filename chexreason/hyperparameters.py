@@ -1,7 +1,7 @@
 """Every hyper-parameter once, each with its source (paper, section 3).
 
-The defaults are the paper's. What the paper does not state is declared with `assumed(...)` and a reason. A
-profile may set another value, with a reason (`config`).
+The defaults are the paper's. What it does not state, or may state in a section that we have not read, is declared with
+`assumed(...)` and a reason. A profile may set another value, with a reason (`config`).
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chexreason.rewards import HardSettings, NuancedSettings
-from chexreason.settings import assumed, paper
+from chexreason.settings import UNREAD, assumed, paper
 from chexreason.teacher.settings import Teacher
 
 
@@ -17,18 +17,18 @@ from chexreason.teacher.settings import Teacher
 class Sizes:
     """How many studies each stage sees; None means all there are."""
 
-    sft: int = paper(2000, "3.1", "studies with teacher traces for SFT, 10 % of them for validation")
-    rl: int = paper(1000, "3.1", "studies for GRPO, of other patients than the SFT ones")
+    sft: int = paper(2000, "3.2.1", "studies with teacher traces for SFT, 10 % of them for validation")
+    rl: int = paper(1000, "3.2.2", "studies for GRPO")
     validation: int | None = assumed(
-        500, "not stated; Table 1's failure rates are multiples of 1/500", "studies that score Tables 1 to 4"
+        500, f"{UNREAD}; Table 1's failure rates are multiples of 1/500", "studies that score Tables 1 to 4"
     )
-    chexpert: int | None = assumed(None, "not stated: the whole official test set", "test studies of Table 5")
-    nih: int | None = assumed(None, "not stated: the whole official test list", "test studies of Table 6")
+    chexpert: int | None = assumed(None, f"{UNREAD}: the whole official test set", "test studies of Table 5")
+    nih: int | None = assumed(None, f"{UNREAD}: the whole official test list", "test studies of Table 6")
     stratified: bool = assumed(
-        False, "not stated", "draw by the rarest finding of a study, so that each keeps its share; else at random"
+        False, UNREAD, "draw by the rarest finding of a study, so that each keeps its share; else at random"
     )
     film_pixels: int | None = assumed(
-        None, "not stated; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
+        None, f"{UNREAD}; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
     )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
@@ -66,12 +66,20 @@ class GRPO:
     clip_low: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15")
     clip_high: float = paper(0.22, "3.2.2", "upper clip bound: ratio below 1 + 0.22")
     scale_rewards: str = assumed(
-        "none", "Dr. GRPO also drops the division by the group's standard deviation", "advantage scaling"
+        "none",
+        '"the Dr. GRPO loss normalization to eliminate length bias" fits two readings: TRL\'s loss_type="dr_grpo" with '
+        'its default scale_rewards="group", and both changes of Dr. GRPO, which also drops the division by the '
+        "group's standard deviation; the second is run",
+        "advantage scaling",
     )
     passes: int = assumed(
         2, "with one pass the importance ratio is always 1 and the clip bounds never act", "updates per rollout batch"
     )
-    learning_rate: float = assumed(1e-5, "not stated; usual for GRPO with LoRA", "peak learning rate of AdamW")
+    learning_rate: float = assumed(
+        1e-5,
+        "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA; how much hangs on it was not tried",
+        "peak learning rate of AdamW",
+    )
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
     answer_weight: float = assumed(1.0, "equation 2 weighs all tokens alike", "weight of the answer's tokens")
@@ -98,11 +106,11 @@ class GRPO:
 class Decoding:
     """How completions are decoded for scoring."""
 
-    max_tokens: int = assumed(512, "not stated", "completion length at most; a longer one is cut and fails")
+    max_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
     batch: int = assumed(16, "does not change the result", "studies decoded together")
-    greedy: bool = assumed(True, "not stated; repeatable", "take the most likely token")
-    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM decodes, not transformers")
-    uncertain: str = assumed("zeros", "not stated", "how an uncertain label counts: zeros, ones or ignore")
+    greedy: bool = assumed(True, f"{UNREAD}; repeatable", "take the most likely token")
+    vllm: bool = assumed(False, f"{UNREAD}; rounds differently", "vLLM decodes, not transformers")
+    uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The cohorts as manifests of salted hashes, to be shared, and checked against one's own copy (section 3.1).
+"""The cohorts as manifests of salted hashes, to be shared, and checked against one's own copy.
 
 A manifest says of a cohort from which part of which data set it was drawn, by which rule and seed, how
 often each finding occurs, and which studies it holds: for each, SHA-256 over a random salt and the

@@ -1,8 +1,8 @@
-"""How often each finding occurs in a cohort, and how much of that is the policy for uncertain labels (section 3.1).
+"""How often each finding occurs in a cohort, and how much of that is the policy for uncertain labels.
 
 A report that says "possible pneumonia" is labelled uncertain. Read as no, as yes or not at all, it gives three
-prevalences, and for some findings they are far apart. The paper does not say which it took. So the three stand
-beside each other, from the tables alone, before anything is trained.
+prevalences, and for some findings they are far apart. Which the paper took is not in the text we have. So the three
+stand beside each other, from the tables alone, before anything is trained.
 """
 
 import textwrap

@@ -1,12 +1,17 @@
 """Where a setting's value comes from: the paper states it, or we assumed it.
 
 A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that
-the value stands beside its source, and the book prints the table of both kinds.
+the value stands beside its source, and the book prints the table of both kinds. The text that was read lacks sections
+2, 3.1 and the beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. "Not stated" is said
+of sections that were read to the end.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+#: The reason for assuming what would stand in a section that is missing from the text that was read.
+UNREAD = "not in the text we have"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ def paper(value: Any, section: str, what: str) -> Any:
 
 
 def assumed(value: Any, why: str, what: str) -> Any:
-    """A field whose default the paper does not state; `why` we chose it."""
+    """A field whose default no text that was read states; `why` we chose it."""
     return field(default=value, metadata={"origin": Origin(False, "", why, what)})
 
 

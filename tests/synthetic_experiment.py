@@ -16,7 +16,7 @@ from chexreason.experiments import analysis, arms, worlds
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 
-PATIENTS = 40
+PATIENTS = 160
 FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
 
@@ -72,8 +72,8 @@ def _training(place: config.Profile, name: str, arm: arms.Arm) -> None:
     rows = pd.DataFrame({"study_key": keys, "patient_key": keys, "failed": False, "ignored": "", **listed})
     scored = metrics.scores(truth, said, "chexpert14", failure_rate=0.0).to_frame()
     if arm.stage == "grpo":
-        lost = (scored["finding"] == "macro") & (scored["metric"] == "f1")
-        last = scored.assign(value=scored["value"] - np.where(lost, 0.02 + 0.001 * place.seed, 0))
+        worse = said ^ (rng.random(truth.shape) < 0.05)
+        last = metrics.scores(truth, worse, "chexpert14", failure_rate=0.0).to_frame()
         scored = pd.concat([scored.assign(checkpoint="best"), last.assign(checkpoint="last")])
     spread = {"hard": 0.2, "nuanced": 20.0}[arm.reward]
     logged = {"entropy": 0.5, "reward": 0.3, "kl": 0.01, "reward_std": spread, "mean_token_accuracy": 0.8}

@@ -122,10 +122,10 @@ def test_a_number_of_the_setting_can_be_wrong(monkeypatch):
 
 def test_contradictions_name_both_places_and_still_stand():
     found = contradictions.CONTRADICTIONS
-    assert len({one.name for one in found}) == len(found) >= 28
+    assert len({one.name for one in found}) == len(found) >= 22
     assert all(one.first and one.second and one.says and one.against for one in found)
     assert all(one.still for one in found)
-    assert sum(one.stands is not None for one in found) >= 20
+    assert sum(one.stands is not None for one in found) >= 15
     moderate = next(one for one in found if one.name == "moderate")
     assert "second of four (0.264)" in moderate.against
     assert "averaging" in moderate.matters
@@ -133,9 +133,35 @@ def test_contradictions_name_both_places_and_still_stand():
 
 def test_a_contradiction_that_no_longer_holds_says_so(monkeypatch):
     real = facts.cells
-    wrong = {**real(5), ("macro", "qwen", "f1"): "0.300"}
-    monkeypatch.setattr(facts, "cells", lambda number: wrong if number == 5 else real(number))
-    assert [one.name for one in contradictions.CONTRADICTIONS if not one.still] == ["weakest"]
+    wrong = {**real(3), ("reasoning_narrative", "all", "failure_rate"): "0.300"}
+    monkeypatch.setattr(facts, "cells", lambda number: wrong if number == 3 else real(number))
+    assert [one.name for one in contradictions.CONTRADICTIONS if not one.still] == ["whose-failures"]
+
+
+def test_an_opinion_a_metaphor_and_another_data_set_contradict_nothing():
+    found = {one.name: one for one in contradictions.CONTRADICTIONS}
+    withdrawn = {"weakest", "length", "high-support", "nine-compatible", "paradigm-or-scale", "masters-format"}
+    assert not withdrawn & set(found)
+    assert "likened to" in found["unbiased-teacher"].says
+    assert "goes unmentioned" in found["whose-failures"].against
+    assert "lack" not in found["whose-failures"].says
+    assert "If advantages are not divided" in found["one-beta"].against
+    for name in ("uncertainty-encoding", "which-differs"):
+        assert found[name].against.startswith("if Table 5 is on the official test set")
+    assert "the authors have settled it" in found["in-or-out"].matters
+
+
+def test_whom_chexreason_is_close_to_is_as_the_questions_to_the_authors_say():
+    """Table 5: nearer to the untouched MedGemma than to SFT; Table 6: the other way round, at the base's average."""
+
+    def apart(table, other):
+        one, two = (facts.column(table, name) for name in ("chexreason", other))
+        return np.mean([abs(one[name] - two[name]) for name in one])
+
+    assert apart(5, "medgemma") == pytest.approx(0.0312, abs=1e-3)
+    assert apart(5, "medgemma") < apart(5, "medgemma_sft")
+    assert apart(6, "medgemma_sft") < apart(6, "medgemma")
+    assert facts.cells(6)["macro", "chexreason", "f1"] == facts.cells(6)["macro", "medgemma", "f1"]
 
 
 def test_the_best_of_each_column():

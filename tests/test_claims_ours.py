@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from chexreason import claims, metrics, stats
-from chexreason.claims import CANNOT, CLAIMS, FAILS, HOLDS
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, OTHERWISE, REFUSED
 from chexreason.claims.ours import Ours
+from chexreason.claims.quantity import CannotTell
+from chexreason.claims.sides import rare
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
@@ -69,17 +71,19 @@ def made(tmp_path_factory) -> Path:
 
 
 def test_verdicts_follow_the_runs(made):
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(made)))
+    side = claims.open_runs(str(made))
+    found = claims.outcomes(CLAIMS, side)
     assert found["grpo-improves-chexpert"].verdict == HOLDS
     assert found["grpo-loses-nih"].verdict == HOLDS
     assert found["sft-improves-nine"].verdict == HOLDS
     assert found["nv_reason-drops-nine"].verdict == HOLDS
-    assert found["training-helps-nih"].verdict == FAILS
-    assert found["sft-beats-base-nih"].verdict == CANNOT
+    assert found["back-to-baseline"].verdict == FAILS
+    assert found["sft-beats-base-nih"].verdict == CHANCE
     assert found["sft-beats-base-nih"].effect == 0
-    assert found["chexreason-drops"].verdict == CANNOT
+    assert found["chexreason-drops"].verdict == CHANCE
     assert "is not there" in found["hard-beats-nuanced-macro"].reason
-    assert found["rare-rather-than-common"].reason == "none of the findings is rare among these studies"
+    with pytest.raises(CannotTell, match="none of the findings is rare among these studies"):
+        rare(side, 5)
     assert "real data sets" in found["identical-definitions"].reason
     assert {one.tier for one in found.values()} == {"miniature"}
     assert found["grpo-improves-chexpert"].n == "hospital B test n = 240"
@@ -161,7 +165,7 @@ def test_without_rows_the_counts_of_the_metrics_serve(made, tmp_path):
 def test_one_runs_folder_is_judged_by_what_it_has(made):
     side = claims.open_runs(str(made / "04-generalization-qwen-nih"))
     found = claims.outcomes(CLAIMS, side)
-    assert {one.verdict for one in found.values()} == {CANNOT}
+    assert {one.verdict for one in found.values()} == {CHANCE}
     assert len(side.missing) == 28
     assert found["grpo-loses-nih"].missing in side.missing
     told = terminal_claims.claims_text(found, 80, side.missing)
@@ -201,4 +205,4 @@ def test_the_committed_results_are_judged():
     assert side.missing == ()
     assert all(one.runs for one in found.values() if one.effect is not None)
     # Qwen2.5-VL scores next to nothing over the nine; the share that it loses has no size.
-    assert (found["nv-loses-more-than-its-base"].verdict, found["nv-loses-more-than-its-base"].effect) == (CANNOT, None)
+    assert (found["nv-loses-more-than-its-base"].verdict, found["nv-loses-more-than-its-base"].effect) == (CHANCE, None)

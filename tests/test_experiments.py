@@ -9,42 +9,54 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
+from chexreason import comparable
 from chexreason.config import load_profile
 from chexreason.errors import UserError
-from chexreason.experiments import again, analysis, arms
-from chexreason.experiments.analysis import OWN, Answers, Cell, Key
+from chexreason.experiments import again, analysis, arms, outcomes
+from chexreason.experiments.analysis import OWN, Answers, Cell, Key, NotComparable
 from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
 from chexreason.rewards import REWARDS, HardSettings, NuancedSettings
 
-N = 40
+N = 120
 YARDSTICKS = (*OWN.values(), "visible")
+HOME = Cell("A", "A", OWN["A"])
 
 
-def names(rng: np.random.Generator) -> str:
-    return ";".join(name for name in NIH_SHARED if rng.random() < 0.3)
+#: Which of the nine findings each patient of each population has; all yardsticks and models flip some of them.
+TRUE = {p: np.random.default_rng(k).random((N, len(NIH_SHARED))) < 0.35 for k, p in enumerate("ABC")}
+
+
+def names(has: np.ndarray) -> str:
+    return ";".join(name for name, one in zip(NIH_SHARED, has, strict=True) if one)
+
+
+def flipped(rng: np.random.Generator, population: str, index: int, share: float) -> str:
+    return names(TRUE[population][index] ^ (rng.random(len(NIH_SHARED)) < share))
 
 
 @pytest.fixture
 def labels() -> pd.DataFrame:
     rng = np.random.default_rng(1)
-    rows = [(p, i, y, names(rng)) for p in "ABC" for i in range(N) for y in YARDSTICKS]
+    rows = [(p, i, y, flipped(rng, p, i, 0.05)) for p in "ABC" for i in range(N) for y in YARDSTICKS]
     return pd.DataFrame(rows, columns=["population", "index", "yardstick", "positive"])
 
 
 def answers_of(seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    rows = [(p, f, i, "", False, names(rng)) for p in "ABC" for f in "ABC" for i in range(N)]
+    rows = [(p, f, i, "", False, flipped(rng, p, i, 0.15)) for p in "ABC" for f in "ABC" for i in range(N)]
     return pd.DataFrame(rows, columns=["population", "film", "index", "completion", "failed", "predicted"])
 
 
 @pytest.fixture
 def answers(labels) -> Answers:
     models = [("base-best", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
-    return Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)
+    found = Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)
+    assert analysis.frequent(found, [Cell(p, p, y) for p in "ABC" for y in YARDSTICKS]) == NIH_SHARED
+    return found
 
 
 def by_sklearn(answers: Answers, model: str, seed: int, cell: Cell) -> float:
@@ -113,29 +125,97 @@ def test_the_three_shares_add_up_to_the_whole(answers) -> None:
 
 
 def test_a_factor_without_effect_gets_no_share(answers) -> None:
-    alike = {key: frame.assign(predicted="Edema") for key, frame in answers.of.items()}
-    for (model, seed), frame in alike.items():
-        alike[model, seed] = frame.assign(predicted="Edema" if model == "sft" else "Edema;No Finding")
+    alike = {}
+    for key, frame in answers.of.items():
+        of_a = frame[frame["film"] == "A"].set_index(["population", "index"])["predicted"]
+        said = [of_a[population, index] for population, index in zip(frame["population"], frame["index"], strict=True)]
+        alike[key] = frame.assign(predicted=said)
     films_do_nothing = Answers(alike, answers.labels)
     weights = analysis.shares("grpo", "sft", "B")["films"]
     found = analysis.contrast(films_do_nothing, weights)
     assert (found.estimate, found.low, found.high) == pytest.approx((0, 0, 0))
 
 
-def test_the_interval_agrees_with_a_bootstrap_written_out(answers) -> None:
-    key = Key("sft", Cell("A", "A", "report"))
-    ours = analysis.contrast(answers, {key: 1.0})
-    rng, values = np.random.default_rng(7), []
-    counts = [answers.counts(key, seed) for seed in range(3)]
-    for _ in range(1500):
-        patients, seeds = rng.integers(0, N, N), rng.integers(0, 3, 3)
-        values.append(np.mean([analysis.macro_f1(counts[s][patients].sum(0, keepdims=True))[0] for s in seeds]))
-    assert [ours.low, ours.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.012)
+def test_the_interval_of_one_training_agrees_with_a_bootstrap_written_out(answers) -> None:
+    one, key = dataclasses.replace(answers, of={("sft", 0): answers.of["sft", 0]}, _known={}), Key("sft", HOME)
+    ours, rng = analysis.contrast(one, {key: 1.0}), np.random.default_rng(7)
+    true_NF, said_NF = answers.told(key, 0)
+    picked = (rng.integers(0, N, N) for _ in range(1500))
+    values = [f1_score(true_NF[rows], said_NF[rows], average="macro", zero_division=0) for rows in picked]
+    assert [ours.low, ours.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.006)
+
+
+def test_trainings_that_differ_widen_the_interval_as_student_s_t_does(answers) -> None:
+    """Patients that all answer alike leave the spread of three trainings alone."""
+    found = analysis.contrast(answers, {Key("sft", HOME): 1.0})
+    spread = np.std(found.per_seed, ddof=1) / np.sqrt(3) * scipy.stats.t(2).ppf(0.975)
+    assert found.high - found.low > spread
+
+
+def test_a_constant_run_and_one_below_naming_every_label_are_in_no_difference(answers) -> None:
+    frame = answers.of["sft", 1]
+    constant = dict(answers.of) | {("sft", 1): frame.assign(predicted="Edema")}
+    with pytest.raises(NotComparable, match="sft gives one answer to 100% of the images"):
+        analysis.contrast(Answers(constant, answers.labels), analysis.change("grpo", "sft", HOME))
+    rng = np.random.default_rng(3)
+    random = dict(answers.of)
+    for seed in range(3):
+        said = [names(rng.random(len(NIH_SHARED)) < 0.2) for _ in range(len(frame))]
+        random["sft", seed] = frame.assign(predicted=said)
+    with pytest.raises(NotComparable, match=r"sft scores .*, below naming every label"):
+        analysis.contrast(Answers(random, answers.labels), analysis.change("grpo", "sft", HOME))
+    level = analysis.contrast(Answers(random, answers.labels), {Key("sft", HOME): 1.0})
+    assert level.estimate < 0.4  # a level is shown all the same
+
+
+def test_an_average_that_carries_a_conclusion_leaves_rare_findings_out(answers) -> None:
+    labels, rare = answers.labels, "Pneumothorax"
+    few = labels["index"] % 10 == 0  # 12 of 120 patients
+    without = labels["positive"].str.replace(rare, "", regex=False)
+    at_c = (labels["population"] == "C") & (labels["yardstick"] == OWN["C"])
+    changed = labels.assign(positive=labels["positive"].where(~at_c | few, without))
+    known = Answers(answers.of, changed)
+    assert known.positives(Cell("C", "C", OWN["C"]))[rare] < comparable.ENOUGH
+    there = analysis.contrast(known, analysis.change("grpo", "sft", Cell("C", "C", OWN["C"])))
+    crossing = analysis.contrast(known, analysis.shares("grpo", "sft", "C")["all"])
+    assert there.findings == crossing.findings == tuple(name for name in NIH_SHARED if name != rare)
+
+
+def test_both_sides_of_a_comparison_have_the_same_seeds(answers) -> None:
+    fewer = Answers({key: one for key, one in answers.of.items() if key != ("grpo", 2)}, answers.labels)
+    found = analysis.contrast(fewer, analysis.change("grpo", "sft", HOME))
+    assert found.seeds == (0, 1)
+    beside = analysis.contrast(fewer, analysis.change("sft", "base-best", HOME), beside=["grpo"])
+    assert beside.seeds == (0, 1)
+    assert analysis.contrast(fewer, analysis.change("sft", "base-best", HOME)).seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize("name", ["micro", "jaccard", "named", "called-normal"])
+def test_each_outcome_against_scikit_learn_or_counting(answers, name) -> None:
+    key = Key("sft", HOME)
+    true_NF, said_NF = answers.told(key, 1)
+    normal = NIH_SHARED.index("No Finding")
+    wanted = {
+        "micro": f1_score(true_NF, said_NF, average="micro"),
+        "jaccard": np.mean([(t & s).sum() / (t | s).sum() if (t | s).any() else 1.0
+                            for t, s in zip(true_NF, said_NF, strict=True)]),
+        "named": said_NF.sum() / true_NF.sum(),
+        "called-normal": said_NF[~true_NF[:, normal], normal].mean(),
+    }[name]  # fmt: skip
+    assert answers.values(key, 1, outcomes.OUTCOMES[name])[0] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_auroc_of_votes_is_scikit_learn_s(answers) -> None:
+    found = analysis.auroc(answers, "sft", HOME)
+    true_NF, _ = answers.told(Key("sft", HOME), 0)
+    share = np.mean([answers.told(Key("sft", HOME), seed)[1] for seed in range(3)], axis=0)
+    assert found.estimate == pytest.approx(roc_auc_score(true_NF, share, average="macro"))
+    assert analysis.auroc(answers, "base-best", HOME) is None
 
 
 def test_a_cell_that_nobody_was_asked_about_is_refused(answers) -> None:
     with pytest.raises(UserError, match="a cell that was asked about"):
-        answers.counts(Key("sft", Cell("D", "A", "report")), 0)
+        answers.told(Key("sft", Cell("D", "A", "report")), 0)
 
 
 def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> None:

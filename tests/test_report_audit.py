@@ -10,12 +10,13 @@ import pytest
 
 from chexreason import __main__ as cli
 from chexreason import audit, claims, config
-from chexreason.audit import comparisons, facts, lines, matched
+from chexreason.audit import comparisons, differences, facts, lines, matched, operating
 from chexreason.claims import CLAIMS
 from chexreason.report import (
     audit_counts,
     audit_figures,
     audit_lists,
+    audit_operating,
     audit_pages,
     audit_power,
     audit_sure,
@@ -41,6 +42,8 @@ PICTURES = {
     "power": audit_power.power_curves,
     "rulers": audit_counts.rulers,
     "conventions": audit_counts.label_conventions,
+    "operating": audit_operating.named_labels,
+    "likeness": audit_operating.alike,
 }
 LISTS = (audit_lists.checks, audit_lists.contradicted, audit_lists.untold, audit_lists.reference_lines)
 #: The paper, the profile that is shown, and the experiment where it has runs.
@@ -86,7 +89,8 @@ def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
     calls = re.findall(r"^(audit_\w+)\.(\w+)\(", chapter, re.MULTILINE)
     assert {function for _, function in calls} >= {"crossings", "forest", "findings", "leaned_on", "validation_scores",
         "power_curves", "rulers", "label_conventions", "checks", "contradicted", "untold", "waterfalls",
-        "crossing_waterfalls", "reference_lines", "transcription", "prevalences", "best_of"}  # fmt: skip
+        "crossing_waterfalls", "reference_lines", "transcription", "prevalences", "best_of",
+        "named_labels", "named_said", "alike"}  # fmt: skip
     # Two readers, and for each the pictures come before the numbers.
     order = [function for _, function in calls]
     assert order[0] == "overview"
@@ -94,6 +98,38 @@ def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
     assert "the plain mean over findings" in chapter
     assert order.index("for_a_clinician") < order.index("validation_scores")
     assert order.index("power_curves") < order.index("for_an_engineer")
+
+
+def test_no_badge_stands_for_panels_of_two_tiers(pictures):
+    """The overview's panels are the paper's and ours: as many badges as panels, each before its own."""
+    shown = pictures["overview"]
+    assert shown.count('class="cxr-tier') == SIDES
+    assert shown.count("cxr-tier cxr-published") == 1
+    assert shown.count("cxr-tier cxr-miniature") == SIDES - 1
+    marks = re.findall(r'class="cxr-tier|<svg role', shown)
+    assert marks == ['class="cxr-tier', "<svg role"] * SIDES
+
+
+def test_what_the_intervals_assume_is_said_with_what_hangs_on_it():
+    said = str(audit_pages.assumptions())
+    assert f"For {len(operating.all_named())} rows of Tables 1 to 4" in said
+    for what, names in differences.turned().items():
+        assert f"{what}, {len(names) or 'none'}" in said
+
+
+def test_the_likeness_is_computed_and_called_post_hoc(pictures):
+    near = matched.likeness(5, "medgemma")
+    assert f"lie {near.apart:.3f} from the untouched" in pictures["likeness"]
+    assert f"r = {near.r:.3f}, 95 % CI {near.low:.3f} to {near.high:.3f}" in pictures["likeness"]
+    assert "nearer to its SFT start" in pictures["likeness"]
+    assert "post hoc" in pictures["likeness"]
+
+
+def test_the_section_on_labels_named_is_computed():
+    said = str(audit_operating.named_said())
+    assert "micro precision goes from 0.480 to 0.343 and micro recall from 0.365 to 0.455" in said
+    assert "2.3 times as many labels as Only Label" in said
+    assert "2.78 by CheXpert's readers" in said
 
 
 def test_captions_follow_the_values(monkeypatch):
@@ -241,7 +277,7 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("paper (tier: published): holds ")
     assert re.search(r"\d+ of them with all \d+ tests together", " ".join(shown.split()))
-    assert "rests on the choice of averaging: see narrative-moderate-micro" in " ".join(shown.split())
+    assert "rests on the choice of averaging: see narrative-moderate-macro" in " ".join(shown.split())
     assert cli.main(["claims", "--json"]) == 0
     paper = {row["claim"]["name"]: row["outcome"] for row in json.loads(capsys.readouterr().out)}
     assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "cannot be told", "0.5": "holds", "0.9": "holds"}

@@ -229,3 +229,43 @@ def test_what_never_varies_has_no_width() -> None:
     found = stats.differences(values)
     assert (found.low_all[0], found.high_all[0]) == (0, 0)
     assert np.isfinite(found.high_all).all()
+
+
+# Trainings.
+
+
+@pytest.mark.parametrize("trainings", [3, 5])
+@pytest.mark.parametrize(("patients", "seeds", "both"), [(0.0, 1.0, 0.0), (1.0, 1.0, 0.0), (1.0, 0.3, 0.5)])
+def test_an_interval_over_few_trainings_covers_what_it_says(trainings, patients, seeds, both) -> None:
+    """True mean 0; effects of patients, trainings and of both together. Resampled percentiles cover 74 or 84 %."""
+    rng, n, draws, hits, tries = np.random.default_rng(trainings), 60, 400, 0, 400
+    for _ in range(tries):
+        effect = patients * rng.standard_normal((n, 1)) + both * rng.standard_normal((n, trainings))
+        value_NS = effect * np.sqrt(n) + seeds * rng.standard_normal(trainings)
+        weights = np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), size=draws)]) / n
+        found = stats.percentiles(stats.over_seeds(list((weights @ value_NS).T), rng))
+        hits += found.low <= 0 <= found.high
+    assert hits / tries > 0.95 - 3 * np.sqrt(0.95 * 0.05 / tries)
+
+
+def test_resampling_few_trainings_would_cover_too_little() -> None:
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(400):
+        value_S = rng.standard_normal(3)
+        low, high = np.quantile(value_S[rng.integers(0, 3, (400, 3))].mean(axis=1), [0.025, 0.975])
+        hits += low <= 0 <= high
+    assert hits / 400 < 0.85
+
+
+def test_weights_of_trainings_add_up_and_spread_like_t() -> None:
+    weights = stats.training_weights(4, 200_000, np.random.default_rng(0))
+    assert weights.sum(axis=1) == pytest.approx(1)
+    value_S = np.array([0.1, 0.5, 0.2, 0.9])
+    scaled = (weights @ value_S - value_S.mean()) / (value_S.std(ddof=1) / 2)
+    wanted = scipy.stats.t(3).ppf([0.025, 0.25, 0.75, 0.975])
+    assert np.quantile(scaled, [0.025, 0.25, 0.75, 0.975]) == pytest.approx(wanted, abs=0.06)
+
+
+def test_one_training_has_the_interval_of_its_patients() -> None:
+    value_R = np.random.default_rng(0).standard_normal(1001)
+    assert stats.over_seeds([value_R]) == pytest.approx(value_R)

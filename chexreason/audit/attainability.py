@@ -3,7 +3,7 @@
 F1 = 2 TP / (support + predicted), and all three are whole numbers. The 500-study CheXpert test set has
 known supports, some of them tiny, so a printed F1 either belongs to some count or it does not. In the
 same way a printed failure rate must be k / n for a whole k, which says something about n: the size of
-the validation set, which the paper does not state. A fit is no proof: several sizes fit.
+the validation set, which is not in the text we have. A fit is no proof: several sizes fit.
 """
 
 import functools

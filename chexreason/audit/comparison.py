@@ -2,7 +2,7 @@
 
 "Highest", "followed by", "nearly matching": such a word compares printed values, often under one average and not
 under the other, or at one checkpoint and not at the next. So a comparison is a list of pairs, one a reading; it
-*agrees* if all hold, is an *error* if none does, and otherwise *depends* on what the pairs differ by. Words of
+*agrees* if all hold, is *not borne out* if none does, and otherwise *depends* on what the pairs differ by. Words of
 degree have no bar in the paper, and we set none: their direction is checked, and the two values are shown.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chexreason.audit import facts
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, UNBORNE
 
 BOTH: tuple[str, ...] = ("micro", "macro")
 
@@ -42,7 +42,7 @@ class Compared:
     place: str
     says: str
     pairs: tuple[Pair, ...]
-    verdict: str  # agrees, depends, error, or nothing to check against
+    verdict: str  # agrees, depends, not borne out, or nothing to check against
     note: str
 
 
@@ -52,7 +52,7 @@ def held(one: Comparison) -> Compared:
         return Compared(one.place, one.says, (), ALONE, one.note)
     pairs = tuple(one.pairs())
     right = sum(pair.holds for pair in pairs)
-    verdict = AGREES if right == len(pairs) else DEPENDS if right else ERROR
+    verdict = AGREES if right == len(pairs) else DEPENDS if right else UNBORNE
     return Compared(one.place, one.says, pairs, verdict, one.note)
 
 

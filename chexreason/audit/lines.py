@@ -48,10 +48,11 @@ def most_frequent(prevalence: Mapping[str, float]) -> tuple[str, float, float]:
 #: Table -> the part of a data set whose prevalences stand for it, its findings, and what is assumed about it.
 GROUNDS: Mapping[int, tuple[str, str, tuple[str, ...], str]] = {
     **dict.fromkeys(
-        (1, 2, 3, 4), ("mimic", "train", FINDINGS, "the validation studies are as those of MIMIC-CXR-JPG; not stated")
+        (1, 2, 3, 4),
+        ("mimic", "train", FINDINGS, "the validation studies are as those of MIMIC-CXR-JPG; not in the text we have"),
     ),
     5: ("chexpert", "test", FINDINGS, "the official test set"),
-    6: ("nih", "test", NIH_SHARED, "the official test list; the paper's subset is not stated"),
+    6: ("nih", "test", NIH_SHARED, "the official test list; the paper's subset is not in the text we have"),
 }
 
 

@@ -3,15 +3,18 @@
 Table 5 averages fourteen findings, Table 6 nine of them. A difference of the two mixes another hospital
 with another set of findings. Here every such statement is made again on the nine, and every change of an
 average is taken apart into its findings: a change of k points in one of F findings moves the average by
-k / F, so the parts add up exactly.
+k / F, so the parts add up exactly. `likeness` asks how alike two models score finding by finding.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from chexreason.audit import facts
+from chexreason.audit.uncertainty import LEVEL
 from chexreason.evidence import MODELS
 from chexreason.labels import FINDINGS, NIH_SHARED
 
@@ -138,3 +141,41 @@ CROSSING: tuple[str, ...] = ("medgemma_sft", "chexreason")
 def taken_apart() -> list[Waterfall]:
     """Every change that is taken apart: those between models, then those between hospitals."""
     return [*(waterfall(*one) for one in LEANS_ON), *(crossing_waterfall(model) for model in CROSSING)]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two models score the findings of Table 5 or 6."""
+
+    table: int
+    model: str
+    other: str
+    points: tuple[tuple[str, float, float], ...]  # finding, F1 of the other, F1 of the model
+    apart: float  # mean |difference| of F1
+    r: float  # correlation over the findings
+    low: float  # its interval after Fisher, as if the findings were a sample
+    high: float
+
+
+def likeness(table: int, other: str, model: str = "chexreason") -> Likeness:
+    """A model's profile over the findings beside another's."""
+    theirs, own = facts.column(table, other), facts.column(table, model)
+    points = tuple((name, theirs[name], own[name]) for name in own)
+    x, y = np.array([[a, b] for _, a, b in points]).T
+    r = float(np.corrcoef(x, y)[0, 1])
+    low, high = fisher(r, len(points))
+    return Likeness(table, model, other, points, float(np.abs(x - y).mean()), r, low, high)
+
+
+def fisher(r: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a correlation of n pairs: tanh(artanh r -/+ z / sqrt(n - 3)).
+
+    >>> [round(end, 3) for end in fisher(0.5, 28)]
+    [0.156, 0.736]
+
+    Raises ValueError for fewer than 4 pairs or a perfect correlation.
+    """
+    if n < 4 or not -1 < r < 1:
+        raise ValueError(f"expected a correlation between -1 and 1 of 4 pairs or more, came {r} of {n}")
+    reach = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - 3)
+    return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)

@@ -14,8 +14,8 @@ from decimal import Decimal
 _SLACK = 1e-9
 
 AGREES, ROUNDING, ERROR = "agrees", "rounding", "error"
-#: Of a statement: true under one reading and not under another, or nothing in the paper to hold it against.
-DEPENDS, ALONE = "depends", "nothing to check against"
+#: Of a statement: true under one reading and not under another, under none, or nothing to hold it against.
+DEPENDS, UNBORNE, ALONE = "depends", "not borne out", "nothing to check against"
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,17 @@ def moderate() -> list[Pair]:
 
 
 def length() -> list[Pair]:
-    """The format with twelve steps against the one that asks for a concise analysis."""
-    return [
-        above(f"failure rate, {who}: Reasoning A, Free Reasoning", fail(t, STRICT), fail(t, FREE))
-        for t, who in ((2, "MedGemma"), (3, "Qwen2.5-VL"))
-    ]
+    """Rank correlation (Kendall's tau) of failure rate and length over the four formats, against zero."""
+    shorter = (LABEL, FREE)
+    orders = {"Narrative longest": (*shorter, STRICT, NARRATIVE), "Reasoning A longest": (*shorter, NARRATIVE, STRICT)}
+    return [above(f"rank correlation with length, {who}, {longest}", _tau([fail(t, row) for row in order]), 0.0)
+            for t, who in ((2, "MedGemma"), (3, "Qwen2.5-VL")) for longest, order in orders.items()]  # fmt: skip
+
+
+def _tau(values: list[float]) -> float:
+    """How far some values rise in their order: 1 if each is above all before it, -1 if below."""
+    signs = [(b > a) - (b < a) for i, a in enumerate(values) for b in values[i + 1 :]]
+    return sum(signs) / len(signs)
 
 
 def never_fails() -> list[Pair]:
@@ -100,14 +106,7 @@ def never_fails() -> list[Pair]:
             for t, who in ((2, "MedGemma"), (3, "Qwen2.5-VL"))]  # fmt: skip
 
 
-def masters() -> list[Pair]:
-    """Free Reasoning against the other formats on MedGemma."""
-    others = {LABEL: "Only Label", STRICT: "Reasoning A", NARRATIVE: "Reasoning Narrative"}
-    return [below(f"failure rate, Free Reasoning, {name}", fail(2, FREE), fail(2, row)) for row, name in others.items()]
-
-
 def both_rewards(average: str, better: bool) -> list[Pair]:
-    """Both rewards against the SFT checkpoint, at the checkpoint that was chosen and at the end."""
     """Both rewards against the SFT checkpoint, at the checkpoint that was chosen and at the end."""
     pick = above if better else below
     return [pick(f"{reward}, {WHEN[at]}, SFT", f1(4, f"{reward}_{at}", average), f1(2, FREE, average))
@@ -115,11 +114,13 @@ def both_rewards(average: str, better: bool) -> list[Pair]:
 
 
 def pronounced() -> list[Pair]:
-    """Among the three that gain most: the second value is the third largest gain."""
+    """Each of the three against the average gain, and against the third largest."""
     gains = {part.finding: part.after - part.before for part in matched.waterfall(5, SFT, TUNED).parts}
-    third = sorted(gains.values())[-3]
-    return [Pair(f"gain of {name}, third largest gain", gains[name], third, gains[name] >= third)
-            for name in ("Cardiomegaly", "Lung Opacity", "Support Devices")]  # fmt: skip
+    average, third = sum(gains.values()) / len(gains), sorted(gains.values())[-3]
+    named = ("Cardiomegaly", "Lung Opacity", "Support Devices")
+    return [above(f"gain of {name}, average gain", gains[name], average) for name in named] + [
+        Pair(f"gain of {name}, third largest gain", gains[name], third, gains[name] >= third) for name in named
+    ]
 
 
 def recovered() -> list[Pair]:

@@ -87,7 +87,7 @@ def _scarce(place: str) -> list[Statement]:
     return [
         Statement(place, "studies for SFT", "2,000", lambda: exactly(Sizes.sft), "section 3.2.1"),
         Statement(place, "studies for GRPO", "1,000", lambda: exactly(Sizes.rl), "section 3.2.2"),
-        _alone(place, "A100 GPU", "1", "section 3.2 names no hardware"),
+        _alone(place, "A100 GPU", "1", "not in 3.2.1 and 3.2.2; what comes before is not in the text we have"),
     ]
 
 
@@ -106,7 +106,7 @@ def _outside() -> Range:
     return exactly(len({one.dataset for one in TABLES.values()} - {"mimic"}))
 
 
-UNTOLD = "no operand is printed"
+UNTOLD = "no operand is in the text we have"
 PICTURE = "a setting of the drawing; the paper gives the figure as a picture"
 RECALLS = "Table 1 has no column of recall"
 

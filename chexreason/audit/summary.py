@@ -15,6 +15,7 @@ from chexreason.audit import (
     facts,
     lines,
     matched,
+    operating,
     power,
     validation,
 )
@@ -46,6 +47,8 @@ def summary() -> dict[str, Any]:
         "text": _checks(text.text_numbers()),
         "comparisons": [asdict(one) for one in comparisons.compared()],
         "implied_precision": {row: asdict(text.implied_precision(row, r)) for row, r in text.STATED_RECALL.items()},
+        "labels_named": [asdict(one) for one in operating.all_named()],
+        "labels_recorded_a_study": {name: asdict(one) for name, one in operating.densities().items()},
         "contradictions": [
             {"name": one.name, "first": one.first, "says": one.says, "second": one.second, "against": one.against,
              "matters": one.matters, "checked": one.stands is not None, "stands": one.still}
@@ -117,7 +120,8 @@ def _matched() -> dict[str, Any]:
          "rises": one.rises, "falls": one.falls, "parts": [asdict(part) for part in one.parts]}
         for one in matched.taken_apart()
     ]  # fmt: skip
-    return {"crossings": crossings, "waterfalls": falls}
+    alike = [asdict(matched.likeness(table, other)) for table in (5, 6) for other in ("medgemma", "medgemma_sft")]
+    return {"crossings": crossings, "waterfalls": falls, "likeness": alike}
 
 
 def _uncertainty() -> dict[str, Any]:
@@ -125,7 +129,8 @@ def _uncertainty() -> dict[str, Any]:
     return {
         "level": sure.LEVEL,
         "draws": sure.DRAWS,
-        "assumptions": "a label is said as often as it is present; findings err independently; one training run each",
+        "assumptions": "labels named as P and R print, else as often as recorded; findings err independently; "
+                       "one training run each",
         "validation": {
             "n": validation.size(),
             "scores": {f"{table} / {row}": {average: asdict(one) for average, one in found.items()}
@@ -152,8 +157,8 @@ def _findings(table: int, n: int | None) -> dict[str, Any]:
         f"{name} / {model}": {
             "positives": round(support, 1),
             "few": support < ENOUGH,
-            sure.BALANCED: asdict(one),
-            sure.CAUTIOUS: asdict(wide[name, model][0]),
+            "balanced": asdict(one),
+            "cautious": asdict(wide[name, model][0]),
         }
         for (name, model), (one, support) in narrow.items()
     }

@@ -1,10 +1,11 @@
 """Intervals for printed scores: what F1 would do if other studies of the same kind had been drawn.
 
-The paper prints no interval and no count. From F1 and the support S the counts follow once it is assumed
-how often the model says the label; we assume as often as it is present (P = R = F1), and `CAUTIOUS` gives
-the widest case (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = TP + FP + FN
-studies, and Wilson's score interval of it, carried back to F1, is an interval that behaves at 0 and with
-a handful of studies. To first order its variance is F (1 - F) (2 - F) / (support + predicted).
+The paper prints no interval and no count. From F1 and the support S the counts follow once it is known how many
+labels the model names for each one recorded, q = R / P. Where P and R are printed that is known (`operating`);
+elsewhere we assume as many as are recorded (`BALANCED`), and `CAUTIOUS` gives the widest case, as few as the score
+allows (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = TP + FP + FN = S (1 + q) (2 - F)
+/ 2 studies, and Wilson's score interval of it, carried back to F1, is an interval that behaves at 0 and with
+a handful of studies. To first order its variance is F (1 - F) (2 - F) / (S (1 + q)).
 
 For averages and differences each finding is drawn from its score intervals at all levels together (a
 confidence distribution), moved so that its mean is the printed score: without that, findings at 0, which
@@ -34,17 +35,27 @@ PAIRED = 0.5
 #: The same for two models of one lineage, and all that are tried to see how much hangs on it.
 ALIKE = 0.9
 CORRELATIONS: tuple[float, ...] = (0.0, PAIRED, ALIKE)
-#: How often a model is taken to say a label: as often as it is present, or as rarely as the score allows.
-BALANCED, CAUTIOUS = "balanced", "cautious"
+#: Labels named per label recorded, where it is not printed: as many as recorded, or as few as the score allows.
+BALANCED, CAUTIOUS = 1.0, 0.0
 
 
-def union(f1: float, support: float, assumption: str = BALANCED) -> float:
-    """TP + FP + FN in studies, from F1 and support; S (2 - F) if P = R, S if P = 1.
+def possible(f1: float, named: float) -> float:
+    """Labels named per label recorded, no fewer and no more than an F1 allows: P and R are 1 at most.
 
-    >>> union(0.5, 10), union(0.5, 10, CAUTIOUS)
-    (15.0, 10.0)
+    >>> possible(0.5, 0.0), possible(0.5, 1.5), possible(0.5, 9.0)
+    (0.3333333333333333, 1.5, 3.0)
     """
-    return support * (2 - f1) if assumption == BALANCED else float(support)
+    least = f1 / (2 - f1)
+    return max(least, min(named, 1 / least)) if least > 0 else named
+
+
+def union(f1: float, support: float, named: float = BALANCED) -> float:
+    """TP + FP + FN in studies, from F1, support and labels named per label recorded; S (2 - F) if P = R, S if P = 1.
+
+    >>> union(0.5, 10), union(0.5, 10, 2.0), round(union(0.5, 10, CAUTIOUS), 9)
+    (15.0, 22.5, 10.0)
+    """
+    return support * (1 + possible(f1, named)) * (2 - f1) / 2
 
 
 def at_quantile(f1: float, trials: float, z: Floats | float) -> Floats:
@@ -57,12 +68,12 @@ def at_quantile(f1: float, trials: float, z: Floats | float) -> Floats:
     return 2 * bound / (1 + bound)
 
 
-def interval(f1: float, support: float, assumption: str = BALANCED, level: float = LEVEL) -> Interval:
+def interval(f1: float, support: float, named: float = BALANCED, level: float = LEVEL) -> Interval:
     """The score interval of one printed F1. Raises ValueError for a support of 0."""
     if support <= 0 or not 0 <= f1 <= 1:
         raise ValueError(f"expected 0 <= F1 <= 1 and a support above 0, came {f1} and {support}")
     z = NormalDist().inv_cdf((1 + level) / 2)
-    low, high = at_quantile(f1, union(f1, support, assumption), np.array([-z, z]))
+    low, high = at_quantile(f1, union(f1, support, named), np.array([-z, z]))
     return Interval(f1, float(low), float(high))
 
 
@@ -74,13 +85,10 @@ def centred(f1: float, trials: float, z_R: Floats) -> Floats:
     return values_R - values_R.mean() + f1
 
 
-def draw(
-    scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, assumption: str = BALANCED
-) -> Floats:
+def draw(scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, named: float = BALANCED) -> Floats:
     """F1 of each finding (F, R) at the normal draws `z_FR`, one row a finding in the order of `scores`."""
     rows = [
-        centred(f1, union(f1, supports[name], assumption), z_R)
-        for (name, f1), z_R in zip(scores.items(), z_FR, strict=True)
+        centred(f1, union(f1, supports[name], named), z_R) for (name, f1), z_R in zip(scores.items(), z_FR, strict=True)
     ]
     return np.stack(rows)
 
@@ -95,10 +103,10 @@ def macro(
     scores: Mapping[str, float],
     supports: Mapping[str, float],
     rng: np.random.Generator,
-    assumption: str = BALANCED,
+    named: float = BALANCED,
 ) -> Interval:
-    """The interval of a macro-F1 from its findings."""
-    draws_FR = draw(scores, supports, rng.standard_normal((len(scores), DRAWS)), assumption)
+    """The interval of a macro-F1 from its findings, each of which is named at the same ratio."""
+    draws_FR = draw(scores, supports, rng.standard_normal((len(scores), DRAWS)), named)
     return quantiles(draws_FR.mean(axis=0), float(np.mean(list(scores.values()))))
 
 
@@ -114,11 +122,14 @@ def difference(
     supports: Mapping[str, float],
     rng: np.random.Generator,
     correlation: float = PAIRED,
-    assumption: str = BALANCED,
+    named: tuple[float, float] = (BALANCED, BALANCED),
 ) -> Interval:
-    """The interval of macro-F1(second) - macro-F1(first) on the same studies."""
+    """The interval of macro-F1(second) - macro-F1(first) on the same studies; `named` is of the first and second."""
     common_FR = rng.standard_normal((len(first), DRAWS))
-    one, two = (draw(side, supports, shared(rng, common_FR, correlation), assumption) for side in (first, second))
+    one, two = (
+        draw(side, supports, shared(rng, common_FR, correlation), ratio)
+        for side, ratio in zip((first, second), named, strict=True)
+    )
     estimate = float(np.mean(list(second.values())) - np.mean(list(first.values())))
     return quantiles((two - one).mean(axis=0), estimate)
 
@@ -135,11 +146,11 @@ def supports_of(table: int, n: int | None = None) -> dict[str, float]:
 
 
 def finding_intervals(
-    table: int, n: int | None = None, assumption: str = BALANCED
+    table: int, n: int | None = None, named: float = BALANCED
 ) -> dict[tuple[str, str], tuple[Interval, float]]:
     """(finding, model) -> the interval of a printed F1 of Table 5 or 6, and the finding's positives among n studies."""
     return {
-        (name, model): (interval(facts.value(table, name, model), support, assumption), support)
+        (name, model): (interval(facts.value(table, name, model), support, named), support)
         for name, support in supports_of(table, n).items()
         for model in MODELS
     }

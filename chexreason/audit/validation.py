@@ -3,12 +3,13 @@
 Neither the number of validation studies nor any finding is printed. What is assumed: as many studies as the CheXpert
 test set has, which the failure rates fit; the prevalences of MIMIC-CXR-JPG; and for a macro average the pattern of
 findings of the SFT checkpoint in Table 5, raised or lowered to the printed average. A micro average pools all labels,
-so its interval needs no pattern.
+so its interval needs no pattern. How many labels a row names per label recorded follows from its printed P and R
+(`operating`); each finding of a macro average is taken to be named at the row's ratio.
 """
 
 import numpy as np
 
-from chexreason.audit import facts
+from chexreason.audit import facts, operating
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.lines import prevalence_of
 from chexreason.audit.power import patterned
@@ -25,9 +26,9 @@ def supports() -> dict[str, float]:
     return {name: share * size() for name, share in prevalence_of(1).items()}
 
 
-def micro(f1: float) -> Interval:
+def micro(f1: float, named: float = sure.BALANCED) -> Interval:
     """The interval of a micro-F1: a score interval over all labels of all studies."""
-    return sure.interval(f1, sum(supports().values()))
+    return sure.interval(f1, sum(supports().values()), named)
 
 
 def intervals(rng: np.random.Generator) -> dict[tuple[int, str], dict[str, Interval]]:
@@ -35,11 +36,11 @@ def intervals(rng: np.random.Generator) -> dict[tuple[int, str], dict[str, Inter
     found: dict[tuple[int, str], dict[str, Interval]] = {}
     for table in (1, 2, 3, 4):
         for row in dict.fromkeys(key[0] for key in facts.cells(table)):
-            value = facts.value(table, row, "macro")
-            average = sure.macro(patterned(value), supports(), rng)
+            value, named = facts.value(table, row, "macro"), operating.for_intervals(table, row)
+            average = sure.macro(patterned(value), supports(), rng, named)
             moved = value - average.estimate  # 0 unless a finding was cut at 1
             found[table, row] = {
-                "micro": micro(facts.value(table, row, "micro")),
+                "micro": micro(facts.value(table, row, "micro"), named),
                 "macro": Interval(value, average.low + moved, average.high + moved),
             }
     return found

@@ -2,7 +2,7 @@
 
 Each claim is a `Claim`: in our words, with its place, the quantity it rests on, and a check that computes
 that quantity from a side. Sides are the paper (`published`), the runs of a folder (`ours`) and the experiment
-(`seeds`). `outcomes` gives an `Outcome` for each: *holds*, *fails* or *cannot be told*, with effect, interval and n.
+(`seeds`). `outcomes` gives an `Outcome` for each: a verdict with effect, interval and n.
 What the verdicts mean is in `verdicts`; what is left of them under other choices, in `robustness`; what refuses to be
 compared, in `quantity`.
 """
@@ -14,10 +14,12 @@ from chexreason.claims.ours import open_runs
 from chexreason.claims.robustness import judge_published, outcomes
 from chexreason.claims.seeds import open_side
 from chexreason.claims.verdicts import (
-    CANNOT,
+    CHANCE,
     CHOICES,
     FAILS,
     HOLDS,
+    NOT_RUN,
+    OTHERWISE,
     REFUSED,
     RESTS,
     STANDINGS,
@@ -35,11 +37,13 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 __all__ = [
-    "CANNOT",
+    "CHANCE",
     "CHOICES",
     "CLAIMS",
     "FAILS",
     "HOLDS",
+    "NOT_RUN",
+    "OTHERWISE",
     "REFUSED",
     "RESTS",
     "STANDINGS",

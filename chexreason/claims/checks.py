@@ -47,10 +47,19 @@ def within(check: Check) -> Check:
     return lambda side: check(side).map(lambda x: MARGIN - np.abs(x))
 
 
-def changes(side: Side, table: int, first: str, second: str) -> dict[str, Quantity]:
+class Changes(dict[str, Quantity]):
+    """Finding -> its change; one that may not carry a conclusion is refused by name."""
+
+    def __missing__(self, name: str) -> Quantity:
+        raise CannotTell(f"{name} is not recorded there, or has too few positives")
+
+
+def changes(side: Side, table: int, first: str, second: str) -> Changes:
     """The change of each finding from one model to another (Tables 5 and 6)."""
-    names = LABEL_SETS[NEAR if table == 5 else FAR]
-    return {name: side.finding(table, second, name) - side.finding(table, first, name) for name in names}
+    names = side.carrying(table, LABEL_SETS[NEAR if table == 5 else FAR])
+    if not names:
+        raise CannotTell("no finding has enough positives")
+    return Changes({name: side.finding(table, second, name) - side.finding(table, first, name) for name in names})
 
 
 def without_largest(table: int, first: str, second: str) -> Check:
@@ -99,8 +108,8 @@ def measured(what: str, otherwise: str) -> Check:
 
 
 def both(first: Check, second: Check) -> Check:
-    """The smaller of two effects: positive only if both are."""
-    return lambda side: smallest([first(side), second(side)])
+    """The smaller of two effects: positive only if both are. Each is a finished effect, over findings of its own."""
+    return lambda side: smallest([first(side).about(), second(side).about()])
 
 
 def public(number: Callable[[], float], *parts: tuple[str, str]) -> Check:

@@ -3,13 +3,15 @@
 Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
 draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
 films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
-are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training.
+are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training, and a
+claim about trained models cannot be tested on it. A run that is constant or scores below naming every label is in no
+comparison, and a macro average holds the findings with enough positives (`comparable`).
 Drawn films are named by their hospital and never by the data set that it stands for.
 """
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,21 @@ import pandas as pd
 
 from chexreason.audit.uncertainty import centred, shared
 from chexreason.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
-from chexreason.claims.sides import DRAWS
+from chexreason.claims.sides import DRAWS, Side
 from chexreason.cohorts import stream
+from chexreason.comparable import ENOUGH, frequent
 from chexreason.errors import UserError
-from chexreason.evidence import DATASETS, TABLES, counted, published, read_runs, results_root, scores
+from chexreason.evidence import (
+    DATASETS,
+    TABLES,
+    against_floor,
+    counted,
+    published,
+    read_runs,
+    results_root,
+    scores,
+    unfit,
+)
 from chexreason.files import digest_of
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import f1, label_cells
@@ -29,6 +42,8 @@ from chexreason.runs import Run, read, read_all
 from chexreason.stats import ema, resampled_counts
 
 Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
+#: Ids of runs of models that we trained.
+TRAINED = re.compile(r"0[23]-|04-generalization-(medgemma_sft|chexreason)-")
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
 
@@ -36,7 +51,8 @@ NEARLY = 0.9
 class Ours:
     """The side of some runs by run id; all of one tier."""
 
-    def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0) -> None:
+    def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0, alone: bool = True) -> None:
+        """`alone` is False for one of several trainings, whose means are held against the floor, not each by itself."""
         tiers = {str(run.info["tier"]) for run in runs.values()}
         if len(tiers) != 1:
             raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
@@ -44,24 +60,55 @@ class Ours:
         self.missing = tuple(run_id for run_id in needed() if run_id not in runs)
         self._runs = runs
         self._seed = seed
+        self._alone = alone
+        #: Table -> the findings that carry a conclusion, where the trainings beside this one leave fewer.
+        self.carried: dict[int, tuple[str, ...]] = {}
         self._counts: dict[tuple[str, str | None], Counts] = {}
         self._scores: dict[tuple[str, str | None], pd.Series] = {}
         self._digests: dict[str, str] = {}
 
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """Each check as it is: there is one training."""
+        return check(self)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """The findings with enough positives among a table's studies."""
+        return tuple(name for name in findings if name in self.frequent(table))
+
+    def frequent(self, table: int) -> tuple[str, ...]:
+        """The findings of a table with enough positives among its studies."""
+        if table in self.carried:
+            return self.carried[table]
+        run = self._any(table)
+        values = self._values(run, "best" if table == 4 else None)
+        return frequent({name: float(values[name, "support"]) for name in LABEL_SETS[str(run.info["label_set"])]})
+
+    def held_against_floor(self, table: int, row: str) -> tuple[float | None, float, float]:
+        """Share of the commonest answer (None without rows), macro-F1, and that of naming every label."""
+        run, checkpoint = self._run(table, row)
+        return against_floor(run, checkpoint, self.frequent(table))
+
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
-        """An average of a run."""
+        """An average of a run: micro over its findings, macro over those with enough positives."""
         run, checkpoint = self._run(table, row)
         names = LABEL_SETS[str(run.info["label_set"])]
         values = self._values(run, checkpoint)
         hits, extra, missed = self._drawn(run, checkpoint)
         if average == "micro":
             hits, extra, missed = (part.sum(axis=1, keepdims=True) for part in (hits, extra, missed))
+        else:
+            kept = [name in self.frequent(table) for name in names]
+            names = tuple(name for name in names if name in self.frequent(table))
+            if not names:
+                raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {run.run_id}")
+            hits, extra, missed = (part[:, kept] for part in (hits, extra, missed))
         if metric == "f1":
             parts = f1(np.stack([hits, extra, missed]))
         else:
             below = hits + (extra if metric == "precision" else missed)
             parts = np.divide(hits, below, out=np.zeros(below.shape), where=below > 0)
-        return self._quantity(run, float(values[average, metric]), parts.mean(axis=1), names)
+        value = values[average, metric] if average == "micro" else np.mean([values[name, metric] for name in names])
+        return self._quantity(run, float(value), parts.mean(axis=1), names)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding of a run."""
@@ -116,7 +163,9 @@ class Ours:
 
     def _trained(self, run: Run, value: float) -> Quantity:
         studies = Studies("training", int(run.info["n_train"]))
-        return Quantity(value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}))
+        return Quantity(
+            value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=1
+        )
 
     def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """Public counts are of real hospitals, and so no evidence about these runs."""
@@ -133,7 +182,10 @@ class Ours:
         run_id = spec.run_id("macro" if table >= 5 else row, row if table >= 5 else "macro")
         if run_id not in self._runs:
             raise NotRun(run_id)
-        return self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
+        run, checkpoint = self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
+        if self._alone and (reason := unfit(run, checkpoint, self.frequent(table))):
+            raise CannotTell(f"{run_id} {reason}")
+        return run, checkpoint
 
     def _any(self, table: int) -> Run:
         """Any run of a table: all are about the same studies."""
@@ -184,7 +236,10 @@ class Ours:
         real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
         where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
         studies = Studies(where, int(run.info["n"]), self._digest(run))
-        return Quantity(value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}))
+        trainings = 1 if TRAINED.match(run.run_id) else None
+        return Quantity(
+            value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=trainings
+        )
 
     def _digest(self, run: Run) -> str:
         """Which studies a run is on: as it noted, or by its rows' keys."""
@@ -217,8 +272,8 @@ def needed(*tables: int) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def open_runs(words: str, results: Path | None = None) -> Ours:
-    """The side of a profile's runs, of a folder of runs, or of one run's folder.
+def open_runs(words: str, results: Path | None = None, alone: bool = True) -> Ours:
+    """The side of a profile's runs, of a folder of runs, or of one run's folder; `alone` as for `Ours`.
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
@@ -232,4 +287,4 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
     if not found:
         raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
                         "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip
-    return Ours(found, folder.name)
+    return Ours(found, folder.name, alone=alone)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from chexreason.claims.checks import Check, both, leads, minus, over_findings, rises
-from chexreason.claims.quantity import Quantity, association, largest, smallest
+from chexreason.claims.quantity import Quantity, largest, smallest
 from chexreason.claims.sides import Side
 from chexreason.claims.twins import Otherwise, micro, nine, with_twins
 from chexreason.claims.verdicts import AVERAGING, BASELINE, CHECKPOINT, Claim
@@ -36,13 +36,6 @@ def _fails_more(rows: tuple[str, ...], others: tuple[str, ...]) -> Check:
 def _parses_after_tuning(side: Side) -> Quantity:
     others = largest([side.failure(2, row) for row in SFT_FORMATS if row != NARRATIVE])
     return others - side.failure(2, NARRATIVE)
-
-
-def _failing_scores_low(average: str) -> Callable[[Side], Quantity]:
-    # The orders are compared, not the values, so the scores' findings play no part.
-    return lambda side: association(
-        [side.failure(1, row) for row in ROWS], [side.score(1, row, average).about() for row in ROWS], "prompts"
-    ).times(-1)
 
 
 def _complex_score_low(average: str) -> Callable[[Side], Quantity]:
@@ -103,12 +96,6 @@ CLAIMS = (
         _claim("complex-prompts-score-low", "Reasoning C and F classify worse, too: both are below Reasoning A.",
                "macro-F1: Reasoning A less the better of the two", _complex_score_low("macro")),
         micro("micro-F1: Reasoning A less the better of the two", _complex_score_low("micro"))),
-    *with_twins(
-        _claim("failing-prompts-score-low", "Prompts that fail to parse also score low.",
-               "rank correlation of failure rate and macro-F1 over nine prompts, sign turned; the interval is of "
-               "shuffled prompts", _failing_scores_low("macro"), "table1"),
-        micro("rank correlation of failure rate and micro-F1 over nine prompts, sign turned; the interval is of "
-              "shuffled prompts", _failing_scores_low("micro"))),
     *with_twins(
         _claim("free-prompts-reliable", "Narrative and Self-Check parse reliably.",
                "failure rate: the lower of Reasoning C and F less the higher of the two",

@@ -3,22 +3,24 @@
 How the draws come about, and what they assume, is the audit's (`audit.uncertainty`): supports from the
 CheXpert test set for Table 5, from the official NIH list's prevalences for Table 6, from MIMIC-CXR-JPG's for
 the validation set of Tables 1 to 4, which the failure rates say has 500 studies. Tables 1 to 4 print no
-finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5. Scores on the same
+finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5; how many labels a row names
+follows from its printed P and R (`audit.operating`). Scores on the same
 studies correlate by `PAIRED`, or by what else is tried; the normal draws behind them are the same ones then, so that
 only the correlation differs. The size of the NIH subset is not stated: two are tried (`robustness`).
 """
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from chexreason.audit import facts
+from chexreason.audit import facts, operating
 from chexreason.audit.lines import GROUNDS, prevalence_of
 from chexreason.audit.power import scaled
 from chexreason.audit.statements import STATED_RECALL, implied_precision
 from chexreason.audit.uncertainty import PAIRED, centred, supports_of, union
 from chexreason.claims.quantity import CannotTell, Floats, Quantity, Studies
-from chexreason.claims.sides import DRAWS
+from chexreason.claims.sides import DRAWS, Side
 from chexreason.cohorts import stream
 from chexreason.evidence import DATASETS
 from chexreason.labels import FINDINGS, LABEL_SETS
@@ -51,6 +53,14 @@ class Published:
             self._common = like._common
             self._found = {key: one for key, one in like._found.items() if key[0] != 6}
 
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """Each check as it is."""
+        return check(self)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """All of them: the paper's averages are judged as the paper makes them."""
+        return tuple(findings)
+
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """A printed average; its draws are made of its findings, or of pooled counts for the micro average."""
         key = (table, row, f"{average} {metric}")
@@ -69,12 +79,13 @@ class Published:
             return self._quantity(table, value, self._validation_macro(table, row, value), FINDINGS)
         if average != "micro":
             raise CannotTell("intervals of a macro precision or recall need every finding, and none is printed")
-        positives = sum(prevalence_of(1).values()) * VALIDATION
+        positives, named = sum(prevalence_of(1).values()) * VALIDATION, operating.for_intervals(table, row)
         z_R = self._z(table, "micro", f"{row} {metric}")
         if metric == "f1":
-            return self._quantity(table, value, centred(value, union(value, positives), z_R), FINDINGS)
-        # Precision and recall are proportions; the number of answers is taken to be the number of positives.
-        draws_R = value + z_R * np.sqrt(value * (1 - value) / positives)
+            return self._quantity(table, value, centred(value, union(value, positives, named), z_R), FINDINGS)
+        # Precision and recall are proportions, of the labels named and of the labels recorded.
+        among = positives * named if metric == "precision" else positives
+        draws_R = value + z_R * np.sqrt(value * (1 - value) / among)
         return self._quantity(table, value, draws_R, FINDINGS)
 
     def _cell(self, table: int, row: str, average: str, metric: str) -> float:
@@ -87,9 +98,9 @@ class Published:
 
     def _validation_macro(self, table: int, row: str, value: float) -> Floats:
         pattern = facts.column(5, "medgemma_sft")
-        supports = facts.supports("mimic", "train", FINDINGS, VALIDATION)
+        supports, named = facts.supports("mimic", "train", FINDINGS, VALIDATION), operating.for_intervals(table, row)
         parts = [
-            centred(f1, union(f1, supports[name]), self._z(table, name, row))
+            centred(f1, union(f1, supports[name], named), self._z(table, name, row))
             for name, f1 in scaled({name: pattern[name] for name in FINDINGS}, value).items()
         ]
         return np.mean(parts, axis=0)

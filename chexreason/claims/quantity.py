@@ -74,15 +74,19 @@ class Quantity:
     tier: str
     n: frozenset[Studies]
     runs: frozenset[str] = frozenset()  # ids of the runs behind it; none behind a printed number
+    trainings: int | None = None  # how many trainings each of our trained models stands for; None: none is ours
 
     def _with(self, other: "Quantity", act: Callable[[Floats, Floats], Floats]) -> "Quantity":
         if self.tier != other.tier:
             raise CannotTell(f"a value of the tier {self.tier} would be set against one of {other.tier}")
         if self.scope != other.scope:
             raise Unlike(f"the labels do not match: {_named(self.scope)} would be set against {_named(other.scope)}")
+        if None not in (self.trainings, other.trainings) and self.trainings != other.trainings:
+            raise CannotTell(f"{self.trainings} trainings would be set against {other.trainings}")
+        trainings = self.trainings or other.trainings
         value = float(act(np.float64(self.value), np.float64(other.value)))  # type: ignore[arg-type]
         draws, n = act(self.draws, other.draws), _together(self.n | other.n)
-        return replace(self, value=value, draws=draws, n=n, runs=self.runs | other.runs)
+        return replace(self, value=value, draws=draws, n=n, runs=self.runs | other.runs, trainings=trainings)
 
     def __sub__(self, other: "Quantity") -> "Quantity":
         return self._with(other, np.subtract)

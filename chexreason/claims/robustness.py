@@ -18,7 +18,19 @@ from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, NIH_SIZES, PAIRED
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import Quantity
 from chexreason.claims.sides import Side
-from chexreason.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, CANNOT, Claim, Outcome, judged
+from chexreason.claims.verdicts import (
+    AS_COUNTED,
+    BEYOND_CHANCE,
+    CHANCE,
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    OTHERWISE,
+    REFUSED,
+    Claim,
+    Outcome,
+    judged,
+)
 
 Judged = tuple[Outcome, Quantity | None]
 
@@ -66,10 +78,11 @@ def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]
         one, _ = judged(claim, large)
         if one.verdict != two.verdict:
             reason = (
-                f"it {one.verdict if one.verdict != CANNOT else two.verdict} if the NIH subset is one of the two sizes "
-                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}) and cannot be told at the other; the paper does not say"
+                f"{one.verdict if one.verdict != CHANCE else two.verdict} if the NIH subset is one of the two sizes "
+                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}), within chance at the other; its size is not in the "
+                "text that we have"
             )
-            found[claim.name] = replace(two, verdict=CANNOT, reason=reason), quantity
+            found[claim.name] = replace(two, verdict=CHANCE, reason=reason), quantity
     return found
 
 
@@ -86,7 +99,7 @@ def _together(claims: Mapping[str, Claim], found: Mapping[str, Judged]) -> dict[
     values_RK = np.stack([np.append(one.value, one.draws) - claims[name].bar for name, one in tested.items()], axis=1)
     joint = stats.differences(values_RK, LEVEL)
     for k, name in enumerate(tested):
-        if told[name].verdict != CANNOT:
+        if told[name].verdict in (HOLDS, FAILS, OTHERWISE):
             stands = bool(joint.low_all[k] > 0 or joint.high_all[k] < 0)
             told[name] = replace(told[name], together=stands, tests=len(tested))
         else:
@@ -109,12 +122,15 @@ def _differ(claim: Claim, one: Outcome, twin: Claim, other: Outcome) -> bool:
     A claim that is refused since its labels do not match rests on the label set if its twin, where they do, has a
     verdict. Other refusals say nothing about the twin.
     """
-    if other.effect is None:
+    if other.effect is None or other.verdict in (REFUSED, NOT_RUN):
         return False
     if one.effect is None:
-        return one.unlike and other.verdict != CANNOT
+        return one.unlike and other.verdict != CHANCE
+    if one.verdict in (REFUSED, NOT_RUN):
+        return False
     sides = [_side_of_bar(claim, one.effect), _side_of_bar(twin, other.effect)]
-    return one.verdict != other.verdict or sides[0] != sides[1]
+    verdicts = [FAILS if verdict == OTHERWISE else verdict for verdict in (one.verdict, other.verdict)]
+    return verdicts[0] != verdicts[1] or sides[0] != sides[1]
 
 
 def _side_of_bar(claim: Claim, effect: float) -> float:

@@ -1,26 +1,31 @@
-"""The experiment's runs as a side: a score is a mean over trainings, and its draws draw trainings, too.
+"""The experiment's runs as a side: a score is a mean over trainings, and its draws vary trainings, too.
 
-Each seed is a side of its own (`Ours`): validation studies for Tables 2 to 4, each hospital's own films and labels
-for Tables 5 (hospital B) and 6 (hospital C). A draw picks seeds with replacement, the same ones for every quantity,
-and patients within each. Only seeds that all arms have count, so that differences are paired. The test worlds are
-scored on the nine findings that all conventions can state; averages over fourteen are refused.
+Each seed is a side of its own (`Ours`): validation studies for Tables 2 to 4, each hospital's own images and labels
+for Tables 5 (hospital B) and 6 (hospital C). A claim is judged on all seeds that have every run it asks for (`settle`),
+as the chapters are, and both sides of a difference on the same ones; the draws vary patients and, by
+`stats.over_seeds`, trainings. A mean over trainings below naming every label, or a constant training, is in no
+comparison. The test worlds are scored on the nine findings that all conventions can state; averages over fourteen are
+refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from chexreason import metrics
+from chexreason import metrics, stats
 from chexreason.claims.ours import Ours, open_runs
-from chexreason.claims.quantity import CannotTell, Floats, Quantity, Studies
+from chexreason.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from chexreason.claims.sides import DRAWS, MEASURED, Side
+from chexreason.comparable import unfit
 from chexreason.errors import UserError, unknown
 from chexreason.evidence import results_root
 from chexreason.experiments import analysis, arms, worlds
-from chexreason.experiments.analysis import OWN, Answers, Cell
+from chexreason.experiments.analysis import OWN, Answers, Cell, NotComparable
+from chexreason.labels import FINDINGS
 from chexreason.prompts import SFT_FORMATS
 from chexreason.runs import Run, read_all
 
@@ -39,6 +44,17 @@ Measure = tuple[float, Floats, tuple[str, ...], str]
 #: Trained on two hospitals, one after the other; and rewarded for what can be seen, whatever is recorded.
 CURRICULUM, REWARD = "cure-two-hospitals-best", "cure-visible-best"
 STABILISERS = tuple(name for name, arm in arms.ARMS.items() if arm.question == "collapse")
+
+
+T = TypeVar("T")
+
+
+class _Lacks(NotRun):
+    """A run is not there at one seed."""
+
+    def __init__(self, run_id: str, seed: int) -> None:
+        super().__init__(run_id)
+        self.seed = seed
 
 
 @dataclass(frozen=True)
@@ -65,17 +81,59 @@ class Seeds:
         trained = {int(folder.name.removeprefix("seed")): read_all(folder) for folder in sorted(root.glob("seed*"))}
         runs = {seed: {run.run_id: run for run in found} for seed, found in trained.items()}
         self._answers = _with_labels(root)
-        seeds = [seed for seed, found in runs.items() if set(TRAINED.values()) <= set(found)]
-        if not seeds or not set(seeds) <= set(self._answers.seeds(list(ASKED.values()))):
-            raise UserError("at least one seed with every arm", f"none in {root}", "run them: make experiments")
-        self._sides = [Ours({**self._tables(runs[seed]), **self._worlds(root, seed)}, "experiment") for seed in seeds]
-        self.name, self.tier = "experiment", self._sides[0].tier
+        seeds = self._answers.seeds([ASKED["medgemma_sft"], ASKED["chexreason"]])
+        if not seeds or not set(seeds) <= set(runs):
+            raise UserError("at least one seed of SFT and GRPO", f"none in {root}", "run them: make experiments")
+        self._sides = {
+            seed: Ours({**self._tables(runs[seed]), **self._worlds(root, seed)}, "experiment", alone=False)
+            for seed in seeds
+        }
+        self.name, self.tier = "experiment", "miniature"
         self.missing: tuple[str, ...] = ()  # what the experiment does not ask, no folder of it has
-        self._picked_RS = np.random.default_rng(0).integers(0, len(seeds), (DRAWS, len(seeds)))
+        self._using = tuple(seeds)
 
     @staticmethod
     def _tables(found: Mapping[str, Run]) -> dict[str, Run]:
-        return {paper: found[arm] for paper, arm in TRAINED.items()}
+        return {paper: found[arm] for paper, arm in TRAINED.items() if arm in found}
+
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """What a check computes from the seeds that have every run it asks for. Raises NotRun if none has."""
+        self._using, lacking = tuple(self._sides), None
+        while self._using:
+            for side in self._sides.values():
+                side.carried = {}
+            try:
+                return check(self)
+            except _Lacks as gone:
+                lacking, self._using = gone, tuple(seed for seed in self._using if seed != gone.seed)
+        assert lacking is not None, "a side has a seed"
+        raise NotRun(lacking.run_id)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """The findings with enough positives among the studies of every seed in use."""
+        found = [set(self._ask(seed, lambda side: side.carrying(table, findings))) for seed in self._using]
+        return tuple(name for name in findings if all(name in one for one in found))
+
+    def _ask(self, seed: int, ask: Callable[[Ours], T]) -> T:
+        try:
+            return ask(self._sides[seed])
+        except NotRun as gone:
+            raise _Lacks(gone.run_id, seed) from gone
+
+    def _share_findings(self, table: int) -> None:
+        """Have all seeds in use average the same findings."""
+        found = [set(self._ask(seed, lambda side: side.frequent(table))) for seed in self._using]
+        names = tuple(name for name in FINDINGS if all(name in one for one in found))
+        for seed in self._using:
+            self._sides[seed].carried[table] = names
+
+    def _refuse_unfit(self, table: int, row: str) -> None:
+        """Raises CannotTell if a training is constant, or the mean over trainings is below naming every label."""
+        found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
+        constant = [share for share, _, _ in found if share is not None]
+        score, floor = (float(np.mean([one[k] for one in found])) for k in (1, 2))
+        if reason := unfit(max(constant, default=None), score, floor):
+            raise CannotTell(f"{row} {reason}")
 
     def _worlds(self, root: Path, seed: int) -> dict[str, Run]:
         """The runs of Tables 5 and 6 at a seed; the untrained model has one seed."""
@@ -98,22 +156,26 @@ class Seeds:
         return made
 
     def _over(self, ask: Callable[[Ours], Quantity]) -> Quantity:
-        """The mean over seeds; each draw picks seeds, too."""
-        found = [ask(side) for side in self._sides]
-        draws = np.take_along_axis(np.stack([one.draws for one in found], axis=1), self._picked_RS, axis=1).mean(axis=1)
-        value = float(np.mean([one.value for one in found]))
+        """The mean over the seeds in use; the draws vary trainings, too."""
+        found = [self._ask(seed, ask) for seed in self._using]
+        value, *draws = stats.over_seeds([np.concatenate([[one.value], one.draws]) for one in found])
         sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds") for one in found[0].n)
         runs = frozenset[str]().union(*(one.runs for one in found))
-        return replace(found[0], value=value, draws=draws, n=sizes, runs=runs)
+        trained = None if found[0].trainings is None else len(found)
+        return replace(found[0], value=float(value), draws=np.array(draws), n=sizes, runs=runs, trainings=trained)
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average over seeds."""
         if table == 5:
             raise CannotTell("the experiment's worlds are scored on nine findings, and this is about fourteen")
+        self._share_findings(table)
+        self._refuse_unfit(table, row)
         return self._over(lambda side: side.score(table, row, average, metric))
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding, over seeds."""
+        self._share_findings(table)
+        self._refuse_unfit(table, row)
         return self._over(lambda side: side.finding(table, row, name))
 
     def failure(self, table: int, row: str) -> Quantity:
@@ -122,7 +184,8 @@ class Seeds:
 
     def prevalence(self, table: int) -> dict[str, float]:
         """Recorded labels of the table's studies, over seeds."""
-        means = pd.DataFrame([side.prevalence(table) for side in self._sides]).mean()
+        shares = [self._ask(seed, lambda side: side.prevalence(table)) for seed in self._using]
+        means = pd.DataFrame(shares).mean()
         return {str(name): float(value) for name, value in means.items()}
 
     def frequency(self, table: int, name: str) -> Quantity:
@@ -139,7 +202,7 @@ class Seeds:
 
     def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """As for any runs of ours."""
-        return self._sides[0].public(says, n)
+        raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """What no table holds: see `MEASURED`."""
@@ -152,13 +215,17 @@ class Seeds:
         if not {name for name, _ in self._answers.of} >= set(arms_of[what]) or not self._answers.seeds(arms_of[what]):
             raise CannotTell(otherwise)
         runs = frozenset(f"seed{seed}/{name}-answers" for name, seed in self._answers.of if name in arms_of[what])
-        value, draws, findings, where = {
-            "labels": self._labels, "stabilisers": self._stabilisers,
-            "curriculum": lambda: self._gain(CURRICULUM, "C"), "reward": lambda: self._gain(REWARD, "BC"),
-        }[what]()  # fmt: skip
+        try:
+            value, draws, findings, where = {
+                "labels": self._labels, "stabilisers": self._stabilisers,
+                "curriculum": lambda: self._gain(CURRICULUM, "C"), "reward": lambda: self._gain(REWARD, "BC"),
+            }[what]()  # fmt: skip
+        except NotComparable as reason:
+            raise CannotTell(str(reason)) from reason
         size = 1 + max(int(frame["index"].max()) for frame in self._answers.of.values())
         studies = frozenset({Studies(f"hospital {where}, patients of each", size)})
-        return Quantity(value, draws, findings, self.tier, studies, runs)
+        trainings = len(self._answers.seeds(arms_of[what]))
+        return Quantity(value, draws, findings, self.tier, studies, runs, trainings)
 
     def _labels(self) -> Measure:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
@@ -167,12 +234,15 @@ class Seeds:
         return -value, -np.array(draws), worlds.FINDINGS, "A, B and C"
 
     def _stabilisers(self) -> Measure:
-        """Share of seeds that collapse: the most without a stabiliser, less the most with all."""
+        """Share of trainings that collapse: the most without a stabiliser, minus the most with all."""
 
         def share(name: str) -> float:
             return float(np.mean([one.collapsed for one in analysis.variety(self._answers, f"{name}-last", HOME)]))
 
-        value = max(map(share, STABILISERS)) - max(map(share, ("grpo-hard", "grpo-nuanced")))
+        without, with_all = (max(map(share, names)) for names in (STABILISERS, ("grpo-hard", "grpo-nuanced")))
+        if not without and not with_all:
+            raise CannotTell("nothing collapsed, with the stabilisers or without, so there was nothing to eliminate")
+        value = without - with_all
         return value, np.full(DRAWS, value), (), "A"
 
     def _gain(self, model: str, hospitals: str) -> Measure:

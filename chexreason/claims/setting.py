@@ -6,8 +6,8 @@ from chexreason.claims.checks import refuses
 from chexreason.claims.prompting import ROWS
 from chexreason.claims.quantity import Quantity, largest
 from chexreason.claims.sides import Side
-from chexreason.claims.twins import last, micro, with_twins
-from chexreason.claims.verdicts import AS_COUNTED, Claim
+from chexreason.claims.twins import Otherwise, with_twins
+from chexreason.claims.verdicts import AS_COUNTED, AVERAGING, BASELINE, CHECKPOINT, Claim
 
 
 def _above_start(average: str, checkpoint: str) -> Callable[[Side], Quantity]:
@@ -23,18 +23,26 @@ def _above_start(average: str, checkpoint: str) -> Callable[[Side], Quantity]:
 _RESTS = "on validation: the better reward less the best prompt of the untouched MedGemma"
 CLAIMS = (
     Claim("less-data", "section 1", "ChexReason needs fifty times less training data than NV-Reason.",
-          "training studies of both", refuses("how much NV-Reason was trained on is not printed"),
+          "training studies of both", refuses("how much NV-Reason was trained on is not in the text we have"),
           "resources", "untold", AS_COUNTED),
     Claim("less-compute", "section 1", "ChexReason needs four times less compute than NV-Reason.",
-          "accelerator hours of both", refuses("no compute of either model is printed"),
+          "accelerator hours of both", refuses("what either model's training took is not in the text we have"),
           "resources", "untold", AS_COUNTED),
     *with_twins(
-        Claim("feasible", "section 1", "R1-style training is feasible with few resources: it beats the untouched "
-              "model.", f"macro-F1 {_RESTS}", _above_start("macro", "best"), "resources", "validation"),
-        micro(f"micro-F1 {_RESTS}", _above_start("micro", "best")),
-        last(f"macro-F1 at the last step {_RESTS}", _above_start("macro", "last"))),
+        Claim("feasible", "section 1", "R1-style training is feasible without extensive resources.",
+              "what a training has to reach to count as feasible",
+              refuses("that it ran on one accelerator is not in doubt, and the text names nothing else that it would "
+                      "have to reach"),
+              "resources", "untold"),
+        Otherwise(BASELINE, f"macro-F1 {_RESTS}", _above_start("macro", "best"), "validation",
+                  ("above-start", "and beats the untouched model")),
+        Otherwise(AVERAGING, f"micro-F1 {_RESTS}", _above_start("micro", "best"), "validation",
+                  ("above-start-micro", "and beats the untouched model, by micro-F1")),
+        Otherwise(CHECKPOINT, f"macro-F1 at the last step {_RESTS}", _above_start("macro", "last"), "validation",
+                  ("above-start-last-step", "and beats the untouched model at the last step"))),
     Claim("clinician-validated", "section 3.2.1", "The teacher's traces are reasoning that clinicians have validated.",
           "traces that clinicians looked at, and how many they accepted",
-          refuses("no reading of the traces by clinicians is reported: who, how many, or with what result"),
+          refuses("who looked at how many traces, and with what result, is not in the text we have; the authors' "
+                  "summary says that radiologists validated them"),
           "resources", "untold", AS_COUNTED),
 )  # fmt: skip

@@ -5,10 +5,12 @@ A check asks for cells of the paper's tables by their names (`f1(5, "chexreason"
 `CannotTell`: the paper prints no finding in Tables 1 to 4, and a folder may lack a run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chexreason.claims.quantity import CannotTell, Quantity, Studies, mean
+from chexreason.comparable import ENOUGH
+from chexreason.labels import NIH_SHARED
 
 #: Draws of each quantity.
 DRAWS = 10_000
@@ -29,6 +31,12 @@ class Side(Protocol):
     name: str
     tier: str
     missing: tuple[str, ...]  # ids of the runs that would fill the paper's tables and are not there
+
+    def settle(self, check: "Callable[[Side], Quantity]") -> Quantity:
+        """What a check computes from this side; of several trainings, from those with all runs that it asks for."""
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """Those of some findings that an average of a table may hold to carry a conclusion."""
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a row of Tables 1 to 4 (micro or macro), or the macro-F1 of a model of Tables 5 and 6."""
@@ -59,22 +67,31 @@ class Side(Protocol):
 
 
 def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
-    """Macro-F1 over some of the findings."""
-    names = tuple(findings)
+    """Macro-F1 over those of some findings that carry a conclusion."""
+    names = side.carrying(table, findings)
+    if not names:
+        raise CannotTell(f"none of these findings has {ENOUGH} positives")
     return mean([side.finding(table, row, name) for name in names], names)
+
+
+def shared(side: Side, table: int, row: str) -> Quantity:
+    """The same over the nine findings of Tables 5 and 6, those that carry a conclusion in both: for crossing over."""
+    both = set(side.carrying(5, NIH_SHARED)) & set(side.carrying(6, NIH_SHARED))
+    return over(side, table, row, [name for name in NIH_SHARED if name in both])
 
 
 def common(side: Side, table: int) -> tuple[str, ...]:
     """The findings that many of a table's studies carry."""
-    return _some(tuple(name for name, share in side.prevalence(table).items() if share >= COMMON), "common")
+    return _some(side, table, [name for name, share in side.prevalence(table).items() if share >= COMMON], "common")
 
 
 def rare(side: Side, table: int) -> tuple[str, ...]:
     """The findings that few of a table's studies carry."""
-    return _some(tuple(name for name, share in side.prevalence(table).items() if share < RARE), "rare")
+    return _some(side, table, [name for name, share in side.prevalence(table).items() if share < RARE], "rare")
 
 
-def _some(names: tuple[str, ...], kind: str) -> tuple[str, ...]:
-    if not names:
-        raise CannotTell(f"none of the findings is {kind} among these studies")
-    return names
+def _some(side: Side, table: int, names: Sequence[str], kind: str) -> tuple[str, ...]:
+    carrying = side.carrying(table, names)
+    if not carrying:
+        raise CannotTell(f"none of the findings is {kind} among these studies and has enough positives")
+    return carrying

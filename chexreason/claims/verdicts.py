@@ -1,11 +1,13 @@
-"""Claims and verdicts: *holds*, *fails* or *cannot be told*, with effect, interval and n.
+"""Claims and verdicts: what holds, fails, lies within chance, cannot be tested, or was not run; with effect and n.
 
 A check's quantity is oriented so that a positive effect speaks for the claim. There are two kinds.
 `BEYOND_CHANCE`: the claim is about models or methods, so it holds if the whole interval lies above the
-bar, fails if it lies below, and otherwise cannot be told apart from noise. `AS_COUNTED`: the claim is about
-the numbers themselves (an order, a count), and the effect alone decides. Each claim is judged by itself at 95 %;
-`robustness` says what is left of its verdict under another choice, together with all others, and under another
-assumption.
+bar, fails if it lies below, and is otherwise within chance. `AS_COUNTED`: the claim is about the numbers
+themselves (an order, a count), and the effect alone decides. A claim is judged in the form in which the text makes it;
+what we sharpen is our reading (`stated` is False), and a reading never *fails*: it does not hold *as we read it*.
+Where models were trained once, another training may come out otherwise, and the claim cannot be tested there. Each
+claim is judged by itself at 95 %; `robustness` says what is left of its verdict under another choice, together with all
+others, and under another assumption.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +20,10 @@ from chexreason.audit.uncertainty import LEVEL
 from chexreason.claims.quantity import CannotTell, NotRun, Quantity, Unlike
 from chexreason.claims.sides import Side
 
-HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be told"
-VERDICTS = (HOLDS, FAILS, CANNOT)
+HOLDS, FAILS, CHANCE, REFUSED = "holds", "fails", "within chance", "cannot be tested"
+#: A reading of ours that the numbers speak against, and a claim whose run is not there.
+OTHERWISE, NOT_RUN = "not as we read it", "not run"
+VERDICTS = (HOLDS, CHANCE, FAILS, OTHERWISE, REFUSED, NOT_RUN)
 BEYOND_CHANCE, AS_COUNTED = "beyond chance", "as counted"
 #: What a claim may silently choose: micro- or macro-F1, the best or the last checkpoint (or the fine-tuned one),
 #: which findings are averaged, whether one finding carries the average, and what it is compared with.
@@ -28,9 +32,9 @@ BASELINE = "baseline"
 CHOICES = (AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, BASELINE)
 #: Where an effect points that cannot be told from its bar.
 WAYS = {True: "the claim's way", False: "the other way"}
-RESTS, REFUSED = "rests on a choice", "not ours to judge"
-#: Where a claim stands, each in one place: refused, or turned by a choice, or what its verdict says.
-STANDINGS = (HOLDS, RESTS, CANNOT, FAILS, REFUSED)
+RESTS = "depends on a choice"
+#: Where a claim stands, each in one place: turned by a choice, or what its verdict says.
+STANDINGS = (HOLDS, RESTS, CHANCE, FAILS, OTHERWISE, REFUSED, NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,7 @@ class Outcome:
     @property
     def standing(self) -> str:
         """One of `STANDINGS`."""
-        if self.turned_by:
-            return RESTS
-        return REFUSED if self.effect is None else self.verdict
+        return RESTS if self.turned_by else self.verdict
 
     @property
     def survives(self) -> bool:
@@ -101,24 +103,28 @@ def judge(claim: Claim, side: Side) -> Outcome:
 def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
     """The verdict with the quantity that it rests on; None where it is refused."""
     try:
-        found = claim.check(side)
+        found = side.settle(claim.check)
     except CannotTell as refusal:
         missing = refusal.run_id if isinstance(refusal, NotRun) else ""
         return Outcome(
-            claim.name, side.name, side.tier, CANNOT, str(refusal), missing=missing, unlike=isinstance(refusal, Unlike)
-        ), None
+            claim.name, side.name, side.tier, NOT_RUN if missing else REFUSED, str(refusal), missing=missing,
+            unlike=isinstance(refusal, Unlike),
+        ), None  # fmt: skip
     low, high = _interval(found)
+    against = FAILS if claim.stated else OTHERWISE
     if claim.kind == AS_COUNTED:
-        verdict = HOLDS if found.value >= claim.bar + (1e-9 if claim.bar == 0 else -1e-9) else FAILS
+        verdict = HOLDS if found.value >= claim.bar + (1e-9 if claim.bar == 0 else -1e-9) else against
         reason = "as counted" if verdict == HOLDS else "counted otherwise"
     elif low > claim.bar:
         verdict, reason = HOLDS, "beyond chance"
     elif high < claim.bar:
-        verdict, reason = FAILS, "the opposite, beyond chance"
+        verdict, reason = against, "the opposite, beyond chance"
     else:
-        verdict = CANNOT
+        verdict = CHANCE
         away = round(found.value - claim.bar, 9)
         reason = f"points {'nowhere' if not away else WAYS[away > 0]}, within chance"
+    if found.trainings == 1:
+        verdict, reason = REFUSED, f"one training: another may come out otherwise; over patients alone {reason}"
     effect = found.value + 0.0  # -0.0 is 0
     n = ", ".join(map(str, sorted(found.n)))
     runs = tuple(sorted(found.runs))

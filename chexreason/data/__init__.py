@@ -1,4 +1,4 @@
-"""Chest films and their labels, from three public data sets (paper, section 3.1).
+"""Chest films and their labels, from three public data sets (the paper's: sections 4.3 and 5).
 
 `load("mimic", root, "train")` gives a `Cohort` of `Study` records; from there on nothing depends
 on which data set it was. A tree that `chexreason.phantom` drew goes through the same loaders, from

@@ -1,4 +1,4 @@
-"""Whether a profile can run on this machine, before anything is paid for (sections 3.1 and 3.2).
+"""Whether a profile can run on this machine, before anything is paid for (sections 3.2.1 and 3.2.2).
 
 Every check yields rows: what was looked at, how it stands, what came, how to get it. *Missing* keeps the
 profile from running; *differs* does not, but its numbers may then not be comparable. Nothing is

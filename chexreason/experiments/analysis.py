@@ -1,9 +1,11 @@
 """What the kept answers say: the score of every cell, and contrasts of scores with intervals.
 
-A *cell* is a population, the hospital that filmed it and the yardstick (a convention or the visible
-truth). Everything the chapters state is a weighted sum of macro-F1 values of cells (`contrast`), the
-split of a change by Shapley's rule included. Intervals resample the training seeds and, within each
-population, the patients; a draw is shared by all models and cells, since they saw the same patients.
+A *cell* is a population, the hospital that took the image and the yardstick (a convention or the visible truth).
+Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
+rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
+A contrast is refused (`NotComparable`) if one of its runs is constant or scores below naming every label, and an
+average over findings holds those with enough positives in each of its cells (`comparable`). Intervals vary the patients
+of each population, all models sharing a draw, and the trainings (`stats.over_seeds`).
 """
 
 import itertools
@@ -18,18 +20,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chexreason import metrics
+from chexreason import comparable, metrics, stats
 from chexreason.errors import UserError
-from chexreason.stats import Bootstrapped, Interval
+from chexreason.experiments import outcomes
+from chexreason.experiments.outcomes import LABEL_SET, MACRO, Outcome
+from chexreason.labels import LABEL_SETS
+from chexreason.metrics import Bools
+from chexreason.stats import Interval
 
-LABEL_SET = "nih9"
 Floats = npt.NDArray[np.float64]
+FINDINGS = LABEL_SETS[LABEL_SET]
 #: Hospital -> the convention that its own labels follow.
 OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
 
 
+class NotComparable(Exception):
+    """Scores that must not be set against each other; the text says why, as the end of a sentence."""
+
+
 class Cell(NamedTuple):
-    """Patients as at `population`, filmed at `film`, held against `yardstick`."""
+    """Patients as at `population`, imaged at `film`, held against `yardstick`."""
 
     population: str
     film: str
@@ -43,38 +53,33 @@ class Key(NamedTuple):
     cell: Cell
 
 
-def counts(answers: pd.DataFrame, labels: pd.DataFrame, cell: Cell) -> Floats:
-    """True positives, false positives, false negatives of each patient (N, 3 F), patients in order.
-
-    Raises UserError if the cell was not asked about, or labels are missing for a patient.
-    """
-    asked = answers[(answers["population"] == cell.population) & (answers["film"] == cell.film)].sort_values("index")
+def truth_of(labels: pd.DataFrame, cell: Cell, index: list[int]) -> Bools:
+    """What the cell's yardstick records of these patients (N, F). Raises UserError if a patient has no labels."""
     rows = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]
-    truth = rows.set_index("index")["positive"].reindex(asked["index"])
-    if asked.empty or truth.isna().any():
+    truth = rows.set_index("index")["positive"].reindex(index)
+    if not len(index) or truth.isna().any():
         raise UserError("a cell that was asked about", str(tuple(cell)), "see chexreason/experiments/worlds.py")
-    true_NF, pred_NF = (metrics.label_cells(names, LABEL_SET) for names in (truth, asked["predicted"]))
-    return np.concatenate([true_NF & pred_NF, ~true_NF & pred_NF, true_NF & ~pred_NF], axis=1).astype(float)
+    return metrics.label_cells(truth, LABEL_SET)
 
 
-def macro_f1(counts_R: Floats) -> Floats:
-    """Macro-F1 from counts (R, 3 F) -> (R,)."""
-    return metrics.f1(counts_R.reshape(len(counts_R), 3, -1).transpose(1, 0, 2)).mean(axis=1)
+def asked(answers: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """The answers to a cell's images, patients in order."""
+    found = answers[(answers["population"] == cell.population) & (answers["film"] == cell.film)]
+    return found.sort_values("index")
 
 
 def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """All metrics of every cell, in tidy form (population, film, yardstick, finding, metric, value)."""
     parts = []
     for population, film in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
-        asked = answers[(answers["population"] == population) & (answers["film"] == film)].sort_values("index")
         for yardstick in labels["yardstick"].unique():
-            truth = labels[(labels["population"] == population) & (labels["yardstick"] == yardstick)]
-            named = truth.set_index("index")["positive"].reindex(asked["index"])
+            cell = Cell(population, film, yardstick)
+            rows = asked(answers, cell)
             scores = metrics.scores(
-                metrics.label_cells(named, LABEL_SET),
-                metrics.label_cells(asked["predicted"], LABEL_SET),
+                truth_of(labels, cell, list(rows["index"])),
+                metrics.label_cells(rows["predicted"], LABEL_SET),
                 LABEL_SET,
-                failure_rate=float(asked["failed"].astype(bool).mean()),
+                failure_rate=float(rows["failed"].astype(bool).mean()),
             )
             parts.append(scores.to_frame().assign(population=population, film=film, yardstick=yardstick))
     return pd.concat(parts, ignore_index=True)
@@ -92,34 +97,45 @@ class Answers:
     labels: pd.DataFrame
     resamples: int = 10_000
     _known: dict[object, Floats] = field(default_factory=dict, repr=False)
+    _read: dict[object, tuple[Bools, Bools]] = field(default_factory=dict, repr=False)
 
     def seeds(self, models: Sequence[str]) -> list[int]:
         """The seeds that all of these models have; a model of one seed (the untrained one) fits any."""
         per_model = [{seed for model, seed in self.of if model == name} for name in models]
         several = [seeds for seeds in per_model if len(seeds) > 1] or per_model
-        return sorted(set.intersection(*several))
+        return sorted(set.intersection(*several)) if all(per_model) else []
 
-    def counts(self, key: Key, seed: int) -> Floats:
-        """Counts of each patient (N, 3 F) of a model at a seed; its only seed if it has one."""
+    def told(self, key: Key, seed: int) -> tuple[Bools, Bools]:
+        """What is recorded and what a model says, of each patient (N, F); of its only seed if it has one."""
         own = [s for model, s in self.of if model == key.model]
-        at = ("counts", key, seed if seed in own else own[0])
-        if at not in self._known:
-            self._known[at] = counts(self.of[key.model, at[2]], self.labels, key.cell)
-        return self._known[at]
+        at = (key, seed if seed in own else own[0])
+        if at not in self._read:
+            rows = asked(self.of[key.model, at[1]], key.cell)
+            true_NF = truth_of(self.labels, key.cell, list(rows["index"]))
+            self._read[at] = true_NF, metrics.label_cells(rows["predicted"], LABEL_SET)
+        return self._read[at]
 
-    def values(self, key: Key, seed: int) -> Floats:
-        """Macro-F1 of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
-        if (key, seed) not in self._known:
-            own = self.counts(key, seed)
-            self._known[key, seed] = macro_f1(self._sums(key.cell.population, own))
-        return self._known[key, seed]
+    def positives(self, cell: Cell) -> dict[str, int]:
+        """How many patients have each finding by a cell's yardstick."""
+        rows = self.labels[self.labels["population"] == cell.population]
+        index = sorted(rows.loc[rows["yardstick"] == cell.yardstick, "index"])
+        return dict(zip(FINDINGS, truth_of(self.labels, cell, index).sum(axis=0).tolist(), strict=True))
+
+    def values(self, key: Key, seed: int, outcome: Outcome = MACRO, findings: Sequence[str] = FINDINGS) -> Floats:
+        """An outcome of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
+        at = (key, seed, outcome.name, tuple(findings))
+        if at not in self._known:
+            true_NF, pred_NF = self.told(key, seed)
+            sums_RK = self.sums(key.cell.population, outcome.each(true_NF, pred_NF))
+            self._known[at] = outcome.value(sums_RK, len(true_NF), kept(findings))
+        return self._known[at]
 
     def share(self, population: str, yes_N: Floats) -> Floats:
         """The share of patients of whom something is true: as it is, then for each draw (1 + R,)."""
-        return self._sums(population, yes_N) / len(yes_N)
+        return self.sums(population, yes_N) / len(yes_N)
 
-    def _sums(self, population: str, each: Floats) -> Floats:
-        """Sums of whole numbers (N, ...) over the patients of each draw (1 + R, ...); in the first row, of all once."""
+    def sums(self, population: str, each: Floats) -> Floats:
+        """Sums of numbers (N, ...) over the patients of each draw (1 + R, ...); in the first row, of all once."""
         if population not in self._known:
             rng = np.random.default_rng([ord(population)])
             drawn = rng.multinomial(len(each), np.full(len(each), 1 / len(each)), size=self.resamples)
@@ -127,6 +143,11 @@ class Answers:
             self._known[population] = np.concatenate([once, drawn]).astype(np.float32)  # exact below 2^24
         summed: Floats = (self._known[population] @ each.astype(np.float32)).astype(float)
         return summed
+
+
+def kept(findings: Sequence[str]) -> Bools:
+    """Which of the nine findings are among these (F,)."""
+    return np.array([name in findings for name in FINDINGS])
 
 
 def read(results: Path, labels: pd.DataFrame) -> Answers:
@@ -139,42 +160,99 @@ def read(results: Path, labels: pd.DataFrame) -> Answers:
     return Answers(found, labels)
 
 
-def replicates(answers: Answers, weights: Mapping[Key, float]) -> Floats:
-    """The weighted sum of macro-F1 values, averaged over seeds: as it is, then for each replicate (1 + R,).
+@dataclass(frozen=True)
+class Contrast(Interval):
+    """A weighted sum of outcomes, averaged over trainings, and what it rests on."""
 
-    Each replicate draws seeds with replacement, and patients with replacement within each population.
-    Raises UserError if the models have no seed in common.
+    findings: tuple[str, ...]
+    seeds: tuple[int, ...]
+    per_seed: tuple[float, ...]
+
+
+def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The findings with enough positives in each of some cells. Raises NotComparable if there is none."""
+    found = [set(comparable.frequent(answers.positives(cell))) for cell in dict.fromkeys(cells)]
+    names = tuple(name for name in FINDINGS if name in set.intersection(*found))
+    if not names:
+        raise NotComparable(f"no finding has {comparable.ENOUGH} positives on both sides")
+    return names
+
+
+def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, findings: Sequence[str]) -> str:
+    """Why a model takes part in no comparison in a cell (`comparable.unfit`); empty if it does.
+
+    One constant training is enough; a score is held against the floor as the mean over trainings.
     """
-    models = sorted({key.model for key in weights})
+    own = answers.seeds([key.model])
+    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
+    commonest = max(comparable.commonest_share(list(one)) for one in said)
+    if not outcome.is_score:
+        return comparable.unfit(commonest, 1.0, 0.0)
+    true_NF, _ = answers.told(key, seeds[0])
+    sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
+    floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
+    score = float(np.mean([answers.values(key, seed, outcome, findings)[0] for seed in seeds]))
+    return comparable.unfit(commonest, score, floor)
+
+
+def contrast(
+    answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO, findings: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+) -> Contrast:  # fmt: skip
+    """The weighted sum of an outcome over models and cells, averaged over trainings, with a 95 % interval.
+
+    An average over findings holds the frequent ones of all cells unless `findings` says which. `beside` names models
+    that the result is shown beside: only seeds that they have, too, count. Raises UserError if the models have no seed
+    in common, and NotComparable if a difference rests on a run that takes part in none.
+    """
+    values, names, seeds = _replicates(answers, weights, outcome, findings, beside)
+    found = stats.percentiles(stats.over_seeds(values))
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), tuple(float(one[0]) for one in values))
+
+
+def replicates(answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO) -> Floats:
+    """The same as values: as it is, then for each replicate (1 + R,)."""
+    return stats.over_seeds(_replicates(answers, weights, outcome, None, ())[0])
+
+
+def _replicates(
+    answers: Answers, weights: Mapping[Key, float], outcome: Outcome, findings: Sequence[str] | None,
+    beside: Sequence[str],
+) -> tuple[list[Floats], tuple[str, ...], list[int]]:  # fmt: skip
+    """Values of each seed (1 + R,), the findings and the seeds."""
+    models = sorted({key.model for key in weights} | set(beside))
     seeds = answers.seeds(models)
     if not seeds:
         raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
+    if findings is not None:
+        names = tuple(findings)
+    else:
+        names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
+    if len(weights) > 1:
+        for key in weights:
+            if reason := unfit(answers, key, seeds, outcome, names):
+                raise NotComparable(f"{key.model} {reason}")
     per_seed = [
-        np.sum([weight * answers.values(key, seed) for key, weight in weights.items()], axis=0) for seed in seeds
+        np.sum([weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()], axis=0)
+        for seed in seeds
     ]
-    return over_seeds(per_seed)
+    return per_seed, names, seeds
 
 
-def over_seeds(per_seed: Sequence[Floats]) -> Floats:
-    """The mean over seeds of values (1 + R,): as they are, then with as many seeds drawn anew in each replicate."""
-    all_RS = np.stack(per_seed, axis=1)
-    picked_RS = np.random.default_rng(0).integers(0, len(per_seed), (len(all_RS) - 1, len(per_seed)))
-    drawn = np.take_along_axis(all_RS[1:], picked_RS, axis=1).mean(axis=1)
-    return np.concatenate([[all_RS[0].mean()], drawn])
+def auroc(answers: Answers, model: str, cell: Cell) -> Contrast | None:
+    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training.
 
-
-def bounded(values: Floats, level: float = 0.95) -> Interval:
-    """The first value with the percentile interval of the rest."""
-    low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values[0]), float(low), float(high))
-
-
-def contrast(answers: Answers, weights: Mapping[Key, float], level: float = 0.95) -> Bootstrapped:
-    """The weighted sum of macro-F1 values, averaged over seeds, with a percentile bootstrap interval."""
-    found = bounded(replicates(answers, weights), level)
-    seed = answers.seeds(sorted({key.model for key in weights}))[0]
-    patients = sum({key.cell.population: len(answers.counts(key, seed)) for key in weights}.values())
-    return Bootstrapped(found.estimate, found.low, found.high, level, answers.resamples, patients)
+    The trainings are the reader, so the interval varies patients alone.
+    """
+    seeds = answers.seeds([model])
+    if len(seeds) < 2:
+        return None
+    names = frequent(answers, [cell])
+    told = [answers.told(Key(model, cell), seed) for seed in seeds]
+    each = outcomes.votes(told[0][0], np.stack([pred_NF for _, pred_NF in told]))
+    values = outcomes.vote_auroc(answers.sums(cell.population, each), len(seeds), kept(names))
+    found = stats.percentiles(values)
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), ())
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
@@ -216,17 +294,17 @@ COLLAPSED = 0.70
 
 
 def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
-    """How large a share the commonest list of labels has among a model's answers, over seeds and patients.
+    """How large a share the commonest list of labels has among a model's answers, over trainings and patients.
 
     In each replicate the list is the one that is commonest in the answers as they are.
     """
     per_seed = []
     for seed in answers.seeds([model]):
         frame = answers.of[model, seed]
-        said = frame[(frame["population"] == cell.population) & (frame["film"] == cell.film)].sort_values("index")
+        said = asked(frame, cell)
         top = said["predicted"].value_counts().index[0]
         per_seed.append(answers.share(cell.population, (said["predicted"] == top).to_numpy(dtype=float)))
-    return bounded(over_seeds(per_seed))
+    return stats.percentiles(stats.over_seeds(per_seed))
 
 
 class Variety(NamedTuple):
@@ -247,8 +325,8 @@ def variety(answers: Answers, model: str, cell: Cell) -> list[Variety]:
     found = []
     for (name, _), frame in sorted(answers.of.items(), key=lambda item: item[0]):
         if name == model:
-            asked = frame[(frame["population"] == cell.population) & (frame["film"] == cell.film)]
-            count = Counter(asked["predicted"])
-            failed = float(asked["failed"].astype(bool).mean())
+            said = asked(frame, cell)
+            count = Counter(said["predicted"])
+            failed = float(said["failed"].astype(bool).mean())
             found.append(Variety(max(count.values()) / count.total(), len(count), failed))
     return found

@@ -87,8 +87,8 @@ ARMS: dict[str, Arm] = {
     ),
     "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", FEW, "hard", answer_weight=3.0),
     "best-of-four": Arm(
-        "ceiling", "fine-tuned only; of four sampled answers the best, picked with the answer key", None, FEW, start=SFT,
-        samples=4,
+        "ceiling", "fine-tuned only; of four sampled answers the best, picked with the answer key", None, FEW,
+        start=SFT, samples=4,
     ),
     "cure-no-think": Arm(
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", FEW,

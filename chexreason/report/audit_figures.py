@@ -36,11 +36,26 @@ def panel(height: float) -> tuple[Figure, Axes]:
 def picture(title: str, drawings: Sequence[tuple[Figure, str]], caption: str, anchor: str, *notes: str) -> Html:
     """Panels with a heading, a badge and a caption; `anchor` is what the ledger's rows lead to."""
     shown = "".join(to_svg(drawing, alt) for drawing, alt in drawings)
-    head = badge("published", *provenance(), *notes)
+    return _picture(
+        title, f'<div class="cxr-head">{badge("published", *provenance(), *notes)}</div>', shown, caption, anchor
+    )
+
+
+def mixed_picture(
+    title: str, drawings: Sequence[tuple[Figure, str, tuple[str, ...]]], caption: str, anchor: str
+) -> Html:
+    """The same for panels of different tiers: each has a badge of its own, its tier and facts."""
+    shown = "".join(
+        f'<div style="align-self:end"><div class="cxr-head">{badge(*tier)}</div>{to_svg(drawing, alt)}</div>'
+        for drawing, alt, tier in drawings
+    )
+    return _picture(title, "", shown, caption, anchor)
+
+
+def _picture(title: str, head: str, shown: str, caption: str, anchor: str) -> Html:
     return block(
         f'<div id="evidence-{anchor}" class="cxr-head"><strong>{escape(title)}</strong></div>'
-        f'<div class="cxr-head">{head}</div><div class="cxr-panels cxr-panels-2">{shown}</div>'
-        f"<figcaption>{escape(caption)}</figcaption>",
+        f'{head}<div class="cxr-panels cxr-panels-2">{shown}</div><figcaption>{escape(caption)}</figcaption>',
         "figure",
     )
 
@@ -89,8 +104,8 @@ def forest() -> Html:
         f"({decimal(min(radiologists))}). "
         f"Below answering every label for every study lie, on CheXpert ({decimal(everything[5])}), "
         f"{listed(below[5])}; "
-        f"on NIH ({decimal(everything[6])}), {listed(below[6])}. The paper does not "
-        "state how many NIH studies it used, so two sizes are shown; with few, most intervals overlap."
+        f"on NIH ({decimal(everything[6])}), {listed(below[6])}. How many "
+        "NIH studies were used is not in the text we have, so two sizes are shown; with few, most intervals overlap."
     )
     return picture("How sure are the averages?", drawings, caption, "noise", "intervals reconstructed from supports")
 

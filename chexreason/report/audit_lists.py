@@ -6,7 +6,7 @@ from chexreason.audit import arithmetic, comparisons, contradictions, convention
 from chexreason.audit.arithmetic import Check
 from chexreason.audit.comparison import Compared, Pair
 from chexreason.audit.printed import AGREES, ALONE
-from chexreason.claims import CLAIMS
+from chexreason.claims import CLAIMS, REFUSED
 from chexreason.evidence import TABLES
 from chexreason.labels import FINDINGS
 from chexreason.report import verdict_table
@@ -140,9 +140,9 @@ def untold() -> Html:
     """The claims that no number at hand can judge, with the reason."""
     found = verdict_table.judged(None)
     rows = [
-        {"claim": claim.says, "why it cannot be told": found[name].reason}
+        {"claim": claim.says, "why it cannot be tested": found[name].reason}
         for name, claim in CLAIMS.items()
-        if claim.stated and found[name].effect is None
+        if claim.stated and found[name].standing == REFUSED
     ]
-    table = frame_table(pd.DataFrame(rows), "Claims without a verdict", wrap=("claim", "why it cannot be told"))
+    table = frame_table(pd.DataFrame(rows), "Claims without a verdict", wrap=("claim", "why it cannot be tested"))
     return headed("untold", table, f"{len(rows)} claims")

@@ -10,15 +10,26 @@ from collections.abc import Mapping
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from chexreason.audit import arithmetic, attainability, comparisons, facts, matched, power, statements
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
+from chexreason.audit import (
+    arithmetic,
+    attainability,
+    comparisons,
+    differences,
+    facts,
+    matched,
+    operating,
+    power,
+    statements,
+)
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from chexreason.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
 from chexreason.claims import (
-    CANNOT,
+    CHANCE,
     CHOICES,
     CLAIMS,
     FAILS,
     HOLDS,
+    NOT_RUN,
     REFUSED,
     RESTS,
     Outcome,
@@ -41,15 +52,16 @@ def in_short() -> Prose:
     count = verdict_table.standings(paper)
     turned = Counter(kind for one in paper.values() for kind in dict.fromkeys(kind for kind, _ in one.turned_by))
     choices = ", ".join(f"{turned[kind]} of {kind}" for kind in CHOICES if turned[kind])
-    told = [one for one in paper.values() if one.by_correlation and one.verdict != CANNOT]
+    told = [one for one in paper.values() if one.by_correlation and one.verdict != CHANCE]
     lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
         f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
-        f"whichever way the tables are read. {count[RESTS]} rest on a choice: with another one that the same tables "
-        f"allow they come out otherwise ({choices}; some on several). Of the rest, {count[CANNOT]} are no larger than "
-        f"chance could make them, and {count[REFUSED]} are not ours to judge: they compare what cannot be compared, or "
-        f"rest on what is not printed. Of the {len(told)} verdicts beyond chance, those that a choice turns among "
-        f"them, {lasting} are the same however alike two models err on the same studies (correlations of "
+        f"whichever way the tables are read. {count[RESTS]} depend on a choice: with another one that the same "
+        f"tables allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no "
+        f"larger than chance could make them, and {count[REFUSED]} cannot be tested: they compare what cannot be "
+        f"compared, or "
+        f"rest on what is not in the text we have. Of the {len(told)} verdicts beyond chance, those that a choice "
+        f"turns among them, {lasting} are the same however alike two models err on the same studies (correlations of "
         f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
         f"{max(one.tests for one in told)} tests taken together. "
         "Every claim has its row on the next page."
@@ -60,28 +72,32 @@ def in_short() -> Prose:
 LOOKS = {
     HOLDS: (drawn.BLUE, ""),
     RESTS: (drawn.GREEN, "||||"),
-    CANNOT: ("none", ""),
+    CHANCE: ("none", ""),
     FAILS: (drawn.ORANGE, "////"),
     REFUSED: ("none", "xx"),
+    NOT_RUN: ("none", ".."),
 }
 
 
 def overview() -> Html:
     """Where the claims stand by topic, on the paper and on the runs that the book shows."""
-    sides = {"the paper's tables": verdict_table.judged(None)}
+    paper = verdict_table.judged(None)
+    sides = [("the paper's tables", paper, ("published", *drawn.provenance(), f"each at {LEVEL:.0%}"))]
     for shown in (*beside(shown_profile()), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(shown):
-            sides[f"our runs ({shown}, {next(iter(ours.values())).tier})"] = ours
+            tier = next(iter(ours.values())).tier
+            sides.append((f"our runs ({shown}, {tier})", ours, (tier, shown, f"each at {LEVEL:.0%}")))
     with mpl.rc_context(STYLE):
-        drawings = [_standings(title, verdict_table.stated(found)) for title, found in sides.items()]
-    stated = verdict_table.stated(verdict_table.judged(None))
+        drawings = [(*_standings(title, verdict_table.stated(found)), tier) for title, found, tier in sides]
+    stated = verdict_table.stated(paper)
     count = verdict_table.standings(stated)
     caption = (
-        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} twins, the same claims with "
-        f"another choice, are not counted. A claim that a choice turns is counted as such, whatever its verdict. "
-        f"{count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are read."
+        f"{len(stated)} claims by topic, each in one class; {len(CLAIMS) - len(stated)} readings of ours, most of them "
+        f"the same claims with another choice, are not counted. A claim that a choice turns is counted as such, "
+        f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are "
+        "read."
     )
-    return drawn.picture("Every claim, judged", drawings, caption, "verdicts", f"each at {LEVEL:.0%}")
+    return drawn.mixed_picture("Every claim, judged", drawings, caption, "verdicts")
 
 
 def _standings(title: str, found: Mapping[str, Outcome]) -> tuple[Figure, str]:
@@ -147,7 +163,8 @@ def for_an_engineer() -> Prose:
         f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
         f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{rough(asked[0].needed())} studies. How many there were is not stated; the failure rates fit "
+        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates "
+        f"fit "
         f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
         "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
         f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
@@ -161,15 +178,25 @@ def _sizes() -> str:
 
 def assumptions() -> Prose:
     """What the intervals assume, and how they do where the truth can be had."""
+    tested = sum(len(differences.sizes_of(one.table)) for one in differences.leans() if one.table >= 5)
+    hangs = "; ".join(
+        f"{what}, {len(names)} ({drawn.listed(names)})" if names else f"{what}, none"
+        for what, names in differences.turned().items()
+    )
     text = (
-        "The paper prints no interval. Ours follow from the supports, on four assumptions: a model says a label "
-        "as often "
-        "as it is present; findings err independently; two models on the same films correlate by "
-        f"{PAIRED}; and other trainings would have come out the same, which flatters every comparison."
+        "The paper prints no interval. Ours follow from the supports, on four assumptions. The first is how many "
+        f"labels a model names. For {len(operating.all_named())} rows of Tables 1 to 4 the printed precision and "
+        "recall say it, and each finding of a macro average is taken to be named at its row's ratio. The other prompts "
+        "of Table 1 and all of Tables 5 and 6 print neither; there a model is taken to name as many labels as are "
+        "recorded. The ratios of validation are not used for Tables 5 and 6, because those test sets record other "
+        f"numbers of labels a study; they are tried. Of the {tested} differences of Tables 5 and 6 above, the number "
+        f"that is judged otherwise at some correlation is, if models name {hangs}. The other assumptions: findings err "
+        f"independently; two models on the same films correlate by {PAIRED}; and other trainings would have come out "
+        "the same, which flatters every comparison."
     )
     name = shown_profile()
     if read_runs(name):
-        found = calibrate(open_runs(name))
+        found = calibrate(open_runs(name, alone=False))
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
@@ -195,9 +222,9 @@ def arithmetic_summary() -> Prose:
         f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
         f"{outside[ERROR]} do not, and {alone} have nothing to be held against. Of {said.total()} comparisons "
         f"(highest, weakest, nearly matching), {said[AGREES]} agree with the tables, {said[DEPENDS]} depend on the "
-        f"averaging, the checkpoint or the findings, {said[ERROR]} are wrong and {said[ALONE]} rest on nothing "
-        f"printed. The text names the best of {len(named)} columns, and of {right} it names the right one wherever "
-        "it does."
+        f"averaging, the checkpoint or the findings, {said[UNBORNE]} are not borne out and {said[ALONE]} rest on "
+        f"nothing printed. The text names the best of {len(named)} columns, and of {right} it names the right one "
+        "wherever it does."
     )
 
 
@@ -208,8 +235,8 @@ def validation_size() -> Prose:
     even, chance = attainability.even_chance()
     smallest, all_fit = attainability.sizes_that_fit(1000)[0], attainability.all_fit_from()
     return Prose(
-        "The paper calls the studies of its first four tables *CheXpert validation* and does not say how many there "
-        f"are. Every failure rate must be a whole number of studies over that number. That rules out "
+        "The paper calls the studies of its first four tables *CheXpert validation*; how many there are is not in the "
+        f"text we have. Every failure rate must be a whole number of studies over that number. That rules out "
         f"{'; '.join(cannot)}. Of the sets that come to mind it leaves {_sizes()}. The smallest number that fits is "
         f"{smallest}, and from {all_fit} on every number does. All {even} different rates above zero are multiples of "
         f"one in {smallest}, which would happen about once in {1 / chance:,.0f} times if there were many more: "
@@ -220,13 +247,14 @@ def validation_size() -> Prose:
 def reading_the_ledger() -> Prose:
     """How to read verdicts, how many stand together, and how much hangs on choices and on the assumed correlation."""
     found = verdict_table.judged(None)
-    told = [one for one in found.values() if one.by_correlation and one.verdict != CANNOT]
+    told = [one for one in found.values() if one.by_correlation and one.verdict != CHANCE]
     jointly, lasting = sum(bool(one.together) for one in told), sum(one.survives for one in told)
     rest = " and ".join(f"{r:g}" for r in CORRELATIONS if r != PAIRED)
-    twins = sum(not claim.stated for claim in CLAIMS.values())
+    twins = len({twin for claim in CLAIMS.values() for _, twin in claim.choice if not CLAIMS[twin].stated})
     return Prose(
         f"A claim *holds* if its whole {LEVEL:.0%} interval lies on the claim's side, *fails* if it lies on the other, "
-        "and otherwise *cannot be told*; claims about the printed numbers themselves are decided as counted. It *rests "
+        "and otherwise lies *within chance*; claims about the printed numbers themselves are decided as counted. What "
+        "is not printed, not in the text that we have, or about other findings *cannot be tested*. A claim *depends "
         f"on a choice* if a twin, one of {twins} rows that are our readings of the same tables, comes out otherwise. "
         f"Each is judged by itself, and then all {max(one.tests for one in told)} tests at once: {jointly} of "
         f"{len(told)} verdicts stand. Two models' errors on the same studies are taken to correlate by {PAIRED:g}; "

@@ -52,7 +52,7 @@ def _chances(asked: Sequence[power.Question], title: str, correlation: float) ->
     drawing, axes = panel(3.2)
     sizes = np.geomspace(100, 300_000, 60)
     for one, (colour, dash, _) in zip(asked, SERIES, strict=True):
-        chance = [power.power(int(n), one.first, one.second, one.prevalence, correlation) for n in sizes]
+        chance = [one.power(int(n), correlation) for n in sizes]
         axes.plot(sizes, chance, color=colour, linestyle=dash, linewidth=2, label=_label(one))
     axes.axvline(facts.size("chexpert", "test"), color=INK, linewidth=1, alpha=0.7)
     axes.axhline(power.POWER, color=INK, linewidth=0.6, alpha=0.7)

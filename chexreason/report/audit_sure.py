@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from chexreason.audit import differences, facts, lines, validation
+from chexreason.audit import differences, facts, lines, operating, validation
 from chexreason.audit import uncertainty as sure
 from chexreason.comparable import ENOUGH
 from chexreason.evidence import MODELS, TABLES, title_of
@@ -43,7 +43,9 @@ def validation_scores() -> Html:
     how = "clearly above" if start.low > tuned.high else "no further than chance from"
     caption = (
         f"Filled: macro-F1, hollow: micro-F1, as printed. Bars: 95 % intervals if there were {validation.size()} "
-        "studies with the prevalences of MIMIC-CXR-JPG and findings score in the pattern of Table 5. Vertical lines: "
+        "studies with the prevalences of MIMIC-CXR-JPG and findings score in the pattern of Table 5; how many labels a "
+        f"row names follows from its printed precision and recall, and {operating.unknown_rows()} prompts without them "
+        "are taken to name as many as are recorded. Vertical lines: "
         f"what answering every label would score then ({decimal(macro)} and {decimal(micro)}). By macro-F1 "
         f"{_neighbours(found)}. By micro-F1 the best prompt of the untouched model, {_said(start)}, is {how} the best "
         f"that GRPO reaches, {_said(tuned)}."
@@ -99,7 +101,8 @@ def findings() -> Html:
               sure.supports_of(5).items()}  # fmt: skip
     name = max(widest, key=lambda finding: widest[finding].high - widest[finding].low)
     caption = (
-        "Marks: the printed F1; bars: 95 % intervals over studies, if a model says a label as often as it is present. "
+        "Marks: the printed F1; bars: 95 % intervals over studies, if a model names a label as often as it is "
+        "recorded (Tables 5 and 6 print no precision or recall). "
         f"A dagger marks findings with fewer than {ENOUGH} positives: on CheXpert {listed(rare)}; on NIH, if "
         f"{few} studies were used, {listed(rare_far, 'none')}. For ChexReason the least certain is {name}, "
         f"{_said(widest[name])}. Each counts in the macro average as much as any other finding."
@@ -148,7 +151,7 @@ def leaned_on() -> Html:
             _leans("Validation and CheXpert", [one for one in found if one.lean.table != 6]),
             _leans(f"NIH, {few} or {many:,} studies", [one for one in found if one.lean.table == 6]),
         ]
-    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {few} or {many:,}, not stated"
+    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {few} or {many:,}, not in the text we have"
     return picture("Are the differences more than chance?", drawings, _said_of(found), "differences", sizes)
 
 

@@ -1,7 +1,7 @@
 """How often findings are recorded, and recorded together: published, and at the simulated hospitals.
 
 The published counts (results/published/label_counts.csv and label_pairs.csv) are those of the sets that the
-paper's section 3.1 names. What is compared is P(b recorded | a recorded), for each ordered pair.
+paper names. What is compared is P(b recorded | a recorded), for each ordered pair.
 
 - A (MIMIC train). Nobody has published MIMIC's pairs; those of CheXpert train, whose labels come from the
   same labeler, stand for them. A child and its parent, where the convention itself speaks, are taken as they are.

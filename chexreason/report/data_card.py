@@ -1,7 +1,7 @@
 """What the phantoms' data card shows: rates, conventions, label noise and shortcuts, each computed from the code.
 
 The card (book/phantom_card.md) answers the questions of *Datasheets for Datasets* (Gebru et al. 2021) about
-the drawn stand-ins for the data of the paper's section 3.1. Studies are sampled as the page is built;
+the drawn stand-ins for the paper's data. Studies are sampled as the page is built;
 no film is drawn.
 """
 

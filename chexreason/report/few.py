@@ -56,7 +56,7 @@ def _sides(sides: Sequence[Evidence]) -> Iterator[tuple[str, str, dict[str, floa
 
 def _papers(shown: Evidence) -> dict[str, float]:
     if shown.spec.number != 5:
-        return {}  # the paper does not say how many NIH studies it scored
+        return {}  # how many NIH studies were scored is not in the text we have
     return supports("chexpert", "test", LABEL_SETS["chexpert14"])
 
 

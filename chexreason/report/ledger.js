@@ -9,16 +9,17 @@ for (const ledger of document.querySelectorAll(".cxr-ledger:not([data-ready])"))
 
   const filter = () => {
     const wanted = Object.fromEntries(fields.map((field) => [field.name, field.value.trim().toLowerCase()]));
-    let shown = 0;
+    let shown = 0, readings = 0;
     for (const row of rows) {
       const words = row.textContent.toLowerCase();
       const fits = Object.entries(wanted).every(([name, value]) =>
         !value || (name === "words" ? value.split(/\s+/).every((word) => words.includes(word))
           : (row.dataset[name] ?? "").split("; ").includes(value)));
       row.hidden = !fits;
-      shown += fits;
+      shown += fits && !row.dataset.twin;
+      readings += fits && !!row.dataset.twin;
     }
-    count.textContent = `${shown} of ${rows.length} claims`;
+    count.textContent = `${shown} claims, ${readings} other readings of them`;
   };
 
   const sort = (heading, column) => {

@@ -1,6 +1,6 @@
 """What the phantoms are worth, in figures and sentences: how hard they are, and how near to real films.
 
-Not in the paper, whose data (section 3.1) are patients' films. The values come from
+Not in the paper, whose data are patients' films. The values come from
 `results/phantoms/`, written by `benchmarks/phantom_difficulty.py` and `benchmarks/phantom_looks.py`.
 """
 

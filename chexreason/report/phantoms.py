@@ -1,6 +1,6 @@
 """Pictures of the phantoms: each finding mild and severe, the same patient without it, at three hospitals.
 
-The films stand in for the data of the paper's section 3.1. They are drawn when the page is built,
+The films stand in for the paper's data. They are drawn when the page is built,
 from fixed seeds, so that they are always what the code draws.
 """
 

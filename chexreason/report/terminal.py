@@ -20,7 +20,7 @@ from chexreason.audit import (
 )
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.differences import differences
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING
+from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from chexreason.evidence import MODELS, TABLES, title_of
 from chexreason.report.audit_lists import pair_text
 from chexreason.report.theme import decimal, percent, signed
@@ -92,10 +92,11 @@ def _transcription(width: int) -> str:
 
 def _comparisons(width: int) -> str:
     said = comparisons.compared()
-    count = {verdict: sum(one.verdict == verdict for one in said) for verdict in (AGREES, DEPENDS, ERROR, ALONE)}
+    count = {verdict: sum(one.verdict == verdict for one in said) for verdict in (AGREES, DEPENDS, UNBORNE, ALONE)}
     out = [_wrapped(
         f"{len(said)} in the text; {count[AGREES]} agree with the tables, {count[DEPENDS]} depend on the averaging, "
-        f"the checkpoint or the findings, {count[ERROR]} are errors, {count[ALONE]} rest on nothing printed.", width,
+        f"the checkpoint or the findings, {count[UNBORNE]} are not borne out, {count[ALONE]} rest on nothing printed.",
+        width,
     )]  # fmt: skip
     for one in said:
         if one.verdict != AGREES:
@@ -219,7 +220,7 @@ def _conventions(width: int) -> str:
 def _needed(width: int) -> str:
     rows = [
         (one.name, f"{decimal(one.macros[0])} or {decimal(one.macros[1])}",
-         "not stated" if one.used is None else str(one.used), f"{one.needed():,}")
+         "not known" if one.used is None else str(one.used), f"{one.needed():,}")
         for one in power.questions()
     ]  # fmt: skip
     head = ("difference", "macro-F1", "studies used", f"needed ({power.POWER:.0%} power)")

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from chexreason.audit.uncertainty import CORRELATIONS, PAIRED
 from chexreason.claims import (
-    CANNOT,
+    CHANCE,
     CHOICES,
     CLAIMS,
     FAILS,
     HOLDS,
+    NOT_RUN,
+    OTHERWISE,
     REFUSED,
     RESTS,
     STANDINGS,
@@ -31,7 +33,7 @@ from chexreason.report.behind import PLAN
 from chexreason.report.theme import Html, badge, block, escape, signed
 
 #: A verdict's sign, and a standing's, so that none is told by colour alone.
-SIGNS = {HOLDS: "✓", RESTS: "⇄", CANNOT: "?", FAILS: "✗", REFUSED: "–"}
+SIGNS = {HOLDS: "✓", RESTS: "⇄", CHANCE: "≈", FAILS: "✗", OTHERWISE: "≠", REFUSED: "∅", NOT_RUN: "–"}
 #: Where the audit's pictures and tables are; each has an anchor that starts like this.
 AUDIT = "audit.html#evidence-"
 #: What a claim rests on, by the name of its evidence: the place, and what is shown there.
@@ -120,7 +122,7 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     names = [*beside(profile or shown_profile(), results), EXPERIMENT]
     judged_ours = {name: found for name in names if (found := judged(name, results))}
     ours = {f"on our runs ({name}, {_tier(found)})": found for name, found in judged_ours.items()}
-    heads = ["claim", "where", "on the paper's tables", "rests on a choice of", *ours, "evidence"]
+    heads = ["claim", "where", "on the paper's tables", "depends on a choice of", *ours, "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
     )
@@ -142,9 +144,11 @@ def explained() -> str:
     return (
         f"r: how far two models' errors on the same studies correlate, which the paper does not say; {tried} are "
         f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
-        "side's tests at once leaves the bar out, too (maximum-t). Rests on a choice: a twin with another average, "
-        "checkpoint, set of findings or baseline has another verdict, or points the other way. Twins are indented; the "
-        "paper does not state them."
+        "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
+        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
+        "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
+        "no claim "
+        "about training, since another training may come out otherwise."
     )
 
 
@@ -157,6 +161,7 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str
     kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
     data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(one.verdict)}"'
     data += f' data-standing="{escape(one.standing)}" data-choice="{"; ".join(["any", *kinds] if kinds else [])}"'
+    data += "" if claim.stated else ' data-twin="yes"'
     data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
@@ -186,6 +191,8 @@ def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
 
 def _verdict(one: Outcome, head: str) -> str:
     order = VERDICTS.index(one.verdict)
+    if one.verdict == NOT_RUN:
+        return f'<td data-head="{escape(head)}" data-sort="{order}"><span title="not run">–</span></td>'
     words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
@@ -226,7 +233,7 @@ def _controls(ours: list[str]) -> str:
         + choice("topic", "topic", topics)
         + choice("standing", "stands", list(STANDINGS))
         + choice("paper", "on the paper's tables", list(VERDICTS))
-        + choice("choice", "rests on a choice of", ["any", *CHOICES])
+        + choice("choice", "depends on a choice of", ["any", *CHOICES])
         + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )

@@ -7,7 +7,7 @@ settings stay out of a run's settings and digest: what they lead to is the trace
 from dataclasses import dataclass, fields
 
 from chexreason.errors import UserError
-from chexreason.settings import assumed
+from chexreason.settings import UNREAD, assumed
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Teacher:
     )
     mix: bool = assumed(False, "the paper has one teacher", "true: another teacher may write what is missing")
     film_pixels: int = assumed(
-        768 * 768, "not stated; as one of Gemini's tiles has", "pixels of a film that is sent, at most"
+        768 * 768, f"{UNREAD}; as one of Gemini's tiles has", "pixels of a film that is sent, at most"
     )
-    temperature: float | None = assumed(None, "not stated", "sampling temperature; null is the model's own")
-    max_tokens: int = assumed(1024, "not stated", "tokens of an answer at most, thinking aside")
+    temperature: float | None = assumed(None, UNREAD, "sampling temperature; null is the model's own")
+    max_tokens: int = assumed(1024, UNREAD, "tokens of an answer at most, thinking aside")
     thinking_tokens: int | None = assumed(
-        1024, "not stated; bounds the price", "Gemini's thinking budget; null is the model's own"
+        1024, f"{UNREAD}; bounds the price", "Gemini's thinking budget; null is the model's own"
     )
-    attempts: int = assumed(4, "not stated", "answers to one study that may be rejected before it is given up")
+    attempts: int = assumed(4, UNREAD, "answers to one study that may be rejected before it is given up")
     requests_per_minute: int = assumed(60, "below a paying user's limit", "requests started in a minute, at most")
     parallel: int = assumed(4, "an answer takes many seconds", "requests under way at the same time")
     timeout_s: int = assumed(120, "thinking takes its time", "seconds until a request counts as failed")

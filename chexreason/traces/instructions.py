@@ -1,6 +1,6 @@
 """What the teacher is told (section 3.2.1): here are film and labels; reason as if you had only the film.
 
-The paper prints neither its wording nor more about it, so the text is ours. The format is that of the prompt
+Neither its wording nor more about it is in the text we have, so the text is ours. The format is that of the prompt
 which the small model will be given, and that prompt is quoted whole, so that a trace answers the very task it
 will be a lesson for. Raise VERSION when the text changes: each trace carries it.
 """

@@ -4,7 +4,20 @@
 one a question. Everything is computed from ``results/experiment``; nothing here trains.
 """
 
-from chexreason.report.experiments import cells, collapse, cures, dose, scaffold, selection
+from chexreason.report.experiments import cells, collapse, cures, dose, health, posthoc, scaffold, selection, trainings
 from chexreason.report.experiments.plan import again, arms_table, sizes
 
-__all__ = ["again", "arms_table", "cells", "collapse", "cures", "dose", "scaffold", "selection", "sizes"]
+__all__ = [
+    "again",
+    "arms_table",
+    "cells",
+    "collapse",
+    "cures",
+    "dose",
+    "health",
+    "posthoc",
+    "scaffold",
+    "selection",
+    "sizes",
+    "trainings",
+]

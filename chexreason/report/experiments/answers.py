@@ -1,5 +1,7 @@
 """What the experiment has answered so far, read once for all chapters."""
 
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import pandas as pd
@@ -7,6 +9,7 @@ import pandas as pd
 from chexreason import config, runs
 from chexreason.evidence import results_root
 from chexreason.experiments import analysis, arms, worlds
+from chexreason.experiments.outcomes import MACRO, Outcome
 from chexreason.provenance import EXPERIMENT
 from chexreason.report.behind import runs_behind
 from chexreason.report.theme import Html, badge, block
@@ -65,16 +68,50 @@ def have(*models: str) -> bool:
     return bool(answers().seeds(models)) if models else False
 
 
-def facts(*models: str) -> str:
-    """The badge of what rests on these models: tier, profile, patients and seeds."""
+Told = analysis.Contrast | str
+
+
+def compared(
+    weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Sequence[str] = ()
+) -> analysis.Contrast | str:
+    """A contrast, or why there is none, as the end of a sentence (`analysis.NotComparable`)."""
+    try:
+        return analysis.contrast(answers(), weights, outcome, beside=beside)
+    except analysis.NotComparable as reason:
+        return named(str(reason))
+
+
+def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Told:
+    """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
+    cell = analysis.Cell(hospital, hospital, analysis.OWN[hospital])
+    return compared(analysis.change(after, before, cell), outcome, beside)
+
+
+#: What the arms are called in sentences and figures.
+NAMES = {"base": "untouched", SFT: "SFT", HARD: "GRPO, hard", NUANCED: "GRPO, nuanced"}
+
+
+def named(text: str) -> str:
+    """A sentence in which checkpoints go by their names: "SFT" for "sft-medgemma-free_reasoning-best".
+
+    >>> named("sft-medgemma-free_reasoning-best scores 0.184, hard-no-kl-last scores 0.2")
+    'SFT scores 0.184, hard-no-kl (last checkpoint) scores 0.2'
+    """
+
+    def name(found: re.Match[str]) -> str:
+        arm, checkpoint = found.groups()
+        return NAMES.get(arm, arm) + (" (last checkpoint)" if checkpoint == "last" else "")
+
+    return re.sub(r"\b([a-z][a-z_-]*)-(best|last)\b", name, text)
+
+
+def facts(*models: str, measure: str = "macro-F1") -> str:
+    """The badge of what rests on these models: tier, profile, patients, seeds and what is measured."""
     known = answers()
-    many = {name: sum(one == name for one, _ in known.of) for name in models if name != model("base")}
-    few, most = min(many.values(), default=1), max(many.values(), default=1)
-    seeds = f"seeds {', '.join(map(str, known.seeds(models)))}" if few == most else f"{few} to {most} seeds an arm"
-    return badge(
-        "miniature", PROFILE, sizes(), f"{patients(known)} patients a world", seeds,
-        "macro-F1 over nine findings",
-    )  # fmt: skip
+    seeds = [known.seeds([name]) for name in models if name != model("base")] or [[0]]
+    few, most = min(map(len, seeds)), max(map(len, seeds))
+    told = f"seeds {', '.join(map(str, seeds[0]))}" if few == most else f"{few} to {most} trainings an arm"
+    return badge("miniature", PROFILE, sizes(), f"{patients(known)} patients a hospital", told, measure)
 
 
 def sizes() -> str:
@@ -88,7 +125,7 @@ def sizes() -> str:
 def about() -> str:
     """The badge of the experiment as a whole: tier, profile, patients a world and trainings so far."""
     known = answers()
-    size = f"{patients(known)} patients a world" if known.of else ""
+    size = f"{patients(known)} patients a hospital" if known.of else ""
     return badge("miniature", PROFILE, sizes(), size, f"{len(trained())} trainings")
 
 

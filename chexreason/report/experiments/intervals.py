@@ -17,13 +17,15 @@ class Line:
     """One estimate: its label, its interval, and the series (0 to 3) whose colour and marker it takes."""
 
     label: str
-    value: Interval
+    value: Interval | str  # a text: why there is none
     series: int = 0
     beside: float | None = None  # another estimate, without an interval, as a hollow square
 
 
-def spoken(value: Interval, digits: int = 3) -> str:
-    """An estimate with its interval, as text."""
+def spoken(value: Interval | str, digits: int = 3) -> str:
+    """An estimate with its interval, or why there is none, as text."""
+    if isinstance(value, str):
+        return f"not compared ({value})"
     return f"{signed(value.estimate, digits)} ({signed(value.low, digits)} to {signed(value.high, digits)})"
 
 
@@ -35,13 +37,16 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, line in enumerate(lines):
             colour, _, marker = SERIES[line.series]
-            axes.plot([line.value.low, line.value.high], [row, row], color=colour, linewidth=2)
+            if isinstance(line.value, str):
+                axes.text(0, row, " not compared", va="center", fontsize=8, style="italic")
+                continue
+            axes.plot([line.value.low, line.value.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([line.value.estimate], [row], marker=marker, color=colour, markersize=6)
             if line.beside is not None:
                 axes.plot([line.beside], [row], marker="s", color=SERIES[1][0], markersize=6, fillstyle="none")
         axes.set_yticks(range(len(lines)), [line.label for line in lines])
         axes.set(title=title, xlabel=unit, ylim=(len(lines) - 0.4, -0.6))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         axes.grid(visible=False, axis="y")
         text = "; ".join(f"{line.label} {spoken(line.value)}" for line in lines)
         return to_svg(drawing, f"{title}. {text}.")
@@ -49,9 +54,12 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
 
 def dots(
     title: str, rows: Mapping[str, Sequence[float]], means: Mapping[str, Interval], unit: str, series: int = 0,
-    width: float = 4.2,
+    width: float = 4.2, line: float | None = None, span: tuple[float, float] | None = None,
 ) -> str:  # fmt: skip
-    """A point a seed, and their mean with its interval, rows one below the other; as an SVG element."""
+    """A point a seed, and their mean with its interval, rows one below the other; as an SVG element.
+
+    `line` is a value that a dashed line marks, `span` the range of the axis.
+    """
     colour, _, marker = SERIES[series]
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 0.95 + 0.3 * len(rows)), layout="constrained")
@@ -60,9 +68,11 @@ def dots(
             axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.55)
         for row, mean in enumerate(means[name] for name in rows):
             axes.plot([mean.estimate] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
-            axes.plot([mean.low, mean.high], [row, row], color=colour, linewidth=1.6)
+            axes.plot([mean.low, mean.high], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt")
+        if line is not None:
+            axes.axvline(line, color=INK, linewidth=1, linestyle="dashed")
         axes.set_yticks(range(len(rows)), list(rows))
-        axes.set(title=title, xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
+        axes.set(title=title, xlabel=unit, ylim=(len(rows) - 0.5, -0.5), **({"xlim": span} if span else {}))
         axes.grid(visible=False, axis="y")
         said = "; ".join(
             f"{name} {decimal(means[name].estimate)} ({decimal(means[name].low)} to {decimal(means[name].high)})"
@@ -73,10 +83,7 @@ def dots(
 
 def counted(number: int) -> str:
     """How many intervals a figure shows and what that means, as the end of its caption."""
-    return (
-        f" {number} intervals, each at 95 per cent over seeds and patients, not corrected for their number; few seeds "
-        "make them somewhat too narrow."
-    )
+    return f" {number} intervals at 95 % over trainings (t) and patients, not corrected for their number."
 
 
 def framed(

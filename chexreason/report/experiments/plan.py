@@ -20,7 +20,7 @@ def arms_table() -> Html:
             "Arm": name,
             "What it is": arm.what,
             "Starts from": arm.start or "",
-            "Seeds": len(arms.seeds_of(name)) if arm.stage else 1,
+            "Seeds": len(arms.seeds_of(name)) if arm.stage or arm.samples else 1,
         }
         for name, arm in arms.ARMS.items()
     ]

@@ -5,112 +5,151 @@ from functools import cache
 
 import numpy as np
 
-from chexreason import prompts
-from chexreason.evidence import counted as scored
-from chexreason.experiments import analysis
+from chexreason import comparable, evidence, prompts, stats
+from chexreason.evidence import counted as kept_cells
+from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import PROFILE, missing, sizes, trained
 from chexreason.report.experiments.intervals import counted, dots, framed, spoken
 from chexreason.report.theme import Html, Prose, badge
+from chexreason.runs import Run
 from chexreason.stats import Interval, resampled_f1
 
 LABELS = "chexpert14"
-BASES = {"medgemma": "MedGemma-like base", "qwen": "Qwen-like base"}
+BASES = {"medgemma": "medical base", "qwen": "general base"}
+PROTOCOL, ALONE = "reasoning_a", "only_label"
 
 
-def scores(base: str) -> Mapping[str, Mapping[int, float]]:
-    """Format -> seed -> macro-F1 over the fourteen findings on hospital A's validation studies."""
-    found: dict[str, dict[int, float]] = {}
-    for (arm, seed), run in trained().items():
-        for name in prompts.SFT_FORMATS:
-            if arm == f"sft-{base}-{name}":
-                metrics = run.metrics()
-                row = metrics[(metrics["finding"] == "macro") & (metrics["metric"] == "f1")]
-                found.setdefault(name, {})[seed] = float(row["value"].iloc[0])
-    return {name: found[name] for name in prompts.SFT_FORMATS if name in found}
+def runs_of(base: str) -> Mapping[str, Mapping[int, Run]]:
+    """Format -> seed -> its run; over the seeds that all four formats have, so that all are compared alike."""
+    found = {name: {seed: run for (arm, seed), run in trained().items() if arm == f"sft-{base}-{name}"}
+             for name in prompts.SFT_FORMATS}  # fmt: skip
+    common = sorted(set.intersection(*map(set, found.values())))
+    return {name: {seed: runs[seed] for seed in common} for name, runs in found.items()} if common else {}
+
+
+def findings() -> tuple[str, ...]:
+    """The findings with enough positives among the validation studies of every seed."""
+    found = [_positives(run) for run in runs_of("medgemma")[ALONE].values()]
+    return tuple(name for name in LABEL_SETS[LABELS] if all(name in comparable.frequent(one) for one in found))
+
+
+def _positives(run: Run) -> dict[str, float]:
+    values = evidence.scores(run)
+    return {name: float(values[name, "support"]) for name in LABEL_SETS[LABELS]}
+
+
+def floor(run: Run) -> float:
+    """Macro-F1 of naming every label on a run's studies, over `findings`."""
+    positives = _positives(run)
+    return float(comparable.every_label([positives[name] for name in findings()], float(run.info["n"])).mean())
+
+
+@cache
+def drawn(base: str, name: str, seed: int) -> np.ndarray:
+    """Macro-F1 of one format at a seed over `findings`: as it is, then for each draw of patients (1 + R,).
+
+    The formats of a seed are asked about the same studies and share the draws.
+    """
+    rows = runs_of(base)[name][seed].predictions()
+    true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
+    patients, rng = [str(key) for key in rows["patient_key"]], np.random.default_rng(seed)
+    found = resampled_f1(true_BF, [said_BF], patients, rng, mask=kept_cells(rows, LABELS))["findings"][:, 0]
+    return np.asarray(found[:, [one in findings() for one in LABEL_SETS[LABELS]]].mean(axis=1))
+
+
+def unfit(base: str, name: str) -> dict[int, str]:
+    """Seed -> why that run takes part in no comparison, by the findings that count here."""
+    reasons = {}
+    for seed, run in runs_of(base)[name].items():
+        share = comparable.commonest_share(list(run.predictions()["predicted"]))
+        reasons[seed] = comparable.unfit(share, float(drawn(base, name, seed)[0]), floor(run))
+    return {seed: reason for seed, reason in reasons.items() if reason}
+
+
+def whole() -> bool:
+    """Whether all four formats are run on both bases."""
+    return all(runs_of(base) for base in BASES)
 
 
 def figure() -> Html:
     """A panel a base model: each seed's macro-F1 as a point, the mean as a bar, formats side by side."""
-    shown = {base: scores(base) for base in BASES}
-    if any(len(found) < len(prompts.SFT_FORMATS) for found in shown.values()):
+    if not whole():
         return missing("all four formats on both base models")
-    panels = []
-    for series, (base, found) in enumerate(shown.items()):
-        rows = {prompts.get(name).title: list(values.values()) for name, values in found.items()}
-        means = {prompts.get(name).title: mean_score(base, name) for name in found}
-        panels.append(dots(BASES[base], rows, means, "macro-F1", series))
-    seeds = sorted({seed for found in shown.values() for values in found.values() for seed in values})
-    n = next(run.info["n"] for (arm, _), run in trained().items() if arm.startswith("sft"))
-    head = badge(
-        "miniature", PROFILE, sizes(), f"{n} validation studies", f"seeds {', '.join(map(str, seeds))}", "macro-F1"
-    )
-    of = [run for (arm, _), run in trained().items() if arm.startswith("sft-")]
+    panels, number = [], 0
+    level = float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()]))
+    for series, base in enumerate(BASES):
+        rows, means = {}, {}
+        for name, runs in runs_of(base).items():
+            off = len(unfit(base, name))
+            title = prompts.get(name).title + (f" ({off} of {len(runs)} constant or below the line)" if off else "")
+            rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
+            means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
+        number += len(rows)
+        panels.append(dots(BASES[base].capitalize(), rows, means, "macro-F1", series, line=level, span=(0, 0.8)))
+    of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
+    seeds = sorted({seed for base in BASES for runs in runs_of(base).values() for seed in runs})
+    head = badge("miniature", PROFILE, sizes(), f"{of[0].info['n']} validation studies",
+                 f"seeds {', '.join(map(str, seeds))}", f"macro-F1 over {len(findings())} findings")  # fmt: skip
     return framed(
+        "The general base does not look at the image, so formats cannot be compared on it" if constants() else
         "Which format teaches best",
         head,
         panels,
-        "A point a seed; an upright bar for their mean, a level one for its interval. The paper's claim is that the "
-        "first and the last row change places between the panels." + counted(sum(map(len, shown.values()))),
+        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A run "
+        "that gives one answer to nearly all images, or lies below the dashed line, is in no comparison."
+        + counted(number),
         behind=runs_behind(of),
+    )  # fmt: skip
+
+
+def constants(base: str = "qwen") -> int:
+    """How many of a base's runs take part in no comparison."""
+    return sum(len(unfit(base, name)) for name in runs_of(base))
+
+
+def difference(base: str) -> Interval | str:
+    """Protocol minus labels alone over trainings and patients; a text if a run of the two takes part in no order."""
+    off = {**unfit(base, PROTOCOL), **unfit(base, ALONE)}
+    runs = runs_of(base)
+    if off:
+        many = sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE))
+        total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
+        return f"{many} of {total} runs are constant or below naming every label"
+    return stats.percentiles(
+        stats.over_seeds([drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in runs[ALONE]])
     )
-
-
-def protocol_against_labels(base: str) -> list[float]:
-    """The twelve-step protocol's macro-F1 less that of the labels alone, a seed each; empty without the runs."""
-    found = scores(base)
-    if len(found) < len(prompts.SFT_FORMATS):
-        return []
-    seeds = sorted(set(found["reasoning_a"]) & set(found["only_label"]))
-    return [found["reasoning_a"][seed] - found["only_label"][seed] for seed in seeds]
-
-
-@cache
-def _drawn(base: str, name: str, seed: int) -> np.ndarray:
-    """Macro-F1 of one format at a seed: as it is, then for each draw of patients (1 + R,).
-
-    The formats of a seed are asked about the same studies and share the draws.
-    """
-    rows = trained()[f"sft-{base}-{name}", seed].predictions()
-    true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
-    patients, rng = [str(key) for key in rows["patient_key"]], np.random.default_rng(seed)
-    return resampled_f1(true_BF, [said_BF], patients, rng, mask=scored(rows, LABELS))["macro"][:, 0]
-
-
-def mean_score(base: str, name: str) -> Interval:
-    """The mean of a format's scores over seeds, with an interval over seeds and patients."""
-    return analysis.bounded(analysis.over_seeds([_drawn(base, name, seed) for seed in sorted(scores(base)[name])]))
-
-
-def mean_difference(base: str) -> Interval:
-    """The mean of `protocol_against_labels` over seeds, with an interval over seeds and patients."""
-    seeds = sorted(scores(base)["reasoning_a"].keys() & scores(base)["only_label"].keys())
-    per_seed = [_drawn(base, "reasoning_a", seed) - _drawn(base, "only_label", seed) for seed in seeds]
-    return analysis.bounded(analysis.over_seeds(per_seed))
 
 
 def verdict() -> str | None:
-    """Whether the order turns round as the paper says, in a line; None without the runs."""
-    general, medical = protocol_against_labels("qwen"), protocol_against_labels("medgemma")
-    if not general or not medical:
+    """What can be said of each base model, in a line; None without the runs."""
+    if not whole():
         return None
-    lead = "as the paper says" if min(general) > 0 > max(medical) else "not as the paper says"
-    return (
-        f"{lead}: protocol less labels alone is {spoken(mean_difference('qwen'))} on the general model "
-        f"and {spoken(mean_difference('medgemma'))} on the medical one"
-    )
+    medical, general = difference("medgemma"), difference("qwen")
+    return f"protocol minus labels alone: {spoken(medical)} on the medical base, {spoken(general)} on the general one"
 
 
 def finding() -> Prose:
-    """Whether the protocol helps the general model and harms the medical one, in how many seeds."""
+    """Whether the protocol helps the general model and harms the medical one, as far as these runs can tell."""
+    if not whole():
+        return Prose("*Not run yet.*")
+    medical, general = difference("medgemma"), difference("qwen")
     parts = []
-    for base, title in BASES.items():
-        differences = protocol_against_labels(base)
-        if not differences:
-            return Prose("*Not run yet.*")
+    if off := constants():
+        total = sum(map(len, runs_of("qwen").values()))
+        one = sum("one answer" in reason for name in runs_of("qwen") for reason in unfit("qwen", name).values())
         parts.append(
-            f"On the {title}, the twelve-step protocol beats the labels alone in {sum(d > 0 for d in differences)} of "
-            f"{len(differences)} seeds; over seeds and patients the mean difference is {spoken(mean_difference(base))}."
+            f"**These runs cannot answer the question.** {off} of {total} runs of the general base take part in no "
+            f"comparison: {one} give one answer to nearly all images, and all score below naming every label. No "
+            "format is better than another there, and nothing can be said of whether the best format depends on the "
+            "base model."
         )
-    return Prose(" ".join([*parts, f"The order of the two is {str(verdict()).split(':')[0]}."]))
+    below = ", ".join(f"{len(unfit('medgemma', name))} of {len(runs)} with {prompts.get(name).title}"
+                      for name, runs in runs_of("medgemma").items())  # fmt: skip
+    parts.append(
+        f"The twelve-step protocol minus the labels alone, over {len(findings())} findings: on the medical base "
+        f"{spoken(medical)}; on the general base {spoken(general)}. Below naming every label on the medical base: "
+        f"{below}."
+    )
+    return Prose(" ".join(parts))

@@ -1,0 +1,162 @@
+"""Labels named per label recorded, by hand, and whose profile ChexReason has."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from chexreason.audit import differences, facts, matched, operating, power, validation
+from chexreason.audit import uncertainty as sure
+from chexreason.audit.printed import printed
+from chexreason.audit.summary import summary
+from chexreason.claims.published import Published
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "by_hand"),
+    [
+        (2, "free_reasoning", 0.365 / 0.480),
+        (2, "reasoning_narrative", 0.281 / 0.565),
+        (3, "reasoning_a", 0.436 / 0.322),
+        (4, "hard_best", 0.455 / 0.343),
+        (4, "nuanced_best", 0.445 / 0.342),
+        # P = F R / (2 R - F) from the recall in section 4.1: 0.524 x 0.599 / 0.674 = 0.4657; 0.599 / 0.4657 = 1.286.
+        (1, "reasoning_narrative", 1.2863),
+        (1, "reasoning_self_check", 1.1712),
+        (1, "reasoning_a", 1.0241),
+    ],
+)
+def test_ratios_are_recall_over_precision(table, row, by_hand):
+    found = operating.named(table, row)
+    assert found.ratio == pytest.approx(by_hand, abs=1e-4)
+    assert found.possible.low < found.ratio < found.possible.high
+    assert found.possible.high - found.possible.low < 0.02
+    assert operating.for_intervals(table, row) == found.ratio
+
+
+def test_rounding_is_carried_to_the_end():
+    """0.3645 / 0.4805 to 0.3655 / 0.4795: the ends by hand."""
+    found = operating.named(2, "free_reasoning").possible
+    assert (found.low, found.high) == pytest.approx((0.75858, 0.76225), abs=1e-5)
+
+
+def test_rows_without_precision_and_recall_have_no_ratio():
+    assert operating.named(1, "reasoning_b") is None
+    assert operating.for_intervals(1, "reasoning_b") == sure.BALANCED
+    assert operating.for_intervals(5, "medgemma_sft") == sure.BALANCED
+    assert operating.unknown_rows() == 9 - 3
+    assert [one.table for one in operating.all_named()] == [1] * 3 + [2] * 4 + [3] * 4 + [4] * 4
+    seen = operating.on_validation()
+    assert (round(seen["medgemma"].low, 2), round(seen["medgemma"].high, 2)) == (1.02, 1.29)
+    assert (round(seen["chexreason"].low, 2), round(seen["chexreason"].high, 2)) == (1.23, 1.33)
+    assert round(seen["medgemma_sft"].middle, 2) == 0.76
+
+
+def test_the_counts_give_back_what_is_printed():
+    """From F1 and the ratio alone, precision and recall come back within what rounding of all three allows."""
+    recorded = sum(validation.supports().values())
+    rows = [one for one in operating.all_named() if one.table > 1]
+    assert len(rows) == 12
+    for one in rows:
+        counts = operating.answers(facts.value(one.table, one.row, "micro"), one.ratio, recorded)
+        for metric in ("precision", "recall"):
+            wanted = facts.value(one.table, one.row, "micro", metric)
+            assert getattr(counts, metric) == pytest.approx(wanted, abs=0.0015), one
+        assert counts.hits + counts.missed == pytest.approx(recorded)
+        union = sure.union(facts.value(one.table, one.row, "micro"), recorded, one.ratio)
+        assert counts.hits + counts.extra + counts.missed == pytest.approx(union)
+
+
+def test_a_ratio_that_the_score_does_not_allow_is_cut_to_one_that_it_does():
+    """F1 = 0.8 with support 10: at least 10 x 0.8 / 1.2 named, at most 15."""
+    assert sure.possible(0.8, 0.1) * 10 == pytest.approx(20 / 3)
+    assert sure.possible(0.8, 5.0) * 10 == pytest.approx(15)
+    assert sure.possible(0.0, 5.0) == 5.0
+    least, most = (operating.answers(0.8, sure.possible(0.8, named), 10) for named in (0.1, 5.0))
+    assert (least.extra, most.missed) == pytest.approx((0, 0))
+
+
+def test_labels_recorded_a_study():
+    """MIMIC by hand from label_counts.csv; CheXpert's test set and NIH's list as a division of their sums."""
+    found = operating.densities()
+    mimic = sum(one.positives for one in facts.counts("mimic", "train").values()) / 222_750
+    assert found["mimic"].all_labels == pytest.approx(mimic) == pytest.approx(1.79, abs=0.005)
+    assert found["chexpert"].all_labels == pytest.approx(2.78, abs=0.005)
+    assert found["nih"].shared == pytest.approx(0.95, abs=0.005)
+    assert found["chexpert"].shared == pytest.approx(1.01, abs=0.005)
+
+
+def test_the_intervals_of_validation_follow_the_ratio():
+    """The row that names more has the narrower interval; with P = R nothing changes."""
+    found = validation.intervals(np.random.default_rng(0))
+    wide, narrow = found[2, "free_reasoning"]["micro"], validation.micro(0.415)
+    assert wide.high - wide.low > narrow.high - narrow.low
+    assert found[3, "free_reasoning"]["micro"] == validation.micro(0.200)
+    question = power.questions()[0]
+    assert question.named == (operating.for_intervals(2, "free_reasoning"), operating.for_intervals(4, "hard_best"))
+    assert {one.named for one in differences.leans() if one.table >= 5} == {(sure.BALANCED, sure.BALANCED)}
+
+
+def test_the_ledger_draws_with_the_same_ratio():
+    """Precision is a share of the labels named: 0.76 times as many as recorded, so a wider spread than with 1."""
+    side, positives = Published(500), sum(validation.supports().values())
+    drawn = side.score(2, "free_reasoning", "micro", "precision").draws
+    assert drawn.std() == pytest.approx((0.480 * 0.520 / (positives * 0.365 / 0.480)) ** 0.5, rel=0.03)
+    drawn = side.score(2, "free_reasoning", "micro", "recall").draws
+    assert drawn.std() == pytest.approx((0.365 * 0.635 / positives) ** 0.5, rel=0.03)
+    f1 = side.score(4, "hard_best", "micro").draws
+    low, high = np.quantile(f1, [0.025, 0.975])
+    expected = validation.intervals(np.random.default_rng(0))[4, "hard_best"]["micro"]
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.002)
+
+
+def test_what_hangs_on_the_ratios_of_tables_5_and_6():
+    found = differences.turned()
+    assert set(found) == set(differences.other_ratios())
+    names = {one.lean.name for one in differences.differences() if one.lean.table >= 5}
+    assert {name.partition(", n =")[0] for some in found.values() for name in some} <= names
+    tried = differences.other_ratios()
+    assert all(set(ratios) <= {"medgemma", "medgemma_sft", "chexreason"} for ratios in list(tried.values())[:2])
+    # A model that names as little as its score allows leaves the widest interval.
+    usual = {(one.lean.name, one.n): one for one in differences.differences()}
+    for one in differences.differences(named=dict.fromkeys(tried["as few as the scores allow"], sure.CAUTIOUS)):
+        if one.lean.table >= 5:
+            before = usual[one.lean.name, one.n].at[0.0]
+            assert one.at[0.0].high - one.at[0.0].low > before.high - before.low
+
+
+def test_whose_profile_chexreason_has():
+    near, start = (matched.likeness(5, other) for other in ("medgemma", "medgemma_sft"))
+    assert (round(near.apart, 3), round(near.r, 3)) == (0.031, 0.985)
+    assert (round(start.apart, 3), round(start.r, 2)) == (0.151, 0.70)
+    far, far_start = (matched.likeness(6, other) for other in ("medgemma", "medgemma_sft"))
+    assert (round(far.apart, 3), round(far.r, 2)) == (0.103, 0.56)
+    assert (round(far_start.apart, 3), round(far_start.r, 2)) == (0.080, 0.84)
+    assert (len(near.points), len(far.points)) == (14, 9)
+
+
+def test_the_interval_of_a_correlation_is_fishers():
+    x, y = np.random.default_rng(0).normal(size=(2, 30))
+    found = scipy.stats.pearsonr(x, x + y)
+    wanted = found.confidence_interval(0.95)
+    assert matched.fisher(float(found.statistic), 30) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+    with pytest.raises(ValueError, match="correlation"):
+        matched.fisher(1.0, 30)
+    with pytest.raises(ValueError, match="4 pairs"):
+        matched.fisher(0.5, 3)
+
+
+def test_a_printed_number_is_a_range_of_its_own():
+    """The closed form 2 R / F - 1 is R / P with P = F R / (2 R - F)."""
+    f1, recall = printed("0.514"), printed("0.558")
+    precision = f1.middle * recall.middle / (2 * recall.middle - f1.middle)
+    assert operating.from_recall(f1, recall).middle == pytest.approx(recall.middle / precision, abs=1e-4)
+
+
+def test_a_program_gets_the_ratios_too():
+    found = json.loads(json.dumps(summary()))
+    assert len(found["labels_named"]) == len(operating.all_named())
+    assert found["matched"]["likeness"][0]["r"] == matched.likeness(5, "medgemma").r
+    cell = found["uncertainty"]["findings"]["5"]["Fracture / chexreason"]
+    assert cell["cautious"]["high"] > cell["balanced"]["high"]

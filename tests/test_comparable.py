@@ -1,0 +1,43 @@
+"""What may be compared: constant runs, averages over rare findings and unlike sides are refused."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from chexreason import comparable
+from chexreason.comparable import Basis
+from chexreason.errors import UserError
+
+
+def test_naming_every_label_scores_as_scikit_learn_says() -> None:
+    truth = np.random.default_rng(0).random((50, 4)) < [0.1, 0.3, 0.5, 0.9]
+    wanted = f1_score(truth, np.ones_like(truth), average=None)
+    assert comparable.every_label(truth.sum(axis=0), len(truth)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("commonest", "score", "reason"),
+    [
+        (0.90, 0.9, "gives one answer to 90%"),
+        (0.899, 0.9, ""),
+        (None, 0.19, "below naming every label"),
+        (0.1, 0.2, ""),
+    ],
+)
+def test_a_run_is_unfit_from_nine_tenths_of_one_answer_or_below_the_floor(commonest, score, reason) -> None:
+    said = comparable.unfit(commonest, score, 0.2)
+    assert (reason in said) if reason else not said
+
+
+def test_findings_with_twenty_positives_carry_a_conclusion() -> None:
+    assert comparable.frequent({"Edema": 19, "No Finding": 20, "Fracture": 300}) == ("No Finding", "Fracture")
+
+
+def test_sides_that_differ_in_anything_are_refused() -> None:
+    one = Basis(("Edema",), "studies", "test", (0, 1))
+    assert comparable.require_same(one, one) == one
+    others = {"findings": ("Edema", "Fracture"), "studies": "others", "split": "validate", "seeds": (0,)}
+    for part, value in others.items():
+        other = Basis(**{**one.__dict__, part: value})
+        with pytest.raises(UserError, match=f"the same {part}"):
+            comparable.require_same(one, other)

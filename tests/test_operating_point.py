@@ -1,0 +1,148 @@
+"""The fixed reader whose cut is moved: the script's own arithmetic, and the table that comes with the repository."""
+
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from chexreason import config, provenance
+from chexreason.comparable import ENOUGH
+from chexreason.files import file_digest
+from chexreason.phantom import HOSPITALS
+from chexreason.report import audit_operating
+from chexreason.stats import Interval
+
+
+@pytest.fixture(scope="module")
+def script():
+    place = config.ROOT / "benchmarks" / "operating_point.py"
+    spec = importlib.util.spec_from_file_location("operating_point", place)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["operating_point"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["operating_point"]
+
+
+@pytest.fixture(scope="module")
+def values() -> pd.DataFrame:
+    return pd.read_csv(audit_operating.RESULT)
+
+
+def test_the_cut_names_as_many_labels_as_are_asked_for(script):
+    strength = np.random.default_rng(0).random((50, 14))
+    for named in (0.5, 1.33, 2.5):
+        cut = script.cut_for(strength, 40, named)
+        assert (strength >= cut).sum() == round(named * 40)
+
+
+def test_a_reader_never_names_a_label_that_it_could_not_learn(script):
+    rng = np.random.default_rng(1)
+    seen = rng.normal(size=(80, 6))
+    recorded = np.zeros((80, 14), bool)
+    recorded[:, 0] = seen[:, 0] + 0.3 * rng.normal(size=80) > 0.5
+    recorded[:3, 1] = True
+    reader = script.Reader(script.Films(seen, recorded))
+    strength = reader.strength(seen, script.OWN)
+    assert set(reader.fitted) == {0}
+    assert (strength[:, 1:] == 0).all()
+    p, base = reader.probabilities(seen)[:, 0], recorded[:, 0].mean()
+    assert strength[:, 0] == pytest.approx(p / (1 - p) * (1 - base) / base)
+    assert np.corrcoef(p, recorded[:, 0])[0, 1] > 0.7
+
+
+def test_the_interval_adds_what_draws_and_patients_vary(script):
+    by_draw = np.array([0.30, 0.32, 0.31, 0.29, 0.33])
+    again = np.random.default_rng(2).normal(0.31, 0.02, 4000)
+    found = script._interval(by_draw, again)
+    between, patients = by_draw.var(ddof=1) / 5, again.var(ddof=1)
+    freedom = (between + patients) ** 2 / (between**2 / 4 + patients**2 / 3999)
+    reach = scipy.stats.t.ppf(0.975, freedom) * (between + patients) ** 0.5
+    assert (found[""], found["low"], found["high"]) == pytest.approx((0.31, 0.31 - reach, 0.31 + reach))
+    # Where patients do not matter it is the t interval of the draws.
+    only = script._interval(by_draw, np.full(10, 0.31))
+    wanted = scipy.stats.t.interval(0.95, 4, by_draw.mean(), by_draw.std(ddof=1) / 5**0.5)
+    assert (only["low"], only["high"]) == pytest.approx(wanted)
+    assert script._interval(np.zeros(3), np.zeros(9)) == {"": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_the_table_is_whole(values, script):
+    whole = {(h, s, r, q) for h in HOSPITALS for s in ("chexpert14", "nih9") for r in (script.OWN, script.ONE)
+             for q in script.NAMED}  # fmt: skip
+    columns = ["hospital", "labels", "rule", "named_at_a"]
+    assert set(values[columns].itertuples(index=False, name=None)) == whole
+    assert len(values) == len(whole)
+    assert (values["fewest"] >= ENOUGH).all()
+    assert (values["n"] == script.TEST).all()
+    assert (values["draws"] >= 2).all()
+    assert (script.OWN, script.ONE) == (audit_operating.OWN, audit_operating.ONE)
+    for name in ("macro_f1", "change"):
+        assert (values[f"{name}_low"] <= values[name]).all()
+        assert (values[name] <= values[f"{name}_high"]).all()
+    assert (values.loc[values["named_at_a"] == script.FROM, "change"] == 0).all()
+
+
+def test_only_the_cut_moves(values):
+    """The reader's ranking of the films is one and the same in all rows of a hospital."""
+    assert (values.groupby(["hospital", "labels"])["auc"].nunique() == 1).all()
+    assert (
+        values.groupby(["hospital", "labels", "rule"])["named"].apply(lambda one: one.is_monotonic_increasing)
+    ).all()
+    home = values.query("hospital == 'A' and labels == 'chexpert14'")
+    assert home["named"].to_numpy() == pytest.approx(home["named_at_a"].to_numpy(), rel=0.15)
+
+
+def test_the_table_has_a_record_and_is_about_the_tower_that_is_there(values):
+    record = json.loads((audit_operating.RESULT.parent / "record.json").read_text(encoding="utf-8"))
+    assert record[audit_operating.RESULT.name]["sha256"] == file_digest(audit_operating.RESULT)
+    tower = file_digest(config.ROOT / "chexreason" / "checkpoints" / "medgemma")[:12]
+    assert set(values["tower"]) == {tower}
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "says"),
+    [
+        (Interval(0.09, 0.05, 0.13), Interval(0.02, -0.01, 0.05), ("a gain as large as", "makes no loss such as")),
+        (Interval(0.03, 0.01, 0.05), Interval(0.02, -0.01, 0.05), ("part of a gain", "makes no loss such as")),
+        (Interval(0.03, -0.01, 0.07), Interval(0.02, -0.01, 0.05), ("no gain at B", "makes no loss such as")),
+        (Interval(0.09, 0.05, 0.13), Interval(-0.04, -0.06, -0.02), ("a gain as large as", "makes a loss at C, too")),
+    ],
+)
+def test_what_is_said_of_gain_and_loss_follows_the_intervals(near, far, says):
+    said = audit_operating.verdict(near, far, 0.064)
+    assert all(part in said for part in says)
+    assert "cannot tell naming more from seeing more" in said
+
+
+def test_the_caption_has_the_tables_numbers(monkeypatch, values):
+    shown = audit_operating.named_labels().text
+    row = values.query("hospital == 'B' and labels == 'chexpert14' and rule == @audit_operating.OWN").set_index(
+        "named_at_a"
+    )
+    assert f"from {row.loc[0.76, 'macro_f1']:.3f} to {row.loc[1.33, 'macro_f1']:.3f}" in shown
+    assert "1.02 to 1.29 labels for each one recorded" in shown
+    assert "0.76, after GRPO 1.23 to 1.33; for 6 prompts" in shown
+    changed = values.assign(**{name: values[name] + 0.1 for name in ("macro_f1", "macro_f1_low", "macro_f1_high")})
+    monkeypatch.setattr(audit_operating, "probe", lambda: changed)
+    assert f"from {row.loc[0.76, 'macro_f1'] + 0.1:.3f} to" in audit_operating.named_labels().text
+
+
+def test_each_half_has_a_badge_of_its_own():
+    shown = audit_operating.named_labels().text
+    assert shown.count("cxr-tier cxr-published") == shown.count("cxr-tier cxr-miniature") == 1
+    assert shown.index('cxr-published"') < shown.index("<svg ") < shown.index('cxr-miniature"')
+
+
+def test_a_stale_table_is_told_with_its_page_and_script(tmp_path, monkeypatch):
+    table = tmp_path / audit_operating.RESULT.name
+    table.write_text("hospital,macro_f1\nA,0.4\n")
+    provenance.write_measured(table)
+    monkeypatch.setattr(provenance, "generator_digest", lambda: "another")
+    [(page, what)] = provenance._measured_on_others(tmp_path)
+    assert page == "audit"
+    assert "python benchmarks/operating_point.py" in what
+    assert (config.ROOT / "benchmarks" / "operating_point.py").is_file()

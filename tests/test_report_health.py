@@ -1,0 +1,47 @@
+"""What of GRPO's machinery acted: the sentences follow what was logged."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from chexreason.report.experiments import health
+
+
+def run(clipped, tied, rates, stage="grpo"):
+    """A training that logged these values, one an update."""
+    logged = {health.CLIPPED: clipped, health.TIED: tied, health.RATE: rates}
+    rows = [
+        {"step": step, "metric": metric, "value": value}
+        for metric, values in logged.items()
+        for step, value in enumerate(values, 1)
+    ]
+    history = pd.DataFrame(rows, columns=["step", "metric", "value"])
+    return SimpleNamespace(info={"stage": stage, "config": {"grpo": {"generations": 4}}}, history=lambda: history)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Sets what was trained."""
+    return lambda found: monkeypatch.setattr(health, "trained", lambda: found)
+
+
+def test_sentences_hold_the_means_over_updates_and_seeds(trained):
+    trained({
+        ("grpo-hard", 0): run([0.0, 0.002], [0.2, 0.2], [0.0, 1e-4]),
+        ("grpo-hard", 1): run([0.0, 0.006], [0.4, 0.4], [1e-5, 1e-4]),
+        ("hard-symmetric", 0): run([0.01, 0.03], [0.1], [0.0, 1e-4, 1e-4]),
+        ("sft-medgemma-free_reasoning", 0): run([0.9], [0.9], [0.0], stage="sft"),
+    })  # fmt: skip
+    said = str(health.said())
+    assert "act on 0.20% to 2.00% of the tokens" in said  # (0 + .002 + 0 + .006) / 4, and .02
+    assert "the arms with symmetric bounds (1)" in said
+    assert "In 10% to 30% of the groups of 4 answers" in said
+    assert "changes nothing in 2 of 3 trainings, of 2 updates or more each" in said
+
+
+def test_what_was_not_logged_is_not_told(trained):
+    trained({("grpo-hard", 0): run([], [], [])})
+    assert str(health.said()) == ""
+    trained({})
+    assert "Not run yet" in str(health.said())
