@@ -11,7 +11,7 @@ from synthetic_claims import quantity
 
 from chexreason import claims
 from chexreason.audit.uncertainty import NIH_SIZES
-from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, OTHERWISE, REFUSED
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import (
     CannotTell,

@@ -85,7 +85,8 @@ def fine_tuning() -> Prose:
     last = sum(values.iloc[-1] == values.min() for values in losses)
     epochs = max(map(len, losses))
     return Prose(
-        f"In {last} of the experiment's {len(losses)} trainings by SFT the validation loss was lowest after the last of "
+        f"In {last} of the experiment's {len(losses)} trainings by SFT the validation loss was lowest after the last "
+        f"of "
         f"{epochs} epochs: it was still falling, and early stopping with a patience of 2 epochs could hardly act. So "
         "the checkpoints that reinforcement starts from are trained less than the paper's may be."
     )
