@@ -12,6 +12,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from chexreason import evidence, metrics, report, runs
+from chexreason.audit.differences import differences
+from chexreason.audit.uncertainty import PAIRED
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from chexreason.report import abroad, leads, paired, sentences
@@ -147,14 +149,13 @@ def test_a_prompt_is_best_only_beyond_the_noise(results):
     for k in range(len(near)):
         assert found.difference(k, len(near)).low <= 0
     assert f"{len(near)} of the other 8 prompts cannot be distinguished from" in said
-    assert leads.leading(shown, "ours", "macro") == "none is called best"
     folder = results / "smoke" / "01-prompting-reasoning_c"
     answer(folder, truth(folder))
     assert (
         "its lead over each other prompt is more than the 200 patients explain"
         in sentences.prompting("smoke", results).text
     )
-    assert leads.leading(evidence.gather(1, "smoke", results), "ours", "macro") == "Reasoning C (1.000)"
+    assert leads.near_highest(evidence.gather(1, "smoke", results)) == ("reasoning_c", [])
 
 
 def test_one_training_each_gives_no_order_however_large_the_lead(results):
@@ -162,7 +163,7 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
                  "04-generalization-chexreason-nih", "04-generalization-chexreason-chexpert"):  # fmt: skip
         folder = results / "smoke" / name
         answer(folder, truth(folder))
-    assert leads.best_of(evidence.gather(2, "smoke", results)) == ""
+    assert leads.near_highest(evidence.gather(2, "smoke", results)) is None
     for say in (sentences.sft, sentences.grpo, abroad.finding, abroad.intervals):
         said = say("smoke", results).text
         ours = said[said.index("miniature, profile smoke") :]
@@ -235,3 +236,12 @@ def test_the_papers_change_is_told_as_printed(kept):
     for number, row in ((2, "only_label"), (3, "reasoning_a")):
         assert leads.within_chance(number, evidence.gather(number, "smoke").rows())[0] != [row] or number == 3
     assert "differ in their highest format" in sentences.sft("smoke", kept).text
+
+
+def test_chapter_and_audit_tell_one_interval_for_one_difference():
+    audited = {(one.lean.table, one.lean.first, one.lean.second, one.n): one.at[PAIRED] for one in differences()}
+    hard = leads.printed_lead(4, "hard_best", "nuanced_best")
+    assert (hard.low, hard.high) == pytest.approx((audited[4, "nuanced_best", "hard_best", 500].low,
+                                                   audited[4, "nuanced_best", "hard_best", 500].high))  # fmt: skip
+    gain = leads.printed_change((2, "free_reasoning"), (4, "hard_best"))
+    assert gain.low == pytest.approx(audited[4, "free_reasoning", "hard_best", 500].low)

@@ -40,8 +40,8 @@ def finding(profile: str | None = None, results: Path | None = None) -> Prose:
         f"In the paper, going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
         f"{_relative(near, 'paper')}; the change is {told(at_near)}, {verdict(at_near)} on its test set. Over the nine "
         f"findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)} ({sizes}; the "
-        f"number is not stated). {_paradox(near, far)} The 95% intervals in brackets are ours, from the printed scores "
-        "and the supports, and hold no spread between trainings."
+        f"text that we have states no number). {_paradox(near, far)} The 95% intervals in brackets are ours, "
+        "from the printed scores and the supports, and hold no spread between trainings."
     ]
     paragraphs += [_our_change(shown) for shown in (near, far) if whole(shown)]
     return Prose("\n\n".join(paragraphs))

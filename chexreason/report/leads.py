@@ -7,12 +7,13 @@ label takes no part. For the paper, which prints no interval, the audit's score 
 chance, under its assumptions about the number of studies and the findings.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from chexreason.audit import facts, validation
+from chexreason.audit import differences, facts, operating, validation
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.power import patterned
 from chexreason.comparable import ENOUGH
@@ -76,22 +77,32 @@ def printed_lead(table: int, above: str, below: str, n: int | None = None) -> In
 
     The estimate is the difference of the averages as printed; `n` is the number of studies tried for Table 6.
     """
-    if table >= 5:
-        supports = sure.supports_of(table, n)
-        one, two = ({name: facts.column(table, model)[name] for name in supports} for model in (below, above))
-        printed = facts.value(table, "macro", above) - facts.value(table, "macro", below)
-    else:
-        supports = validation.supports()
-        one, two = (patterned(facts.value(table, row, "macro")) for row in (below, above))
-        printed = facts.value(table, above, "macro") - facts.value(table, below, "macro")
-    return _moved(sure.difference(one, two, supports, np.random.default_rng(0)), printed)
+    if table < 5:
+        return printed_change((table, below), (table, above))
+    supports = sure.supports_of(table, n)
+    one, two = ({name: facts.column(table, model)[name] for name in supports} for model in (below, above))
+    printed = facts.value(table, "macro", above) - facts.value(table, "macro", below)
+    found = _audited().get((table, below, above, n or differences.sizes_of(table)[0]))
+    return _moved(found or sure.difference(one, two, supports, np.random.default_rng(0)), printed)
 
 
 def printed_change(first: tuple[int, str], second: tuple[int, str]) -> Interval:
-    """Macro-F1 of a row of Tables 1 to 4 minus that of another table's row, on the same validation studies."""
+    """Macro-F1 of a row of Tables 1 to 4 minus that of another row there, on the same validation studies."""
     one, two = (facts.value(*cell, "macro") for cell in (first, second))
-    found = sure.difference(patterned(one), patterned(two), validation.supports(), np.random.default_rng(0))
+    found = _audited().get((second[0], first[1], second[1], validation.size())) or sure.difference(
+        patterned(one), patterned(two), validation.supports(), np.random.default_rng(0),
+        named=(operating.for_intervals(*first), operating.for_intervals(*second)),
+    )  # fmt: skip
     return _moved(found, two - one)
+
+
+@functools.cache
+def _audited() -> dict[tuple[int, str, str, int], Interval]:
+    """The differences that the audit shows, so that a chapter tells the same interval to the last place."""
+    return {
+        (one.lean.table, one.lean.first, one.lean.second, one.n): one.at[sure.PAIRED]
+        for one in differences.differences()
+    }
 
 
 def _moved(found: Interval, printed: float) -> Interval:
@@ -108,28 +119,6 @@ def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]
     return top, near
 
 
-def leading(shown: Evidence, side: str, column: str) -> str:
-    """The highest value in words: "Reasoning A (0.208)" as printed, or of our rows the best if there is one."""
-    values = shown.side(side, column)
-    top = highest(values)
-    if not top:
-        return "none (all score zero)"
-    titles = " and ".join(title_of(shown.spec, row) for row in top)
-    if side == "paper":
-        return f"{titles} ({values.max():.3f})"
-    return best_of(shown) or "none is called best"
-
-
-def best_of(shown: Evidence) -> str:
-    """Our best row of Table 1 by macro-F1, with its value; empty where none may be called so."""
-    if any(trained(run) for run in shown.runs.values()):
-        return ""
-    found = near_highest(shown)
-    if not found or found[1]:
-        return ""
-    return f"{title_of(shown.spec, found[0])} ({shown.side('ours', 'macro')[found[0]]:.3f})"
-
-
 def fit_rows(shown: Evidence) -> list[str]:
     """The rows whose runs take part in an order."""
     out = unfit_of(shown)
@@ -137,13 +126,14 @@ def fit_rows(shown: Evidence) -> list[str]:
 
 
 def near_highest(shown: Evidence) -> tuple[str, list[str]] | None:
-    """Of our untrained rows the highest, and those that patients cannot tell from it; None if that cannot be computed.
+    """Of our untrained rows the highest, and those that patients cannot tell from it; None if there can be no order.
 
-    Judged over findings with at least `comparable.ENOUGH` positives; the highest is that of the table's average.
+    There is none among trainings, and none without rows or findings with enough positives. Judged over findings with
+    at least `comparable.ENOUGH` positives; the highest is that of the table's average.
     """
     rows = fit_rows(shown)
     runs = [run for run in (run_at(shown, row)[0] for row in rows) if run]
-    if len(rows) < 2 or not kept(*runs):
+    if len(rows) < 2 or not kept(*runs) or any(trained(run) for run in runs):
         return None
     top = highest(shown.side("ours", "macro").reindex(rows))
     scored = together(runs)

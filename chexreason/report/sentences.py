@@ -16,12 +16,10 @@ from chexreason.audit import validation
 from chexreason.evidence import Evidence, gather, title_of
 from chexreason.report.leads import (
     ONE_TRAINING,
-    VISIBLE,
     enough,
     fit_rows,
     highest,
     lead_in,
-    leading,
     left_out,
     near_highest,
     printed_change,
@@ -37,8 +35,6 @@ from chexreason.report.paired import kept, together
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval
-
-__all__ = ["VISIBLE", "grpo", "leading", "prompting", "sft"]
 
 
 def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
@@ -106,7 +102,7 @@ def _titles(shown: Evidence, rows: Iterable[str]) -> str:
 
 def _assumed() -> str:
     return (
-        "The 95% intervals are ours: the paper states no number of validation studies, "
+        "The 95% intervals are ours: the text that we have states no number of validation studies, "
         f"{validation.size()} are assumed, and another training is not in them."
     )
 
