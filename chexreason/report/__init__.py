@@ -5,8 +5,8 @@ to 3), `sentences` and `abroad` say what they say, `leads` what may be called be
 another, `differences` and `failures` take a change apart, `front_page` sums up, the `audit_*` modules and
 `verdict_table` show what the paper's own numbers support, `experiments` what our experiment says, `recipes` how others
 train, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings, prompts, data, models, films,
-their card and executed notebooks; `cooccurrence` holds the phantoms' labels against published counts. Nothing here trains or
-decodes, and torch is not imported, so that the book builds without it.
+their card and executed notebooks; `cooccurrence` holds the phantoms' labels against published counts. Nothing here
+trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
 asked for, which saves about a second a page.
