@@ -192,7 +192,8 @@ def _differences(width: int) -> str:
         name = one.lean.name.replace("MedGemma (SFT)", "SFT")
         rows.append((f"{name}{n}", signed(next(iter(one.at.values())).estimate), *spans))
     note = (
-        "r is how far two models' errors on the same studies correlate; the text that we have does not say. NIH: two sizes tried."
+        "r is how far two models' errors on the same studies correlate; the text that we have does not say. NIH: two "
+        "sizes tried."
     )
     table = _table(("change", "macro-F1", *(f"r = {r:g}" for r in sure.CORRELATIONS)), rows, width)
     return f"{_wrapped(note, width)}\n{table}"
