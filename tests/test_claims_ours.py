@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from chexreason import claims, metrics, stats
-from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, OTHERWISE, REFUSED
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS
 from chexreason.claims.ours import Ours
 from chexreason.claims.quantity import CannotTell
 from chexreason.claims.sides import rare
