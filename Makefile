@@ -20,7 +20,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # The stamp is written last, and its name holds a digest of what was asked for and where the clone lies:
 # an environment without it is half made, of older pins, or of another folder.
-ASKED := $(shell cat pyproject.toml constraints.txt | sed '$$a $(CURDIR)' | sha256sum | cut -c1-16)
+ASKED := $(shell { cat pyproject.toml constraints.txt; pwd; } | sha256sum | cut -c1-16)
 STAMP := $(VENV)/whole-$(ASKED)
 
 SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --config profile=$(PROFILE)

@@ -8,6 +8,7 @@
 # (chexreason/stages.py says why). What is under results/ and every checkpoint stays undeclared:
 # Snakemake deletes a declared output before a job starts and when it fails.
 import os
+import shlex
 import sys
 
 from chexreason import stages
@@ -22,7 +23,8 @@ except UserError as error:
     print(f"chexreason: {error}", file=sys.stderr)
     sys.exit(2)
 
-CHEXREASON = f"{sys.executable} -m chexreason"
+#: A shell reads it, and the path may hold a blank. Snakemake itself reads the braces of `params.command` only.
+CHEXREASON = f"{shlex.quote(sys.executable)} -m chexreason"
 #: Two arms train side by side on a laptop; a single GPU takes one at a time.
 GPU = os.path.exists("/dev/nvidia0")
 BOOK = f"_build/book-{PROFILE.name}.done"

@@ -12,7 +12,9 @@ import ast
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,28 @@ from chexreason.errors import UserError
 #: A parameter's value as YAML or the command line can give it.
 Value = str | int | float | bool
 
-#: The kernel is spoken to through files of this user: on a shared machine a port is open to all.
-PRIVATE = Config({"KernelManager": {"transport": "ipc"}})
+#: Seconds that a kernel may take to start, and to hand over what a cell has shown. Both are a matter of a second;
+#: nbclient's own limits (60 and 4) would fail a notebook, or lose its output, on a machine with much else to do.
+PATIENCE = 3600
+#: Bytes that the path of a socket may have, and the longest that is added to the place of `private_kernel`'s folder.
+LONGEST, SOCKET = 107, "/chexreason-12345678/kernel-ipc-5"
+
+
+@contextmanager
+def private_kernel() -> Iterator[Config]:
+    """Settings for one kernel that listens in a folder of its own, which is removed when the block ends.
+
+    On a shared machine a port is open to all, and two kernels that start at once may pick the same; the names that
+    jupyter_client gives to sockets are the same for all kernels of a folder. A path for temporary files may be too
+    long for a socket, and /tmp is not.
+    """
+    usual = tempfile.gettempdir()
+    place = usual if len(os.fsencode(usual + SOCKET)) <= LONGEST else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="chexreason-", dir=place, ignore_cleanup_errors=True) as folder:
+        # The sockets' names begin with that of this file.
+        kernel = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+        patient = {"startup_timeout": PATIENCE, "iopub_timeout": PATIENCE}
+        yield Config({"KernelManager": kernel, "NotebookClient": patient})
 
 
 def run_notebook(
@@ -57,17 +79,19 @@ def run_notebook(
         nbformat.write(notebook, real)
         check(parameters, papermill.inspect_notebook(real), source.name)
         try:
-            papermill.execute_notebook(
-                real,
-                partial,
-                dict(parameters),
-                cwd=source.parent,
-                progress_bar=False,
-                stdout_file=sys.stdout,
-                stderr_file=sys.stderr,
-                config=PRIVATE,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # else it reports each interrupt as its own error
-            )
+            with private_kernel() as private:
+                papermill.execute_notebook(
+                    real,
+                    partial,
+                    dict(parameters),
+                    cwd=source.parent,
+                    progress_bar=False,
+                    stdout_file=sys.stdout,
+                    stderr_file=sys.stderr,
+                    config=private,
+                    start_timeout=PATIENCE,  # it would put its own in place of that of `private`
+                    extra_arguments=["--IPKernelApp.log_level=50"],  # else it reports each interrupt as its own error
+                )
         except (PapermillExecutionError, DeadKernelError) as error:
             publish(partial, failed, root)
             raise _failure(error, source, failed) from error

@@ -7,7 +7,6 @@ after parsing, without comments, docstrings and prose cells, so that mending a t
 again. Modules that only show, judge or start have no say in a number and are left out.
 """
 
-import ast
 import csv
 import hashlib
 import json
@@ -23,6 +22,7 @@ from chexreason import config
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.phantom.writers import generator_digest
+from chexreason.syntax import bare
 
 NOTEBOOKS = config.ROOT / "notebooks"
 #: Modules and packages without a say in what a run computes.
@@ -42,6 +42,7 @@ NO_SAY = (
     "prevalence",
     "pretrain",
     "stats",
+    "syntax",
     "experiments",
 )
 
@@ -117,28 +118,6 @@ def _checkpoint(folder: Path, changed: int) -> str:
 
 def _text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def bare(code: str) -> str:
-    """Python code without comments, layout and docstrings, for comparing what it does.
-
-    >>> bare('def f(x):  # twice\\n    "Twice x."\\n    return 2*x') == bare('def f(x):\\n    return 2 * x')
-    True
-    >>> bare("x = 1") == bare("x = 2")
-    False
-    """
-    tree = ast.parse(code)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _docstring(
-            node.body
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-def _docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
-    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
 def left_by(stage: Stage, results: Path) -> dict[str, str]:

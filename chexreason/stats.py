@@ -27,10 +27,6 @@ AVERAGES = ("micro", "macro")
 _CHUNK = 20_000
 
 
-#: A finding with fewer positives than this is marked wherever it is shown: a handful of studies decide its score.
-FEW = 10
-
-
 def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:
     """Exponential moving average, as in Figures 2 and 3: y_t = s y_(t-1) + (1 - s) x_t.
 

@@ -67,8 +67,8 @@ report.runs_table(done)
 # %% [markdown]
 # ## Table 1
 #
-# The published value stands beside this run's. Whether the order of the prompts comes back is the question;
-# that the levels do is not to be expected from another model and other films.
+# The published value stands beside this run's. The levels cannot be compared, since model and films are others;
+# whether an order can be told among these prompts depends on how many studies there are, and the book says so.
 
 # %%
 report.table(1, chosen.name, chosen.results.parent)

@@ -67,7 +67,7 @@ report.runs_table(done)
 # %% [markdown]
 # ## Figures 2 and 3: the course of the training
 #
-# Faint points are single steps, the line is their exponential average.
+# Thin is what was logged, bold its exponential average. A reward is logged only where new answers are sampled.
 
 # %%
 report.figure(2, chosen.name, chosen.results.parent)

@@ -18,12 +18,14 @@ from chexreason.labels import LABEL_SETS
 N = 40
 
 
-def write(profile: str, results: Path, cache: Path, only: tuple[str, ...] = ("01", "02", "03", "04")) -> config.Profile:
+def write(
+    profile: str, results: Path, cache: Path, only: tuple[str, ...] = ("01", "02", "03", "04"), n: int = N
+) -> config.Profile:
     """A whole set of runs and executed notebooks of a profile below `results`; `only` picks the stages."""
     chosen = config.load_profile(profile, results=results, cache=cache)
     for seed, (run_id, facts) in enumerate(_plans()):
         if run_id[:2] in only:
-            _finish(chosen, run_id, facts, np.random.default_rng(seed))
+            _finish(chosen, run_id, facts, np.random.default_rng(seed), n)
     for name in ("01_prompting", "02_sft", "03_grpo", "04_generalization"):
         if name[:2] in only:
             _notebook(chosen.results / "notebooks" / f"{name}.ipynb")
@@ -44,18 +46,18 @@ def _plans() -> list[tuple[str, dict]]:
     plans += [(f"03-grpo-{name}", mimic | {"stage": "grpo", "n_train": 50}) for name in ("nuanced", "hard")]
     plans += [
         (f"04-generalization-{model}-{dataset}", {"stage": "generalization", "dataset": dataset, "split": "test",
-                                                  "label_set": label_set})
+                                                  "label_set": label_set, "model": model})
         for model in MODELS
         for dataset, label_set in (("chexpert", "chexpert14"), ("nih", "nih9"))
     ]  # fmt: skip
     return plans
 
 
-def _finish(chosen: config.Profile, run_id: str, facts: dict, rng: np.random.Generator) -> None:
+def _finish(chosen: config.Profile, run_id: str, facts: dict, rng: np.random.Generator, n: int) -> None:
     names = LABEL_SETS[facts["label_set"]]
-    truth = np.random.default_rng(99).random((N, len(names))) < 0.25
+    truth = np.random.default_rng(99).random((n, len(names))) < 0.25
     predicted = np.where(rng.random(truth.shape) < 0.75, truth, ~truth)
-    failed = rng.random(N) < 0.05
+    failed = rng.random(n) < 0.05
     predicted[failed] = False
 
     def joined(matrix: np.ndarray) -> list[str]:
@@ -63,8 +65,8 @@ def _finish(chosen: config.Profile, run_id: str, facts: dict, rng: np.random.Gen
 
     rows = pd.DataFrame(
         {
-            "study_key": [f"phantom/p{i:03}/s{i:03}" for i in range(N)],
-            "patient_key": [f"phantom/p{i:03}" for i in range(N)],
+            "study_key": [f"phantom/p{i:03}/s{i:03}" for i in range(n)],
+            "patient_key": [f"phantom/p{i:03}" for i in range(n)],
             "completion": "<think>made up</think><solution></solution>",
             "failures": ["truncated" if f else "" for f in failed],
             "valid": ~failed,
@@ -84,7 +86,7 @@ def _finish(chosen: config.Profile, run_id: str, facts: dict, rng: np.random.Gen
     plan = runs.Plan(
         chosen, run_id, {"model": "medgemma", "base_model": "medgemma", "prompt": "made_up v1", **facts}, {}
     )
-    runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=N, device="cpu",
+    runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=n, device="cpu",
                 unreadable={"count": 0, "names": []}, left_out={})  # fmt: skip
 
 

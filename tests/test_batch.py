@@ -1,11 +1,19 @@
 """One notebook from end to end: parameters refused by name, failures kept apart, machine paths taken out."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
-from chexreason import batch
+from chexreason import batch, config
 from chexreason.errors import UserError
 
 HEADER = """\
@@ -156,3 +164,108 @@ def test_a_notebook_without_header_or_parameters_is_refused(written, tmp_path):
         run(written("x = 1", parameters=""))
     with pytest.raises(UserError, match="which is not there"):
         run(tmp_path / "06_none.py")
+
+
+# The kernels' addresses.
+
+#: A cell that says by a file where its kernel listens, and goes on when as many kernels as `n` have said so.
+MEET = """\
+import os, time
+from pathlib import Path
+from ipykernel.kernelapp import IPKernelApp
+
+kernel, met = IPKernelApp.instance(), Path({met!r})
+(met / str(os.getpid())).write_text(f"{{kernel.transport}} {{kernel.ip}}")
+while len(list(met.iterdir())) < {n}:
+    time.sleep(0.05)
+"""
+RUN = """\
+import sys
+from pathlib import Path
+from chexreason import batch
+
+source = Path(sys.argv[1])
+batch.run_notebook(source, source.parent / "out" / f"{source.stem}.ipynb", {}, source.parent)
+"""
+
+
+def started(source: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", RUN, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def addresses(met: Path) -> list[str]:
+    return [path.read_text() for path in met.iterdir()]
+
+
+@pytest.fixture
+def met(tmp_path):
+    (tmp_path / "met").mkdir()
+    return tmp_path / "met"
+
+
+def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
+    sources = [tmp_path / f"0{number}_tiny.py" for number in (5, 6, 7)]
+    text = written(MEET.format(met=str(met), n=3), "print('done')").read_text()
+    for source in sources:
+        source.write_text(text)
+    running = [started(source) for source in sources]
+    while any(one.poll() is None for one in running):
+        if any(one.poll() for one in running):  # the others would wait for it
+            [one.kill() for one in running]
+        time.sleep(0.05)
+    shown = [one.communicate()[0].decode()[-2000:] for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], shown
+    assert all(outputs(tmp_path / "out" / f"{source.stem}.ipynb") == "done\n" for source in sources)
+    found = addresses(met)
+    assert len(set(found)) == 3
+    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
+    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", *(source.name for source in sources)}
+
+
+def test_a_killed_run_leaves_no_socket_among_the_notebooks(written, met, tmp_path):
+    run = started(written(MEET.format(met=str(met), n=2)))
+    while not (said := [path for path in met.iterdir() if path.read_text()]):
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    kernel = psutil.Process(int(said[0].name))
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    kernel.kill()
+    shutil.rmtree(Path(said[0].read_text().split()[1]).parent)  # what a kill does leave, among temporary files
+    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", "05_tiny.py"}
+
+
+def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    for place in (tmp_path, long):
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with batch.private_kernel() as private:
+            file = Path(private.KernelManager.connection_file)
+            assert (place in file.parents) == (place == tmp_path)
+            assert len(os.fsencode(file.with_name("kernel-ipc-5"))) <= batch.LONGEST
+            assert file.parent.stat().st_mode & 0o77 == 0
+        assert not file.parent.exists()
+
+
+def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(met, tmp_path):
+    """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), side by side."""
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(config.ROOT / 'book' / '_ext')!r})\n"
+        "extensions, master_doc = ['myst_nb', 'private_kernels'], 'page0'\n"
+        "nb_execution_mode, nb_execution_timeout, nb_execution_raise_on_error = 'force', 3600, True\n"
+    )
+    head = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n# Page\n"
+    others = "```{toctree}\n:glob:\n*\n```\n"
+    cell = f"```{{code-cell}}\n{MEET.format(met=str(met), n=6)}```\n"
+    for number in range(6):
+        (pages / f"page{number}.md").write_text(head + (others if number == 0 else "") + cell)
+    command = [sys.executable, "-m", "sphinx", "-q", "-j", "6", str(pages), str(tmp_path / "built")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(set(addresses(met))) == 6
+    assert all(address.startswith("ipc /") for address in addresses(met))
+    assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
+    assert "private_kernels" in (config.ROOT / "_config.yml").read_text()

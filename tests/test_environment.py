@@ -76,6 +76,31 @@ def test_the_pins_are_whole(constraints):
     assert sorted(seen - set(constraints) - {"setuptools", "pip", "wheel"}) == []  # pip freeze leaves its own tools out
 
 
+def oldest(requires: str) -> Version:
+    """The first Python that a lower bound takes.
+
+    >>> oldest(">=3.11")
+    <Version('3.11')>
+    """
+    [bound] = SpecifierSet(requires)
+    assert bound.operator == ">="
+    return Version(bound.version)
+
+
+def test_every_pin_takes_the_oldest_python_that_the_package_takes(constraints):
+    """Or the set-up fails for those who have that one, after minutes, when pip comes to this pin."""
+    python, refused = oldest(PROJECT["requires-python"]), []
+    for name, version in constraints.items():
+        try:
+            about = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # asked for on other systems only
+        assert Version(about["Version"]).public == version, f"{name} is installed at another version than its pin"
+        if python not in SpecifierSet(about["Requires-Python"] or ""):
+            refused.append(f"{name}=={version} wants {about['Requires-Python']}")
+    assert refused == []
+
+
 def test_every_import_is_a_declared_dependency():
     """A package that happens to be there through another one may be gone after the next upgrade."""
     listed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["paper"], "vllm"]  # it brings its own torch

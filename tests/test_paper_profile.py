@@ -153,7 +153,6 @@ def outside(held: Held) -> Iterator[tuple[str, str]]:
     yield from ((f"log {number}", text) for number, text in enumerate(held.log))
 
 
-@pytest.mark.timeout(1800)  # four minutes of processor time; more on a busy machine
 def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_patient(held) -> None:
     assert held.command("doctor") == 0, held.log[-1]
     for what in ("write", "verify", "show"):

@@ -98,7 +98,7 @@ def copied(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "old", "new", "changes"),
     [
-        ("rewards.py", "min_length: int = paper(250", "min_length: int = paper(251", True),
+        ("rewards.py", "exact: float = paper(100.0", "exact: float = paper(101.0", True),
         ("rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.", False),
         ("report/theme.py", "#0072b2", "#0072b3", False),
         ("profiles/demo.yml", "seed: 0", "seed: 1", True),
@@ -140,7 +140,7 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
     metrics = experiment / "experiment" / "seed0" / "base-best-answers" / "metrics.csv"
     metrics.write_text(metrics.read_text() + "macro,f1,0.9\n")
     rewards = copied / "rewards.py"
-    rewards.write_text(rewards.read_text().replace("paper(250", "paper(251"))
+    rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
     found = list(provenance.disagreements("demo", experiment / "demo"))
     assert [page for page, _ in found] == ["cells, scaffold, collapse, selection, cures"] * 2
     assert "results have changed since its runs: seed0/base-best-answers/metrics.csv" in found[0][1]
@@ -150,7 +150,7 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
 def test_runs_of_other_code_are_recorded_only_after_some_were_run_again(experiment, copied) -> None:
     place = experiment / "experiment"
     rewards = copied / "rewards.py"
-    rewards.write_text(rewards.read_text().replace("paper(250", "paper(251"))
+    rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
     with pytest.raises(UserError, match="chexreason experiment again"):
         provenance.write_experiment_record(place)
     provenance.write_experiment_record(place, again={"arms": ["base"]})

@@ -11,16 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import evidence, metrics, prompts, report, runs
+from chexreason import evidence, metrics, report
+from chexreason.audit import facts
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS, NIH_SHARED
-from chexreason.report import (
-    figures,
-    sentences,
-    theme,
-    visible,
-)
-from chexreason.stats import ema
+from chexreason.report import abroad, sentences, theme, visible
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 N = 40  # studies of each synthetic run
@@ -61,7 +56,7 @@ class Cells(html.parser.HTMLParser):
 
     def handle_data(self, data):
         if self.inside:
-            self.rows[-1][-1] += data.strip().rstrip("†‡§")  # marks of findings with few positives
+            self.rows[-1][-1] += data.strip().rstrip("†‡§¶")  # marks of few positives, and of runs left out
 
 
 def test_the_book_needs_no_torch():
@@ -72,16 +67,31 @@ def test_the_book_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("number", [1, 5, 6])
-def test_paired_tables_show_each_value_under_its_heading(number, results):
-    shown = evidence.gather(number, "smoke", results)
+def test_table_1_shows_each_value_under_its_heading(results):
+    shown = evidence.gather(1, "smoke", results)
     assert not shown.missing
-    rows = {row[0]: row[1:] for row in Cells(report.table(number, "smoke", results).text).rows}
+    rows = {row[0]: row[1:] for row in Cells(report.table(1, "smoke", results).text).rows}
     for name in shown.rows():
         cells = rows[evidence.title_of(shown.spec, name)]
         for index, (column, metric) in enumerate(shown.columns()):
             assert cells[2 * index] == f"{shown.published[name, column, metric]:.3f}"
             assert cells[2 * index + 1] == f"{shown.ours[name, column, metric]:.3f}"
+
+
+@pytest.mark.parametrize("number", [5, 6])
+def test_a_block_of_models_a_side_and_no_miniature_under_a_bare_name(number, results):
+    shown = evidence.gather(number, "smoke", results)
+    assert not shown.missing
+    table = Cells(report.table(number, "smoke", results).text).rows
+    hospital = {5: "hospital B", 6: "hospital C"}[number]
+    assert table[0][1:] == [f"paper, {evidence.DATASETS[shown.spec.dataset][0]}", f"miniature, {hospital}"]
+    heads = [name.replace(" ", "") for name in evidence.MODELS.values()]
+    assert table[1] == [*heads, *(f"mini{name}" for name in heads)]
+    rows = {row[0]: row[1:] for row in table}
+    for name in shown.rows():
+        expected = [f"{shown.published[name, c, m]:.3f}" for c, m in shown.columns()]
+        expected += [f"{shown.ours[name, c, m]:.3f}" for c, m in shown.columns()]
+        assert rows[evidence.title_of(shown.spec, name)] == expected
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
@@ -136,13 +146,15 @@ def test_findings_with_few_positives_are_marked_on_both_sides(results):
     text = report.table(5, "smoke", results).text
     run = evidence.gather(5, "smoke", results).run_of("macro", "qwen")
     table = run.metrics().query("metric == 'support'").set_index("finding")["value"]
+    papers_of = facts.supports("chexpert", "test", LABEL_SETS["chexpert14"])
+    assert sum(count < 20 for count in papers_of.values()) > 3
     for name in LABEL_SETS["chexpert14"]:
-        ours, papers = table[name] < 10, name in ("Fracture", "Lung Lesion", "Pleural Other", "Pneumothorax")
+        ours, papers = table[name] < 20, papers_of[name] < 20
         heading = re.search(rf">{name}([†‡]*)<", text)
         assert heading, name
         assert ("‡" in heading[1]) == ours, name
         assert ("†" in heading[1]) == papers, name
-    assert "† Fewer than 10 positives in the paper&#x27;s test set" in text
+    assert "† Fewer than 20 positives in the paper&#x27;s test set" in text
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +174,12 @@ def test_paper_replication_and_miniature_stand_side_by_side(asked, three_tiers):
     sides = {name: evidence.gather(5, name, three_tiers) for name in ("paper", "demo")}
     rows = {row[0]: row[1:] for row in Cells(report.table(5, asked, three_tiers).text).rows}
     for name in sides["paper"].rows():
-        for index, (column, metric) in enumerate(sides["paper"].columns()):
-            key = name, column, metric
-            values = [sides["paper"].published[key], sides["paper"].ours[key], sides["demo"].ours[key]]
-            assert rows[evidence.title_of(sides["paper"].spec, name)][3 * index : 3 * index + 3] == [
-                f"{value:.3f}" for value in values
-            ]
+        values = [
+            side[name, column, metric]
+            for side in (sides["paper"].published, sides["paper"].ours, sides["demo"].ours)
+            for column, metric in sides["paper"].columns()
+        ]
+        assert rows[evidence.title_of(sides["paper"].spec, name)] == [f"{value:.3f}" for value in values]
     for number in range(1, 7):
         text = report.table(number, asked, three_tiers).text
         assert 'class="cxr-tier cxr-replication"' in text
@@ -190,8 +202,7 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
         text = report.table(6, "smoke", results).text
         assert "Not run yet: 04-generalization-qwen-nih" in text
         assert "–" in {cell for row in Cells(text).rows for cell in row}
-        assert "not run yet" in report.front("smoke", results).text
-        assert len(sentences.generalization("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
+        assert len(abroad.finding("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
     finally:
         (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")
 
@@ -215,35 +226,6 @@ def test_ids_are_unique_and_cells_point_to_headings(number, results):
     assert pointed <= set(ids)
 
 
-@pytest.mark.parametrize("number", list(figures.FIGURES))
-def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
-    spec = figures.FIGURES[number]
-    text = report.figure(number, "smoke", results).text
-    assert text.count("<svg role=") == len(spec.panels)
-    assert "currentColor" in text
-    assert theme.INK not in text
-    assert not re.search(r"fill: ?(#fff(fff)?|white)\b", text)
-    assert "not logged" not in text
-    for run_id in spec.runs:
-        assert run_id in text
-    ids = re.findall(r'\bid="([^"]+)"', text)
-    assert len(ids) == len(set(ids))
-    assert {f"#{name}" for name in ids} >= set(re.findall(r'(?:href="|url\()(#[^")]+)', text))
-    assert "make book PROFILE=demo" in report.figure(number, "demo", results).text
-
-
-def test_bold_curves_are_the_average_of_the_raw_ones(results):
-    history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
-    raw = figures.series(history, "reward")
-    last = 0.0
-    for value in raw:
-        last = 0.95 * last + 0.05 * value
-    assert ema(raw.to_numpy(), 0.95)[-1] == pytest.approx(last / (1 - 0.95 ** len(raw)))
-    assert f"to {figures._short(ema(raw.to_numpy(), 0.95)[-1])}" in figures.caption(
-        figures.FIGURES[3], {"hard": history}
-    )
-
-
 @pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
 def test_series_are_seen_on_light_and_dark(ground):
     def luminance(colour):
@@ -255,58 +237,15 @@ def test_series_are_seen_on_light_and_dark(ground):
         assert (light + 0.05) / (dark + 0.05) >= 3, colour
 
 
-def test_sentences_follow_the_values(results):
-    assert "the best prompt by macro-F1 is Reasoning Narrative (0.270)" in sentences.prompting("smoke", results).text
-    paper, ours = sentences.sft("smoke", results).text.split("\n\n")
-    assert "depends on the base model" in paper
-    tops = [evidence.gather(number, "smoke", results).side("ours", "macro").idxmax() for number in (2, 3)]
-    assert all(prompts.get(top).title in ours for top in tops)
-    assert ("is the same for both" in ours) == (tops[0] == tops[1])
-    text = sentences.generalization("smoke", results).text
-    assert "(0.282 to 0.346, by 23%)" in text
-    assert "(0.299 to 0.243, by 19%)" in text
-    change = [
-        shown.side("ours", "chexreason")["macro"] - shown.side("ours", "medgemma_sft")["macro"]
-        for shown in (evidence.gather(5, "smoke", results), evidence.gather(6, "smoke", results))
-    ]
-    words = ["same" if change[0] > 0 else "opposite", "same" if change[1] < 0 else "opposite"]
-    assert f"in the {words[0]} direction on CheXpert and in the {words[1]} direction on NIH" in text
-
-
-def test_nothing_is_best_where_all_score_zero_and_ties_are_named(tmp_path):
-    write("smoke", tmp_path, "01", "02")
-    for run in (tmp_path / "smoke").glob("0*"):
-        table = pd.read_csv(run / "metrics.csv")
-        table["value"] = 0.0 if "01-" in run.name else 0.25
-        table.to_csv(run / "metrics.csv", index=False)
-    assert "macro-F1 is none (all score zero)" in sentences.prompting("smoke", tmp_path).text
-    assert "No prompt's answers failed" in sentences.prompting("smoke", tmp_path).text.replace("no prompt", "No prompt")
-    ours = sentences.sft("smoke", tmp_path).text.split("\n\n")[1]
-    assert "Only Label and Free Reasoning and Reasoning Narrative and Reasoning A (0.250)" in ours
-    assert "the same for both" in ours
-    bold = re.findall(r'<td style="[^"]*font-weight: bold[^"]*"[^>]*>([^<]*)<', report.table(1, "smoke", tmp_path).text)
-    assert bold
-    assert "0.000" not in bold
-
-
 def test_each_sentence_about_our_values_names_the_tier(results):
-    for say in (sentences.prompting, sentences.sft, sentences.grpo, sentences.generalization, sentences.intervals):
+    for say in (sentences.prompting, sentences.sft, sentences.grpo, abroad.finding, abroad.intervals):
         ours = say("smoke", results).text.split("In this run")[1:]
-        assert all(part.startswith(" (miniature, smoke)") for part in ours)
+        assert all(part.startswith(" (miniature, profile smoke)") for part in ours)
         assert "In this run" not in say("miniature", results).text
 
 
-def test_intervals_hold_the_difference_of_the_tables(results):
-    for number in (5, 6):
-        shown = evidence.gather(number, "smoke", results)
-        found = sentences.difference(shown, "medgemma_sft", "chexreason")
-        expected = shown.ours["macro", "chexreason", "f1"] - shown.ours["macro", "medgemma_sft", "f1"]
-        assert found.estimate == pytest.approx(expected)
-        assert found.low <= found.estimate <= found.high
-
-
 def test_shared_findings_are_averaged_over_the_same_nine():
-    rows = sentences.shared_findings("miniature").set_index(["Values of", "Model"])
+    rows = abroad.shared_findings("miniature").set_index(["Values of", "Model"])
     near = evidence.published(5).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     assert len(near) == len(far) == len(NIH_SHARED)
@@ -315,22 +254,13 @@ def test_shared_findings_are_averaged_over_the_same_nine():
 
 def test_answers_are_scored_against_the_visible_findings_too(results):
     frame = visible.twice_scored("smoke", results)
-    assert list(frame.index) == list(evidence.MODELS.values())
+    assert list(frame.index) == [f"mini {name}" for name in evidence.MODELS.values()]
     # The made-up runs record exactly what is visible, and each finding counts on its own.
     assert (frame[("nih", "recorded")] == frame[("nih", "visible")]).all()
     shown = evidence.gather(6, "smoke", results)
-    assert frame.loc["ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
+    assert frame.loc["mini ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
     assert visible.twice_scored("demo", results).empty
     assert "drawn films" in report.recorded_and_visible("demo", results).text
-
-
-def test_front_page_answers_in_both_columns(results):
-    rows = Cells(report.front("smoke", results).text).rows
-    assert all(len(row) == 3 for row in rows)
-    assert rows[1][1] == "Reasoning Narrative (0.270)"
-    assert rows[-1][1] == "−0.056 (0.299 → 0.243)"
-    assert not any("not run" in row[2] for row in rows)
-    assert all(row[2] == "not run yet" for row in Cells(report.front("miniature", results).text).rows[1:])
 
 
 def test_what_is_shown_follows_the_environment(monkeypatch, results):
@@ -364,21 +294,3 @@ def test_names_from_files_cannot_break_the_page(results):
         assert "<script>" not in report.table(1, "smoke", results).text
     finally:
         run.write_text(kept)
-
-
-def test_findings_are_compared_one_by_one_and_few_positives_are_marked(results):
-    shown = report.differences.figure("nih", "medgemma_sft", "chexreason", "smoke", results).text
-    one, other = (
-        runs.read(results / "smoke" / f"04-generalization-{model}-nih") for model in ("medgemma_sft", "chexreason")
-    )
-    found, positives = report.differences.between(one, other)
-    gap = (
-        other.metrics().set_index(["finding", "metric"])["value"]
-        - one.metrics().set_index(["finding", "metric"])["value"]
-    )
-    for k, name in enumerate(LABEL_SETS["nih9"]):
-        assert found.estimate[k] == pytest.approx(gap[name, "f1"])
-        assert (f"{name} ({positives[k]}*)" in shown) == (positives[k] < report.differences.FEW)
-    assert found.estimate[-1] == pytest.approx(gap["macro", "f1"])
-    assert (found.low_all <= found.low + 0.02).all()
-    assert "has not run both models" in report.differences.figure("nih", "medgemma", "qwen", "demo", results).text

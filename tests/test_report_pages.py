@@ -92,3 +92,12 @@ def test_outline_is_the_edge_of_the_mask():
     edge = (coloured == phantoms.OUTLINE).all(axis=2)
     assert edge.sum() == 12
     assert not edge[3:5, 3:5].any()
+
+
+def test_a_reason_with_a_semicolon_stays_one_line():
+    shown = pages.settings("sizes").text
+    assert "are the most that any of the models looks at; MIMIC&#x27;s films have ten times as many)" in shown
+    assert pages._overrides("demo: 1 (small; fast); paper: 2 (as stated)") == [
+        "demo: 1 (small; fast)",
+        "paper: 2 (as stated)",
+    ]

@@ -26,7 +26,7 @@ def run(real_tree, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GEMINI_API_KEY", "SECRET")
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    settings = Teacher(requests_per_minute=60_000, timeout_s=2, parallel=1, retries=3)
+    settings = Teacher(requests_per_minute=60_000, timeout_s=3600, parallel=1, retries=3)
     profile = dataclasses.replace(made, data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2))
 
     def act(behave, **changes):
@@ -75,8 +75,11 @@ def test_a_request_that_fails_is_sent_again(run, bad) -> None:
     def behave(seen, number):
         return bad_server.Reply(**bad) if number == 1 else bad_server.right(seen, number)
 
-    tally, server = run(behave)
-    assert (tally.written, len(server.seen), dict(tally.faults)) == (N, N + 1, {})
+    late = "wait" in bad
+    tally, server = run(behave, timeout_s=2 if late else 3600)
+    assert (tally.written, dict(tally.faults)) == (N, {})
+    # On a slow machine a good answer may be late, too, and is asked for again.
+    assert len(server.seen) >= N + 1 if late else len(server.seen) == N + 1
 
 
 def test_wrong_cut_and_blocked_answers_are_turned_down(run) -> None:

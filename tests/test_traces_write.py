@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import bad_server
@@ -38,7 +39,7 @@ def profile(real_tree, tmp_path):
 
 
 def teacher(**changes) -> Teacher:
-    quickly = {"backend": "openai", "model": "llama", "requests_per_minute": 60_000, "timeout_s": 5, "parallel": 2}
+    quickly = {"backend": "openai", "model": "llama", "requests_per_minute": 60_000, "timeout_s": 3600, "parallel": 2}
     return Teacher(**{**quickly, "retries": 3, **changes})
 
 
@@ -127,7 +128,7 @@ FAILURES = {
     "deep": lambda s, reply: reply(raw=b"[" * 100_000),
     "cut": lambda s, reply: reply("<think>half", cut=40),
     "cut at once": lambda s, reply: reply("<think>half", cut=0),
-    "late": lambda s, reply: reply("x", wait=1.6),
+    "late": lambda s, reply: reply("x", wait=3.5),
     "dripping": lambda s, reply: reply("x" * 400, drip=0.01),
     "too many": lambda s, reply: reply(status=429, headers={"Retry-After": "0.05"}, raw=b"{}"),
 }  # fmt: skip
@@ -139,8 +140,11 @@ def test_a_request_that_fails_is_sent_again(run, kind) -> None:
         bad = number <= 2
         return FAILURES[kind](number, bad_server.Reply) if bad else bad_server.right(seen, number)
 
-    tally, lines, server = run(behave, timeout_s=1)
-    assert (tally.written, len(lines), len(server.seen)) == (N, N, N + 2)
+    slow = kind in ("late", "dripping")
+    tally, lines, server = run(behave, timeout_s=3 if slow else 3600)
+    assert (tally.written, len(lines)) == (N, N)
+    # On a slow machine a good answer may be late, too, and is asked for again.
+    assert len(server.seen) >= N + 2 if slow else len(server.seen) == N + 2
     assert not tally.faults
 
 
@@ -153,15 +157,33 @@ def test_retry_after_holds_back_every_request(run) -> None:
     assert server.seen[1].at - server.seen[0].at >= 1.0
 
 
-def test_no_more_requests_a_minute_and_at_a_time_than_allowed(run) -> None:
-    def slow(seen, number):
-        return bad_server.Reply(seen.right, wait=0.3)
+def test_no_more_requests_at_a_time_than_allowed_and_no_fewer(run) -> None:
+    three = threading.Barrier(3)
 
-    _, _, server = run(slow, parallel=3, requests_per_minute=600)
-    assert server.most == 3
-    times = [seen.at for seen in server.seen]
-    assert times[-1] - times[0] >= 0.95 * 0.1 * (N - 1)
-    assert run(slow, prompts.get("reasoning_a"), parallel=1)[2].most == 1
+    def together(seen, number):
+        three.wait()
+        return bad_server.right(seen, number)
+
+    assert run(together, parallel=3)[2].most == 3
+    assert run(bad_server.right, prompts.get("reasoning_a"), parallel=1)[2].most == 1
+
+
+def test_no_more_requests_a_minute_than_allowed(run, monkeypatch) -> None:
+    now, waits, asked = [0.0], [], []
+    with monkeypatch.context() as patched:
+        patched.setattr(patience.Pace, "rest", lambda self, seconds: waits.append(round(seconds, 6)))
+        pace = patience.Pace(600, clock=lambda: now[0])
+        for _ in range(3):
+            pace.turn()
+        pace.hold(2.0)
+        pace.turn()
+        now[0] = 5.0
+        pace.turn()
+    assert waits == [0.0, 0.1, 0.2, 2.0, 0.0]
+    made = patience.Pace.__init__
+    monkeypatch.setattr(patience.Pace, "__init__", lambda self, many: asked.append(many) or made(self, many))
+    run(bad_server.right, requests_per_minute=6000)
+    assert asked == [6000]
 
 
 WRONG = {
@@ -340,7 +362,7 @@ def command(real_tree, tmp_path):
 
     def words(root: str, *more: str, **settings) -> tuple[list[str], dict[str, str]]:
         given = {"sizes.sft": 12, "sizes.rl": 2, "teacher.backend": "openai", "teacher.model": "llama"}
-        given |= {"teacher.base_url": f"{root}/v1", "teacher.requests_per_minute": 60_000, "teacher.timeout_s": 5}
+        given |= {"teacher.base_url": f"{root}/v1", "teacher.requests_per_minute": 60_000, "teacher.timeout_s": 3600}
         given |= {name.replace("__", "."): value for name, value in settings.items()}
         overrides = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
         data = {**text["data"], "mimic": {"root": str(real_tree)}}
@@ -356,12 +378,12 @@ def command(real_tree, tmp_path):
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(command, tmp_path, ending) -> None:
     path = tmp_path / "cache" / "traces" / "free_reasoning.jsonl"
-    good = []
+    ended = threading.Event()
 
     def behave(seen, number):
-        reply = bad_server.Reply(seen.right, wait=0.6)
-        good.append(seen.film.tobytes())
-        return reply
+        if number > 6:  # the first run does not come to its end before it is killed
+            ended.wait()
+        return bad_server.right(seen, number)
 
     with bad_server.running(behave) as server:
         words, env = command(server.root, "--prompt", "free_reasoning")
@@ -370,7 +392,8 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
             assert first.poll() is None, first.communicate()
             time.sleep(0.01)
         first.send_signal(ending)
-        _, err = first.communicate(timeout=30)
+        ended.set()
+        _, err = first.communicate()
         if ending == signal.SIGINT:
             assert first.returncode == 130, err
             assert "run the same command again to go on" in err
@@ -379,7 +402,7 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
         whole = kept.count(b"\n")
         assert 3 <= whole < 12
         assert asked_before - whole <= (4 if ending == signal.SIGKILL else 0)  # what was under way, and no more
-        second = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+        second = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
     assert f"{12 - whole} traces written, {whole} were there" in second.stdout
     lines = [json.loads(line) for line in path.read_text().splitlines()]

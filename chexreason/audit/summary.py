@@ -24,7 +24,7 @@ from chexreason.audit import uncertainty as sure
 from chexreason.audit.arithmetic import Check
 from chexreason.audit.attainability import Counts
 from chexreason.audit.differences import differences
-from chexreason.stats import FEW
+from chexreason.comparable import ENOUGH
 
 SEED = 0
 #: Sizes of a validation set that are tried against the failure rates.
@@ -156,7 +156,7 @@ def _findings(table: int, n: int | None) -> dict[str, Any]:
     return {
         f"{name} / {model}": {
             "positives": round(support, 1),
-            "few": support < FEW,
+            "few": support < ENOUGH,
             "balanced": asdict(one),
             "cautious": asdict(wide[name, model][0]),
         }

@@ -1,11 +1,12 @@
 """Every table, figure and sentence of the book; the only part of the package that its pages import.
 
 `evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to 6, Figures 1
-to 3), `sentences` says what they say, `differences` takes a change apart, `front_page` sums up, the `audit_*` modules
-and `verdict_table` show what the paper's own numbers support, `experiments` what our experiment says, `recipes` how
-others train, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings, prompts, data, models,
-films, their card and executed notebooks; `cooccurrence` holds the phantoms' labels against published counts. Nothing
-here trains or decodes, and torch is not imported, so that the book builds without it.
+to 3), `sentences` and `abroad` say what they say, `leads` what may be called best, `paired` sets runs against one
+another, `differences` and `failures` take a change apart, `front_page` sums up, the `audit_*` modules and
+`verdict_table` show what the paper's own numbers support, `experiments` what our experiment says, `recipes` how others
+train, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings, prompts, data, models, films,
+their card and executed notebooks; `cooccurrence` holds the phantoms' labels against published counts. Nothing here
+trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
 asked for, which saves about a second a page.
@@ -28,6 +29,7 @@ HOMES = {
     "tiers": "front_page",
 }
 PARTS = (
+    "abroad",
     "audit_counts",
     "audit_figures",
     "audit_lists",
@@ -37,6 +39,7 @@ PARTS = (
     "costs",
     "differences",
     "experiments",
+    "failures",
     "pages",
     "recipes",
     "sentences",

@@ -198,6 +198,7 @@ def _falls(falls: Sequence[matched.Waterfall], title: str, anchor: str) -> Html:
         for one in falls
     )
     caption = f"Each bar is what one finding adds to the change of the average; the bars run from top to bottom. {said}"
+    caption += " Sums of printed findings; printed averages may differ from them by 0.001."
     return picture(title, drawings, caption, anchor, "macro-F1")
 
 

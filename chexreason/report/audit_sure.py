@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from chexreason.audit import differences, facts, lines, operating, validation
 from chexreason.audit import uncertainty as sure
+from chexreason.comparable import ENOUGH
 from chexreason.evidence import MODELS, TABLES, title_of
 from chexreason.report.audit_figures import (
     BLUE,
@@ -22,7 +23,7 @@ from chexreason.report.audit_figures import (
     rows_named,
 )
 from chexreason.report.theme import INK, SERIES, Html, decimal, signed
-from chexreason.stats import FEW, Interval
+from chexreason.stats import Interval
 
 #: Colour and marker of each of the five models.
 LOOKS: tuple[tuple[str, str], ...] = (*((colour, marker) for colour, _, marker in SERIES), (INK, "v"))
@@ -94,15 +95,15 @@ def findings() -> Html:
             _findings("CheXpert test", 5, facts.size("chexpert", "test"), None),
             _findings(f"NIH, bars: {few} studies, inner: {many:,}", 6, few, many),
         ]
-    rare = [name for name, support in sure.supports_of(5).items() if support < FEW]
-    rare_far = [name for name, support in sure.supports_of(6, few).items() if support < FEW]
+    rare = [name for name, support in sure.supports_of(5).items() if support < ENOUGH]
+    rare_far = [name for name, support in sure.supports_of(6, few).items() if support < ENOUGH]
     widest = {name: sure.interval(facts.value(5, name, "chexreason"), support) for name, support in
               sure.supports_of(5).items()}  # fmt: skip
     name = max(widest, key=lambda finding: widest[finding].high - widest[finding].low)
     caption = (
         "Marks: the printed F1; bars: 95 % intervals over studies, if a model names a label as often as it is "
         "recorded (Tables 5 and 6 print no precision or recall). "
-        f"A dagger marks findings with fewer than {FEW} positives: on CheXpert {listed(rare)}; on NIH, if "
+        f"A dagger marks findings with fewer than {ENOUGH} positives: on CheXpert {listed(rare)}; on NIH, if "
         f"{few} studies were used, {listed(rare_far, 'none')}. For ChexReason the least certain is {name}, "
         f"{_said(widest[name])}. Each counts in the macro average as much as any other finding."
     )
@@ -125,7 +126,7 @@ def _findings(title: str, table: int, n: int, inner: int | None) -> tuple[Figure
             axes.plot(one.estimate, at, marker, color=colour, markersize=3.4, label=shown if row == 0 else None)
             said.append(f"{name}, {shown} {_said(one)}")
     supports = {name: support for (name, _), (_, support) in wide.items()}
-    rows_named(axes, [f"{SHORT.get(name, name)}{'†' if supports[name] < FEW else ''} ({supports[name]:.0f})"
+    rows_named(axes, [f"{SHORT.get(name, name)}{'†' if supports[name] < ENOUGH else ''} ({supports[name]:.0f})"
                       for name in names])  # fmt: skip
     for row in range(len(names) - 1):
         axes.axhline(row + 0.5, color=INK, linewidth=0.4, alpha=0.25)

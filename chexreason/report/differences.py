@@ -2,42 +2,50 @@
 
 The paper compares averages; an average of fourteen findings can rest on one of them. Each difference has two
 intervals from the same resamples of patients: its own, and one that holds for all findings of the figure
-together (`stats.differences`), since among many intervals some miss by chance. A finding with few positives
-is shown and marked: its interval is honest, but a handful of films decide it.
+together (`stats.differences`), since among many intervals some miss by chance. A finding with few positives is
+shown, hollow and marked, below the others, and stays outside the average, which is there to carry a conclusion.
+Where the models are trainings of this study, one each, nothing is concluded: their intervals hold patients only.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from chexreason import metrics
-from chexreason.evidence import DATASETS, MODELS, counted, read_runs, tier_of
+from chexreason.comparable import ENOUGH
+from chexreason.evidence import DATASETS, read_runs, tier_of, unfit
 from chexreason.evidence import profile as shown_profile
-from chexreason.labels import LABEL_SETS
 from chexreason.report.behind import runs_behind
 from chexreason.report.figures import STYLE, to_svg
+from chexreason.report.paired import EXPERIMENT_PAGE, RESAMPLES, kept, titled, together, trained
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, signed
 from chexreason.runs import Run
-from chexreason.stats import FEW, Differences, differences, resampled_f1
-
-RESAMPLES = 10_000
+from chexreason.stats import Differences, differences
 
 
-def between(first: Run, second: Run) -> tuple[Differences, np.ndarray]:
-    """F1(second) - F1(first) of each finding and of their mean (F + 1), and the positives of each finding (F,)."""
-    rows, others = first.predictions(), second.predictions()
-    label_set = str(first.info["label_set"])
-    if list(rows["study_key"]) != list(others["study_key"]):
-        raise ValueError(f"expected the studies of {first.run_id} in {second.run_id}, came others")
-    true_BF = metrics.label_cells(rows["truth"], label_set)
-    preds = [metrics.label_cells(one["predicted"], label_set) for one in (rows, others)]
-    mask_BF = counted(rows, label_set)
-    patients = [str(key) for key in rows["patient_key"]]
-    drawn = resampled_f1(true_BF, preds, patients, np.random.default_rng(0), mask=mask_BF, resamples=RESAMPLES)
-    values = np.concatenate([drawn["findings"], drawn["macro"][:, :, None]], axis=2)  # (1 + R, 2, F + 1)
-    return differences(values[:, 1] - values[:, 0]), (true_BF & mask_BF).sum(axis=0)
+@dataclass(frozen=True)
+class Found:
+    """F1(second) - F1(first): a row a finding, then the macro average over the frequent ones if there are several."""
+
+    names: tuple[str, ...]
+    positives: dict[str, int]
+    frequent: tuple[str, ...]
+    rows: Differences  # F, and one more if `frequent` holds several
+
+
+def between(first: Run, second: Run) -> Found:
+    """What the second run scores more than the first, finding by finding.
+
+    Raises UserError unless both rest on the same findings, studies, split and seeds.
+    """
+    scored = together([first, second])
+    values = scored.findings_RMF[:, 1] - scored.findings_RMF[:, 0]
+    if len(scored.frequent) > 1:
+        macro_RM = scored.macro(scored.frequent)
+        values = np.concatenate([values, (macro_RM[:, 1] - macro_RM[:, 0])[:, None]], axis=1)
+    return Found(scored.names, scored.positives, scored.frequent, differences(values))
 
 
 def figure(dataset: str, first: str, second: str, profile: str | None = None, results: Path | None = None) -> Html:
@@ -45,67 +53,113 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     profile = profile or shown_profile()
     have = read_runs(profile, results)
     ids = [f"04-generalization-{model}-{dataset}" for model in (first, second)]
-    real, drawn_by_us = DATASETS[dataset]
-    where = drawn_by_us if tier_of(profile) == "miniature" else real
-    title = f"{MODELS[second]} less {MODELS[first]} at {where}, finding by finding"
+    tier, (real, drawn_by_us) = tier_of(profile), DATASETS[dataset]
+    where = drawn_by_us if tier == "miniature" else real
+    title = f"{titled(second, tier)} minus {titled(first, tier)} at {where}, finding by finding"
     if any(run_id not in have for run_id in ids):
         return block(f'<p class="cxr-note">The profile {escape(profile)} has not run both models.</p>')
-    one, other = (have[run_id] for run_id in ids)
-    if not (one.folder / "predictions.csv.gz").is_file():
+    pair = [have[run_id] for run_id in ids]
+    if not kept(*pair):
         return block(
             '<p class="cxr-note">Rows of credentialed films stay out of the book, and so do these intervals.</p>'
         )
-    found, positives = between(one, other)
-    names = LABEL_SETS[str(one.info["label_set"])]
-    order = [*np.argsort(-found.estimate[:-1]).tolist(), len(names)]
-    labels = [
-        "macro average" if k == len(names) else f"{names[k]} ({positives[k]}{'*' if positives[k] < FEW else ''})"
-        for k in order
-    ]
-    told = [names[k] for k in order[:-1] if found.low_all[k] > 0 or found.high_all[k] < 0]
-    few = [names[k] for k in range(len(names)) if 0 < positives[k] < FEW]
-    none = [names[k] for k in range(len(names)) if not positives[k]]
-    drawn = _panel(found, order, labels, positives)
+    found = between(*pair)
+    order = _order(found)
+    labels = [_label(found, k) for k in order]
     head = badge(
-        tier_of(profile), profile, f"n = {one.info['n']} studies", f"seed {one.info['seed']}",
-        f"{RESAMPLES:,} resamples", "F1",
+        tier, f"profile {profile}", f"n = {pair[0].info['n']} studies", f"seed {pair[0].info['seed']}",
+        f"{RESAMPLES:,} resamples of patients", "F1",
     )  # fmt: skip
-    caption = (
-        "In brackets the positives of each finding. Thick: the interval of that finding alone, at 95 per cent; thin: "
-        f"the one that holds for all {len(order)} rows together. "
-        + (f"All together, what can be told from zero: {', '.join(told)}. " if told
-           else "All together, no finding can be told from zero. ")
-        + (f"Hollow and starred: fewer than {FEW} positives ({', '.join(few)})." if few else "")
-        + (f" Left empty: no positive at all, so F1 is 0 for both ({', '.join(none)})." if none else "")
-    )  # fmt: skip
+    caption = f"{escape(_caption(found, order))} {_conclusion(found, pair, (first, second), tier)}"
     return block(
         f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
-        f'<div class="cxr-panels">{drawn}</div><figcaption>{escape(caption)}{runs_behind([one, other])}</figcaption>',
+        f'<div class="cxr-panels" style="max-width:40rem">{_panel(found, order, labels)}</div>'
+        f"<figcaption>{caption}{runs_behind(pair)}</figcaption>",
         "figure",
     )
 
 
-def _panel(found: Differences, order: list[int], labels: list[str], positives: np.ndarray) -> str:
+def _order(found: Found) -> list[int]:
+    """Findings with enough positives, largest difference first; the average over them; then the others."""
+    by_size = [int(k) for k in np.argsort(-found.rows.estimate[: len(found.names)], kind="stable")]
+    many = [k for k in by_size if found.names[k] in found.frequent]
+    average = [len(found.names)] if len(found.frequent) > 1 else []
+    return [*many, *average, *(k for k in by_size if k not in many)]
+
+
+def _label(found: Found, k: int) -> str:
+    if k == len(found.names):
+        return f"macro average of the {len(found.frequent)} above"
+    name = found.names[k]
+    return f"{name} ({found.positives[name]}{'' if name in found.frequent else '*'})"
+
+
+def _caption(found: Found, order: list[int]) -> str:
+    few = [name for name in found.names if 0 < found.positives[name] < ENOUGH]
+    none = [name for name in found.names if not found.positives[name]]
+    still = [name for name in found.names if found.positives[name] and _still(found, name)]
+    return (
+        "In brackets the positives of each finding. Thick: the interval of that row alone, at 95%; thin: the one that "
+        f"holds for all {len(order)} rows together."
+        + (f" Hollow and starred: fewer than {ENOUGH} positives, outside the average." if few else "")
+        + (f" Without a bar: both models score the same in every resample ({', '.join(still)})." if still else "")
+        + (f" Left empty: no positive at all, so there is no F1 ({', '.join(none)})." if none else "")
+    )
+
+
+def _still(found: Found, name: str) -> bool:
+    k = found.names.index(name)
+    return bool(found.rows.low_all[k] == found.rows.high_all[k])
+
+
+def _conclusion(found: Found, pair: list[Run], models: tuple[str, str], tier: str) -> str:
+    """What may be concluded, in HTML: nothing from an unfit run or a single training."""
+    out = {model: reason for model, run in zip(models, pair, strict=True) if (reason := unfit(run))}
+    if out:
+        reasons = "; ".join(f"{titled(model, tier)} {reason}" for model, reason in out.items())
+        return f"No conclusion is drawn: {escape(reasons)}."
+    if any(trained(run) for run in pair):
+        return (
+            "The intervals are over patients. One training each: another one is not in them, so no finding is said to "
+            f'gain or lose; <a href="{EXPERIMENT_PAGE}">the experiment</a> has several trainings.'
+        )
+    rows = found.rows
+    beyond = (rows.low_all > 0) | (rows.high_all < 0)
+    clear = [name for k, name in enumerate(found.names) if beyond[k] and name in found.frequent]
+    return escape(
+        f"All together, beyond what the patients explain: {', '.join(clear)}."
+        if clear
+        else "All together, no finding with enough positives differs by more than the patients explain."
+    )
+
+
+def _panel(found: Found, order: list[int], labels: list[str]) -> str:
     colour, _, marker = SERIES[0]
+    rows = found.rows
+    low_all, high_all = np.clip(rows.low_all, -1, 1), np.clip(rows.high_all, -1, 1)
+    shown = [k for k in order if k == len(found.names) or found.positives[found.names[k]]]
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(5.4, 0.7 + 0.26 * len(order)), layout="constrained")
         axes = drawing.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, k in enumerate(order):
-            if k < len(positives) and not positives[k]:
+            if k not in shown:
                 continue  # F1 is 0 for both by definition; a bar of no width would read as certainty
-            axes.plot([found.low_all[k], found.high_all[k]], [row, row], color=colour, linewidth=0.9)
-            axes.plot([found.low[k], found.high[k]], [row, row], color=colour, linewidth=2.6)
-            hollow = k < len(positives) and positives[k] < FEW
-            axes.plot(found.estimate[k], row, marker, color=colour, markerfacecolor="none" if hollow else colour)
-        axes.axhline(len(order) - 1.5, color=INK, linewidth=0.6)
+            for low, high, width in ((low_all[k], high_all[k], 0.9), (rows.low[k], rows.high[k], 2.6)):
+                axes.plot([low, high], [row, row], color=colour, linewidth=width, solid_capstyle="butt")
+            full = k == len(found.names) or found.names[k] in found.frequent
+            axes.plot(rows.estimate[k], row, marker, color=colour, markerfacecolor=colour if full else "none")
+        if len(found.names) in order:
+            place = order.index(len(found.names))
+            for edge in (place - 0.5, place + 0.5):
+                axes.axhline(edge, color=INK, linewidth=0.6)
         axes.set_yticks(range(len(order)), labels)
         axes.set(xlabel="difference in F1", ylim=(len(order) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
         spoken = "; ".join(
-            f"{label} {signed(found.estimate[k])} ({signed(found.low[k])} to {signed(found.high[k])})"
-            if k == len(positives) or positives[k]
+            f"{label} {signed(rows.estimate[k])} ({signed(rows.low[k])} to {signed(rows.high[k])})"
+            if k in shown
             else f"{label} without positives"
             for label, k in zip(labels, order, strict=True)
         )
-        return to_svg(drawing, f"Differences in F1 with 95 per cent intervals. {spoken}.")
+        return to_svg(drawing, f"Differences in F1 with 95% intervals over patients. {spoken}.")

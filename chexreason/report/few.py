@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from chexreason.audit.facts import supports
+from chexreason.comparable import ENOUGH
 from chexreason.evidence import Evidence
 from chexreason.labels import LABEL_SETS
 from chexreason.report.theme import escape
-from chexreason.stats import FEW
 
 #: Mark and owner of the studies: the paper's, then ours in the order in which they are shown.
 PAPERS = "†", "in the paper's test set"
@@ -14,28 +14,37 @@ OURS = (("‡", "among the studies of the {}"), ("§", "among the studies of the
 
 
 def marks(sides: Sequence[Evidence]) -> dict[str, str]:
-    """Row of the table -> the marks of the sides that have fewer than `FEW` positives of that finding."""
+    """Row of the table -> the marks of the sides that have fewer than `ENOUGH` positives of that finding."""
     found: dict[str, str] = {}
     for mark, _, positives in _sides(sides):
         for row, count in positives.items():
-            if count < FEW:
+            if count < ENOUGH:
                 found[row] = found.get(row, "") + mark
     return found
 
 
 def notes(sides: Sequence[Evidence]) -> list[str]:
-    """What the marks mean, and which findings have no positive at all, whose F1 is then 0 for every model."""
+    """What the marks mean, and which findings have no positive at all, so that they have no F1 to show."""
     said = []
     for mark, whose, positives in _sides(sides):
         none = [name for name, count in positives.items() if not count]
-        if min(positives.values(), default=FEW) < FEW:
-            said.append(f"{mark} Fewer than {FEW} positives {escape(whose)}: a handful of studies decide such a row.")
+        if min(positives.values(), default=ENOUGH) < ENOUGH:
+            said.append(
+                f"{mark} Fewer than {ENOUGH} positives {escape(whose)}: a handful of studies decide such a row. The "
+                "macro average of the table counts it, as the paper does; an average that carries a conclusion leaves "
+                "it out."
+            )
         if none:
             said[-1] += (
-                f" None at all of {escape(', '.join(none))}: F1 is then 0 for every model, and the macro average, "
-                "which counts it, is lower for it."
+                f" None at all of {escape(', '.join(none))}: there is nothing to score, and the macro average, which "
+                "counts it as 0, is lower for it."
             )
     return said
+
+
+def absent(shown: Evidence) -> list[str]:
+    """The findings of which our studies have no positive."""
+    return [name for name, count in _positives(shown).items() if not count]
 
 
 def _sides(sides: Sequence[Evidence]) -> Iterator[tuple[str, str, dict[str, float]]]:

@@ -1,19 +1,23 @@
-"""Figures 1 to 3: training curves, raw points faint and their exponential average bold.
+"""Figures 1 to 3: training curves, each training a thin line as logged and the exponential average bold.
 
 Figure 1 shows the four formats of fine-tuning, Figures 2 and 3 the two rewards; all with the paper's
-average of smoothing 0.95. A fourth drawing, which the paper lacks, shows what tells a healthy GRPO
-run from a dead one. A panel is an SVG of its own, so that panels stand beside one another on a
-desk and below one another on a phone, and each takes the page's text colour.
+average of smoothing 0.95, over trainings where there are several. The book shows a miniature by the
+trainings that have most steps and seeds, which are the experiment's; a notebook shows its own profile's.
+Captions come from the logged values, never from the average, which lags and hides a fall at the end. A
+fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one. A panel is an
+SVG of its own, so that panels stand beside one another on a desk and below one another on a phone, and
+each takes the page's text colour.
 """
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -21,10 +25,12 @@ from matplotlib.ticker import MaxNLocator
 from chexreason import prompts
 from chexreason.errors import unknown
 from chexreason.evidence import profile as shown_profile
-from chexreason.evidence import read_runs, tier_of
+from chexreason.evidence import read_runs, results_root, tier_of
+from chexreason.provenance import EXPERIMENT
 from chexreason.report.behind import runs_behind
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
-from chexreason.stats import ema
+from chexreason.runs import Run, read_all
+from chexreason.stats import Floats, ema
 
 SMOOTHING = 0.95
 STYLE: Any = {
@@ -52,6 +58,11 @@ class FigureSpec:
     title: str
     runs: Mapping[str, str]
     panels: tuple[Panel, ...]
+    note: str = ""
+
+
+#: One training's history, or several of the same arm, a seed each.
+Histories = Mapping[str, pd.DataFrame | Sequence[pd.DataFrame]]
 
 
 def _grpo(number: int, reward: str) -> FigureSpec:
@@ -61,9 +72,10 @@ def _grpo(number: int, reward: str) -> FigureSpec:
         {f"03-grpo-{reward}": reward},
         (
             Panel("reward", "Total reward", "reward"),
-            Panel(f"rewards/{reward}/mean", "Reward function, mean", "reward"),
             Panel("completions/mean_length", "Completion length", "tokens"),
         ),
+        "The paper's second panel, the mean of the reward function, would repeat the first: there is one function, so "
+        "its mean is the total reward.",
     )
 
 
@@ -99,39 +111,69 @@ FIGURES: Mapping[int | str, FigureSpec] = {
 
 
 def figure(number: int | str, profile: str | None = None, results: Path | None = None) -> Html:
-    """Figure 1, 2 or 3 (or "health of hard", "health of nuanced") from a profile's training histories.
+    """Figure 1, 2 or 3 (or "health of hard", "health of nuanced") from training histories.
 
-    Without such runs it says which command makes them. Raises UserError for an unknown figure or profile.
+    Of a `profile` that is named, its own runs; of none, those of the book's, or if these are a miniature the
+    experiment's where they have more steps or more seeds. Without such runs it says which command makes them.
+    Raises UserError for an unknown figure or profile.
     """
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "chexreason/report/figures.py")
-    spec, profile = FIGURES[number], profile or shown_profile()
-    have = read_runs(profile, results)
-    shown = {label: have[run_id] for run_id, label in spec.runs.items() if run_id in have}
+    spec, asked = FIGURES[number], profile or shown_profile()
+    shown = _own(spec, asked, results)
+    if profile is None and tier_of(asked) == "miniature":
+        shown = max(shown, _experiment(spec, results), key=_extent)
     label = f"{spec.label}: {spec.title}"
     if not shown:
         return block(
             f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives '
-            f"its curves as a picture only, and the profile {escape(profile)} has no such run. "
-            f"<code>make book PROFILE={escape(profile)}</code> makes it.</p>"
+            f"its curves as a picture only, and the profile {escape(asked)} has no such run. "
+            f"<code>make book PROFILE={escape(asked)}</code> makes it.</p>"
         )
-    infos = [run.info for run in shown.values()]
-
-    def span(key: str) -> str:
-        return ", ".join(dict.fromkeys(str(info.get(key, "not noted")) for info in infos))
-
-    facts = (f"trained on {span('n_train')} studies", f"seed {span('seed')}", f"run {span('run_id')}")
-    head = badge(tier_of(profile), profile, *facts)
-    histories = {name: run.history() for name, run in shown.items()}
+    runs = [run for found in shown.values() for run in found]
+    histories = {name: [run.history() for run in found] for name, found in shown.items()}
     width = 2.8 if len(spec.panels) == 3 else 3.6  # inches; three stand in a row
     drawn = "".join(panel_svg(panel, histories, width) for panel in spec.panels)
+    grid = "grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))"  # four stand two by two
+    style = f' style="{grid}"' if len(spec.panels) == 4 else ""
     return block(
-        f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{head}</div>'
+        f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badge(shown)}</div>'
         + (key_of(list(shown)) if len(shown) > 1 else "")
-        + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}">{drawn}</div>'
-        + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(shown.values())}</figcaption>",
+        + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}"{style}>{drawn}</div>'
+        + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(runs)}</figcaption>",
         "figure",
     )
+
+
+def _own(spec: FigureSpec, profile: str, results: Path | None) -> dict[str, list[Run]]:
+    """Label of the series -> a profile's own training of it."""
+    have = read_runs(profile, results)
+    return {label: [have[run_id]] for run_id, label in spec.runs.items() if run_id in have}
+
+
+def _experiment(spec: FigureSpec, results: Path | None) -> dict[str, list[Run]]:
+    """Label of the series -> the experiment's trainings of the same arm, with the seeds that all series have."""
+    folders = sorted((results_root(results) / EXPERIMENT).glob("seed*"))
+    arms = {label: run_id.partition("-")[2] for run_id, label in spec.runs.items()}  # without the stage's number
+    have = [{run.run_id: run for run in read_all(folder)} for folder in folders]
+    whole = [runs for runs in have if runs.keys() >= set(arms.values())]
+    return {label: [runs[arm] for runs in whole] for label, arm in arms.items()} if whole else {}
+
+
+def _extent(shown: Mapping[str, Sequence[Run]]) -> tuple[int, int]:
+    """Steps of the longest training, and trainings: the more, the better to be shown."""
+    steps = [int(run.history()["step"].max()) for found in shown.values() for run in found]
+    return max(steps, default=0), len(steps)
+
+
+def _badge(shown: Mapping[str, Sequence[Run]]) -> str:
+    runs = [run for found in shown.values() for run in found]
+    sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
+    seeds = [str(seed) for seed in sorted({int(run.info["seed"]) for run in runs})]
+    return badge(
+        str(runs[0].info["tier"]), f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}",
+    )  # fmt: skip
 
 
 def series(history: pd.DataFrame, metric: str) -> pd.Series:
@@ -140,20 +182,27 @@ def series(history: pd.DataFrame, metric: str) -> pd.Series:
     return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy(), dtype=float)
 
 
-def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame], width: float = 3.6) -> str:
-    """One panel as an SVG element: a faint raw line and a bold average for each history."""
+def _each(histories: Histories) -> Iterator[tuple[str, list[pd.DataFrame]]]:
+    for name, found in histories.items():
+        yield name, [found] if isinstance(found, pd.DataFrame) else list(found)
+
+
+def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
+    """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
-        for (name, history), (colour, dash, marker) in zip(histories.items(), _cycle(len(histories)), strict=True):
-            raw = series(history, panel.metric)
-            if raw.empty:
+        for (name, found), (colour, dash, marker) in zip(_each(histories), _cycle(len(histories)), strict=True):
+            logged = [raw for raw in (series(one, panel.metric) for one in found) if not raw.empty]
+            if not logged:
                 continue
-            smooth = ema(raw.to_numpy(), SMOOTHING)
-            axes.plot(raw.index, raw, color=colour, alpha=0.3, linewidth=0.8)
+            for raw in logged:
+                axes.plot(raw.index, raw, color=colour, alpha=0.7, linewidth=0.7)
+            mean = pd.concat(logged, axis=1).mean(axis=1)
             # A few points alone would hardly be seen as a line.
-            dots = marker if len(raw) < 4 else ""
-            axes.plot(raw.index, smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, label=name)
+            dots = marker if len(mean) < 4 else ""
+            smooth = ema(mean.to_numpy(), SMOOTHING)
+            axes.plot(mean.index, smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, label=name)
         if not axes.lines:
             axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
@@ -162,8 +211,17 @@ def panel_svg(panel: Panel, histories: Mapping[str, pd.DataFrame], width: float 
 
 
 def _cycle(count: int) -> list[tuple[str, str, str]]:
-    styles = [*SERIES, (INK, "solid", "v")]
-    return [styles[i % len(styles)] for i in range(count)]
+    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
+    colours = [*SERIES, (INK, "solid", "v")]
+    dashes = [dash for _, dash, _ in SERIES]
+    styles = [
+        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
+        for turn in range(len(dashes))
+        for colour, dash, marker in colours
+    ]
+    if count > len(styles):
+        raise ValueError(f"expected at most {len(styles)} series in one drawing, came {count}")
+    return styles[:count]
 
 
 def to_svg(drawing: Figure, alt: str) -> str:
@@ -181,26 +239,52 @@ def to_svg(drawing: Figure, alt: str) -> str:
     return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
 
 
-def describe(panel: Panel, histories: Mapping[str, pd.DataFrame]) -> str:
-    """Where each average starts and ends, as a sentence."""
+def describe(panel: Panel, histories: Histories) -> str:
+    """The first and the last logged value of each series (means over trainings), and how its last third lies."""
     parts = []
-    for name, history in histories.items():
-        raw = series(history, panel.metric)
-        if not raw.empty:
-            smooth = ema(raw.to_numpy(), SMOOTHING)
-            lead = f"{name} goes" if len(histories) > 1 else "goes"
-            parts.append(f"{lead} from {_short(smooth[0])} to {_short(smooth[-1])}")
-    return ("; ".join(parts) + ".") if parts else "Not logged."
+    for name, found in _each(histories):
+        logged = [raw for raw in (series(one, panel.metric).to_numpy() for one in found) if len(raw)]
+        if logged:
+            first, last = (float(np.mean([raw[place] for raw in logged])) for place in (0, -1))
+            lead = f"{name} " if len(histories) > 1 else ""
+            parts.append(f"{lead}{_short(first)} first, {_short(last)} last; {_thirds(logged)}")
+    return (". ".join(parts) + ".") if parts else "Not logged."
+
+
+def _thirds(logged: Sequence[Floats]) -> str:
+    """Whether the last third of the logged values lies above the first, training by training."""
+    changes = [float(raw[-max(1, len(raw) // 3) :].mean() - raw[: max(1, len(raw) // 3)].mean()) for raw in logged]
+    up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
+    if len(changes) == 1:
+        return f"last third {'above' if up else 'below' if down else 'level with'} the first"
+    return f"last third above the first in {up} of {len(changes)} trainings"
 
 
 def _short(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def caption(spec: FigureSpec, histories: Mapping[str, pd.DataFrame]) -> str:
-    """What to see, computed from the histories."""
-    parts = [f"{panel.title}: {describe(panel, histories)}" for panel in spec.panels]
-    return "Faint: as logged at each step. Bold: exponential average as in the paper. " + " ".join(parts)
+def _points(panel: Panel, histories: Histories) -> str:
+    """How many values a training has logged, and on how many steps."""
+    logged = [series(one, panel.metric) for _, found in _each(histories) for one in found]
+    many = [len(raw) for raw in logged if len(raw)]
+    steps = max(int(one["step"].max()) for _, found in _each(histories) for one in found)
+    if not many:
+        return ""
+    points = str(many[0]) if min(many) == max(many) else f"{min(many)} to {max(many)}"
+    return f" ({points} values on {steps} steps)"
+
+
+def caption(spec: FigureSpec, histories: Histories) -> str:
+    """What is drawn, and what the logged values are; computed from the histories."""
+    several = any(len(found) > 1 for _, found in _each(histories))
+    drawn = (
+        f"Thin: a training as logged. Bold: the exponential average (smoothing {SMOOTHING}, as in the paper)"
+        f"{' of the mean over trainings' if several else ''}. Numbers: the first and the last "
+        f"logged value{', means over trainings' if several else ''}. "
+    )
+    parts = [f"{panel.title}{_points(panel, histories)}: {describe(panel, histories)}" for panel in spec.panels]
+    return " ".join([drawn + " ".join(parts), *([spec.note] if spec.note else [])])
 
 
 def key_of(names: Sequence[str]) -> str:

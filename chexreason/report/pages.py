@@ -46,7 +46,7 @@ def settings(group: str) -> Html:
     rows = []
     for row in mine.to_dict("records"):
         source = f"section {row['section']}" if row["source"] == "stated" else row["why"]
-        others = "<br>".join(escape(line) for line in row["overrides"].split("; ") if line)
+        others = "<br>".join(escape(line) for line in _overrides(row["overrides"]))
         rows.append(
             f'<tr><th scope="row" class="cxr-left cxr-wrap"><code>{escape(row["setting"])}</code><br>'
             f"{escape(row['what'])}</th><td>{escape('all' if row['value'] is None else row['value'])}</td>"
@@ -57,6 +57,16 @@ def settings(group: str) -> Html:
     head = "".join(f'<th scope="col"{"" if name == "value" else " class=cxr-left"}>{name}</th>' for name in names)
     body = f'<table class="cxr-wide"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return block(scrolling(body, f"Settings: {GROUPS[group]}"))
+
+
+def _overrides(listed: str) -> list[str]:
+    """One line a profile; a reason may hold a semicolon of its own, so a line begins at a profile's name.
+
+    >>> _overrides("demo: 1 (small; fast); paper: 2 (as stated)")
+    ['demo: 1 (small; fast)', 'paper: 2 (as stated)']
+    """
+    names = "|".join(map(re.escape, config.profile_names()))
+    return [line for line in re.split(rf"; (?=(?:{names}): )", listed) if line]
 
 
 def prompt_cards() -> Html:

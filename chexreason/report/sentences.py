@@ -1,257 +1,219 @@
-"""What the tables say, in sentences computed from their values (sections 4.1 to 4.4).
+"""What the tables say, in sentences computed from their values (sections 4.1 to 4.3; `abroad` has 4.4).
 
-No chapter holds a number: a sentence here reads both sides of a table and says what is best, what
-rose and what fell, and whether this profile's runs agree with the paper. If the values change, so
-do the words. Each sentence about our values names their tier.
+No chapter holds a number: a sentence here reads both sides of a table and says what is highest, what rose and what
+fell. Of the paper's values it says what is printed, and whether the difference is more than chance makes on so many
+studies. Of ours it names a best only where `leads` allows it; runs of one training each get no order, only their
+values and the spread over patients. Each sentence about our values names their tier.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from chexreason.evidence import MODELS, Evidence, counted, gather, title_of
-from chexreason.labels import NIH_SHARED
-from chexreason.metrics import matrix
+from chexreason.audit import validation
+from chexreason.evidence import Evidence, gather, title_of
+from chexreason.report.leads import (
+    ONE_TRAINING,
+    enough,
+    fit_rows,
+    highest,
+    lead_in,
+    left_out,
+    near_highest,
+    printed_change,
+    printed_lead,
+    scored,
+    told,
+    unfit_of,
+    verdict,
+    whole,
+    within_chance,
+)
+from chexreason.report.paired import kept, together
 from chexreason.report.theme import Prose, signed
 from chexreason.runs import Run
-from chexreason.stats import Bootstrapped, paired_bootstrap
-
-#: Below this a difference of two scores is called none: the paper prints three decimals.
-VISIBLE = 0.0005
+from chexreason.stats import Interval
 
 
 def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.1: which prompt is best, how far the orders agree, which prompt fails most."""
+    """Section 4.1: which prompt scores highest and whether by more than chance, and which prompt fails most."""
     shown = gather(1, profile, results)
-    lines = [_both(shown, lambda side: f"The best prompt by macro-F1 is {leading(shown, side, 'macro')}.")]
-    if _whole(shown):
-        agree = _rank_correlation(shown, "macro")
-        verdict = "mostly agree" if agree > 0.5 else "have little in common" if agree > -0.5 else "are mostly reversed"
-        lines.append(
-            "The rank correlation of the paper's order of the prompts by macro-F1 with this run's is "
-            f"{signed(agree, 2)}: the orders {verdict}."
-        )
+    lines = [f"In the paper, {_printed_highest(shown)}"]
+    if shown.runs:
+        lines += [f"{lead_in(shown)} {line}" for line in (_our_best(shown),) if line]
+        lines += [line for line in (left_out(shown), _orders(shown) if whole(shown) else "") if line]
     lines.append(_both(shown, lambda side: _failures(shown, side)))
     return Prose(" ".join(lines))
 
 
 def sft(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.2: the best format of each base model, and whether the two differ."""
+    """Section 4.2: the highest format of each base model, and what can be said of the two orders."""
     tables = {"MedGemma": gather(2, profile, results), "Qwen2.5-VL": gather(3, profile, results)}
     first = next(iter(tables.values()))
-    paragraphs = []
-    for side in _sides(tables.values()):
-        best = {name: leading(shown, side, "macro") for name, shown in tables.items()}
-        clauses = [f"the best format for {name} by macro-F1 is {found}" for name, found in best.items()]
-        titles = [set(leaders(shown, side, "macro")[0]) for shown in tables.values()]
-        if not all(titles):
-            verdict = "so nothing can be said about a best format"
-        elif titles[0] & titles[1]:
-            verdict = "so the best format is the same for both"
-        else:
-            verdict = "so the best format depends on the base model"
-        paragraphs.append(f"{_lead(first, side)} {', and '.join(clauses)}, {verdict}.")
+    clauses = [f"with {name}, {_printed_highest(shown)}" for name, shown in tables.items()]
+    tops = [highest(shown.side("paper", "macro")) for shown in tables.values()]
+    same = "share their highest format" if set(tops[0]) & set(tops[1]) else "differ in their highest format"
+    ending = f"As printed, then, the two base models {same}; what is within chance of the highest could be it as well."
+    paragraphs = [f"In the paper, {' '.join([clauses[0], _capital(clauses[1])])} {ending}"]
+    if all(whole(shown) for shown in tables.values()):
+        lines = [f"{lead_in(first)} each format was taught once to each base model: {ONE_TRAINING}."]
+        lines += [f"{name}: {_spread(shown)} {left_out(shown)}".strip() for name, shown in tables.items()]
+        if not all(len(fit_rows(shown)) > 1 for shown in tables.values()):
+            lines.append("Whether the best format depends on the base model cannot be seen here.")
+        paragraphs.append(" ".join(lines))
     return Prose("\n\n".join(paragraphs))
 
 
 def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
     """Section 4.3: hard against nuanced, GRPO against the SFT checkpoint, and what choosing the best is worth."""
     after, before = gather(4, profile, results), gather(2, profile, results)
-    paragraphs = []
-    for side in _sides([after, before]):
-        values, start = after.side(side, "macro"), before.side(side, "macro")
-        hard, nuanced = values["hard_best"], values["nuanced_best"]
-        better = _compare("the hard reward", hard, "the nuanced one", nuanced)
-        gain = hard - start["free_reasoning"]
-        micro = after.side(side, "micro")["hard_best"] - before.side(side, "micro")["free_reasoning"]
-        last = values["hard_last"] - start["free_reasoning"]
-        paragraphs.append(
-            f"{_lead(after, side)} {better} in macro-F1. From the SFT checkpoint to the best hard-reward checkpoint, "
-            f"macro-F1 {_moved(gain)} and micro-F1 {_moved(micro)}. "
-            f"At the last step, macro-F1 {_moved(last, perfect=True)} since the SFT checkpoint."
-        )
+    values, rewards = after.side("paper", "macro"), printed_lead(4, "hard_best", "nuanced_best")
+    gain, last = (printed_change((2, "free_reasoning"), (4, row)) for row in ("hard_best", "hard_last"))
+    start, end = before.side("paper", "micro")["free_reasoning"], after.side("paper", "micro")["hard_best"]
+    paragraphs = [
+        f"In the paper, the best checkpoint's macro-F1 is {values['hard_best']:.3f} with the hard reward and "
+        f"{values['nuanced_best']:.3f} with the nuanced one: a difference of {told(rewards)}, {verdict(rewards)}. From "
+        f"the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {told(gain)}, {verdict(gain)}, "
+        f"and micro-F1 goes from {start:.3f} to {end:.3f}. At the last step the change of macro-F1 since the SFT "
+        f"checkpoint is {told(last)}, {verdict(last)}. {_assumed()}"
+    ]
+    if whole(after) and whole(before):
+        paragraphs.append(_our_rewards(after, before))
     return Prose("\n\n".join(paragraphs))
-
-
-def generalization(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.4: GRPO's gain at the second hospital and its loss at the third."""
-    near, far = gather(5, profile, results), gather(6, profile, results)
-    paragraphs = []
-    for side in _sides([near, far]):
-        paragraphs.append(
-            f"{_lead(near, side)} going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
-            f"{_relative(near, side)}; over the nine of NIH it {_relative(far, side)}. "
-            f"{_paradox(near, far, side)}"
-        )
-    if near.runs and far.runs:
-        paragraphs.append(_agreement(near, far))
-    return Prose("\n\n".join(paragraphs))
-
-
-def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
-    """How sure the change from SFT to ChexReason is in our runs: paired bootstrap over patients."""
-    lines = []
-    for number in (5, 6):
-        shown = gather(number, profile, results)
-        found = difference(shown, "medgemma_sft", "chexreason")
-        if found:
-            certain = (
-                "does not contain zero" if found.excludes_zero else "contains zero, so the direction is not settled"
-            )
-            lines.append(
-                f"On {_dataset(shown)} ({shown.tier}, {shown.profile}), ChexReason minus the SFT checkpoint is "
-                f"{signed(found.estimate)} in macro-F1, with a {found.level:.0%} interval from {signed(found.low)} to "
-                f"{signed(found.high)} over {found.patients} patients; it {certain}."
-            )
-    return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
-
-
-def shared_findings(profile: str | None = None, results: Path | None = None) -> pd.DataFrame:
-    """Macro-F1 over the nine findings that both test sets have: a row a model and side.
-
-    The paper sets an average over fourteen findings beside one over nine; this table does not.
-    """
-    near, far = gather(5, profile, results), gather(6, profile, results)
-    rows = []
-    for side in _sides([near, far]):
-        for model, title in MODELS.items():
-            one, other = (shown.side(side, model).reindex(NIH_SHARED).mean() for shown in (near, far))
-            whole = near.side(side, model)["macro"]
-            rows.append(
-                {"Values of": "paper" if side == "paper" else near.tier, "Model": title,
-                 "CheXpert, all fourteen": whole, "CheXpert, the nine": one, "NIH, the nine": other,
-                 "Change on the nine": other - one}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def difference(shown: Evidence, first: str, second: str) -> Bootstrapped | None:
-    """Macro-F1 of one model minus another's on the same studies; None without the rows of both."""
-    pair = [shown.run_of("macro", model) for model in (first, second)]
-    rows = [run.predictions() for run in pair if run and (run.folder / "predictions.csv.gz").is_file()]
-    if len(rows) < 2 or list(rows[0]["study_key"]) != list(rows[1]["study_key"]):
-        return None
-    label_set = str(pair[0].info["label_set"]) if pair[0] else ""
-    truth, one, two = (
-        matrix([str(cell).split(";") for cell in column], label_set)
-        for column in (rows[0]["truth"], rows[0]["predicted"], rows[1]["predicted"])
-    )
-    patients = list(rows[0]["patient_key"])
-    return paired_bootstrap(truth, one, two, patients, np.random.default_rng(0), mask=counted(rows[0], label_set))
 
 
 # The pieces of sentences.
 
 
-def _sides(tables: Iterable[Evidence]) -> list[str]:
-    return ["paper", "ours"] if all(_whole(shown) for shown in tables) else ["paper"]
-
-
-def _whole(shown: Evidence) -> bool:
-    return bool(shown.runs) and not shown.missing
-
-
-def _lead(shown: Evidence, side: str) -> str:
-    return "In the paper," if side == "paper" else f"In this run ({shown.tier}, {shown.profile}),"
-
-
 def _both(shown: Evidence, say: Callable[[str], str]) -> str:
     sides = ["paper", "ours"] if shown.runs else ["paper"]
-    return " ".join(f"{_lead(shown, side)} {_lower(say(side))}" for side in sides)
+    return " ".join(f"{lead_in(shown) if side == 'ours' else 'In the paper,'} {say(side)}" for side in sides)
 
 
-def _lower(text: str) -> str:
-    return text[0].lower() + text[1:]
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
-def leaders(shown: Evidence, side: str, column: str) -> tuple[list[str], float]:
-    """The titles of the rows with the highest value, all of them if they tie, and the value.
-
-    No titles where every value is zero: nothing is best then.
-    """
-    values = shown.side(side, column)
-    best = float(values.max())
-    rows = [] if best < VISIBLE else [str(row) for row in values.index[values > best - VISIBLE]]
-    return [title_of(shown.spec, row) for row in rows], best
+def _titles(shown: Evidence, rows: Iterable[str]) -> str:
+    return " and ".join(title_of(shown.spec, row) for row in rows)
 
 
-def leading(shown: Evidence, side: str, column: str) -> str:
-    """`leaders` in words: "Reasoning A (0.208)", or that none is."""
-    titles, best = leaders(shown, side, column)
-    return f"{' and '.join(titles)} ({best:.3f})" if titles else "none (all score zero)"
+def _assumed() -> str:
+    return (
+        "The 95% intervals are ours: the text that we have states no number of validation studies, "
+        f"{validation.size()} are assumed, and another training is not in them."
+    )
+
+
+def _printed_highest(shown: Evidence) -> str:
+    """The paper's highest macro-F1 of Tables 1 to 3, and which others are within chance of it."""
+    top, near = within_chance(shown.spec.number, shown.rows())
+    value = shown.side("paper", "macro").max()
+    lead = (
+        f"its lead over {_titles(shown, near)} is within chance"
+        if near
+        else f"its lead over each of the other {len(shown.rows()) - len(top)} is more than chance makes"
+    )
+    return (
+        f"the highest macro-F1 as printed is that of {_titles(shown, top)} ({value:.3f}); {lead} on "
+        f"{validation.size()} studies (assumed)."
+    )
+
+
+def _our_best(shown: Evidence) -> str:
+    """Our highest row of Table 1, and whether it may be called best."""
+    values = shown.side("ours", "macro").reindex(fit_rows(shown))
+    top, found = highest(values), near_highest(shown)
+    if not top:
+        return "no prompt scores above zero." if values.notna().any() else "no prompt's run counts."
+    said = f"the highest macro-F1 is {values.max():.3f} ({_titles(shown, top)})"
+    alike = scored(shown, *values.index) if found else None
+    if not found or not alike:
+        return f"{said}; none is called best, since no interval over findings with enough positives can be computed."
+    first, near = found
+    basis = f"over {enough(alike.frequent, len(alike.names))}"
+    if near:
+        return (
+            f"{said}, but none is called best: {basis}, {len(near)} of the other {len(values) - 1} prompts cannot be "
+            f"distinguished from {title_of(shown.spec, first)} ({alike.patients} patients, resampled)."
+        )
+    return f"{said}, and {basis} its lead over each other prompt is more than the {alike.patients} patients explain."
+
+
+def _orders(shown: Evidence) -> str:
+    """How far our order of the prompts agrees with the paper's, with an interval over our patients."""
+    rows = fit_rows(shown)
+    alike = scored(shown, *rows) if len(rows) > 2 else None
+    if not alike or not alike.frequent:
+        return ""
+    paper_M = shown.side("paper", "macro").reindex(rows).rank().to_numpy()
+    ranks_RM = pd.DataFrame(alike.macro(alike.frequent)).rank(axis=1).to_numpy()
+    found = _correlations(paper_M, ranks_RM)
+    said = (
+        "The rank correlation of the paper's order as printed with this run's over "
+        f"{enough(alike.frequent, len(alike.names))} is {signed(found.estimate, 2)} (over patients "
+        f"{signed(found.low, 2)} to {signed(found.high, 2)}): "
+    )
+    if found.low > 0:
+        return f"{said}the orders agree more than they differ."
+    if found.high < 0:
+        return f"{said}the orders run against each other more than they agree."
+    return f"{said}whether the two orders have anything in common cannot be said."
+
+
+def _correlations(paper_M: np.ndarray, ranks_RM: np.ndarray) -> Interval:
+    """Spearman's correlation of one order with each row of ranks; the first row gives the estimate."""
+    paper_M = paper_M - paper_M.mean()
+    ranks_RM = ranks_RM - ranks_RM.mean(axis=1, keepdims=True)
+    lengths_R = np.sqrt((paper_M**2).sum() * (ranks_RM**2).sum(axis=1))
+    found_R = np.divide(ranks_RM @ paper_M, lengths_R, out=np.zeros(len(ranks_RM)), where=lengths_R > 0)
+    return Interval(float(found_R[0]), *(float(bound) for bound in np.quantile(found_R[1:], [0.025, 0.975])))
 
 
 def _failures(shown: Evidence, side: str) -> str:
     rates = shown.side(side, "all", "failure_rate")
     if rates.max() == 0:
-        return "No prompt's answers failed to parse."
-    return f"Answers to {title_of(shown.spec, str(rates.idxmax()))} fail most often ({rates.max():.1%})."
+        return "no prompt's answers failed to parse."
+    most = _titles(shown, highest(rates))
+    return f"the highest rate of answers that fail to parse is {rates.max():.1%} ({most})."
 
 
-def _rank_correlation(shown: Evidence, column: str) -> float:
-    paper, ours = shown.side("paper", column).rank(), shown.side("ours", column).rank()
-    return float(np.nan_to_num(paper.corr(ours.reindex(paper.index))))
+def _spread(shown: Evidence) -> str:
+    """The range of our runs that count, and how far patients alone move the highest."""
+    values = shown.side("ours", "macro").reindex(fit_rows(shown)).sort_values()
+    if values.empty:
+        return "no run counts."
+    low, high = str(values.index[0]), str(values.index[-1])
+    named = [f"{values[row]:.3f} ({title_of(shown.spec, row)})" for row in dict.fromkeys((low, high))]
+    alone = scored(shown, high)
+    spread = ""
+    if alone:
+        found = alone.score(0)
+        spread = f"; over patients alone the last spreads from {found.low:.3f} to {found.high:.3f}"
+    return f"macro-F1 {' to '.join(named)}{spread}."
 
 
-def _compare(first: str, one: float, second: str, other: float) -> str:
-    if abs(one - other) < VISIBLE:
-        return f"{first} and {second} come out the same ({one:.3f})"
-    word = "ahead of" if one > other else "behind"
-    return f"{first} ({one:.3f}) is {word} {second} ({other:.3f})"
-
-
-def _moved(change: float, perfect: bool = False) -> str:
-    if abs(change) < VISIBLE:
-        return "has not moved" if perfect else "stays where it was"
-    words = ("has risen", "has fallen") if perfect else ("rises", "falls")
-    return f"{words[0] if change > 0 else words[1]} by {abs(change):.3f}"
-
-
-def _change(shown: Evidence, side: str, start: str, end: str) -> tuple[float, float]:
-    return float(shown.side(side, start)["macro"]), float(shown.side(side, end)["macro"])
-
-
-def _relative(shown: Evidence, side: str) -> str:
-    start, end = _change(shown, side, "medgemma_sft", "chexreason")
-    moved = _moved(end - start).split(" by ")[0]
-    share = f", by {abs(end / start - 1):.0%}" if start and abs(end - start) >= VISIBLE else ""
-    return f"{moved} ({start:.3f} to {end:.3f}{share})"
-
-
-def _paradox(near: Evidence, far: Evidence, side: str) -> str:
-    near_change, far_change = (
-        end - start for start, end in (_change(shown, side, "medgemma", "medgemma_sft") for shown in (near, far))
+def _our_rewards(after: Evidence, before: Evidence) -> str:
+    """Our two rewards and their start: the values, the differences over patients, and what they cannot say."""
+    values, start = after.side("ours", "macro"), before.side("ours", "macro")["free_reasoning"]
+    text = (
+        f"{lead_in(after)} the SFT checkpoint scores {start:.3f} in macro-F1, the best hard-reward checkpoint "
+        f"{values['hard_best']:.3f} ({values['hard_last']:.3f} at the last step) and the best nuanced-reward one "
+        f"{values['nuanced_best']:.3f} ({values['nuanced_last']:.3f}): {ONE_TRAINING}."
     )
-    return (
-        f"SFT itself changed the untouched model's macro-F1 by {signed(near_change)} on CheXpert and by "
-        f"{signed(far_change)} on NIH."
-    )
-
-
-def _agreement(near: Evidence, far: Evidence) -> str:
-    clauses = []
-    for name, shown in (("CheXpert", near), ("NIH", far)):
-        if shown.missing:
-            continue
-        paper, ours = (
-            end - start
-            for start, end in (_change(shown, side, "medgemma_sft", "chexreason") for side in ("paper", "ours"))
-        )
-        way = "in the same direction" if paper * ours > 0 else "in the opposite direction"
-        clauses.append(f"not at all on {name}" if abs(ours) < VISIBLE else f"{way} on {name}")
-    return f"Held against the paper, GRPO moves this {near.tier} {' and '.join(clauses)}." if clauses else ""
-
-
-def _dataset(shown: Evidence) -> str:
-    name = {5: "CheXpert", 6: "NIH"}[shown.spec.number]
-    return f"the {name}-like test set" if shown.tier == "miniature" else f"the {name} test set"
-
-
-def runs_shown(profile: str | None = None, results: Path | None = None) -> list[Run]:
-    """All runs that the six tables rest on, each once."""
-    found: Mapping[str, Run] = {
-        run_id: run for number in range(1, 7) for run_id, run in gather(number, profile, results).runs.items()
-    }
-    return list(found.values())
+    runs: list[Run | None] = [before.run_of("free_reasoning", "macro"), *(after.run_of(r, "macro") for r in
+                              ("hard_best", "nuanced_best"))]  # fmt: skip
+    out = " ".join(part for part in (left_out(after), left_out(before) if "free_reasoning" in unfit_of(before) else "")
+                   if part)  # fmt: skip
+    if kept(*runs) and not unfit_of(after) and "free_reasoning" not in unfit_of(before):
+        alike = together([run for run in runs if run])
+        if alike.frequent:
+            hard, nuanced = (alike.difference(0, k, alike.frequent) for k in (1, 2))
+            text += (
+                f" Over {enough(alike.frequent, len(alike.names))}, the change since the SFT checkpoint is "
+                f"{told(hard)} with the hard reward and {told(nuanced)} with the nuanced one; these intervals are over "
+                f"{alike.patients} patients, and another training is not in them."
+            )
+    return f"{text} {out}".strip()

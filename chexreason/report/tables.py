@@ -1,10 +1,13 @@
 """Tables 1 to 6: the published value, a replication's and a miniature's where there are runs, and what they rest on.
 
 A number of a miniature must never be readable as a replication. So each of our columns or rows is
-headed by its tier and tinted, a badge above the table says tier, profile, n and seed, and the runs
-behind it are listed below. Without runs the paper's values stand alone, with the command that makes
-the rest. great_tables builds the table (headings are linked to cells, as screen readers need); its
-own style sheet has fixed light colours and is left out in favour of `theme.STYLE`.
+headed by its tier and tinted, a miniature's model is called one in its own heading, a badge above the
+table says tier, profile, n and seed, and the runs behind it are listed below. Bold is for the paper's
+side alone: the highest as printed, ties included. Ours has none, since a highest value is no best
+(`leads`), and a run that is constant or below naming every label carries a sign. Without runs the
+paper's values stand alone, with the command that makes the rest. great_tables builds the table
+(headings are linked to cells, as screen readers need); its own style sheet has fixed light colours and
+is left out in favour of `theme.STYLE`.
 """
 
 import re
@@ -13,18 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from great_tables import GT, loc, style
+from great_tables import GT, html, loc, style
 
 from chexreason.audit.lines import GROUNDS, reference_lines
 from chexreason.evidence import DATASETS, METRICS, MODELS, Evidence, beside, gather, title_of
 from chexreason.evidence import profile as shown_profile
-from chexreason.report import few, sentences
+from chexreason.report import few, leads
+from chexreason.report.abroad import shared_findings as shared_values
 from chexreason.report.baselines import all_labels
 from chexreason.report.behind import runs_behind
+from chexreason.report.paired import titled
 from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling, signed
 from chexreason.runs import Run
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
+#: Stands beside our runs that take part in no order.
+UNFIT = "¶"
 STUB_HEADS = {1: "Prompt", 2: "", 3: "", 4: "", 5: "Finding", 6: "Finding"}
 
 
@@ -61,45 +68,93 @@ def runs_table(finished: Iterable[Run]) -> Html:
 
 def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:
     """Macro-F1 over the nine findings that both test sets have, a block a side (not in the paper)."""
-    frame = sentences.shared_findings(profile, results)
+    frame = shared_values(profile, results)
+    tables = [gather(number, profile, results) for number in (5, 6)]
+    out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}
+    frame["Model"] = [name + (UNFIT if name in out else "") for name in frame["Model"]]
     numbers = [str(name) for name in frame.columns[2:]]
     built = GT(frame, rowname_col="Model", groupname_col="Values of", id=fresh_id("shared"))
     built = built.fmt(decimal, columns=numbers[:-1]).fmt(signed, columns=numbers[-1:])
     built = built.cols_align("right", columns=numbers)
     ours = [int(str(i)) for i in frame.index[frame["Values of"] != "paper"]]
-    shown = gather(6, profile, results)
-    facts = [shown.profile, "hospitals B and C"] if shown.tier == "miniature" else [shown.profile]
+    shown = tables[1]
+    facts = [f"profile {shown.profile}", *(["hospitals B and C"] if shown.tier == "miniature" else [])]
     label = badge(shown.tier, *facts, "macro-F1") if ours else badge("published", "macro-F1")
     head = f'<div class="cxr-head">{label}</div>'
     body = scrolling(bare(_tinted(built, rows=ours)), "Macro-F1 on the findings that both test sets have")
-    runs = [run for number in (5, 6) for run in gather(number, profile, results).runs.values()] if ours else []
-    return block(head + body + runs_behind(runs))
+    notes = [note for one in tables for note in _unfit_note(one)] if ours else []
+    runs = [run for one in tables for run in one.runs.values()] if ours else []
+    return block(head + body + "".join(f'<p class="cxr-note">{line}</p>' for line in notes) + runs_behind(runs))
 
 
 def _paired(sides: Sequence[Evidence]) -> str:
-    """Tables 1, 5, 6: under each heading the paper's column, then one of ours a tier."""
+    """Table 1: under each heading the paper's column, then ours. Tables 5 and 6: a block of models a side."""
     shown = sides[0]
-    columns = shown.columns()
+    return _by_heading(sides) if shown.spec.number < 5 else _by_side(sides)
+
+
+def _by_heading(sides: Sequence[Evidence]) -> str:
+    shown = sides[0]
+    frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in shown.rows()]})
+    labels: dict[str, Any] = {}
+    for column, metric in shown.columns():
+        labels[f"{column}-{metric}-paper"] = "paper"
+        frame[f"{column}-{metric}-paper"] = _values(shown, "paper", column, metric)
+        for one in _with_runs(sides):
+            labels[f"{column}-{metric}-{one.tier}"] = one.tier
+            frame[f"{column}-{metric}-{one.tier}"] = _values(one, "ours", column, metric)
+    built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
+    for column, metric in shown.columns():
+        names = [str(name) for name in frame if str(name).startswith(f"{column}-{metric}-")]
+        built = built.tab_spanner(_heading(column, metric), names)
+    for one in _with_runs(sides):
+        for row in leads.unfit_of(one):
+            names = [name for name in labels if name.endswith(f"-{one.tier}")]
+            built = built.fmt(lambda value: f"{decimal(value)}{UNFIT}", columns=names, rows=[shown.rows().index(row)])
+    papers = [name for name, side in labels.items() if side == "paper" and "failure" not in name]
+    built = _bold(built, [(name, int(i)) for name in papers for i in leads.highest(frame[name])])
+    return bare(_tinted(built, columns=[name for name, side in labels.items() if side != "paper"]))
+
+
+def _by_side(sides: Sequence[Evidence]) -> str:
+    shown = sides[0]
     marks = few.marks(sides)
     frame = pd.DataFrame({"row": [title_of(shown.spec, row) + marks.get(row, "") for row in shown.rows()]})
     labels: dict[str, Any] = {}
-    for column, metric in columns:
-        labels[f"{column}-{metric}-paper"] = "paper"
-        frame[f"{column}-{metric}-paper"] = shown.side("paper", column, metric).reindex(shown.rows()).to_numpy()
-        for one in _with_runs(sides):
-            labels[f"{column}-{metric}-{one.tier}"] = one.tier
-            frame[f"{column}-{metric}-{one.tier}"] = one.side("ours", column, metric).reindex(shown.rows()).to_numpy()
+    blocks: dict[str, list[str]] = {}
+    for side, one in [("paper", shown), *((one.tier, one) for one in _with_runs(sides))]:
+        real, hospital = DATASETS[shown.spec.dataset]
+        where = f"{side}, {hospital if side == 'miniature' else real}"
+        none = few.absent(one) if side != "paper" else []
+        out = leads.unfit_of(one) if side != "paper" else {}
+        for column, metric in shown.columns():
+            name = f"{column}-{metric}-{side}"
+            heading = MODELS[column] if side == "paper" else titled(column, one.tier)
+            parts = re.split(r"(?<=-)| ", heading)  # ten columns have to fit beside one another
+            labels[name] = html("<br>".join(map(escape, parts)) + (UNFIT if column in out else ""))
+            values = _values(one, "paper" if side == "paper" else "ours", column, metric)
+            frame[name] = [None if row in none else value for row, value in zip(shown.rows(), values, strict=True)]
+            blocks.setdefault(where, []).append(name)
+    numbers = list(labels)
+    frame[numbers] = frame[numbers].astype(float)
     built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
-    for column, metric in columns:
-        names = [name for name in frame if str(name).startswith(f"{column}-{metric}-")]
-        built = built.tab_spanner(_heading(shown, column, metric), names)
-    by_row = shown.spec.number >= 5
-    built = _bold(built, frame, list(dict.fromkeys(labels.values())) if by_row else None)
-    if by_row:
-        total = [len(frame) - 1]
-        line = style.css("border-top:2px solid var(--cxr-line);")
-        built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
-    return bare(_tinted(built, columns=[name for name, side in labels.items() if side != "paper"]))
+    for where, names in blocks.items():
+        built = built.tab_spanner(where, names)
+    papers = [name for name in numbers if name.endswith("-paper")]
+    tight = style.css("padding-left:.2em;padding-right:.2em;")
+    built = built.tab_style(tight, [loc.body(columns=numbers), loc.column_labels(columns=numbers)])
+    built = built.tab_style(style.css("font-size:.82em;"), loc.column_labels(columns=numbers))
+    built = _bold(
+        built, [(name, int(str(index))) for index, row in frame[papers].iterrows() for name in leads.highest(row)]
+    )
+    total = [len(frame) - 1]
+    line = style.css("border-top:2px solid var(--cxr-line);")
+    built = built.tab_style(line, [loc.body(rows=total), loc.stub(rows=total)])
+    return bare(_tinted(built, columns=[name for name in numbers if name not in papers]))
+
+
+def _values(shown: Evidence, side: str, column: str, metric: str) -> list[float]:
+    return [float(value) for value in shown.side(side, column, metric).reindex(shown.rows())]
 
 
 def _with_runs(sides: Sequence[Evidence]) -> list[Evidence]:
@@ -110,8 +165,9 @@ def _stacked(sides: Sequence[Evidence]) -> str:
     """Tables 2 to 4: a block a variant, the paper's row above ours, one a tier."""
     shown = sides[0]
     values = {"paper": shown.published, **{one.tier: one.ours for one in _with_runs(sides)}}
+    out = {(one.tier, row) for one in _with_runs(sides) for row in leads.unfit_of(one)}
     rows = [
-        {"variant": title_of(shown.spec, row), "side": side}
+        {"variant": title_of(shown.spec, row), "side": side + (UNFIT if (side, row) in out else "")}
         | {f"{column}-{metric}": of_side.get((row, column, metric)) for column, metric in shown.columns()}
         for row in shown.rows()
         for side, of_side in values.items()
@@ -123,12 +179,9 @@ def _stacked(sides: Sequence[Evidence]) -> str:
     built = _base(frame, shown, stub="side", group="variant").tab_stubhead("Values").cols_label(labels)
     for average in ("micro", "macro"):
         built = built.tab_spanner(AVERAGES[average], [name for name in numbers if name.startswith(average)])
-    for side in dict.fromkeys(frame["side"]):
-        for name in numbers:
-            of_side = frame.loc[frame["side"] == side, name]
-            if "failure" not in name and of_side.max() > 0:
-                best = [int(index) for index in of_side.index[of_side == of_side.max()]]
-                built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=best))
+    papers = frame[frame["side"] == "paper"]
+    scores = [name for name in numbers if "failure" not in name]
+    built = _bold(built, [(name, int(i)) for name in scores for i in leads.highest(papers[name])])
     return bare(_tinted(built, rows=[i for i, row in enumerate(rows) if row["side"] != "paper"]))
 
 
@@ -138,26 +191,13 @@ def _base(frame: pd.DataFrame, shown: Evidence, stub: str = "row", group: str | 
     return built.fmt(decimal, columns=numbers).cols_align("right", columns=numbers)
 
 
-def _heading(shown: Evidence, column: str, metric: str) -> str:
-    if shown.spec.number >= 5:
-        return MODELS[column]
+def _heading(column: str, metric: str) -> str:
     return METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
 
 
-def _bold(built: GT, frame: pd.DataFrame, by_row: list[str] | None) -> GT:
-    """The best value in bold: of each column and side, or of each row and side (Tables 5 and 6)."""
-    numbers = [str(name) for name in frame.columns if "-" in str(name) and "failure" not in str(name)]
-    cells: list[tuple[str, int]] = []
-    if by_row is None:
-        for name in numbers:
-            cells += [(name, int(i)) for i in frame.index[(frame[name] == frame[name].max()) & (frame[name] > 0)]]
-    else:
-        for side in by_row:
-            part = frame[[name for name in numbers if name.endswith(f"-{side}")]]
-            for index, row in part.iterrows():
-                cells += [(str(name), int(str(index))) for name in row.index[(row == row.max()) & (row > 0)]]
-    for name, row_number in cells:
-        built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=[row_number]))
+def _bold(built: GT, cells: Iterable[tuple[str, int]]) -> GT:
+    for name, row in cells:
+        built = built.tab_style(style.text(weight="bold"), loc.body(columns=[name], rows=[row]))
     return built
 
 
@@ -200,7 +240,7 @@ def _badges(shown: Evidence) -> str:
     seeds = sorted({seed for info in infos for seed in info.get("seeds", [info["seed"]])})
     return badge(
         shown.tier,
-        shown.profile,
+        f"profile {shown.profile}",
         f"n = {span(lambda info: info['n'])} studies",
         f"seed {', '.join(map(str, seeds))}",
         f"{_place(shown)}, {span(lambda info: info['split'])} split",
@@ -220,14 +260,14 @@ def _notes(shown: Evidence) -> list[str]:
             f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. "
             f"{make} makes them.",
         ]
-    best = "model of each row" if shown.spec.number >= 5 else "row of each column"
-    notes = [f"Bold: the best {best}, of the paper's and of ours apart; failure rates are never bold."]
+    notes = [_bold_note(shown.spec.number)]
     if shown.tier == "miniature":
         notes.insert(
             0,
             "Miniature: the models are small ones of the same classes as those they are named after, and the films "
-            "are drawn. Compare orders and directions, not levels.",
+            "are drawn. Compare no levels; whether an order or a direction can be compared, the text says.",
         )
+    notes += _unfit_note(shown)
     if baseline := all_labels(shown.runs.values()):
         notes.append(
             f"Answering every label for every one of the {baseline.n} studies of the {shown.tier}, without a look at "
@@ -237,6 +277,18 @@ def _notes(shown: Evidence) -> list[str]:
     if shown.missing:
         notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
     return notes
+
+
+def _unfit_note(shown: Evidence) -> list[str]:
+    """Which of our runs take part in no order, and why; nothing if all do."""
+    reasons = [f"{leads.name_of(shown, name)} {reason}" for name, reason in leads.unfit_of(shown).items()]
+    where = f"{shown.tier}, {DATASETS[shown.spec.dataset][1] if shown.tier == 'miniature' else shown.spec.dataset}"
+    return [f"{UNFIT} Takes part in no order ({escape(where)}): {escape('; '.join(reasons))}."] if reasons else []
+
+
+def _bold_note(number: int) -> str:
+    what = "of each row" if number >= 5 else "of each column but the failure rates"
+    return f"Bold: the highest value {what} as the paper prints it, which does not say that the difference is real."
 
 
 def _reference(number: int) -> str:

@@ -120,6 +120,8 @@ color:var(--cxr-text);margin:1.2em 0 1.6em;max-width:100%;text-align:left}
 .cxr .cxr-head{display:flex;flex-wrap:wrap;gap:.3em .55em;align-items:center;font-size:.85em;margin:.3em 0 .6em}
 .cxr .cxr-tier{border:1.5px solid currentColor;border-radius:1em;padding:.05em .65em;font-weight:600;
 white-space:nowrap}
+.cxr .cxr-findings li{margin:.7em 0}
+.cxr .cxr-findings .cxr-tier{font-size:.75em;padding:0 .5em}
 .cxr .cxr-published{color:var(--cxr-muted)}.cxr .cxr-miniature{border-style:dashed}
 .cxr .cxr-fact+.cxr-fact::before{content:"\\00b7";margin-right:.5em;opacity:.6}
 .cxr .cxr-note{font-size:.85em;color:var(--cxr-muted);margin:.5em 0 0}

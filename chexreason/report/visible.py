@@ -11,10 +11,13 @@ import pandas as pd
 from great_tables import GT
 
 from chexreason import metrics
+from chexreason.comparable import ENOUGH
 from chexreason.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.report import leads
 from chexreason.report.behind import runs_behind
-from chexreason.report.tables import bare
-from chexreason.report.theme import Html, badge, block, decimal, fresh_id, scrolling
+from chexreason.report.paired import titled
+from chexreason.report.tables import UNFIT, bare
+from chexreason.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling
 
 SHARED = "nih9"
 
@@ -32,7 +35,7 @@ def twice_scored(profile: str | None = None, results: Path | None = None) -> pd.
             if scored is None:
                 return pd.DataFrame()
             for kind, value in scored.items():
-                rows.setdefault(MODELS[model], {})[shown.spec.dataset, kind] = value
+                rows.setdefault(titled(model, shown.tier), {})[shown.spec.dataset, kind] = value
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -54,10 +57,17 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
     frame = twice_scored(profile, results)
     if frame.empty:
         return block('<p class="cxr-note">This needs the runs on both test sets, with drawn films.</p>')
-    shown = gather(6, profile, results)
+    tables = [gather(number, profile, results) for number in (5, 6)]
+    shown = tables[1]
+    out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}
     pairs = [(str(pair[0]), str(pair[1])) for pair in frame.columns.tolist()]
     names = {f"{dataset}-{kind}": kind for dataset, kind in pairs}
-    flat = pd.DataFrame({"Model": frame.index, **dict(zip(names, frame.to_numpy().T, strict=True))})
+    flat = pd.DataFrame(
+        {
+            "Model": [name + (UNFIT if name in out else "") for name in frame.index],
+            **dict(zip(names, frame.to_numpy().T, strict=True)),
+        }
+    )
     built = (
         GT(flat, rowname_col="Model", id=fresh_id("visible")).tab_stubhead("Model").fmt(decimal, columns=list(names))
     )
@@ -67,7 +77,20 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
         built = built.tab_spanner(
             f"{hospital} (for {real})", [name for name in names if name.startswith(f"{dataset}-")]
         )
-    head = f'<div class="cxr-head">{badge(shown.tier, shown.profile, "macro-F1 over the nine shared findings")}</div>'
-    runs = [run for number in (5, 6) for run in gather(number, profile, results).runs.values()]
+    facts = f"profile {shown.profile}", "macro-F1 over the nine shared findings"
+    head = f'<div class="cxr-head">{badge(shown.tier, *facts)}</div>'
+    runs = [run for one in tables for run in one.runs.values()]
     body = scrolling(bare(built), "Scores against recorded and against visible findings")
-    return block(head + body + runs_behind(runs))
+    notes = [*([f"{UNFIT} Takes part in no order on one of the test sets: see the tables above."] if out else []),
+             *map(_few, tables)]  # fmt: skip
+    return block(head + body + "".join(f'<p class="cxr-note">{escape(note)}</p>' for note in notes) + runs_behind(runs))
+
+
+def _few(shown: Evidence) -> str:
+    """How many of the nine findings have enough positives for a conclusion at a hospital."""
+    run = next(iter(shown.runs.values()))
+    positives = metrics.label_cells(run.predictions()["truth"], SHARED).sum(axis=0)
+    return (
+        f"At {DATASETS[shown.spec.dataset][1]}, {int((positives >= ENOUGH).sum())} of these {len(positives)} findings "
+        f"have at least {ENOUGH} recorded positives; a conclusion would need an average over those alone."
+    )

@@ -74,7 +74,7 @@ def figure() -> Html:
     means = {title: analysis.commonest(answers(), name, HOME) for title, name in shown.items()}
     return framed(
         "How often is the commonest answer given?",
-        facts(*(model(name, "last") for name in names)),
+        facts(*(model(name, "last") for name in names), measure="share of the answers"),
         [
             dots(
                 "After the last step, hospital A's images",

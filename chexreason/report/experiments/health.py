@@ -5,11 +5,13 @@ changes what hardly ever acts is hardly another arm, which its chapter has to sa
 """
 
 import numpy as np
+import pandas as pd
 
 from chexreason.experiments import arms
-from chexreason.report.experiments.answers import trained
+from chexreason.report.experiments.answers import SFT, answers, model, trained
 from chexreason.report.figures import series
 from chexreason.report.theme import Prose
+from chexreason.rewards import HardSettings
 from chexreason.runs import Run
 
 CLIPPED, TIED, RATE = "clip_ratio/region_mean", "frac_reward_zero_std", "learning_rate"
@@ -71,4 +73,38 @@ def _first(found: dict[str, list[Run]]) -> str:
     return (
         f"The learning rate rises from zero, so the first update changes nothing in {idle} of {len(rates)} trainings, "
         f"of {least} updates or more each."
+    )
+
+
+def fine_tuning() -> Prose:
+    """Whether SFT had come to its end: the epoch of the lowest validation loss."""
+    losses = [series(run.history(), "eval_loss") for run in trained().values() if run.info["stage"] == "sft"]
+    losses = [values for values in losses if len(values)]
+    if not losses:
+        return Prose("*Not run yet.*")
+    last = sum(values.iloc[-1] == values.min() for values in losses)
+    epochs = max(map(len, losses))
+    return Prose(
+        f"In {last} of the experiment's {len(losses)} trainings by SFT the validation loss was lowest after the last "
+        f"of "
+        f"{epochs} epochs: it was still falling, and early stopping with a patience of 2 epochs could hardly act. So "
+        "the checkpoints that reinforcement starts from are trained less than the paper's may be."
+    )
+
+
+def short_answers() -> Prose:
+    """Whom the hard reward's penalty for short answers meets in the miniature: the answers that name one label."""
+    rows = [frame for (name, _), frame in answers().of.items() if name == model(SFT)]
+    if not rows:
+        return Prose("*Not run yet.*")
+    home = pd.concat([frame[(frame["population"] == "A") & (frame["film"] == "A")] for frame in rows])
+    home = home[~home["failed"].astype(bool)]
+    limit = HardSettings().min_length
+    short = home["completion"].astype(str).str.len() < limit
+    labels = home["predicted"].astype(str).str.count(";") + 1
+    return Prose(
+        f"The limit of {limit} characters is the paper's number and was not scaled to the miniature, whose traces are "
+        f"shorter. Of the fine-tuned model's answers at hospital A {short.mean():.0%} are below it: "
+        f"{short[labels == 1].mean():.0%} of those that name one label, {short[labels >= 3].mean():.0%} of those that "
+        "name three or more. There the penalty is in effect a price on naming few labels."
     )

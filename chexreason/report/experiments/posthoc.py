@@ -91,8 +91,9 @@ def changes(checkpoint: str = "last") -> Html:
         ]
         drawn += sum(not isinstance(line.value, str) for line in lines)
         panels.append(panel(outcome.title.capitalize(), lines, "change from SFT"))
+    rises = all(called_normal_rises(arm, checkpoint) for arm in (HARD, NUANCED))
     return framed(
-        "Reinforcement calls more abnormal patients normal",
+        "After reinforcement more abnormal patients are called normal" if rises else "From SFT to reinforcement",
         facts(*models, model(SFT), measure="post hoc"),
         panels,
         f"From SFT to the {checkpoint} checkpoint, each hospital with its own patients, images and labels. Post hoc: "

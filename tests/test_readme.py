@@ -1,0 +1,70 @@
+"""README's things to try work as they are typed, and show what README says."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from chexreason import config
+
+README = (config.ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = re.search(r"^### Things to try\n(.*?)^## ", README, flags=re.DOTALL | re.MULTILINE)[1]
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL) for line in block.splitlines()]
+
+
+def typed(start: str, tmp_path, **instead: str) -> str:
+    """The output of the command that starts so, run from the root as README says; `.cache` is a folder of the test."""
+    [line] = [line for line in COMMANDS if line.startswith(start)]
+    for old, new in {".cache": str(tmp_path), **instead}.items():
+        assert old in line or old == ".cache"
+        line = line.replace(old, new)
+    words = shlex.split(line, comments=True)
+    tool = {".venv/bin/python": [sys.executable], ".venv/bin/chexreason": [sys.executable, "-m", "chexreason"]}
+    command = [*tool[words[0]], *words[1:]]
+    ended = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return ended.stdout
+
+
+def test_each_thing_to_try_is_a_command_that_is_tried_here() -> None:
+    starts = [
+        '.venv/bin/python -c "import pandas', '.venv/bin/python -c "from', ".venv/bin/chexreason phantom",
+        ".venv/bin/chexreason run", ".venv/bin/chexreason claims --run demo --results",
+        ".venv/bin/chexreason claims --run demo   ",
+    ]  # fmt: skip
+    assert [line.startswith(start) for line, start in zip(COMMANDS, starts, strict=True)] == [True] * len(starts)
+
+
+def test_failed_answers_are_shown(tmp_path) -> None:
+    assert typed('.venv/bin/python -c "import pandas', tmp_path).count("<solution>") >= 2
+
+
+def test_the_hard_reward_is_shown_term_by_term(tmp_path) -> None:
+    shown = typed('.venv/bin/python -c "from', tmp_path)
+    assert "'jaccard': 0.5" in shown
+    assert "'short': 0.0" in shown
+
+
+def test_films_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
+    typed(".venv/bin/chexreason phantom", tmp_path)
+    assert len(list((tmp_path / "films-of-B").rglob("*.jpg"))) >= 20
+    assert list((tmp_path / "films-of-B").rglob("groundtruth.csv"))
+
+
+def test_another_seed_goes_to_its_own_folder_and_is_judged_beside_the_committed_one(tmp_path) -> None:
+    """At the sizes of the profile `smoke`; README's commands use `demo`."""
+    before = {path: path.stat().st_mtime_ns for path in (config.RESULTS / "demo").rglob("*")}
+    typed(".venv/bin/chexreason run", tmp_path, prompting="prompting --profile smoke")
+    assert {path: path.stat().st_mtime_ns for path in (config.RESULTS / "demo").rglob("*")} == before
+    runs = list((tmp_path / "seed-1" / "smoke").glob("01-*/run.json"))
+    assert len(runs) == 9
+    assert all('"seed": 1' in path.read_text() for path in runs)
+    smoke = typed(".venv/bin/chexreason claims --run demo --results", tmp_path, demo="smoke")
+    assert smoke.startswith("smoke (tier: miniature)")
+
+
+@pytest.mark.skipif(not any((config.RESULTS / "demo").glob("*/run.json")), reason="no results of the profile demo")
+def test_the_committed_run_is_judged(tmp_path) -> None:
+    assert typed(".venv/bin/chexreason claims --run demo   ", tmp_path).startswith("demo (tier: miniature)")

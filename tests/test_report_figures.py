@@ -1,0 +1,118 @@
+"""Figures 1 to 3: captions from what was logged, one training a thin line, no series twice, no style twice."""
+
+import itertools
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chexreason import evidence, report, runs
+from chexreason.config import RESULTS
+from chexreason.report import figures, theme
+from chexreason.stats import ema
+
+FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The made-up trainings of smoke."""
+    root = tmp_path_factory.mktemp("results")
+    FACTORY["write"]("smoke", root, root / "cache", ("02", "03"))
+    return root
+
+
+@pytest.fixture
+def book(monkeypatch):
+    """The book as it is committed."""
+    monkeypatch.setenv("CHEXREASON_PROFILE", "demo")
+    monkeypatch.delenv("CHEXREASON_RESULTS", raising=False)
+
+
+@pytest.mark.parametrize("number", list(figures.FIGURES))
+def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
+    spec = figures.FIGURES[number]
+    text = report.figure(number, "smoke", results).text
+    assert text.count("<svg role=") == len(spec.panels)
+    assert "currentColor" in text
+    assert theme.INK not in text
+    assert not re.search(r"fill: ?(#fff(fff)?|white)\b", text)
+    assert "not logged" not in text
+    for run_id in spec.runs:
+        assert run_id in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert {f"#{name}" for name in ids} >= set(re.findall(r'(?:href="|url\()(#[^")]+)', text))
+    assert "make book PROFILE=demo" in report.figure(number, "demo", results).text
+
+
+def test_captions_tell_logged_values_and_never_the_average(results):
+    history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
+    raw = figures.series(history, "reward")
+    said = figures.describe(figures.FIGURES[3].panels[0], {"hard": history})
+    assert f"{figures._short(raw.iloc[0])} first, {figures._short(raw.iloc[-1])} last" in said
+    assert said in figures.caption(figures.FIGURES[3], {"hard": history})
+    assert f"({len(raw)} values on {raw.index.max()} steps)" in figures.caption(figures.FIGURES[3], {"hard": history})
+
+
+def test_a_fall_at_the_end_is_no_rise():
+    """The average of this series rises from first to last, the logged values fall."""
+    values = [0.217, 0.254, 0.231, 0.395, 0.184, 0.220, 0.182, 0.171]
+    history = pd.DataFrame({"step": range(1, 16, 2), "metric": "reward", "value": values})
+    smooth = ema(values, figures.SMOOTHING)
+    assert smooth[-1] > smooth[0]
+    said = figures.describe(figures.Panel("reward", "Total reward", "reward"), {"hard": history})
+    assert said == "0.217 first, 0.171 last; last third below the first."
+
+
+def test_several_trainings_are_counted_one_by_one_and_drawn_one_by_one():
+    panel = figures.Panel("reward", "Total reward", "reward")
+    rising = [pd.DataFrame({"step": range(9), "metric": "reward", "value": np.linspace(0, k, 9)}) for k in (1, 2, -3)]
+    assert figures.describe(panel, {"a": rising}) == "0 first, 0 last; last third above the first in 2 of 3 trainings."
+    drawn = figures.panel_svg(panel, {"a": rising})
+    assert len(re.findall(r"stroke-opacity: 0\.7[;\"]", drawn)) == 3
+
+
+@pytest.mark.parametrize("reward", ["hard", "nuanced"])
+def test_total_reward_and_the_one_functions_mean_are_one_series(reward):
+    """So the second is not drawn; if a run ever logs two reward functions, the note in the caption is wrong."""
+    for folder in (RESULTS / "experiment").glob(f"seed*/grpo-{reward}"):
+        history = runs.read(folder).history()
+        total, mean = (figures.series(history, metric) for metric in ("reward", f"rewards/{reward}/mean"))
+        pd.testing.assert_series_equal(total, mean)
+    spec = figures.FIGURES[{"hard": 3, "nuanced": 2}[reward]]
+    drawn = [figures.series(history, panel.metric) for panel in spec.panels]
+    for one, other in itertools.combinations(drawn, 2):
+        assert not np.array_equal(one.to_numpy(), other.to_numpy())
+
+
+@pytest.mark.usefixtures("book")
+def test_the_book_shows_the_most_steps_and_seeds_and_a_notebook_its_own():
+    shown = report.figure(3).text
+    assert "profile experiment" in shown
+    assert "seeds 0, 1, 2, 3, 4" in shown
+    assert "32 values on 64 steps" in shown
+    own = report.figure(3, "demo").text
+    assert "profile demo" in own
+    assert "8 values on 16 steps" in own
+    # A format taught with more seeds than another is shown with the seeds that all have.
+    assert "seeds 0, 1, 2<" in report.figure(1).text
+
+
+def test_without_the_experiment_the_book_shows_its_profile(results, monkeypatch):
+    monkeypatch.setenv("CHEXREASON_PROFILE", "smoke")
+    monkeypatch.setenv("CHEXREASON_RESULTS", str(results))
+    assert "profile smoke" in report.figure(2).text
+
+
+def test_no_two_series_look_alike():
+    styles = figures._cycle(20)
+    assert len({(colour, dash) for colour, dash, _ in styles}) == 20
+    assert styles[:4] == list(theme.SERIES)
+    lines = re.findall(r"<line [^>]*>", figures.key_of([f"arm {k}" for k in range(7)]))
+    assert len(set(lines)) == 7
+    with pytest.raises(ValueError, match="at most 20 series"):
+        figures._cycle(21)

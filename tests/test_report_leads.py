@@ -1,0 +1,247 @@
+"""Nothing is called best inside the noise, from one training, or from a run that does not look at the films."""
+
+import re
+import runpy
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from chexreason import evidence, metrics, report, runs
+from chexreason.audit.differences import differences
+from chexreason.audit.uncertainty import PAIRED
+from chexreason.errors import UserError
+from chexreason.labels import LABEL_SETS
+from chexreason.report import abroad, leads, paired, sentences
+
+FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
+N = 200  # studies, so that each finding has some fifty positives
+#: What no sentence about our own trainings may say.
+VERDICTS = r"is ahead|is behind|zero\b|told from|the best (prompt|format|reward)|in the (same|opposite) direction"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    root = tmp_path_factory.mktemp("kept")
+    FACTORY["write"]("smoke", root, root / "cache", n=N)
+    return root
+
+
+@pytest.fixture
+def results(kept, tmp_path):
+    """Runs of smoke that a test may alter."""
+    shutil.copytree(kept / "smoke", tmp_path / "smoke")
+    return tmp_path
+
+
+def answer(folder: Path, predicted: np.ndarray | str) -> None:
+    """Give a run other answers: a matrix of labels, or one answer to every film; its scores follow."""
+    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
+    names = LABEL_SETS[str(runs.read(folder).info["label_set"])]
+    said = predicted if isinstance(predicted, str) else [";".join(np.array(names)[row]) for row in predicted]
+    rows["predicted"] = said
+    rows.to_csv(folder / "predictions.csv.gz", index=False)
+    label_set = str(runs.read(folder).info["label_set"])
+    truth, given = (metrics.label_cells(rows[column], label_set) for column in ("truth", "predicted"))
+    scored = metrics.scores(truth, given, label_set, failure_rate=0.0).to_frame()
+    if runs.read(folder).info["stage"] == "grpo":
+        scored = pd.concat([scored.assign(checkpoint=name) for name in ("best", "last")])
+    scored.to_csv(folder / "metrics.csv", index=False)
+
+
+def truth(folder: Path) -> np.ndarray:
+    run = runs.read(folder)
+    return metrics.label_cells(run.predictions()["truth"], str(run.info["label_set"]))
+
+
+def claim(folder: Path, value: float) -> None:
+    """Write a macro-F1 into a run's scores, whatever its answers."""
+    table = pd.read_csv(folder / "metrics.csv")
+    table.loc[(table["finding"] == "macro") & (table["metric"] == "f1"), "value"] = value
+    table.to_csv(folder / "metrics.csv", index=False)
+
+
+@pytest.mark.parametrize("other", [{"seeds": [1]}, {"split": "train"}, {"dataset": "nih"}, {"label_set": "nih9"}])
+def test_runs_that_are_not_alike_are_refused(other, kept):
+    run = runs.read(kept / "smoke" / "01-prompting-reasoning_a")
+    paired.together([run, run], resamples=10)
+    with pytest.raises(UserError, match="on both sides of a comparison"):
+        paired.together([run, replace(run, info={**run.info, **other})], resamples=10)
+
+
+def test_runs_on_other_studies_are_refused(results):
+    near, folder = (results / "smoke" / f"04-generalization-{m}-nih" for m in ("medgemma_sft", "chexreason"))
+    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
+    rows.iloc[1:].to_csv(folder / "predictions.csv.gz", index=False)
+    with pytest.raises(UserError, match="the same studies on both sides"):
+        abroad.intervals("smoke", results)
+    with pytest.raises(UserError, match="the same studies on both sides"):
+        report.differences.between(runs.read(near), runs.read(folder))
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_bold_is_what_the_sentence_calls_highest_and_never_ours(number, kept):
+    shown = evidence.gather(number, "smoke", kept)
+    text = report.table(number, "smoke", kept).text
+    cells = re.findall(r"<td ([^>]*)>([^<]*)</td>", text)
+    bold = [value for style, value in cells if "font-weight: bold" in style]
+    if number >= 5:
+        wanted = [shown.published[row, c, "f1"] for row in shown.rows()
+                  for c in leads.highest(shown.published.xs((row, "f1"), level=("row", "metric")))]  # fmt: skip
+    else:
+        wanted = [shown.published[row, c, m] for c, m in shown.columns() if m != "failure_rate"
+                  for row in leads.highest(shown.side("paper", c, m))]  # fmt: skip
+    assert sorted(bold) == sorted(f"{value:.3f}" for value in wanted)
+    assert not [style for style, _ in cells if "font-weight: bold" in style and "--cxr-tint" in style]
+    assert "which does not say that the difference is real" in text
+    assert ("failure rates" in text) == (number < 5)
+
+
+def test_ties_are_all_highest_and_nothing_is_where_all_score_zero():
+    assert leads.highest(pd.Series({"e": 0.4041, "f": 0.404, "g": 0.4})) == ["e", "f"]
+    assert leads.highest(pd.Series({"e": 0.0, "f": 0.0})) == []
+    assert leads.highest(pd.Series(dtype=float)) == []
+
+
+@pytest.mark.parametrize("how", ["constant", "below"])
+def test_a_run_that_does_not_look_is_marked_and_takes_part_in_nothing(how, results):
+    folder = results / "smoke" / "01-prompting-reasoning_f"
+    reason = "gives one answer to 100% of the images" if how == "constant" else "below naming every label"
+    if how == "constant":
+        answer(folder, "Edema")
+        claim(folder, 0.99)  # would be the best by far
+    else:
+        answer(folder, ~truth(folder))
+    shown = evidence.gather(1, "smoke", results)
+    assert leads.fit_rows(shown) == [row for row in shown.rows() if row != "reasoning_f"]
+    table = report.table(1, "smoke", results).text
+    assert table.count("¶</td>") == 3  # its three values
+    assert f"Reasoning F {reason}" in table.replace("scores 0.000, ", "")
+    said = sentences.prompting("smoke", results).text
+    ours = said[said.index("In this run") :]
+    assert f"Left out of every order: Reasoning F {reason}" in ours.replace("scores 0.000, ", "")
+    assert "0.990" not in ours
+    assert leads.near_highest(shown)[0] != "reasoning_f"
+
+
+def test_unfit_models_are_marked_in_their_headings(results):
+    answer(results / "smoke" / "04-generalization-qwen-nih", "Edema")
+    answer(results / "smoke" / "02-sft-qwen-reasoning_a", "Edema")
+    text = report.table(6, "smoke", results).text
+    assert re.search(r"mini<br>Qwen2\.5-<br>VL¶", text)
+    assert text.count("¶") == 2  # heading and note
+    assert "mini Qwen2.5-VL gives one answer to 100% of the images" in text
+    assert "miniature¶" in report.table(3, "smoke", results).text
+    assert "mini Qwen2.5-VL¶" in report.shared_findings("smoke", results).text
+    assert "mini Qwen2.5-VL¶" in report.recorded_and_visible("smoke", results).text
+
+
+def test_a_prompt_is_best_only_beyond_the_noise(results):
+    said = sentences.prompting("smoke", results).text
+    assert "but none is called best: over the 14 of 14 findings with at least 20 positives" in said
+    shown = evidence.gather(1, "smoke", results)
+    top, near = leads.near_highest(shown)
+    found = leads.scored(shown, *near, top)
+    for k in range(len(near)):
+        assert found.difference(k, len(near)).low <= 0
+    assert f"{len(near)} of the other 8 prompts cannot be distinguished from" in said
+    folder = results / "smoke" / "01-prompting-reasoning_c"
+    answer(folder, truth(folder))
+    assert (
+        "its lead over each other prompt is more than the 200 patients explain"
+        in sentences.prompting("smoke", results).text
+    )
+    assert leads.near_highest(evidence.gather(1, "smoke", results)) == ("reasoning_c", [])
+
+
+def test_one_training_each_gives_no_order_however_large_the_lead(results):
+    for name in ("02-sft-medgemma-only_label", "02-sft-qwen-reasoning_a", "03-grpo-hard",
+                 "04-generalization-chexreason-nih", "04-generalization-chexreason-chexpert"):  # fmt: skip
+        folder = results / "smoke" / name
+        answer(folder, truth(folder))
+    assert leads.near_highest(evidence.gather(2, "smoke", results)) is None
+    for say in (sentences.sft, sentences.grpo, abroad.finding, abroad.intervals):
+        said = say("smoke", results).text
+        ours = said[said.index("miniature, profile smoke") :]
+        assert not re.search(VERDICTS, ours), ours
+        assert re.search("no order is told|another training would give is not in the interval", ours)
+    assert "zero" not in report.differences.figure("nih", "medgemma_sft", "chexreason", "smoke", results).text
+
+
+def test_the_experiment_is_where_several_trainings_are():
+    pages = Path(__file__).parents[1] / "book"
+    for name in ("grpo", "generalization"):
+        assert "(cells.md)" in (pages / f"{name}.md").read_text()
+
+
+def test_printed_leads_are_held_against_chance():
+    hard = leads.printed_lead(4, "hard_best", "nuanced_best")
+    assert hard.estimate == pytest.approx(0.001)
+    assert hard.low < 0 < hard.high
+    near = leads.printed_lead(5, "chexreason", "medgemma_sft")
+    assert near.estimate == pytest.approx(0.346 - 0.282)
+    assert near.low > 0
+    top, within = leads.within_chance(1, evidence.gather(1, "smoke").rows())
+    assert top == ["reasoning_narrative"]
+    assert set(within) == {"reasoning_a", "reasoning_self_check"}
+    assert "within chance" in sentences.grpo("miniature").text
+    assert "is ahead" not in sentences.grpo("miniature").text
+
+
+def test_the_printed_change_on_nih_is_the_difference_of_the_printed_averages():
+    """The mean of the nine printed differences is −0.055; everywhere the printed averages' −0.056 is told."""
+    assert leads.printed_lead(6, "chexreason", "medgemma_sft", 500).estimate == pytest.approx(0.243 - 0.299)
+    assert "−0.056" in abroad.finding("miniature").text
+    assert "−0.055" not in abroad.finding("miniature").text
+
+
+def test_the_rank_correlation_has_an_interval_and_a_verdict_only_where_it_allows_one(results):
+    shown = evidence.gather(1, "smoke", results)
+    rows = leads.fit_rows(shown)
+    macro = [shown.ours[row, "macro", "f1"] for row in rows]
+    expected = spearmanr(shown.side("paper", "macro").reindex(rows), macro).statistic
+    said = sentences.prompting("smoke", results).text
+    assert f"is {expected:+.2f} (over patients".replace("-", "−") in said
+    found = re.search(r"over patients (\S+) to (\S+?)\)", said)
+    low, high = (float(bound.replace("−", "-")) for bound in found.groups())
+    assert low <= expected <= high
+    assert low < 0 < high
+    assert "whether the two orders have anything in common cannot be said" in said
+    # Each prompt right about as many more studies as the paper's order has it higher: then the orders agree.
+    order = shown.side("paper", "macro").rank()
+    for row in shown.rows():
+        folder = results / "smoke" / f"01-prompting-{row}"
+        wrong = np.random.default_rng(1).random(truth(folder).shape) < 0.45 - 0.045 * order[row]
+        answer(folder, truth(folder) ^ wrong)
+    assert "the orders agree more than they differ" in sentences.prompting("smoke", results).text
+
+
+def test_intervals_hold_the_difference_of_the_tables(kept):
+    for number in (5, 6):
+        shown = evidence.gather(number, "smoke", kept)
+        found = abroad.difference(shown, "medgemma_sft", "chexreason")
+        expected = shown.ours["macro", "chexreason", "f1"] - shown.ours["macro", "medgemma_sft", "f1"]
+        assert found.estimate == pytest.approx(expected)
+        assert found.low <= found.estimate <= found.high
+
+
+def test_the_papers_change_is_told_as_printed(kept):
+    text = abroad.finding("smoke", kept).text
+    assert "(0.282 to 0.346, by 23%)" in text
+    assert "(0.299 to 0.243, by 19%)" in text
+    for number, row in ((2, "only_label"), (3, "reasoning_a")):
+        assert leads.within_chance(number, evidence.gather(number, "smoke").rows())[0] != [row] or number == 3
+    assert "differ in their highest format" in sentences.sft("smoke", kept).text
+
+
+def test_chapter_and_audit_tell_one_interval_for_one_difference():
+    audited = {(one.lean.table, one.lean.first, one.lean.second, one.n): one.at[PAIRED] for one in differences()}
+    hard = leads.printed_lead(4, "hard_best", "nuanced_best")
+    assert (hard.low, hard.high) == pytest.approx((audited[4, "nuanced_best", "hard_best", 500].low,
+                                                   audited[4, "nuanced_best", "hard_best", 500].high))  # fmt: skip
+    gain = leads.printed_change((2, "free_reasoning"), (4, "hard_best"))
+    assert gain.low == pytest.approx(audited[4, "free_reasoning", "hard_best", 500].low)
