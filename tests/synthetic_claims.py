@@ -5,7 +5,22 @@ import numpy as np
 from chexreason.claims.quantity import Quantity, Studies
 
 
-def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest=""):
+def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest="", trainings=None):
     """`value` with 2,000 normal draws around it; the draws follow from the value alone."""
     draws = value + spread * np.random.default_rng(round(1e6 * abs(value)) + 7).standard_normal(2000)
-    return Quantity(value, draws, tuple(scope), tier, frozenset({Studies("somewhere", n, digest)}))
+    studies = frozenset({Studies("somewhere", n, digest)})
+    return Quantity(value, draws, tuple(scope), tier, studies, trainings=trainings)
+
+
+class Told:
+    """A side that knows nothing by itself: a test gives it the methods that a check asks for."""
+
+    name, tier, missing = "told", "published", ()
+
+    def settle(self, check):
+        """There is one training."""
+        return check(self)
+
+    def carrying(self, table, findings):
+        """All of them."""
+        return tuple(findings)

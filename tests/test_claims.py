@@ -7,15 +7,17 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
-from synthetic_claims import quantity
+from synthetic_claims import Told, quantity
 
 from chexreason import claims
 from chexreason.audit.uncertainty import NIH_SIZES
-from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
 from chexreason.claims.published import Published
 from chexreason.claims.quantity import (
     CannotTell,
+    NotRun,
     Studies,
+    Unlike,
     agreement,
     association,
     largest,
@@ -23,7 +25,7 @@ from chexreason.claims.quantity import (
     smallest,
 )
 from chexreason.claims.sides import DRAWS
-from chexreason.claims.verdicts import AS_COUNTED, Claim
+from chexreason.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
 from chexreason.labels import FINDINGS, NIH_SHARED
 
 # The ledger.
@@ -49,9 +51,10 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         assert one.reason
         if one.effect is not None:
             assert one.low <= one.effect <= one.high
-            assert re.search(r"n (=|not stated, interval for n =) [\d,]+", one.n), one.n
+            assert re.search(r"n (=|not in the text we have, interval for n =) [\d,]+", one.n), one.n
+            assert one.verdict not in (REFUSED, NOT_RUN)
         else:
-            assert one.verdict == CHANCE
+            assert one.verdict == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -64,18 +67,18 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         ("direct-best-medgemma", FAILS),  # Table 2 says Free Reasoning
         ("scaffold-small-gain-medical", FAILS),  # .241 to .139 is a loss
         ("structured-best-qwen-macro", HOLDS),  # .208 against .131
-        ("chexreason-drops", CHANCE),  # fourteen findings against nine
+        ("chexreason-drops", REFUSED),  # fourteen findings against nine
         ("nv_reason-drops-nine", HOLDS),
         ("same-uncertainty", FAILS),
         ("identical-definitions", FAILS),
         ("shared-schema", HOLDS),
         ("nine-compatible", HOLDS),  # all nine are; that Effusion is left out is another matter
-        ("mirrors-nv-reason", CHANCE),  # fourteen findings against nine
+        ("mirrors-nv-reason", REFUSED),  # fourteen findings against nine
         ("longer-fails-more", HOLDS),  # tau of .67 or .33, by which of the longer two is the longer
         ("pronounced-three", HOLDS),  # .090 and more, against .064 on average
-        ("label-frequency", CHANCE),  # Table 2 prints no finding
+        ("label-frequency", REFUSED),  # Table 2 prints no finding
         ("narrative-moderate", HOLDS),  # .264, the second of four by micro-F1
-        ("free-masters-format", CHANCE),  # an opinion
+        ("free-masters-format", REFUSED),  # an opinion
         ("free-prompts-reliable", HOLDS),  # .002 and .010 against .180 and .482
         ("sft-weakest-chexpert", HOLDS),  # .282 against .346 and .362
         ("sft-weakest-chexpert-nine", CHANCE),  # .264 against .274
@@ -129,13 +132,12 @@ def test_length_is_correlated_over_the_formats_and_its_order_is_said_to_be_ours(
 
 
 def test_formats_that_all_fail_alike_say_nothing_of_length():
-    class Alike:
-        name, tier = "alike", "published"
-
+    class Alike(Told):
         def failure(self, table, row):
             return quantity(0.0, ())
 
-    assert claims.judge(CLAIMS["longer-fails-more"], Alike()).reason == "every format fails to parse equally often"
+    found = claims.judge(CLAIMS["longer-fails-more"], Alike())
+    assert (found.verdict, found.reason) == (REFUSED, "every format fails to parse equally often")
 
 
 def test_what_hangs_on_a_section_that_was_not_read_says_so(paper):
@@ -160,14 +162,15 @@ def test_effects_are_the_differences_of_printed_cells(paper):
 
 def test_labels_that_do_not_match_are_refused_with_the_reason(paper):
     for name in ("chexreason-drops", "nv_reason-drops", "medgemma-drops", "sft-improves", "sft-uniquely"):
-        assert paper[name].verdict == CHANCE
+        assert paper[name].verdict == REFUSED
+        assert paper[name].unlike
         assert paper[name].effect is None
         assert "over 14 findings" in paper[name].reason
         assert "over 9 findings" in paper[name].reason
 
 
 def test_an_unstated_size_is_part_of_the_verdict(paper):
-    """SFT against ChexReason on NIH: beyond chance with 25,596 images; if it is not with 500, it cannot be told."""
+    """SFT against ChexReason on NIH: beyond chance with 25,596 images; if it is not with 500, it lies within chance."""
     sizes = [claims.judge(CLAIMS["sft-best-nih"], Published(n)) for n in NIH_SIZES]
     assert sizes[0].high - sizes[0].low < (sizes[1].high - sizes[1].low) / 3
     sides = [Published(n) for n in NIH_SIZES]
@@ -177,7 +180,9 @@ def test_an_unstated_size_is_part_of_the_verdict(paper):
         if len({claims.judge(claim, side).verdict for side in sides}) == 2 and "NIH" in paper[name].n
     ]
     assert split
-    assert all(paper[name].verdict == CHANCE and "does not say" in paper[name].reason for name in split)
+    assert all(
+        paper[name].verdict == CHANCE and "its size is not in the text we have" in paper[name].reason for name in split
+    )
 
 
 # Quantities.
@@ -196,23 +201,49 @@ def test_quantities_of_other_labels_or_tiers_are_refused():
         quantity(0.3, n=100) - quantity(0.2, n=90)
 
 
+def test_averages_over_unequal_findings_are_unlike_whatever_is_done_with_them():
+    fourteen, nine = quantity(0.3, FINDINGS), quantity(0.2, NIH_SHARED)
+    for act in (
+        lambda: fourteen - nine,
+        lambda: fourteen + nine,
+        lambda: fourteen.relative_to(nine),
+        lambda: largest([fourteen, nine]),
+        lambda: smallest([nine, fourteen]),
+        lambda: mean([fourteen, nine]),
+        lambda: agreement([fourteen, nine], [fourteen, nine]),
+    ):
+        with pytest.raises(Unlike, match="the labels do not match"):
+            act()
+    assert (nine - quantity(0.1, NIH_SHARED)).value == pytest.approx(0.1)
+
+
+def test_means_over_different_numbers_of_trainings_are_refused():
+    with pytest.raises(CannotTell, match="3 trainings would be set against 5"):
+        quantity(0.3, trainings=3) - quantity(0.2, trainings=5)
+    with pytest.raises(CannotTell, match="1 trainings would be set against 5"):
+        largest([quantity(0.3, trainings=1), quantity(0.2, trainings=5)])
+    # A model that nobody trained fits any, and leaves the number as it is, on either side.
+    assert (quantity(0.3, trainings=3) - quantity(0.2)).trainings == 3
+    assert (quantity(0.3) - quantity(0.2, trainings=3)).trainings == 3
+    assert (quantity(0.3, trainings=3) - quantity(0.2, trainings=3)).trainings == 3
+    assert (quantity(0.3) - quantity(0.2)).trainings is None
+
+
 @pytest.mark.parametrize(("base", "spread"), [(0.0, 0.0), (0.002, 0.002), (0.02, 0.012), (-0.01, 0.01)])
-def test_a_share_of_what_cannot_be_told_from_zero_is_refused(base, spread):
+def test_a_share_of_what_cannot_be_distinguished_from_zero_is_refused(base, spread):
     """Fieller: unless the base is further from 0 than its own interval reaches, the ratio's interval has no end."""
-    with pytest.raises(CannotTell, match="cannot be told from 0"):
+    with pytest.raises(CannotTell, match="cannot be distinguished from 0"):
         quantity(0.3).relative_to(quantity(base, spread=spread))
     assert quantity(0.03).relative_to(quantity(0.02, spread=0.003)).value == pytest.approx(0.5)
 
 
 def test_a_claim_over_mixed_tiers_is_not_scored():
-    class Mixed:
-        name, tier = "mixed", "published"
-
+    class Mixed(Told):
         def score(self, table, row, average="macro", metric="f1"):
             return quantity(0.3, FINDINGS, "published" if row == "medgemma_sft" else "miniature")
 
     found = claims.judge(CLAIMS["grpo-improves-chexpert"], Mixed())
-    assert (found.verdict, found.effect) == (CHANCE, None)
+    assert (found.verdict, found.effect) == (REFUSED, None)
     assert "tier" in found.reason
 
 
@@ -256,7 +287,7 @@ def test_how_many_studies_is_said_where_it_is_known(paper):
     assert paper["identical-definitions"].n == "CheXpert test labels n = 500, CheXpert train labels n = 187,641"
     assert paper["nine-compatible"].n == "NIH ChestX-ray14 test labels n = 25,596"
     assert paper["frequent-labels"].n == "MIMIC-CXR-JPG train labels n = 222,750"
-    assert paper["grpo-loses-nih"].n == "NIH test n not stated, interval for n = 500"
+    assert paper["grpo-loses-nih"].n == "NIH test n not in the text we have, interval for n = 500"
 
 
 def test_draws_enough():
@@ -265,11 +296,13 @@ def test_draws_enough():
     assert all(len(CLAIMS[name].check(Published(500)).draws) == DRAWS for name in names)
 
 
-def test_the_three_verdicts():
-    def claim(value, spread, **more):
-        return Claim("x", "section 1", "x.", "x", lambda side: quantity(value, spread=spread), "x", "noise", **more)
+def made_up(value, spread, trainings=None, **more):
+    return Claim("x", "section 1", "x.", "x", lambda side: quantity(value, spread=spread, trainings=trainings), "x",
+                 "noise", **more)  # fmt: skip
 
-    side = Published(500)
+
+def test_the_verdicts():
+    claim, side = made_up, Published(500)
     assert claims.judge(claim(0.1, 0.01), side).verdict == HOLDS
     assert claims.judge(claim(-0.1, 0.01), side).verdict == FAILS
     assert claims.judge(claim(0.1, 0.2), side).verdict == CHANCE
@@ -278,3 +311,51 @@ def test_the_three_verdicts():
     assert claims.judge(claim(0.9, 0.2, kind=AS_COUNTED, bar=1.0), side).verdict == FAILS
     assert "the claim's way" in claims.judge(claim(0.1, 0.2), side).reason
     assert "the other way" in claims.judge(claim(-0.1, 0.2), side).reason
+
+
+@pytest.mark.parametrize("kind", [BEYOND_CHANCE, AS_COUNTED])
+def test_what_we_sharpen_never_fails(kind):
+    ours = claims.judge(made_up(-0.1, 0.01, kind=kind, stated=False), Published(500))
+    assert ours.verdict == OTHERWISE
+    assert claims.judge(made_up(-0.1, 0.01, kind=kind), Published(500)).verdict == FAILS
+    for value, spread in ((0.1, 0.01), (0.01, 0.2)):
+        both = [claims.judge(made_up(value, spread, kind=kind, stated=one), Published(500)) for one in (True, False)]
+        assert both[0].verdict == both[1].verdict
+
+
+def test_a_missing_run_is_not_run_and_neither_chance_nor_refused():
+    class Lacking(Told):
+        def score(self, table, row, average="macro", metric="f1"):
+            raise NotRun(f"{table}-{row}")
+
+    found = claims.judge(CLAIMS["grpo-improves-chexpert"], Lacking())
+    assert (found.verdict, found.standing, found.effect, found.missing) == (NOT_RUN, NOT_RUN, None, "5-chexreason")
+    assert found.turned_by == ()
+
+
+@pytest.mark.parametrize("kind", [BEYOND_CHANCE, AS_COUNTED])
+@pytest.mark.parametrize("value", [0.3, 0.005, -0.3])
+def test_one_training_tests_no_claim_but_shows_its_effect(kind, value):
+    one = claims.judge(made_up(value, 0.02, trainings=1, kind=kind), Published(500))
+    assert one.verdict == REFUSED
+    assert one.effect == pytest.approx(value)
+    assert one.low < value < one.high
+    assert one.reason.startswith("one training: another may come out otherwise; over patients alone ")
+    assert ("beyond chance" in one.reason) == (abs(value) > 0.1)
+    assert claims.judge(made_up(0.3, 0.02, trainings=3, kind=kind), Published(500)).verdict == HOLDS
+
+
+def test_one_training_without_patients_says_nothing_of_them():
+    one = claims.judge(made_up(0.3, 0.0, trainings=1, kind=AS_COUNTED), Published(500))
+    assert one.reason == "one training: another may come out otherwise"
+
+
+@pytest.mark.parametrize(("trainings", "verdict"), [(None, HOLDS), (3, CHANCE)])
+def test_an_order_of_trained_models_has_no_winner_inside_the_noise(trainings, verdict):
+    """Of printed numbers an order is counted; of our trainings it is held to the interval, ties included."""
+    claim = made_up(0.1, 0.2, trainings, kind=AS_COUNTED)
+    assert claims.judge(claim, Published(500)).verdict == verdict
+    assert claims.judge(made_up(0.0, 0.2, 3, kind=AS_COUNTED), Published(500)).verdict == CHANCE
+    assert claims.judge(made_up(-0.9, 0.2, 3, kind=AS_COUNTED), Published(500)).verdict == FAILS
+    # A bar that is reached counts where the number does not vary: all formats parse, in each training.
+    assert claims.judge(made_up(0.0, 0.0, 3, kind=AS_COUNTED, bar=-1e-6), Published(500)).verdict == HOLDS

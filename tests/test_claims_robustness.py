@@ -5,14 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.stats
-from synthetic_claims import quantity
+from synthetic_claims import Told, quantity
 
 from chexreason import claims
 from chexreason.audit import uncertainty as sure
-from chexreason.claims import CLAIMS, FAILS, HOLDS, RESTS
+from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED, RESTS
 from chexreason.claims.published import Published
+from chexreason.claims.quantity import NotRun
 from chexreason.claims.sides import DRAWS
-from chexreason.claims.verdicts import BEYOND_CHANCE, Claim
+from chexreason.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
 
 
 def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():
@@ -66,7 +67,12 @@ def test_a_twin_turns_a_claim_by_its_verdict_or_its_sign(value, twin, turned):
 
 def test_all_tests_together_are_stricter_and_follow_the_max_t_of_stats(paper):
     alone = {name: one for name, one in paper.items() if one.together is not None}
-    assert {one.verdict for one in alone.values()} == {HOLDS, FAILS}
+    assert {one.verdict for one in alone.values()} == {HOLDS, FAILS, OTHERWISE}
+    assert all(
+        one.verdict not in (HOLDS, FAILS, OTHERWISE) or CLAIMS[name].kind == AS_COUNTED
+        for name, one in paper.items()
+        if name not in alone
+    )
     assert {one.tests for one in alone.values()} == {
         sum(one.effect is not None and CLAIMS[name].kind == BEYOND_CHANCE for name, one in paper.items())
     }
@@ -95,7 +101,55 @@ def test_verdicts_at_other_correlations_are_told(paper):
             assert ("at every r tried" in one.reason) == one.survives
     for name in ("grpo-loses-nih", "sft-beats-base-nih", "sft-weakest-chexpert"):
         assert not paper[name].survives
-        assert "cannot be told if r = 0" in paper[name].reason
+        assert "within chance if r = 0" in paper[name].reason
+        assert paper[name].by_correlation[0.0] == CHANCE
     # The row names half as many labels as are recorded, so its interval is wider than with as many.
     assert "holds if r = 0.9" in paper["structured-worst-medgemma"].reason
     assert paper["grpo-improves-chexpert"].survives
+    words = {verdict for one in paper.values() for verdict in one.by_correlation.values()}
+    assert words <= {HOLDS, CHANCE, FAILS, OTHERWISE}
+    assert not any(FAILS in one.by_correlation.values() for name, one in paper.items() if not CLAIMS[name].stated)
+
+
+def test_only_what_is_tested_counts_among_the_tests_of_a_side():
+    """Refused quantities make no interval wider; a reading of ours that goes beyond chance is told, too."""
+
+    def claim(name, found, **more):
+        return dataclasses.replace(made_up(0.0, name, **more), check=lambda side: found)
+
+    def missing(side):
+        raise NotRun("x")
+
+    many = {
+        "holds": claim("holds", quantity(0.3)),
+        "ours": claim("ours", quantity(-0.3), stated=False),
+        "chance": claim("chance", quantity(0.001)),
+        "counted": claim("counted", quantity(0.3), kind=AS_COUNTED),
+        "order of trained": claim("order of trained", quantity(0.3, trainings=3), kind=AS_COUNTED),
+        "one training": claim("one training", quantity(0.3, trainings=1)),
+        "gone": dataclasses.replace(made_up(0.0, "gone"), check=missing),
+    }
+    found = claims.outcomes(many, Told())
+    assert {name: one.verdict for name, one in found.items()} == {
+        "holds": HOLDS, "ours": OTHERWISE, "chance": CHANCE, "counted": HOLDS, "order of trained": HOLDS,
+        "one training": REFUSED, "gone": NOT_RUN,
+    }  # fmt: skip
+    assert {name for name, one in found.items() if one.together is not None} == {"holds", "ours", "order of trained"}
+    assert {name for name, one in found.items() if one.tests} == {"holds", "ours", "chance", "order of trained"}
+    assert {one.tests for one in found.values()} == {0, 4}
+
+
+@pytest.mark.parametrize("trainings", [1, None])
+def test_a_refused_or_missing_twin_turns_nothing(trainings):
+    """A twin from one training has an effect and an interval, and still is no verdict."""
+    twin = dataclasses.replace(made_up(0.0, "y"), check=lambda side: quantity(-0.3, trainings=trainings))
+    found = claims.outcomes({"x": made_up(0.3, choice=(("averaging", "y"),)), "y": twin}, Told())
+    assert bool(found["x"].turned_by) == (trainings is None)
+    assert found["x"].standing == (RESTS if trainings is None else HOLDS)
+
+
+def test_our_reading_that_comes_out_otherwise_agrees_with_a_claim_that_fails():
+    both = {"x": made_up(-0.3, choice=(("averaging", "y"),)), "y": made_up(-0.4, "y", stated=False)}
+    found = claims.outcomes(both, Told())
+    assert (found["x"].verdict, found["y"].verdict) == (FAILS, OTHERWISE)
+    assert found["x"].turned_by == ()

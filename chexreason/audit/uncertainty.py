@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 DRAWS = 10_000
-#: Correlation of two models' scores of a finding over the same studies; the paper does not say.
+#: Correlation of two models' scores of a finding over the same studies; not in the text we have.
 PAIRED = 0.5
 #: The same for two models of one lineage, and all that are tried to see how much hangs on it.
 ALIKE = 0.9

@@ -72,7 +72,7 @@ CLAIMS = (
            "GRPO aligns the model to the labelling convention rather than to general radiologic features.",
            "a change of convention with patients and films kept: its part in what the gain is not worth elsewhere",
            measured("labels", "from one data set to another films, patients and labels all change, so labels cannot be "
-                    "told from films"),
+                    "separated from films"),
            "cells", BEYOND_CHANCE),
     _claim("curriculum-would-help", "Training on several data sets, one after the other, would carry over better.",
            "macro-F1 at a third hospital: GRPO on films of two hospitals less GRPO on those of one",

@@ -163,7 +163,7 @@ CLAIMS = (
     _claim("paradigm-not-scale", "The fault lies with the RL paradigm rather than with scale (of data and compute).",
            "models with and without RL, with much data and compute and with little",
            refuses("NV-Reason without RL is not scored, and the two models differ in base, data, KL weight and prompt "
-                   "at once while their rewards are nearly the same, so paradigm and reward cannot be told apart"),
+                   "at once while their rewards are nearly the same, so paradigm and reward cannot be separated"),
            "untold", place="abstract, section 5"),
     _claim("traces-generalize", "It is the teacher's reasoning traces that make SFT carry over.",
            "SFT with and without traces, both on NIH",

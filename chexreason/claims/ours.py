@@ -12,6 +12,7 @@ Drawn films are named by their hospital and never by the data set that it stands
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,9 @@ from chexreason.runs import Run, read, read_all
 from chexreason.stats import ema, resampled_counts
 
 Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
-#: Ids of runs of models that we trained.
-TRAINED = re.compile(r"0[23]-|04-generalization-(medgemma_sft|chexreason)-")
+#: Ids of runs of models that we trained: of the paper's study, and of the experiment's arms that are the same.
+TRAINED = re.compile(r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-")
+OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
 
@@ -135,10 +137,12 @@ class Ours:
         }
 
     def frequency(self, table: int, name: str) -> Quantity:
-        """Recorded labels of one finding."""
+        """Recorded labels of one finding; how often drawn films have it is our own choice, and no evidence."""
         run = self._any(table)
+        if self.tier == "miniature":
+            raise CannotTell(OF_REAL_DATA)
         value = self.prevalence(table)[name]
-        return self._quantity(run, value, np.full(DRAWS, value), ())
+        return replace(self._quantity(run, value, np.full(DRAWS, value), ()), trainings=None)
 
     def accuracy(self, row: str) -> Quantity:
         """The average at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
@@ -169,7 +173,7 @@ class Ours:
 
     def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """Public counts are of real hospitals, and so no evidence about these runs."""
-        raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
+        raise CannotTell(OF_REAL_DATA)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """Nothing of the experiment."""

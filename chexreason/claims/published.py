@@ -6,7 +6,7 @@ the validation set of Tables 1 to 4, which the failure rates say has 500 studies
 finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5; how many labels a row names
 follows from its printed P and R (`audit.operating`). Scores on the same
 studies correlate by `PAIRED`, or by what else is tried; the normal draws behind them are the same ones then, so that
-only the correlation differs. The size of the NIH subset is not stated: two are tried (`robustness`).
+only the correlation differs. The size of the NIH subset is not in the text we have: two are tried (`robustness`).
 """
 
 import functools

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chexreason.audit.uncertainty import LEVEL
+from chexreason.settings import UNREAD
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,17 +41,19 @@ class Studies:
 
     >>> print(Studies("CheXpert test", 500)), print(Studies("NIH test", 500, stated=False))
     CheXpert test n = 500
-    NIH test n not stated, interval for n = 500
+    NIH test n not in the text we have, interval for n = 500
     (None, None)
     """
 
     where: str
     n: int
     digest: str = ""  # of the studies, where they are known one by one
-    stated: bool = True  # whether the paper, or the run, says how many; else n is what the interval takes for granted
+    stated: bool = (
+        True  # whether the text we have, or the run, says how many; else n is what the interval takes for granted
+    )
 
     def __str__(self) -> str:
-        return f"{self.where} n {'=' if self.stated else 'not stated, interval for n ='} {self.n:,}"
+        return f"{self.where} n {'=' if self.stated else f'{UNREAD}, interval for n ='} {self.n:,}"
 
 
 def _together(studies: frozenset[Studies]) -> frozenset[Studies]:
@@ -97,11 +100,13 @@ class Quantity:
     def relative_to(self, other: "Quantity") -> "Quantity":
         """This less the other, as a share of the other.
 
-        Raises CannotTell if the other cannot be told from 0: the interval of a ratio is then unbounded (Fieller 1954).
+        Raises CannotTell if the other cannot be distinguished from 0: the interval of a ratio is then unbounded (Fieller 1954).
         """
         reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(other.draws.std())
         if abs(other.value) <= max(reach, 1e-9) or np.any(np.abs(other.draws) < 1e-9):
-            raise CannotTell(f"a relative change from {other.value:.3f}, which cannot be told from 0, has no size")
+            raise CannotTell(
+                f"a relative change from {other.value:.3f}, which cannot be distinguished from 0, has no size"
+            )
         return self._with(other, lambda a, b: a / b - 1)
 
     def map(self, act: Callable[[Floats], Floats]) -> "Quantity":

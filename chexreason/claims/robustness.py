@@ -1,10 +1,10 @@
 """What is left of a verdict: under another choice, with all tests taken together, at another correlation.
 
 *Choice*: many claims pick an average, a checkpoint or a set of findings where the paper prints another one, too. Such
-a claim has twins (`Claim.choice`); it rests on the choice if a twin's verdict is another, or its effect points the
+a claim has twins (`Claim.choice`); it depends on the choice if a twin's verdict is another, or its effect points the
 other way. *Together*: of many intervals at 95 % a few miss by chance, so each verdict is also held to the interval
 that covers all tests of its side at once (`stats.differences`, the maximum-t method on the shared draws).
-*Correlation*: how alike two models err on the same studies the paper does not say, and every interval of a
+*Correlation*: how alike two models err on the same studies is not in the text we have, and every interval of a
 difference hangs on it; a verdict at the assumed correlation is told beside those at the others.
 """
 
@@ -29,8 +29,10 @@ from chexreason.claims.verdicts import (
     REFUSED,
     Claim,
     Outcome,
+    is_test,
     judged,
 )
+from chexreason.settings import UNREAD
 
 Judged = tuple[Outcome, Quantity | None]
 
@@ -65,8 +67,8 @@ def judge_published(claims: Iterable[Claim], correlation: float = PAIRED) -> dic
 def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]:
     """The verdicts on the paper's own tables.
 
-    The size of the NIH subset is not stated. Where a claim holds or fails at one of the sizes tried and not at
-    the other, it cannot be told, and the reason says so; the wider interval, of the smaller size, is shown.
+    The size of the NIH subset is not in the text we have. Where a claim holds or fails at one of the sizes tried and
+    not at the other, it lies within chance, and the reason says so; the wider interval, of the smaller size, is shown.
     """
     small = Published(min(NIH_SIZES), correlation=correlation)
     found = {claim.name: judged(claim, small) for claim in claims}
@@ -79,8 +81,7 @@ def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]
         if one.verdict != two.verdict:
             reason = (
                 f"{one.verdict if one.verdict != CHANCE else two.verdict} if the NIH subset is one of the two sizes "
-                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}), within chance at the other; its size is not in the "
-                "text that we have"
+                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}), {CHANCE} at the other; its size is {UNREAD}"
             )
             found[claim.name] = replace(two, verdict=CHANCE, reason=reason), quantity
     return found
@@ -92,7 +93,7 @@ def _together(claims: Mapping[str, Claim], found: Mapping[str, Judged]) -> dict[
     tested = {
         name: quantity
         for name, (_, quantity) in found.items()
-        if quantity is not None and claims[name].kind == BEYOND_CHANCE
+        if quantity is not None and told[name].verdict != REFUSED and is_test(claims[name], quantity)
     }
     if not tested:
         return told
@@ -119,7 +120,7 @@ def _choices(claims: Mapping[str, Claim], told: Mapping[str, Outcome]) -> dict[s
 def _differ(claim: Claim, one: Outcome, twin: Claim, other: Outcome) -> bool:
     """Whether a twin's verdict is another, or its effect lies on the other side of the bar.
 
-    A claim that is refused since its labels do not match rests on the label set if its twin, where they do, has a
+    A claim that is refused since its labels do not match depends on the label set if its twin, where they do, has a
     verdict. Other refusals say nothing about the twin.
     """
     if other.effect is None or other.verdict in (REFUSED, NOT_RUN):

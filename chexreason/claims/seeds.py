@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from chexreason import metrics, stats
-from chexreason.claims.ours import Ours, open_runs
+from chexreason.claims.ours import OF_REAL_DATA, Ours, open_runs
 from chexreason.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from chexreason.claims.sides import DRAWS, MEASURED, Side
 from chexreason.comparable import unfit
 from chexreason.errors import UserError, unknown
-from chexreason.evidence import results_root
+from chexreason.evidence import TABLES, results_root
 from chexreason.experiments import analysis, arms, worlds
 from chexreason.experiments.analysis import OWN, Answers, Cell, NotComparable
 from chexreason.labels import FINDINGS
@@ -129,11 +129,12 @@ class Seeds:
 
     def _refuse_unfit(self, table: int, row: str) -> None:
         """Raises CannotTell if a training is constant, or the mean over trainings is below naming every label."""
+        self._share_findings(table)
         found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
         constant = [share for share, _, _ in found if share is not None]
         score, floor = (float(np.mean([one[k] for one in found])) for k in (1, 2))
         if reason := unfit(max(constant, default=None), score, floor):
-            raise CannotTell(f"{row} {reason}")
+            raise CannotTell(f"{_named(table, row)} {reason}")
 
     def _worlds(self, root: Path, seed: int) -> dict[str, Run]:
         """The runs of Tables 5 and 6 at a seed; the untrained model has one seed."""
@@ -168,18 +169,17 @@ class Seeds:
         """An average over seeds."""
         if table == 5:
             raise CannotTell("the experiment's worlds are scored on nine findings, and this is about fourteen")
-        self._share_findings(table)
         self._refuse_unfit(table, row)
         return self._over(lambda side: side.score(table, row, average, metric))
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding, over seeds."""
-        self._share_findings(table)
         self._refuse_unfit(table, row)
         return self._over(lambda side: side.finding(table, row, name))
 
     def failure(self, table: int, row: str) -> Quantity:
         """A failure rate over seeds."""
+        self._refuse_unfit(table, row)
         return self._over(lambda side: side.failure(table, row))
 
     def prevalence(self, table: int) -> dict[str, float]:
@@ -194,15 +194,17 @@ class Seeds:
 
     def accuracy(self, row: str) -> Quantity:
         """Token accuracy at the end, over seeds."""
+        self._refuse_unfit(2, row)
         return self._over(lambda side: side.accuracy(row))
 
     def pace(self, row: str) -> Quantity:
         """How soon token accuracy has risen, over seeds."""
+        self._refuse_unfit(2, row)
         return self._over(lambda side: side.pace(row))
 
     def public(self, says: float, n: frozenset[Studies]) -> Quantity:
         """As for any runs of ours."""
-        raise CannotTell("it is about the real data sets' labels, and these runs cannot speak for them")
+        raise CannotTell(OF_REAL_DATA)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
         """What no table holds: see `MEASURED`."""
@@ -250,6 +252,14 @@ class Seeds:
         changes = [analysis.change(model, ASKED["chexreason"], Cell(there, there, OWN[there])) for there in hospitals]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
         return value, np.array(draws), worlds.FINDINGS, " and ".join(hospitals)
+
+
+def _named(table: int, row: str) -> str:
+    """What the experiment calls a row of the paper's tables."""
+    if table >= 5:
+        return ASKED[row]
+    spec = TABLES[table]
+    return "-".join([TRAINED[spec.run_id(row, row)], *([row.rpartition("_")[2]] if spec.checkpoint else [])])
 
 
 def _with_labels(root: Path) -> Answers:

@@ -3,7 +3,8 @@
 A check's quantity is oriented so that a positive effect speaks for the claim. There are two kinds.
 `BEYOND_CHANCE`: the claim is about models or methods, so it holds if the whole interval lies above the
 bar, fails if it lies below, and is otherwise within chance. `AS_COUNTED`: the claim is about the numbers
-themselves (an order, a count), and the effect alone decides. A claim is judged in the form in which the text makes it;
+themselves (an order, a count), and the effect alone decides; of models that we trained an order or a count is about
+trainings, and is held to its interval, too. A claim is judged in the form in which the text makes it;
 what we sharpen is our reading (`stated` is False), and a reading never *fails*: it does not hold *as we read it*.
 Where models were trained once, another training may come out otherwise, and the claim cannot be tested there. Each
 claim is judged by itself at 95 %; `robustness` says what is left of its verdict under another choice, together with all
@@ -30,7 +31,7 @@ BEYOND_CHANCE, AS_COUNTED = "beyond chance", "as counted"
 AVERAGING, CHECKPOINT, LABEL_SET, LARGEST = "averaging", "checkpoint", "label set", "largest finding"
 BASELINE = "baseline"
 CHOICES = (AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, BASELINE)
-#: Where an effect points that cannot be told from its bar.
+#: Where an effect points that lies within chance of its bar.
 WAYS = {True: "the claim's way", False: "the other way"}
 RESTS = "depends on a choice"
 #: Where a claim stands, each in one place: turned by a choice, or what its verdict says.
@@ -49,7 +50,7 @@ class Claim:
     topic: str
     evidence: str  # what shows it: a name among the ledger's places
     kind: str = BEYOND_CHANCE
-    bar: float = 0.0  # what the effect has to exceed (BEYOND_CHANCE) or reach (AS_COUNTED)
+    bar: float = 0.0  # what the effect has to exceed (BEYOND_CHANCE; AS_COUNTED if 0) or reach
     choice: tuple[tuple[str, str], ...] = ()  # (what is chosen, the claim that chooses otherwise)
     stated: bool = True  # False: the paper does not say it; it is a claim of the paper read with another choice
 
@@ -101,7 +102,7 @@ def judge(claim: Claim, side: Side) -> Outcome:
 
 
 def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
-    """The verdict with the quantity that it rests on; None where it is refused."""
+    """The verdict with the quantity that it rests on; None where there is none."""
     try:
         found = side.settle(claim.check)
     except CannotTell as refusal:
@@ -112,23 +113,31 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
         ), None  # fmt: skip
     low, high = _interval(found)
     against = FAILS if claim.stated else OTHERWISE
-    if claim.kind == AS_COUNTED:
-        verdict = HOLDS if found.value >= claim.bar + (1e-9 if claim.bar == 0 else -1e-9) else against
+    # A count has exceeded a bar of 0 or reached another one; an interval lies above its bar.
+    bar = claim.bar + (1e-9 if claim.bar == 0 else -1e-9) if claim.kind == AS_COUNTED else claim.bar
+    if not is_test(claim, found):
+        verdict = HOLDS if found.value >= bar else against
         reason = "as counted" if verdict == HOLDS else "counted otherwise"
-    elif low > claim.bar:
+    elif low > bar:
         verdict, reason = HOLDS, "beyond chance"
-    elif high < claim.bar:
+    elif high < bar:
         verdict, reason = against, "the opposite, beyond chance"
     else:
         verdict = CHANCE
         away = round(found.value - claim.bar, 9)
         reason = f"points {'nowhere' if not away else WAYS[away > 0]}, within chance"
     if found.trainings == 1:
-        verdict, reason = REFUSED, f"one training: another may come out otherwise; over patients alone {reason}"
+        alone = f"; over patients alone {reason}" if np.ptp(found.draws) else ""
+        verdict, reason = REFUSED, f"one training: another may come out otherwise{alone}"
     effect = found.value + 0.0  # -0.0 is 0
     n = ", ".join(map(str, sorted(found.n)))
     runs = tuple(sorted(found.runs))
     return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, n, runs), found
+
+
+def is_test(claim: Claim, found: Quantity) -> bool:
+    """Whether the interval decides: not if the claim counts what is printed, or what was asked of untrained models."""
+    return claim.kind == BEYOND_CHANCE or found.trainings is not None
 
 
 def _interval(found: Quantity) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UN
 from chexreason.evidence import MODELS, TABLES, title_of
 from chexreason.report.audit_lists import pair_text
 from chexreason.report.theme import decimal, percent, signed
+from chexreason.settings import UNREAD
 
 ABOUT = f"Recomputed from Tables 1 to 6 of {facts.PAPER} and public label counts; tier: published."
 #: Narrower than this no table can be read, wider than that no line.
@@ -191,10 +192,7 @@ def _differences(width: int) -> str:
         spans = (f"{signed(at.low)} to {signed(at.high)}" for at in one.at.values())
         name = one.lean.name.replace("MedGemma (SFT)", "SFT")
         rows.append((f"{name}{n}", signed(next(iter(one.at.values())).estimate), *spans))
-    note = (
-        "r is how far two models' errors on the same studies correlate; the text that we have does not say. NIH: two "
-        "sizes tried."
-    )
+    note = f"r is how far two models' errors on the same studies correlate, which is {UNREAD}. NIH: two sizes tried."
     table = _table(("change", "macro-F1", *(f"r = {r:g}" for r in sure.CORRELATIONS)), rows, width)
     return f"{_wrapped(note, width)}\n{table}"
 

@@ -26,7 +26,7 @@ def claims_text(found: Mapping[str, Outcome], width: int, missing: Sequence[str]
         effect = ""
         if one.effect is not None and one.low is not None and one.high is not None:
             effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}); "
-        turned = "".join(f"; rests on the choice of {kind}: see {twin}" for kind, twin in one.turned_by)
+        turned = "".join(f"; depends on the choice of {kind}: see {twin}" for kind, twin in one.turned_by)
         place = claim.place if claim.stated else f"{claim.place}, our reading"
         detail = f"{one.verdict}: {effect}{'; '.join(details(one))}{turned} [{name}; {place}]"
         out += textwrap.wrap(detail, width, initial_indent="    ", subsequent_indent="    ",

@@ -26,11 +26,13 @@ from chexreason.claims import (
     open_side,
     outcomes,
 )
+from chexreason.comparable import MOSTLY
 from chexreason.evidence import beside, read_runs, results_root
 from chexreason.evidence import profile as shown_profile
 from chexreason.provenance import EXPERIMENT, STAGES
 from chexreason.report.behind import PLAN
 from chexreason.report.theme import Html, badge, block, escape, signed
+from chexreason.settings import UNREAD
 
 #: A verdict's sign, and a standing's, so that none is told by colour alone.
 SIGNS = {HOLDS: "✓", RESTS: "⇄", CHANCE: "≈", FAILS: "✗", OTHERWISE: "≠", REFUSED: "∅", NOT_RUN: "–"}
@@ -102,7 +104,7 @@ def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Out
 
 
 def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
-    """How many claims hold, fail and cannot be told, twins included."""
+    """How many claims have each verdict, twins included."""
     return {verdict: sum(one.verdict == verdict for one in found.values()) for verdict in VERDICTS}
 
 
@@ -142,13 +144,13 @@ def explained() -> str:
     """What the words in a verdict's cell mean."""
     tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
     return (
-        f"r: how far two models' errors on the same studies correlate, which the paper does not say; {tried} are "
+        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are "
         f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
         "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
         "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
         "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
-        "no claim "
-        "about training, since another training may come out otherwise."
+        "no claim about training, since another training may come out otherwise. A run that gives one answer to "
+        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison."
     )
 
 
