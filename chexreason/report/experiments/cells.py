@@ -3,7 +3,7 @@
 from functools import cache
 
 from chexreason.experiments import analysis
-from chexreason.experiments.analysis import FACTORS, OWN, Cell
+from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
 from chexreason.experiments.outcomes import MACRO
 from chexreason.experiments.worlds import FINDINGS, YARDSTICKS
 from chexreason.report.experiments.answers import (
@@ -68,6 +68,12 @@ def home(arm: str, checkpoint: str = "best") -> Told:
     return changed(model(arm, checkpoint), model(SFT), "A")
 
 
+def off(name: str, hospital: str) -> str:
+    """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
+    known, cell = answers(), Cell(hospital, hospital, OWN[hospital])
+    return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
+
+
 def _as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
     """The plan's own outcome at home: over all nine findings, however rare."""
     weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
@@ -103,7 +109,8 @@ def _there(arm: str, checkpoint: str, there: str) -> str:
         return f"nothing is compared: {found['all']}"
     named = [FACTOR_NAMES[name] for name in FACTORS if told(found[name], "yes", "")]
     parts = f"the part of the {' and the '.join(named)} can" if named else "none of the three parts can"
-    return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero"
+    chance = ", without a correction for the number of intervals" if named else ""
+    return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
 
 
 def verdict() -> str | None:

@@ -127,5 +127,5 @@ def finding() -> Prose:
         f"Over {len(_arms())} ways to train, {len(seeds())} trainings each, and the same nine findings on both sides, "
         f"the best checkpoint minus the last is {said[0]}. That average carries no conclusion: {many} of the nine "
         f"findings {'has' if many == 1 else 'have'} {comparable.ENOUGH} positives on both sides. Pooled over the nine "
-        f"(post hoc) it is {said[1]}."
+        f"(post hoc) it is {said[1]}. The intervals are t intervals over the trainings; the patients stay as they are."
     )

@@ -24,7 +24,7 @@ from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
 from chexreason.report.experiments.intervals import framed, spoken
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import INK, SERIES, Html, Prose, badge
+from chexreason.report.theme import INK, SERIES, Html, Prose, badge, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, resampled_f1
 
@@ -141,8 +141,10 @@ def finding() -> Prose:
     for hospital in "ABC":
         many, one = found[hospital], found[f"{hospital} demo"]
         parts.append(
-            f"at {hospital} {min(many.trainings):+.3f} to {max(many.trainings):+.3f} by training, with the demo's "
-            f"single one at {one.trainings[0]:+.3f}"
+            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}, and "
+            f"{signed(one.trainings[0])} in the demo's single one"
         )
-    text = "; ".join(parts).replace("-0.", "−0.")
-    return Prose(f"The same change by another training: {text}. One training cannot say which of these is typical.")
+    return Prose(
+        f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. One training cannot "
+        "say which of these is typical."
+    )
