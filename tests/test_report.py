@@ -190,7 +190,6 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
         text = report.table(6, "smoke", results).text
         assert "Not run yet: 04-generalization-qwen-nih" in text
         assert "–" in {cell for row in Cells(text).rows for cell in row}
-        assert "not run yet" in report.front("smoke", results).text
         assert len(sentences.generalization("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
     finally:
         (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")
@@ -322,15 +321,6 @@ def test_answers_are_scored_against_the_visible_findings_too(results):
     assert frame.loc["ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
     assert visible.twice_scored("demo", results).empty
     assert "drawn films" in report.recorded_and_visible("demo", results).text
-
-
-def test_front_page_answers_in_both_columns(results):
-    rows = Cells(report.front("smoke", results).text).rows
-    assert all(len(row) == 3 for row in rows)
-    assert rows[1][1] == "Reasoning Narrative (0.270)"
-    assert rows[-1][1] == "−0.056 (0.299 → 0.243)"
-    assert not any("not run" in row[2] for row in rows)
-    assert all(row[2] == "not run yet" for row in Cells(report.front("miniature", results).text).rows[1:])
 
 
 def test_what_is_shown_follows_the_environment(monkeypatch, results):

@@ -88,8 +88,8 @@ def _naming() -> Finding:
         f"{max(before):.2f} labels for each one recorded (three prompts), {tuned:.2f} after SFT and {min(after):.2f} "
         f"to {max(after):.2f} after GRPO. That number alone can move macro-F1: on drawn images a fixed reader that "
         f"names as many more gains {signed(near.change.estimate)} at hospital B and sees nothing new; the paper's "
-        f"model gains {signed(gain)} on CheXpert. So that gain alone is no evidence of better reading. At hospital C the "
-        "fixed reader gains, too, so naming more labels gives no account of the loss on NIH.",
+        f"model gains {signed(gain)} on CheXpert. So that gain alone is no evidence of better reading. At hospital C "
+        "the fixed reader gains, too, so naming more labels gives no account of the loss on NIH.",
         "audit.html#how-many-labels-does-each-model-name",
         tuned < 1 <= min(before) and tuned < 1 < min(after) and near.change.low > gain and far.change.low > 0,
     )
