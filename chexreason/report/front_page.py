@@ -84,7 +84,7 @@ def _naming() -> Finding:
     return Finding(
         ("published", "miniature"),
         "After SFT the model names fewer labels, after GRPO about as many as before.",
-        f"By the printed precision and recall on validation, the untouched model names {min(before):.2f} to "
+        f"By the precision, recall and F1 printed for validation, the untouched model names {min(before):.2f} to "
         f"{max(before):.2f} labels for each one recorded (three prompts), {tuned:.2f} after SFT and {min(after):.2f} "
         f"to {max(after):.2f} after GRPO. That number alone can move macro-F1: on drawn images a fixed reader that "
         f"names as many more gains {signed(near.change.estimate)} at hospital B and sees nothing new; the paper's "
