@@ -74,14 +74,14 @@ def figure() -> Html:
     means = {title: analysis.commonest(answers(), name, HOME) for title, name in shown.items()}
     return framed(
         "How often is the commonest answer given?",
-        facts(*(model(name, "last") for name in names)),
+        facts(*(model(name, "last") for name in names), measure="share of the answers"),
         [
             dots(
                 "After the last step, hospital A's images",
                 rows,
                 means,
                 "share of the answers",
-                width=7.2,
+                width=4.4,
                 line=analysis.COLLAPSED,
                 span=(0, 1),
             )
@@ -115,9 +115,13 @@ def table() -> Html:
                 "Collapsed": f"{found.collapsed} of {found.seeds}",
             }
         )
-    return block(f'<div class="cxr-head">{facts(*(model(n, "last") for n in names))}</div>') + frame_table(
+    return block(f'<div class="cxr-head">{_table_facts(names)}</div>') + frame_table(
         pd.DataFrame(rows), "The spread of the answers after the last step", wrap=("Arm",)
     )
+
+
+def _table_facts(names: list[str]) -> str:
+    return facts(*(model(name, "last") for name in names), measure="hospital A, micro-F1 post hoc")
 
 
 def entropy_ratio(arm: str) -> float:

@@ -55,7 +55,6 @@ def figure() -> Html:
         "Right of the line is better than reinforcement with the hard reward. A cure lies to the right abroad and not "
         "to the left at home. An arm that was trained on images of B is abroad at C alone. Rows without a point are "
         "not compared: a model there scores below naming every label." + counted(drawn),
-        columns=3,
         behind=behind(*map(model, found), model(HARD)),
     )
 

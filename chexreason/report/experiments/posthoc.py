@@ -90,7 +90,7 @@ def changes(checkpoint: str = "last") -> Html:
             for series, (arm, name) in enumerate(zip((HARD, NUANCED), models, strict=True))
         ]
         drawn += sum(not isinstance(line.value, str) for line in lines)
-        panels.append(panel(outcome.title.capitalize(), lines, "change from SFT"))
+        panels.append(panel(outcome.title[0].upper() + outcome.title[1:], lines, "change from SFT"))
     return framed(
         "What else changes from SFT to GRPO",
         facts(*models, model(SFT), measure="post hoc"),

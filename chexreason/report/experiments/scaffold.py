@@ -83,7 +83,7 @@ def figure() -> Html:
         rows, means = {}, {}
         for name, runs in runs_of(base).items():
             off = len(unfit(base, name))
-            title = prompts.get(name).title + (f" ({off} of {len(runs)} constant or below the line)" if off else "")
+            title = prompts.get(name).title + (f"\n{off} of {len(runs)} not compared" if off else "")
             rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
             means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
         number += len(rows)

@@ -83,7 +83,7 @@ def figure() -> Html:
     return framed(
         "The best checkpoint, where it was chosen and on other patients",
         facts(*(model(name) for name in _arms()), measure="micro-F1 over the same nine findings (post hoc)"),
-        [panel("Best checkpoint minus last", lines, "difference in micro-F1", 7.2)],
+        [panel("Best checkpoint minus last", lines, "difference in micro-F1")],
         "Hollow squares: on the validation studies that the best checkpoint was chosen by. Circles: the same "
         "difference, over the same findings and trainings, on patients that had no say; t intervals over "
         f"{len(seeds())} trainings, not corrected for their number.",

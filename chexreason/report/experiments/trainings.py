@@ -112,7 +112,7 @@ def figure() -> Html:
 
 def _panel(found: list[Row]) -> str:
     with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(6.4, 0.8 + 0.36 * len(found)), layout="constrained")
+        drawing = Figure(figsize=(4.4, 0.8 + 0.36 * len(found)), layout="constrained")
         axes = drawing.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8)
         for place, row in enumerate(found):
@@ -120,9 +120,9 @@ def _panel(found: list[Row]) -> str:
             axes.plot([row.patients.low, row.patients.high], [place] * 2, color=colour, linewidth=1,
                       solid_capstyle="butt")  # fmt: skip
             if row.both:
-                axes.plot([row.both.low, row.both.high], [place] * 2, color=colour, linewidth=4, alpha=0.35,
+                axes.plot([row.both.low, row.both.high], [place] * 2, color=colour, linewidth=4, alpha=0.45,
                           solid_capstyle="butt")  # fmt: skip
-            axes.plot(row.trainings, [place] * len(row.trainings), marker, color=colour, markersize=6,
+            axes.plot(row.trainings, [place] * len(row.trainings), marker, color=colour, markersize=5,
                       markerfacecolor="none" if row.hollow else colour)  # fmt: skip
         axes.set_yticks(range(len(found)), [row.label for row in found])
         axes.set(xlabel="GRPO minus SFT, macro-F1", ylim=(len(found) - 0.4, -0.6))
