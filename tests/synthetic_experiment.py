@@ -4,34 +4,59 @@ They go through `chexreason.runs.finish`, so they have the format of real ones. 
 yardstick with some labels flipped; how many decides how good it is.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from chexreason import config, hyperparameters, metrics, runs
 from chexreason.experiments import analysis, arms, worlds
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
+from chexreason.report.experiments import answers, cells, cures, scaffold, selection
 
 PATIENTS = 160
+LABELS = functools.cache(worlds.labels)  # drawing the cases takes longest
+#: What the chapters read or compute once.
+READ_ONCE = (answers.answers, answers.trained, answers.runs_of, cells._shares, cures._blind, scaffold.drawn,
+             selection.chosen_and_others)  # fmt: skip
 FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
 
-def write(root: Path, wrong: Mapping[str, float], one_answer: frozenset[str] = frozenset()) -> None:
-    """All arms below ``root/experiment``; `wrong` is the share of flipped labels by model ("" for the others).
+@contextmanager
+def shown(root: Path) -> Iterator[None]:
+    """The chapters read the results below `root`, and nothing that was read before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHEXREASON_RESULTS", str(root))
+        patch.setattr(worlds, "labels", LABELS)
+        for read in READ_ONCE:
+            read.cache_clear()
+        yield
+    for read in READ_ONCE:
+        read.cache_clear()
 
-    The models in `one_answer` say the same of every film.
+
+def write(
+    root: Path, wrong: Mapping[str, float], one_answer: frozenset[str] = frozenset(), only: Collection[str] = arms.ARMS
+) -> None:
+    """Arms below ``root/experiment``; `wrong` is the share of flipped labels by model ("" for the others).
+
+    What is in `one_answer` (models, or arms of fine-tuning) says the same of every film; `only` are the arms written.
     """
     profile = config.load_profile("experiment", results=root, cache=root / "cache")
-    labels = worlds.labels(PATIENTS)
+    labels = LABELS(PATIENTS)
     for name, arm in arms.ARMS.items():
+        if name not in only:
+            continue
         for seed in arms.seeds_of(name) if arm.stage or arm.samples else (0,):
             place = replace(profile, seed=seed, results=profile.results / f"seed{seed}")
             if arm.stage:
-                _training(place, name, arm)
+                _training(place, name, arm, name in one_answer)
             if not worlds.ASKED[arm.question]:
                 continue
             for checkpoint in arm.checkpoints:
@@ -60,19 +85,30 @@ def _answers(arm: arms.Arm, labels: pd.DataFrame, wrong: float, rng: np.random.G
     return pd.concat(parts, ignore_index=True)
 
 
-def _training(place: config.Profile, name: str, arm: arms.Arm) -> None:
-    """A training run; the earlier a format stands in `FORMATS`, the better the medical base does with it."""
-    rank, rng = FORMATS.index(arm.prompt), np.random.default_rng([place.seed, *name.encode()])
+def validation(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is recorded of the validation studies, and what the best and the last checkpoint say of them (N, 14).
+
+    The earlier a format stands in `FORMATS`, the better the medical base does with it; the last checkpoint is worse.
+    """
+    arm, rng = arms.ARMS[name], np.random.default_rng([seed, *name.encode()])
+    rank = FORMATS.index(arm.prompt)
     wrong = 0.02 + 0.08 * rank if arm.base == "medgemma" else 0.30 - 0.08 * rank
-    truth = np.random.default_rng([place.seed, 99]).random((PATIENTS, len(FINDINGS))) < 0.3
-    said = truth ^ (rng.random(truth.shape) < wrong)
+    truth = np.random.default_rng([seed, 99]).random((PATIENTS, len(FINDINGS))) < 0.3
+    best = truth ^ (rng.random(truth.shape) < wrong)
+    return truth, best, best ^ (rng.random(truth.shape) < 0.05)
+
+
+def _training(place: config.Profile, name: str, arm: arms.Arm, constant: bool) -> None:
+    """A training run; a constant one says Edema of every study."""
+    truth, said, worse = validation(name, place.seed)
+    if constant:
+        said = np.broadcast_to(np.array(FINDINGS) == "Edema", truth.shape)
     keys = [f"phantom/{place.seed}-{k:03d}" for k in range(PATIENTS)]
     listed = {column: [";".join(np.array(FINDINGS)[row]) for row in cells]
               for column, cells in {"truth": truth, "predicted": said}.items()}  # fmt: skip
     rows = pd.DataFrame({"study_key": keys, "patient_key": keys, "failed": False, "ignored": "", **listed})
     scored = metrics.scores(truth, said, "chexpert14", failure_rate=0.0).to_frame()
     if arm.stage == "grpo":
-        worse = said ^ (rng.random(truth.shape) < 0.05)
         last = metrics.scores(truth, worse, "chexpert14", failure_rate=0.0).to_frame()
         scored = pd.concat([scored.assign(checkpoint="best"), last.assign(checkpoint="last")])
     spread = {"hard": 0.2, "nuanced": 20.0}[arm.reward]

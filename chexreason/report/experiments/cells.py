@@ -3,7 +3,7 @@
 from functools import cache
 
 from chexreason.experiments import analysis
-from chexreason.experiments.analysis import FACTORS, OWN, Cell
+from chexreason.experiments.analysis import FACTORS, OWN, Cell, Key
 from chexreason.experiments.outcomes import MACRO
 from chexreason.experiments.worlds import FINDINGS, YARDSTICKS
 from chexreason.report.experiments.answers import (
@@ -29,6 +29,8 @@ YARDSTICK_NAMES = {
     "report": "labels as A mines them", "radiologist": "labels as B reads them", "text-mined": "labels as C mines them",
     "visible": "what was drawn",
 }  # fmt: skip
+#: The same in a figure that has no room.
+YARDSTICK_SHORT = {one: f"labels as at {hospital}" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
 FACTOR_NAMES = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
 
 
@@ -68,6 +70,12 @@ def home(arm: str, checkpoint: str = "best") -> Told:
     return changed(model(arm, checkpoint), model(SFT), "A")
 
 
+def off(name: str, hospital: str) -> str:
+    """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
+    known, cell = answers(), Cell(hospital, hospital, OWN[hospital])
+    return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
+
+
 def _as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
     """The plan's own outcome at home: over all nine findings, however rare."""
     weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
@@ -103,7 +111,8 @@ def _there(arm: str, checkpoint: str, there: str) -> str:
         return f"nothing is compared: {found['all']}"
     named = [FACTOR_NAMES[name] for name in FACTORS if told(found[name], "yes", "")]
     parts = f"the part of the {' and the '.join(named)} can" if named else "none of the three parts can"
-    return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero"
+    chance = ", without a correction for the number of intervals" if named else ""
+    return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
 
 
 def verdict() -> str | None:
@@ -120,25 +129,25 @@ def yardsticks(checkpoint: str = "best") -> Html:
     models = [model(arm, checkpoint) for arm in REWARDS]
     if not have(*models, model(SFT)):
         return missing("both rewards")
-    panels, off = [], []
+    panels, off, drawn = [], [], 0
     for film in "ABC":
         lines = []
         for series, (arm, title) in enumerate(REWARDS.items()):
             for yardstick in YARDSTICKS:
                 change = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", film, yardstick))
-                line = Line(f"{title}: {YARDSTICK_NAMES[yardstick]}", compared(change), series)
+                line = Line(f"{title.split()[0]}, {YARDSTICK_SHORT[yardstick]}", compared(change), series)
                 lines.append(line)
+                drawn += not isinstance(line.value, str)
                 if told(line.value, "yes", ""):
                     off.append(f"{line.label}, images of {film}, {spoken(line.value)}")
         panels.append(panel(f"images of {film}", lines, "change in macro-F1"))
-    number = len(panels) * len(REWARDS) * len(YARDSTICKS)
     return framed(
         "The same answers, four yardsticks",
         facts(*models, model(SFT)),
         panels,
         "Patients of A, imaged at each hospital; from fine-tuning to reinforcement. If a model learns a convention, "
         "the rows of that convention move and those of what was drawn do not. "
-        + (f"Intervals without zero: {'; '.join(off)}; among so many, one or two are expected by chance." if off
-           else "No interval leaves zero out.") + counted(number),
+        + (f"Intervals without zero: {'; '.join(off)}; by chance, {drawn / 20:.1f} of {drawn} on average." if off
+           else "No interval leaves zero out.") + counted(drawn),
         behind=behind(*models, model(SFT)),
     )  # fmt: skip

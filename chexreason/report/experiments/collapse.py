@@ -81,7 +81,7 @@ def figure() -> Html:
                 rows,
                 means,
                 "share of the answers",
-                width=7.2,
+                width=4.4,
                 line=analysis.COLLAPSED,
                 span=(0, 1),
             )
@@ -115,9 +115,13 @@ def table() -> Html:
                 "Collapsed": f"{found.collapsed} of {found.seeds}",
             }
         )
-    return block(f'<div class="cxr-head">{facts(*(model(n, "last") for n in names))}</div>') + frame_table(
+    return block(f'<div class="cxr-head">{_table_facts(names)}</div>') + frame_table(
         pd.DataFrame(rows), "The spread of the answers after the last step", wrap=("Arm",)
     )
+
+
+def _table_facts(names: list[str]) -> str:
+    return facts(*(model(name, "last") for name in names), measure="hospital A, micro-F1 post hoc")
 
 
 def entropy_ratio(arm: str) -> float:
@@ -136,10 +140,15 @@ def _entropy(name: str) -> str:
     return decimal(entropy_ratio(arm), 2) if arm in _arms() else ""
 
 
-def worse() -> list[str]:
-    """Arms whose micro-F1 at home fell from SFT, the whole interval below zero (post hoc)."""
+def _against_start() -> dict[str, analysis.Contrast]:
+    """The change of micro-F1 at home from SFT (post hoc), of the arms that can be compared."""
     found = {name: changed(model(name, "last"), model(SFT), "A", MICRO) for name in _arms()}
-    return [name for name, one in found.items() if not isinstance(one, str) and one.high < 0]
+    return {name: one for name, one in found.items() if not isinstance(one, str)}
+
+
+def worse() -> list[str]:
+    """Arms whose micro-F1 at home fell from SFT, the whole interval below zero."""
+    return [name for name, one in _against_start().items() if one.high < 0]
 
 
 def curves(reward: str) -> Html:
@@ -195,16 +204,21 @@ def verdict() -> str | None:
     return ", ".join(collapsed) if collapsed else f"none of {len(found)} ways to train, in any training"
 
 
+def nothing() -> bool:
+    """Whether something was run and nothing collapsed, in any training."""
+    found = [spread(model(name, "last")) for name in _arms()]
+    return bool(found) and not any(one.collapsed for one in found)
+
+
 def finding() -> Prose:
     """Whether anything collapsed by the plan's rule, and what the paper's other symptoms say."""
     names = _arms()
     if not names:
         return Prose("*Not run yet.*")
     found = {name: spread(model(name, "last")) for name in names}
-    start, fallen = spread(model(SFT)), worse()
+    start, fallen, compared = spread(model(SFT)), worse(), len(_against_start())
     widest = max(names, key=lambda name: found[name].commonest)
     lowest = min(names, key=entropy_ratio)
-    nothing = not any(one.collapsed for one in found.values())
     return Prose(
         f"Collapsed by the plan's rule, one list of labels in more than {analysis.COLLAPSED:.0%} of the answers: "
         f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement and at "
@@ -212,11 +226,12 @@ def finding() -> Prose:
         + (
             "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse **cannot be "
             "tested** here. "
-            if nothing
+            if nothing()
             else ""
         )
         + "The paper names two more symptoms, which the plan did not (post hoc). Performance: micro-F1 at home fell "
-        f"from SFT, its whole interval below zero, in {len(fallen)} of {len(names)} ways to train"
+        f"from SFT, its whole interval below zero, in {len(fallen) or 'none'} of {compared} ways to train that can be "
+        "compared"
         + (f" ({', '.join(fallen)})" if fallen else "")
         + f". Entropy: at the end it is {entropy_ratio(lowest):.2f} of what it was at the start in the arm where it "
         f"fell most ({lowest})."

@@ -49,19 +49,29 @@ def figure() -> Html:
         drawn += sum(not isinstance(line.value, str) for line in lines)
         panels.append(panel(title, lines, "minus plain reinforcement, macro-F1"))
     return framed(
-        "No cure that was tried gains abroad" if not worked(found) else "Cures against plain reinforcement",
+        "Cures against plain reinforcement",
         facts(*map(model, found), model(HARD)),
         panels,
         "Right of the line is better than reinforcement with the hard reward. A cure lies to the right abroad and not "
         "to the left at home. An arm that was trained on images of B is abroad at C alone. Rows without a point are "
         "not compared: a model there scores below naming every label." + counted(drawn),
-        columns=3,
         behind=behind(*map(model, found), model(HARD)),
     )
 
 
+def tested(found: Iterable[str]) -> list[str]:
+    """Those that can be compared with plain reinforcement at home and at one hospital abroad or more."""
+    return [
+        name
+        for name in found
+        if not isinstance(against_plain(name, "A"), str)
+        and any(not isinstance(against_plain(name, there), str) for there in abroad(name))
+    ]
+
+
 def worked(found: Iterable[str]) -> list[str]:
-    """Those that gain wherever abroad they can be compared, each interval above zero, and do not lose at home."""
+    """Those that gain wherever abroad they can be compared, each interval above zero, and are not seen to lose at home,
+    the whole interval below zero."""
     good = []
     for name in found:
         gains = [one for there in abroad(name) if not isinstance(one := against_plain(name, there), str)]
@@ -76,8 +86,16 @@ def verdict() -> str | None:
     found = cures()
     if not found:
         return None
-    good = worked(found)
-    return f"{len(good) or 'none'} of {len(found)}" + (f": {', '.join(good)}" if good else "")
+    good, fair = worked(found), tested(found)
+    text = f"{len(good) or 'none'} of the {len(fair)} that can be compared abroad"
+    text += f": {', '.join(good)}" if good else ", by more than chance allows"
+    return text + _untested(found, "; ")
+
+
+def _untested(found: list[str], lead: str) -> str:
+    """The cures that cannot be tested abroad, as the end of a sentence; empty if all can."""
+    off = [name for name in found if name not in tested(found)]
+    return f"{lead}not compared: {', '.join(off)}" if off else ""
 
 
 def finding() -> Prose:
@@ -86,10 +104,12 @@ def finding() -> Prose:
     if not found:
         return Prose("*Not run yet.*")
     good = worked(found)
+    many = f"Of {len(found)} cures tried, {len(tested(found))} can be compared at a hospital abroad"
     lead = (
-        f"Of {len(found)} cures, these gain abroad without losing at home: {', '.join(good)}."
+        f"{many}; of these, {', '.join(good)} {'gains' if len(good) == 1 else 'gain'} there and "
+        f"{'is' if len(good) == 1 else 'are'} not seen to lose at home."
         if good
-        else f"None of the {len(found)} cures tried gains abroad by more than chance allows."
+        else f"{many}, and none of these gains there by more than chance allows."
     )
     rows = [f"{name}: {'; '.join(f'{spoken(against_plain(name, h))} at {h}' for h in ('A', *abroad(name)))}"
             for name in found]  # fmt: skip
@@ -163,8 +183,8 @@ def ceiling_said() -> Prose:
     return Prose(
         "No answer key is at hand at a bedside, so this is a ceiling and no cure. Picking with the key raises the "
         f"score by {_range(gains['seen'])} over the model's one answer; and by {_range(gains['blind'])} where the "
-        f"answers were given to *other* patients, so that no image has a say: more at {more} of 3 hospitals. A gain "
-        "of this kind measures the key."
+        f"answers were given to *other* patients, so that no image has a say: more at {more} of 3 hospitals."
+        + (" A gain of this size needs no look at the image." if more == 3 else "")
     )
 
 

@@ -38,7 +38,6 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
         for row, line in enumerate(lines):
             colour, _, marker = SERIES[line.series]
             if isinstance(line.value, str):
-                axes.text(0, row, " not compared", va="center", fontsize=8, style="italic")
                 continue
             axes.plot([line.value.low, line.value.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([line.value.estimate], [row], marker=marker, color=colour, markersize=6)
@@ -48,6 +47,13 @@ def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> s
         axes.set(title=title, xlabel=unit, ylim=(len(lines) - 0.4, -0.6))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         axes.grid(visible=False, axis="y")
+        if all(isinstance(line.value, str) for line in lines):
+            axes.set(xlim=(-1, 1), xticks=[])
+        left, right = axes.get_xlim()
+        side = 1 if right > -left else -1  # where there is more room
+        for row in (row for row, line in enumerate(lines) if isinstance(line.value, str)):
+            axes.annotate("not compared", (0, row), (5 * side, 0), textcoords="offset points", va="center",
+                          ha="left" if side > 0 else "right", fontsize=8.5, style="italic")  # fmt: skip
         text = "; ".join(f"{line.label} {spoken(line.value)}" for line in lines)
         return to_svg(drawing, f"{title}. {text}.")
 
@@ -61,8 +67,9 @@ def dots(
     `line` is a value that a dashed line marks, `span` the range of the axis.
     """
     colour, _, marker = SERIES[series]
+    tall = 0.42 if any("\n" in name for name in rows) else 0.3
     with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(width, 0.95 + 0.3 * len(rows)), layout="constrained")
+        drawing = Figure(figsize=(width, 0.95 + tall * len(rows)), layout="constrained")
         axes = drawing.add_subplot()
         for row, values in enumerate(rows.values()):
             axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.55)
@@ -78,7 +85,7 @@ def dots(
             f"{name} {decimal(means[name].estimate)} ({decimal(means[name].low)} to {decimal(means[name].high)})"
             for name in rows
         )
-        return to_svg(drawing, f"{title}. Means with intervals: {said}.")
+        return to_svg(drawing, f"{title}. Means with intervals: {said}.".replace("\n", ", "))
 
 
 def counted(number: int) -> str:

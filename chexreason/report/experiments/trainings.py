@@ -24,7 +24,7 @@ from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
 from chexreason.report.experiments.intervals import framed, spoken
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import INK, SERIES, Html, Prose, badge
+from chexreason.report.theme import INK, SERIES, Html, Prose, badge, signed
 from chexreason.runs import Run
 from chexreason.stats import Interval, resampled_f1
 
@@ -112,7 +112,7 @@ def figure() -> Html:
 
 def _panel(found: list[Row]) -> str:
     with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(6.4, 0.8 + 0.36 * len(found)), layout="constrained")
+        drawing = Figure(figsize=(4.4, 0.8 + 0.36 * len(found)), layout="constrained")
         axes = drawing.add_subplot()
         axes.axvline(0, color=INK, linewidth=0.8)
         for place, row in enumerate(found):
@@ -120,9 +120,9 @@ def _panel(found: list[Row]) -> str:
             axes.plot([row.patients.low, row.patients.high], [place] * 2, color=colour, linewidth=1,
                       solid_capstyle="butt")  # fmt: skip
             if row.both:
-                axes.plot([row.both.low, row.both.high], [place] * 2, color=colour, linewidth=4, alpha=0.35,
+                axes.plot([row.both.low, row.both.high], [place] * 2, color=colour, linewidth=4, alpha=0.45,
                           solid_capstyle="butt")  # fmt: skip
-            axes.plot(row.trainings, [place] * len(row.trainings), marker, color=colour, markersize=6,
+            axes.plot(row.trainings, [place] * len(row.trainings), marker, color=colour, markersize=5,
                       markerfacecolor="none" if row.hollow else colour)  # fmt: skip
         axes.set_yticks(range(len(found)), [row.label for row in found])
         axes.set(xlabel="GRPO minus SFT, macro-F1", ylim=(len(found) - 0.4, -0.6))
@@ -141,8 +141,10 @@ def finding() -> Prose:
     for hospital in "ABC":
         many, one = found[hospital], found[f"{hospital} demo"]
         parts.append(
-            f"at {hospital} {min(many.trainings):+.3f} to {max(many.trainings):+.3f} by training, with the demo's "
-            f"single one at {one.trainings[0]:+.3f}"
+            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}, and "
+            f"{signed(one.trainings[0])} in the demo's single one"
         )
-    text = "; ".join(parts).replace("-0.", "−0.")
-    return Prose(f"The same change by another training: {text}. One training cannot say which of these is typical.")
+    return Prose(
+        f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. One training cannot "
+        "say which of these is typical."
+    )

@@ -1,0 +1,212 @@
+"""The front page on the committed results: each finding holds, its numbers come back by another way, and none survives
+values that do not bear it out."""
+
+import re
+import runpy
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from chexreason import claims, report
+from chexreason.config import RESULTS
+from chexreason.experiments import arms
+from chexreason.experiments.analysis import Contrast
+from chexreason.labels import LABEL_SETS
+from chexreason.report import front_page
+from chexreason.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
+from chexreason.report.experiments.intervals import spoken
+from chexreason.report.theme import signed
+from chexreason.stats import Interval
+
+FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
+CONVENTION = {"A": "report", "B": "radiologist", "C": "text-mined"}
+NO_FINDING = "No Finding"
+
+
+@pytest.fixture(scope="module")
+def committed() -> Iterator[dict[str, front_page.Finding]]:
+    """The findings on the results in the repository, by the function that makes them."""
+    with FACTORY["shown"](RESULTS):
+        makers = [name for name in vars(front_page) if name.startswith("_") and name in MAKERS]
+        found = front_page.findings()
+        assert len(found) == len(makers) == len(MAKERS)
+        yield dict(zip(MAKERS, found, strict=True))
+
+
+MAKERS = ("_same_findings", "_beside_radiologists", "_naming", "_no_gain", "_called_normal", "_untouched", "_cures",
+          "_untestable")  # fmt: skip
+
+
+def told(model: str, hospital: str) -> dict[int, pd.DataFrame]:
+    """Seed -> answers to a hospital's own films beside its own labels, read from the committed files."""
+    labels = answers.answers().labels  # drawn from the generator: no file holds them
+    own = labels[(labels["population"] == hospital) & (labels["yardstick"] == CONVENTION[hospital])]
+    found = {}
+    for path in sorted((RESULTS / "experiment").glob(f"seed*/{model}-answers/predictions.csv.gz")):
+        rows = pd.read_csv(path, keep_default_na=False)
+        rows = rows[(rows["population"] == hospital) & (rows["film"] == hospital)]
+        found[int(path.parents[1].name[4:])] = rows.merge(own, on="index", validate="one_to_one")
+    return found
+
+
+def named(column: pd.Series) -> pd.DataFrame:
+    return column.str.get_dummies(sep=";").reindex(columns=LABEL_SETS["nih9"], fill_value=0)
+
+
+def test_each_finding_holds_on_the_committed_results(committed) -> None:
+    for name, one in committed.items():
+        assert one.holds, name
+        assert one.says.endswith("."), name
+    text = report.front().text
+    assert text.count("<li><a href=") >= len(committed)
+    assert "No longer borne out" not in text
+    for one in committed.values():
+        page, _, anchor = one.page.partition("#")
+        source = (RESULTS.parent / "book" / page.replace(".html", ".md")).read_text()
+        heads = [re.sub(r"[^a-z0-9 ]", "", head.lower()) for head in re.findall("^#+ (.*)$", source, re.MULTILINE)]
+        assert not anchor or anchor.replace("-", " ") in heads, one.page
+
+
+def test_a_finding_of_the_miniature_names_its_tier_and_what_was_post_hoc(committed) -> None:
+    for name in MAKERS[3:]:
+        assert committed[name].tiers == ("miniature",)
+    for name in ("_called_normal", "_untouched"):
+        assert "Post hoc" in committed[name].says
+    assert "best of four" not in committed["_cures"].says
+    assert f"Of {len([name for name in arms.ARMS if name.startswith('cure-')])} ways" in committed["_cures"].says
+
+
+def test_the_share_of_abnormal_patients_called_normal_by_counting(committed) -> None:
+    says = committed["_called_normal"].says.replace("−", "-")
+    shown = [float(number) for number in re.findall(r"([+-]\d\.\d{3}) \(", says)]
+    counted = []
+    for arm in ("grpo-hard", "grpo-nuanced"):
+        for hospital in "ABC":
+            shares = {}
+            for model in (f"{arms.SFT}-best", f"{arm}-last"):
+                abnormal = [rows[~rows["positive"].str.contains(NO_FINDING)] for rows in told(model, hospital).values()]
+                assert len(abnormal) == 5
+                shares[model] = np.mean([rows["predicted"].str.contains(NO_FINDING).mean() for rows in abnormal])
+            before, after = shares.values()
+            counted.append(after - before)
+    assert shown == pytest.approx(counted, abs=0.00051)  # three decimals
+    assert min(counted) > 0.05
+
+
+def test_the_change_of_macro_f1_at_home_by_scikit_learn(committed) -> None:
+    before, after = (told(model, "A") for model in (f"{arms.SFT}-best", "grpo-hard-best"))
+    counts = named(before[0]["positive"]).sum()
+    often = list(counts[counts >= 20].index)
+    assert len(often) == 5
+    changes = [
+        np.subtract(*(f1_score(named(rows["positive"])[often], named(rows["predicted"])[often], average="macro",
+                               zero_division=0) for rows in (after[seed], before[seed])))
+        for seed in range(5)
+    ]  # fmt: skip
+    says = committed["_no_gain"].says
+    assert f"minus SFT is {signed(float(np.mean(changes)))} (" in says
+    assert f"over 5 trainings; single trainings range from {signed(min(changes))} to {signed(max(changes))}" in says
+
+
+def test_labels_named_per_recorded_from_the_printed_tables(committed) -> None:
+    ratios = {}
+    for number, rows in {2: ["free_reasoning"], 4: ["hard_best", "hard_last", "nuanced_best", "nuanced_last"]}.items():
+        table = pd.read_csv(RESULTS / "published" / f"table{number}.csv")
+        wide = table[table["column"] == "micro"].pivot(index="row", columns="metric", values="value").loc[rows]
+        ratios[number] = wide["recall"] / wide["precision"]
+    assert f"{ratios[2].item():.2f} after SFT and {ratios[4].min():.2f} to {ratios[4].max():.2f} after GRPO" in (
+        committed["_naming"].says
+    )
+
+
+def test_models_below_every_radiologist_from_the_printed_table(committed) -> None:
+    table = pd.read_csv(RESULTS / "published" / "table5.csv").query("row == 'macro' and metric == 'f1'")
+    lines = pd.read_csv(RESULTS / "published" / "reference_lines.csv")
+    lowest = lines.query("dataset == 'chexpert' and line == 'radiologists'")["macro_f1"].min()
+    below = table[table["value"] < lowest]
+    assert set(table["column"]) - set(below["column"]) == {"nv_reason"}
+    assert committed["_beside_radiologists"].short.startswith(f"{len(below)} of {len(table)} models")
+    assert f"{below['value'].max():.3f} at most" in committed["_beside_radiologists"].says
+
+
+def test_the_untouched_model_is_above_and_names_more(committed) -> None:
+    for hospital in "AB":
+        for arm in (f"{arms.SFT}-best", "grpo-hard-best", "grpo-nuanced-best"):
+            base, after = told("base-best", hospital)[0], told(arm, hospital)
+            assert named(base["predicted"]).sum().sum() > max(named(rows["predicted"]).sum().sum()
+                                                              for rows in after.values())  # fmt: skip
+    assert "The untouched model names more labels" in committed["_untouched"].says
+
+
+GAIN = Contrast(0.1, 0.05, 0.15, (), (0, 1, 2), (0.1,) * 3)
+NOTHING = Contrast(0.0, -0.05, 0.05, (), (0, 1, 2), (0.0,) * 3)
+#: What a finding rests on, and a value that does not bear it out.
+OTHER = {
+    "_same_findings": (front_page.verdict_table, "judged",
+                       lambda *_: {"grpo-improves-chexpert-nine": SimpleNamespace(verdict=claims.HOLDS)}),
+    "_beside_radiologists": (front_page.facts, "value", lambda *_: 0.6),
+    "_naming": (front_page.audit_operating, "moved", lambda *_: SimpleNamespace(change=NOTHING)),
+    "_no_gain": (cells, "home", lambda *_: GAIN),
+    "_called_normal": (posthoc, "changed", lambda *_: NOTHING),
+    "_untouched": (front_page, "changed", lambda *_: GAIN),
+    "_cures": (cures, "against_plain", lambda *_: GAIN),
+    "_untestable": (scaffold, "difference", lambda *_: Interval(0.1, 0.05, 0.15)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_value_that_does_not_bear_it_out_is_said_in_its_place(committed, name, monkeypatch) -> None:
+    place, what, instead = OTHER[name]
+    monkeypatch.setattr(place, what, instead)
+    found = getattr(front_page, name)()
+    assert not found.holds
+    monkeypatch.setattr(front_page, "findings", lambda: [found])
+    (row,) = re.findall("<li>.*?</li>", report.front().text.split("</ol>")[0])
+    assert "No longer borne out by the results at hand" in row
+    assert found.says not in row
+    assert f'<a href="{found.page}">' in row
+
+
+def test_a_collapse_or_a_cure_that_gains_at_one_hospital_is_noticed(committed, monkeypatch) -> None:
+    real = cures.against_plain
+    monkeypatch.setattr(
+        cures, "against_plain", lambda name, h: GAIN if (name, h) == ("cure-visible", "B") else real(name, h)
+    )
+    assert not front_page._cures().holds
+    spread = collapse.spread
+    monkeypatch.setattr(
+        collapse, "spread", lambda name: replace(spread(name), collapsed=int(name == "hard-no-kl-last"))
+    )
+    assert not front_page._untestable().holds
+
+
+def test_changed_answers_take_the_finding_away(committed, monkeypatch) -> None:
+    """After GRPO the answers are those after SFT: no more abnormal patients are called normal."""
+    known = answers.answers()
+    same = {
+        (name, seed): known.of[f"{arms.SFT}-best", seed] if name == "grpo-hard-last" else frame
+        for (name, seed), frame in known.of.items()
+    }
+    draws = {population: known._known[population] for population in "ABC"}
+    swapped = replace(known, of=same, _known=draws, _read={})
+    monkeypatch.setattr(answers, "answers", lambda: swapped)
+    found = front_page._called_normal()
+    assert not found.holds
+    assert f"hard reward {', '.join([spoken(Interval(0.0, 0.0, 0.0))] * 3)} at A, B and C" in found.says
+
+
+def test_without_the_experiment_only_what_is_published_is_told(tmp_path) -> None:
+    with FACTORY["shown"](tmp_path):
+        found = front_page.findings()
+        assert [one.tiers[0] for one in found] == ["published"] * 3
+        assert all(one.holds for one in found)
+        text = report.front().text
+        assert "In miniature" not in text
+        assert text.split("</ol>")[0].count("<li>") == 3
+        assert "not run yet" in report.experiment().text
