@@ -326,7 +326,7 @@ def write_stages(task: str, found: pd.DataFrame) -> None:
 
 def put(path: Path, rows: pd.DataFrame, keys: list[str]) -> None:
     """Rows into a CSV file, in place of those with the same keys; each says which code it tells of."""
-    rows = rows.assign(code=provenance.measured_code(path.name))
+    rows = rows.assign(code=[provenance.measured_code(path.name, task) for task in rows["task"]])
     if path.is_file():
         old = pd.read_csv(path)
         fresh = set(rows[keys].itertuples(index=False, name=None))

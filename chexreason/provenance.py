@@ -55,13 +55,17 @@ SUMMARIES = ("index", "audit", "claims")
 MEASURES = ("completions.py", "evaluate.py", "examples.py", "experiments/train.py", "experiments/worlds.py", "fast",
             "grpo.py", "labels.py", "metrics.py", "models/lora.py", "objective.py", "phantom", "prompts.py",
             "rewards.py", "sft.py", "training.py")  # fmt: skip
-#: Table of results/benchmarks -> the code whose speed it tells of; each row names it in its column `code`.
-BENCHMARKS = {
-    "speed.csv": ("evaluate.py", "fast", "grpo.py", "sft.py", "stats.py", "training.py"),
-    "stages.csv": ("evaluate.py", "fast", "grpo.py", "training.py"),
-    "films.csv": ("data/prepared.py",),
-    "vllm.csv": ("vllm_engine.py",),
+#: Task of a benchmark -> the code whose speed it tells of.
+TASKS = {
+    "grpo": ("fast", "grpo.py", "training.py"),
+    "sft": ("fast", "sft.py", "training.py"),
+    "decode": ("evaluate.py", "fast"),
+    "bootstrap": ("stats.py",),
+    "films": ("data/prepared.py",),
+    "vllm": ("vllm_engine.py",),
 }
+#: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.
+BENCHMARKS = {"speed.csv": "", "stages.csv": "", "films.csv": "films", "vllm.csv": "vllm"}
 
 
 @dataclass(frozen=True)
@@ -228,9 +232,12 @@ def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
             yield page, f"{name} is about films of another generator: python benchmarks/{script}"
 
 
-def measured_code(table: str) -> str:
-    """What a row of a table of results/benchmarks has to say in `code`: twelve digits of a digest of `BENCHMARKS`."""
-    return digest_of(_code_of(BENCHMARKS[table]))[:12]
+def measured_code(table: str, task: str = "") -> str:
+    """What a row of a table of results/benchmarks has to say in `code`: twelve digits of a digest of its task's code.
+
+    A task for another model ("sft-qwen") is of the same code.
+    """
+    return digest_of(_code_of(TASKS[BENCHMARKS[table] or task.partition("-")[0]]))[:12]
 
 
 def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
@@ -239,7 +246,8 @@ def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
     for name in BENCHMARKS:
         if (folder / name).is_file():
             with (folder / name).open(encoding="utf-8", newline="") as file:
-                old = [row for row in csv.DictReader(file) if row.get("code") != measured_code(name)]
+                rows = list(csv.DictReader(file))
+            old = [row for row in rows if row.get("code") != measured_code(name, row.get("task", ""))]
             if old:
                 what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))
                 again = f"{scripts.get(name, 'speed.py')} {what}".strip()

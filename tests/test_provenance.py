@@ -187,8 +187,9 @@ def test_every_module_with_a_say_in_the_experiment_is_there(copied) -> None:
 def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, copied) -> None:
     place = experiment / "benchmarks"
     place.mkdir()
-    code = provenance.measured_code("speed.csv")
-    (place / "speed.csv").write_text(f"task,ratio,code\nsft,1.5,{code}\ngrpo,2.0,{code}\n")
+    codes = {task: provenance.measured_code("speed.csv", task) for task in ("sft-qwen", "grpo", "bootstrap")}
+    rows = "".join(f"{task},2.0,{code}\n" for task, code in codes.items())
+    (place / "speed.csv").write_text(f"task,ratio,code\n{rows}")
     (place / "films.csv").write_text(f"studies,ratio,code\n200,40,{provenance.measured_code('films.csv')}\n")
     (place / "vllm.csv").write_text(f"family,code\nqwen,{provenance.measured_code('vllm.csv')}\n")
     assert not list(provenance.disagreements("demo", experiment / "demo"))
@@ -197,6 +198,6 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     (copied / "data" / "prepared.py").write_text("slower = True\n")
     told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
     assert len(told) == 3
-    assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft"
+    assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft-qwen"
     assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_films.py"
     assert told[2][1].endswith("other code: python benchmarks/vllm_agreement.py --stand-in --family qwen")

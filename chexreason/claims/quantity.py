@@ -100,7 +100,8 @@ class Quantity:
     def relative_to(self, other: "Quantity") -> "Quantity":
         """This less the other, as a share of the other.
 
-        Raises CannotTell if the other cannot be distinguished from 0: the interval of a ratio is then unbounded (Fieller 1954).
+        Raises CannotTell if the other cannot be distinguished from 0: the interval of a ratio is then unbounded
+        (Fieller 1954).
         """
         reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(other.draws.std())
         if abs(other.value) <= max(reach, 1e-9) or np.any(np.abs(other.draws) < 1e-9):
