@@ -59,7 +59,7 @@ def test_each_claim_is_judged_on_the_seeds_that_have_all_its_runs(found):
 
 def test_chapter_and_ledger_agree_on_grpos_gain_at_home(found):
     gain = analysis.change("grpo-hard-best", f"{arms.SFT}-best", Cell("B", "B", OWN["B"]))
-    chapter, ledger = analysis.contrast(answers.answers(), gain), found["grpo-improves-chexpert-nine"]
+    chapter, ledger = analysis.contrast(answers.answers.__wrapped__(), gain), found["grpo-improves-chexpert-nine"]
     assert ledger.effect == pytest.approx(chapter.estimate, abs=1e-12)
     assert (ledger.low, ledger.high) == pytest.approx((chapter.low, chapter.high), abs=0.01)
     assert f"{len(chapter.seeds)} seeds" in ledger.n

@@ -220,8 +220,13 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     assert {"", "any; averaging", "any; label set; largest finding"} <= turned
     assert all(f'href="{verdict_table.EVIDENCE[claim.evidence][0]}"' in shown for claim in CLAIMS.values())
     assert "on our runs (demo, miniature)" in shown
-    assert f"runs ({len(verdict_table.judged('demo')['grpo-loses-nih'].runs)})</summary>" in shown
-    assert '<a href="notebooks/04_generalization.html"><code>04-generalization-chexreason-nih</code></a>' in shown
+    ours = verdict_table.judged("demo")
+    assert ours["recall-rises"].runs == ("01-prompting-reasoning_a", "01-prompting-reasoning_narrative")
+    assert "runs (2)</summary>" in shown
+    for notebook, run in (("01_prompting", "01-prompting-reasoning_a"), ("03_grpo", "03-grpo-hard")):
+        assert f'<a href="notebooks/{notebook}.html"><code>{run}</code></a>' in shown
+    assert ours["jaccard-suffices"].verdict == claims.REFUSED, "one training, and yet it has its runs"
+    assert "03-grpo-hard" in ours["jaccard-suffices"].runs
     assert "not with all" in shown
     assert "within chance if r = 0" in shown
     assert "chexpert test" not in shown
