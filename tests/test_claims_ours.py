@@ -73,9 +73,14 @@ def made(tmp_path_factory) -> Path:
     return root
 
 
-def test_verdicts_follow_the_runs(made):
-    side = claims.open_runs(str(made))
-    found = claims.outcomes(CLAIMS, side)
+@pytest.fixture(scope="module")
+def judged(made) -> dict[str, claims.Outcome]:
+    """The ledger on those runs."""
+    return claims.outcomes(CLAIMS, claims.open_runs(str(made)))
+
+
+def test_verdicts_follow_the_runs(made, judged):
+    side, found = claims.open_runs(str(made)), judged
     # Nobody trained these for the comparison, so patients are all that varies.
     assert found["base-superior"].verdict == HOLDS
     assert found["nv_reason-drops-nine"].verdict == HOLDS
@@ -110,9 +115,9 @@ def test_verdicts_follow_the_runs(made):
     assert found["grpo-improves-chexpert"].turned_by == ()
 
 
-def test_real_films_are_named_and_drawn_ones_are_never_taken_for_them(made, tmp_path):
+def test_real_films_are_named_and_drawn_ones_are_never_taken_for_them(judged, tmp_path):
     assert not any(
-        name in one.n for one in claims.outcomes(CLAIMS, claims.open_runs(str(made))).values()
+        name in one.n for one in judged.values()
         for name in ("CheXpert", "NIH", "MIMIC", "chexpert", "nih", "mimic")
     )  # fmt: skip
     truth = np.random.default_rng(0).random((100, 14)) < 0.3
@@ -241,7 +246,7 @@ def test_the_committed_results_are_judged():
 @pytest.mark.parametrize(("said", "told"), [
     ("one answer", "gives one answer to 95% of the images"), ("worse", "below naming every label"),
 ])  # fmt: skip
-def test_a_constant_run_is_refused_in_every_comparison(made, tmp_path, said, told):
+def test_a_constant_run_is_refused_in_every_comparison(made, judged, tmp_path, said, told):
     """MedGemma on NIH: each claim that needs it is refused for it, whatever the claim is of."""
     shutil.copytree(made, tmp_path / "runs")
     run_id = "04-generalization-medgemma-nih"
@@ -253,7 +258,7 @@ def test_a_constant_run_is_refused_in_every_comparison(made, tmp_path, said, tol
         answers[::20] = truth[::20]
     shutil.rmtree(tmp_path / "runs" / run_id)
     write_run(tmp_path / "runs", run_id, "nih", truth, answers if said == "one answer" else ~truth)
-    before, after = (claims.outcomes(CLAIMS, claims.open_runs(str(root))) for root in (made, tmp_path / "runs"))
+    before, after = judged, claims.outcomes(CLAIMS, claims.open_runs(str(tmp_path / "runs")))
     needing = {name for name, one in before.items() if run_id in one.runs}
     assert {"sft-beats-base-nih", "medgemma-drops-nine", "back-to-baseline", "sft-best-nih", "r1-counterproductive",
             "training-helps-nih-not-one-finding", "matches-baseline-findings"} <= needing  # fmt: skip
@@ -328,9 +333,9 @@ def test_how_often_drawn_films_have_a_finding_is_no_evidence(made, tmp_path):
     assert (found.verdict, found.reason) == (HOLDS, "as counted"), "labels are not trained"
 
 
-def test_what_is_not_run_is_a_dash(made, monkeypatch):
+def test_what_is_not_run_is_a_dash(judged, monkeypatch):
     """In the ledger's table, and in the terminal: a sign of its own, and no word of a verdict."""
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(made)))
+    found = judged
     cell = verdict_table._verdict(found["hard-beats-nuanced-macro"], "on our runs")
     assert re.sub("<[^>]*>", "", cell) == "–"
     assert not any(verdict in re.sub('title="[^"]*"', "", cell) for verdict in claims.VERDICTS)

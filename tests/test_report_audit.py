@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from chexreason import __main__ as cli
-from chexreason import audit, claims, config
+from chexreason import audit, claims, config, settings
 from chexreason.audit import comparisons, differences, facts, lines, matched, operating
 from chexreason.claims import CLAIMS
 from chexreason.report import (
@@ -149,8 +149,10 @@ def test_sentences_are_computed_from_the_audit():
     assert sum(count.values()) == sum(claim.stated for claim in CLAIMS.values())
     short = str(audit_pages.in_short())
     assert f"{count['holds']} and contradict {count['fails']}, whichever way" in short
-    assert f"{count['rests on a choice']} rest on a choice" in short
-    assert f"{count['not ours to judge']} are not ours to judge" in short
+    assert f"{count[claims.RESTS]} depend on a choice" in short
+    assert f"{count[claims.CHANCE]} are no larger than chance could make them" in short
+    assert f"{count[claims.REFUSED]} cannot be tested" in short
+    assert count[claims.OTHERWISE] == count[claims.NOT_RUN] == 0
     told = [one for one in verdict_table.stated(verdict_table.judged(None)).values() if one.together is not None]
     assert f"{sum(one.together for one in told)} stand with all {told[0].tests} tests taken together" in short
     assert f"Of the {len(told)} verdicts beyond chance" in short
@@ -212,17 +214,39 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     assert {cells for _, cells in found.rows} == {4 + SIDES}
     assert found.buttons == 4 + SIDES + 1  # one a heading, and one that shows all again
     assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.VERDICTS)
-    assert {row["data-standing"] for row, _ in found.rows[1:]} == set(claims.STANDINGS)
+    assert {row["data-standing"] for row, _ in found.rows[1:]} == set(claims.STANDINGS) - {claims.NOT_RUN}
+    assert not [row for row, _ in found.rows[1:] if "data-twin" in row and row["data-paper"] == claims.FAILS]
     turned = {row["data-choice"] for row, _ in found.rows[1:]}
     assert {"", "any; averaging", "any; label set; largest finding"} <= turned
     assert all(f'href="{verdict_table.EVIDENCE[claim.evidence][0]}"' in shown for claim in CLAIMS.values())
     assert "on our runs (demo, miniature)" in shown
-    assert f"runs ({len(verdict_table.judged('demo')['grpo-loses-nih'].runs)})</summary>" in shown
-    assert '<a href="notebooks/04_generalization.html"><code>04-generalization-chexreason-nih</code></a>' in shown
+    ours = verdict_table.judged("demo")
+    assert ours["recall-rises"].runs == ("01-prompting-reasoning_a", "01-prompting-reasoning_narrative")
+    assert "runs (2)</summary>" in shown
+    for notebook, run in (("01_prompting", "01-prompting-reasoning_a"), ("03_grpo", "03-grpo-hard")):
+        assert f'<a href="notebooks/{notebook}.html"><code>{run}</code></a>' in shown
+    assert ours["jaccard-suffices"].verdict == claims.REFUSED, "one training, and yet it has its runs"
+    assert "03-grpo-hard" in ours["jaccard-suffices"].runs
     assert "not with all" in shown
-    assert "cannot be told if r = 0" in shown
+    assert "within chance if r = 0" in shown
     assert "chexpert test" not in shown
     assert "http" not in re.sub(r"http://www.w3.org\S*", "", shown), "nothing is fetched"
+
+
+def test_the_words_of_the_ledger_are_the_rules_words():
+    """Nowhere in ledger, audit or terminal is chance called ignorance, or a refusal somebody else's business."""
+    found = claims.outcomes(CLAIMS)
+    shown = " ".join([
+        verdict_table.ledger("demo").text, terminal.audit_text(300), terminal_claims.claims_text(found, 300),
+        *(str(page()) for page in (audit_pages.in_short, audit_pages.reading_the_ledger, audit_pages.assumptions)),
+        *(make().text for make in LISTS),
+        *((config.ROOT / "book" / f"{page}.md").read_text(encoding="utf-8") for page in ("claims", "audit")),
+    ])  # fmt: skip
+    for words in ("cannot be told", "on a choice of", "not ours to judge", "the paper does not say"):
+        assert words not in shown.replace("depends on a choice of", ""), words
+    for words in claims.VERDICTS:
+        assert words in shown
+    assert f"which is {settings.UNREAD}" in shown, "how alike two models err"
 
 
 def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
@@ -269,7 +293,11 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     assert [row["claim"]["name"] for row in rows] == list(CLAIMS)
     assert {row["outcome"]["tier"] for row in rows} == {"miniature"}
     assert all(row["outcome"]["runs"] for row in rows if row["outcome"]["effect"] is not None)
-    assert {row["outcome"]["standing"] for row in rows} == set(claims.STANDINGS)
+    assert {row["outcome"]["verdict"] for row in rows} == {
+        one.verdict for one in verdict_table.judged("demo").values()
+    } >= {claims.HOLDS, claims.CHANCE, claims.REFUSED}  # fmt: skip
+    assert {row["outcome"]["standing"] for row in rows} <= set(claims.STANDINGS)
+    assert not [row for row in rows if row["outcome"]["verdict"] == claims.FAILS and not row["claim"]["stated"]]
     assert next(row["claim"]["choice"] for row in rows if row["claim"]["name"] == "grpo-loses-nih") == [
         ["largest finding", "grpo-loss-not-one-finding"]
     ]
@@ -277,10 +305,10 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("paper (tier: published): holds ")
     assert re.search(r"\d+ of them with all \d+ tests together", " ".join(shown.split()))
-    assert "rests on the choice of averaging: see narrative-moderate-macro" in " ".join(shown.split())
+    assert "depends on the choice of averaging: see narrative-moderate-macro" in " ".join(shown.split())
     assert cli.main(["claims", "--json"]) == 0
     paper = {row["claim"]["name"]: row["outcome"] for row in json.loads(capsys.readouterr().out)}
-    assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "cannot be told", "0.5": "holds", "0.9": "holds"}
+    assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "within chance", "0.5": "holds", "0.9": "holds"}
 
 
 def test_a_results_folder_without_a_run_is_refused(tmp_path, capsys):

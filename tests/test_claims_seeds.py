@@ -1,0 +1,129 @@
+"""The ledger on the committed experiment: which seeds a claim is judged on, and that chapter and ledger agree."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from chexreason import claims
+from chexreason.claims import CLAIMS, FAILS, NOT_RUN, REFUSED
+from chexreason.claims.quantity import CannotTell
+from chexreason.claims.seeds import ASKED, Seeds
+from chexreason.config import RESULTS
+from chexreason.experiments import analysis, arms
+from chexreason.experiments.analysis import OWN, Cell
+from chexreason.labels import NIH_SHARED
+from chexreason.report.experiments import answers
+
+#: Table 2 is about formats, of which each was trained with fewer seeds than SFT and GRPO were.
+FORMATS = ("free-best-macro", "only-label-best-micro", "direct-best-medgemma", "structured-worst-medgemma",
+           "narrative-moderate-medgemma", "scaffold-harms-medical", "constrained-converge-faster")  # fmt: skip
+GRPO = ("grpo-improves-chexpert-nine", "training-helps-chexpert-nine", "sft-costs-chexpert-nine", "jaccard-suffices",
+        "grpo-improves-validation", "hard-beats-nuanced-macro", "grpo-costs-micro")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def side() -> Seeds:
+    """The experiment's side."""
+    opened = claims.open_side("experiment", RESULTS)
+    assert isinstance(opened, Seeds)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def found(side) -> dict[str, claims.Outcome]:
+    """The ledger on it."""
+    return claims.outcomes(CLAIMS, side)
+
+
+def seeds_of(arm: str) -> set[int]:
+    """The seeds of a finished training, counted in the folder."""
+    return {int(path.parents[1].name[4:]) for path in (RESULTS / "experiment").glob(f"seed*/{arm}/run.json")}
+
+
+def test_each_claim_is_judged_on_the_seeds_that_have_all_its_runs(found):
+    shared = set.intersection(*(seeds_of(f"sft-medgemma-{name}") for name in
+                                ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")))  # fmt: skip
+    both = seeds_of("sft-medgemma-free_reasoning") & seeds_of("grpo-hard") & seeds_of("grpo-nuanced")
+    assert (len(shared), len(both)) == (3, 5)
+    for names, seeds in ((FORMATS, shared), (GRPO, both)):
+        for name in names:
+            assert f", {len(seeds)} seeds n = " in found[name].n, name
+            trained = {run.split("/")[0] for run in found[name].runs if "base-best" not in run}
+            assert trained == {f"seed{seed}" for seed in seeds}, name
+    # One number of seeds on both sides of each difference: nothing is over 3 here and 5 there.
+    for name, one in found.items():
+        assert len(set(re.findall(r"(\d+) seeds", one.n))) <= 1, name
+
+
+def test_chapter_and_ledger_agree_on_grpos_gain_at_home(found):
+    gain = analysis.change("grpo-hard-best", f"{arms.SFT}-best", Cell("B", "B", OWN["B"]))
+    chapter, ledger = analysis.contrast(answers.answers.__wrapped__(), gain), found["grpo-improves-chexpert-nine"]
+    assert ledger.effect == pytest.approx(chapter.estimate, abs=1e-12)
+    assert (ledger.low, ledger.high) == pytest.approx((chapter.low, chapter.high), abs=0.01)
+    assert f"{len(chapter.seeds)} seeds" in ledger.n
+    assert set(chapter.findings) < set(NIH_SHARED), "those with too few positives are outside"
+
+
+def test_nothing_collapsed_so_nothing_was_eliminated(found):
+    assert found["stabilisers"].verdict == REFUSED
+    assert found["stabilisers"].effect is None
+    assert found["stabilisers"].reason == (
+        "nothing collapsed, with the stabilisers or without, so there was nothing to eliminate"
+    )
+
+
+def test_no_reading_of_ours_fails_and_a_run_that_was_not_asked_for_is_not_run(found):
+    assert all(CLAIMS[name].stated for name, one in found.items() if one.verdict == FAILS)
+    assert found["narrative-best-macro"].verdict == NOT_RUN, "no prompt was tried"
+    assert found["nv_reason-drops-nine"].verdict == NOT_RUN
+    for one in found.values():
+        assert (one.verdict == NOT_RUN) == bool(one.missing)
+
+
+def test_constant_and_worse_than_blind_trainings_are_in_no_verdict(found, side):
+    """Qwen's formats say the same of every film, and SFT and GRPO at C score below naming every label."""
+    for name in ("structured-best-qwen-macro", "free-struggles-qwen", "reversal-macro", "format-depends-on-pretraining",
+                 "narrative-fails-most-qwen", "only-label-never-fails"):  # fmt: skip
+        assert found[name].verdict == REFUSED
+        assert re.match(r"sft-qwen-\w+ gives one answer to \d+% of the images", found[name].reason), name
+    for name in ("grpo-loses-nih", "sft-best-nih", "back-to-baseline", "sft-over-grpo"):
+        assert found[name].verdict == REFUSED
+        assert re.match(r"\S+-best scores 0\.\d{3}, below naming every label \(0\.\d{3}\)", found[name].reason), name
+    for ask in (lambda: side.score(3, "only_label"), lambda: side.failure(3, "only_label"),
+                lambda: side.finding(3, "only_label", "Edema")):  # fmt: skip
+        with pytest.raises(CannotTell, match="sft-qwen-only_label gives one answer"):
+            side.settle(lambda _, ask=ask: ask())
+
+
+def test_an_order_of_trainings_has_no_winner_inside_the_noise(found):
+    """Only Label leads by chance, and so does the pace; the end of the curves is another matter."""
+    for name in ("direct-best-medgemma", "narrative-moderate-medgemma", "constrained-converge-faster"):
+        assert found[name].verdict == claims.CHANCE
+        assert found[name].low < 0 < found[name].high
+    assert found["free-saturates-lower"].verdict == claims.HOLDS
+    assert found["free-saturates-lower"].low > 0
+
+
+def test_one_seed_alone_tests_no_claim_about_training(side):
+    """The same side with a single seed: every claim with a trained model is refused, with effect and interval."""
+    one = Seeds(RESULTS / "experiment")
+    one._sides = {0: one._sides[0]}
+    one._answers = dataclasses.replace(
+        one._answers, of={(model, seed): rows for (model, seed), rows in one._answers.of.items() if seed == 0}
+    )
+    for name in ("direct-best-medgemma", "jaccard-suffices", "grpo-improves-chexpert-nine", "free-best-macro"):
+        told = claims.judge(CLAIMS[name], one)
+        assert told.verdict == REFUSED, name
+        if told.effect is not None:
+            assert told.reason.startswith("one training: another may come out otherwise")
+            assert told.low <= told.effect <= told.high
+    assert claims.judge(CLAIMS["jaccard-suffices"], one).effect is not None
+    trained = side.settle(lambda each: each.score(2, "free_reasoning"))
+    assert trained.trainings == 5
+    assert side.settle(lambda each: each.score(2, "only_label")).trainings == 3
+    untouched = side.settle(lambda each: each.finding(5, "medgemma", NIH_SHARED[3]))
+    assert untouched.trainings is None
+    assert ASKED["medgemma"] == "base-best"
+    assert np.isfinite(untouched.draws).all()
