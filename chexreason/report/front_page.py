@@ -200,7 +200,8 @@ def front() -> Html:
         for one in found
     ]
     names = [name for name in (model("base"), model(SFT), model(HARD), model(NUANCED)) if have(name)]
-    return block(f'<ol class="cxr-findings">{"".join(rows)}</ol>{answers.behind(*names)}')
+    about = f'<div class="cxr-head">{answers.about()}</div>' if names else ""
+    return block(f'<ol class="cxr-findings">{"".join(rows)}</ol>{about}{answers.behind(*names)}')
 
 
 def _badges(one: Finding) -> str:

@@ -146,6 +146,7 @@ text-align:right;vertical-align:baseline;white-space:nowrap}
 .cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}
 .cxr .cxr-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(15.5rem,100%),1fr));gap:.8rem}
 .cxr .cxr-panels-3{grid-template-columns:repeat(auto-fit,minmax(min(12.5rem,100%),1fr))}
+.cxr .cxr-panels-2{grid-template-columns:repeat(auto-fit,minmax(min(21rem,100%),1fr))}
 .cxr .cxr-panels-1{max-width:36rem}
 .cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
 .cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}

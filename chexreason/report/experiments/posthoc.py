@@ -28,11 +28,16 @@ from chexreason.report.experiments.answers import (
     missing,
     model,
 )
-from chexreason.report.experiments.cells import YARDSTICK_NAMES
 from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, block, decimal
 
+#: Heads of the table's columns, short enough for one screen.
+HEADS = {
+    NAMED.name: "named", CALLED_NORMAL.name: "called normal", JACCARD.name: "Jaccard", MICRO.name: "micro-F1",
+    MACRO.name: "macro-F1",
+}  # fmt: skip
+SHORT = {"report": "A's labels", "radiologist": "B's labels", "text-mined": "C's labels", "visible": "what was drawn"}
 #: Mark of a score below naming every label.
 BELOW = "▽"
 
@@ -51,26 +56,27 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
     for yardstick in YARDSTICKS:
         cell = Cell(hospital, hospital, yardstick)
         frequent = analysis.frequent(answers(), [cell])
-        own = " (its own)" if yardstick == OWN[hospital] else ""
+        head = SHORT[yardstick] + (" (its own)" if yardstick == OWN[hospital] else "")
         for name, title in shown(checkpoint).items():
-            row = {"held against": YARDSTICK_NAMES[yardstick] + own, "model": title}
+            row, head = {"held against": head, "model": title}, ""
             for outcome in OUTCOMES.values():
                 findings = frequent if outcome.by_finding else analysis.FINDINGS
                 found = analysis.contrast(answers(), {Key(name, cell): 1.0}, outcome, findings)
                 off = analysis.unfit(answers(), Key(name, cell), found.seeds, outcome, findings)
-                row[outcome.title] = decimal(found.estimate) + (BELOW if off else "")
+                row[HEADS[outcome.name]] = decimal(found.estimate) + (BELOW if off else "")
             votes = analysis.auroc(answers(), name, cell)
-            row["AUROC of the votes"] = "–" if votes is None else decimal(votes.estimate)
+            row["AUROC"] = "–" if votes is None else decimal(votes.estimate)
             rows.append(row)
     frame = pd.DataFrame(rows).fillna("")
     head = facts(*shown(checkpoint), measure="nine findings, post hoc but for macro-F1")
     note = (
-        f'<p class="cxr-note">Means over trainings. {BELOW}: below naming every label for every patient, or one answer '
-        "for nearly all; such a score takes part in no comparison. Votes: the share of the trainings that name a "
-        "finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough positives."
-        "</p>"
+        '<p class="cxr-note">Means over trainings. Named: labels named per recorded. Called normal: the share of '
+        f"abnormal patients answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer "
+        "for nearly all; such a score takes part in no comparison. AUROC: of the votes, the share of the trainings that "
+        "name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
+        "positives.</p>"
     )
-    body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", wrap=("held against",))
+    body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", dense=True)
     return (
         block(f'<div class="cxr-head"><strong>Hospital {hospital}</strong></div><div class="cxr-head">{head}</div>')
         + body + block(note + behind(*shown(checkpoint)))
