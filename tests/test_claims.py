@@ -55,6 +55,9 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
             assert one.verdict not in (REFUSED, NOT_RUN)
         else:
             assert one.verdict == REFUSED
+    assert all(CLAIMS[name].stated for name, one in paper.items() if one.verdict == FAILS)
+    assert not any(CLAIMS[name].stated for name, one in paper.items() if one.verdict == OTHERWISE)
+    assert {FAILS, OTHERWISE} < {one.verdict for one in paper.values()}
 
 
 @pytest.mark.parametrize(
