@@ -275,7 +275,7 @@ def test_a_collapsed_answer_falls_below_zero_under_the_nuanced_reward():
 def test_every_constant_says_where_it_comes_from():
     stated = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if origin.stated}
     assumed = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if not origin.stated}
-    assert assumed == {"short_penalty", "false_positive", "outside", "malformed"}
+    assert assumed == {"min_length", "short_penalty", "false_positive", "outside", "malformed"}
     assert stated | assumed == asdict(HARD).keys() | asdict(NUANCED).keys()
 
 
