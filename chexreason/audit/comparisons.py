@@ -86,7 +86,7 @@ COMPARISONS: tuple[Comparison, ...] = (
                "an opinion: how many answers would have to parse, the text does not say"),
     Comparison("section 4.4", "NV-Reason and ChexReason are the high-performing models", read.high),
     Comparison("section 4.4", "they degrade dramatically on NIH, which is laid to their optimisation", read.drops,
-               "held against the fall of MedGemma, which nobody optimised; Qwen2.5-VL falls more than both"),
+               "held against the fall of MedGemma, which the paper did not train; Qwen2.5-VL falls more than both"),
     Comparison("abstract, sections 1, 4.4, 5", "SFT uniquely improves on NIH", read.uniquely),
     Comparison("sections 4.4, 5", "SFT is weaker on CheXpert", read.weaker),
     Comparison("section 4.4", "the optimised models lose SFT's advantage on NIH", read.loses_advantage),

@@ -96,7 +96,8 @@ ARMS: dict[str, Arm] = {
     ),
     "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", FEW, "hard", epochs=4),
     "nuanced-bare-longer": _grpo(
-        "dose", "equation 4 with no stabiliser at all, four times as long", FEW, "nuanced", epochs=4,
+        "dose", "equation 4 without KL, wide clip, Dr. GRPO's normalisation and window, four times as long", FEW,
+        "nuanced", epochs=4,
         beta=0.0, clip_high=0.15, loss="grpo", scale_rewards="group", repetition=0.0, collapse=0.0,
     ),
 }  # fmt: skip

@@ -84,6 +84,9 @@ MICRO = Outcome("micro", "micro-F1", _counts, _micro)
 JACCARD = Outcome("jaccard", "mean Jaccard", _jaccard, _mean)
 NAMED = Outcome("named", "labels named per recorded", _counts, _named, is_score=False)
 CALLED_NORMAL = Outcome("called-normal", "abnormal called normal", _called_normal, _share, is_score=False)
+#: Of the patients for whom the yardstick records No Finding, those answered so: tells a moved cut from worse reading.
+NORMAL_CALLED = Outcome("normal-called", "normal called normal", lambda t, p: np.stack(
+    [t[:, NORMAL] & p[:, NORMAL], t[:, NORMAL]], axis=1).astype(float), _share, is_score=False)  # fmt: skip
 OUTCOMES = {one.name: one for one in (NAMED, CALLED_NORMAL, JACCARD, MICRO, MACRO)}
 
 

@@ -107,7 +107,7 @@ def contradicted() -> Html:
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     table = frame_table(frame, "Contradictions", wrap=tuple(frame.columns))
-    return headed("contradictions", table, f"{len(rows)} contradictions")
+    return headed("contradictions", table, f"{len(rows)} places, from slips to contradictions")
 
 
 def reference_lines() -> Html:

@@ -76,7 +76,7 @@ def off(name: str, hospital: str) -> str:
     return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
 
 
-def _as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
+def as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
     """The plan's own outcome at home: over all nine findings, however rare."""
     weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
     return analysis.contrast(answers(), weights, MACRO, FINDINGS)
@@ -100,7 +100,7 @@ def finding(checkpoint: str = "best") -> Prose:
         text += [f"At hospital {there} {_there(arm, checkpoint, there)}." for there in "BC"]
         if not isinstance(gain, str) and not gain.excludes_zero:
             text.append("Without a detectable gain at home there is nothing whose loss elsewhere could be explained.")
-        text.append(f"Over all nine findings, as planned, the change at A is {spoken(_as_planned(arm, checkpoint))}.")
+        text.append(f"Over all nine findings, as planned, the change at A is {spoken(as_planned(arm, checkpoint))}.")
         parts.append(" ".join(text))
     return Prose("\n\n".join(parts) or "*Not run yet.*")
 

@@ -210,6 +210,18 @@ def nothing() -> bool:
     return bool(found) and not any(one.collapsed for one in found)
 
 
+def single_labels() -> list[str]:
+    """Trainings in which one label stands in more answers than the paper's window allows, with its share."""
+    found = []
+    for name in _arms():
+        for seed in answers().seeds([model(name, "last")]):
+            said = analysis.asked(answers().of[model(name, "last"), seed], HOME)["predicted"]
+            share = said.str.split(";").explode().value_counts().iloc[0] / len(said)
+            if share > analysis.COLLAPSED:
+                found.append(f"{name} at seed {seed}, {share:.0%}")
+    return found
+
+
 def finding() -> Prose:
     """Whether anything collapsed by the plan's rule, and what the paper's other symptoms say."""
     names = _arms()
@@ -229,6 +241,8 @@ def finding() -> Prose:
             if nothing()
             else ""
         )
+        + "The paper's window counts single labels, not lists: by that measure the threshold is passed in "
+        + (f"{'; '.join(alone)}. " if (alone := single_labels()) else "no training. ")
         + "The paper names two more symptoms, which the plan did not (post hoc). Performance: micro-F1 at home fell "
         f"from SFT, its whole interval below zero, in {len(fallen) or 'none'} of {compared} ways to train that can be "
         "compared"

@@ -100,7 +100,9 @@ def changes(checkpoint: str = "last") -> Html:
         panels.append(panel(outcome.title[0].upper() + outcome.title[1:], lines, "change from SFT"))
     rises = all(called_normal_rises(arm, checkpoint) for arm in (HARD, NUANCED))
     return framed(
-        "After reinforcement more abnormal patients are called normal" if rises else "From SFT to reinforcement",
+        "At the last step more abnormal patients are called normal"
+        if rises and checkpoint == "last"
+        else "From SFT to reinforcement",
         facts(*models, model(SFT), measure="post hoc"),
         panels,
         f"From SFT to the {checkpoint} checkpoint, each hospital with its own patients, images and labels. Post hoc: "

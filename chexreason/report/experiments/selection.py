@@ -102,11 +102,14 @@ def verdict() -> str | None:
     """What choosing adds, in a line; None without the runs."""
     if not _arms():
         return None
-    chosen, others = (float(np.mean(one)) for one in chosen_and_others(MICRO.name))
-    return (
-        f"best minus last by micro-F1: {signed(chosen)} where it was chosen, {signed(others)} on other patients; "
-        f"difference {spoken(gone(MICRO))}"
-    )
+    said = []
+    for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
+        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
+        said.append(
+            f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
+            f"difference {spoken(gone(outcome))}"
+        )
+    return f"best minus last: {'; '.join(said)}"
 
 
 def finding() -> Prose:

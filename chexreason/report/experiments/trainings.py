@@ -145,6 +145,8 @@ def finding() -> Prose:
             f"{signed(one.trainings[0])} in the demo's single one"
         )
     return Prose(
-        f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. One training cannot "
-        "say which of these is typical."
+        f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. The demo trained on "
+        "fewer studies and was tested on other patients, so the experiment's dots alone show what another training "
+        "does. "
+        "One training cannot say which of these is typical."
     )
