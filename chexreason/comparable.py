@@ -31,7 +31,7 @@ def commonest_share(answers: Sequence[str]) -> float:
     0.75
     """
     if not len(answers):
-        raise ValueError("expected at least one answer, came none")
+        raise ValueError("expected at least one answer, got none")
     _, counts = np.unique(np.asarray(answers, dtype=str), return_counts=True)
     return float(counts.max() / len(answers))
 

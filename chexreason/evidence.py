@@ -203,6 +203,20 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     return table.set_index(["finding", "metric"])["value"]
 
 
+#: Models of Tables 5 and 6 that a training of this study has made.
+TRAINED_MODELS = ("medgemma_sft", "chexreason")
+
+
+def trained(run: Run) -> bool:
+    """Whether a run shows one training of this study, rather than a model as it came."""
+    return run.info["stage"] in ("sft", "grpo") or run.info["model"] in TRAINED_MODELS
+
+
+def has_rows(*runs: Run | None) -> bool:
+    """Whether the rows of all these runs are among the results, study by study; those of credentialed films are not."""
+    return all(run is not None and (run.folder / "predictions.csv.gz").is_file() for run in runs)
+
+
 def unfit(run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None) -> str:
     """Why a run takes part in no order, difference or "best" (`comparable.unfit`); empty if it does.
 
@@ -218,7 +232,7 @@ def against_floor(
     """Share of the commonest answer (None where no rows are kept), macro-F1, and that of naming every label."""
     values, names = scores(run, checkpoint), list(findings or LABEL_SETS[str(run.info["label_set"])])
     commonest = None
-    if checkpoint != "last" and (run.folder / "predictions.csv.gz").is_file():
+    if checkpoint != "last" and has_rows(run):
         commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
     supports = [float(values[name, "support"]) for name in names]
     floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())

@@ -49,6 +49,8 @@ def write_run(
     (folder / "predictions.csv.gz").write_bytes(gzip.compress(rows.to_csv(index=False).encode()))
     info = {
         "run_id": run_id,
+        "stage": {"01": "prompting", "02": "sft", "03": "grpo"}.get(run_id[:2], "generalization"),
+        "model": run_id.split("-")[2],
         "tier": tier,
         "label_set": label_set,
         "n": len(truth),

@@ -139,7 +139,7 @@ def test_a_factor_without_effect_gets_no_share(answers) -> None:
 def test_the_interval_of_one_training_agrees_with_a_bootstrap_written_out(answers) -> None:
     one, key = dataclasses.replace(answers, of={("sft", 0): answers.of["sft", 0]}, _known={}), Key("sft", HOME)
     ours, rng = analysis.contrast(one, {key: 1.0}), np.random.default_rng(7)
-    true_NF, said_NF = answers.told(key, 0)
+    true_NF, said_NF = answers.matrices(key, 0)
     picked = (rng.integers(0, N, N) for _ in range(1500))
     values = [f1_score(true_NF[rows], said_NF[rows], average="macro", zero_division=0) for rows in picked]
     assert [ours.low, ours.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.006)
@@ -193,7 +193,7 @@ def test_both_sides_of_a_comparison_have_the_same_seeds(answers) -> None:
 @pytest.mark.parametrize("name", ["micro", "jaccard", "named", "called-normal"])
 def test_each_outcome_against_scikit_learn_or_counting(answers, name) -> None:
     key = Key("sft", HOME)
-    true_NF, said_NF = answers.told(key, 1)
+    true_NF, said_NF = answers.matrices(key, 1)
     normal = NIH_SHARED.index("No Finding")
     wanted = {
         "micro": f1_score(true_NF, said_NF, average="micro"),
@@ -207,15 +207,15 @@ def test_each_outcome_against_scikit_learn_or_counting(answers, name) -> None:
 
 def test_the_auroc_of_votes_is_scikit_learn_s(answers) -> None:
     found = analysis.auroc(answers, "sft", HOME)
-    true_NF, _ = answers.told(Key("sft", HOME), 0)
-    share = np.mean([answers.told(Key("sft", HOME), seed)[1] for seed in range(3)], axis=0)
+    true_NF, _ = answers.matrices(Key("sft", HOME), 0)
+    share = np.mean([answers.matrices(Key("sft", HOME), seed)[1] for seed in range(3)], axis=0)
     assert found.estimate == pytest.approx(roc_auc_score(true_NF, share, average="macro"))
     assert analysis.auroc(answers, "base-best", HOME) is None
 
 
 def test_a_cell_that_nobody_was_asked_about_is_refused(answers) -> None:
     with pytest.raises(UserError, match="a cell that was asked about"):
-        answers.told(Key("sft", Cell("D", "A", "report")), 0)
+        answers.matrices(Key("sft", Cell("D", "A", "report")), 0)
 
 
 def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> None:

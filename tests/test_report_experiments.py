@@ -30,7 +30,7 @@ from chexreason.report.experiments import (
     selection,
     trainings,
 )
-from chexreason.report.experiments.intervals import spoken
+from chexreason.report.theme import spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
@@ -265,9 +265,9 @@ def test_the_blind_control_has_no_patient_s_own_answer(monkeypatch: pytest.Monke
             assert (others != np.arange(n)).all()
     # Answers that are right of every patient score 1; given to others, they do not.
     known = answers.answers()
-    true_NF, _ = known.told(Key(SFT, Cell("A", "A", OWN["A"])), 0)
+    true_NF, _ = known.matrices(Key(SFT, Cell("A", "A", OWN["A"])), 0)
     with monkeypatch.context() as patch:
-        patch.setattr(type(known), "told", lambda *_: (true_NF, true_NF))
+        patch.setattr(type(known), "matrices", lambda *_: (true_NF, true_NF))
         assert cures._blind.__wrapped__("A", 0, 1) < 0.6
     for hospital in "ABC":
         for seed in range(3):

@@ -20,8 +20,7 @@ from chexreason.experiments.analysis import Contrast
 from chexreason.labels import LABEL_SETS
 from chexreason.report import front_page
 from chexreason.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
-from chexreason.report.experiments.intervals import spoken
-from chexreason.report.theme import signed
+from chexreason.report.theme import signed, spoken
 from chexreason.stats import Interval
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))

@@ -176,6 +176,6 @@ def fisher(r: float, n: int, level: float = LEVEL) -> tuple[float, float]:
     Raises ValueError for fewer than 4 pairs or a perfect correlation.
     """
     if n < 4 or not -1 < r < 1:
-        raise ValueError(f"expected a correlation between -1 and 1 of 4 pairs or more, came {r} of {n}")
+        raise ValueError(f"expected a correlation between -1 and 1 of 4 pairs or more, got {r} of {n}")
     reach = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - 3)
     return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)

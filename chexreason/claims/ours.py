@@ -30,10 +30,12 @@ from chexreason.evidence import (
     TABLES,
     against_floor,
     counted,
+    has_rows,
     published,
     read_runs,
     results_root,
     scores,
+    trained,
     unfit,
 )
 from chexreason.files import digest_of
@@ -43,8 +45,6 @@ from chexreason.runs import Run, read, read_all
 from chexreason.stats import ema, resampled_counts
 
 Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
-#: Ids of runs of models that we trained: of the paper's study, and of the experiment's arms that are the same.
-TRAINED = re.compile(r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-")
 OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
@@ -240,7 +240,7 @@ class Ours:
         real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
         where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
         studies = Studies(where, int(run.info["n"]), self._digest(run))
-        trainings = 1 if TRAINED.match(run.run_id) else None
+        trainings = 1 if trained(run) else None
         return Quantity(
             value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=trainings
         )
@@ -253,11 +253,6 @@ class Ours:
                 noted = digest_of(list(run.predictions()["study_key"]))
             self._digests[run.run_id] = str(noted)
         return self._digests[run.run_id]
-
-
-def has_rows(run: Run) -> bool:
-    """Whether a run's answers are at hand, study by study."""
-    return (run.folder / "predictions.csv.gz").is_file()
 
 
 def name_of(run: Run) -> str:

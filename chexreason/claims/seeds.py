@@ -149,8 +149,9 @@ class Seeds:
                 truth = labels[kept].set_index("index")["positive"].reindex(rows["index"]).to_numpy()
                 key = [f"{hospital}{index:05d}" for index in rows["index"]]
                 run_id = f"04-generalization-{model}-{dataset}"
-                info = {"run_id": run_id, "tier": "miniature", "label_set": "nih9", "dataset": f"hospital {hospital}",
-                        "split": "worlds", "n": len(rows)}  # fmt: skip
+                info = {"run_id": run_id, "tier": "miniature", "stage": "generalization", "model": model,
+                        "label_set": "nih9", "dataset": f"hospital {hospital}", "split": "worlds",
+                        "n": len(rows)}  # fmt: skip
                 folder = root / f"seed{own}" / f"{name}-answers"
                 rows = rows.assign(truth=truth, study_key=key, patient_key=key)
                 made[run_id] = WorldRun(folder, info, rows)

@@ -105,7 +105,7 @@ class Answers:
         several = [seeds for seeds in per_model if len(seeds) > 1] or per_model
         return sorted(set.intersection(*several)) if all(per_model) else []
 
-    def told(self, key: Key, seed: int) -> tuple[Bools, Bools]:
+    def matrices(self, key: Key, seed: int) -> tuple[Bools, Bools]:
         """What is recorded and what a model says, of each patient (N, F); of its only seed if it has one."""
         own = [s for model, s in self.of if model == key.model]
         at = (key, seed if seed in own else own[0])
@@ -125,7 +125,7 @@ class Answers:
         """An outcome of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
         at = (key, seed, outcome.name, tuple(findings))
         if at not in self._known:
-            true_NF, pred_NF = self.told(key, seed)
+            true_NF, pred_NF = self.matrices(key, seed)
             sums_RK = self.sums(key.cell.population, outcome.each(true_NF, pred_NF))
             self._known[at] = outcome.value(sums_RK, len(true_NF), kept(findings))
         return self._known[at]
@@ -188,7 +188,7 @@ def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, fi
     commonest = max(comparable.commonest_share(list(one)) for one in said)
     if not outcome.is_score:
         return comparable.unfit(commonest, 1.0, 0.0)
-    true_NF, _ = answers.told(key, seeds[0])
+    true_NF, _ = answers.matrices(key, seeds[0])
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
     floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
     score = float(np.mean([answers.values(key, seed, outcome, findings)[0] for seed in seeds]))
@@ -248,8 +248,8 @@ def auroc(answers: Answers, model: str, cell: Cell) -> Contrast | None:
     if len(seeds) < 2:
         return None
     names = frequent(answers, [cell])
-    told = [answers.told(Key(model, cell), seed) for seed in seeds]
-    each = outcomes.votes(told[0][0], np.stack([pred_NF for _, pred_NF in told]))
+    pairs = [answers.matrices(Key(model, cell), seed) for seed in seeds]
+    each = outcomes.votes(pairs[0][0], np.stack([pred_NF for _, pred_NF in pairs]))
     values = outcomes.vote_auroc(answers.sums(cell.population, each), len(seeds), kept(names))
     found = stats.percentiles(values)
     return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), ())

@@ -20,13 +20,12 @@ from chexreason.report.leads import (
     places,
     printed_lead,
     scored,
-    told,
     unfit_of,
     verdict,
     whole,
 )
 from chexreason.report.paired import titled
-from chexreason.report.theme import Prose, signed
+from chexreason.report.theme import Prose, signed, spoken
 from chexreason.stats import Bootstrapped
 
 
@@ -38,7 +37,8 @@ def finding(profile: str | None = None, results: Path | None = None) -> Prose:
     at_near = printed_lead(5, "chexreason", "medgemma_sft")
     paragraphs = [
         f"In the paper, going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
-        f"{_relative(near, 'paper')}; the change is {told(at_near)}, {verdict(at_near)} on its test set. Over the nine "
+        f"{_relative(near, 'paper')}; the change is {spoken(at_near)}, {verdict(at_near)} on its test set. Over the "
+        f"nine "
         f"findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)} ({sizes}; the "
         f"text that we have states no number). {_paradox(near, far)} The 95% intervals in brackets are ours, "
         "from the printed scores and the supports, and hold no spread between trainings."
@@ -57,7 +57,7 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
         if found and both:
             carried = (
                 f" Over {enough(both.frequent, len(both.names))} ({', '.join(both.frequent)}), which alone could "
-                f"carry a conclusion, it is {told(both.difference(0, 1, both.frequent))}."
+                f"carry a conclusion, it is {spoken(both.difference(0, 1, both.frequent))}."
                 if both.frequent
                 else f" No finding has enough positives to carry a conclusion among these {both.studies} studies."
             )

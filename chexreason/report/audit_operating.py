@@ -81,7 +81,7 @@ def moved(hospital: str, labels: str, rule: str = OWN) -> Moved:
 def _ratio(row: tuple[int, str]) -> float:
     found = operating.named(*row)
     if found is None:
-        raise ValueError(f"expected a row with P and R, came {row}")
+        raise ValueError(f"expected a row with P and R, got {row}")
     return found.ratio
 
 
@@ -128,7 +128,7 @@ def _counted(hospital: str, labels: str) -> int:
 def verdict(near: Interval, far: Interval, gain: float) -> str:
     """What the probe says of the paper's gain near home and loss far away, and what it cannot say."""
     if near.low <= 0:
-        made = "On these films naming more makes no gain at B that can be told from zero"
+        made = "On these films naming more makes no gain at B that can be distinguished from zero"
     elif near.estimate >= gain:
         made = "So, on these films, naming more is enough for a gain as large as the paper's on CheXpert"
     else:

@@ -8,14 +8,14 @@ data, there is no baseline to show.
 from collections.abc import Iterable
 
 from chexreason import metrics
-from chexreason.evidence import counted
+from chexreason.evidence import counted, has_rows
 from chexreason.runs import Run
 
 
 def all_labels(found: Iterable[Run]) -> metrics.Scores | None:
     """The scores of answering every label on the studies of the first run that has its rows; None if none has."""
     for run in found:
-        if (run.folder / "predictions.csv.gz").is_file():
+        if has_rows(run):
             rows, label_set = run.predictions(), str(run.info["label_set"])
             true_BF = metrics.label_cells(rows["truth"], label_set)
             return metrics.scores(true_BF, metrics.all_labels(true_BF), label_set, mask=counted(rows, label_set))

@@ -15,11 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from chexreason.comparable import ENOUGH
-from chexreason.evidence import DATASETS, read_runs, tier_of, unfit
+from chexreason.evidence import DATASETS, has_rows, read_runs, tier_of, trained, unfit
 from chexreason.evidence import profile as shown_profile
 from chexreason.report.behind import runs_behind
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.paired import EXPERIMENT_PAGE, RESAMPLES, kept, titled, together, trained
+from chexreason.report.paired import EXPERIMENT_PAGE, RESAMPLES, titled, together
 from chexreason.report.theme import INK, SERIES, Html, badge, block, escape, signed
 from chexreason.runs import Run
 from chexreason.stats import Differences, differences
@@ -59,7 +59,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     if any(run_id not in have for run_id in ids):
         return block(f'<p class="cxr-note">The profile {escape(profile)} has not run both models.</p>')
     pair = [have[run_id] for run_id in ids]
-    if not kept(*pair):
+    if not has_rows(*pair):
         return block(
             '<p class="cxr-note">Rows of credentialed films stay out of the book, and so do these intervals.</p>'
         )

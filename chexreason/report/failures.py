@@ -16,14 +16,14 @@ import numpy as np
 
 from chexreason.comparable import ENOUGH, every_label
 from chexreason.completions import Failure
-from chexreason.evidence import DATASETS, read_runs, tier_of, unfit
+from chexreason.evidence import DATASETS, has_rows, read_runs, tier_of, unfit
 from chexreason.evidence import profile as shown_profile
 from chexreason.metrics import label_cells
 from chexreason.report.behind import runs_behind
-from chexreason.report.leads import enough, told
-from chexreason.report.paired import Together, kept, titled, together
+from chexreason.report.leads import enough
+from chexreason.report.paired import Together, titled, together
 from chexreason.report.tables import UNFIT
-from chexreason.report.theme import Html, Prose, badge, block, decimal, escape, scrolling
+from chexreason.report.theme import Html, Prose, badge, block, decimal, escape, scrolling, spoken
 from chexreason.runs import Run
 from chexreason.stats import Bootstrapped
 
@@ -72,7 +72,7 @@ def change(first: Run, second: Run) -> Change:
     """
     readable_B = np.logical_and(*(~run.predictions()["failed"].to_numpy(dtype=bool) for run in (first, second)))
     if not readable_B.any():
-        raise ValueError(f"expected a study that {first.run_id} and {second.run_id} both answer readably, came none")
+        raise ValueError(f"expected a study that {first.run_id} and {second.run_id} both answer readably, got none")
     whole, part = together([first, second]), together([first, second], only=readable_B)
     return Change(
         whole.studies, part.studies, part.names, part.frequent, whole.difference(0, 1), part.difference(0, 1),
@@ -100,7 +100,7 @@ def abroad(dataset: str, profile: str | None = None, results: Path | None = None
 
 
 def _table(shown: Mapping[str, Run], profile: str, dataset: str, title: str) -> Html:
-    if not shown or not kept(*shown.values()):
+    if not shown or not has_rows(*shown.values()):
         return block(f'<p class="cxr-note">This needs the rows of the runs of {escape(profile)}.</p>')
     runs, tier = list(shown.values()), tier_of(profile)
     scored = together(runs)
@@ -186,19 +186,19 @@ def said_abroad(profile: str | None = None, results: Path | None = None) -> Pros
 
 
 def _said(first: Run | None, second: Run | None, one: str, other: str) -> str:
-    if first is None or second is None or not kept(first, second):
+    if first is None or second is None or not has_rows(first, second):
         return ""
     found, counts = change(first, second), kinds(first)
     failed = [int(run.predictions()["failed"].astype(bool).sum()) for run in (first, second)]
     text = (
         f"{failed[0]} of {found.studies} answers of the {one} cannot be read, {counts[Failure.REPEATED_BLOCK]} of them "
         f"because a block is written twice; of the {other}, {failed[1]}. The change of macro-F1 is "
-        f"{told(found.everywhere)} on all studies and {told(found.readable)} on the {found.both} that both answer "
+        f"{spoken(found.everywhere)} on all studies and {spoken(found.readable)} on the {found.both} that both answer "
         "readably"
     )
     if found.frequent_everywhere and found.frequent_readable:
         text += (
-            f"; over {enough(found.frequent, len(found.names))} there, {told(found.frequent_everywhere)} and "
-            f"{told(found.frequent_readable)}"
+            f"; over {enough(found.frequent, len(found.names))} there, {spoken(found.frequent_everywhere)} and "
+            f"{spoken(found.frequent_readable)}"
         )
     return f"{text}."

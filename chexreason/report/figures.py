@@ -220,7 +220,7 @@ def _cycle(count: int) -> list[tuple[str, str, str]]:
         for colour, dash, marker in colours
     ]
     if count > len(styles):
-        raise ValueError(f"expected at most {len(styles)} series in one drawing, came {count}")
+        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
     return styles[:count]
 
 

@@ -16,8 +16,7 @@ from chexreason.labels import NIH_SHARED
 from chexreason.report import audit_operating, verdict_table
 from chexreason.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
 from chexreason.report.experiments.answers import HARD, NUANCED, SFT, changed, have, model
-from chexreason.report.experiments.intervals import spoken
-from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed
+from chexreason.report.theme import TIERS, Html, badge, block, escape, scrolling, signed, spoken
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _no_gain() -> Finding:
     nuanced = [changed(model(NUANCED), model(SFT), hospital) for hospital in "AB"]
     return Finding(
         ("miniature",),
-        "In miniature, no change of macro-F1 from SFT to GRPO can be told from chance.",
+        "In miniature, no change of macro-F1 from SFT to GRPO can be distinguished from chance.",
         f"Small models, drawn images: GRPO with the hard reward minus SFT is {spoken(home)} in macro-F1 at home over "
         f"{len(single)} trainings; single trainings range from {signed(min(single, default=0.0))} to "
         f"{signed(max(single, default=0.0))}. At the second hospital it is {spoken(away)}. At the third every model "
@@ -154,7 +153,8 @@ def _called_normal() -> Finding:
         f"The share of abnormal patients answered “No Finding” rose from SFT to the last step: {'; '.join(said)}. "
         f"That of "
         f"normal patients rose, too ({normal} with the hard reward), so a moved cut is enough to make it. At the best "
-        f"checkpoint the hard reward's rise ({best}) cannot be told from chance. Post hoc: this was looked for after "
+        f"checkpoint the hard reward's rise ({best}) cannot be distinguished from chance. Post hoc: this was looked "
+        f"for after "
         f"the "
         "answers had been seen, and is to be confirmed on fresh patients.",
         "cells.html#what-the-plan-did-not-ask",

@@ -17,9 +17,8 @@ from chexreason.audit import differences, facts, operating, validation
 from chexreason.audit import uncertainty as sure
 from chexreason.audit.power import patterned
 from chexreason.comparable import ENOUGH
-from chexreason.evidence import Evidence, title_of, unfit
-from chexreason.report.paired import Together, kept, titled, together, trained
-from chexreason.report.theme import signed
+from chexreason.evidence import Evidence, has_rows, title_of, trained, unfit
+from chexreason.report.paired import Together, titled, together
 from chexreason.runs import Run
 from chexreason.stats import Interval
 
@@ -133,7 +132,7 @@ def near_highest(shown: Evidence) -> tuple[str, list[str]] | None:
     """
     rows = fit_rows(shown)
     runs = [run for run in (run_at(shown, row)[0] for row in rows) if run]
-    if len(rows) < 2 or not kept(*runs) or any(trained(run) for run in runs):
+    if len(rows) < 2 or not has_rows(*runs) or any(trained(run) for run in runs):
         return None
     top = highest(shown.side("ours", "macro").reindex(rows))
     scored = together(runs)
@@ -143,11 +142,6 @@ def near_highest(shown: Evidence) -> tuple[str, list[str]] | None:
     others = [k for k in range(len(rows)) if k != first]
     near = [rows[k] for k in others if not scored.difference(k, first, scored.frequent).low > 0]
     return top[0], near
-
-
-def told(found: Interval) -> str:
-    """A difference with its interval: "+0.001 (−0.039 to +0.041)"."""
-    return f"{signed(found.estimate)} ({signed(found.low)} to {signed(found.high)})"
 
 
 def verdict(found: Interval) -> str:
@@ -181,4 +175,4 @@ def scored(shown: Evidence, *names: str) -> Together | None:
     Raises UserError if they do not rest on the same findings, studies, split and seeds.
     """
     runs = [run_at(shown, name)[0] for name in names]
-    return together([run for run in runs if run]) if kept(*runs) else None
+    return together([run for run in runs if run]) if has_rows(*runs) else None

@@ -22,8 +22,6 @@ from chexreason.stats import Bootstrapped, Floats, resampled_f1
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-#: Models of the study that a training of this study has made.
-TRAINED = ("medgemma_sft", "chexreason")
 #: Where several trainings of the same arms are.
 EXPERIMENT_PAGE = "cells.html"
 
@@ -35,16 +33,6 @@ def titled(model: str, tier: str) -> str:
     ('mini NV-Reason', 'NV-Reason')
     """
     return f"mini {MODELS[model]}" if tier == "miniature" else MODELS[model]
-
-
-def trained(run: Run) -> bool:
-    """Whether a run shows one training of this study, rather than a model as it came."""
-    return run.info["stage"] in ("sft", "grpo") or str(run.info["model"]) in TRAINED
-
-
-def kept(*runs: Run | None) -> bool:
-    """Whether the rows of all these runs are among the results; those of credentialed films are not."""
-    return all(run is not None and (run.folder / "predictions.csv.gz").is_file() for run in runs)
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,7 @@ class Together:
         """Macro-F1 of each run on each draw (1 + R, M), over all findings or some. Raises ValueError for none."""
         picked = [self.names.index(name) for name in (self.names if names is None else names)]
         if not picked:
-            raise ValueError("expected at least one finding to average over, came none")
+            raise ValueError("expected at least one finding to average over, got none")
         return self.findings_RMF[:, :, picked].mean(axis=2)
 
     def difference(self, first: int, second: int, names: Sequence[str] | None = None) -> Bootstrapped:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from chexreason.audit import validation
-from chexreason.evidence import Evidence, gather, title_of
+from chexreason.evidence import Evidence, gather, has_rows, title_of
 from chexreason.report.leads import (
     ONE_TRAINING,
     enough,
@@ -25,14 +25,13 @@ from chexreason.report.leads import (
     printed_change,
     printed_lead,
     scored,
-    told,
     unfit_of,
     verdict,
     whole,
     within_chance,
 )
-from chexreason.report.paired import kept, together
-from chexreason.report.theme import Prose, signed
+from chexreason.report.paired import together
+from chexreason.report.theme import Prose, signed, spoken
 from chexreason.runs import Run
 from chexreason.stats import Interval
 
@@ -74,10 +73,11 @@ def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
     start, end = before.side("paper", "micro")["free_reasoning"], after.side("paper", "micro")["hard_best"]
     paragraphs = [
         f"In the paper, the best checkpoint's macro-F1 is {values['hard_best']:.3f} with the hard reward and "
-        f"{values['nuanced_best']:.3f} with the nuanced one: a difference of {told(rewards)}, {verdict(rewards)}. From "
-        f"the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {told(gain)}, {verdict(gain)}, "
+        f"{values['nuanced_best']:.3f} with the nuanced one: a difference of {spoken(rewards)}, {verdict(rewards)}. "
+        f"From "
+        f"the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {spoken(gain)}, {verdict(gain)}, "
         f"and micro-F1 goes from {start:.3f} to {end:.3f}. At the last step the change of macro-F1 since the SFT "
-        f"checkpoint is {told(last)}, {verdict(last)}. {_assumed()}"
+        f"checkpoint is {spoken(last)}, {verdict(last)}. {_assumed()}"
     ]
     if whole(after) and whole(before):
         paragraphs.append(_our_rewards(after, before))
@@ -207,13 +207,14 @@ def _our_rewards(after: Evidence, before: Evidence) -> str:
                               ("hard_best", "nuanced_best"))]  # fmt: skip
     out = " ".join(part for part in (left_out(after), left_out(before) if "free_reasoning" in unfit_of(before) else "")
                    if part)  # fmt: skip
-    if kept(*runs) and not unfit_of(after) and "free_reasoning" not in unfit_of(before):
+    if has_rows(*runs) and not unfit_of(after) and "free_reasoning" not in unfit_of(before):
         alike = together([run for run in runs if run])
         if alike.frequent:
             hard, nuanced = (alike.difference(0, k, alike.frequent) for k in (1, 2))
             text += (
                 f" Over {enough(alike.frequent, len(alike.names))}, the change since the SFT checkpoint is "
-                f"{told(hard)} with the hard reward and {told(nuanced)} with the nuanced one; these intervals are over "
+                f"{spoken(hard)} with the hard reward and {spoken(nuanced)} with the nuanced one; these intervals "
+                f"are over "
                 f"{alike.patients} patients, and another training is not in them."
             )
     return f"{text} {out}".strip()

@@ -11,6 +11,8 @@ import html
 import itertools
 from dataclasses import dataclass
 
+from chexreason.stats import Interval
+
 #: Colour, dash and marker of each series, in order of use.
 SERIES: tuple[tuple[str, str, str], ...] = (
     ("#0072b2", "solid", "o"),
@@ -99,6 +101,13 @@ def signed(value: float, digits: int = 3) -> str:
     ('−0.056', '+0.000')
     """
     return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def spoken(value: Interval | str, digits: int = 3) -> str:
+    """An estimate with its interval, or why there is none, as text."""
+    if isinstance(value, str):
+        return f"not compared ({value})"
+    return f"{signed(value.estimate, digits)} ({signed(value.low, digits)} to {signed(value.high, digits)})"
 
 
 def percent(share: float) -> str:

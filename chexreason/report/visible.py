@@ -12,7 +12,7 @@ from great_tables import GT
 
 from chexreason import metrics
 from chexreason.comparable import ENOUGH
-from chexreason.evidence import DATASETS, MODELS, Evidence, gather
+from chexreason.evidence import DATASETS, MODELS, Evidence, gather, has_rows
 from chexreason.report import leads
 from chexreason.report.behind import runs_behind
 from chexreason.report.paired import titled
@@ -41,7 +41,7 @@ def twice_scored(profile: str | None = None, results: Path | None = None) -> pd.
 
 def _scores(shown: Evidence, model: str) -> dict[str, float] | None:
     run = shown.run_of("macro", model)
-    if run is None or not (run.folder / "predictions.csv.gz").is_file():
+    if run is None or not has_rows(run):
         return None
     rows = run.predictions()
     if not rows["visible"].astype(bool).any():

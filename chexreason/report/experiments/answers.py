@@ -68,7 +68,7 @@ def have(*models: str) -> bool:
     return bool(answers().seeds(models)) if models else False
 
 
-Told = analysis.Contrast | str
+Comparison = analysis.Contrast | str
 
 
 def compared(
@@ -81,7 +81,7 @@ def compared(
         return named(str(reason))
 
 
-def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Told:
+def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
     cell = analysis.Cell(hospital, hospital, analysis.OWN[hospital])
     return compared(analysis.change(after, before, cell), outcome, beside)

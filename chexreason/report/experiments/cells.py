@@ -10,7 +10,7 @@ from chexreason.report.experiments.answers import (
     HARD,
     NUANCED,
     SFT,
-    Told,
+    Comparison,
     answers,
     behind,
     changed,
@@ -20,8 +20,8 @@ from chexreason.report.experiments.answers import (
     missing,
     model,
 )
-from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
-from chexreason.report.theme import Html, Prose
+from chexreason.report.experiments.intervals import Line, counted, framed, panel
+from chexreason.report.theme import Html, Prose, spoken
 from chexreason.stats import Interval
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
@@ -35,7 +35,7 @@ FACTOR_NAMES = {"patients": "patients", "films": "images", "labels": "labels", "
 
 
 @cache
-def _shares(arm: str, checkpoint: str, there: str) -> dict[str, Told]:
+def _shares(arm: str, checkpoint: str, there: str) -> dict[str, Comparison]:
     weights = analysis.shares(model(arm, checkpoint), model(SFT), there)
     return {name: compared(one) for name, one in weights.items()}
 
@@ -65,7 +65,7 @@ def split(checkpoint: str = "best") -> Html:
     )
 
 
-def home(arm: str, checkpoint: str = "best") -> Told:
+def home(arm: str, checkpoint: str = "best") -> Comparison:
     """The change from fine-tuning to an arm at hospital A, with A's own labels."""
     return changed(model(arm, checkpoint), model(SFT), "A")
 
@@ -82,7 +82,7 @@ def as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
     return analysis.contrast(answers(), weights, MACRO, FINDINGS)
 
 
-def told(value: Interval | str, yes: str, no: str) -> str:
+def either(value: Interval | str, yes: str, no: str) -> str:
     """One of two phrases: whether an interval leaves zero out."""
     return yes if not isinstance(value, str) and value.excludes_zero else no
 
@@ -94,7 +94,7 @@ def finding(checkpoint: str = "best") -> Prose:
         if not have(model(arm, checkpoint), model(SFT)):
             continue
         gain = home(arm, checkpoint)
-        verdict = told(gain, "changed the score", "made no change that can be distinguished from zero")
+        verdict = either(gain, "changed the score", "made no change that can be distinguished from zero")
         over = "" if isinstance(gain, str) else f" over the {len(gain.findings)} frequent findings"
         text = [f"**{title.capitalize()}.** At hospital A reinforcement {verdict}: {spoken(gain)}{over}."]
         text += [f"At hospital {there} {_there(arm, checkpoint, there)}." for there in "BC"]
@@ -109,7 +109,7 @@ def _there(arm: str, checkpoint: str, there: str) -> str:
     found = _shares(arm, checkpoint, there)
     if isinstance(found["all"], str):
         return f"nothing is compared: {found['all']}"
-    named = [FACTOR_NAMES[name] for name in FACTORS if told(found[name], "yes", "")]
+    named = [FACTOR_NAMES[name] for name in FACTORS if either(found[name], "yes", "")]
     parts = f"the part of the {' and the '.join(named)} can" if named else "none of the three parts can"
     chance = ", without a correction for the number of intervals" if named else ""
     return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
@@ -120,7 +120,7 @@ def verdict() -> str | None:
     if not have(model(HARD), model(SFT)):
         return None
     gain = home(HARD)
-    text = [f"at home {spoken(gain)}" + told(gain, "", ", not distinguishable from zero")]
+    text = [f"at home {spoken(gain)}" + either(gain, "", ", not distinguishable from zero")]
     return "; ".join([*text, *(f"at {there} {_there(HARD, 'best', there)}" for there in "BC")])
 
 
@@ -138,7 +138,7 @@ def yardsticks(checkpoint: str = "best") -> Html:
                 line = Line(f"{title.split()[0]}, {YARDSTICK_SHORT[yardstick]}", compared(change), series)
                 lines.append(line)
                 drawn += not isinstance(line.value, str)
-                if told(line.value, "yes", ""):
+                if either(line.value, "yes", ""):
                     off.append(f"{line.label}, images of {film}, {spoken(line.value)}")
         panels.append(panel(f"images of {film}", lines, "change in macro-F1"))
     return framed(

@@ -24,10 +24,10 @@ from chexreason.report.experiments.answers import (
     sizes,
     trained,
 )
-from chexreason.report.experiments.intervals import counted, dots, framed, spoken
+from chexreason.report.experiments.intervals import counted, dots, framed
 from chexreason.report.figures import Panel, key_of, panel_svg, series
 from chexreason.report.tables import frame_table
-from chexreason.report.theme import Html, Prose, badge, block, decimal
+from chexreason.report.theme import Html, Prose, badge, block, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip

@@ -9,10 +9,21 @@ import pandas as pd
 from chexreason import metrics
 from chexreason.experiments import analysis, arms, outcomes
 from chexreason.experiments.analysis import OWN, Cell, Key
-from chexreason.report.experiments.answers import HARD, SFT, Told, answers, behind, changed, facts, have, missing, model
-from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
+from chexreason.report.experiments.answers import (
+    HARD,
+    SFT,
+    Comparison,
+    answers,
+    behind,
+    changed,
+    facts,
+    have,
+    missing,
+    model,
+)
+from chexreason.report.experiments.intervals import Line, counted, framed, panel
 from chexreason.report.tables import frame_table
-from chexreason.report.theme import Html, Prose, block, decimal
+from chexreason.report.theme import Html, Prose, block, decimal, spoken
 
 CEILING = "best-of-four"
 #: Answers that the ceiling and its image-blind control pick from, and draws of other patients.
@@ -29,7 +40,7 @@ def abroad(name: str) -> list[str]:
     return [hospital for hospital in "BC" if hospital not in arms.get(name).hospitals]
 
 
-def against_plain(name: str, hospital: str) -> Told:
+def against_plain(name: str, hospital: str) -> Comparison:
     """An arm minus plain reinforcement at a hospital, with its own patients, images and labels."""
     return changed(model(name), model(HARD), hospital)
 
@@ -151,7 +162,7 @@ def _blind(hospital: str, seed: int, tries: int) -> float:
     """Macro-F1 when each patient gets the nearest to the key of `tries` greedy answers to other patients, mean of
     `DRAWS` draws: no image has a say in it."""
     cell = _own(hospital)
-    true_NF, said_NF = answers().told(Key(model(SFT), cell), seed)
+    true_NF, said_NF = answers().matrices(Key(model(SFT), cell), seed)
     keep, rng, scores = analysis.kept(analysis.frequent(answers(), [cell])), np.random.default_rng(seed), []
     for _ in range(DRAWS):
         others_TN = np.stack([_others(len(true_NF), rng) for _ in range(tries)])

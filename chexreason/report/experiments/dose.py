@@ -1,16 +1,16 @@
 """Four times as much reinforcement: does the change at home, or the loss elsewhere, come with time?"""
 
-from chexreason.report.experiments.answers import HARD, SFT, Told, behind, changed, facts, have, missing, model
-from chexreason.report.experiments.cells import told
-from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
-from chexreason.report.theme import Html, Prose
+from chexreason.report.experiments.answers import HARD, SFT, Comparison, behind, changed, facts, have, missing, model
+from chexreason.report.experiments.cells import either
+from chexreason.report.experiments.intervals import Line, counted, framed, panel
+from chexreason.report.theme import Html, Prose, spoken
 
 LONGER = "hard-longer"
 LENGTHS = {HARD: "once", LONGER: "four times"}
 CHECKPOINTS = {"best": "the best checkpoint", "last": "the last checkpoint"}
 
 
-def change(arm: str, checkpoint: str, hospital: str) -> Told:
+def change(arm: str, checkpoint: str, hospital: str) -> Comparison:
     """From fine-tuning to an arm at a hospital, over the seeds that both lengths have."""
     return changed(model(arm, checkpoint), model(SFT), hospital, beside=[model(one, checkpoint) for one in LENGTHS])
 
@@ -46,7 +46,7 @@ def finding() -> Prose:
     long, short = ([f"{spoken(change(arm, 'best', there))} at {there}" for there in "ABC"] for arm in (LONGER, HARD))
     more = changed(model(LONGER), model(HARD), "A")
     seeds = "" if isinstance(more, str) else f", at the {len(more.seeds)} seeds that both lengths have"
-    verdict = told(more, "distinguishable from zero", "not distinguishable from zero")
+    verdict = either(more, "distinguishable from zero", "not distinguishable from zero")
     return Prose(
         f"From fine-tuning to the best checkpoint{seeds}: after one pass {', '.join(short)}; after four passes "
         f"{', '.join(long)}. Four passes minus one, at home: {spoken(more)}, {verdict}."

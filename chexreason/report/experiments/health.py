@@ -50,7 +50,7 @@ def _clipping(found: dict[str, list[Run]]) -> str:
     return (
         f"The clip bounds act on {shares[0]:.2%} to {shares[-1]:.2%} of the tokens, by arm (a first pass over new "
         f"answers clips none); so the arms with symmetric bounds ({symmetric}) are almost without a treatment "
-        "in this respect, and whether clipping prevents anything cannot be told from them."
+        "in this respect, and whether clipping prevents anything cannot be distinguished from them."
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import INK, SERIES, Html, block, decimal, escape, signed
+from chexreason.report.theme import INK, SERIES, Html, block, decimal, escape, spoken
 from chexreason.stats import Interval
 
 
@@ -20,13 +20,6 @@ class Line:
     value: Interval | str  # a text: why there is none
     series: int = 0
     beside: float | None = None  # another estimate, without an interval, as a hollow square
-
-
-def spoken(value: Interval | str, digits: int = 3) -> str:
-    """An estimate with its interval, or why there is none, as text."""
-    if isinstance(value, str):
-        return f"not compared ({value})"
-    return f"{signed(value.estimate, digits)} ({signed(value.low, digits)} to {signed(value.high, digits)})"
 
 
 def panel(title: str, lines: Sequence[Line], unit: str, width: float = 4.4) -> str:

@@ -28,9 +28,9 @@ from chexreason.report.experiments.answers import (
     missing,
     model,
 )
-from chexreason.report.experiments.intervals import Line, counted, framed, panel, spoken
+from chexreason.report.experiments.intervals import Line, counted, framed, panel
 from chexreason.report.tables import frame_table
-from chexreason.report.theme import Html, Prose, block, decimal
+from chexreason.report.theme import Html, Prose, block, decimal, spoken
 
 #: Heads of the table's columns, short enough for one screen.
 HEADS = {

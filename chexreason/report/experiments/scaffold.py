@@ -11,8 +11,8 @@ from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import PROFILE, missing, sizes, trained
-from chexreason.report.experiments.intervals import counted, dots, framed, spoken
-from chexreason.report.theme import Html, Prose, badge
+from chexreason.report.experiments.intervals import counted, dots, framed
+from chexreason.report.theme import Html, Prose, badge, spoken
 from chexreason.runs import Run
 from chexreason.stats import Interval, resampled_f1
 

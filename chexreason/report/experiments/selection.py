@@ -9,9 +9,9 @@ from chexreason.experiments import analysis, arms, outcomes
 from chexreason.experiments.analysis import FINDINGS, OWN, Cell, Key
 from chexreason.experiments.outcomes import MACRO, MICRO, Outcome
 from chexreason.report.experiments.answers import answers, behind, facts, have, missing, model, trained
-from chexreason.report.experiments.cells import told
-from chexreason.report.experiments.intervals import Line, framed, panel, spoken
-from chexreason.report.theme import Html, Prose, signed
+from chexreason.report.experiments.cells import either
+from chexreason.report.experiments.intervals import Line, framed, panel
+from chexreason.report.theme import Html, Prose, signed, spoken
 from chexreason.stats import Interval
 
 CELL = Cell("A", "A", OWN["A"])
@@ -123,7 +123,7 @@ def finding() -> Prose:
         said.append(
             f"by {outcome.title} {signed(chosen)} where it was chosen and {signed(others)} on other patients, a "
             f"difference of {spoken(added)}, "
-            + told(added, "distinguishable from zero", "not distinguishable from zero")
+            + either(added, "distinguishable from zero", "not distinguishable from zero")
         )
     many = len(frequent())
     return Prose(

@@ -13,20 +13,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chexreason import comparable, metrics, stats
-from chexreason.evidence import counted as kept_cells
+from chexreason import comparable, stats
 from chexreason.evidence import read_runs
 from chexreason.experiments import analysis
 from chexreason.experiments.analysis import FINDINGS, OWN, Cell, Key
-from chexreason.experiments.outcomes import LABEL_SET, MACRO
-from chexreason.files import digest_of
+from chexreason.experiments.outcomes import MACRO
 from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
-from chexreason.report.experiments.intervals import framed, spoken
+from chexreason.report.experiments.intervals import framed
 from chexreason.report.figures import STYLE, to_svg
-from chexreason.report.theme import INK, SERIES, Html, Prose, badge, signed
+from chexreason.report.paired import together
+from chexreason.report.theme import INK, SERIES, Html, Prose, badge, signed, spoken
 from chexreason.runs import Run
-from chexreason.stats import Interval, resampled_f1
+from chexreason.stats import Interval
 
 #: Hospital -> the demo's runs after SFT and after GRPO on it.
 DEMO = "demo"
@@ -61,23 +60,11 @@ def _experiment(hospital: str) -> Row:
 
 
 def _demo(hospital: str, have_runs: dict[str, Run]) -> Row:
-    runs = [have_runs[run_id] for run_id in PAIRS[hospital]]
-    rows = [run.predictions() for run in runs]
-    true_BF = metrics.label_cells(rows[0]["truth"], LABEL_SET)
-    comparable.require_same(*(_basis(run) for run in runs))
-    told = [metrics.label_cells(one["predicted"], LABEL_SET) for one in rows]
-    patients, rng = [str(key) for key in rows[0]["patient_key"]], np.random.default_rng(0)
-    drawn = resampled_f1(true_BF, told, patients, rng, mask=kept_cells(rows[0], LABEL_SET))["macro"]
-    found = stats.percentiles(drawn[:, 1] - drawn[:, 0])
-    floor = float(comparable.every_label(true_BF.sum(axis=0), len(true_BF)).mean())
-    off = bool((drawn[0] < floor).any())
+    scored = together([have_runs[run_id] for run_id in PAIRS[hospital]])
+    found = scored.difference(0, 1, FINDINGS)
+    floor = comparable.every_label([scored.positives[name] for name in FINDINGS], scored.studies).mean()
+    off = bool((scored.macro(FINDINGS)[0] < floor).any())
     return Row(f"{hospital}, demo (1 training)", (found.estimate,), found, None, off)
-
-
-def _basis(run: Run) -> comparable.Basis:
-    rows = run.predictions()
-    studies = digest_of(list(rows["study_key"]))
-    return comparable.Basis(FINDINGS, studies, str(run.info["split"]), (int(run.info["seed"]),))
 
 
 def rows() -> list[Row]:
