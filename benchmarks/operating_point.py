@@ -1,18 +1,18 @@
 """What the number of labels named does to macro-F1, all else the same: one reader, one cut that moves.
 
 ``python benchmarks/operating_point.py`` trains a linear probe on the frozen vision tower of the medical miniature:
-for each label a logistic regression on the mean and the maximum of its image tokens, standardised, on `TRAIN` films
-of hospital A and the labels that A records. The penalty is chosen by cross-validation on those films alone. The probe
+for each label a logistic regression on the mean and the maximum of its image tokens, standardised, on `TRAIN` images
+of hospital A and the labels that A records. The penalty is chosen by cross-validation on those images alone. The probe
 is never changed after that. Only a cut is: a label is named where its odds are at least `c` times its odds among the
-training films (`OWN`), or where its probability is at least `c` (`ONE`). For each number of labels named per label
-recorded in `NAMED`, `c` is set on further films of A, and macro-F1 is measured at A, B and C against the labels that
+training images (`OWN`), or where its probability is at least `c` (`ONE`). For each number of labels named per label
+recorded in `NAMED`, `c` is set on further images of A, and macro-F1 is measured at A, B and C against the labels that
 each hospital records, over the findings with `comparable.ENOUGH` positives there.
 
-Everything is done `DRAWS` times with other training films. The score is the mean over the draws; its variance is that
+Everything is done `DRAWS` times with other training images. The score is the mean over the draws; its variance is that
 of the draws divided by their number, plus that of the same mean when the tested patients are drawn again; the interval
-is a t interval of these two (Satterthwaite). `change` is against the cut of `FROM`, on the same films and draws.
+is a t interval of these two (Satterthwaite). `change` is against the cut of `FROM`, on the same images and draws.
 
-No film here is used elsewhere: the seeds are this script's own. The tower was pre-trained on other drawn films of all
+No image here is used elsewhere: the seeds are this script's own. The tower was pre-trained on other drawn images of all
 three hospitals (`chexreason/pretrain`), so the probe may see more at B and C than a tower that knows only A would.
 The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
 scores. Writes results/phantoms/operating_point.csv.
@@ -50,9 +50,9 @@ Bools = npt.NDArray[np.bool_]
 CHECKPOINT = config.ROOT / "chexreason" / "checkpoints" / "medgemma"
 RESULT = config.RESULTS / "phantoms" / "operating_point.csv"
 TRAINED_AT = "A"
-#: Films that a reader learns from, films of each hospital that it is tested on, readers, resamples of patients.
+#: Images that a reader learns from, images of each hospital that it is tested on, readers, resamples of patients.
 TRAIN, TEST, DRAWS, RESAMPLES = 912, 900, 5, 1000
-#: Seeds of the drawn patients: the training films of draw k have TRAIN_SEED + k, the k-th hospital TEST_SEED + k.
+#: Seeds of the drawn patients: the training images of draw k have TRAIN_SEED + k, the k-th hospital TEST_SEED + k.
 TRAIN_SEED, CUT_SEED, TEST_SEED, BOOTSTRAP_SEED = 31_000, 31_100, 31_200, 31_300
 #: Labels named per label recorded at A: the paper's SFT (0.76) and GRPO (1.33), our untouched miniature (1.85), others.
 NAMED: tuple[float, ...] = (0.50, 0.76, 1.00, 1.33, 1.85, 2.50)
@@ -65,14 +65,14 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Films:
+class Images:
     """Image features (N, D) and recorded labels (N, F) of drawn patients."""
 
     seen: Floats
     recorded: Bools
 
 
-def films(model: models.Loaded, hospital: str, count: int, seed: int, labelled: bool = False) -> Films:
+def images(model: models.Loaded, hospital: str, count: int, seed: int, labelled: bool = False) -> Images:
     """The first `count` patients of a seed; with `labelled` those only who have a recorded label, as in training."""
     recorded: list[list[bool]] = []
     seen, pictures, index = [], [], 0
@@ -89,7 +89,7 @@ def films(model: models.Loaded, hospital: str, count: int, seed: int, labelled: 
                 tokens = features(model.model, pixels(model.processor, np.stack(pictures)))
             seen.append(torch.cat([tokens.mean(1), tokens.amax(1)], 1).double().numpy())
             pictures = []
-    return Films(np.concatenate(seen), np.array(recorded))
+    return Images(np.concatenate(seen), np.array(recorded))
 
 
 def _pipeline(penalty: float) -> Pipeline:
@@ -99,14 +99,14 @@ def _pipeline(penalty: float) -> Pipeline:
 class Reader:
     """A probability for each label, (N, F); a label with fewer training positives than folds is never named."""
 
-    def __init__(self, trained: Films) -> None:
+    def __init__(self, trained: Images) -> None:
         self.base = trained.recorded.mean(0)
         columns = [j for j in range(len(FINDINGS)) if trained.recorded[:, j].sum() >= FOLDS]
         self.penalty = min(PENALTIES, key=lambda penalty: _loss(trained, columns, penalty))
         self.fitted = {j: _pipeline(self.penalty).fit(trained.seen, trained.recorded[:, j]) for j in columns}
 
     def probabilities(self, seen: Floats) -> Floats:
-        """What the reader thinks of each film and label."""
+        """What the reader thinks of each image and label."""
         found = np.zeros((len(seen), len(FINDINGS)))
         for j, model in self.fitted.items():
             found[:, j] = model.predict_proba(seen)[:, 1]
@@ -121,7 +121,7 @@ class Reader:
         return p / (1 - p) * (1 - own) / own
 
 
-def _loss(trained: Films, columns: list[int], penalty: float) -> float:
+def _loss(trained: Images, columns: list[int], penalty: float) -> float:
     """Mean cross-validated log loss over the labels."""
     losses = [
         log_loss(y, cross_val_predict(_pipeline(penalty), trained.seen, y, cv=FOLDS, method="predict_proba"))
@@ -153,7 +153,7 @@ def _interval(by_draw: Floats, again: Floats) -> dict[str, float]:
     return {"": middle, "low": middle - reach, "high": middle + reach}
 
 
-def measured(readers: list[Reader], cut_films: Films, hospital: str, tested: Films) -> list[dict[str, object]]:
+def measured(readers: list[Reader], cut_images: Images, hospital: str, tested: Images) -> list[dict[str, object]]:
     """The rows of one hospital."""
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     n = len(tested.recorded)
@@ -170,7 +170,8 @@ def measured(readers: list[Reader], cut_films: Films, hospital: str, tested: Fil
             macro: dict[float, Floats] = {}  # (draws, 1 + R)
             for named in NAMED:
                 cuts = [
-                    cut_for(one.strength(cut_films.seen, rule), int(cut_films.recorded.sum()), named) for one in readers
+                    cut_for(one.strength(cut_images.seen, rule), int(cut_images.recorded.sum()), named)
+                    for one in readers
                 ]
                 preds = [one.strength(tested.seen, rule) >= c for one, c in zip(readers, cuts, strict=True)]
                 macro[named] = np.stack([_scores(tested.recorded, pred, columns, weights) for pred in preds])
@@ -194,21 +195,21 @@ def _with(name: str, values: Floats) -> dict[str, float]:
 def main() -> None:
     """Draw, train, cut, test at each hospital, write and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--train", type=int, default=TRAIN, help="films of hospital A to learn from, in each draw")
-    parser.add_argument("--test", type=int, default=TEST, help="films of each hospital to be tested on")
-    parser.add_argument("--draws", type=int, default=DRAWS, help="draws of training films")
+    parser.add_argument("--train", type=int, default=TRAIN, help="images of hospital A to learn from, in each draw")
+    parser.add_argument("--test", type=int, default=TEST, help="images of each hospital to be tested on")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="draws of training images")
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = models.load("medgemma", CHECKPOINT, precision="fp32")
     readers = []
     for k in range(arguments.draws):
-        readers.append(Reader(films(model, TRAINED_AT, arguments.train, TRAIN_SEED + k, labelled=True)))
+        readers.append(Reader(images(model, TRAINED_AT, arguments.train, TRAIN_SEED + k, labelled=True)))
         print(f"reader {k + 1} of {arguments.draws}: penalty C = {readers[-1].penalty:g}", flush=True)
-    cut_films = films(model, TRAINED_AT, arguments.test, CUT_SEED)
+    cut_images = images(model, TRAINED_AT, arguments.test, CUT_SEED)
     rows = []
     for k, hospital in enumerate(HOSPITALS):
-        rows += measured(readers, cut_films, hospital, films(model, hospital, arguments.test, TEST_SEED + k))
+        rows += measured(readers, cut_images, hospital, images(model, hospital, arguments.test, TEST_SEED + k))
         print(f"hospital {hospital} done", flush=True)
     result = pd.DataFrame(rows)
     result["penalties"] = " ".join(f"{reader.penalty:g}" for reader in readers)

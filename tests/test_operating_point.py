@@ -46,7 +46,7 @@ def test_a_reader_never_names_a_label_that_it_could_not_learn(script):
     recorded = np.zeros((80, 14), bool)
     recorded[:, 0] = seen[:, 0] + 0.3 * rng.normal(size=80) > 0.5
     recorded[:3, 1] = True
-    reader = script.Reader(script.Films(seen, recorded))
+    reader = script.Reader(script.Images(seen, recorded))
     strength = reader.strength(seen, script.OWN)
     assert set(reader.fitted) == {0}
     assert (strength[:, 1:] == 0).all()
@@ -87,7 +87,7 @@ def test_the_table_is_whole(values, script):
 
 
 def test_only_the_cut_moves(values):
-    """The reader's ranking of the films is one and the same in all rows of a hospital."""
+    """The reader's ranking of the images is one and the same in all rows of a hospital."""
     assert (values.groupby(["hospital", "labels"])["auc"].nunique() == 1).all()
     assert (
         values.groupby(["hospital", "labels", "rule"])["named"].apply(lambda one: one.is_monotonic_increasing)

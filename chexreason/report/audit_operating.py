@@ -1,6 +1,6 @@
 """Pictures of how many labels each model names, of what that alone does to macro-F1, and of whom ChexReason is like.
 
-The left half of the first is the paper's (`audit.operating`), the right half ours: a reader of drawn films that is
+The left half of the first is the paper's (`audit.operating`), the right half ours: a reader of drawn images that is
 never changed while its cut is moved (`benchmarks/operating_point.py`). Each half has its own badge.
 """
 
@@ -89,7 +89,7 @@ def named_labels() -> Html:
     """Labels named per label recorded of each row of Tables 1 to 4, and what naming alone does to a fixed reader."""
     values = probe()
     n, draws = int(values["n"].iloc[0]), int(values["draws"].iloc[0])
-    ours = ("miniature", "drawn films", f"n = {n} a hospital", f"{draws} readers", f"seeds {_seeds(values)}")
+    ours = ("miniature", "drawn images", f"n = {n} a hospital", f"{draws} readers", f"seeds {_seeds(values)}")
     with book_style():
         drawings = [(*_rows(), ("published", *provenance())), (*_curves(), ours)]
     return mixed_picture(TITLE, drawings, _said(), "operating")
@@ -109,14 +109,15 @@ def _said() -> str:
         f"{_range(seen['medgemma'])} labels for each one recorded, after SFT on Free Reasoning "
         f"{decimal(seen['medgemma_sft'].middle, 2)}, after GRPO {_range(seen['chexreason'])}; for "
         f"{operating.unknown_rows()} prompts of Table 1 it cannot be told. An answer that could not be read may count "
-        "as naming nothing; the text that we have does not say. The other panel is a reader of drawn films, trained at "
+        "as naming nothing; the text that we have does not say. The other panel is a reader of drawn images, trained "
+        "at "
         "hospital A and never changed: only the cut on its odds, from which it names a label, is moved. Dotted: the "
         "paper's SFT and its best GRPO checkpoint. From one to the other its macro-F1 goes at B from "
         f"{decimal(near.before)} to {decimal(near.after)} ({_interval(near.change)}) and at C from "
         f"{decimal(far.before)} to {decimal(far.after)} ({_interval(far.change)}); in the paper by {signed(gain)} on "
         f"CheXpert and {signed(loss)} on NIH. With one cut on probability for all labels it is {signed(other[0])} and "
         f"{signed(other[1])}. {verdict(near.change, far.change, gain)} Bars: 95 % intervals over patients and training "
-        f"films; averages over the findings with at least {ENOUGH} positives, {_counted('B', 'chexpert14')} of "
+        f"images; averages over the findings with at least {ENOUGH} positives, {_counted('B', 'chexpert14')} of "
         f"fourteen at B and {_counted('C', 'nih9')} of nine at C."
     )
 
@@ -128,11 +129,11 @@ def _counted(hospital: str, labels: str) -> int:
 def verdict(near: Interval, far: Interval, gain: float) -> str:
     """What the probe says of the paper's gain near home and loss far away, and what it cannot say."""
     if near.low <= 0:
-        made = "On these films naming more makes no gain at B that can be distinguished from zero"
+        made = "On these images naming more makes no gain at B that can be distinguished from zero"
     elif near.estimate >= gain:
-        made = "So, on these films, naming more is enough for a gain as large as the paper's on CheXpert"
+        made = "So, on these images, naming more is enough for a gain as large as the paper's on CheXpert"
     else:
-        made = "So, on these films, naming more is enough for part of a gain such as the paper's on CheXpert"
+        made = "So, on these images, naming more is enough for part of a gain such as the paper's on CheXpert"
     lost = "it makes a loss at C, too" if far.high < 0 else "it makes no loss such as the paper's on NIH"
     return (
         f"{made}; {lost}. Macro-F1 alone cannot tell naming more from seeing more. Which of the two the paper's gain "
@@ -225,7 +226,7 @@ def named_said() -> Prose:
         f"reports and {decimal(chexpert.all_labels, 2)} by CheXpert's readers; of the nine of Table 6, "
         f"{decimal(mimic.shared, 2)}, {decimal(chexpert.shared, 2)} and, in NIH's test list, {decimal(nih.shared, 2)}. "
         "A ratio on validation therefore does not carry over to a test set, and Tables 5 and 6 print neither P nor R. "
-        "The reader of drawn films was thought of after the paper's tables had been read, and drawn films are no "
+        "The reader of drawn images was thought of after the paper's tables had been read, and drawn images are no "
         "patients: it shows what is possible, not what happened."
     )
 

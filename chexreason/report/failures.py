@@ -4,7 +4,7 @@ An answer that cannot be read counts as naming nothing, so a model that learns t
 two gains in F1 without seeing more. Nobody asked for this table beforehand: it was made after the runs were seen. It
 counts the failures by kind (`completions.Failure`), and scores a change once more on the studies that both models
 answer readably. Those studies are chosen by the answers, so the second change is a description, no estimate of what
-the models would do on other films.
+the models would do on other images.
 """
 
 from collections import Counter
