@@ -93,11 +93,6 @@ def trails(table: int, row: str, averages: Iterable[str] = BOTH) -> list[Pair]:
     return [below(_of(table, a), f1(table, row, a), min(f1(table, o, a) for o in others)) for a in averages]
 
 
-def beats(table: int, row: str, other: str, averages: Iterable[str] = BOTH, name: str = "") -> list[Pair]:
-    """Said to score above another row."""
-    return [above(f"{name}{_of(table, a)}", f1(table, row, a), f1(table, other, a)) for a in averages]
-
-
 def apart(table: int, first: str, second: str, average: str) -> float:
     """How far one row is above another."""
     return f1(table, first, average) - f1(table, second, average)

@@ -86,13 +86,6 @@ def leads_over(table: int, row: str, others: Sequence[str], findings: Sequence[s
     )
 
 
-def trails_over(table: int, row: str, others: Sequence[str], findings: Sequence[str]) -> Check:
-    """How far a model is behind the worst of the others, over some findings."""
-    return lambda side: (
-        smallest([over(side, table, one, findings) for one in others if one != row]) - over(side, table, row, findings)
-    )
-
-
 def refuses(reason: str) -> Check:
     """No number anywhere can judge it, for this reason."""
 

@@ -31,7 +31,6 @@ class Outcome:
     value: Callable[[Floats, int, Bools], Floats]  # sums (R, K), patients, findings that count (F,) -> value (R,)
     is_score: bool = True  # whether naming every label is a floor
     by_finding: bool = False  # whether it is an average over findings
-    planned: bool = False  # whether the plan named it before any run
 
 
 def _counts(true_NF: Bools, pred_NF: Bools) -> Floats:
@@ -79,7 +78,7 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
 
 
-MACRO = Outcome("macro", "macro-F1", _counts, _macro, by_finding=True, planned=True)
+MACRO = Outcome("macro", "macro-F1", _counts, _macro, by_finding=True)
 MICRO = Outcome("micro", "micro-F1", _counts, _micro)
 JACCARD = Outcome("jaccard", "mean Jaccard", _jaccard, _mean)
 NAMED = Outcome("named", "labels named per recorded", _counts, _named, is_score=False)

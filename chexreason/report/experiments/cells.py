@@ -25,12 +25,6 @@ from chexreason.report.theme import Html, Prose, spoken
 from chexreason.stats import Interval
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
-YARDSTICK_NAMES = {
-    "report": "labels as A mines them", "radiologist": "labels as B reads them", "text-mined": "labels as C mines them",
-    "visible": "what was drawn",
-}  # fmt: skip
-#: The same in a figure that has no room.
-YARDSTICK_SHORT = {one: f"labels as at {hospital}" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
 FACTOR_NAMES = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
 
 
