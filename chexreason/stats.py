@@ -16,13 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chexreason.errors import unknown
 from chexreason.metrics import Bools, f1
 
 Floats = npt.NDArray[np.float64]
 
-#: The averages that can be bootstrapped.
-AVERAGES = ("micro", "macro")
 #: Draws times patients held in memory at once.
 _CHUNK = 20_000
 
@@ -39,7 +36,7 @@ def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:
     Raises ValueError unless 0 <= smoothing < 1.
     """
     if not 0 <= smoothing < 1:
-        raise ValueError(f"expected a smoothing of at least 0 and below 1, came {smoothing}")
+        raise ValueError(f"expected a smoothing of at least 0 and below 1, got {smoothing}")
     return pd.Series(values, dtype=float).ewm(alpha=1 - smoothing, adjust=True).mean().to_numpy()
 
 
@@ -55,15 +52,6 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether 0 lies outside the interval."""
         return self.low > 0 or self.high < 0
-
-
-@dataclass(frozen=True)
-class Bootstrapped(Interval):
-    """A percentile bootstrap interval, and what it rests on."""
-
-    level: float
-    resamples: int
-    patients: int
 
 
 def _patient_counts(
@@ -94,7 +82,7 @@ def _resampled(
     if any(pred.shape != true_BF.shape for pred in preds) or len(patients_B) != len(true_BF) or not len(true_BF):
         raise ValueError(
             f"expected predictions of shape {true_BF.shape} and a patient a study, "
-            f"came {[pred.shape for pred in preds]} and {len(patients_B)} patients"
+            f"got {[pred.shape for pred in preds]} and {len(patients_B)} patients"
         )
     codes_B, names = pd.factorize(np.asarray(patients_B, dtype=object))
     # No sum exceeds the studies drawn if each draw is of the patient with most; below 2^24 float32 is exact.
@@ -134,59 +122,6 @@ def resampled_f1(
     return {"findings": findings, "micro": micro, "macro": findings.mean(axis=-1)}
 
 
-def _bootstrap(
-    true_BF: Bools,
-    preds: Sequence[Bools],
-    patients_B: Sequence[str],
-    rng: np.random.Generator,
-    mask_BF: Bools | None,
-    average: str,
-    resamples: int,
-    level: float,
-) -> Bootstrapped:
-    """The interval of the last prediction's F1, less the first one's if there are two."""
-    if average not in AVERAGES:
-        raise unknown("average", average, AVERAGES, "chexreason/stats.py")
-    scores = resampled_f1(true_BF, preds, patients_B, rng, mask=mask_BF, resamples=resamples)[average]
-    values = scores[:, -1] - scores[:, 0] if len(preds) == 2 else scores[:, 0]
-    low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Bootstrapped(float(values[0]), float(low), float(high), level, resamples, len(set(patients_B)))
-
-
-def bootstrap(
-    true_BF: Bools,
-    pred_BF: Bools,
-    patients_B: Sequence[str],
-    rng: np.random.Generator,
-    *,
-    mask: Bools | None = None,
-    average: str = "macro",
-    resamples: int = 10_000,
-    level: float = 0.95,
-) -> Bootstrapped:
-    """Interval of an F1 average (0 to 1) when patients are drawn with replacement."""
-    return _bootstrap(true_BF, [pred_BF], patients_B, rng, mask, average, resamples, level)
-
-
-def paired_bootstrap(
-    true_BF: Bools,
-    first_BF: Bools,
-    second_BF: Bools,
-    patients_B: Sequence[str],
-    rng: np.random.Generator,
-    *,
-    mask: Bools | None = None,
-    average: str = "macro",
-    resamples: int = 10_000,
-    level: float = 0.95,
-) -> Bootstrapped:
-    """Interval of F1(second) - F1(first) on the same studies (-1 to 1), both scored on the same draws.
-
-    Raises ValueError for shapes that do not agree, UserError for an unknown average.
-    """
-    return _bootstrap(true_BF, [first_BF, second_BF], patients_B, rng, mask, average, resamples, level)
-
-
 @dataclass(frozen=True)
 class Differences:
     """K differences with intervals (all arrays (K,)): each by itself, and all K together."""
@@ -223,7 +158,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     Raises ValueError unless 0 <= successes <= n and n > 0.
     """
     if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"expected 0 <= successes <= n and n > 0, came {successes} of {n}")
+        raise ValueError(f"expected 0 <= successes <= n and n > 0, got {successes} of {n}")
     z = NormalDist().inv_cdf((1 + level) / 2)
     share, spread = successes / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)

@@ -24,9 +24,8 @@ from chexreason.report.leads import (
     verdict,
     whole,
 )
-from chexreason.report.paired import titled
+from chexreason.report.paired import LEVEL, titled
 from chexreason.report.theme import Prose, signed, spoken
-from chexreason.stats import Bootstrapped
 
 
 def finding(profile: str | None = None, results: Path | None = None) -> Prose:
@@ -52,22 +51,21 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
     lines = []
     for number in (5, 6):
         shown = gather(number, profile, results)
-        found = difference(shown, "medgemma_sft", "chexreason")
         both = scored(shown, "medgemma_sft", "chexreason")
-        if found and both:
+        if both:
             carried = (
                 f" Over {enough(both.frequent, len(both.names))} ({', '.join(both.frequent)}), which alone could "
                 f"carry a conclusion, it is {spoken(both.difference(0, 1, both.frequent))}."
                 if both.frequent
                 else f" No finding has enough positives to carry a conclusion among these {both.studies} studies."
             )
-            out = unfit_of(shown)
+            found, out = both.difference(0, 1), unfit_of(shown)
             reasons = [f"{titled(m, shown.tier)} {out[m]}" for m in ("medgemma_sft", "chexreason") if m in out]
             stop = f" No conclusion is drawn from it: {'; '.join(reasons)}." if reasons else ""
             lines.append(
                 f"{lead_in(shown)} {_dataset(shown)}, ChexReason minus the SFT checkpoint is "
-                f"{signed(found.estimate)} in macro-F1, with a {found.level:.0%} interval over {found.patients} "
-                f"patients from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and "
+                f"{signed(found.estimate)} in macro-F1, with a {LEVEL:.0%} interval over {both.patients} patients "
+                f"from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and "
                 "what another training would give is not in the interval."
             )
     return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
@@ -91,15 +89,6 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
                  "Change on the nine": other - one}
             )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def difference(shown: Evidence, first: str, second: str) -> Bootstrapped | None:
-    """Macro-F1 of one model minus another's on the same studies; None without the rows of both.
-
-    Raises UserError if the two runs do not rest on the same findings, studies, split and seeds.
-    """
-    both = scored(shown, first, second)
-    return both.difference(0, 1) if both else None
 
 
 def _our_change(shown: Evidence) -> str:

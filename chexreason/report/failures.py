@@ -25,7 +25,7 @@ from chexreason.report.paired import Together, titled, together
 from chexreason.report.tables import UNFIT
 from chexreason.report.theme import Html, Prose, badge, block, decimal, escape, scrolling, spoken
 from chexreason.runs import Run
-from chexreason.stats import Bootstrapped
+from chexreason.stats import Interval
 
 KINDS: Mapping[str, str] = {
     Failure.REPEATED_BLOCK: "a block twice",
@@ -52,10 +52,10 @@ class Change:
     both: int  # studies that both answer readably
     names: tuple[str, ...]  # all findings
     frequent: tuple[str, ...]  # those with enough positives among the readably answered studies
-    everywhere: Bootstrapped
-    readable: Bootstrapped
-    frequent_everywhere: Bootstrapped | None
-    frequent_readable: Bootstrapped | None
+    everywhere: Interval
+    readable: Interval
+    frequent_everywhere: Interval | None
+    frequent_readable: Interval | None
 
 
 def kinds(run: Run) -> Counter[str]:

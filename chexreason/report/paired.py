@@ -18,7 +18,7 @@ from chexreason.files import digest_of
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import Bools
 from chexreason.runs import Run
-from chexreason.stats import Bootstrapped, Floats, resampled_f1
+from chexreason.stats import Floats, Interval, percentiles, resampled_f1
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -57,18 +57,14 @@ class Together:
             raise ValueError("expected at least one finding to average over, got none")
         return self.findings_RMF[:, :, picked].mean(axis=2)
 
-    def difference(self, first: int, second: int, names: Sequence[str] | None = None) -> Bootstrapped:
+    def difference(self, first: int, second: int, names: Sequence[str] | None = None) -> Interval:
         """Macro-F1 of run `second` minus that of run `first`, with its interval over patients."""
         macro_RM = self.macro(names)
-        return self._interval(macro_RM[:, second] - macro_RM[:, first])
+        return percentiles(macro_RM[:, second] - macro_RM[:, first], LEVEL)
 
-    def score(self, run: int, names: Sequence[str] | None = None) -> Bootstrapped:
+    def score(self, run: int, names: Sequence[str] | None = None) -> Interval:
         """Macro-F1 of one run with its interval over patients."""
-        return self._interval(self.macro(names)[:, run])
-
-    def _interval(self, values_R: Floats) -> Bootstrapped:
-        low, high = np.quantile(values_R[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Bootstrapped(float(values_R[0]), float(low), float(high), LEVEL, len(values_R) - 1, self.patients)
+        return percentiles(self.macro(names)[:, run], LEVEL)
 
 
 def together(runs: Sequence[Run], resamples: int = RESAMPLES, only: Bools | None = None) -> Together:

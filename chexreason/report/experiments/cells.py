@@ -25,6 +25,7 @@ from chexreason.report.theme import Html, Prose, spoken
 from chexreason.stats import Interval
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
+YARDSTICK_NAMES = {one: f"{hospital}'s labels" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
 FACTOR_NAMES = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
 
 
@@ -129,7 +130,7 @@ def yardsticks(checkpoint: str = "best") -> Html:
         for series, (arm, title) in enumerate(REWARDS.items()):
             for yardstick in YARDSTICKS:
                 change = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", film, yardstick))
-                line = Line(f"{title.split()[0]}, {YARDSTICK_SHORT[yardstick]}", compared(change), series)
+                line = Line(f"{title.split()[0]}, {YARDSTICK_NAMES[yardstick]}", compared(change), series)
                 lines.append(line)
                 drawn += not isinstance(line.value, str)
                 if either(line.value, "yes", ""):

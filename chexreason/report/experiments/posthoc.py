@@ -28,6 +28,7 @@ from chexreason.report.experiments.answers import (
     missing,
     model,
 )
+from chexreason.report.experiments.cells import YARDSTICK_NAMES
 from chexreason.report.experiments.intervals import Line, counted, framed, panel
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, block, decimal, spoken
@@ -37,7 +38,6 @@ HEADS = {
     NAMED.name: "named", CALLED_NORMAL.name: "called normal", JACCARD.name: "Jaccard", MICRO.name: "micro-F1",
     MACRO.name: "macro-F1",
 }  # fmt: skip
-SHORT = {"report": "A's labels", "radiologist": "B's labels", "text-mined": "C's labels", "visible": "what was drawn"}
 #: Mark of a score below naming every label.
 BELOW = "▽"
 
@@ -56,7 +56,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
     for yardstick in YARDSTICKS:
         cell = Cell(hospital, hospital, yardstick)
         frequent = analysis.frequent(answers(), [cell])
-        head = SHORT[yardstick] + (" (its own)" if yardstick == OWN[hospital] else "")
+        head = YARDSTICK_NAMES[yardstick] + (" (its own)" if yardstick == OWN[hospital] else "")
         for name, title in shown(checkpoint).items():
             row, head = {"held against": head, "model": title}, ""
             for outcome in OUTCOMES.values():
