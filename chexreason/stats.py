@@ -10,7 +10,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -147,23 +146,6 @@ def differences(values_RK: Floats, level: float = 0.95) -> Differences:
     deviations = np.abs(drawn_RK - drawn_RK.mean(axis=0)) / np.where(spread > 0, spread, 1)
     reach = float(np.quantile(deviations.max(axis=1), level)) * spread
     return Differences(estimate, low, high, estimate - reach, estimate + reach)
-
-
-def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a proportion, for failure rates; within 0 to 1 and sensible at 0 of n.
-
-    >>> [round(bound, 4) for bound in wilson(1, 10)]
-    [0.0179, 0.4042]
-
-    Raises ValueError unless 0 <= successes <= n and n > 0.
-    """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"expected 0 <= successes <= n and n > 0, got {successes} of {n}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, spread = successes / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def over_seeds(per_seed: Sequence[Floats], rng: np.random.Generator | None = None) -> Floats:

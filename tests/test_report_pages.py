@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chexreason import prompts
-from chexreason.phantom import HOSPITALS
+from chexreason.phantom import FINDING_PAINTERS, HOSPITALS
 from chexreason.report import notebooks, pages, phantoms, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
@@ -73,12 +73,11 @@ def test_progress_bars_and_colour_codes_stay_out(tmp_path):
 
 
 def test_phantom_pictures_are_described():
-    names = phantoms.shown_findings()
-    assert len(names) == 13
     shown = phantoms.finding("Pneumothorax").text
     assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 3 + len(HOSPITALS)
     assert "Where to look." in shown
-    assert set(phantoms.LOOK) == set(names)
+    assert set(phantoms.LOOK) == set(FINDING_PAINTERS)
+    assert len(FINDING_PAINTERS) == 13
     hospitals = phantoms.hospitals().text
     assert hospitals.count("<img ") == 3
     assert "records: " in hospitals

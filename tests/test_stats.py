@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 import scipy.stats
-from scipy.stats import binomtest
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 
@@ -191,23 +190,6 @@ def test_misuse_is_refused():
     for truth, pred, keys in ((true, poor[:5], patients), (true, poor, patients[:5]), (true[:0], poor[:0], [])):
         with pytest.raises(ValueError, match="a patient a study"):
             stats.resampled_f1(truth, [pred], keys, rng)
-
-
-# --- Wilson ---
-
-
-@pytest.mark.parametrize("n", [1, 5, 100, 500])
-@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
-def test_wilson_against_scipy(n, level):
-    for successes in {0, 1, n // 3, n - 1, n}:
-        theirs = binomtest(successes, n).proportion_ci(level, method="wilson")
-        assert stats.wilson(successes, n, level) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 0), (-1, 5), (6, 5)])
-def test_wilson_refuses_what_is_no_proportion(successes, n):
-    with pytest.raises(ValueError, match="successes"):
-        stats.wilson(successes, n)
 
 
 def test_intervals_that_hold_together_are_those_of_a_normal_maximum() -> None:

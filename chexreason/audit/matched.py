@@ -6,12 +6,11 @@ average is taken apart into its findings: a change of k points in one of F findi
 k / F, so the parts add up exactly. `likeness` asks how alike two models score finding by finding.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import pearsonr
 
 from chexreason.audit import facts
 from chexreason.audit.uncertainty import LEVEL
@@ -162,20 +161,8 @@ def likeness(table: int, other: str, model: str = "chexreason") -> Likeness:
     theirs, own = facts.column(table, other), facts.column(table, model)
     points = tuple((name, theirs[name], own[name]) for name in own)
     x, y = np.array([[a, b] for _, a, b in points]).T
-    r = float(np.corrcoef(x, y)[0, 1])
-    low, high = fisher(r, len(points))
-    return Likeness(table, model, other, points, float(np.abs(x - y).mean()), r, low, high)
-
-
-def fisher(r: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a correlation of n pairs: tanh(artanh r -/+ z / sqrt(n - 3)).
-
-    >>> [round(end, 3) for end in fisher(0.5, 28)]
-    [0.156, 0.736]
-
-    Raises ValueError for fewer than 4 pairs or a perfect correlation.
-    """
-    if n < 4 or not -1 < r < 1:
-        raise ValueError(f"expected a correlation between -1 and 1 of 4 pairs or more, got {r} of {n}")
-    reach = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - 3)
-    return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)
+    alike = pearsonr(x, y)
+    low, high = alike.confidence_interval(LEVEL)
+    return Likeness(
+        table, model, other, points, float(np.abs(x - y).mean()), float(alike.statistic), float(low), float(high)
+    )

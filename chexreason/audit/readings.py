@@ -4,6 +4,8 @@ A reading returns pairs. What the second value of a pair is, the pair's name say
 (or the worst) of the others.
 """
 
+from scipy.stats import kendalltau
+
 from chexreason.audit import facts, matched
 from chexreason.audit.comparison import BOTH, Pair, above, apart, below, f1, fail, leads, rows, trails
 from chexreason.audit.statements import STATED_RECALL, implied_precision
@@ -90,14 +92,16 @@ def length() -> list[Pair]:
     """Rank correlation (Kendall's tau) of failure rate and length over the four formats, against zero."""
     shorter = (LABEL, FREE)
     orders = {"Narrative longest": (*shorter, STRICT, NARRATIVE), "Reasoning A longest": (*shorter, NARRATIVE, STRICT)}
-    return [above(f"rank correlation with length, {who}, {longest}", _tau([fail(t, row) for row in order]), 0.0)
-            for t, who in ((2, "MedGemma"), (3, "Qwen2.5-VL")) for longest, order in orders.items()]  # fmt: skip
-
-
-def _tau(values: list[float]) -> float:
-    """How far some values rise in their order: 1 if each is above all before it, -1 if below."""
-    signs = [(b > a) - (b < a) for i, a in enumerate(values) for b in values[i + 1 :]]
-    return sum(signs) / len(signs)
+    return [
+        above(
+            f"rank correlation with length, {who}, {longest}",
+            float(kendalltau(range(len(fails)), fails).statistic),
+            0.0,
+        )
+        for t, who in ((2, "MedGemma"), (3, "Qwen2.5-VL"))
+        for longest, order in orders.items()
+        for fails in [[fail(t, row) for row in order]]
+    ]
 
 
 def never_fails() -> list[Pair]:

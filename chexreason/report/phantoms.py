@@ -13,7 +13,6 @@ from PIL import Image
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from chexreason.phantom import (
-    FINDING_PAINTERS,
     HOSPITALS,
     Case,
     Lesion,
@@ -41,11 +40,6 @@ ZONES: dict[str, str] = {
     "apical": "at the apex",
     "lateral": "along the wall",
 }
-
-
-def shown_findings() -> list[str]:
-    """The findings that can be drawn, in the order of the labels."""
-    return [name for name in FINDINGS if name in FINDING_PAINTERS]
 
 
 #: finding -> where to look, for the page's captions.
