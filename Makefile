@@ -14,7 +14,7 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test book experiments html pins clean
+.PHONY: help setup lint check test fresh book experiments html pins clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -68,7 +68,10 @@ test: setup  ## run the tests (doctests included; about 15 minutes on 2 cores)
 	@echo "test: doctests and tests, on $(CORES) processes"
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal
 
-check: lint test  ## lint, then the tests
+fresh: setup  ## refuse results that are older than their code (for releases; the book shows a badge)
+	@$(PY) -m companion fresh
+
+check: lint test fresh  ## lint, the tests, and whether the results are those of the code
 
 book: setup  ## compute the study at PROFILE on this machine, then build the book from it
 	@echo "book: computing what is missing for the profile '$(PROFILE)'; stop at any time, the same command goes on"
@@ -92,7 +95,7 @@ experiments: setup  ## train and ask every arm of the experiment (hours; stop at
 
 html: setup  ## build the book from the results that are there, without computing anything
 	@echo "html: building the book from results/$(PROFILE)"
-	$(PY) -m chexreason book --profile $(PROFILE)
+	$(PY) -m companion book --profile $(PROFILE)
 	echo "html: open _build/html/index.html"
 
 pins:  ## write constraints.txt from .venv, after a deliberate upgrade
@@ -104,4 +107,4 @@ pins:  ## write constraints.txt from .venv, after a deliberate upgrade
 clean:  ## remove what was built or cached here; .venv and results stay
 	@echo "clean: removing _build, .cache, .snakemake and the tools' caches"
 	rm -rf _build .cache .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache chexreason.egg-info
-	find chexreason tests notebooks book -name __pycache__ -prune -exec rm -rf {} +
+	find chexreason companion tests notebooks book -name __pycache__ -prune -exec rm -rf {} +

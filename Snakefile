@@ -5,16 +5,16 @@
 #   Slurm    snakemake --executor slurm --jobs 4 --config profile=paper
 #
 # A stage's input is the digest of its code, its output a note that it ran to its end on this machine
-# (chexreason/stages.py says why). What is under results/ and every checkpoint stays undeclared:
+# (companion/workflow/stages.py says why). What is under results/ and every checkpoint stays undeclared:
 # Snakemake deletes a declared output before a job starts and when it fails.
 import os
 import shlex
 import sys
 
-from chexreason import stages
+from companion.workflow import stages
 from chexreason.config import load_profile
 from chexreason.errors import UserError
-from chexreason.experiments import arms, worlds
+from companion.experiment import arms, worlds
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
@@ -24,7 +24,7 @@ except UserError as error:
     sys.exit(2)
 
 #: A shell reads it, and the path may hold a blank. Snakemake itself reads the braces of `params.command` only.
-CHEXREASON = f"{shlex.quote(sys.executable)} -m chexreason"
+CHEXREASON = f"{shlex.quote(sys.executable)} -m companion"
 #: Two arms train side by side on a laptop; a single GPU takes one at a time.
 GPU = os.path.exists("/dev/nvidia0")
 BOOK = f"_build/book-{PROFILE.name}.done"

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from chexreason.config import Profile
-from chexreason.doctor.datasets import official
 from chexreason.generalization import FIVE_MODELS
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.sft import BASES
+from companion.replication.doctor.datasets import official
 
 #: What the study may take, and on which memory (issue of the project; the paper's card has 80 GB).
 HOURS, MEMORY_GB = 24.0, 80.0

@@ -13,7 +13,7 @@ of the draws divided by their number, plus that of the same mean when the tested
 is a t interval of these two (Satterthwaite). `change` is against the cut of `FROM`, on the same images and draws.
 
 No image here is used elsewhere: the seeds are this script's own. The tower was pre-trained on other drawn images of all
-three hospitals (`chexreason/pretrain`), so the probe may see more at B and C than a tower that knows only A would.
+three hospitals (`companion/phantoms/pretrain`), so the probe may see more at B and C than one that knows only A would.
 The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
 scores. Writes results/phantoms/operating_point.csv.
 """
@@ -36,13 +36,14 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from chexreason import config, models, provenance
-from chexreason.comparable import ENOUGH
+from chexreason import config, models
 from chexreason.files import file_digest
 from chexreason.labels import FINDINGS, LABEL_SETS, POSITIVE
 from chexreason.metrics import f1
-from chexreason.phantom import HOSPITALS, draw, sample_case
-from chexreason.pretrain.tower import features, pixels
+from companion.evidence.comparable import ENOUGH
+from companion.phantoms import HOSPITALS, draw, sample_case
+from companion.phantoms.pretrain.tower import features, pixels
+from companion.workflow import provenance
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

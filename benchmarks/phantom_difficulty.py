@@ -6,7 +6,7 @@ curve of each finding at each hospital, with a 95 % bootstrap interval over film
 results/phantoms/difficulty.csv. The odds of rare findings are multiplied by `ENRICHMENT` in training and in
 testing alike, so that some hundred films show each of them; all other rates are the hospital's own.
 
-The contrasts in `chexreason/phantom/` (airspace, chestwall, devices) were set by it, by hand and in a few rounds:
+The contrasts in `companion/phantoms/` (airspace, chestwall, devices) were set by it, by hand and in a few rounds:
 a finding above 0.97 at A was made fainter, one near chance stronger, until the mean at A lay between 0.80 and 0.92.
 `tests/test_phantom_difficulty.py` reads the result and holds these bounds.
 """
@@ -23,9 +23,9 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from chexreason import provenance
 from chexreason.labels import FINDINGS, NO_FINDING
-from chexreason.phantom import HOSPITALS, draw, sample_case
+from companion.phantoms import HOSPITALS, draw, sample_case
+from companion.workflow import provenance
 
 SIZE = 112
 ENRICHMENT = 6.0

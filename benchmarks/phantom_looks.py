@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from chexreason import provenance
-from chexreason.phantom import HOSPITALS, draw, sample_case
+from companion.phantoms import HOSPITALS, draw, sample_case
+from companion.workflow import provenance
 
 SIZE = 224
 SEED = 31

@@ -1,7 +1,7 @@
 """How often the hospitals record each label, alone and together, beside the published rates; and the fit of both.
 
 ``python benchmarks/phantom_prevalence.py`` prints where the simulation stands, film-free, on 10,000 studies a
-hospital. With ``--fit`` it fits `chexreason/phantom/rates.csv` and `correlations.csv`, and prints the
+hospital. With ``--fit`` it fits `companion/phantoms/rates.csv` and `correlations.csv`, and prints the
 chances of `conventions.NAMED_PARENT`, to be set by hand; `Hospital.well` was chosen by hand. Every step
 moves each drawn rate by the ratio, and each correlation by the log odds ratio, of what is aimed at to
 what is recorded, over one fixed sample; the matrix is then moved to the nearest
@@ -17,9 +17,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
-from chexreason.phantom import conventions, copula, hospitals
-from chexreason.phantom.copula import AP_FILM, DRAWN
-from chexreason.report import cooccurrence as co
+from companion.phantoms import conventions, copula, hospitals
+from companion.phantoms.copula import AP_FILM, DRAWN
+from companion.report import cooccurrence as co
 
 F = len(DRAWN)
 PLACE = {name: i for i, name in enumerate(DRAWN)}

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from chexreason.phantom import HOSPITALS, draw, draw_with_masks, sample_case
+from companion.phantoms import HOSPITALS, draw, draw_with_masks, sample_case
 
 
 def measure(function, cases, **options):  # type: ignore[no-untyped-def]

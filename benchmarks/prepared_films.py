@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from chexreason import config, data, provenance
+from chexreason import config, data
 from chexreason.data import prepared
 from chexreason.data.film import open_film
-from chexreason.phantom import draw, sample_case
-from chexreason.phantom.writers import write_tree
+from companion.phantoms import draw, sample_case
+from companion.phantoms.writers import write_tree
+from companion.workflow import provenance
 
 WIDTH, HEIGHT, DRAWINGS = 2544, 3056, 100
 PIXELS = 896 * 896  # MedGemma's input

@@ -25,10 +25,11 @@ import pandas as pd
 import psutil
 from peak_memory import together
 
-from chexreason import cohorts, config, data, prompts, provenance
+from chexreason import cohorts, config, data, prompts
 from chexreason.config import Profile
 from chexreason.data.study import Study
 from chexreason.hyperparameters import Speed
+from companion.workflow import provenance
 
 PLACE = config.RESULTS / "benchmarks"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -151,8 +152,8 @@ def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """Greedy decoding of 500 studies, with the digest of what was said."""
     from chexreason import evaluate, models
-    from chexreason.fast.drafts import GUESSED
     from chexreason.files import digest_of
+    from companion.speed.drafts import GUESSED
 
     studies: list[Study] = []
     for name, split in (("mimic", None), ("chexpert", None)):
@@ -185,7 +186,7 @@ def bootstrap(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """F1 in each resample: of each finding, micro, macro; scikit-learn's loop runs a hundredth and is multiplied."""
     from sklearn.metrics import f1_score
 
-    from chexreason import stats
+    from companion.evidence import stats
 
     rng = np.random.default_rng(0)
     true = rng.random((500, 14)) < 0.2

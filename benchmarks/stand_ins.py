@@ -19,14 +19,15 @@ from transformers import Gemma3Processor
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from chexreason import models, phantom
+from chexreason import models
 from chexreason.completions import write_completion
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.processors import QwenFilmProcessor
-from chexreason.models.published import config_of
 from chexreason.prompts import Prompt
+from companion import phantoms as phantom
+from companion.replication.published import config_of
 
 CHECKPOINTS = Path(models.__file__).parents[1] / "checkpoints"
 FILM_PX, DRAWN_PX = 1024, 256

@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexreason import config, provenance
+from chexreason import config
 from chexreason.completions import parse_completion
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
 from chexreason.prompts import Prompt, get
+from companion.workflow import provenance
 
 RESULT = config.RESULTS / "benchmarks" / "vllm.csv"
 #: Our choice: below it, five of a hundred scored answers would hang on who decoded them.
@@ -76,7 +77,8 @@ def child(side: str, family: str, source: str, n: int, out: Path) -> None:
     """
     import stand_ins
 
-    from chexreason import models, vllm_engine
+    from chexreason import models
+    from companion.replication import vllm_engine
 
     decoding, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
     settings = dataclasses.replace(decoding, vllm=side == "vllm")

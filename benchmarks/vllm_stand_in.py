@@ -13,9 +13,9 @@ from transformers import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
 from chexreason import models
-from chexreason.pretrain import language, lessons
-from chexreason.pretrain.make import CHECKPOINTS
-from chexreason.pretrain.pool import Request, pool
+from companion.phantoms.pretrain import language, lessons
+from companion.phantoms.pretrain.make import CHECKPOINTS
+from companion.phantoms.pretrain.pool import Request, pool
 
 NEWLINES = ["\n" * count for count in range(1, 5)]
 HEAD = 64

@@ -24,7 +24,6 @@ from chexreason.data.study import Study
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
-from chexreason.phantom.writers import write_tree
 
 #: stage's cohort -> (data set, split)
 COHORTS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -54,14 +53,6 @@ class Chosen:
         """SHA-256 over the studies and their labels, in order; for phantoms also over their films' request."""
         drawn = data.phantom_request(self.root) if data.is_phantom(self.root) else None
         return digest_of([drawn, *((study.key, dict(study.labels)) for study in self.studies)])
-
-
-def prepare(profile: Profile) -> None:
-    """Draw the phantom trees that the profile asks for; real trees are left alone."""
-    for place in profile.data.values():
-        if place.draw is not None:
-            request = dict(place.draw)
-            write_tree(place.root, request.pop("hospital"), request.pop("sizes"), **request)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

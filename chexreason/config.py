@@ -9,27 +9,32 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import pandas as pd
 import yaml
 
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.hyperparameters import ALL, GROUPS, GRPO, SETTINGS, SFT, Decoding, Sizes, Speed
-from chexreason.phantom.writers import generator_digest
+from chexreason.hyperparameters import GRPO, SETTINGS, SFT, Decoding, Sizes
 from chexreason.rewards import HardSettings, NuancedSettings
 from chexreason.settings import origins
-from chexreason.teacher.settings import Teacher
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The profiles of the package, or a folder of one's own.
 PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
 RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
+#: Groups of settings that a profile may override and that other packages read (`overridden`).
+ELSEWHERE = ("teacher",)
+#: What a profile may name in place of TRL's trainers and transformers' own decoding (`engines`).
+ENGINES = ("decode", "sft", "grpo")
+
+
+Group = TypeVar("Group")
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,10 @@ class DataPlace:
 class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
-    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen,
-    nv_reason). `cache` holds checkpoints, films and everything that must not be published; `rows`
-    is where per-study predictions go: among the results, or in the cache for credentialed data.
+    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason).
+    `engines` names trainers and decoders (`chexreason.engines`). `cache` holds checkpoints, images and everything that
+    must not be published; `rows` is where per-study predictions go: among the results, or in the cache for
+    credentialed data.
     """
 
     name: str
@@ -80,13 +86,12 @@ class Profile:
     decoding: Decoding
     hard: HardSettings
     nuanced: NuancedSettings
-    speed: Speed
-    teacher: Teacher
+    engines: Mapping[str, Any]
     overrides: tuple[Override, ...]
 
     def resolved(self) -> dict[str, Any]:
         """All settings as plain data, for run.json; paths of this machine are left out."""
-        plain = {group: dataclasses.asdict(getattr(self, group)) for group in GROUPS}
+        plain = {group: dataclasses.asdict(getattr(self, group)) for group in SETTINGS}
         draws = {name: dict(place.draw) if place.draw else None for name, place in self.data.items()}
         return {"profile": self.name, "tier": self.tier, "seed": self.seed, "phantoms": draws, **plain}
 
@@ -94,6 +99,13 @@ class Profile:
 def profile_names() -> list[str]:
     """The profiles that come with the package."""
     return sorted(path.stem for path in PROFILES.glob("*.yml"))
+
+
+def raw(name: str) -> dict[str, Any]:
+    """A profile as it is written; UserError for an unknown one."""
+    if name not in profile_names():
+        raise unknown("profile", name, profile_names(), "chexreason/profiles/")
+    return dict(yaml.safe_load((PROFILES / f"{name}.yml").read_text(encoding="utf-8")))
 
 
 def load_profile(
@@ -105,16 +117,18 @@ def load_profile(
     Raises UserError for an unknown profile, setting or key, a value of another type, and a data folder
     whose variable is not set; with `unset` the folder is then the variable's name, as `DataPlace.unset` tells.
     """
-    if name not in profile_names():
-        raise unknown("profile", name, profile_names(), "chexreason/profiles/")
-    text = yaml.safe_load((PROFILES / f"{name}.yml").read_text(encoding="utf-8"))
+    text = raw(name)
     keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
+    engines = text.pop("engines", {})
+    for what in engines:
+        if what not in ENGINES:
+            raise unknown("engine", what, ENGINES, "chexreason/config.py")
     if set(text) != keys:
         raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"mend {name}.yml")
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
     overrides = tuple(_override(name, entry) for entry in text["overrides"])
-    groups = {group: cls(**{o.name: o.value for o in overrides if o.group == group}) for group, cls in ALL.items()}
+    groups: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
@@ -126,6 +140,7 @@ def load_profile(
         cache=cache,
         results=Path(results or RESULTS) / name,
         rows=text["rows"],
+        engines=engines,
         overrides=overrides,
         **groups,
     )
@@ -139,13 +154,12 @@ def _seed(value: Any) -> int:
 
 def _checkpoint(source: str) -> str:
     """A folder of the repository as a full path; a hub id or another path as it is."""
-    return str(ROOT / source) if source.startswith("chexreason/") else source
+    return str(ROOT / source) if (ROOT / source).is_dir() else source
 
 
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
     if "draw" in entry:
-        # The name changes with the request and with the code that draws, so an older tree is never taken for it.
-        name = f"{source}-{digest_of([entry['draw'], generator_digest()])[:8]}"
+        name = f"{source}-{digest_of(entry['draw'])[:8]}"  # another request is another tree
         return DataPlace(cache / "films" / name, entry["draw"])
     root = os.path.expandvars(entry["root"])
     if "$" in root:
@@ -162,13 +176,23 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    known = {f"{g}.{n}": (cls, n) for g, cls in ALL.items() for n, _, _ in origins(cls)}
-    if f"{group}.{name}" not in known:
+    if group not in (*SETTINGS, *ELSEWHERE):
+        known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
         raise unknown("setting", entry["setting"], known, "chexreason/hyperparameters.py")
-    cls, field = known[f"{group}.{name}"]
-    return Override(
-        group, name, _typed(entry["setting"], entry["value"], get_type_hints(cls)[field], profile), entry["why"]
-    )
+    return Override(group, name, entry["value"], entry["why"])
+
+
+def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
+    """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
+    hints, fields = get_type_hints(cls), [name for name, _, _ in origins(cls)]
+    values = {}
+    for override in overrides:
+        if override.group == group:
+            if override.name not in fields:
+                known = [f"{group}.{field}" for field in fields]
+                raise unknown("setting", f"{group}.{override.name}", known, cls.__module__)
+            values[override.name] = _typed(f"{group}.{override.name}", override.value, hints[override.name], profile)
+    return cls(**values)
 
 
 def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
@@ -190,8 +214,7 @@ def _all_overrides() -> dict[tuple[str, str], list[str]]:
     """(group, name) -> "profile: value (why)" over all profiles, read without resolving paths."""
     found: dict[tuple[str, str], list[str]] = {}
     for profile in profile_names():
-        text = yaml.safe_load((PROFILES / f"{profile}.yml").read_text(encoding="utf-8"))
-        for entry in text["overrides"]:
+        for entry in raw(profile)["overrides"]:
             override = _override(profile, entry)
             line = f"{profile}: {override.value} ({override.why})"
             found.setdefault((override.group, override.name), []).append(line)

@@ -5,9 +5,7 @@ failure and as a prediction of nothing.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +15,17 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason import cohorts, metrics, models, runs, vllm_engine
+from chexreason import cohorts, metrics, models, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
 from chexreason.config import Profile
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
-from chexreason.fast import decoding
-from chexreason.fast.drafts import GUESSED, Drafts
-from chexreason.fast.films import films_of, tokens_of
-from chexreason.fast.packed import packed
-from chexreason.fast.side_by_side import processes, side_by_side
 from chexreason.files import digest_of, file_digest
-from chexreason.hyperparameters import Decoding, Speed, plain
+from chexreason.hyperparameters import Decoding, plain
 from chexreason.labels import LABEL_SETS, decide, label_set_of
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
-
-#: Prompts that run through the model at once on a processor. More take more memory there and are no faster.
-TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -47,24 +37,23 @@ class Completion:
     truncated: bool
 
 
+#: (model, studies, prompt, settings, what is told of each study begun) -> the tokens of each answer. A profile may
+#: name another than `generate` (`engines`).
+Decode = Callable[[Loaded, Sequence[Study], Prompt, Decoding, Callable[[int], Any]], list[list[int]]]
+
+
 def decode(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = "",
-    speed: Speed = Speed(),  # noqa: B008  (frozen)
+    engine: Decode | None = None,
 ) -> list[Completion]:  # fmt: skip
     """One answer a study, in batches; greedy unless the settings say otherwise. Shows progress."""
     loaded.model.eval()
-    tokenizer = loaded.processor.tokenizer
-    ends = _ends(loaded)
+    tokenizer, ends = loaded.processor.tokenizer, end_tokens(loaded)
     with (
-        tqdm(total=len(studies), desc=label or prompt.name, unit="film", mininterval=2.0) as bar,
+        tqdm(total=len(studies), desc=label or prompt.name, unit="image", mininterval=2.0) as bar,
         torch.inference_mode(),
     ):
-        if settings.vllm:
-            answers = _vllm(loaded, studies, prompt, settings, bar.update)
-        elif settings.greedy:
-            answers = _greedy(loaded, studies, prompt, settings, bar.update, speed)
-        else:
-            answers = _generate(loaded, studies, prompt, settings, bar.update)
+        answers = (engine or generate)(loaded, studies, prompt, settings, bar.update)
     done: list[Completion] = []
     for answer_T in answers:
         length = next((i for i, token in enumerate(answer_T) if token in ends), None)
@@ -74,83 +63,26 @@ def decode(
     return done
 
 
-def _ends(loaded: Loaded) -> set[int]:
-    return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
-
-
-def _greedy(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
-    speed: Speed,
-) -> list[list[int]]:  # fmt: skip
-    """The most likely tokens, by as many processes as there are threads; the rows of a batch are shared out, too."""
-    many = processes(loaded.device, len(studies), settings.batch) if speed.side_by_side else 1
-    each = replace(settings, batch=-(-settings.batch // many))
-
-    def work(part: Sequence[Study], tell: Callable[[int], Any]) -> list[list[int]]:
-        if speed.rows_leave and decoding.can_follow(loaded.model):
-            return _by_rows(loaded, part, prompt, each, tell, speed)
-        return _generate(loaded, part, prompt, each, tell)
-
-    with packed(loaded.model) if speed.packed_weights else nullcontext():
-        if many == 1:
-            return work(studies, tell)
-        parts = side_by_side(work, [studies[number::many] for number in range(many)], tell)
-    return [parts[number % many][number // many] for number in range(len(studies))]
-
-
-def _generate(
+def generate(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
 ) -> list[list[int]]:
-    """The answers' tokens, padded to one length a batch, by transformers' own loop."""
+    """The answers' tokens by transformers' `generate`, padded to one length a batch."""
     answers: list[list[int]] = []
     for start in range(0, len(studies), settings.batch):
-        inputs = models.encode(loaded, _films(studies[start : start + settings.batch]), prompt.text)
+        inputs = models.encode(loaded, open_films(studies[start : start + settings.batch]), prompt.text)
         tokens_BT = loaded.model.generate(**inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy)
         answers += tokens_BT[:, inputs["input_ids"].shape[1] :].tolist()
         tell(len(tokens_BT))
     return answers
 
 
-def _by_rows(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
-    speed: Speed,
-) -> list[list[int]]:  # fmt: skip
-    """The same tokens, by `fast.decoding`."""
-    model, waiting = loaded.model, iter(studies)
-    answers: list[list[int]] = []
-    guess = speed.drafts and model.dtype == torch.float32
-    together = TOGETHER if loaded.device.type == "cpu" else settings.batch
-
-    def more(free: int, room: int = 0, places: int = 0) -> decoding.Rows | None:
-        next_B = list(islice(waiting, min(free, together)))
-        if not next_B:
-            return None
-        inputs = models.encode(loaded, _films(next_B), prompt.text)
-        films = films_of(inputs)
-        rows = decoding.prefill(model, inputs, films, tokens_of(model, films), room, places)
-        answers.extend(rows.answers)
-        tell(len(next_B))
-        return rows
-
-    if first := more(settings.batch, settings.max_tokens + (GUESSED if guess else 0), settings.batch):
-        decoding.decode(
-            model, first, most=settings.max_tokens, choose=decoding.greedy, ends=sorted(_ends(loaded)),
-            change=decoding.processors(model.generation_config), limit=settings.batch, more=more,
-            drafts=Drafts() if guess else None,
-        )  # fmt: skip
-    return answers
+def end_tokens(loaded: Loaded) -> set[int]:
+    """The tokens that end an answer."""
+    return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
 
 
-def _vllm(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
-) -> list[list[int]]:
-    """The answers' tokens, by vLLM; it makes its batches itself."""
-    answers = vllm_engine.answers(loaded, _films(studies), prompt.text, settings)
-    tell(len(answers))
-    return answers
-
-
-def _films(studies: Sequence[Study]) -> list[Image.Image]:
+def open_films(studies: Sequence[Study]) -> list[Image.Image]:
+    """The image of each study."""
     return [open_film(study.image) for study in studies]
 
 
@@ -192,10 +124,10 @@ def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
 
 def evaluate(
     loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = "",
-    speed: Speed = Speed(),  # noqa: B008  (frozen)
+    engine: Decode | None = None,
 ) -> tuple[metrics.Scores, pd.DataFrame]:  # fmt: skip
     """Decode a cohort and score it: (scores, predictions table)."""
-    completions = decode(loaded, chosen.studies, prompt, settings, label=label, speed=speed)
+    completions = decode(loaded, chosen.studies, prompt, settings, label=label, engine=engine)
     rows, _ = predictions_table(chosen, completions, prompt, settings.uncertain)
     return score(rows, label_set_of(chosen.dataset)), rows
 
@@ -238,7 +170,7 @@ def plan(
         "prompt": digest_of(prompt.text),
         **more.pop("inputs", {}),
     }
-    settings = {"decoding": plain(profile.decoding), **more}
+    settings = {"decoding": plain(profile.decoding), "engines": dict(profile.engines), **more}
     return runs.Plan(profile, run_id, facts, settings, inputs)
 
 

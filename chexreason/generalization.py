@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from chexreason import cohorts, evaluate, models, prompts, runs
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
+from chexreason.engines import engine
 from chexreason.files import file_digest
 from chexreason.models import Loaded
 from chexreason.models.lora import with_adapter
@@ -21,7 +22,6 @@ FIVE_MODELS: dict[str, tuple[str, str, str | None]] = {
 
 def ask_all(profile: Profile) -> list[runs.Run]:
     """Tables 5 and 6: five models on the CheXpert and the NIH test studies."""
-    cohorts.prepare(profile)
     chosen = {name: cohorts.choose(profile, name) for name in ("chexpert", "nih")}
     return [
         run
@@ -46,7 +46,12 @@ def _ask(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> li
                 loaded = models.load(base, profile.models[base])
                 loaded = with_adapter(loaded, adapter) if adapter else loaded
             scores, rows = evaluate.evaluate(
-                loaded, chosen, prompt, profile.decoding, label=f"{label} on {chosen.dataset}", speed=profile.speed
+                loaded,
+                chosen,
+                prompt,
+                profile.decoding,
+                label=f"{label} on {chosen.dataset}",
+                engine=engine(profile, "decode", evaluate.generate),
             )
             run = evaluate.finish(this, chosen, scores.to_frame(), rows)
         finished.append(run)

@@ -12,12 +12,10 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from accelerate.utils import gather_object
 from peft import PeftModel
 from transformers import (
@@ -30,16 +28,16 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, rewards, runs, training, vllm_engine
+from chexreason import cohorts, evaluate, models, prompts, rewards, runs, training
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import Profile
 from chexreason.data.study import Study
+from chexreason.engines import engine
 from chexreason.errors import unknown
 from chexreason.examples import examples
-from chexreason.fast.grpo import FastGRPOTrainer
 from chexreason.files import digest_of, file_digest, write_atomically
-from chexreason.hyperparameters import GRPO, plain
+from chexreason.hyperparameters import GRPO, VLLM_MEMORY, plain, vllm_silence
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
@@ -57,7 +55,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
     completions = settings.studies_per_step * settings.generations
     passes = training.accumulation(completions, settings.device_batch)
     steps = math.ceil(studies / settings.studies_per_step) * settings.epochs * settings.passes
-    quiet = vllm_engine.silence(silent) if settings.vllm else {"suppress_tokens": list(silent)}
+    quiet = vllm_silence(silent) if settings.vllm else {"suppress_tokens": list(silent)}
     return GRPOConfig(
         output_dir=str(folder),
         num_generations=settings.generations,
@@ -75,7 +73,7 @@ def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Seq
         generation_kwargs=quiet if silent else None,
         use_vllm=settings.vllm,
         vllm_mode="colocate",
-        vllm_gpu_memory_utilization=vllm_engine.MEMORY,
+        vllm_gpu_memory_utilization=VLLM_MEMORY,
         disable_dropout=settings.disable_dropout,
         mask_truncated_completions=settings.mask_truncated_completions,
         learning_rate=settings.learning_rate,
@@ -176,36 +174,6 @@ class Task:
         return cls(studies, [positives(study.labels, uncertain) for study in studies], prompt, reward)
 
 
-class AnswerWeighted(FastGRPOTrainer):
-    """GRPO whose advantage counts more on the tokens of the answer block than on those of the reasoning.
-
-    Equation 2 gives all tokens of a completion the same advantage (weight 1). TRL leaves room for one
-    advantage a token; the weights of a completion are scaled to a mean of 1, so the step size stays.
-    """
-
-    def __init__(self, *words: Any, answer_weight: float, opens: str, **named: Any) -> None:
-        super().__init__(*words, **named)
-        self.answer_weight, self.opens = answer_weight, opens
-
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        batch = super()._generate_and_score_completions(inputs)
-        weight_BT = self._weights(batch["completion_ids"], batch["completion_mask"])
-        return {**batch, "advantages": batch["advantages"].unsqueeze(1) * weight_BT}
-
-    def _weights(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-        """`answer_weight` from the answer's opening tag on, 1 before; mean 1 over a completion's tokens (B, T)."""
-        weight_BT = torch.ones(ids_BT.shape, device=ids_BT.device)
-        for row, ids_T in enumerate(ids_BT.tolist()):
-            text = ""
-            for place, token in enumerate(ids_T):
-                if self.opens in text:
-                    weight_BT[row, place:] = self.answer_weight
-                    break
-                text += self.processing_class.tokenizer.decode([token])
-        mean_B1 = (weight_BT * mask_BT).sum(1, keepdim=True) / mask_BT.sum(1, keepdim=True).clamp(min=1)
-        return weight_BT / mean_B1
-
-
 def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """TRL's trainer, ready to train the adapter `start`, of which it keeps a frozen copy as the reference."""
     settings, seed = profile.grpo, profile.seed
@@ -215,9 +183,7 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     ends = loaded.model.generation_config.eos_token_id
     frequencies = rewards.label_frequencies(task.credit)
     scorer = Scorer(task.reward, profile, task.prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
-    weighted: dict[str, Any] = {"answer_weight": settings.answer_weight, "opens": f"<{task.prompt.answer.tag}>"}
-    trainer = (FastGRPOTrainer if settings.answer_weight == 1 else partial(AnswerWeighted, **weighted))(
-        speed=profile.speed,
+    trainer = engine(profile, "grpo", GRPOTrainer)(
         model=model,
         reward_funcs=scorer,
         args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded)),
@@ -246,7 +212,6 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
 def train_all(profile: Profile) -> list[runs.Run]:
     """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint (see `run`)."""
     with training.first_before_others():
-        cohorts.prepare(profile)
         chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
     tasks = [Task.recorded(chosen.studies, prompt, name, profile.decoding.uncertain) for name in ("nuanced", "hard")]
@@ -299,7 +264,9 @@ def run(
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
     loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
-    return evaluate.evaluate(loaded, validation, prompt, profile.decoding, label=label, speed=profile.speed)
+    return evaluate.evaluate(
+        loaded, validation, prompt, profile.decoding, label=label, engine=engine(profile, "decode", evaluate.generate)
+    )
 
 
 def _validation_history(scored: list[tuple[Path, Any, pd.DataFrame]]) -> pd.DataFrame:

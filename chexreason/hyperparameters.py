@@ -5,12 +5,12 @@ The defaults are the paper's. What it does not state, or may state in a section 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chexreason.rewards import HardSettings, NuancedSettings
 from chexreason.settings import UNREAD, assumed, paper
-from chexreason.teacher.settings import Teacher
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ class GRPO:
     )
     schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
-    answer_weight: float = assumed(1.0, "equation 2 weighs all tokens alike", "weight of the answer's tokens")
     shuffle: bool = assumed(True, "not stated; usual", "studies in random order")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
     clip_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
@@ -109,27 +108,7 @@ class Decoding:
     max_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
     batch: int = assumed(16, "does not change the result", "studies decoded together")
     greedy: bool = assumed(True, f"{UNREAD}; repeatable", "take the most likely token")
-    vllm: bool = assumed(False, f"{UNREAD}; rounds differently", "vLLM decodes, not transformers")
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What is computed once and not again (`chexreason.fast`); none of it changes what is computed."""
-
-    shared_prompt: bool = assumed(True, "exact", "GRPO: one copy of film and prompt for the completions of a study")
-    first_pass_is_old: bool = assumed(True, "exact", "GRPO: the first pass over a rollout batch is the old policy's")
-    one_prefill: bool = assumed(True, "exact", "GRPO: a study's prompt is run once for all its completions")
-    merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
-    answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
-    film_tokens: bool = assumed(True, "exact", "SFT: the frozen tower sees each film once, not once an epoch")
-    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
-    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
-    last_layer: bool = assumed(True, "exact", "SFT, GRPO: the last feed-forward block runs at the scored tokens only")
-    rows_leave: bool = assumed(True, "exact", "scoring: an answer that has ended leaves the batch to the next film")
-    drafts: bool = assumed(True, "exact to rounding; in float32 only", "scoring: tokens guessed from other answers")
-    packed_weights: bool = assumed(True, "exact to rounding; in float32 only", "scoring: products by oneDNN")
-    side_by_side: bool = assumed(True, "exact", "scoring: a process a core; on a processor only")
 
 
 #: The settings classes by the name that a profile uses for them.
@@ -141,10 +120,13 @@ SETTINGS: dict[str, type] = {
     "hard": HardSettings,
     "nuanced": NuancedSettings,
 }
-#: The same with the switches of `Speed`, which a profile may turn too, but which are no settings of the study.
-GROUPS: dict[str, type] = {**SETTINGS, "speed": Speed}
-#: The same with the teacher's, which a profile may set too, but which no run is digested by: its traces are.
-ALL: dict[str, type] = {**GROUPS, "teacher": Teacher}
+#: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
+VLLM_MEMORY = 0.4
+
+
+def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
+    """vLLM's sampling option that keeps these tokens from being written; transformers calls it `suppress_tokens`."""
+    return {"logit_bias": dict.fromkeys(tokens, -100.0)}
 
 
 def plain(settings: Any) -> dict[str, Any]:

@@ -214,5 +214,5 @@ def git_state() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    changed = git("status", "--porcelain", "--", "chexreason", "notebooks")
+    changed = git("status", "--porcelain", "--", "chexreason", "companion", "notebooks")
     return {"revision": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}

@@ -5,6 +5,7 @@ placeholders and padding carry the label -100. LoRA touches the language model o
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
+from chexreason.engines import engine
 from chexreason.examples import examples
-from chexreason.fast.sft import FastSFTTrainer
 from chexreason.files import digest_of
-from chexreason.hyperparameters import SFT, Speed, plain
+from chexreason.hyperparameters import SFT, plain
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
@@ -60,7 +61,7 @@ def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
 
 def train(
     loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, settings: SFT, folder: Path, seed: int,
-    speed: Speed = Speed(),  # noqa: B008  (frozen)
+    trainer_class: Callable[..., SFTTrainer] = SFTTrainer,
 ) -> SFTTrainer:  # fmt: skip
     """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
 
@@ -70,8 +71,7 @@ def train(
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
     progress = training.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
-    trainer = FastSFTTrainer(
-        speed=speed,
+    trainer = trainer_class(
         model=add_lora(loaded, settings),
         args=arguments(settings, folder, seed),
         train_dataset=examples(fit, prompt, [trace_of[s.key] for s in fit]),
@@ -97,7 +97,6 @@ def _keep(trainer: SFTTrainer, place: Path) -> None:
 def train_all(profile: Profile) -> list[runs.Run]:
     """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored (see `run`)."""
     with training.first_before_others():
-        cohorts.prepare(profile)
         chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     done = [
@@ -128,13 +127,19 @@ def run(
 
     def teach() -> SFTTrainer:
         loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
-        return train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, profile.speed)
+        trainer_class = engine(profile, "sft", SFTTrainer)
+        return train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, trainer_class)
 
     log = training.learnt(folder, teach)
     if training.processes() > 1:
         return None
     tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
     scores, rows = evaluate.evaluate(
-        tuned, validation, prompt, profile.decoding, label=f"score {run_id}", speed=profile.speed
+        tuned,
+        validation,
+        prompt,
+        profile.decoding,
+        label=f"score {run_id}",
+        engine=engine(profile, "decode", evaluate.generate),
     )
     return evaluate.finish(this, validation, scores.to_frame(), rows, history=training.history_table(log))

@@ -30,7 +30,9 @@ cache: str = ""  # a folder for films and checkpoints instead of the profile's o
 # %%
 import pandas as pd
 
-from chexreason import cohorts, config, prompting, prompts, report
+from chexreason import cohorts, config, prompting, prompts
+from companion import report
+from companion.phantoms.prepare import prepare
 
 # %% [markdown]
 # ## What is run
@@ -43,7 +45,7 @@ chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
-cohorts.prepare(chosen)
+prepare(chosen)  # draws the phantoms of the profile, if it has any
 validation = cohorts.choose(chosen, "validation")
 print(f"{len(validation.studies)} studies from {validation.dataset}, one frontal film each")
 print(f"left out: {dict(validation.left_out)}; unreadable films: {len(validation.unreadable)}")

@@ -28,7 +28,9 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from chexreason import cohorts, config, report, sft
+from chexreason import cohorts, config, sft
+from companion import report
+from companion.phantoms.prepare import prepare
 
 # %% [markdown]
 # ## What is run
@@ -49,7 +51,7 @@ report.frame_table(
 )
 
 # %%
-cohorts.prepare(chosen)
+prepare(chosen)  # draws the phantoms of the profile, if it has any
 taught, validation = cohorts.choose(chosen, "sft"), cohorts.choose(chosen, "validation")
 print(f"{len(taught.studies)} studies with traces, {len(validation.studies)} others for scoring; no patient in both")
 

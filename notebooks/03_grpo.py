@@ -29,7 +29,9 @@ results: str = ""  # a folder for the results instead of the repository's result
 cache: str = ""  # a folder for films and checkpoints instead of the profile's own
 
 # %%
-from chexreason import cohorts, config, grpo, report
+from chexreason import cohorts, config, grpo
+from companion import report
+from companion.phantoms.prepare import prepare
 
 # %% [markdown]
 # ## What is run
@@ -50,7 +52,7 @@ report.frame_table(
 )
 
 # %%
-cohorts.prepare(chosen)
+prepare(chosen)  # draws the phantoms of the profile, if it has any
 rewarded = cohorts.choose(chosen, "rl")
 print(f"{len(rewarded.studies)} studies of patients that the fine-tuning never saw")
 

@@ -32,7 +32,9 @@ cache: str = ""  # a folder for films and checkpoints instead of the profile's o
 # %%
 import pandas as pd
 
-from chexreason import cohorts, config, generalization, report
+from chexreason import cohorts, config, generalization
+from companion import report
+from companion.phantoms.prepare import prepare
 
 # %% [markdown]
 # ## What is run
@@ -42,7 +44,7 @@ chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
-cohorts.prepare(chosen)
+prepare(chosen)  # draws the phantoms of the profile, if it has any
 tests = [cohorts.choose(chosen, name) for name in ("chexpert", "nih")]
 report.frame_table(
     pd.DataFrame(

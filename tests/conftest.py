@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexreason import claims, config
+from chexreason import config
+from companion.evidence import claims
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Study:
     def command(self, *words: str) -> list[str]:
         """A chexreason command with this study's folders."""
         places = ["--profile", "smoke", "--results", str(self.results), "--cache", str(self.cache)]
-        return [sys.executable, "-m", "chexreason", *words, *places]
+        return [sys.executable, "-m", "companion", *words, *places]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,8 +67,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random-weight miniature of each family, saved as a checkpoint is."""
     import torch
 
-    from chexreason.models import miniature
     from chexreason.prompts import PROMPTS
+    from companion.phantoms import miniature
 
     folder = tmp_path_factory.mktemp("checkpoints")
     texts = [prompt.text for prompt in PROMPTS.values()]
@@ -97,7 +98,7 @@ def random_model(family_name: str, checkpoints: Path):
 def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real films."""
     from chexreason.data import PHANTOM_MARKER, TRUTH
-    from chexreason.phantom.writers import write_tree
+    from companion.phantoms.writers import write_tree
 
     root = tmp_path_factory.mktemp("mimic")
     write_tree(root, "A", {"train": 20}, 5, 64, progress=False)

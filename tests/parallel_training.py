@@ -21,7 +21,7 @@ from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
 
 STUDIES, TOGETHER = 18, 8
-CHECKPOINT = Path(models.__file__).parents[1] / "checkpoints" / "qwen"
+CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 
 

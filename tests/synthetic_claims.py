@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chexreason.claims.quantity import Quantity, Studies
+from companion.evidence.claims.quantity import Quantity, Studies
 
 
 def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest="", trainings=None):

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 from chexreason import config, hyperparameters, metrics, runs
-from chexreason.experiments import analysis, arms, worlds
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
-from chexreason.report.experiments import answers, cells, cures, scaffold, selection
+from companion.evidence import analysis
+from companion.experiment import arms, worlds
+from companion.report.experiments import answers, cells, cures, scaffold, selection
 
 PATIENTS = 160
 LABELS = functools.cache(worlds.labels)  # drawing the cases takes longest

@@ -11,9 +11,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics, prompts, provenance, runs
-from chexreason.evidence import MODELS
+from chexreason import config, metrics, prompts, runs
 from chexreason.labels import LABEL_SETS
+from companion.evidence.tables import MODELS
+from companion.workflow import provenance
 
 N = 40
 

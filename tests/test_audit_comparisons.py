@@ -2,8 +2,8 @@
 
 import pytest
 
-from chexreason.audit import arithmetic, comparison, comparisons, facts, matched, readings
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, UNBORNE
+from companion.evidence.audit import arithmetic, comparison, comparisons, facts, matched, readings
+from companion.evidence.audit.printed import AGREES, ALONE, DEPENDS, ERROR, UNBORNE
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from chexreason import metrics
-from chexreason.audit import attainability, conventions, facts, lines, matched
-from chexreason.audit.attainability import Counts
-from chexreason.evidence import published
 from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence.audit import attainability, conventions, facts, lines, matched
+from companion.evidence.audit.attainability import Counts
+from companion.evidence.tables import published
 
 
 @pytest.mark.parametrize(

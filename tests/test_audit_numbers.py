@@ -6,10 +6,21 @@ import json
 import numpy as np
 import pytest
 
-from chexreason.audit import arithmetic, comparisons, contradictions, facts, printed, statements, summary
-from chexreason.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, Range, exactly, harmonic, mean, verdict
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence.audit import arithmetic, comparisons, contradictions, facts, printed, statements, summary
+from companion.evidence.audit.printed import (
+    AGREES,
+    ALONE,
+    DEPENDS,
+    ERROR,
+    ROUNDING,
+    Range,
+    exactly,
+    harmonic,
+    mean,
+    verdict,
+)
 
 
 def test_a_printed_number_stands_for_half_a_unit_to_either_side():

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from chexreason.audit import differences, facts, matched, operating, power, validation
-from chexreason.audit import uncertainty as sure
-from chexreason.audit.printed import printed
-from chexreason.audit.summary import summary
-from chexreason.claims.published import Published
+from companion.evidence.audit import differences, facts, matched, operating, power, validation
+from companion.evidence.audit import uncertainty as sure
+from companion.evidence.audit.printed import printed
+from companion.evidence.audit.summary import summary
+from companion.evidence.claims.published import Published
 
 
 @pytest.mark.parametrize(

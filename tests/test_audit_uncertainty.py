@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from chexreason.audit import differences, facts, power, validation
-from chexreason.audit import uncertainty as sure
-from chexreason.claims import open_runs
-from chexreason.claims.calibration import calibrate
 from chexreason.config import RESULTS
 from chexreason.labels import NIH_SHARED
+from companion.evidence.audit import differences, facts, power, validation
+from companion.evidence.audit import uncertainty as sure
+from companion.evidence.claims import open_runs
+from companion.evidence.claims.calibration import calibrate
 
 
 def simulated(

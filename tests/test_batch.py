@@ -13,8 +13,9 @@ import nbformat
 import psutil
 import pytest
 
-from chexreason import batch, config
+from chexreason import config
 from chexreason.errors import UserError
+from companion.workflow import batch
 
 HEADER = """\
 # ---

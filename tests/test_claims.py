@@ -9,11 +9,12 @@ import pytest
 import scipy.stats
 from synthetic_claims import Told, quantity
 
-from chexreason import claims
-from chexreason.audit.uncertainty import NIH_SIZES
-from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
-from chexreason.claims.published import Published
-from chexreason.claims.quantity import (
+from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence import claims
+from companion.evidence.audit.uncertainty import NIH_SIZES
+from companion.evidence.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
+from companion.evidence.claims.published import Published
+from companion.evidence.claims.quantity import (
     CannotTell,
     NotRun,
     Studies,
@@ -24,9 +25,8 @@ from chexreason.claims.quantity import (
     mean,
     smallest,
 )
-from chexreason.claims.sides import DRAWS
-from chexreason.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
-from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence.claims.sides import DRAWS
+from companion.evidence.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
 
 # The ledger.
 

@@ -12,18 +12,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from chexreason import claims, metrics, stats
-from chexreason.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
-from chexreason.claims.checks import changes
-from chexreason.claims.ours import Ours
-from chexreason.claims.quantity import CannotTell
-from chexreason.claims.sides import rare
-from chexreason.comparable import ENOUGH
+from chexreason import metrics
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
-from chexreason.report import terminal_claims, verdict_table
+from companion.evidence import claims, stats
+from companion.evidence.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
+from companion.evidence.claims.checks import changes
+from companion.evidence.claims.ours import Ours
+from companion.evidence.claims.quantity import CannotTell
+from companion.evidence.claims.sides import rare
+from companion.evidence.comparable import ENOUGH
+from companion.report import terminal_claims, verdict_table
 
 #: Ids of the runs that show one training.
 ONCE = r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-"

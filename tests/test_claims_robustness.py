@@ -7,13 +7,13 @@ import pytest
 import scipy.stats
 from synthetic_claims import Told, quantity
 
-from chexreason import claims
-from chexreason.audit import uncertainty as sure
-from chexreason.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED, RESTS
-from chexreason.claims.published import Published
-from chexreason.claims.quantity import NotRun
-from chexreason.claims.sides import DRAWS
-from chexreason.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
+from companion.evidence import claims
+from companion.evidence.audit import uncertainty as sure
+from companion.evidence.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED, RESTS
+from companion.evidence.claims.published import Published
+from companion.evidence.claims.quantity import NotRun
+from companion.evidence.claims.sides import DRAWS
+from companion.evidence.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, Claim
 
 
 def test_every_choice_leads_to_a_twin_that_reads_the_same_claim_otherwise():

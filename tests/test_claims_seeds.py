@@ -6,15 +6,15 @@ import re
 import numpy as np
 import pytest
 
-from chexreason import claims
-from chexreason.claims import CLAIMS, FAILS, NOT_RUN, REFUSED
-from chexreason.claims.quantity import CannotTell
-from chexreason.claims.seeds import ASKED, Seeds
 from chexreason.config import RESULTS
-from chexreason.experiments import analysis, arms
-from chexreason.experiments.analysis import OWN, Cell
 from chexreason.labels import NIH_SHARED
-from chexreason.report.experiments import answers
+from companion.evidence import analysis, claims
+from companion.evidence.analysis import OWN, Cell
+from companion.evidence.claims import CLAIMS, FAILS, NOT_RUN, REFUSED
+from companion.evidence.claims.quantity import CannotTell
+from companion.evidence.claims.seeds import ASKED, Seeds
+from companion.experiment import arms
+from companion.report.experiments import answers
 
 #: Table 2 is about formats, of which each was trained with fewer seeds than SFT and GRPO were.
 FORMATS = ("free-best-macro", "only-label-best-micro", "direct-best-medgemma", "structured-worst-medgemma",

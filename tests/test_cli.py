@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from chexreason import __main__ as cli
 from chexreason import __version__, config
 from chexreason.errors import UserError
+from companion.workflow import commands as cli
 
 
 def failing(error: BaseException):
@@ -109,7 +109,7 @@ def test_settings_lists_each_with_its_source(capsys):
 @pytest.mark.parametrize("words", [["--version"], ["version"]])
 def test_the_version_is_told(words):
     shown = subprocess.run(
-        [sys.executable, "-m", "chexreason", *words], capture_output=True, text=True, check=True, cwd="/"
+        [sys.executable, "-m", "companion", *words], capture_output=True, text=True, check=True, cwd="/"
     ).stdout
     assert __version__ in shown
 

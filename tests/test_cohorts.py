@@ -17,7 +17,7 @@ from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import FINDINGS, POSITIVE
-from chexreason.phantom.writers import write_tree
+from companion.phantoms.writers import write_tree
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from chexreason import comparable
-from chexreason.comparable import Basis
 from chexreason.errors import UserError
+from companion.evidence import comparable
+from companion.evidence.comparable import Basis
 
 
 def test_naming_every_label_scores_as_scikit_learn_says() -> None:

@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from chexreason import cohorts, config, contamination, data
+from chexreason import cohorts, config, data
 from chexreason.config import DataPlace
 from chexreason.hyperparameters import Sizes
-from chexreason.phantom.writers import write_tree
+from companion.phantoms.writers import write_tree
+from companion.replication import contamination
 
 
 @pytest.fixture(scope="module")

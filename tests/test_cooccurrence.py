@@ -5,11 +5,11 @@ import pytest
 
 from chexreason.config import RESULTS
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
-from chexreason.phantom.case import sample_case, sample_lesions
-from chexreason.phantom.conventions import MINING, NAMED_PARENT
-from chexreason.phantom.copula import CORRELATIONS, DRAWN, correlations, matrix
-from chexreason.phantom.hospitals import HOSPITALS
-from chexreason.report import cooccurrence as co
+from companion.phantoms.case import sample_case, sample_lesions
+from companion.phantoms.conventions import MINING, NAMED_PARENT
+from companion.phantoms.copula import CORRELATIONS, DRAWN, correlations, matrix
+from companion.phantoms.hospitals import HOSPITALS
+from companion.report import cooccurrence as co
 
 
 def place(name: str) -> int:

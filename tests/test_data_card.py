@@ -6,10 +6,10 @@ import pytest
 
 from chexreason import config
 from chexreason.labels import FINDINGS
-from chexreason.phantom.conventions import MINING
-from chexreason.phantom.copula import DRAWN
-from chexreason.report import cooccurrence as co
-from chexreason.report import data_card
+from companion.phantoms.conventions import MINING
+from companion.phantoms.copula import DRAWN
+from companion.report import cooccurrence as co
+from companion.report import data_card
 
 
 def cells(html: str) -> list[list[str]]:

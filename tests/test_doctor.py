@@ -15,14 +15,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chexreason import __main__ as cli
-from chexreason import cohorts, config, data, doctor, prompts, teacher
+from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
-from chexreason.doctor import DIFFERS, MISSING, READY, datasets, machine, weights
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
-from chexreason.phantom.writers import write_tree
-from chexreason.traces.backends import BACKENDS
+from companion.phantoms import teacher
+from companion.phantoms.writers import write_tree
+from companion.replication import doctor
+from companion.replication.doctor import DIFFERS, MISSING, READY, datasets, machine, weights
+from companion.replication.traces.backends import BACKENDS
+from companion.workflow import commands as cli
 
 VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")
 
@@ -243,11 +245,11 @@ def test_the_disk_must_hold_films_checkpoints_and_weights(profile, monkeypatch) 
     for name in VARIABLES:
         monkeypatch.setenv(name, "/data")
     paper = config.load_profile("paper", cache="/somewhere")
-    monkeypatch.setattr("chexreason.doctor.weights.cached", lambda base, repo: False)
+    monkeypatch.setattr("companion.replication.doctor.weights.cached", lambda base, repo: False)
     need = machine.room(paper)
     films = (2000 + 1000 + 500 + 500 + 25_596) * 896 * 896
     assert need > films + 2 * 7.5e9 + 8.6e9
-    monkeypatch.setattr("chexreason.doctor.weights.cached", lambda base, repo: True)
+    monkeypatch.setattr("companion.replication.doctor.weights.cached", lambda base, repo: True)
     assert machine.room(paper) == need - sum(weights.PUBLISHED.values())
     assert machine.room(config.load_profile("smoke")) < 1e9
     Usage = namedtuple("Usage", "total used free")

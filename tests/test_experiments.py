@@ -11,15 +11,15 @@ import pytest
 import scipy.stats
 from sklearn.metrics import f1_score, roc_auc_score
 
-from chexreason import comparable
 from chexreason.config import load_profile
 from chexreason.errors import UserError
-from chexreason.experiments import again, analysis, arms, outcomes
-from chexreason.experiments.analysis import OWN, Answers, Cell, Key, NotComparable
 from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
 from chexreason.rewards import REWARDS, HardSettings, NuancedSettings
+from companion.evidence import comparable
+from companion.evidence.analysis import OWN, Answers, Cell, Key, NotComparable
+from companion.workflow import again, analysis, arms, outcomes
 
 N = 120
 YARDSTICKS = (*OWN.values(), "visible")

@@ -9,10 +9,10 @@ from PIL import Image
 from transformers import TopPLogitsWarper
 
 from chexreason import evaluate, prompts
-from chexreason.fast import decoding
-from chexreason.fast.drafts import Drafts, grouped_attention
-from chexreason.fast.rows import Room, Rows
 from chexreason.hyperparameters import Decoding, Speed
+from companion.speed import decoding
+from companion.speed.drafts import Drafts, grouped_attention
+from companion.speed.rows import Room, Rows
 
 PROMPT = prompts.get("only_label")
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})

@@ -9,9 +9,9 @@ from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.fast.merged import merged
 from chexreason.hyperparameters import SFT, Speed
 from chexreason.models import lora
+from companion.speed.merged import merged
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("only_label")

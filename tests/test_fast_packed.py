@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from chexreason.fast import packed as module
-from chexreason.fast.packed import packed
+from companion.speed import packed as module
+from companion.speed.packed import packed
 
 
 @pytest.fixture

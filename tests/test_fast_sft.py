@@ -11,10 +11,10 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import models, prompts, sft
 from chexreason.examples import examples
-from chexreason.fast.films import FilmTokens, assert_frozen, films_of
-from chexreason.fast.sft import Remembered
 from chexreason.hyperparameters import SFT, Speed
 from chexreason.models import lora
+from companion.speed.films import FilmTokens, assert_frozen, films_of
+from companion.speed.sft import Remembered
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("free_reasoning")

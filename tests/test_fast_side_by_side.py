@@ -13,8 +13,8 @@ import torch
 
 from chexreason import evaluate, prompts
 from chexreason.errors import UserError
-from chexreason.fast.side_by_side import processes, side_by_side
 from chexreason.hyperparameters import Decoding, Speed
+from companion.speed.side_by_side import processes, side_by_side
 
 PROMPT = prompts.get("only_label")
 CPU = torch.device("cpu")
@@ -105,7 +105,7 @@ def test_who_waits_can_stop_and_leaves_no_process_behind() -> None:
 
 PARENT = """
 import multiprocessing, time
-from chexreason.fast.side_by_side import side_by_side
+from companion.speed.side_by_side import side_by_side
 
 def work(part, tell):
     while True:

@@ -117,7 +117,7 @@ def test_the_stand_in_has_the_published_films_and_vocabulary(proof, monkeypatch,
     from transformers import AutoConfig
 
     from chexreason import evaluate, prompts
-    from chexreason.models.published import facts
+    from companion.replication.published import facts
 
     published = dict(facts(family).config)
     narrow = {k: {**published[k], **v} if isinstance(v, dict) and k != "rope_scaling" else v

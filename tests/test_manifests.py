@@ -8,12 +8,13 @@ import shutil
 
 import pytest
 
-from chexreason import __main__ as cli
-from chexreason import cohorts, config, manifests
+from chexreason import cohorts, config
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
-from chexreason.phantom.writers import write_tree
+from companion.phantoms.writers import write_tree
+from companion.replication import manifests
+from companion.workflow import commands as cli
 
 KEY = "a long and secret key of ours"
 

@@ -9,8 +9,9 @@ from PIL import Image
 from chexreason import models
 from chexreason.errors import UserError
 from chexreason.hyperparameters import SFT
-from chexreason.models import FAMILIES, miniature
+from chexreason.models import FAMILIES
 from chexreason.models.lora import add_lora, assert_language_only
+from companion.phantoms import miniature
 
 
 def test_an_unknown_family_is_refused_by_name() -> None:
@@ -97,7 +98,7 @@ def test_a_trainable_vision_weight_is_caught(random_model) -> None:
 
 
 def test_the_committed_checkpoints_load_and_carry_their_cards() -> None:
-    from chexreason.pretrain.make import CHECKPOINTS, RECIPES
+    from companion.phantoms.pretrain.make import CHECKPOINTS, RECIPES
 
     for name in RECIPES:
         folder = CHECKPOINTS / name

@@ -14,10 +14,10 @@ from chexreason.errors import UserError
 from chexreason.hyperparameters import GRPO, SFT, Decoding
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
-from chexreason.models.published import facts, skeleton
 from chexreason.prompts import PROMPTS
+from companion.replication.published import facts, skeleton
 
-CHECKPOINTS = Path(models.__file__).parents[1] / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints"
 RANK = 16
 #: Inputs and outputs of each projection of a layer, worked out by hand from the dimensions in the model reports:
 #: q, k, v, o, gate, up, down; Gemma 3 4B has 8 heads of 256 and 4 for keys and values, Qwen2.5-VL-3B 16 of 128 and 2.

@@ -8,7 +8,8 @@ import jupytext
 import nbformat
 import pytest
 
-from chexreason import config, prompts, provenance, rewards, runs, sft, stages
+from chexreason import config, prompts, rewards, runs, sft
+from companion.workflow import provenance, stages
 
 SOURCES = {name: stage.source for name, stage in stages.STAGES.items()}
 

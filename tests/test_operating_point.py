@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from chexreason import config, provenance
-from chexreason.comparable import ENOUGH
+from chexreason import config
 from chexreason.files import file_digest
-from chexreason.phantom import HOSPITALS
-from chexreason.report import audit_operating
-from chexreason.stats import Interval
+from companion.evidence.comparable import ENOUGH
+from companion.evidence.stats import Interval
+from companion.phantoms import HOSPITALS
+from companion.report import audit_operating
+from companion.workflow import provenance
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from chexreason import __main__ as cli
-from chexreason import config, data, prompts, teacher
+from chexreason import config, data, prompts
 from chexreason.labels import positives
-from chexreason.phantom.writers import write_tree
+from companion.phantoms import teacher
+from companion.phantoms.writers import write_tree
+from companion.workflow import commands as cli
 
 HOSPITALS = {"mimic": ("A", {"train": 40, "validate": 9}), "chexpert": ("B", {"test": 8}), "nih": ("C", {"test": 8})}
 #: What a report or a trace could say, told apart from everything that the package itself writes.
@@ -157,9 +158,9 @@ def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_p
     assert held.command("doctor") == 0, held.log[-1]
     for what in ("write", "verify", "show"):
         assert held.command("cohort", what) == 0, held.log[-1]
-    assert held.process("-m", "chexreason", "run", "all", *held.places) == 0, held.log[-1]
+    assert held.process("-m", "companion", "run", "all", *held.places) == 0, held.log[-1]
     book = ("book", "--profile", "paper", "--out", str(held.book))
-    assert held.process("-m", "chexreason", *book) == 0, held.log[-1]
+    assert held.process("-m", "companion", *book) == 0, held.log[-1]
 
     results = held.results / "paper"
     assert Counter(path.parent.name[:2] for path in results.rglob("run.json")) == RUNS

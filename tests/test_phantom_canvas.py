@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from chexreason.phantom.canvas import Canvas, Pose, spline
+from companion.phantoms.canvas import Canvas, Pose, spline
 
 
 def test_a_spline_passes_through_its_points() -> None:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, closure
-from chexreason.phantom import (
+from companion.phantoms import (
     FINDING_PAINTERS,
     HOSPITALS,
     Case,
@@ -20,8 +20,8 @@ from chexreason.phantom import (
     sample_case,
     without,
 )
-from chexreason.phantom.anatomy import SIDES, Chest
-from chexreason.phantom.canvas import Canvas
+from companion.phantoms.anatomy import SIDES, Chest
+from companion.phantoms.canvas import Canvas
 
 SIZE = 112
 

@@ -8,8 +8,8 @@ import pytest
 
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES
-from chexreason.phantom import CONVENTIONS, HOSPITALS, Case, at_hospital, lesion_of, relabel, sample_case, without
-from chexreason.phantom.conventions import MINING, NAMED_PARENT, mined, record, truth_of
+from companion.phantoms import CONVENTIONS, HOSPITALS, Case, at_hospital, lesion_of, relabel, sample_case, without
+from companion.phantoms.conventions import MINING, NAMED_PARENT, mined, record, truth_of
 
 CASES = 2000
 

@@ -6,8 +6,8 @@ import pytest
 
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
-from chexreason.phantom import HOSPITALS
-from chexreason.report import phantom_checks
+from companion.phantoms import HOSPITALS
+from companion.report import phantom_checks
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from chexreason.phantom import HOSPITALS, draw, sample_case
-from chexreason.phantom.acquisition import _mottle, sample_acquisition
-from chexreason.phantom.anatomy import SIDES, SIGN, Anatomy, Chest, sample_anatomy
-from chexreason.phantom.canvas import Canvas, Pose
+from companion.phantoms import HOSPITALS, draw, sample_case
+from companion.phantoms.acquisition import _mottle, sample_acquisition
+from companion.phantoms.anatomy import SIDES, SIGN, Anatomy, Chest, sample_anatomy
+from companion.phantoms.canvas import Canvas, Pose
 
 
 def patients(count: int = 12) -> list[Anatomy]:

@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from chexreason.labels import SUPPORT_DEVICES
-from chexreason.phantom import HOSPITALS, at_hospital, without
-from chexreason.phantom.case import Case, sample_case
-from chexreason.phantom.copula import DRAWN, copula, matrix
-from chexreason.report import cooccurrence as co
+from companion.phantoms import HOSPITALS, at_hospital, without
+from companion.phantoms.case import Case, sample_case
+from companion.phantoms.copula import DRAWN, copula, matrix
+from companion.report import cooccurrence as co
 
 CASES = 5000
 DISEASES = [name for name in DRAWN if name != SUPPORT_DEVICES]

@@ -18,10 +18,10 @@ from chexreason.data.film import open_film, readable
 from chexreason.data.splits import assert_disjoint
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
-from chexreason.phantom import HOSPITALS, writers
-from chexreason.phantom.case import draw, sample_case
-from chexreason.phantom.layouts import LAYOUTS, MOST, Drawn, native_names
-from chexreason.phantom.writers import first_index, generator_digest, write_tree
+from companion.phantoms import HOSPITALS, writers
+from companion.phantoms.case import draw, sample_case
+from companion.phantoms.layouts import LAYOUTS, MOST, Drawn, native_names
+from companion.phantoms.writers import first_index, generator_digest, write_tree
 
 SIDE = 48
 SEED = 5
@@ -262,7 +262,7 @@ def test_a_film_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_script_needs_no_main_guard(tmp_path):
     script = (
-        "from chexreason.phantom import writers\n"
+        "from companion.phantoms import writers\n"
         "writers.WORTH_A_POOL = 1\n"
         f"writers.write_tree({str(tmp_path / 'tree')!r}, 'C', {{'test': 3}}, 0, 48, progress=False)\n"
     )

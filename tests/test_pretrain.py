@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from chexreason import models, prompts
 from chexreason.labels import FINDINGS
-from chexreason.models import miniature
-from chexreason.pretrain import drawings, language, lessons, make, tower
-from chexreason.pretrain.lessons import Lesson
-from chexreason.pretrain.pool import SIDE, Request, _draw_part, cells_of, pool
+from companion.phantoms import miniature
+from companion.phantoms.pretrain import drawings, language, lessons, make, tower
+from companion.phantoms.pretrain.lessons import Lesson
+from companion.phantoms.pretrain.pool import SIDE, Request, _draw_part, cells_of, pool
 
 ANSWERS = ["<solution>Edema</solution>", "<think>a wide heart and no more</think><solution>Cardiomegaly</solution>"]
 LESSON = Lesson("only_label", prompts.get("only_label").text, 1.0, lambda about, rng: "")

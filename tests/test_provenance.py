@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chexreason import config, provenance, stages
+from chexreason import config
 from chexreason.errors import UserError
+from companion.workflow import provenance, stages
 
 DEMO = config.RESULTS / "demo"
 
@@ -48,7 +49,7 @@ def test_results_without_a_record_are_told(demo) -> None:
     [
         ("chexreason/sft.py", {"prompting", "sft", "grpo", "generalization"}),
         ("chexreason/profiles/demo.yml", {"prompting", "sft", "grpo", "generalization"}),
-        ("chexreason/checkpoints/qwen", {"prompting", "sft", "grpo", "generalization"}),
+        ("companion/phantoms/checkpoints/qwen", {"prompting", "sft", "grpo", "generalization"}),
         ("notebooks/03_grpo.py", {"grpo"}),
     ],
 )
@@ -66,9 +67,9 @@ def test_what_made_the_numbers_is_told_when_it_changes(demo, monkeypatch, name, 
 
 def test_what_only_shows_has_no_say_and_what_computes_has() -> None:
     files = provenance.made_by(provenance.STAGES["grpo"], "demo")
-    assert {"chexreason/rewards.py", "chexreason/phantom/film.py", "notebooks/03_grpo.py"} <= set(files)
-    assert not [name for name in files if name.startswith(("chexreason/report/", "chexreason/audit/"))]
-    assert "chexreason/stages.py" not in files
+    assert {"chexreason/rewards.py", "companion/phantoms/film.py", "notebooks/03_grpo.py"} <= set(files)
+    assert not [name for name in files if name.startswith(("companion/report/", "companion/evidence/audit/"))]
+    assert "companion/workflow/stages.py" not in files
 
 
 def test_the_book_is_not_built_from_results_that_no_longer_agree(demo, monkeypatch) -> None:
@@ -119,7 +120,7 @@ def test_another_checkpoint_is_another_maker(copied) -> None:
     weights = copied / "checkpoints" / "qwen" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     after = provenance.made_by(provenance.STAGES["sft"], "demo")
-    assert {key for key in before if before[key] != after[key]} == {"chexreason/checkpoints/qwen"}
+    assert {key for key in before if before[key] != after[key]} == {"companion/phantoms/checkpoints/qwen"}
 
 
 @pytest.fixture

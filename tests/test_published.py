@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from chexreason.config import RESULTS
-from chexreason.evidence import MODELS, published
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
+from companion.evidence.tables import MODELS, published
 
 #: Half a unit of the third decimal, and a little for binary fractions.
 ROUNDING = 0.0005 + 1e-9

@@ -19,7 +19,7 @@ def typed(start: str, tmp_path, **instead: str) -> str:
         assert old in line or old == ".cache"
         line = line.replace(old, new)
     words = shlex.split(line, comments=True)
-    tool = {".venv/bin/python": [sys.executable], ".venv/bin/chexreason": [sys.executable, "-m", "chexreason"]}
+    tool = {".venv/bin/python": [sys.executable], ".venv/bin/chexreason": [sys.executable, "-m", "companion"]}
     command = [*tool[words[0]], *words[1:]]
     ended = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import evidence, metrics, report
-from chexreason.audit import facts
+from chexreason import metrics
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS, NIH_SHARED
-from chexreason.report import abroad, sentences, theme, visible
+from companion import report
+from companion.evidence import tables as evidence
+from companion.evidence.audit import facts
+from companion.report import abroad, sentences, theme, visible
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 N = 40  # studies of each synthetic run
@@ -61,7 +63,7 @@ class Cells(html.parser.HTMLParser):
 
 def test_the_book_needs_no_torch():
     code = (
-        "import sys, chexreason.report, chexreason.report.phantoms, chexreason.report.notebooks;"
+        "import sys, companion.report, companion.report.phantoms, companion.report.notebooks;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

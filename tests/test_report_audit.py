@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from chexreason import __main__ as cli
-from chexreason import audit, claims, config, settings
-from chexreason.audit import comparisons, differences, facts, lines, matched, operating
-from chexreason.claims import CLAIMS
-from chexreason.report import (
+from chexreason import config, settings
+from companion.evidence import audit, claims
+from companion.evidence.audit import comparisons, differences, facts, lines, matched, operating
+from companion.evidence.claims import CLAIMS
+from companion.report import (
     audit_counts,
     audit_figures,
     audit_lists,
@@ -25,6 +25,7 @@ from chexreason.report import (
     theme,
     verdict_table,
 )
+from companion.workflow import commands as cli
 
 PICTURES = {
     "overview": audit_pages.overview,
@@ -329,7 +330,7 @@ def test_a_run_that_is_not_there_is_one_line(tmp_path, capsys, run, told):
 def test_a_reader_that_has_seen_enough_is_no_error():
     """As `chexreason audit | head -1` does it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "chexreason", "audit"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "companion", "audit"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         running.stdout.readline()
         running.stdout.close()

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from chexreason.report import costs
+from companion.report import costs
 
 SPEED = pd.DataFrame(
     {

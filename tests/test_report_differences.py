@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from chexreason import report, runs
+from chexreason import runs
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
-from chexreason.report import differences, failures
+from companion import report
+from companion.report import differences, failures
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 PAIR = ("medgemma_sft", "chexreason")

@@ -10,27 +10,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from chexreason import claims, report
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
-from chexreason.experiments import analysis, arms
-from chexreason.experiments.analysis import OWN, Cell, Key
-from chexreason.experiments.outcomes import CALLED_NORMAL, MACRO, MICRO
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
-from chexreason.report import front_page
-from chexreason.report.experiments import (
-    answers,
-    cells,
-    collapse,
-    cures,
-    dose,
-    posthoc,
-    scaffold,
-    selection,
-    trainings,
-)
-from chexreason.report.theme import spoken
+from companion import report
+from companion.evidence import analysis, claims
+from companion.evidence.analysis import OWN, Cell, Key
+from companion.evidence.outcomes import CALLED_NORMAL, MACRO, MICRO
+from companion.experiment import arms
+from companion.report import front_page
+from companion.report.experiments import answers, cells, collapse, cures, dose, posthoc, scaffold, selection, trainings
+from companion.report.theme import spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import evidence, report, runs
+from chexreason import runs
 from chexreason.config import RESULTS
-from chexreason.report import figures, theme
-from chexreason.stats import ema
+from companion import report
+from companion.evidence import tables as evidence
+from companion.evidence.stats import ema
+from companion.report import figures, theme
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 

@@ -13,15 +13,16 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from chexreason import claims, report
 from chexreason.config import RESULTS
-from chexreason.experiments import arms
-from chexreason.experiments.analysis import Contrast
 from chexreason.labels import LABEL_SETS
-from chexreason.report import front_page
-from chexreason.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
-from chexreason.report.theme import signed, spoken
-from chexreason.stats import Interval
+from companion import report
+from companion.evidence import claims
+from companion.evidence.analysis import Contrast
+from companion.evidence.stats import Interval
+from companion.experiment import arms
+from companion.report import front_page
+from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
+from companion.report.theme import signed, spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 CONVENTION = {"A": "report", "B": "radiologist", "C": "text-mined"}

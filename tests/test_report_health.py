@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from chexreason.report.experiments import health
+from companion.report.experiments import health
 
 
 def run(clipped, tied, rates, stage="grpo"):

@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from chexreason import evidence, metrics, report, runs
-from chexreason.audit.differences import differences
-from chexreason.audit.uncertainty import PAIRED
+from chexreason import metrics, runs
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
-from chexreason.report import abroad, leads, paired, sentences
+from companion import report
+from companion.evidence import tables as evidence
+from companion.evidence.audit.differences import differences
+from companion.evidence.audit.uncertainty import PAIRED
+from companion.report import abroad, leads, paired, sentences
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 N = 200  # studies, so that each finding has some fifty positives

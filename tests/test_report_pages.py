@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from chexreason import prompts
-from chexreason.phantom import FINDING_PAINTERS, HOSPITALS
-from chexreason.report import notebooks, pages, phantoms, theme
+from companion.phantoms import FINDING_PAINTERS, HOSPITALS
+from companion.report import notebooks, pages, phantoms, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chexreason import sealed
 from chexreason.hyperparameters import GRPO
-from chexreason.report import recipes
+from companion.evidence import sealed
+from companion.report import recipes
 
 
 def test_each_recipe_says_where_it_was_read():

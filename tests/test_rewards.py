@@ -9,16 +9,7 @@ import pytest
 from chexreason.completions import THINK_SOLUTION, parse_completion, write_completion
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
-from chexreason.rewards import (
-    REWARDS,
-    HardSettings,
-    NuancedSettings,
-    Window,
-    hard,
-    jaccard,
-    label_frequencies,
-    nuanced,
-)
+from chexreason.rewards import REWARDS, HardSettings, NuancedSettings, Window, hard, jaccard, label_frequencies, nuanced
 from chexreason.settings import origins
 
 HARD, NUANCED = HardSettings(), NuancedSettings()

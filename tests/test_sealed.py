@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from chexreason import sealed
-from chexreason.audit import facts
 from chexreason.config import RESULTS
 from chexreason.errors import UserError
+from companion.evidence import sealed
+from companion.evidence.audit import facts
 
 
 @pytest.fixture

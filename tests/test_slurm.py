@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chexreason import stages
+from companion.workflow import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"

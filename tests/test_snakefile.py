@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chexreason import stages
+from companion.workflow import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "it's my [first] clone"
@@ -26,9 +26,9 @@ def test_commands_name_the_python_wherever_it_lies(tmp_path) -> None:
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     shown = ended.stdout + ended.stderr
-    typed = [shlex.split(line) for line in re.findall(r"^.*-m chexreason .*$", shown, flags=re.MULTILINE)]
+    typed = [shlex.split(line) for line in re.findall(r"^.*-m companion .*$", shown, flags=re.MULTILINE)]
     found = [words[words.index("-m") - 1 :] for words in typed]
-    assert all(words[:3] == [str(python), "-m", "chexreason"] for words in found)
+    assert all(words[:3] == [str(python), "-m", "companion"] for words in found)
     asked = {tuple(words[3:5]) for words in found}
     assert {*(("run", stage) for stage in stages.STAGES), ("experiment", "base")} <= asked
 

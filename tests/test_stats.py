@@ -8,7 +8,7 @@ import scipy.stats
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 
-from chexreason import stats
+from companion.evidence import stats
 
 
 def study(seed=0, n=120, findings=14, patients=None):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chexreason import syntax
+from companion import syntax
 
 #: One of each construction whose tree has changed between Pythons, or could.
 SNIPPET = '''

@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from chexreason import teacher
 from chexreason.completions import parse_completion
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, closure
 from chexreason.prompts import CHECKLIST, PROMPTS, Prompt
-from chexreason.teacher.phrases import ALTERNATIVES, CRITERIA, NOUNS, REGIONS
+from companion.phantoms import teacher
+from companion.phantoms.teacher.phrases import ALTERNATIVES, CRITERIA, NOUNS, REGIONS
 
 DRAWABLE = FINDINGS[1:]
 THINKING = [prompt for prompt in PROMPTS.values() if prompt.answer.think]

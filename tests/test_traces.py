@@ -12,7 +12,7 @@ from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
-from chexreason.phantom.writers import write_tree
+from companion.phantoms.writers import write_tree
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from chexreason.errors import UserError
-from chexreason.teacher.settings import Teacher
-from chexreason.traces import backends, patience, status
-from chexreason.traces.answer import Then
-from chexreason.traces.models import same_model
+from companion.replication.traces import backends, patience, status
+from companion.replication.traces.answer import Then
+from companion.replication.traces.models import same_model
+from companion.replication.traces.settings import Teacher
 
 LOCAL = Teacher(backend="openai", model="llama", base_url="http://127.0.0.1:8000/v1")
 THEIRS = dataclasses.replace(LOCAL, base_url="https://8.8.8.8/v1")
@@ -155,8 +155,8 @@ def test_an_unknown_backend_is_told_the_known_ones() -> None:
 def test_without_its_library_gemini_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['google'] = None\n"
-        "from chexreason.__main__ import main\nfrom chexreason.traces import backends\n"
-        "from chexreason.teacher.settings import Teacher\nfrom chexreason.errors import UserError\n"
+        "from chexreason.__main__ import main\nfrom companion.replication.traces import backends\n"
+        "from companion.replication.traces.settings import Teacher\nfrom chexreason.errors import UserError\n"
         "try: backends.ready(Teacher())\nexcept UserError as error: print(error)"
     )
     env = {**os.environ, "GEMINI_API_KEY": "SECRET"}

@@ -6,13 +6,13 @@ import bad_server
 import pytest
 import yaml
 
-from chexreason import __main__ as cli
 from chexreason import config, prompts, traces
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
-from chexreason.teacher.settings import Teacher
-from chexreason.traces import check, instructions, price
-from chexreason.traces.answer import Answer
+from companion.replication.traces import check, instructions, price
+from companion.replication.traces.answer import Answer
+from companion.replication.traces.settings import Teacher
+from companion.workflow import commands as cli
 
 N = 6
 
@@ -72,9 +72,9 @@ def test_no_word_no_key_no_start(own, capsys) -> None:
 
 def test_what_costs_money_starts_with_yes_only(own, capsys, monkeypatch) -> None:
     monkeypatch.setenv("CHEXREASON_TEACHER_KEY", "SECRET")
-    monkeypatch.setattr("chexreason.traces.backends.is_own", lambda url: False)
+    monkeypatch.setattr("companion.replication.traces.backends.is_own", lambda url: False)
     with bad_server.running(bad_server.right) as server:
-        monkeypatch.setattr("chexreason.traces.backends.address", lambda teacher: server.root)
+        monkeypatch.setattr("companion.replication.traces.backends.address", lambda teacher: server.root)
         there = {**local(server), "agreement": True, "price_in": 2, "price_out": 8}
         assert own("--prompt", "free_reasoning", **there) == 2
         assert "expected --yes, since this costs money" in capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_the_teachers_settings_are_listed_and_stay_out_of_runs(capsys) -> None:
 
 @pytest.mark.parametrize("name", prompts.SFT_FORMATS)
 def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, real_tree, tmp_path) -> None:
-    from chexreason.phantom.writers import write_tree
+    from companion.phantoms.writers import write_tree
 
     write_tree(tmp_path / "films", "A", {"train": 12}, 7, 64, progress=False)
     from chexreason import cohorts

@@ -11,8 +11,8 @@ from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
-from chexreason.teacher.settings import Teacher
-from chexreason.traces import backends, patience, write
+from companion.replication.traces import backends, patience, write
+from companion.replication.traces.settings import Teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FREE, N = prompts.get("free_reasoning"), 4

@@ -20,8 +20,8 @@ from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
-from chexreason.teacher.settings import Teacher
-from chexreason.traces import backends, patience, write
+from companion.replication.traces import backends, patience, write
+from companion.replication.traces.settings import Teacher
 
 FREE = prompts.get("free_reasoning")
 N = 6
@@ -340,7 +340,7 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:
-    from chexreason.traces.lines import opened
+    from companion.replication.traces.lines import opened
 
     with opened(traces.place(profile, FREE)), pytest.raises(UserError, match="another process that is writing it"):
         run(bad_server.right)
@@ -371,7 +371,7 @@ def command(real_tree, tmp_path):
         own.write_text(yaml.safe_dump({**text, "data": data, "overrides": overrides}))
         env = {**os.environ, "CHEXREASON_PROFILES": str(own.parent)}
         places = ["--profile", "own", "--cache", str(tmp_path / "cache"), "--results", str(tmp_path / "results")]
-        return [sys.executable, "-m", "chexreason", "traces", *places, *more], env
+        return [sys.executable, "-m", "companion", "traces", *places, *more], env
 
     return words
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from chexreason import evaluate, grpo, models, vllm_engine
+from chexreason import evaluate, grpo, models
 from chexreason.errors import UserError
 from chexreason.hyperparameters import GRPO, Decoding, Speed, plain
 from chexreason.models import Loaded
-from chexreason.pretrain.make import CHECKPOINTS
 from chexreason.prompts import get
+from companion.phantoms.pretrain.make import CHECKPOINTS
+from companion.replication import vllm_engine
 
 
 @pytest.fixture

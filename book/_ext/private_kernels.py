@@ -1,4 +1,4 @@
-"""Sphinx extension: each page's kernel listens in a folder of its own (`chexreason.batch.private_kernel`).
+"""Sphinx extension: each page's kernel listens in a folder of its own (`companion.workflow.batch.private_kernel`).
 
 Pages are executed side by side. The kernels would ask the system for free ports and take them a moment later, when
 another page's kernel may have them: the build then ended with "Address already in use".
@@ -10,7 +10,7 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.execute import direct
 from sphinx.application import Sphinx
 
-from chexreason.batch import private_kernel
+from companion.workflow.batch import private_kernel
 
 
 def execute(*given: Any, **options: Any) -> ExecutionResult:

@@ -1,7 +1,7 @@
 """Chest films and their labels, from three public data sets (the paper's: sections 4.3 and 5).
 
 `load("mimic", root, "train")` gives a `Cohort` of `Study` records; from there on nothing depends
-on which data set it was. A tree that `chexreason.phantom` drew goes through the same loaders, from
+on which data set it was. A tree that `companion.phantoms` drew goes through the same loaders, from
 the same files; it differs by the marker `phantom.json` at its root, which keeps the request it was
 drawn for, and by `truth.csv`, which keeps what is really to be seen on each film.
 """
@@ -57,7 +57,7 @@ def load(source: str, root: Path, split: str | None = None) -> Cohort:
 
 
 def is_phantom(root: Path) -> bool:
-    """Whether `chexreason.phantom` drew the whole tree at `root`."""
+    """Whether `companion.phantoms` drew the whole tree at `root`."""
     return (Path(root).expanduser() / PHANTOM_MARKER).is_file()
 
 

@@ -1,0 +1,1 @@
+"""What the paper's printed numbers and our runs support: the tables' values, the audit, the ledger, statistics."""

@@ -1,0 +1,291 @@
+"""What the kept answers say: the score of every cell, and contrasts of scores with intervals.
+
+A *cell* is a population, the hospital that took the image and the yardstick (a convention or the visible truth).
+Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
+rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
+A contrast is refused (`NotComparable`) if one of its runs is constant or scores below naming every label, and an
+average over findings holds those with enough positives in each of its cells (`comparable`). Intervals vary the patients
+of each population, all models sharing a draw, and the trainings (`stats.over_seeds`).
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from chexreason import metrics
+from chexreason.errors import UserError
+from chexreason.labels import LABEL_SETS
+from chexreason.metrics import Bools
+from companion.evidence import comparable, outcomes, stats
+from companion.evidence.outcomes import MACRO, Outcome
+from companion.evidence.stats import Interval
+from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, truth_of
+
+Floats = npt.NDArray[np.float64]
+FINDINGS = LABEL_SETS[LABEL_SET]
+
+
+class NotComparable(Exception):
+    """Scores that must not be set against each other; the text says why, as the end of a sentence."""
+
+
+class Key(NamedTuple):
+    """One value: a model (arm and checkpoint, "grpo-hard-best" say) in a cell."""
+
+    model: str
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of all models and seeds, the labels they are held against, and the bootstrap's draws.
+
+    The draws of patients are made once, so that all models and cells share them, and a model's value
+    in a cell is computed for each draw only once.
+    """
+
+    of: Mapping[tuple[str, int], pd.DataFrame]  # (model, seed) -> answers
+    labels: pd.DataFrame
+    resamples: int = 10_000
+    _known: dict[object, Floats] = field(default_factory=dict, repr=False)
+    _read: dict[object, tuple[Bools, Bools]] = field(default_factory=dict, repr=False)
+
+    def seeds(self, models: Sequence[str]) -> list[int]:
+        """The seeds that all of these models have; a model of one seed (the untrained one) fits any."""
+        per_model = [{seed for model, seed in self.of if model == name} for name in models]
+        several = [seeds for seeds in per_model if len(seeds) > 1] or per_model
+        return sorted(set.intersection(*several)) if all(per_model) else []
+
+    def matrices(self, key: Key, seed: int) -> tuple[Bools, Bools]:
+        """What is recorded and what a model says, of each patient (N, F); of its only seed if it has one."""
+        own = [s for model, s in self.of if model == key.model]
+        at = (key, seed if seed in own else own[0])
+        if at not in self._read:
+            rows = asked(self.of[key.model, at[1]], key.cell)
+            true_NF = truth_of(self.labels, key.cell, list(rows["index"]))
+            self._read[at] = true_NF, metrics.label_cells(rows["predicted"], LABEL_SET)
+        return self._read[at]
+
+    def positives(self, cell: Cell) -> dict[str, int]:
+        """How many patients have each finding by a cell's yardstick."""
+        rows = self.labels[self.labels["population"] == cell.population]
+        index = sorted(rows.loc[rows["yardstick"] == cell.yardstick, "index"])
+        return dict(zip(FINDINGS, truth_of(self.labels, cell, index).sum(axis=0).tolist(), strict=True))
+
+    def values(self, key: Key, seed: int, outcome: Outcome = MACRO, findings: Sequence[str] = FINDINGS) -> Floats:
+        """An outcome of a model in a cell: as it is, then for each draw of patients (1 + R,)."""
+        at = (key, seed, outcome.name, tuple(findings))
+        if at not in self._known:
+            true_NF, pred_NF = self.matrices(key, seed)
+            sums_RK = self.sums(key.cell.population, outcome.each(true_NF, pred_NF))
+            self._known[at] = outcome.value(sums_RK, len(true_NF), kept(findings))
+        return self._known[at]
+
+    def share(self, population: str, yes_N: Floats) -> Floats:
+        """The share of patients of whom something is true: as it is, then for each draw (1 + R,)."""
+        return self.sums(population, yes_N) / len(yes_N)
+
+    def sums(self, population: str, each: Floats) -> Floats:
+        """Sums of numbers (N, ...) over the patients of each draw (1 + R, ...); in the first row, of all once."""
+        if population not in self._known:
+            rng = np.random.default_rng([ord(population)])
+            drawn = rng.multinomial(len(each), np.full(len(each), 1 / len(each)), size=self.resamples)
+            once = np.ones((1, len(each)))
+            self._known[population] = np.concatenate([once, drawn]).astype(np.float32)  # exact below 2^24
+        summed: Floats = (self._known[population] @ each.astype(np.float32)).astype(float)
+        return summed
+
+
+def kept(findings: Sequence[str]) -> Bools:
+    """Which of the nine findings are among these (F,)."""
+    return np.array([name in findings for name in FINDINGS])
+
+
+def read(results: Path, labels: pd.DataFrame) -> Answers:
+    """The answers below ``results/<profile>``."""
+    found = {}
+    for path in sorted(results.glob("seed*/*-answers/predictions.csv.gz")):
+        model, seed = path.parent.name.removesuffix("-answers"), int(path.parents[1].name.removeprefix("seed"))
+        if (path.parent / "run.json").is_file():
+            found[model, seed] = pd.read_csv(path, keep_default_na=False)
+    return Answers(found, labels)
+
+
+@dataclass(frozen=True)
+class Contrast(Interval):
+    """A weighted sum of outcomes, averaged over trainings, and what it rests on."""
+
+    findings: tuple[str, ...]
+    seeds: tuple[int, ...]
+    per_seed: tuple[float, ...]
+
+
+def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The findings with enough positives in each of some cells. Raises NotComparable if there is none."""
+    found = [set(comparable.frequent(answers.positives(cell))) for cell in dict.fromkeys(cells)]
+    names = tuple(name for name in FINDINGS if name in set.intersection(*found))
+    if not names:
+        raise NotComparable(f"no finding has {comparable.ENOUGH} positives on both sides")
+    return names
+
+
+def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, findings: Sequence[str]) -> str:
+    """Why a model takes part in no comparison in a cell (`comparable.unfit`); empty if it does.
+
+    One constant training is enough; a score is held against the floor as the mean over trainings.
+    """
+    own = answers.seeds([key.model])
+    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
+    commonest = max(comparable.commonest_share(list(one)) for one in said)
+    if not outcome.is_score:
+        return comparable.unfit(commonest, 1.0, 0.0)
+    true_NF, _ = answers.matrices(key, seeds[0])
+    sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
+    floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
+    score = float(np.mean([answers.values(key, seed, outcome, findings)[0] for seed in seeds]))
+    return comparable.unfit(commonest, score, floor)
+
+
+def contrast(
+    answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO, findings: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+) -> Contrast:  # fmt: skip
+    """The weighted sum of an outcome over models and cells, averaged over trainings, with a 95 % interval.
+
+    An average over findings holds the frequent ones of all cells unless `findings` says which. `beside` names models
+    that the result is shown beside: only seeds that they have, too, count. Raises UserError if the models have no seed
+    in common, and NotComparable if a difference rests on a run that takes part in none.
+    """
+    values, names, seeds = _replicates(answers, weights, outcome, findings, beside)
+    found = stats.percentiles(stats.over_seeds(values))
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), tuple(float(one[0]) for one in values))
+
+
+def replicates(answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO) -> Floats:
+    """The same as values: as it is, then for each replicate (1 + R,)."""
+    return stats.over_seeds(_replicates(answers, weights, outcome, None, ())[0])
+
+
+def _replicates(
+    answers: Answers, weights: Mapping[Key, float], outcome: Outcome, findings: Sequence[str] | None,
+    beside: Sequence[str],
+) -> tuple[list[Floats], tuple[str, ...], list[int]]:  # fmt: skip
+    """Values of each seed (1 + R,), the findings and the seeds."""
+    models = sorted({key.model for key in weights} | set(beside))
+    seeds = answers.seeds(models)
+    if not seeds:
+        raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
+    if findings is not None:
+        names = tuple(findings)
+    else:
+        names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
+    if len(weights) > 1:
+        for key in weights:
+            if reason := unfit(answers, key, seeds, outcome, names):
+                raise NotComparable(f"{key.model} {reason}")
+    per_seed = [
+        np.sum([weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()], axis=0)
+        for seed in seeds
+    ]
+    return per_seed, names, seeds
+
+
+def auroc(answers: Answers, model: str, cell: Cell) -> Contrast | None:
+    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training.
+
+    The trainings are the reader, so the interval varies patients alone.
+    """
+    seeds = answers.seeds([model])
+    if len(seeds) < 2:
+        return None
+    names = frequent(answers, [cell])
+    pairs = [answers.matrices(Key(model, cell), seed) for seed in seeds]
+    each = outcomes.votes(pairs[0][0], np.stack([pred_NF for _, pred_NF in pairs]))
+    values = outcomes.vote_auroc(answers.sums(cell.population, each), len(seeds), kept(names))
+    found = stats.percentiles(values)
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), ())
+
+
+def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
+    """The weights of score(after) - score(before) in a cell."""
+    return {Key(after, cell): 1.0, Key(before, cell): -1.0}
+
+
+#: What differs between two hospitals, in the order of `Cell`.
+FACTORS = ("patients", "films", "labels")
+
+
+def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, dict[Key, float]]:
+    """Which part of the difference between two hospitals' changes each factor accounts for.
+
+    The change from `before` to `after` is measured at `here` and at `there`. Their difference is the
+    sum of three Shapley values: each factor is switched from `here` to `there` in every order, and its
+    effects are averaged. Factor, or "all", -> weights for `contrast`.
+    """
+
+    def weighted(switched: frozenset[str], weight: float, into: dict[Key, float]) -> None:
+        population, film, owner = (there if factor in switched else here for factor in FACTORS)
+        for key, sign in change(after, before, Cell(population, film, OWN[owner])).items():
+            into[key] = into.get(key, 0.0) + weight * sign
+
+    parts: dict[str, dict[Key, float]] = {factor: {} for factor in FACTORS}
+    for order in itertools.permutations(FACTORS):
+        for k, factor in enumerate(order):
+            before_it = frozenset(order[:k])
+            for switched, sign in ((before_it | {factor}, 1.0), (before_it, -1.0)):
+                weighted(switched, sign / math.factorial(len(FACTORS)), parts[factor])
+    whole: dict[Key, float] = {}
+    weighted(frozenset(FACTORS), 1.0, whole)
+    weighted(frozenset(), -1.0, whole)
+    return {**parts, "all": whole}
+
+
+#: Answers are called collapsed if one list of labels makes up more than this share of them.
+COLLAPSED = 0.70
+
+
+def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
+    """How large a share the commonest list of labels has among a model's answers, over trainings and patients.
+
+    In each replicate the list is the one that is commonest in the answers as they are.
+    """
+    per_seed = []
+    for seed in answers.seeds([model]):
+        frame = answers.of[model, seed]
+        said = asked(frame, cell)
+        top = said["predicted"].value_counts().index[0]
+        per_seed.append(answers.share(cell.population, (said["predicted"] == top).to_numpy(dtype=float)))
+    return stats.percentiles(stats.over_seeds(per_seed))
+
+
+class Variety(NamedTuple):
+    """How varied a model's answers to a world's films are."""
+
+    commonest: float  # share of the answers that give the commonest list of labels
+    lists: int  # different lists
+    failed: float  # share of the answers that could not be read
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether one list dominates."""
+        return self.commonest > COLLAPSED
+
+
+def variety(answers: Answers, model: str, cell: Cell) -> list[Variety]:
+    """The variety of a model's answers in a cell, a seed each."""
+    found = []
+    for (name, _), frame in sorted(answers.of.items(), key=lambda item: item[0]):
+        if name == model:
+            said = asked(frame, cell)
+            count = Counter(said["predicted"])
+            failed = float(said["failed"].astype(bool).mean())
+            found.append(Variety(max(count.values()) / count.total(), len(count), failed))
+    return found

@@ -1,0 +1,134 @@
+"""Which scores are possible at all: F1 from whole counts, failure rates from whole studies (not in the paper).
+
+F1 = 2 TP / (support + predicted), and all three are whole numbers. The 500-study CheXpert test set has
+known supports, some of them tiny, so a printed F1 either belongs to some count or it does not. In the
+same way a printed failure rate must be k / n for a whole k, which says something about n: the size of
+the validation set, which is not in the text we have. A fit is no proof: several sizes fit.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chexreason import hyperparameters
+from chexreason.labels import FINDINGS
+from companion.evidence.audit import facts
+from companion.evidence.audit.printed import printed
+from companion.evidence.tables import MODELS
+
+
+@functools.cache
+def candidates() -> Mapping[str, int]:
+    """Sizes that the validation set might have had, by what would then have been used."""
+    return {
+        "CheXpert's own validation set, studies": facts.size("chexpert", "valid"),
+        "CheXpert's own validation set, images": facts.size("chexpert", "valid images"),
+        "10 % of the SFT studies, reserved": round(hyperparameters.Sizes.sft * hyperparameters.SFT.validation_share),
+        "as many as the CheXpert test set, studies": facts.size("chexpert", "test"),
+        "MIMIC-CXR-JPG's validation split, studies": facts.mimic_splits()["validate"],
+    }
+
+
+def candidates_that_fit() -> dict[str, int]:
+    """Those of the candidates that can give every printed failure rate."""
+    rates = failure_rates()
+    return {name: n for name, n in candidates().items() if not fits(rates, n)}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Whole counts behind an F1."""
+
+    hits: int
+    predicted: int
+
+
+def attainable(text: str, support: int, n: int) -> list[Counts]:
+    """All whole counts that give the printed F1 for a finding that `support` of n studies have.
+
+    >>> attainable("0.875", 8, 500)
+    [Counts(hits=7, predicted=8)]
+
+    Empty if none does. Raises ValueError for a support above n.
+    """
+    if not 0 <= support <= n:
+        raise ValueError(f"expected 0 <= support <= n, came {support} of {n}")
+    low, high = printed(text).low, printed(text).high
+    found = []
+    for hits in range(support + 1):
+        if hits == 0:
+            # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
+            found += [Counts(0, 0)] if low <= 0 else []
+            continue
+        first = max(hits, math.ceil(2 * hits / high - support - 1e-9))
+        last = min(n - support + hits, math.floor(2 * hits / low - support + 1e-9) if low > 0 else n)
+        found += [Counts(hits, predicted) for predicted in range(first, last + 1)]
+    return found
+
+
+def values_near(support: int, n: int, least_precision: float = 0.1) -> list[float]:
+    """Every F1 that a finding of this support can have, for a model no worse than `least_precision`."""
+    most = min(n, int(support / least_precision))
+    pairs = ((h, p) for h in range(1, support + 1) for p in range(h, min(most, n - support + h) + 1))
+    return sorted({0.0, *(2 * h / (support + p) for h, p in pairs if h / p >= least_precision)})
+
+
+@functools.cache
+def chexpert_counts() -> dict[tuple[str, str], tuple[Counts, ...]]:
+    """(finding, model) -> the whole counts that give the F1 of Table 5."""
+    n = facts.size("chexpert", "test")
+    support = facts.supports("chexpert", "test", FINDINGS)
+    cells = facts.cells(5)
+    return {
+        (name, model): tuple(attainable(cells[name, model, "f1"], round(support[name]), n))
+        for name in FINDINGS
+        for model in MODELS
+    }
+
+
+def chexpert_cells() -> dict[tuple[str, str], int]:
+    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
+    return {cell: len(ways) for cell, ways in chexpert_counts().items()}
+
+
+def failure_rates() -> list[str]:
+    """Every failure rate of Tables 1 to 4, as printed."""
+    return [text for number in (1, 2, 3, 4) for (_, _, metric), text in facts.cells(number).items()
+            if metric == "failure_rate"]  # fmt: skip
+
+
+def fits(rates: Iterable[str], n: int) -> list[str]:
+    """The printed rates that are no k / n for a whole k; empty if all of them can be."""
+    return [text for text in dict.fromkeys(rates) if not _is_ratio(text, n)]
+
+
+def _is_ratio(text: str, n: int) -> bool:
+    stands_for = printed(text)
+    nearest = round(stands_for.middle * n)
+    # Half of the way up may be rounded either way, so both ends belong to the range.
+    return stands_for.low - 1e-9 <= nearest / n <= stands_for.high + 1e-9
+
+
+@functools.cache
+def sizes_that_fit(limit: int) -> list[int]:
+    """All n up to a limit for which every printed failure rate can be k / n."""
+    rates = failure_rates()
+    return [n for n in range(1, limit + 1) if not fits(rates, n)]
+
+
+def all_fit_from() -> int:
+    """The size from which on every size fits: a step of 1 / n is then finer than the printed decimals."""
+    decimals = max(len(text.partition(".")[2]) for text in failure_rates())
+    certain = 10**decimals  # from here on some k / n lies in every range of one unit of the last place
+    return max(set(range(1, certain)) - set(sizes_that_fit(certain - 1))) + 1
+
+
+def even_chance() -> tuple[int, float]:
+    """How many distinct failure rates above 0 are multiples of 0.002, and how likely all were if n were large.
+
+    With a large n the third decimal is as often odd as even.
+    """
+    rates = {text for text in failure_rates() if float(text) > 0}
+    even = sum(round(float(text) * 1000) % 2 == 0 for text in rates)
+    return even, 0.5 ** len(rates) if even == len(rates) else 1.0

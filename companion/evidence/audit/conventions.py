@@ -1,0 +1,89 @@
+"""What a label means at each hospital: do MIMIC, CheXpert and NIH share "identical definitions" (section 4.3)?
+
+The paper explains transfer by a schema that MIMIC-CXR-JPG and CheXpert share, "encompassing identical
+pathology definitions, labeling granularity, and uncertainty encoding". Public counts can tell. Labels
+mined from reports name what the report names; radiologists who fill in a form also tick every parent
+in the label tree, and never write *uncertain*. So the same word has another frequency and other company.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, PARENTS, SUPPORT_DEVICES
+from companion.evidence.audit import facts
+
+#: The parts of the data sets that can be set side by side, and how their labels were made.
+PARTS: Mapping[str, tuple[str, str, str]] = {
+    "MIMIC-CXR-JPG, train": ("mimic", "train", "mined from reports"),
+    "CheXpert, train": ("chexpert", "train", "mined from reports"),
+    "CheXpert, test": ("chexpert", "test", "radiologists"),
+    "NIH ChestX-ray14, test": ("nih", "test", "mined from reports by another labeler"),
+}
+
+
+def policies(dataset: str, split: str) -> dict[str, tuple[float, float, float]]:
+    """Prevalence of each finding when uncertain labels count as negative, as positive, or not at all.
+
+    Where nothing is uncertain the three are the same.
+    """
+    found = {}
+    for name, count in facts.counts(dataset, split).items():
+        if name in FINDINGS:
+            uncertain = count.uncertain or 0
+            ignored = count.positives / (count.n - uncertain)
+            found[name] = (count.positives / count.n, (count.positives + uncertain) / count.n, ignored)
+    return found
+
+
+@dataclass(frozen=True)
+class Together:
+    """How often a study with one label carries another, by report labels and by radiologists."""
+
+    given: str
+    also: str
+    reports: float  # CheXpert train
+    radiologists: float  # CheXpert test
+
+
+def together() -> list[Together]:
+    """Each child of the label tree with its parent, and No Finding with Support Devices."""
+    pairs = [*PARENTS.items(), (NO_FINDING, SUPPORT_DEVICES)]
+    return [
+        Together(given, also, *(facts.share_with("chexpert", split, given, also) for split in ("train", "test")))
+        for given, also in pairs
+    ]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A finding's prevalence in the training labels and in a test set, uncertain labels counted as negative."""
+
+    finding: str
+    train: float  # MIMIC-CXR-JPG
+    test: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as frequent it is in the test set."""
+        return self.test / self.train
+
+
+def shifts(test: str) -> list[Shift]:
+    """MIMIC's training prevalence against that of the CheXpert or NIH test set, by finding."""
+    names = FINDINGS if test == "chexpert" else NIH_SHARED
+    train, other = facts.prevalence("mimic", "train", names), facts.prevalence(test, "test", names)
+    return [Shift(name, train[name], other[name]) for name in names]
+
+
+def uncertain_share(dataset: str, split: str) -> float:
+    """Uncertain labels as a share of positive and uncertain ones; 0 where radiologists decided."""
+    table = facts.counts(dataset, split)
+    unsure = sum(count.uncertain or 0 for count in table.values())
+    return unsure / (unsure + sum(count.positives for count in table.values()))
+
+
+def left_out_of_nih() -> tuple[str, int]:
+    """A finding that NIH and CheXpert both have and Table 6 lacks, with its positives in the official test list."""
+    table = facts.counts("nih", "test")
+    (name,) = (label for label in table if label in FINDINGS and label not in NIH_SHARED)
+    return name, table[name].positives

@@ -1,0 +1,150 @@
+"""The public numbers that the audit rests on: the paper's cells as printed, and aggregate label counts.
+
+Everything is read from `results/published/`: Tables 1 to 6, `label_counts.csv` (how many studies or
+images of each data set carry each label), `label_pairs.csv` (how many carry two), and
+`reference_lines.csv` (what the report labeler and radiologists score). Counts are aggregates of
+public files; each row names its source. No row of any patient is read or needed. A file that is not
+as it was checked is refused (`sealed`).
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chexreason.errors import unknown
+from chexreason.files import digest_of
+from companion.evidence import sealed
+from companion.evidence.tables import TABLES
+
+PAPER = "arXiv 2512.23090v2"
+TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
+
+
+@functools.cache
+def cells(number: int) -> Mapping[tuple[str, str, str], str]:
+    """A table of the paper: (row, column, metric) -> the number as it is printed."""
+    found = sealed.rows(f"table{number}.csv", ("table", "row", "column", "metric", "value"), ("value",))
+    return {(row["row"], row["column"], row["metric"]): row["value"] for row in found}
+
+
+def value(number: int, row: str, column: str, metric: str = "f1") -> float:
+    """One printed cell as a number."""
+    return float(cells(number)[row, column, metric])
+
+
+def column(number: int, name: str, metric: str = "f1") -> dict[str, float]:
+    """A column of a table by row, without the macro row of Tables 5 and 6."""
+    return {
+        row: float(text)
+        for (row, where, what), text in cells(number).items()
+        if (where, what) == (name, metric) and row != "macro"
+    }
+
+
+def digests() -> dict[int, str]:
+    """SHA-256 of each transcribed table, as it was checked; `cells` refuses any other."""
+    return {number: sealed.digests()[f"table{number}.csv"] for number in TABLE_NUMBERS}
+
+
+def altered() -> dict[str, str]:
+    """file of `results/published/` -> why it is not the one that was checked; empty if all are."""
+    return sealed.altered()
+
+
+def tables_digest() -> str:
+    """One digest over the six tables."""
+    return digest_of(digests())
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of n studies (or images, for NIH) carry a label, by value; what is not published is None."""
+
+    positives: int
+    uncertain: int | None
+    negatives: int | None
+    n: int
+    source: str
+
+
+@functools.cache
+def _counts() -> dict[tuple[str, str], dict[str, Count]]:
+    found: dict[tuple[str, str], dict[str, Count]] = {}
+    columns = ("dataset", "split", "label", "positives", "uncertain", "negatives", "n", "source")
+    for row in sealed.rows("label_counts.csv", columns, ("positives", "n")):
+        uncertain, negatives = (int(row[name]) if row[name] else None for name in ("uncertain", "negatives"))
+        found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = Count(
+            int(row["positives"]), uncertain, negatives, int(row["n"]), row["source"]
+        )
+    return found
+
+
+def counts(dataset: str, split: str) -> Mapping[str, Count]:
+    """Label counts of one part of a data set, by label. Raises UserError for a part that is not listed."""
+    table = _counts()
+    if (dataset, split) not in table:
+        known = [f"{a} {b}" for a, b in table]
+        raise unknown("part of a data set", f"{dataset} {split}", known, "results/published/label_counts.csv")
+    return table[dataset, split]
+
+
+def size(dataset: str, split: str) -> int:
+    """Studies (or images, for NIH) of a part of a data set."""
+    return next(iter(counts(dataset, split).values())).n
+
+
+def prevalence(dataset: str, split: str, findings: tuple[str, ...]) -> dict[str, float]:
+    """Share of positives of each finding; uncertain labels count as negative."""
+    table = counts(dataset, split)
+    return {name: table[name].positives / table[name].n for name in findings}
+
+
+def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None = None) -> dict[str, float]:
+    """Positives of each finding among n studies of that prevalence (default: the part itself)."""
+    total = size(dataset, split) if n is None else n
+    return {name: share * total for name, share in prevalence(dataset, split, findings).items()}
+
+
+@functools.cache
+def _pairs() -> dict[tuple[str, str, str, str], int]:
+    found: dict[tuple[str, str, str, str], int] = {}
+    columns = ("dataset", "split", "label_a", "label_b", "both", "n", "source")
+    for row in sealed.rows("label_pairs.csv", columns, ("both", "n")):
+        for one, other in (("label_a", "label_b"), ("label_b", "label_a")):
+            found[row["dataset"], row["split"], row[one], row[other]] = int(row["both"])
+    return found
+
+
+def share_with(dataset: str, split: str, given: str, also: str) -> float:
+    """Of the studies that carry the label `given`, the share that carry `also` too."""
+    pairs = _pairs()
+    return pairs[dataset, split, given, also] / pairs[dataset, split, given, given]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What another reader than the five models scores on a test set."""
+
+    line: str
+    reader: str
+    macro: float
+    source: str
+
+
+def readers(dataset: str) -> list[Reader]:
+    """The report labeler and the radiologists, where they are published."""
+    columns = ("dataset", "split", "label_set", "line", "reader", "macro_f1", "source")
+    return [
+        Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
+        for row in sealed.rows("reference_lines.csv", columns, ("macro_f1",))
+        if row["dataset"] == dataset
+    ]
+
+
+def mimic_splits() -> dict[str, int]:
+    """Studies of MIMIC-CXR-JPG's own train, validate and test split."""
+    for row in sealed.rows("datasets.csv", ("dataset", "fact", "value", "source")):
+        if (row["dataset"], row["fact"]) == ("MIMIC-CXR-JPG", "training, validation and test studies"):
+            numbers = (int(text.replace(",", "")) for text in row["value"].split(", "))
+            return dict(zip(("train", "validate", "test"), numbers, strict=True))
+    raise unknown("fact", "studies of MIMIC-CXR-JPG's splits", ["none"], "results/published/datasets.csv")

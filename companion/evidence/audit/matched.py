@@ -1,0 +1,168 @@
+"""The same findings on both sides: cross-data-set statements redone, and averages taken apart (section 4.4).
+
+Table 5 averages fourteen findings, Table 6 nine of them. A difference of the two mixes another hospital
+with another set of findings. Here every such statement is made again on the nine, and every change of an
+average is taken apart into its findings: a change of k points in one of F findings moves the average by
+k / F, so the parts add up exactly. `likeness` asks how alike two models score finding by finding.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import pearsonr
+
+from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence.audit import facts
+from companion.evidence.audit.uncertainty import LEVEL
+from companion.evidence.tables import MODELS
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
+
+    model: str
+    near_all: float  # CheXpert, fourteen findings
+    near: float  # CheXpert, the nine
+    far: float  # NIH, the nine
+
+    @property
+    def stated(self) -> float:
+        """Relative change as the paper computes it: nine against fourteen findings."""
+        return self.far / self.near_all - 1
+
+    @property
+    def matched(self) -> float:
+        """Relative change on the nine."""
+        return self.far / self.near - 1
+
+
+def crossings() -> dict[str, Crossing]:
+    """Each of the five models from CheXpert to NIH."""
+    found = {}
+    for model in MODELS:
+        near, far = facts.column(5, model), facts.column(6, model)
+        found[model] = Crossing(
+            model,
+            float(np.mean([near[name] for name in FINDINGS])),
+            float(np.mean([near[name] for name in NIH_SHARED])),
+            float(np.mean([far[name] for name in NIH_SHARED])),
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one finding adds to the change of an average."""
+
+    finding: str
+    before: float
+    after: float
+    share: float  # of the average's change: (after - before) / number of findings
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """A change of a macro average and the findings that make it, largest first."""
+
+    table: int  # of the second side
+    first: str
+    second: str
+    parts: tuple[Part, ...]
+    crossing: bool = False  # one model from Table 5 to Table 6, on the nine findings that both have
+
+    @property
+    def before(self) -> float:
+        """The average before."""
+        return float(np.mean([part.before for part in self.parts]))
+
+    @property
+    def change(self) -> float:
+        """The change of the average."""
+        return float(sum(part.share for part in self.parts))
+
+    @property
+    def largest(self) -> Part:
+        """The finding that moves the average most."""
+        return max(self.parts, key=lambda part: abs(part.share))
+
+    def without_largest(self) -> float:
+        """The change of the average over the other findings."""
+        rest = [part for part in self.parts if part is not self.largest]
+        return float(np.mean([part.after - part.before for part in rest]))
+
+    def over(self, findings: Sequence[str]) -> float:
+        """The change of the average over some of the findings."""
+        return float(np.mean([part.after - part.before for part in self.parts if part.finding in findings]))
+
+    @property
+    def rises(self) -> int:
+        """How many findings gain."""
+        return sum(part.share > 0 for part in self.parts)
+
+    @property
+    def falls(self) -> int:
+        """How many findings lose."""
+        return sum(part.share < 0 for part in self.parts)
+
+
+def waterfall(table: int, first: str, second: str) -> Waterfall:
+    """The change from one model to another in Table 5 or 6."""
+    before, after = facts.column(table, first), facts.column(table, second)
+    return Waterfall(table, first, second, _parts(before, after))
+
+
+def crossing_waterfall(model: str) -> Waterfall:
+    """The change of one model from CheXpert to NIH over the nine findings that both have."""
+    near, far = facts.column(5, model), facts.column(6, model)
+    return Waterfall(6, model, model, _parts({name: near[name] for name in NIH_SHARED}, far), crossing=True)
+
+
+def _parts(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Part, ...]:
+    parts = [Part(name, before[name], after[name], (after[name] - before[name]) / len(before)) for name in before]
+    return tuple(sorted(parts, key=lambda part: -part.share))
+
+
+#: The changes that the paper's argument leans on: (table, from, to).
+LEANS_ON: tuple[tuple[int, str, str], ...] = (
+    (5, "medgemma_sft", "chexreason"),
+    (6, "medgemma_sft", "chexreason"),
+    (5, "medgemma", "medgemma_sft"),
+    (6, "medgemma", "medgemma_sft"),
+    (5, "medgemma", "chexreason"),
+    (6, "medgemma", "chexreason"),
+)
+#: The models whose way from CheXpert to NIH is the paper's argument.
+CROSSING: tuple[str, ...] = ("medgemma_sft", "chexreason")
+
+
+def taken_apart() -> list[Waterfall]:
+    """Every change that is taken apart: those between models, then those between hospitals."""
+    return [*(waterfall(*one) for one in LEANS_ON), *(crossing_waterfall(model) for model in CROSSING)]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two models score the findings of Table 5 or 6."""
+
+    table: int
+    model: str
+    other: str
+    points: tuple[tuple[str, float, float], ...]  # finding, F1 of the other, F1 of the model
+    apart: float  # mean |difference| of F1
+    r: float  # correlation over the findings
+    low: float  # its interval after Fisher, as if the findings were a sample
+    high: float
+
+
+def likeness(table: int, other: str, model: str = "chexreason") -> Likeness:
+    """A model's profile over the findings beside another's."""
+    theirs, own = facts.column(table, other), facts.column(table, model)
+    points = tuple((name, theirs[name], own[name]) for name in own)
+    x, y = np.array([[a, b] for _, a, b in points]).T
+    alike = pearsonr(x, y)
+    low, high = alike.confidence_interval(LEVEL)
+    return Likeness(
+        table, model, other, points, float(np.abs(x - y).mean()), float(alike.statistic), float(low), float(high)
+    )

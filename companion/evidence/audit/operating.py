@@ -1,0 +1,148 @@
+"""How many labels a model names for each label that is recorded: recall over precision (Tables 1 to 4).
+
+Micro precision is hits / labels named, micro recall hits / labels recorded; their ratio is labels named per label
+recorded, and no count is needed to know it. A model that names more finds more and is wrong more often, so F1 moves
+although nothing is seen that was not seen before: this number is the model's operating point. The paper prints P and
+R in Tables 2 to 4; of Table 1 the text gives the recall of three prompts, and F1 then fixes the rest. Every ratio is
+carried with the range that rounding leaves. It speaks of the labels that were scored; whether an answer that could
+not be read counts as one without labels is not printed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence.audit import facts
+from companion.evidence.audit.printed import Range, exactly, printed
+from companion.evidence.audit.statements import STATED_RECALL, cell
+from companion.evidence.audit.uncertainty import BALANCED
+from companion.evidence.tables import DATASETS
+
+#: What was done to a row's model, in the paper's order.
+UNTOUCHED, TUNED, GENERAL, REINFORCED = "untouched MedGemma", "MedGemma after SFT", "Qwen after SFT", "after GRPO"
+STAGES: Mapping[int, str] = MappingProxyType({1: UNTOUCHED, 2: TUNED, 3: GENERAL, 4: REINFORCED})
+#: Rows of Tables 1 to 4 behind the models of Tables 5 and 6; which prompt and checkpoint those used is not stated.
+BEHIND: Mapping[str, tuple[tuple[int, str], ...]] = MappingProxyType({
+    "medgemma": tuple((1, row) for row in STATED_RECALL),
+    "medgemma_sft": ((2, "free_reasoning"),),
+    "chexreason": tuple((4, row) for row in ("nuanced_best", "nuanced_last", "hard_best", "hard_last")),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Named:
+    """Labels named per label recorded, of one row of Tables 1 to 4."""
+
+    table: int
+    row: str
+    ratio: float
+    possible: Range  # what rounding leaves
+
+    @property
+    def stage(self) -> str:
+        """What was done to the model."""
+        return STAGES[self.table]
+
+
+def from_recall(f1: Range, recall: Range) -> Range:
+    """Labels named per label recorded from F1 and recall: R / P = 2 R / F - 1.
+
+    >>> from_recall(exactly(0.5), exactly(0.5)).middle, from_recall(exactly(0.5), exactly(0.625)).middle
+    (1.0, 1.5)
+    """
+    return exactly(2) * recall / f1 - exactly(1)
+
+
+def named(table: int, row: str) -> Named | None:
+    """The ratio of a row, or None where neither precision nor recall is printed."""
+    if (row, "micro", "recall") in facts.cells(table):
+        recall, precision = (facts.value(table, row, "micro", metric) for metric in ("recall", "precision"))
+        possible = cell(table, row, "micro", "recall") / cell(table, row, "micro", "precision")
+        return Named(table, row, recall / precision, possible)
+    if table == 1 and row in STATED_RECALL:
+        f1, recall = facts.value(table, row, "micro"), float(STATED_RECALL[row])
+        return Named(
+            table, row, 2 * recall / f1 - 1, from_recall(cell(table, row, "micro"), printed(STATED_RECALL[row]))
+        )
+    return None
+
+
+def all_named() -> list[Named]:
+    """Every row whose ratio is known, in the paper's order."""
+    rows = ((table, row) for table in STAGES for row in dict.fromkeys(row for row, _, _ in facts.cells(table)))
+    return [one for table, row in rows if (one := named(table, row)) is not None]
+
+
+def unknown_rows() -> int:
+    """Rows of Tables 1 to 4 of which no ratio can be had."""
+    return len({(table, row) for table in STAGES for row, _, _ in facts.cells(table)}) - len(all_named())
+
+
+def for_intervals(table: int, row: str) -> float:
+    """What an interval takes a row's ratio to be: the printed one, and as many as recorded where none is.
+
+    Tables 5 and 6 print none, and the ratios of validation do not carry over to test sets that record more or fewer
+    labels a study, so they count as not known (`on_validation` has them, to see how much hangs on it).
+    """
+    one = named(table, row) if table in STAGES else None
+    return BALANCED if one is None else one.ratio
+
+
+def on_validation() -> dict[str, Range]:
+    """The ratios of the rows that stand behind a model of Tables 5 and 6, from least to most."""
+    found = {}
+    for model, rows in BEHIND.items():
+        ratios = [one.ratio for row in rows if (one := named(*row)) is not None]
+        found[model] = Range(min(ratios), max(ratios))
+    return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Counts behind a printed micro-F1, given the labels recorded; not whole, since the printed numbers are rounded."""
+
+    hits: float
+    extra: float
+    missed: float
+
+    @property
+    def precision(self) -> float:
+        """Hits among the labels named."""
+        return self.hits / (self.hits + self.extra)
+
+    @property
+    def recall(self) -> float:
+        """Hits among the labels recorded."""
+        return self.hits / (self.hits + self.missed)
+
+
+def answers(f1: float, ratio: float, recorded: float) -> Answers:
+    """The counts that follow from F1, labels named per label recorded, and labels recorded.
+
+    >>> answers(0.5, 1.5, 100)
+    Answers(hits=62.5, extra=87.5, missed=37.5)
+    """
+    hits = f1 * (1 + ratio) * recorded / 2
+    return Answers(hits, ratio * recorded - hits, recorded - hits)
+
+
+@dataclass(frozen=True)
+class Density:
+    """Labels recorded a study, uncertain ones not counted; No Finding and Support Devices are labels, too."""
+
+    place: str
+    all_labels: float  # of those of the fourteen that the place has
+    shared: float  # of the nine
+
+
+def densities() -> dict[str, Density]:
+    """The public labels of each data set of the paper: MIMIC's training studies, and the two test sets."""
+    found = {}
+    for dataset, split in (("mimic", "train"), ("chexpert", "test"), ("nih", "test")):
+        table, n = facts.counts(dataset, split), facts.size(dataset, split)
+        per = {name: count.positives / n for name, count in table.items() if name in FINDINGS}
+        found[dataset] = Density(
+            f"{DATASETS[dataset][0]} {split}", sum(per.values()), sum(per[name] for name in NIH_SHARED)
+        )
+    return found

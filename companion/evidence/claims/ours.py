@@ -1,0 +1,289 @@
+"""The runs of one folder as a side: their scores, with draws by patient where there are rows.
+
+Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
+draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
+films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
+are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training, and a
+claim about trained models cannot be tested on it. A run that is constant or scores below naming every label is in no
+comparison, and a macro average holds the findings with enough positives (`comparable`).
+Drawn films are named by their hospital and never by the data set that it stands for.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from chexreason.cohorts import stream
+from chexreason.errors import UserError
+from chexreason.files import digest_of
+from chexreason.labels import LABEL_SETS
+from chexreason.metrics import f1, label_cells
+from chexreason.runs import Run, read, read_all
+from companion.evidence.audit.uncertainty import centred, shared
+from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
+from companion.evidence.claims.sides import DRAWS, Side
+from companion.evidence.comparable import ENOUGH, frequent
+from companion.evidence.stats import ema, resampled_counts
+from companion.evidence.tables import (
+    DATASETS,
+    TABLES,
+    against_floor,
+    counted,
+    has_rows,
+    published,
+    read_runs,
+    results_root,
+    scores,
+    trained,
+    unfit,
+)
+
+Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
+OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
+#: The curves of Figure 1 are read where they have made so much of their way.
+NEARLY = 0.9
+
+
+class Ours:
+    """The side of some runs by run id; all of one tier."""
+
+    def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0, alone: bool = True) -> None:
+        """`alone` is False for one of several trainings, whose means are held against the floor, not each by itself."""
+        tiers = {str(run.info["tier"]) for run in runs.values()}
+        if len(tiers) != 1:
+            raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
+        self.name, self.tier = name, tiers.pop()
+        self.missing = tuple(run_id for run_id in needed() if run_id not in runs)
+        self._runs = runs
+        self._seed = seed
+        self._alone = alone
+        #: Table -> the findings that carry a conclusion, where the trainings beside this one leave fewer.
+        self.carried: dict[int, tuple[str, ...]] = {}
+        self._counts: dict[tuple[str, str | None], Counts] = {}
+        self._scores: dict[tuple[str, str | None], pd.Series] = {}
+        self._digests: dict[str, str] = {}
+
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """Each check as it is: there is one training."""
+        return check(self)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """The findings with enough positives among a table's studies."""
+        return tuple(name for name in findings if name in self.frequent(table))
+
+    def frequent(self, table: int) -> tuple[str, ...]:
+        """The findings of a table with enough positives among its studies."""
+        if table in self.carried:
+            return self.carried[table]
+        run = self._any(table)
+        values = self._values(run, "best" if table == 4 else None)
+        return frequent({name: float(values[name, "support"]) for name in LABEL_SETS[str(run.info["label_set"])]})
+
+    def held_against_floor(self, table: int, row: str) -> tuple[float | None, float, float]:
+        """Share of the commonest answer (None without rows), macro-F1, and that of naming every label."""
+        run, checkpoint = self._run(table, row)
+        return against_floor(run, checkpoint, self.frequent(table))
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        """An average of a run: micro over its findings, macro over those with enough positives."""
+        run, checkpoint = self._run(table, row)
+        names = LABEL_SETS[str(run.info["label_set"])]
+        values = self._values(run, checkpoint)
+        hits, extra, missed = self._drawn(run, checkpoint)
+        if average == "micro":
+            hits, extra, missed = (part.sum(axis=1, keepdims=True) for part in (hits, extra, missed))
+        else:
+            kept = [name in self.frequent(table) for name in names]
+            names = tuple(name for name in names if name in self.frequent(table))
+            if not names:
+                raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {run.run_id}")
+            hits, extra, missed = (part[:, kept] for part in (hits, extra, missed))
+        if metric == "f1":
+            parts = f1(np.stack([hits, extra, missed]))
+        else:
+            below = hits + (extra if metric == "precision" else missed)
+            parts = np.divide(hits, below, out=np.zeros(below.shape), where=below > 0)
+        value = values[average, metric] if average == "micro" else np.mean([values[name, metric] for name in names])
+        return self._quantity(run, float(value), parts.mean(axis=1), names)
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        """One finding of a run."""
+        run, checkpoint = self._run(table, row)
+        names = LABEL_SETS[str(run.info["label_set"])]
+        if name not in names:
+            raise CannotTell(f"{run.run_id} is not scored on {name}")
+        counts = self._drawn(run, checkpoint)[:, :, names.index(name)]
+        return self._quantity(run, float(self._values(run, checkpoint)[name, "f1"]), f1(counts), (name,))
+
+    def failure(self, table: int, row: str) -> Quantity:
+        """A run's failure rate."""
+        run, checkpoint = self._run(table, row)
+        value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
+        rng = stream(self._seed, run.run_id)
+        return self._quantity(run, value, rng.binomial(n, value, DRAWS) / n, ())
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        """Recorded labels of the table's studies."""
+        run = self._any(table)
+        values = self._values(run, "best" if table == 4 else None)
+        return {
+            name: float(values[name, "support"]) / int(run.info["n"]) for name in LABEL_SETS[str(run.info["label_set"])]
+        }
+
+    def frequency(self, table: int, name: str) -> Quantity:
+        """Recorded labels of one finding; how often drawn films have it is our own choice, and no evidence."""
+        run = self._any(table)
+        if self.tier == "miniature":
+            raise CannotTell(OF_REAL_DATA)
+        value = self.prevalence(table)[name]
+        return replace(self._quantity(run, value, np.full(DRAWS, value), ()), trainings=None)
+
+    def accuracy(self, row: str) -> Quantity:
+        """The average at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
+        run, curve = self._curve(row)
+        return self._trained(run, float(curve[-1]))
+
+    def pace(self, row: str) -> Quantity:
+        """Read off the same curve; one training, so nothing to draw."""
+        run, curve = self._curve(row)
+        way = curve - curve[0]
+        if way[-1] <= 0:
+            raise CannotTell(f"the token accuracy of {run.run_id} did not rise")
+        return self._trained(run, (1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way))
+
+    def _curve(self, row: str) -> tuple[Run, Floats]:
+        run, _ = self._run(2, row)
+        history = run.history()
+        logged = history[history["metric"] == "mean_token_accuracy"].sort_values("step")["value"]
+        if logged.empty:
+            raise CannotTell(f"{run.run_id} did not log its token accuracy")
+        return run, ema(logged.to_numpy())
+
+    def _trained(self, run: Run, value: float) -> Quantity:
+        studies = Studies("training", int(run.info["n_train"]))
+        return Quantity(
+            value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=1
+        )
+
+    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
+        """Public counts are of real hospitals, and so no evidence about these runs."""
+        raise CannotTell(OF_REAL_DATA)
+
+    def measured(self, what: str, otherwise: str) -> Quantity:
+        """Nothing of the experiment."""
+        raise CannotTell(otherwise)
+
+    # Where the numbers come from.
+
+    def _run(self, table: int, row: str) -> tuple[Run, str | None]:
+        spec = TABLES[table]
+        run_id = spec.run_id("macro" if table >= 5 else row, row if table >= 5 else "macro")
+        if run_id not in self._runs:
+            raise NotRun(run_id)
+        run, checkpoint = self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
+        if self._alone and (reason := unfit(run, checkpoint, self.frequent(table))):
+            raise CannotTell(f"{run_id} {reason}")
+        return run, checkpoint
+
+    def _any(self, table: int) -> Run:
+        """Any run of a table: all are about the same studies."""
+        ids = needed(table)
+        for run_id in ids:
+            if run_id in self._runs:
+                return self._runs[run_id]
+        raise NotRun(ids[0])
+
+    def _values(self, run: Run, checkpoint: str | None) -> pd.Series:
+        key = (run.run_id, checkpoint)
+        if key not in self._scores:
+            self._scores[key] = scores(run, checkpoint)
+        return self._scores[key]
+
+    def _drawn(self, run: Run, checkpoint: str | None) -> Counts:
+        """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
+        key = (run.run_id, checkpoint)
+        if key not in self._counts:
+            by_patient = checkpoint != "last" and has_rows(run)
+            self._counts[key] = self._from_rows(run) if by_patient else self._from_metrics(run, checkpoint)
+        return self._counts[key]
+
+    def _from_rows(self, run: Run) -> Counts:
+        rows, label_set = run.predictions(), str(run.info["label_set"])
+        true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
+        # The same draws for all runs on the same studies, so that differences are paired.
+        rng = stream(self._seed, digest_of(list(rows["study_key"])))
+        patients = [str(key) for key in rows["patient_key"]]
+        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=counted(rows, label_set), resamples=DRAWS)
+        return drawn[:, 1:, 0].astype(np.int32)
+
+    def _from_metrics(self, run: Run, checkpoint: str | None) -> Floats:
+        """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
+        values = self._values(run, checkpoint)
+        common = stream(self._seed, str(run.info["dataset"]))
+        own = stream(self._seed, f"{run.run_id} {checkpoint}")
+        drawn = []
+        for name in LABEL_SETS[str(run.info["label_set"])]:
+            support, said, value = (float(values[name, metric]) for metric in ("support", "predicted", "f1"))
+            hits = value * (support + said) / 2
+            z_R = shared(own, common.standard_normal((DRAWS,)))
+            hits_R = centred(value, support + said - hits, z_R) * (support + said) / 2
+            drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
+        return np.stack(drawn, axis=2)
+
+    def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
+        real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
+        where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
+        studies = Studies(where, int(run.info["n"]), self._digest(run))
+        trainings = 1 if trained(run) else None
+        return Quantity(
+            value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=trainings
+        )
+
+    def _digest(self, run: Run) -> str:
+        """Which studies a run is on: as it noted, or by its rows' keys."""
+        if run.run_id not in self._digests:
+            noted = run.info.get("inputs", {}).get("studies", "")
+            if not noted and has_rows(run):
+                noted = digest_of(list(run.predictions()["study_key"]))
+            self._digests[run.run_id] = str(noted)
+        return self._digests[run.run_id]
+
+
+def name_of(run: Run) -> str:
+    """A run's id, with its seed's folder where it is one of several trainings."""
+    seed = run.folder.parent.name
+    return f"{seed}/{run.folder.name}" if re.fullmatch(r"seed\d+", seed) else run.run_id
+
+
+@functools.cache
+def needed(*tables: int) -> tuple[str, ...]:
+    """The ids of the runs that fill some of the paper's tables (default: all), in the tables' order."""
+    ids: dict[str, None] = {}
+    for number in tables or TABLES:
+        cells = published(number)[["row", "column"]].itertuples(index=False)
+        ids |= dict.fromkeys(TABLES[number].run_id(row, column) for row, column in cells)
+    return tuple(ids)
+
+
+def open_runs(words: str, results: Path | None = None, alone: bool = True) -> Ours:
+    """The side of a profile's runs, of a folder of runs, or of one run's folder; `alone` as for `Ours`.
+
+    Raises UserError if there is no whole run at that place, or runs of several tiers.
+    """
+    folder = Path(words)
+    if folder.is_dir():
+        one = read(folder)
+        found = {one.run_id: one} if one else {run.run_id: run for run in read_all(folder)}
+    else:
+        found = read_runs(words, results)
+        folder = results_root(results) / words
+    if not found:
+        raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
+                        "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip
+    return Ours(found, folder.name, alone=alone)

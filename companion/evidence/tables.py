@@ -1,0 +1,266 @@
+"""What the tables are made of: the paper's values and a profile's runs, in one shape (Tables 1 to 6).
+
+Both sides are series indexed by (row, column, metric) with the row and column names of
+`results/published/table<n>.csv`, so a published value and this run's can only meet in the same
+cell. Nothing here formats anything. The paper's values are read from the repository, the runs from
+`results/<profile>/`; a profile without runs is not an error, its side is then empty.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from chexreason import config, metrics, prompts
+from chexreason.errors import UserError, unknown
+from chexreason.labels import LABEL_SETS
+from chexreason.runs import Run, read_all
+from companion.evidence import comparable, sealed
+
+KEYS = ["row", "column", "metric"]
+
+#: The five models of Tables 5 and 6, as the paper heads their columns.
+MODELS: Mapping[str, str] = {
+    "nv_reason": "NV-Reason",
+    "medgemma": "MedGemma",
+    "qwen": "Qwen2.5-VL",
+    "medgemma_sft": "MedGemma (SFT)",
+    "chexreason": "ChexReason",
+}
+#: The data sets by short name: the paper's, and the hospital that stands for it in the miniature.
+DATASETS: Mapping[str, tuple[str, str]] = {
+    "mimic": ("MIMIC-CXR-JPG", "hospital A"),
+    "chexpert": ("CheXpert", "hospital B"),
+    "nih": ("NIH ChestX-ray14", "hospital C"),
+}
+#: Rows of Table 4; the paper's "Maximum" is the last training step.
+CHECKPOINTS: Mapping[str, str] = {
+    "nuanced_best": "Nuanced, best F1-score",
+    "nuanced_last": "Nuanced, maximum steps",
+    "hard_best": "Hard, best F1-score",
+    "hard_last": "Hard, maximum steps",
+}
+METRICS: Mapping[str, str] = {
+    "precision": "P",
+    "recall": "R",
+    "f1": "F1",
+    "failure_rate": "Fail rate",
+}
+
+
+#: tier -> the profiles whose results stand for it beside another tier's, the largest first
+OF_TIER: Mapping[str, tuple[str, ...]] = {"replication": ("paper",), "miniature": ("miniature", "demo")}
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One of the paper's tables: its section, its heading in our words, and where our values come from.
+
+    `run` is the run id with {row} or {column} in it; `checkpoint` is True where a row's name ends in
+    the checkpoint (Table 4).
+    """
+
+    number: int
+    section: str
+    title: str
+    dataset: str
+    run: str
+    checkpoint: bool = False
+
+    def run_id(self, row: str, column: str) -> str:
+        """The run that fills a cell."""
+        return self.run.format(row=row.rpartition("_")[0] if self.checkpoint else row, column=column)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One table's values from the paper and from a profile, with the runs behind the latter."""
+
+    spec: TableSpec
+    profile: str
+    tier: str
+    published: pd.Series  # (row, column, metric) -> value
+    ours: pd.Series  # the same index names; only cells that a run fills
+    runs: Mapping[str, Run]
+    missing: tuple[str, ...]  # run ids that the table needs and the profile has not
+
+    def rows(self) -> list[str]:
+        """Row names in the paper's order."""
+        return list(dict.fromkeys(self.published.index.get_level_values("row")))
+
+    def columns(self) -> list[tuple[str, str]]:
+        """(column, metric) in the paper's order."""
+        return list(dict.fromkeys((column, metric) for _, column, metric in self.published.index))
+
+    def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
+        """One column by row, of "paper" or "ours"; empty where there is no run."""
+        values = self.published if which == "paper" else self.ours
+        cells = {row: (row, column, metric) for row in self.rows()}
+        found = {row: values[cell] for row, cell in cells.items() if cell in values.index}
+        return pd.Series(found, dtype=float)
+
+    def alone(self) -> "Evidence":
+        """The paper's side only."""
+        return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=())
+
+    def run_of(self, row: str, column: str) -> Run | None:
+        """The run behind a cell, if there is one."""
+        return self.runs.get(self.spec.run_id(row, column))
+
+
+TABLES: Mapping[int, TableSpec] = {
+    1: TableSpec(1, "4.1", "Nine prompts for the untouched MedGemma", "mimic", "01-prompting-{row}"),
+    2: TableSpec(2, "4.2", "Four formats of fine-tuning, MedGemma", "mimic", "02-sft-medgemma-{row}"),
+    3: TableSpec(3, "4.2", "Four formats of fine-tuning, Qwen2.5-VL", "mimic", "02-sft-qwen-{row}"),
+    4: TableSpec(4, "4.3", "Two rewards for GRPO", "mimic", "03-grpo-{row}", checkpoint=True),
+    5: TableSpec(5, "4.4", "Five models on CheXpert, F1", "chexpert", "04-generalization-{column}-chexpert"),
+    6: TableSpec(6, "4.4", "Five models on NIH ChestX-ray14, F1", "nih", "04-generalization-{column}-nih"),
+}
+
+
+def profile() -> str:
+    """The profile that the book shows: $CHEXREASON_PROFILE, or demo. Raises UserError for an unknown one."""
+    return _known(os.environ.get("CHEXREASON_PROFILE") or "demo")
+
+
+def beside(name: str, results: Path | None = None) -> list[str]:
+    """The profiles that a table shows, one a tier: `name`, and the first of each other tier that has runs.
+
+    A replication comes before a miniature. `OF_TIER` says which profiles stand for a tier.
+    """
+    chosen = {tier_of(name): name}
+    for tier, names in OF_TIER.items():
+        having = [other for other in names if read_runs(other, results)]
+        if tier not in chosen and having:
+            chosen[tier] = having[0]
+    return [chosen[tier] for tier in config.TIERS[::-1] if tier in chosen]
+
+
+def results_root(results: Path | None = None) -> Path:
+    """The folder that holds a folder a profile: as given, or $CHEXREASON_RESULTS, or the repository's."""
+    return Path(results or os.environ.get("CHEXREASON_RESULTS") or config.RESULTS)
+
+
+def tier_of(name: str) -> str:
+    """A profile's tier, read without resolving the places of its data."""
+    text = yaml.safe_load((config.PROFILES / f"{_known(name)}.yml").read_text(encoding="utf-8"))
+    return str(text["tier"])
+
+
+def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
+    """The finished runs of a profile by run id; empty if there are none."""
+    return {run.run_id: run for run in read_all(results_root(results) / _known(name))}
+
+
+def published(number: int) -> pd.DataFrame:
+    """A table of the paper, tidy (table, row, column, metric, value). UserError unless it is as it was checked."""
+    return sealed.frame(f"table{_spec(number).number}.csv", ("table", *KEYS, "value"), ("value",))
+
+
+def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
+    """Both sides of a table for a profile (default: the one that the book shows)."""
+    spec, name = _spec(number), name or profile()
+    paper = published(number).set_index(KEYS)["value"]
+    have = read_runs(name, results)
+    needed = dict.fromkeys(spec.run_id(row, column) for row, column, _ in paper.index)
+    read: dict[tuple[str, str | None], pd.Series] = {}
+    ours: dict[tuple[str, str, str], float] = {}
+    for row, column, metric in paper.index:
+        run_id, checkpoint = spec.run_id(row, column), row.rpartition("_")[2] if spec.checkpoint else None
+        if run_id in have:
+            if (run_id, checkpoint) not in read:
+                read[run_id, checkpoint] = scores(have[run_id], checkpoint)
+            found = read[run_id, checkpoint]
+            finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
+            if (finding, metric) in found.index:
+                ours[row, column, metric] = float(found[finding, metric])
+    index = pd.MultiIndex.from_tuples(list(ours), names=KEYS) if ours else paper.index[:0]
+    return Evidence(
+        spec=spec,
+        profile=name,
+        tier=tier_of(name),
+        published=paper,
+        ours=pd.Series(list(ours.values()), index=index, dtype=float),
+        runs={run_id: have[run_id] for run_id in needed if run_id in have},
+        missing=tuple(run_id for run_id in needed if run_id not in have),
+    )
+
+
+def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
+    """A run's metrics by (finding, metric); of one checkpoint for a GRPO run. Raises UserError if it has none."""
+    table = run.metrics()
+    if "checkpoint" in table:
+        table = table[table["checkpoint"] == checkpoint]
+    if table.empty or not {"finding", "metric", "value"} <= set(table):
+        raise UserError(
+            "columns finding, metric, value with rows" + (f" for the checkpoint {checkpoint}" if checkpoint else ""),
+            f"{run.folder.name}/metrics.csv with {', '.join(map(str, table))} and {len(table)} such rows",
+            "remove that folder and run its stage again",
+        )
+    return table.set_index(["finding", "metric"])["value"]
+
+
+#: Models of Tables 5 and 6 that a training of this study has made.
+TRAINED_MODELS = ("medgemma_sft", "chexreason")
+
+
+def trained(run: Run) -> bool:
+    """Whether a run shows one training of this study, rather than a model as it came."""
+    return run.info["stage"] in ("sft", "grpo") or run.info["model"] in TRAINED_MODELS
+
+
+def has_rows(*runs: Run | None) -> bool:
+    """Whether the rows of all these runs are among the results, study by study; those of credentialed films are not."""
+    return all(run is not None and (run.folder / "predictions.csv.gz").is_file() for run in runs)
+
+
+def unfit(run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None) -> str:
+    """Why a run takes part in no order, difference or "best" (`comparable.unfit`); empty if it does.
+
+    The score is macro-F1 over `findings`, by default over the run's label set. A run of which no rows are kept here
+    (credentialed films, the last checkpoint of GRPO) is only held against naming every label.
+    """
+    return comparable.unfit(*against_floor(run, checkpoint, findings))
+
+
+def against_floor(
+    run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None
+) -> tuple[float | None, float, float]:
+    """Share of the commonest answer (None where no rows are kept), macro-F1, and that of naming every label."""
+    values, names = scores(run, checkpoint), list(findings or LABEL_SETS[str(run.info["label_set"])])
+    commonest = None
+    if checkpoint != "last" and has_rows(run):
+        commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
+    supports = [float(values[name, "support"]) for name in names]
+    floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())
+    return commonest, float(np.mean([values[name, "f1"] for name in names])), floor
+
+
+def title_of(spec: TableSpec, row: str) -> str:
+    """A row's heading as the paper writes it."""
+    if spec.number <= 3:
+        return prompts.get(row).title
+    return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
+
+
+def _spec(number: int) -> TableSpec:
+    if number not in TABLES:
+        raise unknown("table", number, [str(n) for n in TABLES], "companion/evidence/tables.py")
+    return TABLES[number]
+
+
+def _known(name: str) -> str:
+    if name not in config.profile_names():
+        raise unknown("profile", name, config.profile_names(), "chexreason/profiles/")
+    return name
+
+
+def counted(rows: pd.DataFrame, label_set: str) -> metrics.Bools:
+    """Which cells count (B, F): all but labels that the uncertainty policy ignores."""
+    if "ignored" not in rows:
+        return np.ones((len(rows), len(LABEL_SETS[label_set])), dtype=bool)
+    return ~metrics.label_cells(rows["ignored"], label_set)

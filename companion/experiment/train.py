@@ -1,0 +1,184 @@
+"""Train an arm at a seed and ask its checkpoints about the test worlds; what is finished is not repeated.
+
+Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<arm>-<checkpoint>-answers``
+(one row a film, the completion included), in the form of every other run of this project.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import pandas as pd
+import torch
+from transformers import set_seed
+
+from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
+from chexreason.completions import parse_completion
+from chexreason.config import Profile
+from chexreason.data import splits
+from chexreason.data.study import Study
+from chexreason.engines import engine
+from chexreason.errors import UserError
+from chexreason.files import digest_of, file_digest
+from chexreason.hyperparameters import plain
+from chexreason.labels import positives
+from chexreason.models import Loaded
+from chexreason.models.lora import with_adapter
+from chexreason.prompts import Prompt
+from chexreason.rewards import jaccard
+from companion.experiment import arms, scores, worlds
+from companion.experiment.answer_weight import AnswerWeighted
+from companion.experiment.arms import Arm
+from companion.experiment.worlds import World
+from companion.phantoms.prepare import prepare, write_traces
+
+#: A film of the test worlds, with its world.
+Film = tuple[World, Study]
+#: Where a changed setting belongs.
+GROUPS = ("grpo", "hard", "nuanced")
+
+
+def at(profile: Profile, seed: int, arm: Arm) -> Profile:
+    """The profile at a seed with the arm's changes; films are shared by all seeds, results and checkpoints not."""
+    groups = {name: getattr(profile, name) for name in GROUPS}
+    engines = dict(profile.engines)
+    for setting, value in arm.changes.items():
+        if setting == "answer_weight":
+            engines["grpo"] = {"name": f"{AnswerWeighted.__module__}.{AnswerWeighted.__name__}", setting: value}
+            continue
+        owner = next(name for name in GROUPS if setting in {entry.name for entry in fields(groups[name])})
+        groups[owner] = replace(groups[owner], **{setting: value})
+    folder = f"seed{seed}"
+    return replace(
+        profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, engines=engines, **groups
+    )
+
+
+def run_arm(name: str, seed: int, shared: Profile) -> list[runs.Run]:
+    """The arm's training run, if it trains, and its answers; arms that it starts from are trained first.
+
+    `shared` is the profile that all arms and seeds vary. Raises UserError for an unknown arm, and for a seed that
+    the plan does not have.
+    """
+    arm = arms.get(name)
+    if seed not in arms.seeds_of(name):
+        raise UserError(f"a seed from 0 to {arms.seeds_of(name)[-1]} for {name}", str(seed), "see the plan")
+    prepare(shared, teach=False)
+    for earlier in arms.needs(name):
+        _train(earlier, arms.get(earlier), at(shared, seed, arms.get(earlier)))
+    profile = at(shared, seed, arm)
+    trained = _train(name, arm, profile)
+    asked = arm.checkpoints if worlds.ASKED[arm.question] else ()
+    return [*trained, *(_ask(name, arm, checkpoint, profile, shared) for checkpoint in asked)]
+
+
+def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
+    if arm.stage is None:
+        return []
+    validation, prompt = cohorts.choose(profile, "validation"), prompts.get(arm.prompt)
+    if arm.stage == "sft":
+        write_traces(profile, cohorts.choose(profile, "sft"))
+        taught = sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)
+        return [taught] if taught else []
+    studies, credit = _rewarded(arm, profile)
+    task = grpo.Task(studies, credit, prompt, arm.reward)
+    rewarded = [cohorts.choose(profile, "rl").digest, *((study.key, dict(study.labels)) for study in studies)]
+    inputs = {"rl_studies": digest_of(rewarded)}
+    reinforced = grpo.run(profile, name, str(arm.start), task, validation, inputs)
+    return [reinforced] if reinforced else []
+
+
+def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[str]]]:
+    """The studies that an arm is rewarded for, as many for every arm, and what their answers are held against."""
+    here = cohorts.choose(profile, "rl")
+    studies, uncertain = list(here.studies), profile.decoding.uncertain
+    if arm.credit == "visible":
+        visible = cohorts.visible_truth(here)
+        return studies, [visible[study.key] for study in studies]
+    if arm.hospitals == ("A", "B"):
+        half = len(studies) // 2
+        there = data.load("chexpert", profile.data["chexpert"].root, "train").studies
+        usable = [study for study in there if positives(study.labels, uncertain)]
+        rng = cohorts.stream(profile.seed, "films of the second hospital")
+        studies = [*studies[:half], *splits.draw(usable, len(studies) - half, rng)]
+    return studies, [positives(study.labels, uncertain) for study in studies]
+
+
+def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile) -> runs.Run:
+    """Answers of one checkpoint on the worlds that its question needs."""
+    prompt, count = prompts.get(arm.prompt), profile.sizes.worlds
+    owner = name if arm.stage else arm.start
+    adapter = None if owner is None else runs.need(profile.cache / "checkpoints" / owner / checkpoint)
+    run_id = f"{name}-{checkpoint}-answers"
+    facts = {"stage": "worlds", "model": name, "base_model": arm.base, "checkpoint": checkpoint,
+             "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
+    inputs = {
+        "adapter": file_digest(adapter) if adapter else "none",
+        "worlds": digest_of([[world.name for world in worlds.ASKED[arm.question]], worlds.labels(count).to_csv()]),
+    }
+    settings = {
+        "decoding": plain(profile.decoding),
+        "engines": dict(profile.engines),
+        "patients": count,
+        "samples": arm.samples,
+    }
+    this = runs.Plan(profile, run_id, facts, settings, inputs)
+    if finished := this.finished():
+        return finished
+    loaded = models.load(arm.base, profile.models[arm.base])
+    loaded = with_adapter(loaded, adapter) if adapter else loaded
+    asked = worlds.ASKED[arm.question]
+    films = [(world, study) for world in asked for study in worlds.films(world, count, shared.cache)]
+    label = f"{run_id} seed {profile.seed}"
+    if arm.samples:
+        rows = _best_of(arm.samples, films, loaded, prompt, profile, label)
+    else:
+        rows = _answers(films, loaded, prompt, profile, label)
+    answers = pd.DataFrame(rows)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return runs.finish(
+        this, metrics=scores.cells(answers, worlds.labels(count)), predictions=answers, sources=[], device=device,
+        n=len(answers),
+    )  # fmt: skip
+
+
+def _answers(
+    films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
+) -> list[dict[str, object]]:
+    """One answer a film, as rows; all worlds in one go, so that the batches stay full."""
+    rows: list[dict[str, object]] = []
+    studies = [study for _, study in films]
+    answers = evaluate.decode(
+        loaded, studies, prompt, profile.decoding, label=label, engine=engine(profile, "decode", evaluate.generate)
+    )
+    for (world, study), completion in zip(films, answers, strict=True):
+        parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
+        rows.append(
+            {
+                "population": world.population,
+                "film": world.film,
+                "index": int(study.study_id),
+                "completion": completion.text,
+                "failed": parsed.failed,
+                "predicted": ";".join(() if parsed.failed else parsed.labels),
+            }
+        )
+    return rows
+
+
+def _best_of(
+    samples: int, films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
+) -> list[dict[str, object]]:
+    """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
+    loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
+    set_seed(profile.seed)
+    sampled = replace(profile, decoding=replace(profile.decoding, greedy=False))
+    tries = [_answers(films, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
+    known = worlds.labels(profile.sizes.worlds).set_index(["population", "yardstick", "index"])["positive"]
+
+    def nearness(row: dict[str, object]) -> float:
+        named = frozenset(str(row["predicted"]).split(";")) & frozenset(worlds.FINDINGS)
+        own = known.loc[(str(row["population"]), scores.OWN[str(row["film"])], int(str(row["index"])))]
+        recorded = frozenset(filter(None, str(own).split(";")))
+        return jaccard(recorded, named) if recorded | named else 1.0
+
+    return [max(candidates, key=nearness) for candidates in zip(*tries, strict=True)]

@@ -1,0 +1,177 @@
+"""What the phantoms' data card shows: rates, conventions, label noise and shortcuts, each computed from the code.
+
+The card (book/phantom_card.md) answers the questions of *Datasheets for Datasets* (Gebru et al. 2021) about
+the drawn stand-ins for the paper's data. Studies are sampled as the page is built;
+no film is drawn.
+"""
+
+from functools import lru_cache
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from chexreason import config
+from chexreason.labels import FINDINGS, NO_FINDING
+from companion.phantoms import FINDING_PAINTERS, HOSPITALS
+from companion.phantoms.case import findings_of
+from companion.phantoms.conventions import MINING
+from companion.phantoms.copula import DRAWN
+from companion.phantoms.shortcuts import leaning
+from companion.report import cooccurrence as co
+from companion.report.figures import STYLE, to_svg
+from companion.report.tables import frame_table
+from companion.report.theme import SERIES, Html, Prose, badge, block, escape
+
+SEED = 21
+
+
+def composition() -> Prose:
+    """What there is, in numbers."""
+    drawn = {}
+    for name in ("demo", "miniature"):
+        places = [place.draw for place in config.load_profile(name).data.values() if place.draw is not None]
+        drawn[name] = sum(sum(place["sizes"].values()) for place in places)
+    return Prose(
+        f"An instance is a study: one frontal film, its recorded labels, its visible truth and the list of what was "
+        f"drawn. There are {len(HOSPITALS)} hospitals, {len(FINDING_PAINTERS)} findings that can be drawn, and as "
+        f"many studies as anybody asks for: the profile demo draws {drawn['demo']:,}, the profile miniature "
+        f"{drawn['miniature']:,}. A study is fixed by its seed and its number; the same request gives the same bytes."
+    )
+
+
+def prevalences() -> Html:
+    """Each label's share of studies: published, and recorded by the simulated hospitals; and what is drawn."""
+    aims = {name: co.aimed(name).prevalence for name in HOSPITALS}
+    found = {name: co.simulated(name, co.CASES, SEED).prevalence for name in HOSPITALS}
+    rows = []
+    for i, finding in enumerate(FINDINGS):
+        row = {"Label": finding}
+        for name, place in HOSPITALS.items():
+            row[f"{name}: published"] = "–" if np.isnan(aims[name][i]) else f"{aims[name][i]:.1%}"
+            row[f"{name}: recorded"] = "–" if np.isnan(aims[name][i]) else f"{found[name][i]:.1%}"
+            row[f"{name}: drawn"] = "–" if finding == NO_FINDING else f"{place.rates[finding].drawn:.1%}"
+        rows.append(row)
+    return frame_table(pd.DataFrame(rows), "Prevalence of each label at the three hospitals", dense=True)
+
+
+def sources() -> Html:
+    """Where the published rates come from."""
+    rows = []
+    for name in HOSPITALS:
+        for what, (dataset, split) in (("prevalence", co.PREVALENCES[name]), ("pairs", co.PAIRS[name])):
+            table = co.prevalence_rows(dataset, split)
+            rows.append(
+                {"Hospital": name, "Rates": what, "Data set": f"{dataset}, {split}", "n": f"{int(table['n'].max()):,}",
+                 "Source": table["source"].iloc[0]}
+            )  # fmt: skip
+    return frame_table(pd.DataFrame(rows), "Sources of the published rates", wrap=("Data set", "Source"))
+
+
+def conditional_rates() -> Html:
+    """The figure: published against simulated conditional rates, a panel a hospital."""
+    drawn = "".join(_panel(name, co.compared(name, seed=SEED), SERIES[i]) for i, name in enumerate(HOSPITALS))
+    head = badge("miniature", f"{co.CASES:,} studies a hospital", f"seed {SEED}", "labels only")
+    return block(
+        '<div class="cxr-head"><strong>Published and simulated: how often b is recorded where a is</strong></div>'
+        f'<div class="cxr-head">{head}</div><div class="cxr-panels cxr-panels-3">{drawn}</div>'
+        f"<figcaption>{escape(_caption())}</figcaption>",
+        "figure",
+    )
+
+
+def _panel(name: str, pairs: pd.DataFrame, series: tuple[str, str, str]) -> str:
+    colour, _, marker = series
+    held, other = pairs[pairs["counts"]], pairs[~pairs["counts"]].dropna()
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(2.8, 2.9), layout="constrained")
+        axes = drawing.add_subplot()
+        line = np.array([0.0, 1.0])
+        axes.fill_between(line, line - co.BAND, line + co.BAND, color=colour, alpha=0.18, linewidth=0)
+        axes.scatter(other["published"], other["simulated"], s=9, marker=marker, color="none", edgecolor=colour,
+                     linewidth=0.7, alpha=0.55)  # fmt: skip
+        axes.scatter(held["published"], held["simulated"], s=11, marker=marker, color=colour, linewidth=0)
+        axes.set(title=f"Hospital {name}: {HOSPITALS[name].convention}", xlabel="published", ylabel="simulated",
+                 xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")  # fmt: skip
+        return to_svg(drawing, f"Hospital {name}. {_told(name, pairs)}")
+
+
+def _told(name: str, pairs: pd.DataFrame) -> str:
+    held = pairs[pairs["counts"]]
+    off = (held["simulated"] - held["published"]).abs()
+    worst = held.iloc[int(off.to_numpy().argmax())]
+    outside = int((off > co.BAND).sum())
+    return (
+        f"At {name}, {len(held) - outside} of {len(held)} compared pairs lie within {100 * co.BAND:.0f} points, half "
+        f"of them within {100 * off.median():.1f}; the farthest is {worst['finding']} where {worst['given']} is "
+        f"recorded, {worst['simulated']:.1%} for {worst['published']:.1%}."
+    )
+
+
+def _caption() -> str:
+    told = " ".join(_told(name, co.compared(name, seed=SEED)) for name in HOSPITALS)
+    return (
+        f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
+        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
+        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {told}"
+    )
+
+
+def farthest(count: int = 5) -> Html:
+    """The compared pairs of each hospital that are farthest off."""
+    rows = []
+    for name in HOSPITALS:
+        pairs = co.compared(name, seed=SEED)
+        held = pairs[pairs["counts"]].assign(off=lambda frame: frame["simulated"] - frame["published"])
+        for row in held.reindex(held["off"].abs().sort_values(ascending=False).index).head(count).itertuples():
+            rows.append(
+                {"Hospital": name, "Where this is recorded": row.given, "so is this": row.finding,
+                 "published": f"{row.published:.1%}", "simulated": f"{row.simulated:.1%}", "studies": f"{row.n:,}"}
+            )  # fmt: skip
+    return frame_table(pd.DataFrame(rows), "The pairs that are farthest off", dense=True)
+
+
+def label_noise() -> Html:
+    """Text mining against what is visible: stated, and counted among sampled studies of hospital C."""
+    hits, named, present = _mining()
+    rows = [
+        {
+            "Finding": "Lung Opacity (as Infiltration)" if name == "Lung Opacity" else name,
+            "Source": "assumed" if mining.assumed else "published",
+            "Right among labels": f"{mining.ppv:.0%}",
+            "simulated": f"{hits[name] / named[name]:.0%}",
+            "Found among films": f"{mining.sensitivity:.0%}",
+            "simulated ": f"{hits[name] / present[name]:.0%}",
+        }
+        for name, mining in MINING.items()
+    ]
+    return frame_table(pd.DataFrame(rows), "Label noise of text mining", dense=True)
+
+
+@lru_cache(maxsize=1)
+def _mining() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    hits = dict.fromkeys(MINING, 0)
+    named, present = dict(hits), dict(hits)
+    for index in range(co.CASES):
+        shown, found = co.names_and_mined(SEED, index)
+        for name in MINING:
+            named[name] += name in found
+            present[name] += name in shown
+            hits[name] += name in found and name in shown
+    return hits, named, present
+
+
+def projections(cases: int = 4000) -> Html:
+    """P(AP | finding drawn) at each hospital: as published odds have it, and simulated at strength 1."""
+    rows = [{"Finding": name} for name in (*DRAWN, "all studies")]
+    for hospital, place in HOSPITALS.items():
+        aims = co.projection(hospital)
+        sampled = [findings_of(SEED, index, hospital) for index in range(cases)]
+        chance = np.array([leaning(place, sickness, 1.0).ap for _, sickness in sampled])
+        for row, name in zip(rows, DRAWN, strict=False):
+            has = np.array([name in names for names, _ in sampled])
+            row[f"{hospital}: published"] = f"{aims[name]:.0%}"
+            row[f"{hospital}: simulated"] = f"{chance[has].mean():.0%}"
+        rows[-1] |= {f"{hospital}: published": "–", f"{hospital}: simulated": f"{chance.mean():.0%}"}
+    return frame_table(pd.DataFrame(rows), "Share of AP films among films that show a finding", dense=True)

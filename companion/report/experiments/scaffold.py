@@ -1,0 +1,163 @@
+"""Four formats, two base models: does the order of the formats turn round, as Tables 2 and 3 say?"""
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+
+from chexreason import prompts
+from chexreason.labels import LABEL_SETS
+from chexreason.metrics import label_cells
+from chexreason.runs import Run
+from companion.evidence import comparable, stats
+from companion.evidence import tables as evidence
+from companion.evidence.stats import Interval, resampled_f1
+from companion.evidence.tables import counted as kept_cells
+from companion.report.behind import runs_behind
+from companion.report.experiments.answers import PROFILE, missing, sizes, trained
+from companion.report.experiments.intervals import counted, dots, framed
+from companion.report.theme import Html, Prose, badge, spoken
+
+LABELS = "chexpert14"
+BASES = {"medgemma": "medical base", "qwen": "general base"}
+PROTOCOL, ALONE = "reasoning_a", "only_label"
+
+
+def runs_of(base: str) -> Mapping[str, Mapping[int, Run]]:
+    """Format -> seed -> its run; over the seeds that all four formats have, so that all are compared alike."""
+    found = {name: {seed: run for (arm, seed), run in trained().items() if arm == f"sft-{base}-{name}"}
+             for name in prompts.SFT_FORMATS}  # fmt: skip
+    common = sorted(set.intersection(*map(set, found.values())))
+    return {name: {seed: runs[seed] for seed in common} for name, runs in found.items()} if common else {}
+
+
+def findings() -> tuple[str, ...]:
+    """The findings with enough positives among the validation studies of every seed."""
+    found = [_positives(run) for run in runs_of("medgemma")[ALONE].values()]
+    return tuple(name for name in LABEL_SETS[LABELS] if all(name in comparable.frequent(one) for one in found))
+
+
+def _positives(run: Run) -> dict[str, float]:
+    values = evidence.scores(run)
+    return {name: float(values[name, "support"]) for name in LABEL_SETS[LABELS]}
+
+
+def floor(run: Run) -> float:
+    """Macro-F1 of naming every label on a run's studies, over `findings`."""
+    positives = _positives(run)
+    return float(comparable.every_label([positives[name] for name in findings()], float(run.info["n"])).mean())
+
+
+@cache
+def drawn(base: str, name: str, seed: int) -> np.ndarray:
+    """Macro-F1 of one format at a seed over `findings`: as it is, then for each draw of patients (1 + R,).
+
+    The formats of a seed are asked about the same studies and share the draws.
+    """
+    rows = runs_of(base)[name][seed].predictions()
+    true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
+    patients, rng = [str(key) for key in rows["patient_key"]], np.random.default_rng(seed)
+    found = resampled_f1(true_BF, [said_BF], patients, rng, mask=kept_cells(rows, LABELS))["findings"][:, 0]
+    return np.asarray(found[:, [one in findings() for one in LABEL_SETS[LABELS]]].mean(axis=1))
+
+
+def unfit(base: str, name: str) -> dict[int, str]:
+    """Seed -> why that run takes part in no comparison, by the findings that count here."""
+    reasons = {}
+    for seed, run in runs_of(base)[name].items():
+        share = comparable.commonest_share(list(run.predictions()["predicted"]))
+        reasons[seed] = comparable.unfit(share, float(drawn(base, name, seed)[0]), floor(run))
+    return {seed: reason for seed, reason in reasons.items() if reason}
+
+
+def whole() -> bool:
+    """Whether all four formats are run on both bases."""
+    return all(runs_of(base) for base in BASES)
+
+
+def figure() -> Html:
+    """A panel a base model: each seed's macro-F1 as a point, the mean as a bar, formats side by side."""
+    if not whole():
+        return missing("all four formats on both base models")
+    panels, number = [], 0
+    level = float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()]))
+    for series, base in enumerate(BASES):
+        rows, means = {}, {}
+        for name, runs in runs_of(base).items():
+            off = len(unfit(base, name))
+            title = prompts.get(name).title + (f"\n{off} of {len(runs)} not compared" if off else "")
+            rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
+            means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
+        number += len(rows)
+        panels.append(dots(BASES[base].capitalize(), rows, means, "macro-F1", series, line=level, span=(0, 0.8)))
+    of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
+    seeds = sorted({seed for base in BASES for runs in runs_of(base).values() for seed in runs})
+    head = badge("miniature", PROFILE, sizes(), f"{of[0].info['n']} validation studies",
+                 f"seeds {', '.join(map(str, seeds))}", f"macro-F1 over {len(findings())} findings")  # fmt: skip
+    return framed(
+        "On the general base formats cannot be compared" if isinstance(difference("qwen"), str) else
+        "Four formats, two base models",
+        head,
+        panels,
+        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A run "
+        "that gives one answer to nearly all images, or lies below the dashed line, is in no comparison."
+        + counted(number),
+        behind=runs_behind(of),
+    )  # fmt: skip
+
+
+def constants(base: str = "qwen") -> int:
+    """How many of a base's runs take part in no comparison."""
+    return sum(len(unfit(base, name)) for name in runs_of(base))
+
+
+def difference(base: str) -> Interval | str:
+    """Protocol minus labels alone over trainings and patients; a text if a run of the two takes part in no order."""
+    off = {**unfit(base, PROTOCOL), **unfit(base, ALONE)}
+    runs = runs_of(base)
+    if off:
+        many = sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE))
+        total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
+        return f"{many} of {total} runs are constant or below naming every label"
+    return stats.percentiles(
+        stats.over_seeds([drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in runs[ALONE]])
+    )
+
+
+def verdict() -> str | None:
+    """What can be said of each base model, in a line; None without the runs."""
+    if not whole():
+        return None
+    medical, general = difference("medgemma"), difference("qwen")
+    lead = "cannot answer: " if isinstance(medical, str) or isinstance(general, str) else ""
+    return (
+        f"{lead}protocol minus labels alone: {spoken(medical)} on the medical base, {spoken(general)} on the general "
+        "one"
+    )
+
+
+def finding() -> Prose:
+    """Whether the protocol helps the general model and harms the medical one, as far as these runs can tell."""
+    if not whole():
+        return Prose("*Not run yet.*")
+    medical, general = difference("medgemma"), difference("qwen")
+    parts = []
+    if off := constants():
+        runs = [(name, seed, run) for name, of in runs_of("qwen").items() for seed, run in of.items()]
+        one = sum("one answer" in reason for name in runs_of("qwen") for reason in unfit("qwen", name).values())
+        low = sum(bool(drawn("qwen", name, seed)[0] < floor(run)) for name, seed, run in runs)
+        parts.append(
+            f"{off} of {len(runs)} runs of the general base take part in no comparison: {one} give one answer to "
+            f"nearly all images, and {low} score below naming every label."
+        )
+    if isinstance(medical, str) or isinstance(general, str):
+        parts.insert(0, "**These runs cannot answer the question.**")
+        parts.append("So nothing can be said of whether the best format depends on the base model.")
+    below = ", ".join(f"{len(unfit('medgemma', name))} of {len(runs)} with {prompts.get(name).title}"
+                      for name, runs in runs_of("medgemma").items())  # fmt: skip
+    parts.append(
+        f"The twelve-step protocol minus the labels alone, over {len(findings())} findings: on the medical base "
+        f"{spoken(medical)}; on the general base {spoken(general)}. Below naming every label on the medical base: "
+        f"{below}."
+    )
+    return Prose(" ".join(parts))

@@ -1,0 +1,136 @@
+"""Best on validation against last: how much of a reported gain is the choosing? Both sides over the same findings."""
+
+from functools import cache
+
+import numpy as np
+
+from chexreason import metrics
+from companion.evidence import analysis, comparable, outcomes, stats
+from companion.evidence import tables as evidence
+from companion.evidence.analysis import FINDINGS, OWN, Cell, Key
+from companion.evidence.outcomes import MACRO, MICRO, Outcome
+from companion.evidence.stats import Interval
+from companion.experiment import arms
+from companion.report.experiments.answers import answers, behind, facts, have, missing, model, trained
+from companion.report.experiments.cells import either
+from companion.report.experiments.intervals import Line, framed, panel
+from companion.report.theme import Html, Prose, signed, spoken
+
+CELL = Cell("A", "A", OWN["A"])
+
+
+def _arms() -> list[str]:
+    return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(model(name), model(name, "last"))]
+
+
+def seeds() -> list[int]:
+    """The trainings that every arm has."""
+    return answers().seeds([model(name, which) for name in _arms() for which in ("best", "last")])
+
+
+def frequent() -> set[str]:
+    """The findings with enough positives on both sides: among the validation studies of each seed, and elsewhere."""
+    found = set(analysis.frequent(answers(), [CELL]))
+    for name in _arms():
+        for seed in seeds():
+            values = evidence.scores(trained()[name, seed], "best")
+            found &= set(comparable.frequent({one: float(values[one, "support"]) for one in FINDINGS}))
+    return found
+
+
+def on_validation(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
+    """Best minus last over the nine findings, on the studies that chose the best."""
+    best, last = (_validation(arm, seed, which, outcome) for which in ("best", "last"))
+    return best - last
+
+
+def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float:
+    values = evidence.scores(trained()[arm, seed], checkpoint)
+    support, said, recall = (np.array([float(values[name, metric]) for name in FINDINGS])
+                             for metric in ("support", "predicted", "recall"))  # fmt: skip
+    hits = recall * support
+    counts = np.stack([hits, said - hits, support - hits])
+    return float(metrics.f1(counts).mean() if outcome is MACRO else metrics.f1(counts.sum(axis=1)))
+
+
+def on_others(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
+    """The same on patients that no one chose by."""
+    best, last = (answers().values(Key(model(arm, which), CELL), seed, outcome)[0] for which in ("best", "last"))
+    return float(best - last)
+
+
+def over_trainings(values: list[float]) -> Interval:
+    """The mean of one number a training, with its t interval."""
+    return stats.percentiles(stats.over_seeds([np.full(1 + answers().resamples, value) for value in values]))
+
+
+@cache
+def chosen_and_others(outcome: str) -> tuple[list[float], list[float]]:
+    """Best minus last, a training each, mean over arms: where it was chosen and elsewhere."""
+    of = outcomes.OUTCOMES[outcome]
+    pairs = [[(on_validation(arm, seed, of), on_others(arm, seed, of)) for arm in _arms()] for seed in seeds()]
+    means = np.array(pairs).mean(axis=1)
+    return means[:, 0].tolist(), means[:, 1].tolist()
+
+
+def figure() -> Html:
+    """For each reinforcement arm: best minus last, where it was chosen and elsewhere."""
+    if not _arms():
+        return missing("any reinforcement")
+    lines = []
+    for name in _arms():
+        others = over_trainings([on_others(name, seed, MICRO) for seed in seeds()])
+        chosen = float(np.mean([on_validation(name, seed, MICRO) for seed in seeds()]))
+        lines.append(Line(name, others, 0, chosen))
+    return framed(
+        "The best checkpoint, where it was chosen and on other patients",
+        facts(*(model(name) for name in _arms()), measure="micro-F1 over the same nine findings (post hoc)"),
+        [panel("Best checkpoint minus last", lines, "difference in micro-F1")],
+        "Hollow squares: on the validation studies that the best checkpoint was chosen by. Circles: the same "
+        "difference, over the same findings and trainings, on patients that had no say; t intervals over "
+        f"{len(seeds())} trainings, not corrected for their number.",
+        columns=1,
+        behind=behind(*(model(name, which) for name in _arms() for which in ("best", "last"))),
+    )
+
+
+def gone(outcome: Outcome) -> Interval:
+    """What choosing adds to the report: where it was chosen minus elsewhere."""
+    chosen, others = chosen_and_others(outcome.name)
+    return over_trainings([one - other for one, other in zip(chosen, others, strict=True)])
+
+
+def verdict() -> str | None:
+    """What choosing adds, in a line; None without the runs."""
+    if not _arms():
+        return None
+    said = []
+    for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
+        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
+        said.append(
+            f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
+            f"difference {spoken(gone(outcome))}"
+        )
+    return f"best minus last: {'; '.join(said)}"
+
+
+def finding() -> Prose:
+    """The mean advantage of the best checkpoint where it was chosen, and elsewhere, and the difference."""
+    if not _arms():
+        return Prose("*Not run yet.*")
+    said = []
+    for outcome in (MACRO, MICRO):
+        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
+        added = gone(outcome)
+        said.append(
+            f"by {outcome.title} {signed(chosen)} where it was chosen and {signed(others)} on other patients, a "
+            f"difference of {spoken(added)}, "
+            + either(added, "distinguishable from zero", "not distinguishable from zero")
+        )
+    many = len(frequent())
+    return Prose(
+        f"Over {len(_arms())} ways to train, {len(seeds())} trainings each, and the same nine findings on both sides, "
+        f"the best checkpoint minus the last is {said[0]}. That average carries no conclusion: {many} of the nine "
+        f"findings {'has' if many == 1 else 'have'} {comparable.ENOUGH} positives on both sides. Pooled over the nine "
+        f"(post hoc) it is {said[1]}. The intervals are t intervals over the trainings; the patients stay as they are."
+    )

@@ -1,0 +1,299 @@
+"""Figures 1 to 3: training curves, each training a thin line as logged and the exponential average bold.
+
+Figure 1 shows the four formats of fine-tuning, Figures 2 and 3 the two rewards; all with the paper's
+average of smoothing 0.95, over trainings where there are several. The book shows a miniature by the
+trainings that have most steps and seeds, which are the experiment's; a notebook shows its own profile's.
+Captions come from the logged values, never from the average, which lags and hides a fall at the end. A
+fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one. A panel is an
+SVG of its own, so that panels stand beside one another on a desk and below one another on a phone, and
+each takes the page's text colour.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from chexreason import prompts
+from chexreason.errors import unknown
+from chexreason.runs import Run, read_all
+from companion.evidence.sections import EXPERIMENT
+from companion.evidence.stats import Floats, ema
+from companion.evidence.tables import profile as shown_profile
+from companion.evidence.tables import read_runs, results_root, tier_of
+from companion.report.behind import runs_behind
+from companion.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
+
+SMOOTHING = 0.95
+STYLE: Any = {
+    "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK,
+    "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
+    "grid.alpha": 0.15, "grid.linewidth": 0.6, "svg.fonttype": "none", "font.family": "sans-serif",
+    "axes.titlesize": 10, "axes.titleweight": "bold", "svg.hashsalt": "chexreason", "path.simplify": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes: a metric of the training history."""
+
+    metric: str
+    title: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: the runs it shows (run id -> label of the series) and its panels."""
+
+    label: str
+    title: str
+    runs: Mapping[str, str]
+    panels: tuple[Panel, ...]
+    note: str = ""
+
+
+#: One training's history, or several of the same arm, a seed each.
+Histories = Mapping[str, pd.DataFrame | Sequence[pd.DataFrame]]
+
+
+def _grpo(number: int, reward: str) -> FigureSpec:
+    return FigureSpec(
+        f"Figure {number}",
+        f"GRPO with the {reward} reward",
+        {f"03-grpo-{reward}": reward},
+        (
+            Panel("reward", "Total reward", "reward"),
+            Panel("completions/mean_length", "Completion length", "tokens"),
+        ),
+        "The paper's second panel, the mean of the reward function, would repeat the first: there is one function, so "
+        "its mean is the total reward.",
+    )
+
+
+def _health(reward: str) -> FigureSpec:
+    return FigureSpec(
+        "Diagnostics",
+        f"is the {reward} reward still teaching?",
+        {f"03-grpo-{reward}": reward},
+        (
+            Panel("frac_reward_zero_std", "Groups whose completions tie", "share of groups"),
+            Panel("kl", "Distance from the SFT checkpoint", "KL divergence, nats"),
+            Panel("entropy", "Entropy of the policy", "nats a token"),
+            Panel("clip_ratio/region_mean", "Tokens that were clipped", "share of tokens"),
+        ),
+    )
+
+
+FIGURES: Mapping[int | str, FigureSpec] = {
+    1: FigureSpec(
+        "Figure 1",
+        "fine-tuning MedGemma in four formats",
+        {f"02-sft-medgemma-{name}": prompts.get(name).title for name in prompts.SFT_FORMATS},
+        (
+            Panel("mean_token_accuracy", "Token accuracy", "share of tokens"),
+            Panel("loss", "Training loss", "nats a token"),
+        ),
+    ),
+    2: _grpo(2, "nuanced"),
+    3: _grpo(3, "hard"),
+    "health of nuanced": _health("nuanced"),
+    "health of hard": _health("hard"),
+}
+
+
+def figure(number: int | str, profile: str | None = None, results: Path | None = None) -> Html:
+    """Figure 1, 2 or 3 (or "health of hard", "health of nuanced") from training histories.
+
+    Of a `profile` that is named, its own runs; of none, those of the book's, or if these are a miniature the
+    experiment's where they have more steps or more seeds. Without such runs it says which command makes them.
+    Raises UserError for an unknown figure or profile.
+    """
+    if number not in FIGURES:
+        raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
+    spec, asked = FIGURES[number], profile or shown_profile()
+    shown = _own(spec, asked, results)
+    if profile is None and tier_of(asked) == "miniature":
+        shown = max(shown, _experiment(spec, results), key=_extent)
+    label = f"{spec.label}: {spec.title}"
+    if not shown:
+        return block(
+            f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives '
+            f"its curves as a picture only, and the profile {escape(asked)} has no such run. "
+            f"<code>make book PROFILE={escape(asked)}</code> makes it.</p>"
+        )
+    runs = [run for found in shown.values() for run in found]
+    histories = {name: [run.history() for run in found] for name, found in shown.items()}
+    width = 2.8 if len(spec.panels) == 3 else 3.6  # inches; three stand in a row
+    drawn = "".join(panel_svg(panel, histories, width) for panel in spec.panels)
+    grid = "grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))"  # four stand two by two
+    style = f' style="{grid}"' if len(spec.panels) == 4 else ""
+    return block(
+        f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badge(shown)}</div>'
+        + (key_of(list(shown)) if len(shown) > 1 else "")
+        + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}"{style}>{drawn}</div>'
+        + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(runs)}</figcaption>",
+        "figure",
+    )
+
+
+def _own(spec: FigureSpec, profile: str, results: Path | None) -> dict[str, list[Run]]:
+    """Label of the series -> a profile's own training of it."""
+    have = read_runs(profile, results)
+    return {label: [have[run_id]] for run_id, label in spec.runs.items() if run_id in have}
+
+
+def _experiment(spec: FigureSpec, results: Path | None) -> dict[str, list[Run]]:
+    """Label of the series -> the experiment's trainings of the same arm, with the seeds that all series have."""
+    folders = sorted((results_root(results) / EXPERIMENT).glob("seed*"))
+    arms = {label: run_id.partition("-")[2] for run_id, label in spec.runs.items()}  # without the stage's number
+    have = [{run.run_id: run for run in read_all(folder)} for folder in folders]
+    whole = [runs for runs in have if runs.keys() >= set(arms.values())]
+    return {label: [runs[arm] for runs in whole] for label, arm in arms.items()} if whole else {}
+
+
+def _extent(shown: Mapping[str, Sequence[Run]]) -> tuple[int, int]:
+    """Steps of the longest training, and trainings: the more, the better to be shown."""
+    steps = [int(run.history()["step"].max()) for found in shown.values() for run in found]
+    return max(steps, default=0), len(steps)
+
+
+def _badge(shown: Mapping[str, Sequence[Run]]) -> str:
+    runs = [run for found in shown.values() for run in found]
+    sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
+    seeds = [str(seed) for seed in sorted({int(run.info["seed"]) for run in runs})]
+    return badge(
+        str(runs[0].info["tier"]), f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}",
+    )  # fmt: skip
+
+
+def series(history: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric of a training history by step, in order; empty if it was never logged."""
+    rows = history[history["metric"] == metric].sort_values("step", kind="stable")
+    return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy(), dtype=float)
+
+
+def _each(histories: Histories) -> Iterator[tuple[str, list[pd.DataFrame]]]:
+    for name, found in histories.items():
+        yield name, [found] if isinstance(found, pd.DataFrame) else list(found)
+
+
+def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
+    """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(width, 2.6), layout="constrained")
+        axes = drawing.add_subplot()
+        for (name, found), (colour, dash, marker) in zip(_each(histories), _cycle(len(histories)), strict=True):
+            logged = [raw for raw in (series(one, panel.metric) for one in found) if not raw.empty]
+            if not logged:
+                continue
+            for raw in logged:
+                axes.plot(raw.index, raw, color=colour, alpha=0.7, linewidth=0.7)
+            mean = pd.concat(logged, axis=1).mean(axis=1)
+            # A few points alone would hardly be seen as a line.
+            dots = marker if len(mean) < 4 else ""
+            smooth = ema(mean.to_numpy(), SMOOTHING)
+            axes.plot(mean.index, smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, label=name)
+        if not axes.lines:
+            axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
+        axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+        return to_svg(drawing, f"{panel.title}. {describe(panel, histories)}")
+
+
+def _cycle(count: int) -> list[tuple[str, str, str]]:
+    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
+    colours = [*SERIES, (INK, "solid", "v")]
+    dashes = [dash for _, dash, _ in SERIES]
+    styles = [
+        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
+        for turn in range(len(dashes))
+        for colour, dash, marker in colours
+    ]
+    if count > len(styles):
+        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
+    return styles[:count]
+
+
+def to_svg(drawing: Figure, alt: str) -> str:
+    """A figure as an SVG element that takes the page's colour and font and is read out as `alt`."""
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    # Ids repeat from figure to figure, and a page must not hold the same id twice.
+    prefix = fresh_id("svg")
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
+    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r"font: ([0-9.]+px|bold [0-9.]+px|[0-9. a-z]+px) [^;\"]+", r"font: \1 inherit", svg)
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
+
+
+def describe(panel: Panel, histories: Histories) -> str:
+    """The first and the last logged value of each series (means over trainings), and how its last third lies."""
+    parts = []
+    for name, found in _each(histories):
+        logged = [raw for raw in (series(one, panel.metric).to_numpy() for one in found) if len(raw)]
+        if logged:
+            first, last = (float(np.mean([raw[place] for raw in logged])) for place in (0, -1))
+            lead = f"{name} " if len(histories) > 1 else ""
+            parts.append(f"{lead}{_short(first)} first, {_short(last)} last; {_thirds(logged)}")
+    return (". ".join(parts) + ".") if parts else "Not logged."
+
+
+def _thirds(logged: Sequence[Floats]) -> str:
+    """Whether the last third of the logged values lies above the first, training by training."""
+    changes = [float(raw[-max(1, len(raw) // 3) :].mean() - raw[: max(1, len(raw) // 3)].mean()) for raw in logged]
+    up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
+    if len(changes) == 1:
+        return f"last third {'above' if up else 'below' if down else 'level with'} the first"
+    return f"last third above the first in {up} of {len(changes)} trainings"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _points(panel: Panel, histories: Histories) -> str:
+    """How many values a training has logged, and on how many steps."""
+    logged = [series(one, panel.metric) for _, found in _each(histories) for one in found]
+    many = [len(raw) for raw in logged if len(raw)]
+    steps = max(int(one["step"].max()) for _, found in _each(histories) for one in found)
+    if not many:
+        return ""
+    points = str(many[0]) if min(many) == max(many) else f"{min(many)} to {max(many)}"
+    return f" ({points} values on {steps} steps)"
+
+
+def caption(spec: FigureSpec, histories: Histories) -> str:
+    """What is drawn, and what the logged values are; computed from the histories."""
+    several = any(len(found) > 1 for _, found in _each(histories))
+    drawn = (
+        f"Thin: a training as logged. Bold: the exponential average (smoothing {SMOOTHING}, as in the paper)"
+        f"{' of the mean over trainings' if several else ''}. Numbers: the first and the last "
+        f"logged value{', means over trainings' if several else ''}. "
+    )
+    parts = [f"{panel.title}{_points(panel, histories)}: {describe(panel, histories)}" for panel in spec.panels]
+    return " ".join([drawn + " ".join(parts), *([spec.note] if spec.note else [])])
+
+
+def key_of(names: Sequence[str]) -> str:
+    """The legend of several series, each with its colour and dash."""
+    dashes = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
+    entries = "".join(
+        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
+        f'stroke="{colour.replace(INK, "currentColor")}" '
+        f'stroke-width="3" stroke-dasharray="{dashes[dash]}"/></svg>{escape(name)}</li>'
+        for name, (colour, dash, _) in zip(names, _cycle(len(names)), strict=True)
+    )
+    return f'<ul class="cxr-key">{entries}</ul>'

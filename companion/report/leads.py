@@ -1,0 +1,178 @@
+"""What may be called best in Tables 1 to 6, and what is only the highest value.
+
+*Highest* is a fact about numbers, ties included, and `highest` finds it for the sentences and for the bold type
+alike. *Best* is a conclusion. For our runs it takes a lead over every other row that the patients cannot explain, on
+findings with enough positives, and rows that are no single trainings; a run that is constant or below naming every
+label takes no part. For the paper, which prints no interval, the audit's score intervals say which leads are within
+chance, under its assumptions about the number of studies and the findings.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from chexreason.runs import Run
+from companion.evidence.audit import differences, facts, operating, validation
+from companion.evidence.audit import uncertainty as sure
+from companion.evidence.audit.power import patterned
+from companion.evidence.comparable import ENOUGH
+from companion.evidence.stats import Interval
+from companion.evidence.tables import Evidence, has_rows, title_of, trained, unfit
+from companion.report.paired import Together, titled, together
+
+#: What is said in place of an order among our trainings.
+ONE_TRAINING = "one training each, so no order is told"
+#: Below this a difference of two scores is called none: the paper prints three decimals.
+VISIBLE = 0.0005
+
+
+def highest(values: pd.Series) -> list[str]:
+    """The names with the highest value, all of them if they tie; none where every value is zero or missing.
+
+    >>> highest(pd.Series({"a": 0.2701, "b": 0.27, "c": 0.1}))
+    ['a', 'b']
+    """
+    best = values.max()
+    return [] if not best >= VISIBLE else [str(name) for name in values.index[values > best - VISIBLE]]
+
+
+def unfit_of(shown: Evidence) -> dict[str, str]:
+    """Row (Tables 1 to 4) or column (5 and 6) -> why our run there takes part in no order or best."""
+    found = {}
+    for name in places(shown):
+        run, checkpoint = run_at(shown, name)
+        reason = unfit(run, checkpoint) if run else ""
+        if reason:
+            found[name] = reason
+    return found
+
+
+def places(shown: Evidence) -> list[str]:
+    """What a table compares: its rows, or in Tables 5 and 6 its columns."""
+    return list(dict.fromkeys(column for column, _ in shown.columns())) if shown.spec.number >= 5 else shown.rows()
+
+
+def run_at(shown: Evidence, name: str) -> tuple[Run | None, str | None]:
+    """The run behind a row or column, and the checkpoint that is meant."""
+    run = shown.run_of("macro", name) if shown.spec.number >= 5 else shown.run_of(name, "macro")
+    return run, name.rpartition("_")[2] if shown.spec.checkpoint else None
+
+
+def name_of(shown: Evidence, name: str) -> str:
+    """A row's or column's heading, on our side of the table."""
+    return titled(name, shown.tier) if shown.spec.number >= 5 else title_of(shown.spec, name)
+
+
+def left_out(shown: Evidence) -> str:
+    """Which of our runs take part in nothing and why, as a sentence; empty if all do."""
+    reasons = [f"{name_of(shown, name)} {reason}" for name, reason in unfit_of(shown).items()]
+    return f"Left out of every order: {'; '.join(reasons)}." if reasons else ""
+
+
+def printed_lead(table: int, above: str, below: str, n: int | None = None) -> Interval:
+    """Macro-F1 of one printed row or model minus another's, with the interval that the audit's assumptions give.
+
+    The estimate is the difference of the averages as printed; `n` is the number of studies tried for Table 6.
+    """
+    if table < 5:
+        return printed_change((table, below), (table, above))
+    supports = sure.supports_of(table, n)
+    one, two = ({name: facts.column(table, model)[name] for name in supports} for model in (below, above))
+    printed = facts.value(table, "macro", above) - facts.value(table, "macro", below)
+    found = _audited().get((table, below, above, n or differences.sizes_of(table)[0]))
+    return _moved(found or sure.difference(one, two, supports, np.random.default_rng(0)), printed)
+
+
+def printed_change(first: tuple[int, str], second: tuple[int, str]) -> Interval:
+    """Macro-F1 of a row of Tables 1 to 4 minus that of another row there, on the same validation studies."""
+    one, two = (facts.value(*cell, "macro") for cell in (first, second))
+    found = _audited().get((second[0], first[1], second[1], validation.size())) or sure.difference(
+        patterned(one), patterned(two), validation.supports(), np.random.default_rng(0),
+        named=(operating.for_intervals(*first), operating.for_intervals(*second)),
+    )  # fmt: skip
+    return _moved(found, two - one)
+
+
+@functools.cache
+def _audited() -> dict[tuple[int, str, str, int], Interval]:
+    """The differences that the audit shows, so that a chapter tells the same interval to the last place."""
+    return {
+        (one.lean.table, one.lean.first, one.lean.second, one.n): one.at[sure.PAIRED]
+        for one in differences.differences()
+    }
+
+
+def _moved(found: Interval, printed: float) -> Interval:
+    """The interval around the difference of the printed averages, from which the findings' means differ by rounding."""
+    shift = printed - found.estimate
+    return Interval(printed, found.low + shift, found.high + shift)
+
+
+def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The rows that are highest as printed, and the others from which they cannot be told by the audit's intervals."""
+    values = pd.Series({row: facts.value(table, row, "macro") for row in rows})
+    top = highest(values)
+    near = [row for row in rows if row not in top and not printed_lead(table, top[0], row).low > 0] if top else []
+    return top, near
+
+
+def fit_rows(shown: Evidence) -> list[str]:
+    """The rows whose runs take part in an order."""
+    out = unfit_of(shown)
+    return [row for row in shown.rows() if run_at(shown, row)[0] and row not in out]
+
+
+def near_highest(shown: Evidence) -> tuple[str, list[str]] | None:
+    """Of our untrained rows the highest, and those that patients cannot tell from it; None if there can be no order.
+
+    There is none among trainings, and none without rows or findings with enough positives. Judged over findings with
+    at least `comparable.ENOUGH` positives; the highest is that of the table's average.
+    """
+    rows = fit_rows(shown)
+    runs = [run for run in (run_at(shown, row)[0] for row in rows) if run]
+    if len(rows) < 2 or not has_rows(*runs) or any(trained(run) for run in runs):
+        return None
+    top = highest(shown.side("ours", "macro").reindex(rows))
+    scored = together(runs)
+    if not top or not scored.frequent:
+        return None
+    first = rows.index(top[0])
+    others = [k for k in range(len(rows)) if k != first]
+    near = [rows[k] for k in others if not scored.difference(k, first, scored.frequent).low > 0]
+    return top[0], near
+
+
+def verdict(found: Interval) -> str:
+    """What an interval over studies allows to say of a printed difference."""
+    return "more than chance makes" if found.excludes_zero else "within chance"
+
+
+def enough(names: Sequence[str], of: int) -> str:
+    """Which findings carry a conclusion, in words.
+
+    >>> enough(["Edema"], 9)
+    'the only one of 9 findings with at least 20 positives'
+    """
+    many = f"the {len(names)}" if len(names) > 1 else "the only one"
+    return f"{many} of {of} findings with at least {ENOUGH} positives"
+
+
+def whole(shown: Evidence) -> bool:
+    """Whether all runs of a table are there."""
+    return bool(shown.runs) and not shown.missing
+
+
+def lead_in(shown: Evidence) -> str:
+    """What opens each sentence about our values: tier and profile."""
+    return f"In this run ({shown.tier}, profile {shown.profile}),"
+
+
+def scored(shown: Evidence, *names: str) -> Together | None:
+    """The runs behind some rows or columns on the same draws; None without the rows of all.
+
+    Raises UserError if they do not rest on the same findings, studies, split and seeds.
+    """
+    runs = [run_at(shown, name)[0] for name in names]
+    return together([run for run in runs if run]) if has_rows(*runs) else None

@@ -1,0 +1,69 @@
+"""The ledger of claims as plain text, as wide as the terminal and no wider, and as data for a program."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from companion.evidence.audit.uncertainty import CORRELATIONS, PAIRED
+from companion.evidence.claims import CLAIMS, Outcome
+from companion.report.terminal import NARROWEST, WIDEST
+from companion.report.theme import signed
+from companion.report.verdict_table import SIGNS, details, standings, tally
+
+
+def claims_text(found: Mapping[str, Outcome], width: int, missing: Sequence[str] = ()) -> str:
+    """The verdicts on one side: a claim, what came of it, and why; at the end the runs that it lacks."""
+    width, first = max(NARROWEST, min(WIDEST, width)), next(iter(found.values()))
+    head = [
+        f"{first.side} (tier: {first.tier}): {_counted(tally(found))}",
+        f"What the paper itself says, without our twins: {_counted(standings(found))}",
+        *_noted(found),
+    ]
+    out = [*(textwrap.fill(line, width, subsequent_indent="  ") for line in head), ""]
+    for name, one in found.items():
+        claim = CLAIMS[name]
+        out += textwrap.wrap(f"{SIGNS[one.standing]} {claim.says}", width, subsequent_indent="  ")
+        effect = ""
+        if one.effect is not None and one.low is not None and one.high is not None:
+            effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}); "
+        turned = "".join(f"; depends on the choice of {kind}: see {twin}" for kind, twin in one.turned_by)
+        place = claim.place if claim.stated else f"{claim.place}, our reading"
+        detail = f"{one.verdict}: {effect}{'; '.join(details(one))}{turned} [{name}; {place}]"
+        out += textwrap.wrap(detail, width, initial_indent="    ", subsequent_indent="    ",
+                             break_on_hyphens=False)  # fmt: skip
+    waiting = sum(bool(one.missing) for one in found.values())
+    if missing and waiting:
+        told = (
+            f"{waiting} claims wait for runs that are not there: {', '.join(missing)}. Judge a folder that holds them "
+            "all, such as a profile's: chexreason claims --run demo"
+        )
+        out += ["", textwrap.fill(told, width, subsequent_indent="  ", break_on_hyphens=False)]
+    return "\n".join(out)
+
+
+def claims_data(found: Mapping[str, Outcome]) -> list[dict[str, dict[str, Any]]]:
+    """The same for a program: each claim with its outcome."""
+    return [{"claim": CLAIMS[name].described(), "outcome": one.described()} for name, one in found.items()]
+
+
+def _counted(count: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in count.items())
+
+
+def _noted(found: Mapping[str, Outcome]) -> list[str]:
+    """How the verdicts do together, and at other correlations."""
+    alone = [one for one in found.values() if one.together is not None]
+    said = []
+    if alone:
+        jointly = sum(bool(one.together) for one in alone)
+        said.append(
+            f"{len(alone)} verdicts go beyond chance by themselves, {jointly} of them with all {alone[0].tests} tests "
+            "together (maximum-t)."
+        )
+    if told := [one for one in alone if one.by_correlation]:
+        tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
+        said.append(
+            f"{sum(one.survives for one in told)} of them are the same at each correlation r of two models' errors "
+            f"that is tried ({tried}; the verdict is the one at {PAIRED:g})."
+        )
+    return said

@@ -1,0 +1,241 @@
+"""The ledger of claims as a table that sorts and filters, each row leading to its evidence.
+
+The table is whole without any script: `ledger.js`, a few lines that come with the page, adds the controls, all of
+them native buttons and fields, so that a keyboard and a screen reader work them. Nothing is fetched. On a
+phone each row becomes a card.
+"""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from chexreason.settings import UNREAD
+from companion.evidence.audit.uncertainty import CORRELATIONS, PAIRED
+from companion.evidence.claims import (
+    CHANCE,
+    CHOICES,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    OTHERWISE,
+    REFUSED,
+    RESTS,
+    STANDINGS,
+    VERDICTS,
+    Outcome,
+    open_side,
+    outcomes,
+)
+from companion.evidence.comparable import MOSTLY
+from companion.evidence.sections import EXPERIMENT, STAGES
+from companion.evidence.tables import beside, read_runs, results_root
+from companion.evidence.tables import profile as shown_profile
+from companion.report.behind import PLAN
+from companion.report.theme import Html, badge, block, escape, signed
+
+#: A verdict's sign, and a standing's, so that none is told by colour alone.
+SIGNS = {HOLDS: "✓", RESTS: "⇄", CHANCE: "≈", FAILS: "✗", OTHERWISE: "≠", REFUSED: "∅", NOT_RUN: "–"}
+#: Where the audit's pictures and tables are; each has an anchor that starts like this.
+AUDIT = "audit.html#evidence-"
+#: What a claim rests on, by the name of its evidence: the place, and what is shown there.
+EVIDENCE = {
+    **{name: (f"{AUDIT}{name}", shown) for name, shown in {
+        "arithmetic": "numbers of the text",
+        "contradictions": "contradictions",
+        "conventions": "label conventions",
+        "matched": "the same findings",
+        "noise": "intervals of Tables 5 and 6",
+        "untold": "what is missing",
+        "validation": "intervals of Tables 1 to 4",
+        "waterfall-chexreason": "by finding",
+        "waterfall-medgemma_sft": "by finding",
+    }.items()},
+    "table1": ("prompting.html", "Table 1"),
+    "table2": ("sft.html#the-medically-pre-trained-model", "Table 2"),
+    "table3": ("sft.html#the-general-model", "Table 3"),
+    "tables2and3": ("sft.html", "Tables 2 and 3"),
+    "table4": ("grpo.html", "Table 4"),
+    "figure1": ("sft.html#how-the-training-went", "Figure 1"),
+    "cells": ("cells.html", "films, labels or patients"),
+    "collapse": ("collapse.html", "collapse"),
+    "cures": ("cures.html", "cures"),
+    "data": ("data.html#chexpert", "how the test set was used"),
+}  # fmt: skip
+STYLE = """<style>
+.cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
+.cxr-ledger .cxr-controls[hidden]{display:none}
+.cxr-ledger .cxr-controls label{display:flex;flex-direction:column;gap:.15em}
+.cxr-ledger :is(select,input,.cxr-controls button){font:inherit;color:var(--cxr-text);
+background:var(--pst-color-background,Canvas);border:1px solid var(--cxr-line);border-radius:.3em;padding:.25em .5em;
+min-height:2.1em;max-width:100%}
+.cxr-ledger thead button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:left}
+.cxr-ledger thead button::after{content:" ↕";opacity:.6}
+.cxr-ledger th[aria-sort=ascending] button::after{content:" ↑";opacity:1}
+.cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
+.cxr-ledger :is(button,select,input,a,summary):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
+.cxr-ledger table{width:100%;table-layout:auto}
+.cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
+.cxr-ledger tbody th{min-width:14em}
+.cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
+.cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
+.cxr-ledger .cxr-small{display:block;font-size:.9em;color:var(--cxr-muted);font-weight:400;white-space:normal}
+.cxr-ledger details summary{cursor:pointer;font-size:.9em;color:var(--cxr-muted)}
+.cxr-ledger details ul{margin:.2em 0 0;padding-left:1.1em;font-size:.9em;overflow-wrap:anywhere}
+.cxr-ledger tr.cxr-twin th{font-weight:400;padding-left:1.4em}
+@media (max-width:700px){
+.cxr-ledger thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+.cxr-ledger :is(table,tbody){display:block}
+.cxr-ledger tbody tr:not([hidden]){display:block;border-bottom:2px solid var(--cxr-line);padding:.5em 0}
+.cxr-ledger :is(td,tbody th){display:block;border:0;padding:.15em 0;min-width:0}
+.cxr-ledger tbody th{font-weight:600}
+.cxr-ledger td[data-head]::before{content:attr(data-head) ": ";font-size:.9em;color:var(--cxr-muted)}
+}
+</style>"""
+
+
+@functools.cache
+def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Outcome]:
+    """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
+    if profile is None:
+        return outcomes(CLAIMS)
+    there = read_runs(profile, results) or any((results_root(results) / profile).glob("seed*/*/run.json"))
+    return outcomes(CLAIMS, open_side(profile, results)) if there else {}
+
+
+def tally(found: Mapping[str, Outcome]) -> dict[str, int]:
+    """How many claims have each verdict, twins included."""
+    return {verdict: sum(one.verdict == verdict for one in found.values()) for verdict in VERDICTS}
+
+
+def standings(found: Mapping[str, Outcome]) -> dict[str, int]:
+    """Where the claims stand that the paper makes, each counted once."""
+    return {where: sum(one.standing == where for one in stated(found).values()) for where in STANDINGS}
+
+
+def stated(found: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """The outcomes of what the paper itself says, without the twins."""
+    return {name: one for name, one in found.items() if CLAIMS[name].stated}
+
+
+def ledger(profile: str | None = None, results: Path | None = None) -> Html:
+    """The table: each claim's verdict on the paper and, where there are runs, on the profiles and the experiment."""
+    paper = judged(None)
+    names = [*beside(profile or shown_profile(), results), EXPERIMENT]
+    judged_ours = {name: found for name in names if (found := judged(name, results))}
+    ours = {f"on our runs ({name}, {_tier(found)})": found for name, found in judged_ours.items()}
+    heads = ["claim", "where", "on the paper's tables", "depends on a choice of", *ours, "evidence"]
+    head = "".join(
+        f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
+    )
+    rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
+    badges = badge("published", "arXiv 2512.23090")
+    badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
+    script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
+    return block(
+        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
+        f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<p class="cxr-note">{escape(explained())}</p></div><script>{script}</script>'
+    )
+
+
+def explained() -> str:
+    """What the words in a verdict's cell mean."""
+    tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
+    return (
+        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are "
+        f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
+        "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
+        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
+        "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
+        "no claim about training, since another training may come out otherwise. A run that gives one answer to "
+        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison."
+    )
+
+
+def _tier(found: Mapping[str, Outcome]) -> str:
+    return next(iter(found.values())).tier
+
+
+def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
+    claim, one = CLAIMS[name], paper[name]
+    kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
+    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(one.verdict)}"'
+    data += f' data-standing="{escape(one.standing)}" data-choice="{"; ".join(["any", *kinds] if kinds else [])}"'
+    data += "" if claim.stated else ' data-twin="yes"'
+    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
+    cells = [
+        f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
+        f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
+        f'<td data-head="where">{escape(claim.place)}{"" if claim.stated else " (our reading)"}</td>',
+        _verdict(one, heads[2]),
+        f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
+        *(_verdict(found[name], head) for head, found in ours.items()),
+    ]
+    place, shown = EVIDENCE[claim.evidence]
+    link = f'<a href="{place}" aria-label="evidence: {escape(claim.says)}">'
+    cells.append(f'<td data-head="evidence">{link}{escape(shown)}</a></td>')
+    look = "" if claim.stated else ' class="cxr-twin"'
+    return f"<tr{look} {data}>{''.join(cells)}</tr>"
+
+
+def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
+    """What turns a claim, and what its twin says."""
+    said = []
+    for kind, twin in one.turned_by:
+        other = found[twin]
+        effect = "" if other.effect is None else f" {signed(other.effect)}"
+        said.append(f'{escape(kind)}<span class="cxr-small">{SIGNS[other.verdict]} {other.verdict}{effect}: '
+                    f"{escape(CLAIMS[twin].rests_on)}</span>")  # fmt: skip
+    return "".join(said) or "–"
+
+
+def _verdict(one: Outcome, head: str) -> str:
+    order = VERDICTS.index(one.verdict)
+    if one.verdict == NOT_RUN:
+        return f'<td data-head="{escape(head)}" data-sort="{order}"><span title="not run">–</span></td>'
+    words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
+    if one.effect is not None and one.low is not None and one.high is not None:
+        words += (
+            f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
+            f"{signed(one.low)} to {signed(one.high)}</span>"
+        )
+    said = f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
+    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}{_runs(one)}</td>'
+
+
+def details(one: Outcome) -> list[str]:
+    """A verdict's reason, whether it stands with all tests, and on how many studies."""
+    jointly = {None: "", True: "also with all {} tests", False: "not with all {} tests"}[one.together]
+    return [part for part in (one.reason, jointly.format(one.tests), one.n) if part]
+
+
+def _runs(one: Outcome) -> str:
+    """The runs behind a verdict, to unfold; each leads to what made it."""
+    if not one.runs:
+        return ""
+    pages = {stage.number: f"notebooks/{stage.notebook}.html" for stage in STAGES.values()}
+    listed = "".join(
+        f'<li><a href="{pages.get(run.partition("-")[0], PLAN)}"><code>{escape(run)}</code></a></li>'
+        for run in one.runs
+    )
+    return f"<details><summary>runs ({len(one.runs)})</summary><ul>{listed}</ul></details>"
+
+
+def _controls(ours: list[str]) -> str:
+    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
+
+    def choice(name: str, label: str, options: list[str]) -> str:
+        listed = "".join(f'<option value="{escape(one.lower())}">{escape(one)}</option>' for one in options)
+        return f'<label>{escape(label)}<select name="{name}"><option value="">all</option>{listed}</select></label>'
+
+    return (
+        '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
+        + choice("topic", "topic", topics)
+        + choice("standing", "stands", list(STANDINGS))
+        + choice("paper", "on the paper's tables", list(VERDICTS))
+        + choice("choice", "depends on a choice of", ["any", *CHOICES])
+        + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
+        + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
+    )

@@ -1,0 +1,282 @@
+"""What results were computed by, and whether that is still what is there.
+
+A *record* is written beside a stage's executed notebook when the stage has run to its end. It holds a digest of every
+file that the numbers depend on (the notebook's code cells, the modules that the stage imports directly or through
+others, the profile, the base checkpoints) and of every file that the run left. Code is digested after parsing, so
+that a comment or a docstring changes nothing. A page whose results do not agree with their record is built and bears a
+badge; `chexreason fresh` refuses, for releases.
+"""
+
+import ast
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jupytext
+
+from chexreason import config
+from chexreason.errors import UserError
+from chexreason.files import digest_of, file_digest, write_atomically
+from companion.evidence.sections import EXPERIMENT, EXPERIMENT_PAGES, STAGES, Stage
+from companion.phantoms.writers import generator_digest
+from companion.syntax import bare
+
+#: Where the two packages lie.
+SOURCES = config.ROOT
+PACKAGES = ("chexreason", "companion")
+#: What draws a profile's data sets, whose results depend on it.
+DRAWS = "companion.phantoms.prepare"
+CHECKPOINTS = Path("companion/phantoms/checkpoints")
+#: Task of a benchmark -> the code whose speed it tells of.
+TASKS = {
+    "grpo": ("companion/speed", "chexreason/grpo.py", "chexreason/training.py"),
+    "sft": ("companion/speed", "chexreason/sft.py", "chexreason/training.py"),
+    "decode": ("chexreason/evaluate.py", "companion/speed"),
+    "bootstrap": ("companion/evidence/stats.py",),
+    "films": ("chexreason/data/prepared.py",),
+    "vllm": ("companion/replication/vllm_engine.py",),
+}
+#: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.
+BENCHMARKS = {"speed.csv": "", "stages.csv": "", "films.csv": "films", "vllm.csv": "vllm"}
+
+
+def closure(roots: Iterable[str]) -> list[Path]:
+    """The files that modules of ours are made of: their own, and those of all that they import, at any depth.
+
+    Imports within functions count; those under `if TYPE_CHECKING` do not. Raises UserError for a root that is none
+    of our modules.
+    """
+    found: dict[Path, None] = {}
+    waiting = list(roots)
+    for root in waiting:
+        if _file_of(root) is None:
+            raise UserError("a module of chexreason or companion", root, "see the profile's engines")
+    while waiting:
+        name = waiting.pop()
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):  # a module's packages run first
+            path = _file_of(".".join(parts[:end]))
+            if path is not None and path not in found:
+                found[path] = None
+                waiting += _imports(path, path.stat().st_mtime_ns)
+    return sorted(found)
+
+
+def _file_of(module: str) -> Path | None:
+    place = SOURCES / module.replace(".", "/")
+    if module.partition(".")[0] not in PACKAGES:
+        return None
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _imports(path: Path, changed: int) -> tuple[str, ...]:
+    """The names of ours that a file imports; of `from a import b` both a and a.b, whichever is a module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unseen = {id(node) for test in ast.walk(tree) if _for_types(test) for node in ast.walk(test)}
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in dict.fromkeys(names) if name.partition(".")[0] in PACKAGES)
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _digests(paths: Iterable[Path]) -> dict[str, str]:
+    """file -> SHA-256: of code as parsed, of anything else as it is. Tables beside a module count with it."""
+    paths = list(paths)
+    tables = {table for path in paths for table in path.parent.glob("*.csv")}
+    return {
+        path.relative_to(SOURCES).as_posix(): _module(path, path.stat().st_mtime_ns)
+        if path.suffix == ".py" else file_digest(path)
+        for path in sorted({*paths, *tables})
+    }  # fmt: skip
+
+
+@cache
+def _module(path: Path, changed: int) -> str:
+    return _text(bare(path.read_text(encoding="utf-8")))
+
+
+@cache
+def _checkpoint(folder: Path, changed: int) -> str:
+    return file_digest(folder)
+
+
+def _text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _engines(text: Mapping[str, Any]) -> list[str]:
+    """The modules that a profile's engines are in."""
+    names = [entry if isinstance(entry, str) else str(entry["name"]) for entry in text.get("engines", {}).values()]
+    return [name.rpartition(".")[0] for name in names]
+
+
+def made_by(stage: Stage, profile: str) -> dict[str, str]:
+    """file -> SHA-256, for every file that the stage's numbers depend on; paths are relative to the repository."""
+    cells = [cell.source for cell in jupytext.read(stage.source).cells if cell.cell_type == "code"]
+    files = {f"notebooks/{stage.source.name}": _text(bare("\n".join(cells)))}
+    return files | _code_and_settings([f"chexreason.{stage.page}"], profile)
+
+
+def _code_and_settings(modules: Sequence[str], profile: str) -> dict[str, str]:
+    """The import closure of modules under a profile, the profile itself, and the weights that it names in here."""
+    settings = config.PROFILES / f"{profile}.yml"
+    text = config.raw(profile)
+    draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
+    ours = [name for name in _engines(text) if name.partition(".")[0] in PACKAGES]
+    files = _digests(closure([*modules, *draws, *ours]))
+    files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
+    for folder in sorted(SOURCES / where for where in text["models"].values() if (SOURCES / where).is_dir()):
+        changed = (folder / "model.safetensors").stat().st_mtime_ns
+        files[folder.relative_to(SOURCES).as_posix()] = _checkpoint(folder, changed)
+    return files
+
+
+def left_by(stage: Stage, results: Path) -> dict[str, str]:
+    """file -> SHA-256, for every file of the stage's runs and its executed notebook, below `results`."""
+    runs = (path for folder in results.glob(f"{stage.number}-*") for path in folder.iterdir())
+    files = [results / "notebooks" / f"{stage.notebook}.ipynb", *sorted(runs)]
+    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
+
+
+def experiment_made_by() -> dict[str, str]:
+    """file -> SHA-256, for every file that the experiment's numbers depend on."""
+    return _code_and_settings(["companion.experiment.train"], EXPERIMENT)
+
+
+def _code_of(names: Sequence[str]) -> dict[str, str]:
+    """file -> SHA-256 of these modules and packages of ours."""
+    places = [SOURCES / name for name in names]
+    return _digests(path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place]))
+
+
+def experiment_left_by(results: Path) -> dict[str, str]:
+    """file -> SHA-256, for every file of the experiment's runs below ``results/experiment``."""
+    files = (path for folder in sorted(results.glob("seed*/*")) for path in sorted(folder.iterdir()))
+    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
+
+
+def experiment_recorded(results: Path) -> dict[str, str]:
+    """What made the experiment's runs by their record; what is there now if there is no record yet."""
+    place = results / "record.json"
+    if not place.is_file():
+        return experiment_made_by()
+    return dict(json.loads(place.read_text(encoding="utf-8"))["made_by"])
+
+
+def write_experiment_record(results: Path, again: Mapping[str, Any] | None = None) -> Path:
+    """Write the record of the experiment's runs below ``results/experiment``; returns where it lies.
+
+    `again` says which of them the code as it is now was seen to compute anew (`experiments.again`). Raises UserError
+    without it if the code is not that of the last record: runs that other code made must not pass for this one's.
+    """
+    place, made = results / "record.json", experiment_made_by()
+    then = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {"made_by": made}
+    if then["made_by"] != made and not again:
+        raise UserError(
+            "the code that made the experiment's runs", "another", "run `chexreason experiment again`, which compares"
+        )
+    record = {"profile": EXPERIMENT, "made_by": made, "left": experiment_left_by(results)}
+    if seen := again or then.get("again"):
+        record["again"] = dict(seen)
+    write_atomically(place, (json.dumps(record, indent=1) + "\n").encode())
+    return place
+
+
+def record_file(stage: Stage, results: Path) -> Path:
+    """Where a stage's record lies: beside its executed notebook."""
+    return results / "notebooks" / f"{stage.notebook}.json"
+
+
+def write_record(stage: Stage, profile: str, results: Path, made: dict[str, str]) -> None:
+    """Write the record of a stage that has just run to its end; `made` is `made_by` from before it ran."""
+    record = {"profile": profile, "made_by": made, "left": left_by(stage, results)}
+    write_atomically(record_file(stage, results), (json.dumps(record, indent=1) + "\n").encode())
+
+
+def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
+    """(page, what no longer agrees) for every stage of a profile that has results and shows others' numbers."""
+    for stage in STAGES.values():
+        if any(results.glob(f"{stage.number}-*/run.json")):
+            record = record_file(stage, results)
+            yield from _differs(stage.page, record, left_by(stage, results), made_by(stage, profile))
+    experiment = results.parent / EXPERIMENT
+    if any(experiment.glob("seed*/*/run.json")):
+        left, made = experiment_left_by(experiment), experiment_made_by()
+        yield from _differs(", ".join(EXPERIMENT_PAGES), experiment / "record.json", left, made)
+    yield from _measured_on_others(results.parent / "phantoms")
+    yield from _measured_by_others(results.parent / "benchmarks")
+
+
+#: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
+MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
+
+
+def write_measured(table: Path) -> None:
+    """Note beside a table measured on drawn films which generator drew them."""
+    place = table.with_name("record.json")
+    known = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    known[table.name] = {"generator": generator_digest(), "sha256": file_digest(table)}
+    write_atomically(place, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
+    """Tables about drawn films that were measured on those of another generator, or changed since."""
+    place = folder / "record.json"
+    for name, then in (json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}).items():
+        table = folder / name
+        page, script = MEASURED.get(name, ("phantoms", f"phantom_{table.stem}.py"))
+        if not table.is_file() or file_digest(table) != then["sha256"]:
+            yield page, f"{name} has changed since it was measured: python benchmarks/{script}"
+        elif then["generator"] != generator_digest():
+            yield page, f"{name} is about films of another generator: python benchmarks/{script}"
+
+
+def measured_code(table: str, task: str = "") -> str:
+    """What a row of a table of results/benchmarks has to say in `code`: twelve digits of a digest of its task's code.
+
+    A task for another model ("sft-qwen") is of the same code.
+    """
+    return digest_of(_code_of(TASKS[BENCHMARKS[table] or task.partition("-")[0]]))[:12]
+
+
+def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
+    """Benchmarks of other code than there is now."""
+    scripts = {"films.csv": "prepared_films.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
+    for name in BENCHMARKS:
+        if (folder / name).is_file():
+            with (folder / name).open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            old = [row for row in rows if row.get("code") != measured_code(name, row.get("task", ""))]
+            if old:
+                what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))
+                again = f"{scripts.get(name, 'speed.py')} {what}".strip()
+                yield "costs", f"{name} was measured with other code: python benchmarks/{again}"
+
+
+def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if not path.is_file():
+        yield page, f"its runs have no record of what made them ({path.name})"
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for then, now, what in (
+        (record["left"], left, "results"),
+        (record["made_by"], made, "code, settings or checkpoints"),
+    ):
+        changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            yield page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"
