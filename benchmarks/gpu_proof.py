@@ -24,12 +24,13 @@ import hours
 import pandas as pd
 import stand_ins
 import torch
+from trl import SFTTrainer
 
 from chexreason import config, evaluate, grpo, prompts, sft
 from chexreason.config import Profile
+from chexreason.engines import engine
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
-from chexreason.hyperparameters import Speed
 from chexreason.models.lora import add_lora
 from chexreason.training import Progress
 
@@ -44,7 +45,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "24gb": {"grpo.device_batch": 1, "decoding.batch": 4},
     "decode-64": {"decoding.batch": 64},
     "no-checkpointing": {"sft.checkpointing": False, "grpo.checkpointing": False},
-    "stock": {f"speed.{field.name}": False for field in dataclasses.fields(Speed)},  # the libraries as they come
+    "stock": {"engines": {}},  # the libraries as they come
 }
 #: For `--tiny`: the same path, so short that a processor walks it.
 SHORT = {"sft.effective_batch": 2, "grpo.studies_per_step": 2, "grpo.max_tokens": 12, "decoding.max_tokens": 12,
@@ -57,6 +58,9 @@ def profile_with(options: str, tiny: bool) -> Profile:
         raise unknown("set of options", options, OPTIONS, "benchmarks/gpu_proof.py")
     profile = config.load_profile("paper", unset=True)
     for setting, value in {**OPTIONS[options], **(SHORT if tiny else {})}.items():
+        if setting == "engines":
+            profile = dataclasses.replace(profile, engines=value)
+            continue
         group, _, name = setting.partition(".")
         changed = dataclasses.replace(getattr(profile, group), **{name: value})
         profile = dataclasses.replace(profile, **{group: changed})
@@ -93,7 +97,7 @@ def measure_sft(loaded: Any, profile: Profile, folder: Path, counted: int) -> di
     traces = [stand_ins.answer(loaded, study, prompt, profile.decoding.max_tokens) for study in made]
     facts = stand_ins.lengths(loaded, made, prompt)
     with step_times() as moments:
-        sft.train(loaded, made, traces, prompt, settings, folder / "run", 0, profile.speed)
+        sft.train(loaded, made, traces, prompt, settings, folder / "run", 0, engine(profile, "sft", SFTTrainer))
     return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.effective_batch, **facts}
 
 
@@ -124,9 +128,23 @@ def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) ->
     prompt, batch = prompts.get("reasoning_a"), profile.decoding.batch
     made = stand_ins.studies(2 * batch, folder)
     facts = stand_ins.lengths(loaded, made, prompt)
-    evaluate.decode(loaded, made[:batch], prompt, profile.decoding, label="warm-up", speed=profile.speed)
+    evaluate.decode(
+        loaded,
+        made[:batch],
+        prompt,
+        profile.decoding,
+        label="warm-up",
+        engine=engine(profile, "decode", evaluate.generate),
+    )
     start = time.perf_counter()
-    answers = evaluate.decode(loaded, made[batch:], prompt, profile.decoding, label="decode", speed=profile.speed)
+    answers = evaluate.decode(
+        loaded,
+        made[batch:],
+        prompt,
+        profile.decoding,
+        label="decode",
+        engine=engine(profile, "decode", evaluate.generate),
+    )
     _wait()
     assert {one.tokens for one in answers} == {profile.decoding.max_tokens}
     return {"seconds": time.perf_counter() - start, "units": batch, **facts}

@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import speed
 
-from chexreason import cohorts, config, hyperparameters
-from chexreason.hyperparameters import Speed
+from chexreason import config, hyperparameters
+from companion.phantoms.prepare import prepare
 
 #: (studies a rollout batch, completions a forward pass)
 SIZES = ((2, 8), (8, 16), (32, 16), (32, 64))
@@ -28,8 +28,8 @@ def child(studies: int, device_batch: int) -> None:
     """Run one size and print what it took, as JSON on the last line."""
     profile = config.load_profile("demo")
     settings = dataclasses.replace(profile.grpo, studies_per_step=studies, device_batch=device_batch)
-    profile = dataclasses.replace(profile, grpo=settings, speed=Speed())
-    cohorts.prepare(profile)
+    profile = dataclasses.replace(profile, grpo=settings)
+    prepare(profile)
     with tempfile.TemporaryDirectory() as folder:
         run, facts = speed.grpo(profile, "medgemma", Path(folder), 0)
         start = time.process_time()

@@ -28,7 +28,9 @@ from peak_memory import together
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import Profile
 from chexreason.data.study import Study
-from chexreason.hyperparameters import Speed
+from chexreason.engines import engine
+from companion.phantoms.prepare import prepare
+from companion.speed.switches import Speed
 from companion.workflow import provenance
 
 PLACE = config.RESULTS / "benchmarks"
@@ -58,6 +60,13 @@ def speed_of(side: str) -> Speed:
     """The switches of a side: stock, ours, or the names of those that are on alone, with + between them."""
     alone = dict.fromkeys(side.split("+"), True)
     return {"stock": STOCK, "ours": Speed()}.get(side) or dataclasses.replace(STOCK, **alone)
+
+
+def engines_of(side: str) -> dict[str, Any]:
+    """The trainers and the decoder of a side; stock is TRL and transformers as they come."""
+    names = {"decode": "answers.answers", "sft": "sft.FastSFTTrainer", "grpo": "grpo.FastGRPOTrainer"}
+    speed = speed_of(side)
+    return {} if side == "stock" else {k: {"name": f"companion.speed.{v}", "speed": speed} for k, v in names.items()}
 
 
 class Stages:
@@ -133,6 +142,8 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
 def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """An SFT run on the rule-based teacher's traces."""
+    from trl import SFTTrainer
+
     from chexreason import models, traces
     from chexreason import sft as trains
 
@@ -144,7 +155,9 @@ def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     some = slice(32 * turn % 128, 32 * turn % 128 + 32)
     studies, lessons = list(chosen.studies[some]), lessons[some]
     return (
-        lambda: trains.train(loaded, studies, lessons, prompt, settings, folder, profile.seed, profile.speed),
+        lambda: trains.train(
+            loaded, studies, lessons, prompt, settings, folder, profile.seed, engine(profile, "sft", SFTTrainer)
+        ),
         lambda: {"units": 1.0},
     )
 
@@ -164,7 +177,16 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
     def run() -> None:
         prompt = prompts.get("free_reasoning")
-        said.extend(evaluate.decode(loaded, some, prompt, profile.decoding, label="decode", speed=profile.speed))
+        said.extend(
+            evaluate.decode(
+                loaded,
+                some,
+                prompt,
+                profile.decoding,
+                label="decode",
+                engine=engine(profile, "decode", evaluate.generate),
+            )
+        )
 
     def step(*_: Any, **inputs: Any) -> str:
         tokens = inputs["inputs_embeds"] if inputs.get("input_ids") is None else inputs["input_ids"]
@@ -207,13 +229,13 @@ def bootstrap(profile: Profile, family: str, folder: Path, turn: int) -> Task:
                 micro[resample, model] = f1_score(true[draw], pred[draw], average="micro", zero_division=0)
         scores.mean(axis=-1)
 
-    return (loop, lambda: {"units": 0.01}) if profile.speed == STOCK else (ours, lambda: {"units": 1.0})
+    return (loop, lambda: {"units": 0.01}) if not profile.engines else (ours, lambda: {"units": 1.0})
 
 
 def once(task: str, side: str, turn: int) -> dict[str, Any]:
     """Run a task on one side and say what it took."""
-    profile = dataclasses.replace(config.load_profile("demo"), speed=speed_of(side))
-    cohorts.prepare(profile)
+    profile = dataclasses.replace(config.load_profile("demo"), engines=engines_of(side))
+    prepare(profile)
     kinds = {"grpo": grpo, "sft": sft, "decode": decode, "bootstrap": bootstrap}
     with tempfile.TemporaryDirectory() as folder:
         run, facts = kinds[task.split("-")[0]](profile, TASKS[task][1], Path(folder), turn)

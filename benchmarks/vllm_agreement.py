@@ -9,7 +9,6 @@ miniatures will not do: vLLM asks for parts of the published processors that the
 """
 
 import argparse
-import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -61,11 +60,11 @@ def agreement(
     }
 
 
-def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any) -> list[list[int]]:
+def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any, engine: Any) -> list[list[int]]:
     """The answers' tokens as the study decodes them."""
     from chexreason import evaluate
 
-    done = evaluate.decode(loaded, studies, prompt, settings)
+    done = evaluate.decode(loaded, studies, prompt, settings, engine=engine)
     tokenizer = loaded.processor.tokenizer
     return [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
 
@@ -79,11 +78,12 @@ def child(side: str, family: str, source: str, n: int, out: Path) -> None:
 
     from chexreason import models
     from companion.replication import vllm_engine
+    from companion.speed.answers import answers as ours
 
-    decoding, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
-    settings = dataclasses.replace(decoding, vllm=side == "vllm")
+    settings, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
     loaded = models.load(family, source)
     found: dict[str, float] = {}
+    decoder = vllm_engine.answers if side == "vllm" else ours
     if side == "vllm":
         engine = vllm_engine.start(loaded)
         found["prompt_apart"] = vllm_engine.prompt_difference(loaded, engine)
@@ -91,7 +91,7 @@ def child(side: str, family: str, source: str, n: int, out: Path) -> None:
     said: list[list[int]] = []
     if not found or found["prompt_apart"] <= vllm_engine.APART[loaded.model.dtype]:
         with tempfile.TemporaryDirectory() as folder:
-            said = answers(loaded, stand_ins.studies(n, Path(folder)), prompt, settings)
+            said = answers(loaded, stand_ins.studies(n, Path(folder)), prompt, settings, decoder)
     texts = [loaded.processor.tokenizer.decode(ids) for ids in said]
     out.write_text(json.dumps({"ids": said, "texts": texts, "found": found}))  # vLLM prints on standard output
 

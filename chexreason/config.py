@@ -5,7 +5,6 @@ model, how many studies, and, each with its reason, the few settings that anothe
 are `hyperparameters`' defaults. Code reads the profile; it never asks which tier it runs in.
 """
 
-import dataclasses
 import functools
 import os
 import re
@@ -88,12 +87,6 @@ class Profile:
     nuanced: NuancedSettings
     engines: Mapping[str, Any]
     overrides: tuple[Override, ...]
-
-    def resolved(self) -> dict[str, Any]:
-        """All settings as plain data, for run.json; paths of this machine are left out."""
-        plain = {group: dataclasses.asdict(getattr(self, group)) for group in SETTINGS}
-        draws = {name: dict(place.draw) if place.draw else None for name, place in self.data.items()}
-        return {"profile": self.name, "tier": self.tier, "seed": self.seed, "phantoms": draws, **plain}
 
 
 def profile_names() -> list[str]:

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from trl import SFTTrainer
 
 from chexreason import grpo, models, prompts, sft, training
 from chexreason.config import load_profile
 from chexreason.data.study import Study
-from chexreason.hyperparameters import GRPO, SFT, Speed
+from chexreason.hyperparameters import GRPO, SFT
 from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
+from companion.speed.sft import FastSFTTrainer
 
 STUDIES, TOGETHER = 18, 8
 CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"
-STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 
 
 def films(folder: Path) -> list[Study]:
@@ -36,25 +37,27 @@ def films(folder: Path) -> list[Study]:
     return studies
 
 
-def fine_tune(folder: Path, speed: Speed) -> torch.nn.Module:
+def fine_tune(folder: Path, fast: bool) -> torch.nn.Module:
     """Two steps of eight studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
     answers = [f"<solution>{', '.join(FINDINGS[1 : 2 + k % 6])}</solution>" for k in range(STUDIES)]
     settings = SFT(epochs=1, lora_dropout=0.0, learning_rate=1e-3, warmup=0.0, schedule="constant", device_batch=1,
                    effective_batch=TOGETHER, validation_share=0.1)  # fmt: skip
     run = folder / f"run-of-{training.processes()}"
     loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
-    trainer = sft.train(loaded, films(folder), answers, prompt, settings, run, 0, speed)
+    trainer = sft.train(
+        loaded, films(folder), answers, prompt, settings, run, 0, FastSFTTrainer if fast else SFTTrainer
+    )
     assert trainer.state.global_step == 2
     return trainer.model
 
 
-def reinforce(folder: Path, speed: Speed) -> tuple[torch.nn.Module, dict[str, object]]:
+def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, object]]:
     """Two rollout batches of four studies. What is sampled follows from the film alone, whoever samples it."""
     start = folder / f"start-{os.environ.get('RANK', '0')}"
     torch.manual_seed(0)
     add_lora(models.load("qwen", CHECKPOINT), SFT()).save_pretrained(start)
     profile = dataclasses.replace(
-        load_profile("demo"), speed=speed,
+        load_profile("demo"), engines={"grpo": "companion.speed.grpo.FastGRPOTrainer"} if fast else {},
         grpo=GRPO(studies_per_step=4, device_batch=4, learning_rate=1e-3, warmup=0.0, schedule="constant",
                   max_tokens=24, shuffle=False),
     )  # fmt: skip
@@ -78,13 +81,13 @@ def reinforce(folder: Path, speed: Speed) -> tuple[torch.nn.Module, dict[str, ob
 
 
 if __name__ == "__main__":
-    place, what, speed = Path(sys.argv[1]), sys.argv[2], {"fast": Speed(), "stock": STOCK}[sys.argv[3]]
+    place, what, fast = Path(sys.argv[1]), sys.argv[2], {"fast": True, "stock": False}[sys.argv[3]]
     place.mkdir(parents=True, exist_ok=True)
     window = None
     if what == "sft":
-        model = fine_tune(place, speed)
+        model = fine_tune(place, fast)
     else:
-        model, window = reinforce(place, speed)
+        model, window = reinforce(place, fast)
     weights = {name: w.detach().clone() for name, w in model.named_parameters() if w.requires_grad}
     torch.save(
         {"weights": weights, "window": window}, place / f"{os.environ.get('RANK', '0')}-{training.processes()}.pt"

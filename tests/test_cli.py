@@ -116,7 +116,7 @@ def test_the_version_is_told(words):
 
 def test_looking_around_does_not_wait_for_torch():
     code = (
-        "import sys\nfrom chexreason.__main__ import main\n"
+        "import sys\nfrom companion.workflow.commands import main\n"
         "main(['profiles']), main(['settings'])\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

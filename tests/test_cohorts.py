@@ -17,6 +17,7 @@ from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import FINDINGS, POSITIVE
+from companion.phantoms.prepare import prepare
 from companion.phantoms.writers import write_tree
 
 
@@ -226,7 +227,7 @@ def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_pa
     request = {"hospital": "C", "sizes": {"test": 2}, "seed": 3, "size": 64, "progress": False}
     real = tmp_path / "real"
     places = {"nih": DataPlace(tmp_path / "drawn", request), "mimic": DataPlace(real)}
-    cohorts.prepare(dataclasses.replace(profile, data=places))
+    prepare(dataclasses.replace(profile, data=places), teach=False)
     assert len(data.load("nih", tmp_path / "drawn", "test")) == 2
     assert not real.exists()
     assert request["sizes"] == {"test": 2}, "the profile's request is left as it was"

@@ -1,5 +1,6 @@
 """Settings and profiles: the paper's values one by one, a source for each, and errors that name the mistake."""
 
+import collections
 import dataclasses
 
 import pytest
@@ -7,10 +8,12 @@ import yaml
 
 from chexreason import config, hyperparameters
 from chexreason.config import load_profile, settings_table
+from chexreason.engines import engine
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GROUPS, SETTINGS
+from chexreason.hyperparameters import SETTINGS
 from chexreason.labels import label_set_of
 from chexreason.settings import UNREAD, origins
+from companion.speed.switches import Speed
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
 STATED = {
@@ -203,24 +206,33 @@ def test_the_settings_table_has_every_setting_with_its_source_and_overrides() ->
     assert table.loc[("sft", "lora_rank"), "overrides"] == ""
 
 
-def test_what_goes_into_run_json_holds_no_path(tmp_path) -> None:
-    profile = load_profile("smoke", cache=tmp_path)
-    resolved = profile.resolved()
-    assert str(tmp_path) not in str(resolved)
-    assert resolved["grpo"]["max_tokens"] == profile.grpo.max_tokens
-    assert resolved["phantoms"]["mimic"]["hospital"] == "A"
-
-
 @pytest.mark.parametrize("dataset", ["mimic", "chexpert", "nih"])
 def test_nih_is_scored_on_nine_findings(dataset) -> None:
     assert label_set_of(dataset) == ("nih9" if dataset == "nih" else "chexpert14")
 
 
-def test_the_switches_of_speed_are_no_settings_of_the_study_and_are_written_down_with_each_run() -> None:
-    assert set(GROUPS) == {*SETTINGS, "speed"}
-    assert "speed" not in set(settings_table()["group"])
-    for name, default, origin in origins(GROUPS["speed"]):
+def test_a_profile_names_the_engines_that_it_wants(own) -> None:
+    def stock() -> None: ...
+
+    profile = own(engines={"sft": "collections.OrderedDict", "grpo": {"name": "builtins.dict", "beta": 0}})
+    assert engine(profile, "decode", stock) is stock
+    assert engine(profile, "sft", stock) is collections.OrderedDict
+    assert engine(profile, "grpo", stock)(passes=2) == {"beta": 0, "passes": 2}
+
+
+@pytest.mark.parametrize("name", ["no.such.Trainer", "collections.NoSuchTrainer", "Trainer", ""])
+def test_an_engine_that_cannot_be_imported_is_named(own, name) -> None:
+    with pytest.raises(UserError, match=r"a class or function for engines\.sft in profile own"):
+        engine(own(engines={"sft": name}), "sft", dict)
+
+
+def test_an_engine_for_something_else_is_refused(own) -> None:
+    with pytest.raises(UserError, match="an engine among decode, grpo, sft; came 'eval'"):
+        own(engines={"eval": "a.b"})
+
+
+def test_each_switch_of_speed_has_its_reason() -> None:
+    for name, default, origin in origins(Speed):
         assert default is True, name
         assert origin.why.startswith("exact"), name
         assert origin.what, name
-    assert load_profile("smoke").resolved()["speed"] == dataclasses.asdict(GROUPS["speed"]())

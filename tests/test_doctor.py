@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from taught import with_teacher
 
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
@@ -24,6 +25,7 @@ from companion.phantoms.writers import write_tree
 from companion.replication import doctor
 from companion.replication.doctor import DIFFERS, MISSING, READY, datasets, machine, weights
 from companion.replication.traces.backends import BACKENDS
+from companion.replication.traces.settings import teacher_of
 from companion.workflow import commands as cli
 
 VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")
@@ -108,7 +110,7 @@ def test_a_wrong_profile_is_one_line_and_status_2(capsys) -> None:
 
 def test_torch_is_left_alone_where_no_gpu_is_needed(tmp_path) -> None:
     code = (
-        f"import sys\nfrom chexreason.__main__ import main\n"
+        f"import sys\nfrom companion.workflow.commands import main\n"
         f"assert main(['doctor', '--profile', 'smoke', '--cache', {str(tmp_path)!r}]) == 0\n"
         "assert 'torch' not in sys.modules"
     )
@@ -431,8 +433,8 @@ def test_traces_or_a_teacher_to_write_them(profile) -> None:
 
 def test_the_teacher_is_a_third_party_a_server_without_a_key_or_ready(profile, monkeypatch) -> None:
     def row(**changes) -> doctor.Row:
-        teacher = dataclasses.replace(profile.teacher, **changes)
-        return rows(dataclasses.replace(profile, teacher=teacher))["teacher"]
+        teacher = dataclasses.replace(teacher_of(profile), **changes)
+        return rows(with_teacher(profile, teacher))["teacher"]
 
     assert "a third party" in row(base_url="https://192.0.2.1/v1", backend="openai").came
     agreed = {"base_url": "https://192.0.2.1/v1", "backend": "openai", "agreement": True}

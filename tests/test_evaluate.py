@@ -17,7 +17,7 @@ from chexreason.config import DataPlace
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
-from chexreason.hyperparameters import SFT, Decoding, Sizes, Speed
+from chexreason.hyperparameters import SFT, Decoding, Sizes
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.models import lora
 
@@ -53,8 +53,7 @@ def test_an_answer_ends_at_the_first_end_token_or_is_truncated(random_model, stu
         return torch.cat([input_ids, torch.tensor(answers[: len(input_ids)])], dim=1)
 
     monkeypatch.setattr(random_model.model, "generate", generate)
-    stock = Speed(rows_leave=False)
-    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4), speed=stock)
+    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4))
     assert [(c.tokens, c.truncated) for c in done] == [(4, True), (1, False), (0, False)]
     assert done[2].text == ""
 

@@ -9,13 +9,13 @@ from PIL import Image
 from transformers import TopPLogitsWarper
 
 from chexreason import evaluate, prompts
-from chexreason.hyperparameters import Decoding, Speed
+from chexreason.hyperparameters import Decoding
 from companion.speed import decoding
+from companion.speed.answers import answers
 from companion.speed.drafts import Drafts, grouped_attention
 from companion.speed.rows import Room, Rows
 
 PROMPT = prompts.get("only_label")
-STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 ENDING = dataclasses.replace(Decoding(), max_tokens=24, batch=4)
 
 
@@ -43,8 +43,8 @@ def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalt
     talkative.model.config.get_text_config().sliding_window = window
     talkative.model.generation_config.repetition_penalty = penalty
     settings = dataclasses.replace(ENDING, batch=batch)
-    theirs = evaluate.decode(talkative, studies, PROMPT, settings, speed=STOCK)
-    ours = evaluate.decode(talkative, studies, PROMPT, settings)
+    theirs = evaluate.decode(talkative, studies, PROMPT, settings)
+    ours = evaluate.decode(talkative, studies, PROMPT, settings, engine=answers)
     assert ours == theirs
     lengths = {completion.tokens for completion in theirs}
     assert len(lengths) > 2, "rows have to leave at different steps"
@@ -131,8 +131,8 @@ def test_a_guess_is_kept_as_far_as_it_is_right(talkative, studies, penalty, monk
     """
     talkative.model.generation_config.eos_token_id = 1
     talkative.model.generation_config.repetition_penalty = penalty
-    alone = evaluate.decode(talkative, studies, PROMPT, ENDING, speed=STOCK)
-    said = evaluate._generate(talkative, studies, PROMPT, ENDING, lambda count: None)
+    alone = evaluate.decode(talkative, studies, PROMPT, ENDING)
+    said = evaluate.generate(talkative, studies, PROMPT, ENDING, lambda count: None)
     steps = []
 
     def guesses(drafts, answers):

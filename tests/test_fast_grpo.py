@@ -9,9 +9,10 @@ from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.hyperparameters import SFT, Speed
+from chexreason.hyperparameters import SFT
 from chexreason.models import lora
 from companion.speed.merged import merged
+from companion.speed.switches import Speed
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("only_label")
@@ -33,7 +34,11 @@ def make(checkpoints, family_name, tmp_path, studies):
     def trainer(speed: Speed, name: str = "run", **changes) -> GRPOTrainer:
         profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
         small = dataclasses.replace(profile.grpo, studies_per_step=4, device_batch=8, max_tokens=9, checkpoints=1)
-        profile = dataclasses.replace(profile, grpo=dataclasses.replace(small, **changes), speed=speed)
+        profile = dataclasses.replace(
+            profile,
+            grpo=dataclasses.replace(small, **changes),
+            engines={"grpo": {"name": "companion.speed.grpo.FastGRPOTrainer", "speed": speed}},
+        )
         task = grpo.Task.recorded(studies[:4], PROMPT, "hard", "zeros")
         loaded = models.load(family_name, checkpoints / family_name)
         return grpo.trainer_for(loaded, tmp_path / "start", task, profile, tmp_path / name)

@@ -1,6 +1,7 @@
 """SFT with shared work against TRL's trainer as it comes: batches to the bit, losses and gradients to rounding."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import models, prompts, sft
 from chexreason.examples import examples
-from chexreason.hyperparameters import SFT, Speed
+from chexreason.hyperparameters import SFT
 from chexreason.models import lora
 from companion.speed.films import FilmTokens, assert_frozen, films_of
-from companion.speed.sft import Remembered
+from companion.speed.sft import FastSFTTrainer, Remembered
+from companion.speed.switches import Speed
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("free_reasoning")
@@ -80,7 +82,9 @@ def test_a_tower_that_trains_is_refused(random_model) -> None:
 
 def trainer_of(checkpoints, family_name, studies, folder, speed, settings=TINY):
     loaded = models.load(family_name, checkpoints / family_name)
-    return sft.train(loaded, studies, ANSWERS, PROMPT, settings, folder, seed=0, speed=speed)
+    return sft.train(
+        loaded, studies, ANSWERS, PROMPT, settings, folder, 0, functools.partial(FastSFTTrainer, speed=speed)
+    )
 
 
 def test_the_loss_and_its_gradients_are_trls(checkpoints, family_name, studies, tmp_path, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """Answers by several processes are those of one, and what goes wrong in one of them reaches the user."""
 
 import dataclasses
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -13,8 +14,10 @@ import torch
 
 from chexreason import evaluate, prompts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Decoding, Speed
+from chexreason.hyperparameters import Decoding
+from companion.speed import answers as fast
 from companion.speed.side_by_side import processes, side_by_side
+from companion.speed.switches import Speed
 
 PROMPT = prompts.get("only_label")
 CPU = torch.device("cpu")
@@ -34,13 +37,16 @@ def test_two_processes_say_what_one_says(random_model, studies, two_threads, lea
     many = [studies[k % len(studies)] for k in range(21)]
     settings = dataclasses.replace(Decoding(), max_tokens=6, batch=20)
     apart = []
-    real = evaluate.side_by_side
-    monkeypatch.setattr(
-        evaluate, "side_by_side", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell)
-    )
-    alone = evaluate.decode(random_model, many, PROMPT, settings, speed=Speed(side_by_side=False, rows_leave=leave))
+    real = fast.side_by_side
+    monkeypatch.setattr(fast, "side_by_side", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell))
+
+    def decode(speed: Speed) -> list[evaluate.Completion]:
+        engine = functools.partial(fast.answers, speed=speed)
+        return evaluate.decode(random_model, many, PROMPT, settings, engine=engine)
+
+    alone = decode(Speed(side_by_side=False, rows_leave=leave))
     assert not apart
-    assert evaluate.decode(random_model, many, PROMPT, settings, speed=Speed(rows_leave=leave)) == alone
+    assert decode(Speed(rows_leave=leave)) == alone
     assert [len(part) for part in apart[0]] == [11, 10]
 
 
@@ -105,6 +111,7 @@ def test_who_waits_can_stop_and_leaves_no_process_behind() -> None:
 
 PARENT = """
 import multiprocessing, time
+from companion.speed import answers as fast
 from companion.speed.side_by_side import side_by_side
 
 def work(part, tell):

@@ -339,7 +339,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 def test_neither_command_waits_for_torch():
     code = (
-        "import sys\nfrom chexreason.__main__ import main\n"
+        "import sys\nfrom companion.workflow.commands import main\n"
         "main(['audit']), main(['claims', '--run', 'demo'])\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

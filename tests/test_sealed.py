@@ -39,7 +39,7 @@ def run_audit(place, *words):
     code = (
         "import sys, pathlib\nfrom chexreason import config\n"
         f"config.RESULTS = pathlib.Path({str(place.parent)!r})\n"
-        f"from chexreason.__main__ import main\nsys.exit(main(['audit', *{list(words)!r}]))"
+        f"from companion.workflow.commands import main\nsys.exit(main(['audit', *{list(words)!r}]))"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -155,7 +155,7 @@ def test_an_unknown_backend_is_told_the_known_ones() -> None:
 def test_without_its_library_gemini_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['google'] = None\n"
-        "from chexreason.__main__ import main\nfrom companion.replication.traces import backends\n"
+        "from companion.workflow.commands import main\nfrom companion.replication.traces import backends\n"
         "from companion.replication.traces.settings import Teacher\nfrom chexreason.errors import UserError\n"
         "try: backends.ready(Teacher())\nexcept UserError as error: print(error)"
     )

@@ -5,13 +5,14 @@ import dataclasses
 import bad_server
 import pytest
 import yaml
+from taught import with_teacher
 
 from chexreason import config, prompts, traces
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 from companion.replication.traces import check, instructions, price
 from companion.replication.traces.answer import Answer
-from companion.replication.traces.settings import Teacher
+from companion.replication.traces.settings import Teacher, teacher_of
 from companion.workflow import commands as cli
 
 N = 6
@@ -137,8 +138,8 @@ def test_phantoms_need_no_teacher(capsys, tmp_path) -> None:
 
 def test_the_price_is_what_its_assumptions_make_it(own, tmp_path, monkeypatch) -> None:
     own("--dry-run")
-    profile = dataclasses.replace(
-        config.load_profile("own", cache=tmp_path / "cache"), teacher=Teacher(price_in=1.0, price_out=10.0, attempts=3)
+    profile = with_teacher(
+        config.load_profile("own", cache=tmp_path / "cache"), Teacher(price_in=1.0, price_out=10.0, attempts=3)
     )
     one = price.estimate(profile, prompts.get("reasoning_a"), [str(k) for k in range(2000)])
     text = len(instructions.told(prompts.get("reasoning_a"), FINDINGS[:3])) / 4
@@ -154,8 +155,9 @@ def test_the_teachers_settings_are_listed_and_stay_out_of_runs(capsys) -> None:
     assert cli.main(["settings"]) == 0
     assert "teacher.agreement = False   [assumed: only you can know]" in capsys.readouterr().out
     profile = config.load_profile("smoke")
-    assert profile.teacher == Teacher()
-    other = dataclasses.replace(profile, teacher=Teacher(model="another"))
+    assert teacher_of(profile) == Teacher()
+    other = with_teacher(profile, Teacher(model="another"))
+    assert teacher_of(other).model == "another"
     assert other.resolved() == profile.resolved()
     assert "teacher" not in profile.resolved()
     assert "teacher" not in set(config.settings_table()["group"])
@@ -163,6 +165,7 @@ def test_the_teachers_settings_are_listed_and_stay_out_of_runs(capsys) -> None:
 
 @pytest.mark.parametrize("name", prompts.SFT_FORMATS)
 def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, real_tree, tmp_path) -> None:
+    from companion.phantoms.prepare import write_traces
     from companion.phantoms.writers import write_tree
 
     write_tree(tmp_path / "films", "A", {"train": 12}, 7, 64, progress=False)
@@ -174,6 +177,7 @@ def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, real_tree, 
     made = config.load_profile("smoke", cache=tmp_path)
     profile = dataclasses.replace(made, data={"mimic": DataPlace(tmp_path / "films")}, sizes=Sizes(sft=5, rl=2))
     chosen, prompt = cohorts.choose(profile, "sft"), prompts.get(name)
+    write_traces(profile, chosen)
     for study, trace in zip(chosen.studies, traces.of(chosen, prompt, profile), strict=True):
         assert check.fault(Answer(trace), prompt, positives(study.labels, "zeros")) == ""
 

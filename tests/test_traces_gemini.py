@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("google.genai", reason="google-genai is an extra (paper)")
 
+from taught import with_teacher
+
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
@@ -32,7 +34,7 @@ def run(real_tree, tmp_path, monkeypatch):
     def act(behave, **changes):
         with bad_server.running(behave) as server:
             mine = dataclasses.replace(settings, base_url=server.root, **changes)
-            own = dataclasses.replace(profile, teacher=mine)
+            own = with_teacher(profile, mine)
             chosen = cohorts.drawn(own, "sft")
             tally = write.write(chosen, FREE, own, backends.ready(mine), progress=False)
             assert len(traces.of(chosen, FREE, own)) == N or tally.written < N

@@ -14,6 +14,7 @@ from pathlib import Path
 import bad_server
 import pytest
 import yaml
+from taught import with_teacher
 
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
@@ -21,7 +22,7 @@ from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
 from companion.replication.traces import backends, patience, write
-from companion.replication.traces.settings import Teacher
+from companion.replication.traces.settings import Teacher, teacher_of
 
 FREE = prompts.get("free_reasoning")
 N = 6
@@ -36,7 +37,7 @@ def quick(monkeypatch):
 @pytest.fixture
 def profile(real_tree, tmp_path):
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    return dataclasses.replace(made, data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2), teacher=teacher())
+    return with_teacher(made, teacher(), data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2))
 
 
 def teacher(**changes) -> Teacher:
@@ -51,8 +52,8 @@ def run(profile):
     def act(behave, prompt=FREE, limit=None, **changes):
         chosen = cohorts.drawn(profile, "sft")
         with bad_server.running(behave) as server:
-            settings = dataclasses.replace(profile.teacher, base_url=f"{server.root}/v1", **changes)
-            mine = dataclasses.replace(profile, teacher=settings)
+            settings = dataclasses.replace(teacher_of(profile), base_url=f"{server.root}/v1", **changes)
+            mine = with_teacher(profile, settings)
             tally = write.write(chosen, prompt, mine, backends.ready(settings), limit, progress=False)
         return tally, held(profile, prompt), server
 

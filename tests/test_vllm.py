@@ -11,7 +11,7 @@ import torch
 
 from chexreason import evaluate, grpo, models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, Decoding, Speed, plain
+from chexreason.hyperparameters import GRPO, Decoding, plain
 from chexreason.models import Loaded
 from chexreason.prompts import get
 from companion.phantoms.pretrain.make import CHECKPOINTS
@@ -47,8 +47,8 @@ def test_answers_of_one_side_only_are_a_mistake(script) -> None:
 
 
 def test_a_run_with_vllm_has_another_digest_and_one_without_it_the_old_one() -> None:
-    assert "vllm" not in plain(Decoding())
-    assert plain(Decoding(vllm=True)) == plain(Decoding()) | {"vllm": True}
+    assert "vllm" not in plain(GRPO())
+    assert plain(GRPO(vllm=True)) == plain(GRPO()) | {"vllm": True}
 
 
 def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
@@ -63,8 +63,8 @@ def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
 def test_scoring_with_vllm_asks_vllm(random_model, studies, monkeypatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
-    with pytest.raises(UserError, match=r"expected vLLM for decoding\.vllm; came none"):
-        evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(vllm=True), speed=Speed())
+    with pytest.raises(UserError, match=r"expected vLLM for engines\.decode; came none"):
+        evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(), engine=vllm_engine.answers)
 
 
 class Another:
