@@ -33,6 +33,10 @@ Floats = npt.NDArray[np.float64]
 FINDINGS = LABEL_SETS[LABEL_SET]
 
 
+#: The model that no arm has trained.
+UNTRAINED = "base-best"
+
+
 class NotComparable(Exception):
     """Scores that must not be set against each other; the text says why, as the end of a sentence."""
 
@@ -59,10 +63,10 @@ class Answers:
     _read: dict[object, tuple[Bools, Bools]] = field(default_factory=dict, repr=False)
 
     def seeds(self, models: Sequence[str]) -> list[int]:
-        """The seeds that all of these models have; a model of one seed (the untrained one) fits any."""
-        per_model = [{seed for model, seed in self.of if model == name} for name in models]
-        several = [seeds for seeds in per_model if len(seeds) > 1] or per_model
-        return sorted(set.intersection(*several)) if all(per_model) else []
+        """The seeds that all of these models have; the untrained one has a single answer to all, and fits any."""
+        per_model = {name: {seed for model, seed in self.of if model == name} for name in models}
+        trained = [seeds for name, seeds in per_model.items() if name != UNTRAINED] or list(per_model.values())
+        return sorted(set.intersection(*trained)) if all(per_model.values()) else []
 
     def matrices(self, key: Key, seed: int) -> tuple[Bools, Bools]:
         """What is recorded and what a model says, of each patient (N, F); of its only seed if it has one."""
@@ -144,14 +148,14 @@ def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, fi
     """
     own = answers.seeds([key.model])
     said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
-    commonest = max(comparable.commonest_share(list(one)) for one in said)
+    commonest = [comparable.commonest_share(list(one)) for one in said]
     if not outcome.is_score:
-        return comparable.unfit(commonest, 1.0, 0.0)
+        return comparable.unfit_over(commonest, [1.0], [0.0])
     true_NF, _ = answers.matrices(key, seeds[0])
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
     floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
-    score = float(np.mean([answers.values(key, seed, outcome, findings)[0] for seed in seeds]))
-    return comparable.unfit(commonest, score, floor)
+    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in seeds]
+    return comparable.unfit_over(commonest, scores, [floor])
 
 
 def contrast(
@@ -188,6 +192,8 @@ def _replicates(
     else:
         names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
     if len(weights) > 1:
+        if len(seeds) < 2 and set(models) != {UNTRAINED}:
+            raise NotComparable("one training: another may come out otherwise")
         for key in weights:
             if reason := unfit(answers, key, seeds, outcome, names):
                 raise NotComparable(f"{key.model} {reason}")

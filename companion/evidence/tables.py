@@ -231,7 +231,7 @@ def against_floor(
     run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None
 ) -> tuple[float | None, float, float]:
     """Share of the commonest answer (None where no rows are kept), macro-F1, and that of naming every label."""
-    values, names = scores(run, checkpoint), list(findings or LABEL_SETS[str(run.info["label_set"])])
+    values, names = scores(run, checkpoint), list(LABEL_SETS[run.info["label_set"]] if findings is None else findings)
     commonest = None
     if checkpoint != "last" and has_rows(run):
         commonest = comparable.commonest_share(list(run.predictions()["predicted"]))

@@ -238,11 +238,10 @@ def alike() -> Html:
     parts = []
     for table, place in PLACES.items():
         base, start = (matched.likeness(table, other) for other in ("medgemma", "medgemma_sft"))
-        nearer = "the untouched MedGemma" if base.apart < start.apart else "its SFT start"
         parts.append(
             f"On {place}, over {len(base.points)} findings, ChexReason's F1 lie {decimal(base.apart)} from the "
             f"untouched MedGemma's on average ({_correlation(base)}) and {decimal(start.apart)} from those of its SFT "
-            f"start ({_correlation(start)}): nearer to {nearer}."
+            f"start ({_correlation(start)})."
         )
     caption = (
         f"A point is a finding; on the line both models have the same F1. {' '.join(parts)} The paper says of the "

@@ -118,7 +118,7 @@ def for_a_clinician() -> Prose:
     return Prose(
         f"Of the five models, {beaten} score below each of three radiologists on the same films. "
         "The one that scores above them was tested on this very set while it was developed, say its developers. "
-        f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) comes mostly from "
+        f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) is largest for "
         f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The "
         f"average counts {rarest}, seen in {near[rarest]:.0f} of {n} patients, as much as {commonest}, seen in "
         f"{near[commonest]:.0f}. On the findings that both "

@@ -189,16 +189,21 @@ def _said(first: Run | None, second: Run | None, one: str, other: str) -> str:
     if first is None or second is None or not has_rows(first, second):
         return ""
     found, counts = change(first, second), kinds(first)
+    reasons = {name: unfit(run, _checkpoint(run)) for name, run in ((one, first), (other, second))}
     failed = [int(run.predictions()["failed"].astype(bool).sum()) for run in (first, second)]
     text = (
         f"{failed[0]} of {found.studies} answers of the {one} cannot be read, {counts[Failure.REPEATED_BLOCK]} of them "
-        f"because a block is written twice; of the {other}, {failed[1]}. The change of macro-F1 is "
-        f"{spoken(found.everywhere)} on all studies and {spoken(found.readable)} on the {found.both} that both answer "
-        "readably"
+        f"because a block is written twice; of the {other}, {failed[1]}."
+    )
+    if out := "; ".join(f"the {name} {reason}" for name, reason in reasons.items() if reason):
+        return f"{text} No change of macro-F1 is told: {out}."
+    text += (
+        f" The change of macro-F1 is {spoken(found.everywhere)} on all studies and {spoken(found.readable)} on the "
+        f"{found.both} that both answer readably"
     )
     if found.frequent_everywhere and found.frequent_readable:
         text += (
             f"; over {enough(found.frequent, len(found.names))} there, {spoken(found.frequent_everywhere)} and "
             f"{spoken(found.frequent_readable)}"
         )
-    return f"{text}."
+    return f"{text}. The intervals vary the studies; this is one training, and another may come out otherwise."

@@ -44,7 +44,8 @@ def findings() -> list[Finding]:
 
 def _same_findings() -> Finding:
     change, falls = matched.waterfall(5, "medgemma_sft", "chexreason"), matched.crossings()
-    one = verdict_table.judged(None)["grpo-improves-chexpert-nine"]
+    judged = verdict_table.judged(None)
+    one, more = judged["grpo-improves-chexpert-nine"], judged["optimised-lose-more"]
     own, base = falls["chexreason"], falls["medgemma"]
     enough = comparable.frequent(facts.supports("chexpert", "test", NIH_SHARED))
     fall = {
@@ -61,7 +62,9 @@ def _same_findings() -> Finding:
         f"{fall['chexreason']:.0%}: which falls more cannot be said. The fall on NIH from SFT to GRPO is over the "
         f"same findings and is not touched by this.",
         "audit.html#the-same-findings-on-both-sides",
-        one.verdict == CHANCE and change.over(NIH_SHARED) < change.change / 2 and base.matched < own.matched < 0,
+        one.verdict == more.verdict == CHANCE
+        and change.over(NIH_SHARED) < change.change / 2
+        and base.matched < own.matched < 0,
     )
 
 
@@ -107,7 +110,11 @@ def _naming() -> Finding:
         "too, "
         "so naming more labels gives no account of the loss on NIH. Post hoc, as all of the audit is.",
         "audit.html#how-many-labels-does-each-model-name",
-        tuned < 1 <= min(before) and tuned < 1 < min(after) and near.change.low > gain and far.change.low > 0,
+        tuned < 1 <= min(before)
+        and min(after) <= max(before)
+        and tuned < min(after)
+        and near.change.low > gain
+        and far.change.low > 0,
     )
 
 
@@ -120,7 +127,9 @@ def _ratio(table: int, row: str) -> float:
 def _no_gain() -> Finding:
     home, away = cells.home(HARD), changed(model(HARD), model(SFT), "B")
     single = () if isinstance(home, str) else home.per_seed
-    nuanced = [changed(model(NUANCED), model(SFT), hospital) for hospital in "AB"]
+    others = [changed(model(NUANCED, which), model(SFT), hospital) for which in ("best", "last") for hospital in "AB"]
+    others += [changed(model(HARD, "last"), model(SFT), hospital) for hospital in "AB"]
+    others += [cells.as_planned(HARD, "best")]
     return Finding(
         ("miniature",),
         "In miniature, no change of macro-F1 from SFT to GRPO can be distinguished from chance.",
@@ -133,7 +142,7 @@ def _no_gain() -> Finding:
         "nor refuted by this.",
         "cells.html",
         all(not isinstance(one, str) and not one.excludes_zero for one in (home, away))
-        and all(isinstance(one, str) or not one.excludes_zero for one in nuanced)
+        and all(isinstance(one, str) or not one.excludes_zero for one in others)
         and all(cells.off(name, "C") for name in posthoc.shown("best")),
     )
 
@@ -195,6 +204,7 @@ def _cures() -> Finding:
     found = cures.cures()
     fair, good = cures.tested(found), cures.worked(found)
     gains = {(name, h): cures.against_plain(name, h) for name in found for h in cures.abroad(name)}
+    changes = [changed(model(HARD), model(SFT), hospital) for hospital in "AB"]
     reach = max((one.high for one in gains.values() if not isinstance(one, str)), default=0.0)
     return Finding(
         ("miniature",),
@@ -207,7 +217,8 @@ def _cures() -> Finding:
         "detectable gain at home and no detectable loss abroad there was little to cure.",
         "cures.html",
         bool(fair) and not any(not isinstance(one, str) and one.low > 0 for one in gains.values())
-        and all(isinstance(one, str) for (_, h), one in gains.items() if h == "C"),
+        and all(isinstance(one, str) for (_, h), one in gains.items() if h == "C")
+        and not any(isinstance(one, str) or one.excludes_zero for one in changes),
     )  # fmt: skip
 
 
@@ -264,7 +275,9 @@ def experiment() -> Html:
     body = _front_table(("question", "what the experiment found"), rows)
     note = (
         "Changes of macro-F1 over the findings with enough positives, with 95 % intervals over trainings (t) and "
-        "patients. Not compared: a model there scores below naming every label, or gives one answer to nearly all."
+        "patients, unless the row says otherwise; the choice of the checkpoint is averaged over all nine findings, "
+        "with intervals over trainings alone. Not compared: a model there scores below naming every label, or gives "
+        "one answer to nearly all."
     )
     behind = answers.behind(*(answers.model(name) for name in ("base", answers.SFT, answers.HARD, answers.NUANCED)))
     return block(head + scrolling(body, "What the experiment found") + f'<p class="cxr-note">{note}</p>{behind}')

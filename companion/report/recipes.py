@@ -80,7 +80,8 @@ def compared() -> Prose:
     return Prose(
         f"The paper's KL weight of {beta.ours:g} is {beta.ours / beta.most:.0f} times the largest of the "
         f"{len(rows())} others ({beta.most:g}); {without} of them have none. Its groups of {group.ours:.0f} answers "
-        f"are the smallest (the others': {group.least:.0f} to {group.most:.0f}). A weight is relative to the scale of "
+        f"{'are the smallest' if group.ours < group.least else 'are within the range'} (the others': "
+        f"{group.least:.0f} to {group.most:.0f}). A weight is relative to the scale of "
         "the advantages, so the ratio is no measure of how far a policy may go. What is seen under one of these "
         "recipes need not be seen under another."
     )

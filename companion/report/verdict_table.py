@@ -27,6 +27,7 @@ from companion.evidence.claims import (
     open_side,
     outcomes,
 )
+from companion.evidence.claims.verdicts import Claim
 from companion.evidence.comparable import MOSTLY
 from companion.evidence.sections import EXPERIMENT, STAGES
 from companion.evidence.tables import beside, read_runs, results_root
@@ -168,7 +169,7 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
-        f'<td data-head="where">{escape(claim.place)}{"" if claim.stated else " (our reading)"}</td>',
+        f'<td data-head="where">{escape(claim.place)}{_ours(claim)}</td>',
         _verdict(one, heads[2]),
         f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
         *(_verdict(found[name], head) for head, found in ours.items()),
@@ -239,3 +240,8 @@ def _controls(ours: list[str]) -> str:
         + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )
+
+
+def _ours(claim: Claim) -> str:
+    """What of a claim is ours and not the paper's, behind its place."""
+    return " (our reading)" if not claim.stated else " (the margin is ours)" if claim.sharpened else ""

@@ -62,8 +62,11 @@ def _same_by_finding(side: Side) -> Quantity:
 def _claim(
     name: str, says: str, rests_on: str, check: Check, evidence: str = "noise", kind: str = BEYOND_CHANCE,
     place: str = "section 4.3", choice: tuple[tuple[str, str], ...] = (), stated: bool = True,
+    sharpened: bool = False,
 ) -> Claim:  # fmt: skip
-    return Claim(name, place, says, rests_on, check, "GRPO", evidence, kind, choice=choice, stated=stated)
+    return Claim(
+        name, place, says, rests_on, check, "GRPO", evidence, kind, choice=choice, stated=stated, sharpened=sharpened
+    )
 
 
 CLAIMS = (
@@ -85,11 +88,12 @@ CLAIMS = (
                     without_largest(NEAR, SFT, BASE))),
     *with_twins(
         _claim("grpo-recovers", "GRPO recovers what SFT had lost on CheXpert (at least half of it).",
-               "macro-F1: gain by GRPO less half of the loss by SFT", _recovered, "waterfall-chexreason"),
+               "macro-F1: gain by GRPO less half of the loss by SFT", _recovered, "waterfall-chexreason",
+               sharpened=True),
         nine("macro-F1 over the nine: gain by GRPO less half of the loss by SFT", _recovered_over_nine)),
     *with_twins(
         _claim("nearly-baseline", "ChexReason nearly matches the untouched MedGemma on CheXpert.",
-               f"macro-F1: {MARGIN} less their distance", close(NEAR, BASE, GRPO)),
+               f"macro-F1: {MARGIN} less their distance", close(NEAR, BASE, GRPO), sharpened=True),
         nine(f"macro-F1 over the nine: {MARGIN} less their distance",
              within(over_findings(NEAR, BASE, GRPO, NIH_SHARED)))),
     *with_twins(
@@ -107,7 +111,7 @@ CLAIMS = (
            minus(without_largest(FAR, SFT, GRPO)), "waterfall-chexreason", stated=False),
     *with_twins(
         _claim("back-to-baseline", "On NIH, ChexReason falls back to the level of the untouched MedGemma.",
-               f"macro-F1: {MARGIN} less their distance", close(FAR, BASE, GRPO)),
+               f"macro-F1: {MARGIN} less their distance", close(FAR, BASE, GRPO), sharpened=True),
         without_one(f"macro-F1 over all findings but the one that moves most: {MARGIN} less their distance",
                     within(without_largest(FAR, BASE, GRPO)))),
     _claim("matches-baseline-findings", "On NIH, ChexReason matches the untouched MedGemma finding by finding, too.",

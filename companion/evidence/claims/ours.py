@@ -126,7 +126,9 @@ class Ours:
         run, checkpoint = self._run(table, row)
         value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
         rng = stream(self._seed, run.run_id)
-        return self._quantity(run, value, rng.binomial(n, value, DRAWS) / n, ())
+        # None of n seen, or all of them, is no certainty: half an answer is the least that is drawn with.
+        chance = min(max(value, 0.5 / n), 1 - 0.5 / n)
+        return self._quantity(run, value, rng.binomial(n, chance, DRAWS) / n, ())
 
     def prevalence(self, table: int) -> dict[str, float]:
         """Recorded labels of the table's studies."""

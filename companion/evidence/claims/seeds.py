@@ -26,7 +26,7 @@ from companion.evidence.analysis import OWN, Answers, Cell, NotComparable
 from companion.evidence.claims.ours import OF_REAL_DATA, Ours, open_runs
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from companion.evidence.claims.sides import DRAWS, MEASURED, Side
-from companion.evidence.comparable import unfit
+from companion.evidence.comparable import unfit_over
 from companion.evidence.tables import TABLES, results_root
 from companion.experiment import arms, worlds
 
@@ -132,9 +132,7 @@ class Seeds:
         """Raises CannotTell if a training is constant, or the mean over trainings is below naming every label."""
         self._share_findings(table)
         found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
-        constant = [share for share, _, _ in found if share is not None]
-        score, floor = (float(np.mean([one[k] for one in found])) for k in (1, 2))
-        if reason := unfit(max(constant, default=None), score, floor):
+        if reason := unfit_over(*zip(*found, strict=True)):
             raise CannotTell(f"{_named(table, row)} {reason}")
 
     def _worlds(self, root: Path, seed: int) -> dict[str, Run]:
@@ -158,11 +156,11 @@ class Seeds:
                 made[run_id] = WorldRun(folder, info, rows)
         return made
 
-    def _over(self, ask: Callable[[Ours], Quantity]) -> Quantity:
-        """The mean over the seeds in use; the draws vary trainings, too."""
+    def _over(self, ask: Callable[[Ours], Quantity], about: str = "") -> Quantity:
+        """The mean over the seeds in use; the draws vary trainings, too. `about` is said of the studies."""
         found = [self._ask(seed, ask) for seed in self._using]
         value, *draws = stats.over_seeds([np.concatenate([[one.value], one.draws]) for one in found])
-        sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds") for one in found[0].n)
+        sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds{about}") for one in found[0].n)
         runs = frozenset[str]().union(*(one.runs for one in found))
         trained = None if found[0].trainings is None else len(found)
         return replace(found[0], value=float(value), draws=np.array(draws), n=sizes, runs=runs, trainings=trained)
@@ -172,12 +170,12 @@ class Seeds:
         if table == 5:
             raise CannotTell("the experiment's worlds are scored on nine findings, and this is about fourteen")
         self._refuse_unfit(table, row)
-        return self._over(lambda side: side.score(table, row, average, metric))
+        return self._over(lambda side: side.score(table, row, average, metric), _single(table, row))
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding, over seeds."""
         self._refuse_unfit(table, row)
-        return self._over(lambda side: side.finding(table, row, name))
+        return self._over(lambda side: side.finding(table, row, name), _single(table, row))
 
     def failure(self, table: int, row: str) -> Quantity:
         """A failure rate over seeds."""
@@ -235,7 +233,7 @@ class Seeds:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
         parts = [analysis.shares(ASKED["chexreason"], ASKED["medgemma_sft"], there)["labels"] for there in "BC"]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
-        return -value, -np.array(draws), worlds.FINDINGS, "A, B and C"
+        return -value, -np.array(draws), self._frequent(*parts), "A, B and C"
 
     def _stabilisers(self) -> Measure:
         """Share of trainings that collapse: the most without a stabiliser, minus the most with all."""
@@ -246,14 +244,27 @@ class Seeds:
         without, with_all = (max(map(share, names)) for names in (STABILISERS, ("grpo-hard", "grpo-nuanced")))
         if not without and not with_all:
             raise CannotTell("nothing collapsed, with the stabilisers or without, so there was nothing to eliminate")
-        value = without - with_all
-        return value, np.full(DRAWS, value), (), "A"
+        many, rng = len(self._answers.seeds([f"{name}-last" for name in STABILISERS])), np.random.default_rng(0)
+        drawn = [
+            rng.binomial(many, min(max(one, 0.5 / many), 1 - 0.5 / many), DRAWS) / many for one in (without, with_all)
+        ]
+        return without - with_all, drawn[0] - drawn[1], (), "A"
 
     def _gain(self, model: str, hospitals: str) -> Measure:
         """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
         changes = [analysis.change(model, ASKED["chexreason"], Cell(there, there, OWN[there])) for there in hospitals]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
-        return value, np.array(draws), worlds.FINDINGS, " and ".join(hospitals)
+        return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
+
+    def _frequent(self, *contrasts: Mapping[analysis.Key, float]) -> tuple[str, ...]:
+        """The findings that any of these contrasts averages."""
+        found = {name for one in contrasts for name in analysis.frequent(self._answers, [key.cell for key in one])}
+        return tuple(name for name in worlds.FINDINGS if name in found)
+
+
+def _single(table: int, row: str) -> str:
+    """What is said beside the untouched model: the miniature's was pre-trained once, and no draw varies that."""
+    return " (one untouched model)" if table >= 5 and ASKED[row] == analysis.UNTRAINED else ""
 
 
 def _named(table: int, row: str) -> str:

@@ -5,10 +5,10 @@ A check's quantity is oriented so that a positive effect speaks for the claim. T
 bar, fails if it lies below, and is otherwise within chance. `AS_COUNTED`: the claim is about the numbers
 themselves (an order, a count), and the effect alone decides; of models that we trained an order or a count is about
 trainings, and is held to its interval, too. A claim is judged in the form in which the text makes it;
-what we sharpen is our reading (`stated` is False), and a reading never *fails*: it does not hold *as we read it*.
-Where models were trained once, another training may come out otherwise, and the claim cannot be tested there. Each
-claim is judged by itself at 95 %; `robustness` says what is left of its verdict under another choice, together with all
-others, and under another assumption.
+what we sharpen is our reading (`stated` is False), or has a margin of ours (`sharpened`), and never *fails*: it does
+not hold *as we read it*. Where models were trained once, another training may come out otherwise, and the claim cannot
+be tested there. Each claim is judged by itself at 95 %; `robustness` says what is left of its verdict under another
+choice, together with all others, and under another assumption.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,6 +53,7 @@ class Claim:
     bar: float = 0.0  # what the effect has to exceed (BEYOND_CHANCE; AS_COUNTED if 0) or reach
     choice: tuple[tuple[str, str], ...] = ()  # (what is chosen, the claim that chooses otherwise)
     stated: bool = True  # False: the paper does not say it; it is a claim of the paper read with another choice
+    sharpened: bool = False  # the paper says it without a margin, and the margin is ours
 
     def described(self) -> dict[str, Any]:
         """The claim as plain data, without its check."""
@@ -112,7 +113,7 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
             unlike=isinstance(refusal, Unlike),
         ), None  # fmt: skip
     low, high = _interval(found)
-    against = FAILS if claim.stated else OTHERWISE
+    against = FAILS if claim.stated and not claim.sharpened else OTHERWISE
     # A count has exceeded a bar of 0 or reached another one; an interval lies above its bar.
     bar = claim.bar + (1e-9 if claim.bar == 0 else -1e-9) if claim.kind == AS_COUNTED else claim.bar
     if not is_test(claim, found):

@@ -73,11 +73,12 @@ Comparison = analysis.Contrast | str
 
 
 def compared(
-    weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Sequence[str] = ()
-) -> analysis.Contrast | str:
+    weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Sequence[str] = (),
+    findings: Sequence[str] | None = None,
+) -> Comparison:  # fmt: skip
     """A contrast, or why there is none, as the end of a sentence (`analysis.NotComparable`)."""
     try:
-        return analysis.contrast(answers(), weights, outcome, beside=beside)
+        return analysis.contrast(answers(), weights, outcome, findings, beside=beside)
     except analysis.NotComparable as reason:
         return named(str(reason))
 

@@ -68,13 +68,16 @@ def home(arm: str, checkpoint: str = "best") -> Comparison:
 def off(name: str, hospital: str) -> str:
     """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
     known, cell = answers(), Cell(hospital, hospital, OWN[hospital])
-    return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
+    try:
+        return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
+    except analysis.NotComparable as reason:
+        return str(reason)
 
 
-def as_planned(arm: str, checkpoint: str) -> analysis.Contrast:
+def as_planned(arm: str, checkpoint: str) -> Comparison:
     """The plan's own outcome at home: over all nine findings, however rare."""
     weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
-    return analysis.contrast(answers(), weights, MACRO, FINDINGS)
+    return compared(weights, MACRO, findings=FINDINGS)
 
 
 def either(value: Interval | str, yes: str, no: str) -> str:

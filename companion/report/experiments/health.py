@@ -7,6 +7,7 @@ changes what hardly ever acts is hardly another arm, which its chapter has to sa
 import numpy as np
 import pandas as pd
 
+from chexreason.hyperparameters import SFT as SFTSettings
 from chexreason.rewards import HardSettings
 from chexreason.runs import Run
 from companion.experiment import arms
@@ -14,6 +15,8 @@ from companion.report.experiments.answers import SFT, answers, model, trained
 from companion.report.figures import series
 from companion.report.theme import Prose
 
+#: Share of the tokens below which the clip bounds count as hardly acting; our choice.
+SELDOM = 0.01
 CLIPPED, TIED, RATE = "clip_ratio/region_mean", "frac_reward_zero_std", "learning_rate"
 
 
@@ -47,9 +50,14 @@ def _clipping(found: dict[str, list[Run]]) -> str:
     if not shares:
         return ""
     symmetric = sum("clip_high" in arms.get(arm).changes for arm in found)
-    return (
+    text = (
         f"The clip bounds act on {shares[0]:.2%} to {shares[-1]:.2%} of the tokens, by arm (a first pass over new "
-        f"answers clips none); so the arms with symmetric bounds ({symmetric}) are almost without a treatment "
+        "answers clips none)"
+    )
+    if shares[-1] >= SELDOM:
+        return f"{text}."
+    return (
+        f"{text}; so the arms with symmetric bounds ({symmetric}) are almost without a treatment "
         "in this respect, and whether clipping prevents anything cannot be distinguished from them."
     )
 
@@ -84,11 +92,15 @@ def fine_tuning() -> Prose:
         return Prose("*Not run yet.*")
     last = sum(values.iloc[-1] == values.min() for values in losses)
     epochs = max(map(len, losses))
-    return Prose(
+    text = (
         f"In {last} of the experiment's {len(losses)} trainings by SFT the validation loss was lowest after the last "
-        f"of "
-        f"{epochs} epochs: it was still falling, and early stopping with a patience of 2 epochs could hardly act. So "
-        "the checkpoints that reinforcement starts from are trained less than the paper's may be."
+        f"of {epochs} epochs"
+    )
+    if last <= len(losses) / 2:
+        return Prose(f"{text}.")
+    return Prose(
+        f"{text}: there it was still falling, and early stopping (patience {SFTSettings().patience}) could hardly act. "
+        "So the checkpoints that reinforcement starts from are trained less than the paper's may be."
     )
 
 
@@ -102,9 +114,10 @@ def short_answers() -> Prose:
     limit = HardSettings().min_length
     short = home["completion"].astype(str).str.len() < limit
     labels = home["predicted"].astype(str).str.count(";") + 1
+    few, many = short[labels == 1].mean(), short[labels >= 3].mean()
     return Prose(
         f"The limit of {limit} characters is the paper's number and was not scaled to the miniature, whose traces are "
         f"shorter. Of the fine-tuned model's answers at hospital A {short.mean():.0%} are below it: "
-        f"{short[labels == 1].mean():.0%} of those that name one label, {short[labels >= 3].mean():.0%} of those that "
-        "name three or more. There the penalty is in effect a price on naming few labels."
+        f"{few:.0%} of those that name one label, {many:.0%} of those that name three or more."
+        + (" There the penalty is in effect a price on naming few labels." if few > 2 * many else "")
     )

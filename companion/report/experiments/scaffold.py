@@ -70,6 +70,15 @@ def unfit(base: str, name: str) -> dict[int, str]:
     return {seed: reason for seed, reason in reasons.items() if reason}
 
 
+def refused(base: str, name: str) -> str:
+    """Why a format takes part in no comparison on a base (`comparable.unfit_over`); empty if it does."""
+    runs = runs_of(base)[name]
+    shares = [comparable.commonest_share(list(run.predictions()["predicted"])) for run in runs.values()]
+    scores = [float(drawn(base, name, seed)[0]) for seed in runs]
+    reason = comparable.unfit_over(shares, scores, [floor(run) for run in runs.values()])
+    return f"{prompts.get(name).title} {reason}" if reason else ""
+
+
 def whole() -> bool:
     """Whether all four formats are run on both bases."""
     return all(runs_of(base) for base in BASES)
@@ -112,13 +121,12 @@ def constants(base: str = "qwen") -> int:
 
 
 def difference(base: str) -> Interval | str:
-    """Protocol minus labels alone over trainings and patients; a text if a run of the two takes part in no order."""
-    off = {**unfit(base, PROTOCOL), **unfit(base, ALONE)}
+    """Protocol minus labels alone over trainings and patients; a text if one of the two takes part in none."""
     runs = runs_of(base)
-    if off:
-        many = sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE))
-        total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
-        return f"{many} of {total} runs are constant or below naming every label"
+    if len(runs[ALONE]) < 2:
+        return "one training: another may come out otherwise"
+    if off := [reason for name in (PROTOCOL, ALONE) if (reason := refused(base, name))]:
+        return "; ".join(off)
     return stats.percentiles(
         stats.over_seeds([drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in runs[ALONE]])
     )
@@ -157,7 +165,7 @@ def finding() -> Prose:
                       for name, runs in runs_of("medgemma").items())  # fmt: skip
     parts.append(
         f"The twelve-step protocol minus the labels alone, over {len(findings())} findings: on the medical base "
-        f"{spoken(medical)}; on the general base {spoken(general)}. Below naming every label on the medical base: "
-        f"{below}."
+        f"{spoken(medical)}; on the general base {spoken(general)}. On the medical base these runs are "
+        f"constant or below naming every label: {below}."
     )
     return Prose(" ".join(parts))

@@ -20,7 +20,20 @@ CELL = Cell("A", "A", OWN["A"])
 
 
 def _arms() -> list[str]:
-    return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(model(name), model(name, "last"))]
+    """The arms whose best and last checkpoint may both be compared at home, by both outcomes."""
+    return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(*_both(name)) and not _unfit(name)]
+
+
+def _both(arm: str) -> tuple[str, str]:
+    return model(arm), model(arm, "last")
+
+
+def _unfit(arm: str) -> str:
+    known, trainings = answers(), answers().seeds(_both(arm))
+    reasons = (
+        analysis.unfit(known, Key(name, CELL), trainings, of, FINDINGS) for name in _both(arm) for of in (MACRO, MICRO)
+    )
+    return "one training" if len(trainings) < 2 else next(filter(None, reasons), "")
 
 
 def seeds() -> list[int]:
@@ -111,7 +124,7 @@ def verdict() -> str | None:
             f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
             f"difference {spoken(gone(outcome))}"
         )
-    return f"best minus last: {'; '.join(said)}"
+    return f"best minus last over nine findings, most of them rare: {'; '.join(said)}"
 
 
 def finding() -> Prose:
