@@ -151,9 +151,13 @@ _PROMPTS = (
 )
 
 #: The nine variants in the order of Table 1, and the four formats in the order of Table 2.
-TABLE1_PROMPTS: tuple[str, ...] = tuple(prompt.name for prompt in _PROMPTS[:9])
+TABLE1_PROMPTS: tuple[str, ...] = (
+    "reasoning_narrative", "reasoning_self_check", "reasoning_hypothesis",
+    *(f"reasoning_{letter}" for letter in "abcdef"),
+)  # fmt: skip
 SFT_FORMATS: tuple[str, ...] = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
+#: Every prompt by name; one of your own is added by `PROMPTS[name] = Prompt(...)` in a module that a profile names.
 PROMPTS: dict[str, Prompt] = {prompt.name: prompt for prompt in _PROMPTS}
 
 

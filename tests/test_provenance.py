@@ -22,10 +22,6 @@ def told(results) -> dict[str, str]:
     return dict(provenance.disagreements("demo", results))
 
 
-def test_the_results_that_come_with_the_repository_agree_with_its_code() -> None:
-    assert told(DEMO) == {}
-
-
 def test_a_changed_number_is_told_with_its_page(demo) -> None:
     path = demo / "03-grpo-hard" / "metrics.csv"
     path.write_text(path.read_text().replace("macro,f1,0.", "macro,f1,0.9", 1))
