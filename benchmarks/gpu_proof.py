@@ -41,15 +41,15 @@ PARTS = ("sft", "grpo", "decode")
 #: What may be changed for a smaller card, or to be faster; none of it changes what is computed but for rounding.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
-    "40gb": {"grpo.device_batch": 2, "decoding.batch": 8},
-    "24gb": {"grpo.device_batch": 1, "decoding.batch": 4},
-    "decode-64": {"decoding.batch": 64},
-    "no-checkpointing": {"sft.checkpointing": False, "grpo.checkpointing": False},
+    "40gb": {"grpo.per_device_train_batch_size": 2, "decoding.batch_size": 8},
+    "24gb": {"grpo.per_device_train_batch_size": 1, "decoding.batch_size": 4},
+    "decode-64": {"decoding.batch_size": 64},
+    "no-checkpointing": {"sft.gradient_checkpointing": False, "grpo.gradient_checkpointing": False},
     "stock": {"engines": {}},  # the libraries as they come
 }
 #: For `--tiny`: the same path, so short that a processor walks it.
-SHORT = {"sft.effective_batch": 2, "grpo.studies_per_step": 2, "grpo.max_tokens": 12, "decoding.max_tokens": 12,
-         "decoding.batch": 2}  # fmt: skip
+SHORT = {"sft.studies_per_step": 2, "grpo.studies_per_step": 2, "grpo.max_completion_length": 12,
+         "decoding.max_new_tokens": 12, "decoding.batch_size": 2}  # fmt: skip
 
 
 def profile_with(options: str, tiny: bool) -> Profile:
@@ -89,16 +89,16 @@ def _wait() -> None:
 
 def measure_sft(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
     """Seconds of an optimizer step of `effective_batch` studies, vision tower included."""
-    settings, prompt = dataclasses.replace(profile.sft, epochs=1), prompts.get("free_reasoning")
-    fit = settings.effective_batch * (counted + 1)
+    settings, prompt = dataclasses.replace(profile.sft, num_train_epochs=1), prompts.get("free_reasoning")
+    fit = settings.studies_per_step * (counted + 1)
     made = stand_ins.studies(
         fit + max(1, round(fit * settings.validation_share / (1 - settings.validation_share))), folder
     )
-    traces = [stand_ins.answer(loaded, study, prompt, profile.decoding.max_tokens) for study in made]
+    traces = [stand_ins.answer(loaded, study, prompt, profile.decoding.max_new_tokens) for study in made]
     facts = stand_ins.lengths(loaded, made, prompt)
     with step_times() as moments:
         sft.train(loaded, made, traces, prompt, settings, folder / "run", 0, engine(profile, "sft", SFTTrainer))
-    return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.effective_batch, **facts}
+    return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.studies_per_step, **facts}
 
 
 def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
@@ -117,15 +117,17 @@ def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> d
     trainer.generation_config.suppress_tokens = stand_ins.silent(loaded)
     with step_times() as moments:
         trainer.train()
-    first, last = settings.passes - 1, settings.passes * batches - 1
+    first, last = settings.num_iterations - 1, settings.num_iterations * batches - 1
     [*_, length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
-    assert length == settings.max_tokens, f"completions of {length} tokens, not of {settings.max_tokens}"
+    assert length == settings.max_completion_length, (
+        f"completions of {length} tokens, not of {settings.max_completion_length}"
+    )
     return {"seconds": (moments[last] - moments[first]) / (batches - 1), "units": settings.studies_per_step, **facts}
 
 
 def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
     """Seconds of a batch of greedy answers."""
-    prompt, batch = prompts.get("reasoning_a"), profile.decoding.batch
+    prompt, batch = prompts.get("reasoning_a"), profile.decoding.batch_size
     made = stand_ins.studies(2 * batch, folder)
     facts = stand_ins.lengths(loaded, made, prompt)
     evaluate.decode(
@@ -146,7 +148,7 @@ def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) ->
         engine=engine(profile, "decode", evaluate.generate),
     )
     _wait()
-    assert {one.tokens for one in answers} == {profile.decoding.max_tokens}
+    assert {one.tokens for one in answers} == {profile.decoding.max_new_tokens}
     return {"seconds": time.perf_counter() - start, "units": batch, **facts}
 
 
@@ -162,7 +164,7 @@ def once(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
         "family": family,
         "options": options,
         "part": part,
-        "answer_tokens": profile.decoding.max_tokens,
+        "answer_tokens": profile.decoding.max_new_tokens,
     }
     with tempfile.TemporaryDirectory() as folder:
         loaded = (stand_ins.tiny if tiny else stand_ins.real)(family)

@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 
 from chexreason.config import Profile
-from chexreason.generalization import FIVE_MODELS
+from chexreason.hyperparameters import STUDY
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
-from chexreason.sft import BASES
 from companion.replication.doctor.datasets import official
 
 #: What the study may take, and on which memory (issue of the project; the paper's card has 80 GB).
@@ -27,12 +26,12 @@ def counts(profile: Profile) -> dict[tuple[str, str, str], float]:
     sizes, tested = profile.sizes, profile.sizes.validation or 0
     test = sum(getattr(sizes, name) or official(name)[what][0] for name, what in WHOLE.items())
     found: dict[tuple[str, str, str], float] = {("prompting", "medgemma", "decode"): len(TABLE1_PROMPTS) * tested}
-    for base in BASES:
-        found["sft", base, "sft"] = len(SFT_FORMATS) * profile.sft.epochs * sizes.sft
+    for base in STUDY["sft"]["models"]:
+        found["sft", base, "sft"] = len(SFT_FORMATS) * profile.sft.num_train_epochs * sizes.sft
         found["sft", base, "decode"] = len(SFT_FORMATS) * tested
-    found["grpo", "medgemma", "grpo"] = 2 * profile.grpo.epochs * sizes.rl
+    found["grpo", "medgemma", "grpo"] = 2 * profile.grpo.num_train_epochs * sizes.rl
     found["grpo", "medgemma", "decode"] = 2 * profile.grpo.checkpoints * tested
-    for base, _, _ in FIVE_MODELS.values():
+    for base in [about["base"] for about in STUDY["generalization"]["models"].values()]:
         family = "qwen" if base == "nv_reason" else base  # NV-Reason-CXR-3B has the architecture of Qwen2.5-VL-3B
         found["generalization", family, "decode"] = found.get(("generalization", family, "decode"), 0) + test
     return found

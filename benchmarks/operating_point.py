@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = models.load("medgemma", CHECKPOINT, precision="fp32")
+    model = models.load("medgemma", CHECKPOINT, bf16=False)
     readers = []
     for k in range(arguments.draws):
         readers.append(Reader(images(model, TRAINED_AT, arguments.train, TRAIN_SEED + k, labelled=True)))

@@ -27,7 +27,7 @@ SIZES = ((2, 8), (8, 16), (32, 16), (32, 64))
 def child(studies: int, device_batch: int) -> None:
     """Run one size and print what it took, as JSON on the last line."""
     profile = config.load_profile("demo")
-    settings = dataclasses.replace(profile.grpo, studies_per_step=studies, device_batch=device_batch)
+    settings = dataclasses.replace(profile.grpo, studies_per_step=studies, per_device_train_batch_size=device_batch)
     profile = dataclasses.replace(profile, grpo=settings)
     prepare(profile)
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--child", str(studies), str(device_batch)]
         ended = subprocess.run(command, env=os.environ | speed.ONE_THREAD, capture_output=True, text=True, check=True)
         took = json.loads(ended.stdout.splitlines()[-1])
-        completions = studies * hyperparameters.GRPO().generations
+        completions = studies * hyperparameters.GRPO().num_generations
         each = {f"{stage} s": seconds / completions for stage, seconds in took["stages"].items()}
         rows.append(
             {"studies_per_step": studies, "device_batch": device_batch, "completions": completions,

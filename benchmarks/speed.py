@@ -135,7 +135,7 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
     def facts() -> dict[str, Any]:
         [length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
-        return {"stages": stages.taken(), "units": length * n * settings.generations}
+        return {"stages": stages.taken(), "units": length * n * settings.num_generations}
 
     return lambda: trainer.train(), facts
 
@@ -151,7 +151,7 @@ def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     chosen = cohorts.choose(profile, "sft")
     lessons = traces.of(chosen, prompt, profile)
     loaded = models.load(family, profile.models[family])
-    settings = dataclasses.replace(profile.sft, epochs=3, patience=3)
+    settings = dataclasses.replace(profile.sft, num_train_epochs=3, early_stopping_patience=3)
     some = slice(32 * turn % 128, 32 * turn % 128 + 32)
     studies, lessons = list(chosen.studies[some]), lessons[some]
     return (

@@ -25,7 +25,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
 
-#: stage's cohort -> (data set, split)
+#: stage's cohort -> (data set, split); any other data set's name stands for its test split
 COHORTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "sft": ("mimic", "train"),
@@ -67,7 +67,7 @@ def choose(profile: Profile, name: str) -> Chosen:
     Raises UserError if the data set holds too few patients.
     """
     asked = drawn(profile, name)
-    if (pixels := profile.sizes.film_pixels) is None:
+    if (pixels := profile.sizes.image_pixels) is None:
         good, unreadable = readable(asked.studies)
     else:
         folder = _films_outside(profile, asked)
@@ -89,9 +89,9 @@ def _films_outside(profile: Profile, asked: Chosen) -> Path:
 
 def drawn(profile: Profile, name: str) -> Chosen:
     """What `choose` draws, from the tables alone: no film is opened, and none counts as unreadable."""
-    if name not in COHORTS:
-        raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
-    dataset, split = COHORTS[name]
+    dataset, split = place_of(name)
+    if dataset not in profile.data:
+        raise unknown(f"data set of profile {profile.name}", dataset, profile.data, "its entry data")
     root = profile.data[dataset].root
     cohort = data.load(dataset, root, split)
     rng = stream(profile.seed, f"{dataset} {split}")
@@ -110,13 +110,20 @@ def drawn(profile: Profile, name: str) -> Chosen:
             both = splits.draw(usable, sizes.sft + sizes.rl, rng)
             sft, rl = both[: sizes.sft], both[sizes.sft :]
         studies = sft if name == "sft" else rl
-    elif (n := getattr(sizes, name)) is None:
+    elif (n := getattr(sizes, name, None)) is None:
         studies = list(cohort.studies)
     elif sizes.stratified:
         [studies] = splits.draw_strata(cohort.studies, (n,), rng, policy, one_per_patient=False)
     else:
         studies = splits.draw(cohort.studies, n, rng, one_per_patient=False)
     return Chosen(name, dataset, root, tuple(studies), (), left_out)
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """The data set and the split that a cohort is drawn from. Raises UserError for an unknown name."""
+    if name not in COHORTS and name not in data.SOURCES:
+        raise unknown("cohort", name, [*COHORTS, *data.SOURCES], "chexreason/cohorts.py")
+    return COHORTS.get(name, (name, "test"))
 
 
 def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
@@ -126,7 +133,7 @@ def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
 
 def rule(profile: Profile, name: str) -> str:
     """How the profile draws a cohort, in words."""
-    n, stratified = getattr(profile.sizes, name), profile.sizes.stratified
+    n, stratified = getattr(profile.sizes, name, None), profile.sizes.stratified
     if n is None:
         return "every study of the split"
     share = "by the rarest positive finding of a study, each stratum with its share (largest remainder)"

@@ -5,21 +5,20 @@ model, how many studies, and, each with its reason, the few settings that anothe
 are `hyperparameters`' defaults. Code reads the profile; it never asks which tier it runs in.
 """
 
-import functools
+import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import pandas as pd
 import yaml
 
+from chexreason import extensions
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.hyperparameters import GRPO, SETTINGS, SFT, Decoding, Sizes
-from chexreason.rewards import HardSettings, NuancedSettings
+from chexreason.hyperparameters import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
 from chexreason.settings import origins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,8 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
 RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
-#: Groups of settings that a profile may override and that other packages read (`overridden`).
+#: Groups of settings that a profile may override and that another package reads (`overridden`); so may those of the
+#: rewards that it trains with.
 ELSEWHERE = ("teacher",)
+#: Groups that take any option of TRL's, PEFT's or transformers' by its own name (`Profile.more`).
+OPEN = ("lora", "sft", "grpo", "decoding")
 #: What a profile may name in place of TRL's trainers and transformers' own decoding (`engines`).
 ENGINES = ("decode", "sft", "grpo")
 
@@ -65,7 +67,8 @@ class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
     `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason).
-    `engines` names trainers and decoders (`chexreason.engines`). `cache` holds checkpoints, images and everything that
+    `study` says which runs make up each stage (`hyperparameters.STUDY`), `engines` names trainers and decoders
+    (`chexreason.engines`). `cache` holds checkpoints, images and everything that
     must not be published; `rows` is where per-study predictions go: among the results, or in the cache for
     credentialed data.
     """
@@ -80,13 +83,18 @@ class Profile:
     results: Path
     rows: str
     sizes: Sizes
+    lora: LoRA
     sft: SFT
     grpo: GRPO
     decoding: Decoding
-    hard: HardSettings
-    nuanced: NuancedSettings
+    study: Mapping[str, Mapping[str, Any]]
     engines: Mapping[str, Any]
     overrides: tuple[Override, ...]
+
+    def more(self, group: str) -> dict[str, Any]:
+        """The options of a group that are none of our settings, as the profile has them."""
+        declared = {name for name, _, _ in origins(SETTINGS[group])}
+        return {one.name: one.value for one in self.overrides if one.group == group and one.name not in declared}
 
 
 def profile_names() -> list[str]:
@@ -95,24 +103,36 @@ def profile_names() -> list[str]:
 
 
 def raw(name: str) -> dict[str, Any]:
-    """A profile as it is written; UserError for an unknown one."""
+    """A profile as it is written, by its name or by the path of its file; UserError for an unknown one."""
+    return dict(yaml.safe_load(file_of(name).read_text(encoding="utf-8")))
+
+
+def file_of(name: str) -> Path:
+    """Where a profile is written: one of the package by its name, one of your own by its path."""
+    if name.endswith(".yml") and Path(name).is_file():
+        return Path(name)
     if name not in profile_names():
-        raise unknown("profile", name, profile_names(), "chexreason/profiles/")
-    return dict(yaml.safe_load((PROFILES / f"{name}.yml").read_text(encoding="utf-8")))
+        raise unknown("profile", name, profile_names(), "chexreason/profiles/, or give the path of a .yml file")
+    return PROFILES / f"{name}.yml"
 
 
 def load_profile(
     name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None,
-    unset: bool = False,
+    unset: bool = False, settings: Mapping[str, Any] | None = None, modules: Sequence[str] = (),
 ) -> Profile:  # fmt: skip
     """Read a profile; `seed`, `results` and `cache` replace what it says; an empty one replaces nothing.
+
+    `settings` ("grpo.beta" -> 0) come on top of its overrides, `modules` on top of those that it names: files or
+    modules of your own, which are imported and register rewards, prompts, base models or data sets.
 
     Raises UserError for an unknown profile, setting or key, a value of another type, and a data folder
     whose variable is not set; with `unset` the folder is then the variable's name, as `DataPlace.unset` tells.
     """
-    text = raw(name)
+    text, name = raw(name), file_of(name).stem
+    for module in (*text.pop("modules", ()), *modules):
+        extensions.load(module)
     keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
-    engines = text.pop("engines", {})
+    engines, study = text.pop("engines", {}), _study(text.pop("study", {}))
     for what in engines:
         if what not in ENGINES:
             raise unknown("engine", what, ENGINES, "chexreason/config.py")
@@ -120,7 +140,9 @@ def load_profile(
         raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"mend {name}.yml")
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
-    overrides = tuple(_override(name, entry) for entry in text["overrides"])
+    given = [{"setting": key, "value": value, "why": "given by hand"} for key, value in (settings or {}).items()]
+    known = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
+    overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *given])
     groups: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
@@ -133,10 +155,22 @@ def load_profile(
         cache=cache,
         results=Path(results or RESULTS) / name,
         rows=text["rows"],
+        study=study,
         engines=engines,
         overrides=overrides,
         **groups,
     )
+
+
+def _study(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The paper's runs with a profile's changes, stage by stage."""
+    for stage, entries in changes.items():
+        if stage not in STUDY:
+            raise unknown("stage of the study", stage, STUDY, "chexreason/hyperparameters.py")
+        for key in entries:
+            if key not in STUDY[stage]:
+                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/hyperparameters.py")
+    return {stage: {**entries, **changes.get(stage, {})} for stage, entries in STUDY.items()}
 
 
 def _seed(value: Any) -> int:
@@ -165,11 +199,11 @@ def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, uns
     return DataPlace(Path(root).expanduser().resolve())
 
 
-def _override(profile: str, entry: Mapping[str, Any]) -> Override:
+def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
-    if group not in (*SETTINGS, *ELSEWHERE):
+    if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
         raise unknown("setting", entry["setting"], known, "chexreason/hyperparameters.py")
     return Override(group, name, entry["value"], entry["why"])
@@ -177,11 +211,13 @@ def _override(profile: str, entry: Mapping[str, Any]) -> Override:
 
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
     """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
-    hints, fields = get_type_hints(cls), [name for name, _, _ in origins(cls)]
+    hints, fields = get_type_hints(cls), [entry.name for entry in dataclasses.fields(cls) if entry.init]
     values = {}
     for override in overrides:
         if override.group == group:
             if override.name not in fields:
+                if group in OPEN:
+                    continue  # TRL's, PEFT's or transformers' own
                 known = [f"{group}.{field}" for field in fields]
                 raise unknown("setting", f"{group}.{override.name}", known, cls.__module__)
             values[override.name] = _typed(f"{group}.{override.name}", override.value, hints[override.name], profile)
@@ -200,37 +236,3 @@ def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
             raise UserError(f"a number for {setting}", repr(value), f"mend {profile}.yml") from None
     names = " or ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
     raise UserError(f"a value of type {names} for {setting}", repr(value), f"mend {profile}.yml")
-
-
-@functools.cache
-def _all_overrides() -> dict[tuple[str, str], list[str]]:
-    """(group, name) -> "profile: value (why)" over all profiles, read without resolving paths."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for profile in profile_names():
-        for entry in raw(profile)["overrides"]:
-            override = _override(profile, entry)
-            line = f"{profile}: {override.value} ({override.why})"
-            found.setdefault((override.group, override.name), []).append(line)
-    return found
-
-
-def settings_table(groups: Mapping[str, type] = SETTINGS) -> pd.DataFrame:
-    """All settings of `groups` with columns group, setting, value, source, section, why, what, overrides.
-
-    `source` is "stated" or "assumed"; `overrides` lists the profiles that set another value.
-    """
-    rows = [
-        {
-            "group": group,
-            "setting": name,
-            "value": default,
-            "source": "stated" if origin.stated else "assumed",
-            "section": origin.section,
-            "why": origin.why,
-            "what": origin.what,
-            "overrides": "; ".join(_all_overrides().get((group, name), [])),
-        }
-        for group, cls in groups.items()
-        for name, default, origin in origins(cls)
-    ]
-    return pd.DataFrame(rows)

@@ -19,11 +19,12 @@ from chexreason import cohorts, metrics, models, runs
 from chexreason.cohorts import Chosen
 from chexreason.completions import Parsed, parse_completion
 from chexreason.config import Profile
+from chexreason.data import label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
 from chexreason.files import digest_of, file_digest
 from chexreason.hyperparameters import Decoding, plain
-from chexreason.labels import LABEL_SETS, decide, label_set_of
+from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 
@@ -68,9 +69,11 @@ def generate(
 ) -> list[list[int]]:
     """The answers' tokens by transformers' `generate`, padded to one length a batch."""
     answers: list[list[int]] = []
-    for start in range(0, len(studies), settings.batch):
-        inputs = models.encode(loaded, open_films(studies[start : start + settings.batch]), prompt.text)
-        tokens_BT = loaded.model.generate(**inputs, max_new_tokens=settings.max_tokens, do_sample=not settings.greedy)
+    for start in range(0, len(studies), settings.batch_size):
+        inputs = models.encode(loaded, open_films(studies[start : start + settings.batch_size]), prompt.text)
+        tokens_BT = loaded.model.generate(
+            **inputs, max_new_tokens=settings.max_new_tokens, do_sample=settings.do_sample
+        )
         answers += tokens_BT[:, inputs["input_ids"].shape[1] :].tolist()
         tell(len(tokens_BT))
     return answers
@@ -160,7 +163,7 @@ def plan(
         "base_model": base,
         "prompt": f"{prompt.name} v{prompt.version}",
         "dataset": chosen.dataset,
-        "split": cohorts.COHORTS[chosen.name][1],
+        "split": cohorts.place_of(chosen.name)[1],
         "label_set": label_set_of(chosen.dataset),
         **more.pop("facts", {}),
     }

@@ -10,29 +10,21 @@ from chexreason.files import file_digest
 from chexreason.models import Loaded
 from chexreason.models.lora import with_adapter
 
-#: Tables 5 and 6: model -> (base model, prompt, run whose adapter it carries).
-FIVE_MODELS: dict[str, tuple[str, str, str | None]] = {
-    "nv_reason": ("nv_reason", "nv_reason", None),
-    "medgemma": ("medgemma", "free_reasoning", None),
-    "qwen": ("qwen", "free_reasoning", None),
-    "medgemma_sft": ("medgemma", "free_reasoning", "02-sft-medgemma-free_reasoning"),
-    "chexreason": ("medgemma", "free_reasoning", "03-grpo-hard"),
-}
-
 
 def ask_all(profile: Profile) -> list[runs.Run]:
-    """Tables 5 and 6: five models on the CheXpert and the NIH test studies."""
-    chosen = {name: cohorts.choose(profile, name) for name in ("chexpert", "nih")}
+    """Tables 5 and 6: each model of the study on each of its test sets."""
+    study = profile.study["generalization"]
+    chosen = {name: cohorts.choose(profile, name) for name in study["test_sets"]}
     return [
         run
-        for k, model in enumerate(FIVE_MODELS, start=1)
-        for run in _ask(profile, model, chosen.values(), f"model {k} of {len(FIVE_MODELS)}, {model}")
+        for k, model in enumerate(study["models"], start=1)
+        for run in _ask(profile, model, chosen.values(), f"model {k} of {len(study['models'])}, {model}")
     ]
 
 
 def _ask(profile: Profile, model: str, sets: Iterable[Chosen], label: str) -> list[runs.Run]:
-    base, prompt_name, trained = FIVE_MODELS[model]
-    prompt = prompts.get(prompt_name)
+    about = profile.study["generalization"]["models"][model]
+    base, prompt, trained = about["base"], prompts.get(about["prompt"]), about.get("adapter")
     adapter = profile.cache / "checkpoints" / trained / "best" if trained else None
     inputs = {"adapter": file_digest(runs.need(adapter))} if adapter else {}
     loaded: Loaded | None = None

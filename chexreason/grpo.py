@@ -28,13 +28,13 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, rewards, runs, training
+from chexreason import cohorts, evaluate, models, prompts, runs, training
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
-from chexreason.config import Profile
+from chexreason.config import Profile, overridden
 from chexreason.data.study import Study
 from chexreason.engines import engine
-from chexreason.errors import unknown
+from chexreason.errors import UserError, unknown
 from chexreason.examples import examples
 from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.hyperparameters import GRPO, VLLM_MEMORY, plain, vllm_silence
@@ -42,114 +42,102 @@ from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
 from chexreason.prompts import Prompt
+from chexreason.rewards import REWARDS, Labels, Reward, Terms, constants
 
-#: The SFT run that GRPO starts from, and that serves as the reference policy.
-START = "02-sft-medgemma-free_reasoning"
+#: Settings that are no options of TRL's.
+OURS = ("studies_per_step", "checkpoints")
+#: Where a checkpoint keeps the state of its reward.
+STATE = "reward.json"
 
 
-def arguments(settings: GRPO, folder: Path, seed: int, studies: int, silent: Sequence[int] = ()) -> GRPOConfig:
-    """The settings in TRL's names; a rollout batch is `studies_per_step` x `generations` completions.
+def arguments(
+    settings: GRPO, folder: Path, seed: int, studies: int, silent: Sequence[int] = (),
+    more: Mapping[str, Any] | None = None,
+) -> GRPOConfig:  # fmt: skip
+    """The settings as TRL takes them, and the `more` that a profile sets by TRL's own names.
 
-    `silent` are token ids that must never be sampled.
+    A rollout batch is `studies_per_step` x `num_generations` completions. `silent` are token ids that must never be
+    sampled.
     """
-    completions = settings.studies_per_step * settings.generations
-    passes = training.accumulation(completions, settings.device_batch)
-    steps = math.ceil(studies / settings.studies_per_step) * settings.epochs * settings.passes
-    quiet = vllm_silence(silent) if settings.vllm else {"suppress_tokens": list(silent)}
-    return GRPOConfig(
-        output_dir=str(folder),
-        num_generations=settings.generations,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=0,
-        beta=settings.beta,
-        loss_type=settings.loss,
-        scale_rewards=settings.scale_rewards,
-        epsilon=settings.clip_low,
-        epsilon_high=settings.clip_high,
-        use_bias_correction_kl=False,  # equation 2 has the plain KL term; TRL's default weighs it by the ratio
-        num_iterations=settings.passes,
-        max_completion_length=settings.max_tokens,
-        generation_kwargs=quiet if silent else None,
-        use_vllm=settings.vllm,
-        vllm_mode="colocate",
-        vllm_gpu_memory_utilization=VLLM_MEMORY,
-        disable_dropout=settings.disable_dropout,
-        mask_truncated_completions=settings.mask_truncated_completions,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
-        optim="adamw_torch",
-        shuffle_dataset=settings.shuffle,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.clip_norm,
-        per_device_train_batch_size=settings.device_batch,
-        gradient_accumulation_steps=passes,
-        steps_per_generation=passes,
-        max_steps=steps,
-        save_strategy="steps",
-        save_steps=max(1, math.ceil(steps / settings.checkpoints)),
-        remove_unused_columns=False,
-        seed=seed,
-        data_seed=seed,
-        **training.device_options(settings.precision, settings.checkpointing),
-        **training.QUIET,
-    )
+    completions = settings.studies_per_step * settings.num_generations
+    passes = training.accumulation(completions, settings.per_device_train_batch_size)
+    steps = math.ceil(studies / settings.studies_per_step) * settings.num_train_epochs * settings.num_iterations
+    quiet = vllm_silence(silent) if settings.use_vllm else {"suppress_tokens": list(silent)}
+    return GRPOConfig(**{
+        "output_dir": str(folder),
+        "seed": seed,
+        "data_seed": seed,
+        "top_k": 0,
+        "generation_kwargs": quiet if silent else None,
+        "vllm_mode": "colocate",
+        "vllm_gpu_memory_utilization": VLLM_MEMORY,
+        "gradient_accumulation_steps": passes,
+        "steps_per_generation": passes,
+        "max_steps": steps,
+        "save_strategy": "steps",
+        "save_steps": max(1, math.ceil(steps / settings.checkpoints)),
+        **training.options(GRPOConfig, settings, OURS, more or {}),
+    })  # fmt: skip
 
 
 class Scorer:
-    """The reward function that TRL calls; it holds the nuanced reward's window and the mean of each term."""
+    """The reward function that TRL calls: a reward of `rewards` with its state, and the mean of each of its terms."""
 
-    def __init__(
-        self, name: str, profile: Profile, prompt: Prompt, frequencies: Mapping[str, float], ends: set[int]
-    ) -> None:
-        if name not in rewards.REWARDS:
-            raise unknown("reward", name, rewards.REWARDS, "chexreason/rewards.py")
-        self.__name__ = name
-        self.settings = getattr(profile, name)
-        self.prompt, self.frequencies, self.ends = prompt, frequencies, ends
-        self.limit = profile.grpo.max_tokens
-        self.window = rewards.Window()
-        self.terms: list[Mapping[str, float]] = []
+    def __init__(self, name: str, reward: Reward, profile: Profile, prompt: Prompt, ends: set[int]) -> None:
+        self.__name__, self.reward, self.prompt, self.ends = name, reward, prompt, ends
+        self.limit, self.private = profile.grpo.max_completion_length, profile.rows != "results"
+        self.terms: list[Terms] = []
 
     def __call__(
         self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
     ) -> list[float]:
-        """Score each completion against the study's recorded labels.
+        """Score each completion against the labels of its study.
 
-        Each of several processes scores all their completions, in one order, so that they hold the same window.
+        Each of several processes scores all their completions, in one order, so that they hold the same state.
         """
         own = list(zip(completions, completion_ids, truth, strict=True))
         totals = []
         for completion, ids, labels in own if training.processes() == 1 else gather_object(own):
             text = completion[0]["content"] if not isinstance(completion, str) else completion
             cut = len(ids) >= self.limit and not self.ends.intersection(ids)
-            parsed = parse_completion(text, self.prompt.answer, cut)
-            reward = rewards.REWARDS[self.__name__](
-                parsed,
-                frozenset(labels.split(";")),
-                length=len(text),
-                settings=self.settings,
-                window=self.window,
-                frequencies=self.frequencies,
-            )
-            self.terms.append(reward.terms)
-            totals.append(reward.total)
+            self.terms.append(self._terms(text, cut, frozenset(labels.split(";"))))
+            totals.append(float(sum(self.terms[-1].values())))
         first = int(os.environ.get("RANK", "0")) * len(own)
         return totals[first : first + len(own)]
 
+    def _terms(self, text: str, cut: bool, truth: Labels) -> Terms:
+        """What the reward says of a completion. Raises UserError that names the completion if that is no terms."""
+        parsed = parse_completion(text, self.prompt.answer, cut)
+        try:
+            terms = self.reward(parsed, truth, text)
+        except Exception as error:  # noqa: BLE001  (a reward is anybody's code, and the error is raised)
+            raise self._refused(text, truth, f"{type(error).__name__}: {error}") from error
+        if not isinstance(terms, Mapping) or not terms or not all(_is_finite(value) for value in terms.values()):
+            raise self._refused(text, truth, repr(terms))
+        return terms
 
-class KeepWindow(TrainerCallback):
-    """Saves the reward's window with each checkpoint, logs the mean of each reward term."""
+    def _refused(self, text: str, truth: Labels, what: str) -> UserError:
+        said = "a completion about a patient, not shown" if self.private else f"{text!r}, recorded: {sorted(truth)}"
+        return UserError(
+            f"named finite terms from the reward {self.__name__}", f"{what} for {said}", "correct the reward"
+        )
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+class KeepReward(TrainerCallback):
+    """Saves the reward's state with each checkpoint, logs the mean of each of its terms."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """The window beside the checkpoint just written."""
-        place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "window.json"
+        """The state beside the checkpoint just written."""
+        place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
         if state.is_world_process_zero:
-            write_atomically(place, json.dumps(self.scorer.window.to_dict()).encode())
+            write_atomically(place, json.dumps(self.scorer.reward.state_dict()).encode())
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The mean of each term since the last log, into the trainer's own log."""
@@ -157,6 +145,14 @@ class KeepWindow(TrainerCallback):
             means = pd.DataFrame(self.scorer.terms).mean()
             state.log_history[-1] |= {f"terms/{name}": float(value) for name, value in means.items()}
             self.scorer.terms.clear()
+
+
+def reward_of(name: str, profile: Profile) -> Reward:
+    """The reward of that name with the profile's constants; UserError for an unknown one, or an unknown constant."""
+    if name not in REWARDS:
+        raise unknown("reward", name, REWARDS, "chexreason/rewards.py, or a file given by --reward")
+    made = REWARDS[name]
+    return overridden(profile.overrides, name, made, profile.name) if isinstance(made, type) else made()
 
 
 @dataclass(frozen=True)
@@ -180,18 +176,18 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     set_seed(seed)
     model = PeftModel.from_pretrained(loaded.model, str(start), is_trainable=True)
     assert_language_only(model)
-    ends = loaded.model.generation_config.eos_token_id
-    frequencies = rewards.label_frequencies(task.credit)
-    scorer = Scorer(task.reward, profile, task.prompt, frequencies, set(ends if isinstance(ends, list) else [ends]))
+    reward = reward_of(task.reward, profile)
+    reward.fit(task.credit)
+    scorer = Scorer(task.reward, reward, profile, task.prompt, evaluate.end_tokens(loaded))
     trainer = engine(profile, "grpo", GRPOTrainer)(
         model=model,
         reward_funcs=scorer,
-        args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded)),
+        args=arguments(settings, folder, seed, len(task.studies), models.image_token_ids(loaded), profile.more("grpo")),
         train_dataset=examples(task.studies, task.prompt, truth=[";".join(sorted(names)) for names in task.credit]),
         processing_class=loaded.processor,
         callbacks=[
             training.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length")),
-            KeepWindow(scorer),
+            KeepReward(scorer),
         ],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
@@ -199,38 +195,42 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
 
 
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
-    """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the window included."""
+    """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the reward's state included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
     checkpoint = training.last_checkpoint(folder)
     if checkpoint:
-        window = json.loads((Path(checkpoint) / "window.json").read_text(encoding="utf-8"))
-        trainer.reward_funcs[0].window = rewards.Window.from_dict(window)
+        state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
+        trainer.reward_funcs[0].reward.load_state_dict(state)
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
-    """Table 4 and Figures 2 and 3: both rewards, each from the Free Reasoning SFT checkpoint (see `run`)."""
+    """Table 4 and Figures 2 and 3: each reward of the study, from its SFT checkpoint (see `run`)."""
+    study, uncertain = profile.study["grpo"], profile.decoding.uncertain
+    for name in study["rewards"]:
+        reward_of(name, profile)  # an unknown one ends here, before anything is trained
     with training.first_before_others():
         chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
-    prompt, inputs = prompts.get("free_reasoning"), {"rl_studies": chosen.digest}
-    tasks = [Task.recorded(chosen.studies, prompt, name, profile.decoding.uncertain) for name in ("nuanced", "hard")]
-    done = [run(profile, f"03-grpo-{task.reward}", START, task, validation, inputs) for task in tasks]
+    prompt, inputs = prompts.get(study["prompt"]), {"rl_studies": chosen.digest}
+    tasks = [Task.recorded(chosen.studies, prompt, name, uncertain) for name in study["rewards"]]
+    done = [run(profile, f"03-grpo-{task.reward}", study["start"], task, validation, inputs) for task in tasks]
     return [one for one in done if one]
 
 
 def run(
     profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
 ) -> runs.Run | None:
-    """Train MedGemma from another run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
+    """Train the study's model from another run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
 
     `inputs` are the digests of what the task was made from. Several processes only train, and return None: the next
     process by itself finds that done, and scores.
     """
     start = runs.need(profile.cache / "checkpoints" / start_run / "best")
+    base = profile.study["grpo"]["model"]
     this = evaluate.plan(
-        profile, run_id, "grpo", "chexreason", "medgemma", task.prompt, validation,
-        grpo=plain(profile.grpo), reward=plain(getattr(profile, task.reward)),
+        profile, run_id, "grpo", "chexreason", base, task.prompt, validation,
+        grpo={**plain(profile.grpo), **profile.more("grpo")}, reward=constants(reward_of(task.reward, profile)),
         facts={"reward": task.reward, "n_train": len(task.studies)},
         inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
     )  # fmt: skip
@@ -240,7 +240,7 @@ def run(
         folder = training.fresh_folder(this)
 
     def reinforce() -> GRPOTrainer:
-        loaded = models.load("medgemma", profile.models["medgemma"], precision=profile.grpo.precision)
+        loaded = models.load(base, profile.models[base], bf16=profile.grpo.bf16)
         return train(loaded, start, task, profile, folder)
 
     log = training.learnt(folder, reinforce)
@@ -262,7 +262,8 @@ def run(
 
 
 def _score(profile: Profile, checkpoint: Path, prompt: Prompt, validation: Chosen) -> tuple[Any, pd.DataFrame]:
-    loaded = with_adapter(models.load("medgemma", profile.models["medgemma"]), checkpoint)
+    base = profile.study["grpo"]["model"]
+    loaded = with_adapter(models.load(base, profile.models[base]), checkpoint)
     label = f"score {checkpoint.parent.name}, {checkpoint.name}"
     return evaluate.evaluate(
         loaded, validation, prompt, profile.decoding, label=label, engine=engine(profile, "decode", evaluate.generate)

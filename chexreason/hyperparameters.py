@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chexreason.rewards import HardSettings, NuancedSettings
+from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.settings import UNREAD, assumed, paper
 
 
@@ -27,44 +27,50 @@ class Sizes:
     stratified: bool = assumed(
         False, UNREAD, "draw by the rarest finding of a study, so that each keeps its share; else at random"
     )
-    film_pixels: int | None = assumed(
+    image_pixels: int | None = assumed(
         None, f"{UNREAD}; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
     )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 
 @dataclass(frozen=True)
+class LoRA:
+    """The adapter on the language model (section 3.2.1), in PEFT's names."""
+
+    r: int = paper(16, "3.2.1", "rank of the LoRA update")
+    lora_alpha: int = paper(32, "3.2.1", "LoRA scaling factor")
+    lora_dropout: float = paper(0.1, "3.2.1", "dropout on the LoRA input")
+
+
+@dataclass(frozen=True)
 class SFT:
     """Supervised fine-tuning (section 3.2.1)."""
 
-    lora_rank: int = paper(16, "3.2.1", "rank of the LoRA update")
-    lora_alpha: int = paper(32, "3.2.1", "LoRA scaling factor")
-    lora_dropout: float = paper(0.1, "3.2.1", "dropout on the LoRA input")
-    epochs: int = paper(6, "3.2.1", "epochs at most")
-    patience: int = paper(2, "3.2.1", "epochs without a better validation loss before stopping")
+    num_train_epochs: int = paper(6, "3.2.1", "epochs at most")
+    early_stopping_patience: int = paper(2, "3.2.1", "epochs without a better validation loss before stopping")
     learning_rate: float = paper(5e-5, "3.2.1", "peak learning rate of AdamW")
-    schedule: str = paper("cosine", "3.2.1", "learning-rate schedule")
-    warmup: float = paper(0.05, "3.2.1", "share of the steps with rising learning rate")
+    lr_scheduler_type: str = paper("cosine", "3.2.1", "learning-rate schedule")
+    warmup_steps: float = paper(0.05, "3.2.1", "share of the steps with rising learning rate")
     weight_decay: float = paper(0.01, "3.2.1", "AdamW weight decay")
-    clip_norm: float = paper(5.0, "3.2.1", "gradient clipping norm")
-    effective_batch: int = paper(8, "3.2.1", "studies per optimizer step")
-    device_batch: int = paper(1, "3.2.1", "studies per forward pass; the rest is accumulated")
+    max_grad_norm: float = paper(5.0, "3.2.1", "gradient clipping norm")
+    studies_per_step: int = paper(8, "3.2.1", "studies per optimizer step")
+    per_device_train_batch_size: int = paper(1, "3.2.1", "studies per forward pass; the rest is accumulated")
     validation_share: float = paper(0.1, "3.2.1", "share of the SFT studies held out for early stopping")
-    precision: str = paper("bf16", "3.2.1", "bfloat16 where the device has it, else float32")
-    checkpointing: bool = paper(True, "3.2.1", "recompute activations in the backward pass")
+    bf16: bool = paper(True, "3.2.1", "bfloat16 where the device has it, else float32")
+    gradient_checkpointing: bool = paper(True, "3.2.1", "recompute activations in the backward pass")
 
 
 @dataclass(frozen=True)
 class GRPO:
     """Group relative policy optimization (section 3.2.2, equation 2)."""
 
-    generations: int = paper(4, "3.2.2", "completions per study (the group)")
+    num_generations: int = paper(4, "3.2.2", "completions per study (the group)")
     temperature: float = paper(0.8, "3.2.2", "sampling temperature")
     top_p: float = paper(0.95, "3.2.2", "nucleus sampling")
     beta: float = paper(0.15, "3.2.2", "weight of the KL divergence from the SFT checkpoint")
-    loss: str = paper("dr_grpo", "3.2.2", "loss normalisation by a constant length (Dr. GRPO)")
-    clip_low: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15")
-    clip_high: float = paper(0.22, "3.2.2", "upper clip bound: ratio below 1 + 0.22")
+    loss_type: str = paper("dr_grpo", "3.2.2", "loss normalisation by a constant length (Dr. GRPO)")
+    epsilon: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15")
+    epsilon_high: float = paper(0.22, "3.2.2", "upper clip bound: ratio below 1 + 0.22")
     scale_rewards: str = assumed(
         "none",
         '"the Dr. GRPO loss normalization to eliminate length bias" fits two readings: TRL\'s loss_type="dr_grpo" with '
@@ -72,7 +78,10 @@ class GRPO:
         "group's standard deviation; the second is run",
         "advantage scaling",
     )
-    passes: int = assumed(
+    use_bias_correction_kl: bool = assumed(
+        False, "equation 2 has the plain KL term; TRL's default weighs it by the ratio", "KL term weighed by the ratio"
+    )
+    num_iterations: int = assumed(
         2, "with one pass the importance ratio is always 1 and the clip bounds never act", "updates per rollout batch"
     )
     learning_rate: float = assumed(
@@ -80,45 +89,73 @@ class GRPO:
         "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA; how much hangs on it was not tried",
         "peak learning rate of AdamW",
     )
-    schedule: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
-    warmup: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
-    shuffle: bool = assumed(True, "not stated; usual", "studies in random order")
+    lr_scheduler_type: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
+    warmup_steps: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
+    shuffle_dataset: bool = assumed(True, "not stated; usual", "studies in random order")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
-    clip_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
+    max_grad_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
     studies_per_step: int = assumed(8, "not stated; as SFT's effective batch", "studies per rollout batch")
-    device_batch: int = assumed(4, "one group per forward pass fits 80 GB", "completions per forward pass")
-    epochs: int = assumed(1, "not stated", "passes over the RL studies")
-    max_tokens: int = assumed(512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most")
+    per_device_train_batch_size: int = assumed(
+        4, "one group per forward pass fits 80 GB", "completions per forward pass"
+    )
+    num_train_epochs: int = assumed(1, "not stated", "passes over the RL studies")
+    max_completion_length: int = assumed(
+        512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most"
+    )
     disable_dropout: bool = assumed(
         True, "not stated; old, new and reference policy then differ by their weights alone", "no dropout during GRPO"
     )
     mask_truncated_completions: bool = assumed(
         False, "not stated; TRL's default", "leave completions that were cut off out of the loss"
     )
-    vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
+    use_vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
     checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
-    precision: str = assumed("bf16", "as in SFT", "bfloat16 where the device has it, else float32")
-    checkpointing: bool = assumed(True, "as in SFT", "recompute activations in the backward pass")
+    bf16: bool = assumed(True, "as in SFT", "bfloat16 where the device has it, else float32")
+    gradient_checkpointing: bool = assumed(True, "as in SFT", "recompute activations in the backward pass")
 
 
 @dataclass(frozen=True)
 class Decoding:
     """How completions are decoded for scoring."""
 
-    max_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
-    batch: int = assumed(16, "does not change the result", "studies decoded together")
-    greedy: bool = assumed(True, f"{UNREAD}; repeatable", "take the most likely token")
+    max_new_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
+    batch_size: int = assumed(16, "does not change the result", "studies decoded together")
+    do_sample: bool = assumed(
+        False, f"{UNREAD}; greedy answers are repeatable", "sample instead of taking the most likely token"
+    )
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
+
+#: Which runs make up each stage. A profile may change any entry: another prompt, base model, reward or test set is a line.
+STUDY: dict[str, dict[str, Any]] = {
+    "prompting": {"model": "medgemma", "prompts": list(TABLE1_PROMPTS)},
+    "sft": {"models": ["medgemma", "qwen"], "prompts": list(SFT_FORMATS)},
+    "grpo": {
+        "model": "medgemma", "prompt": "free_reasoning", "start": "02-sft-medgemma-free_reasoning",
+        "rewards": ["nuanced", "hard"],
+    },
+    "generalization": {
+        "test_sets": ["chexpert", "nih"],
+        # model -> its base model, its prompt and, if it was trained, the run whose best adapter it carries
+        "models": {
+            "nv_reason": {"base": "nv_reason", "prompt": "nv_reason"},
+            "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
+            "qwen": {"base": "qwen", "prompt": "free_reasoning"},
+            "medgemma_sft": {
+                "base": "medgemma", "prompt": "free_reasoning", "adapter": "02-sft-medgemma-free_reasoning",
+            },
+            "chexreason": {"base": "medgemma", "prompt": "free_reasoning", "adapter": "03-grpo-hard"},
+        },
+    },
+}  # fmt: skip
 
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {
     "sizes": Sizes,
+    "lora": LoRA,
     "sft": SFT,
     "grpo": GRPO,
     "decoding": Decoding,
-    "hard": HardSettings,
-    "nuanced": NuancedSettings,
 }
 #: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
 VLLM_MEMORY = 0.4
@@ -132,6 +169,6 @@ def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
 def plain(settings: Any) -> dict[str, Any]:
     """A settings object as plain data, for a run's digest.
 
-    `vllm` is named only where it is on: a run of before there was that choice is the same run.
+    `use_vllm` is named only where it is on: a run of before there was that choice is the same run.
     """
-    return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("vllm", False)}
+    return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("use_vllm", False)}

@@ -38,6 +38,6 @@ def loss(
     weighs more than in equation 2 and no length is favoured (Liu et al. 2025, arXiv:2503.20783).
     """
     ratio = (logp_BT - old_BT).exp()
-    objective = clipped_objective(ratio, advantage_B, settings.clip_low, settings.clip_high)
+    objective = clipped_objective(ratio, advantage_B, settings.epsilon, settings.epsilon_high)
     per_token = objective - settings.beta * kl_estimate(logp_BT, reference_BT)
-    return -(per_token * mask_BT).sum() / (logp_BT.shape[0] * settings.max_tokens)
+    return -(per_token * mask_BT).sum() / (logp_BT.shape[0] * settings.max_completion_length)

@@ -55,6 +55,12 @@ class Reward:
         """Go on from what `state_dict` returned."""
 
 
+def constants(reward: Reward) -> dict[str, Any]:
+    """The constants of a reward by name, for a run's record."""
+    found = {entry.name: getattr(reward, entry.name) for entry in fields(reward) if entry.init}
+    return {name: value for name, value in found.items() if not callable(value)}
+
+
 #: Name -> what makes the reward, given its constants.
 REWARDS: dict[str, Callable[..., Reward]] = {}
 Made = TypeVar("Made", bound=Callable[..., Any])

@@ -35,6 +35,7 @@ def assumed(value: Any, why: str, what: str) -> Any:
 
 
 def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
-    """(name, default, origin) of each field of a settings class, in order."""
+    """(name, default, origin) of each field of a settings class that says where it comes from, in order."""
     for entry in fields(settings):
-        yield entry.name, entry.default, entry.metadata["origin"]
+        if "origin" in entry.metadata:
+            yield entry.name, entry.default, entry.metadata["origin"]

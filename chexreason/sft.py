@@ -5,8 +5,9 @@ placeholders and padding carry the label -100. LoRA touches the language model o
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
@@ -25,59 +26,51 @@ from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
 
-#: The base models that are fine-tuned: Table 2 and Table 3.
-BASES = ("medgemma", "qwen")
+#: Settings that are no options of TRL's.
+OURS = ("early_stopping_patience", "studies_per_step", "validation_share")
 
 
-def arguments(settings: SFT, folder: Path, seed: int) -> SFTConfig:
-    """The paper's settings in TRL's names."""
-    return SFTConfig(
-        output_dir=str(folder),
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
-        optim="adamw_torch",
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.clip_norm,
-        per_device_train_batch_size=settings.device_batch,
-        per_device_eval_batch_size=settings.device_batch,
-        gradient_accumulation_steps=training.accumulation(settings.effective_batch, settings.device_batch),
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=settings.patience + 1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        completion_only_loss=True,
-        max_length=None,  # cutting a sequence could cut image tokens
-        remove_unused_columns=False,
-        seed=seed,
-        data_seed=seed,
-        **training.device_options(settings.precision, settings.checkpointing),
-        **training.QUIET,
-    )
+def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | None = None) -> SFTConfig:
+    """The settings as TRL takes them, and the `more` that a profile sets by TRL's own names."""
+    return SFTConfig(**{
+        "output_dir": str(folder),
+        "seed": seed,
+        "data_seed": seed,
+        "per_device_eval_batch_size": settings.per_device_train_batch_size,
+        "gradient_accumulation_steps": training.accumulation(
+            settings.studies_per_step, settings.per_device_train_batch_size
+        ),
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "save_total_limit": settings.early_stopping_patience + 1,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "completion_only_loss": True,
+        "max_length": None,  # cutting a sequence could cut image tokens
+        **training.options(SFTConfig, settings, OURS, more or {}),
+    })  # fmt: skip
 
 
 def train(
-    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, settings: SFT, folder: Path, seed: int,
-    trainer_class: Callable[..., SFTTrainer] = SFTTrainer,
-) -> SFTTrainer:  # fmt: skip
+    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, profile: Profile, folder: Path
+) -> SFTTrainer:
     """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
 
     The adapter with the lowest validation loss ends up in ``folder/best``.
     """
+    settings, seed = profile.sft, profile.seed
     set_seed(seed)
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
     progress = training.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
-    trainer = trainer_class(
-        model=add_lora(loaded, settings),
-        args=arguments(settings, folder, seed),
+    trainer = engine(profile, "sft", SFTTrainer)(
+        model=add_lora(loaded, profile.lora, profile.more("lora")),
+        args=arguments(settings, folder, seed, profile.more("sft")),
         train_dataset=examples(fit, prompt, [trace_of[s.key] for s in fit]),
         eval_dataset=examples(held_out, prompt, [trace_of[s.key] for s in held_out]),
         processing_class=loaded.processor,
-        callbacks=[EarlyStoppingCallback(settings.patience), progress],
+        callbacks=[EarlyStoppingCallback(settings.early_stopping_patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     trainer.train(resume_from_checkpoint=training.last_checkpoint(folder))
@@ -95,14 +88,14 @@ def _keep(trainer: SFTTrainer, place: Path) -> None:
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
-    """Tables 2 and 3 and Figure 1: two base models x four formats, trained and scored (see `run`)."""
+    """Tables 2 and 3 and Figure 1: each base model in each format of the study, trained and scored (see `run`)."""
     with training.first_before_others():
         chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     done = [
         run(profile, f"02-sft-{base}-{name}", base, prompts.get(name), chosen, validation)
-        for base in BASES
-        for name in prompts.SFT_FORMATS
+        for base in profile.study["sft"]["models"]
+        for name in profile.study["sft"]["prompts"]
     ]
     return [one for one in done if one]
 
@@ -117,7 +110,7 @@ def run(
     lessons = traces.of(chosen, prompt, profile)
     inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     this = evaluate.plan(
-        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=plain(profile.sft), inputs=inputs,
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft={**plain(profile.sft), **plain(profile.lora), **profile.more("lora"), **profile.more("sft")}, inputs=inputs,
         facts={"n_train": len(chosen.studies)},
     )  # fmt: skip
     if finished := this.finished():
@@ -126,9 +119,8 @@ def run(
         folder = training.fresh_folder(this)
 
     def teach() -> SFTTrainer:
-        loaded = models.load(base, profile.models[base], precision=profile.sft.precision)
-        trainer_class = engine(profile, "sft", SFTTrainer)
-        return train(loaded, list(chosen.studies), lessons, prompt, profile.sft, folder, profile.seed, trainer_class)
+        loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
+        return train(loaded, list(chosen.studies), lessons, prompt, profile, folder)
 
     log = training.learnt(folder, teach)
     if training.processes() > 1:

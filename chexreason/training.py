@@ -8,8 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,35 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from chexreason import runs
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 
-#: Arguments that every trainer of ours gets: files stay here, logs go into our own history.
-QUIET: Mapping[str, Any] = {"report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0}
+#: Arguments that every trainer of ours gets: files stay here, logs go into our own history, rows keep their columns.
+QUIET: Mapping[str, Any] = {
+    "report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0, "optim": "adamw_torch",
+    "remove_unused_columns": False,
+}  # fmt: skip
 
 
-def device_options(precision: str, checkpointing: bool) -> dict[str, Any]:
+def options(arguments: type, settings: Any, ours: Sequence[str], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are TRL's own, all but `ours`, with the `more` options that a profile sets by TRL's names.
+
+    Raises UserError for an option that TRL's class of arguments does not have.
+    """
+    known = [entry.name for entry in fields(arguments)]
+    for name in more:
+        if name not in known:
+            raise unknown(f"option of {arguments.__name__}", name, known, "the profile")
+    declared = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name not in ours}
+    return {**QUIET, **declared, **device_options(settings.bf16, settings.gradient_checkpointing), **more}
+
+
+def device_options(bf16: bool, gradient_checkpointing: bool) -> dict[str, Any]:
     """bfloat16 and activation checkpointing where there is a GPU; plain float32 where there is none."""
     cuda = torch.cuda.is_available()
     return {
-        "bf16": precision == "bf16" and cuda,
-        "gradient_checkpointing": checkpointing and cuda,
+        "bf16": bf16 and cuda,
+        "gradient_checkpointing": gradient_checkpointing and cuda,
         "use_cpu": not cuda,
         "ddp_find_unused_parameters": False,  # the adapter is used in every step
     }
@@ -67,7 +84,7 @@ def accumulation(batch: int, at_once: int) -> int:
     if left or not passes:
         raise UserError(
             f"a step of {batch} rows to part into passes of {at_once} on {processes()} processes", "a remainder",
-            "choose another device_batch, or another number of processes",
+            "choose another per_device_train_batch_size, or another number of processes",
         )  # fmt: skip
     return passes
 

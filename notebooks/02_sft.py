@@ -43,9 +43,9 @@ print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 # Each setting with where it comes from. What a profile changes, and why, is in the last column.
 
 # %%
-settings = config.settings_table()
+settings = report.settings_table()
 report.frame_table(
-    settings[settings["group"] == "sft"].drop(columns="group"),
+    settings[settings["group"].isin(["lora", "sft"])],
     "The settings of this stage",
     wrap=("why", "what", "overrides"),
 )

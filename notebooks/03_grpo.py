@@ -44,7 +44,7 @@ chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
-settings = config.settings_table()
+settings = report.settings_table()
 report.frame_table(
     settings[settings["group"].isin(["grpo", "hard", "nuanced"])],
     "The settings of this stage",

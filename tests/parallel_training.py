@@ -40,8 +40,8 @@ def films(folder: Path) -> list[Study]:
 def fine_tune(folder: Path, fast: bool) -> torch.nn.Module:
     """Two steps of eight studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
     answers = [f"<solution>{', '.join(FINDINGS[1 : 2 + k % 6])}</solution>" for k in range(STUDIES)]
-    settings = SFT(epochs=1, lora_dropout=0.0, learning_rate=1e-3, warmup=0.0, schedule="constant", device_batch=1,
-                   effective_batch=TOGETHER, validation_share=0.1)  # fmt: skip
+    settings = SFT(num_train_epochs=1, lora_dropout=0.0, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant", per_device_train_batch_size=1,
+                   studies_per_step=TOGETHER, validation_share=0.1)  # fmt: skip
     run = folder / f"run-of-{training.processes()}"
     loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
     trainer = sft.train(
@@ -58,8 +58,8 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
     add_lora(models.load("qwen", CHECKPOINT), SFT()).save_pretrained(start)
     profile = dataclasses.replace(
         load_profile("demo"), engines={"grpo": "companion.speed.grpo.FastGRPOTrainer"} if fast else {},
-        grpo=GRPO(studies_per_step=4, device_batch=4, learning_rate=1e-3, warmup=0.0, schedule="constant",
-                  max_tokens=24, shuffle=False),
+        grpo=GRPO(studies_per_step=4, per_device_train_batch_size=4, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant",
+                  max_completion_length=24, shuffle_dataset=False),
     )  # fmt: skip
     loaded = models.load("qwen", CHECKPOINT)
     task = grpo.Task.recorded(films(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
@@ -77,7 +77,7 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
 
     trainer._generate_single_turn = sample
     trainer.train()
-    return trainer.model, trainer.reward_funcs[0].window.to_dict()
+    return trainer.model, trainer.reward_funcs[0].reward.state_dict()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pandas as pd
 from chexreason import config, metrics, prompts, runs
 from chexreason.labels import LABEL_SETS
 from companion.evidence.tables import MODELS
+from companion.report.settings import settings_table
 from companion.workflow import provenance
 
 N = 40
@@ -109,7 +110,7 @@ def _history(stage: str, run_id: str, rng: np.random.Generator, steps: int = 60)
 
 def _notebook(path: Path) -> None:
     v4 = nbformat.v4
-    frame = config.settings_table()
+    frame = settings_table()
     shown = {"text/html": frame.to_html(), "text/plain": "a table"}
     cells = [
         v4.new_markdown_cell(f"# Made up: {path.stem}\n\nWith a [link](https://arxiv.org/abs/2512.23090)."),

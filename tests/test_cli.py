@@ -8,6 +8,7 @@ import pytest
 
 from chexreason import __version__, config
 from chexreason.errors import UserError
+from companion.report.settings import settings_table
 from companion.workflow import commands as cli
 
 
@@ -102,7 +103,7 @@ def test_settings_lists_each_with_its_source(capsys):
     assert cli.main(["settings"]) == 0
     shown = capsys.readouterr().out
     assert "grpo.beta = 0.15   [stated, 3.2.2]" in shown
-    for row in config.settings_table().itertuples():
+    for row in settings_table().itertuples():
         assert f"{row.group}.{row.setting} = " in shown
 
 

@@ -158,7 +158,7 @@ def test_an_unreadable_film_is_counted_and_named(profile, drawn, tmp_path) -> No
 
 
 def test_films_are_shrunk_once_where_the_profile_says_so(profile, drawn, tmp_path) -> None:
-    plain, shrunk = cohorts.choose(profile, "nih"), cohorts.choose(sized(profile, film_pixels=1000), "nih")
+    plain, shrunk = cohorts.choose(profile, "nih"), cohorts.choose(sized(profile, image_pixels=1000), "nih")
     assert [study.key for study in shrunk.studies] == [study.key for study in plain.studies]
     assert shrunk.digest == plain.digest
     for study in shrunk.studies:
@@ -169,7 +169,7 @@ def test_films_are_shrunk_once_where_the_profile_says_so(profile, drawn, tmp_pat
     shutil.copytree(drawn / "nih", tmp_path / "nih")
     film = cohorts.choose(broken, "nih").studies[2].image
     film.write_bytes(film.read_bytes()[:200])
-    chosen = cohorts.choose(sized(broken, film_pixels=1000), "nih")
+    chosen = cohorts.choose(sized(broken, image_pixels=1000), "nih")
     assert chosen.unreadable == (film,)
     assert len(chosen.studies) == 4
 
@@ -178,11 +178,11 @@ def test_credentialed_films_are_not_made_ready_inside_the_repository(profile, dr
     shutil.copytree(drawn / "mimic", tmp_path / "mimic")
     (tmp_path / "mimic" / "phantom.json").unlink()
     real = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
-    inside = dataclasses.replace(sized(real, film_pixels=1000), cache=config.ROOT / ".cache" / "never")
+    inside = dataclasses.replace(sized(real, image_pixels=1000), cache=config.ROOT / ".cache" / "never")
     with pytest.raises(UserError, match=r"cache for films of .* outside the repository; .*CHEXREASON_CACHE"):
         cohorts.choose(inside, "sft")
     assert not inside.cache.exists()
-    assert len(cohorts.choose(sized(real, film_pixels=1000), "sft").studies) == 10
+    assert len(cohorts.choose(sized(real, image_pixels=1000), "sft").studies) == 10
 
 
 def test_a_study_without_a_positive_label_is_not_trained_on(profile, drawn, tmp_path) -> None:

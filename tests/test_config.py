@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from chexreason import config, hyperparameters
-from chexreason.config import load_profile, settings_table
+from chexreason.config import load_profile
+from chexreason.data import label_set_of
 from chexreason.engines import engine
 from chexreason.errors import UserError
 from chexreason.hyperparameters import SETTINGS
-from chexreason.labels import label_set_of
 from chexreason.settings import UNREAD, origins
+from companion.report.settings import settings_table
 from companion.speed.switches import Speed
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
@@ -169,16 +170,19 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
         ({"colour": "blue"}, r"the keys .* in profile own; came .*'colour'"),
         (override("sft.momentum", 0.9), r"a setting among .*; came 'sft\.momentum'"),
         (override("epochs", 2), r"a setting among .*; came 'epochs'"),
-        (override("sft.epochs", "six"), r"a value of type int for sft\.epochs; came 'six'"),
-        (override("sft.epochs", 1.5), r"a value of type int for sft\.epochs; came 1\.5"),
-        (override("sft.epochs", True), r"a value of type int for sft\.epochs; came True"),
-        (override("sft.schedule", 3), r"a value of type str for sft\.schedule; came 3"),
-        (override("sft.epochs", None), r"a value of type int for sft\.epochs; came None"),
+        (override("sft.num_train_epochs", "six"), r"a value of type int for sft\.num_train_epochs; came 'six'"),
+        (override("sft.num_train_epochs", 1.5), r"a value of type int for sft\.num_train_epochs; came 1\.5"),
+        (override("sft.num_train_epochs", True), r"a value of type int for sft\.num_train_epochs; came True"),
+        (override("sft.lr_scheduler_type", 3), r"a value of type str for sft\.lr_scheduler_type; came 3"),
+        (override("sft.num_train_epochs", None), r"a value of type int for sft\.num_train_epochs; came None"),
         (override("sizes.nih", "ten"), r"a value of type int or null for sizes\.nih; came 'ten'"),
         (override("sft.learning_rate", True), r"a value of type float for sft\.learning_rate; came True"),
         (override("sft.learning_rate", "fast"), r"a number for sft\.learning_rate; came 'fast'"),
-        (override("sft.epochs", 2, because="x"), r"setting, value and why for an override; came"),
-        ({"overrides": [{"setting": "sft.epochs", "value": 2}]}, r"setting, value and why for an override; came"),
+        (override("sft.num_train_epochs", 2, because="x"), r"setting, value and why for an override; came"),
+        (
+            {"overrides": [{"setting": "sft.num_train_epochs", "value": 2}]},
+            r"setting, value and why for an override; came",
+        ),
         (override("hard.short_penalty", -1), r"0 or more for short_penalty; came -1"),
     ],
 )
@@ -194,7 +198,7 @@ def test_an_unknown_profile_is_told_the_known_ones() -> None:
 
 def test_the_settings_table_has_every_setting_with_its_source_and_overrides() -> None:
     table = settings_table().set_index(["group", "setting"])
-    assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values())
+    assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values()) + 2 + 12
     assert table.index.is_unique
     stated = {(group, name) for group, values in STATED.items() for name in values}
     assert set(table.index[table["source"] == "stated"]) == stated

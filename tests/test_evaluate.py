@@ -37,8 +37,8 @@ def test_one_completion_a_study_whatever_the_batch(random_model, studies, batch)
     # Films of several shapes give Qwen prompts of several lengths, so that batches are padded.
     for k, shape in enumerate([(90, 240), (240, 90), (200, 200)]):
         Image.fromarray(np.full(shape, 60 * k, np.uint8)).save(studies[k].image)
-    alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch=1))[0] for study in studies[:5]]
-    together = evaluate.decode(random_model, studies[:5], PROMPT, decoding(batch=batch))
+    alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch_size=1))[0] for study in studies[:5]]
+    together = evaluate.decode(random_model, studies[:5], PROMPT, decoding(batch_size=batch))
     assert together == alone
     assert all(completion.truncated == (completion.tokens == 12) for completion in together)
 
@@ -53,7 +53,7 @@ def test_an_answer_ends_at_the_first_end_token_or_is_truncated(random_model, stu
         return torch.cat([input_ids, torch.tensor(answers[: len(input_ids)])], dim=1)
 
     monkeypatch.setattr(random_model.model, "generate", generate)
-    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch=3, max_tokens=4))
+    done = evaluate.decode(random_model, studies[:3], PROMPT, decoding(batch_size=3, max_new_tokens=4))
     assert [(c.tokens, c.truncated) for c in done] == [(4, True), (1, False), (0, False)]
     assert done[2].text == ""
 
@@ -190,7 +190,7 @@ def test_real_films_go_through_from_the_loader_to_the_scores(sample, checkpoints
     chosen = cohorts.choose(profile, "nih")
     assert len(chosen.studies) == len((sample / "test_list.txt").read_text().split())
     loaded = models.load("medgemma", checkpoints / "medgemma")
-    scores, rows = evaluate.evaluate(loaded, chosen, PROMPT, decoding(max_tokens=8, batch=23))
+    scores, rows = evaluate.evaluate(loaded, chosen, PROMPT, decoding(max_new_tokens=8, batch_size=23))
     assert len(rows) == scores.n == len(chosen.studies)
     assert scores.label_set == "nih9"
     assert set(scores.findings) == set(NIH_SHARED)

@@ -16,7 +16,7 @@ from chexreason.errors import UserError
 from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
-from chexreason.rewards import REWARDS, HardSettings, NuancedSettings
+from chexreason.rewards import REWARDS, Hard, Nuanced
 from companion.evidence import comparable
 from companion.evidence.analysis import OWN, Answers, Cell, Key, NotComparable
 from companion.workflow import again, analysis, arms, outcomes
@@ -68,7 +68,7 @@ def by_sklearn(answers: Answers, model: str, seed: int, cell: Cell) -> float:
 
 
 def test_every_arm_says_what_can_be_run() -> None:
-    settings = {*GRPO.__dataclass_fields__, *HardSettings.__dataclass_fields__, *NuancedSettings.__dataclass_fields__}
+    settings = {*GRPO.__dataclass_fields__, *Hard.__dataclass_fields__, *Nuanced.__dataclass_fields__, "answer_weight"}
     for name, arm in arms.ARMS.items():
         assert arm.prompt in PROMPTS, name
         assert arm.reward in REWARDS, name

@@ -16,7 +16,7 @@ from companion.speed.drafts import Drafts, grouped_attention
 from companion.speed.rows import Room, Rows
 
 PROMPT = prompts.get("only_label")
-ENDING = dataclasses.replace(Decoding(), max_tokens=24, batch=4)
+ENDING = dataclasses.replace(Decoding(), max_new_tokens=24, batch_size=4)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalt
     monkeypatch.setattr(Rows, "put", lambda rows, at, other: seen.append(len(at)) or put(rows, at, other))
     talkative.model.config.get_text_config().sliding_window = window
     talkative.model.generation_config.repetition_penalty = penalty
-    settings = dataclasses.replace(ENDING, batch=batch)
+    settings = dataclasses.replace(ENDING, batch_size=batch)
     theirs = evaluate.decode(talkative, studies, PROMPT, settings)
     ours = evaluate.decode(talkative, studies, PROMPT, settings, engine=answers)
     assert ours == theirs

@@ -33,7 +33,9 @@ def make(checkpoints, family_name, tmp_path, studies):
 
     def trainer(speed: Speed, name: str = "run", **changes) -> GRPOTrainer:
         profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-        small = dataclasses.replace(profile.grpo, studies_per_step=4, device_batch=8, max_tokens=9, checkpoints=1)
+        small = dataclasses.replace(
+            profile.grpo, studies_per_step=4, per_device_train_batch_size=8, max_completion_length=9, checkpoints=1
+        )
         profile = dataclasses.replace(
             profile,
             grpo=dataclasses.replace(small, **changes),
@@ -119,7 +121,7 @@ def test_the_first_pass_tells_the_old_policy(make) -> None:
 
 
 def test_with_one_pass_or_dropout_the_old_policy_is_left_to_trl(make) -> None:
-    assert not make(Speed(), passes=1).first_is_old
+    assert not make(Speed(), num_iterations=1).first_is_old
     trainer = make(Speed())
     assert trainer.first_is_old
     assert trainer.shares_prompt
@@ -144,7 +146,7 @@ def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
 def test_a_whole_run_is_trls_run(make, device_batch) -> None:
     logs = []
     for name, speed in (("stock", STOCK), ("ours", dataclasses.replace(Speed(), one_prefill=False))):
-        trainer = fixed_answers(make(speed, name, epochs=2, device_batch=device_batch))
+        trainer = fixed_answers(make(speed, name, num_train_epochs=2, per_device_train_batch_size=device_batch))
         trainer.reward_funcs[0] = lambda completion_ids, **_: [float(len(ids) + ids[0] % 5) for ids in completion_ids]
         trainer.train()
         logs.append([entry for entry in trainer.state.log_history if "kl" in entry])

@@ -21,7 +21,9 @@ from companion.speed.switches import Speed
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("free_reasoning")
 ANSWERS = [f"<think>{'seen ' * (k % 5)}</think><solution>Edema</solution>" for k in range(8)]
-TINY = dataclasses.replace(SFT(), epochs=3, device_batch=2, effective_batch=4, validation_share=0.25)
+TINY = dataclasses.replace(
+    SFT(), num_train_epochs=3, per_device_train_batch_size=2, studies_per_step=4, validation_share=0.25
+)
 
 
 @pytest.fixture(autouse=True)

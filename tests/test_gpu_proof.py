@@ -126,7 +126,7 @@ def test_the_stand_in_has_the_published_films_and_vocabulary(proof, monkeypatch,
     monkeypatch.setattr(stand_ins, "config_of", lambda name: config)
     loaded = stand_ins.real(family, "cpu")
     assert loaded.model.get_output_embeddings().weight.shape[0] == vocabulary
-    settings = dataclasses.replace(proof.profile_with("paper", True).decoding, max_tokens=3)
+    settings = dataclasses.replace(proof.profile_with("paper", True).decoding, max_new_tokens=3)
     with proof.tempfile.TemporaryDirectory() as folder:
         made = stand_ins.studies(2, Path(folder))
         assert least <= stand_ins.lengths(loaded, made, prompts.get("only_label"))["film_tokens"] <= 512

@@ -16,7 +16,9 @@ from chexreason.models import lora
 def profile(tmp_path):
     """The smoke profile with a rollout batch of two studies."""
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    small = dataclasses.replace(made.grpo, studies_per_step=2, device_batch=8, max_tokens=12, checkpoints=2)
+    small = dataclasses.replace(
+        made.grpo, studies_per_step=2, per_device_train_batch_size=8, max_completion_length=12, checkpoints=2
+    )
     return dataclasses.replace(made, grpo=small)
 
 
@@ -121,7 +123,7 @@ def test_our_loss_is_trls_loss(start, family_name, checkpoints, studies, profile
 
 def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, studies, profile, tmp_path) -> None:
     loaded = models.load(family_name, checkpoints / family_name)
-    still = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, learning_rate=1e-12, passes=1))
+    still = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, learning_rate=1e-12, num_iterations=1))
     trainer = grpo.train(loaded, start, task_of(studies[:2], "hard"), still, tmp_path / "run")
     first = next(entry for entry in trainer.state.log_history if "kl" in entry)
     assert first["kl"] == pytest.approx(0, abs=1e-6)

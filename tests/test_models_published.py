@@ -219,6 +219,6 @@ def test_the_miniatures_speak_as_the_published_templates_do(name) -> None:
 def test_every_prompt_fits_with_its_film_and_its_answer(name) -> None:
     """No token of these vocabularies is shorter than a byte, so bytes bound tokens without a tokenizer."""
     around = len(PUBLISHED_CHAT["qwen"].encode())
-    answer = max(GRPO().max_tokens, Decoding().max_tokens)
+    answer = max(GRPO().max_completion_length, Decoding().max_new_tokens)
     longest = max(len(prompt.text.encode()) for prompt in PROMPTS.values())
     assert around + longest + 512 + answer < facts(name).context

@@ -8,7 +8,8 @@ import jupytext
 import nbformat
 import pytest
 
-from chexreason import config, prompts, rewards, runs, sft
+from chexreason import config, prompts, rewards, runs
+from chexreason.hyperparameters import STUDY
 from companion.workflow import provenance, stages
 
 SOURCES = {name: stage.source for name, stage in stages.STAGES.items()}
@@ -73,7 +74,7 @@ def test_every_stage_leaves_its_executed_notebook(smoke, source):
 
 def test_every_run_is_there_and_whole(smoke):
     expected = {f"01-prompting-{name}" for name in prompts.TABLE1_PROMPTS}
-    expected |= {f"02-sft-{base}-{name}" for base in sft.BASES for name in prompts.SFT_FORMATS}
+    expected |= {f"02-sft-{base}-{name}" for base in STUDY["sft"]["models"] for name in prompts.SFT_FORMATS}
     expected |= {f"03-grpo-{name}" for name in rewards.REWARDS}
     expected |= {
         f"04-generalization-{model}-{dataset}"

@@ -91,7 +91,7 @@ def held(tmp_path_factory) -> Iterator[Held]:
     secrets = plant(roots, cache, lesions)
     profile, small = (yaml.safe_load((config.PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
     profile["models"] = small["models"]
-    own = {"sizes.validation": 4, "decoding.max_tokens": 24, "sizes.film_pixels": 8000}
+    own = {"sizes.validation": 4, "decoding.max_new_tokens": 24, "sizes.image_pixels": 8000}
     profile["overrides"] += small["overrides"]
     for entry in profile["overrides"]:
         entry["value"] = own.get(entry["setting"], entry["value"])

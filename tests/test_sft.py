@@ -16,7 +16,9 @@ TRACES = [
     "<think>clear</think><solution>Edema</solution>",
     "<think>a big heart, no more</think><solution>Cardiomegaly</solution>",
 ] * 4
-TINY = dataclasses.replace(SFT(), epochs=1, device_batch=2, effective_batch=4, validation_share=0.25)
+TINY = dataclasses.replace(
+    SFT(), num_train_epochs=1, per_device_train_batch_size=2, studies_per_step=4, validation_share=0.25
+)
 
 
 def test_the_arguments_are_the_papers(tmp_path) -> None:
@@ -67,7 +69,7 @@ def test_training_moves_the_adapter_and_no_weight_of_the_tower(random_model, stu
 def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoints, studies, tmp_path) -> None:
     from chexreason import models
 
-    settings = dataclasses.replace(TINY, epochs=2)
+    settings = dataclasses.replace(TINY, num_train_epochs=2)
     prompt = prompts.get("only_label")
     answers = ["<solution>Edema</solution>"] * 8
 
@@ -75,7 +77,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoints, studies
         loaded = models.load("medgemma", checkpoints / "medgemma")
         if stop_after is None:
             return sft.train(loaded, studies, answers, prompt, settings, folder, seed=0)
-        shorter = dataclasses.replace(settings, epochs=stop_after)
+        shorter = dataclasses.replace(settings, num_train_epochs=stop_after)
         return sft.train(loaded, studies, answers, prompt, shorter, folder, seed=0)
 
     whole = run(tmp_path / "whole", None)

@@ -13,6 +13,7 @@ from chexreason.labels import FINDINGS
 from companion.replication.traces import check, instructions, price
 from companion.replication.traces.answer import Answer
 from companion.replication.traces.settings import Teacher, teacher_of
+from companion.report.settings import settings_table
 from companion.workflow import commands as cli
 
 N = 6
@@ -160,7 +161,7 @@ def test_the_teachers_settings_are_listed_and_stay_out_of_runs(capsys) -> None:
     assert teacher_of(other).model == "another"
     assert other.resolved() == profile.resolved()
     assert "teacher" not in profile.resolved()
-    assert "teacher" not in set(config.settings_table()["group"])
+    assert "teacher" not in set(settings_table()["group"])
 
 
 @pytest.mark.parametrize("name", prompts.SFT_FORMATS)

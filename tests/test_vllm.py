@@ -47,13 +47,13 @@ def test_answers_of_one_side_only_are_a_mistake(script) -> None:
 
 
 def test_a_run_with_vllm_has_another_digest_and_one_without_it_the_old_one() -> None:
-    assert "vllm" not in plain(GRPO())
-    assert plain(GRPO(vllm=True)) == plain(GRPO()) | {"vllm": True}
+    assert "use_vllm" not in plain(GRPO())
+    assert plain(GRPO(use_vllm=True)) == plain(GRPO()) | {"use_vllm": True}
 
 
 def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
     ours = grpo.arguments(GRPO(), tmp_path, 0, 8, silent=[5, 6])
-    theirs = grpo.arguments(GRPO(vllm=True), tmp_path, 0, 8, silent=[5, 6])
+    theirs = grpo.arguments(GRPO(use_vllm=True), tmp_path, 0, 8, silent=[5, 6])
     assert (ours.use_vllm, ours.generation_kwargs) == (False, {"suppress_tokens": [5, 6]})
     assert (theirs.use_vllm, theirs.vllm_mode) == (True, "colocate")
     assert theirs.generation_kwargs == {"logit_bias": {5: -100.0, 6: -100.0}}

@@ -24,7 +24,18 @@ from chexreason.labels import FINDINGS
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
 
-__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "lesions", "load", "phantom_request", "truth"]
+__all__ = [
+    "SOURCES",
+    "Cohort",
+    "Source",
+    "Study",
+    "is_phantom",
+    "label_set_of",
+    "lesions",
+    "load",
+    "phantom_request",
+    "truth",
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class Source:
     label_set: tuple[str, ...]
     credentialed: bool  # its rows and films must not be shown or passed on
     load: Callable[[Path, str | None], Cohort]
-    counts: Callable[[Path], dict[str, int]]
+    counts: Callable[[Path], dict[str, int]] | None = None  # published sizes that `doctor` can check
+    scored_on: str = "chexpert14"  # the label set of its tables, a key of `labels.LABEL_SETS`
 
 
 def load(source: str, root: Path, split: str | None = None) -> Cohort:
@@ -54,6 +66,11 @@ def load(source: str, root: Path, split: str | None = None) -> Cohort:
             "draw it again with the same request, which goes on where it stopped",
         )
     return SOURCES[source].load(Path(root), split)
+
+
+def label_set_of(dataset: str) -> str:
+    """The name of the label set that a data set is scored on: 14 findings, or nine for NIH."""
+    return SOURCES[dataset].scored_on
 
 
 def is_phantom(root: Path) -> bool:
@@ -105,5 +122,5 @@ def _truth_table(root: Path, column: str) -> tuple[Path, pd.DataFrame]:
 SOURCES: dict[str, Source] = {
     mimic.NAME: Source(mimic.NAME, "MIMIC-CXR-JPG", FINDINGS, True, mimic.load, mimic.counts),
     chexpert.NAME: Source(chexpert.NAME, "CheXpert", FINDINGS, True, chexpert.load, chexpert.counts),
-    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load, nih.counts),
+    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load, nih.counts, "nih9"),
 }

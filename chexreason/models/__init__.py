@@ -34,12 +34,12 @@ class Loaded:
         return self.model.device
 
 
-def dtype_for(precision: str) -> torch.dtype:
+def dtype_for(bf16: bool) -> torch.dtype:
     """bfloat16 where asked for and the device computes in it, else float32."""
-    return torch.bfloat16 if precision == "bf16" and torch.cuda.is_available() else torch.float32
+    return torch.bfloat16 if bf16 and torch.cuda.is_available() else torch.float32
 
 
-def load(name: str, source: str | Path | None = None, *, precision: str = "bf16") -> Loaded:
+def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> Loaded:
     """Load a base model of the family `name` from a folder or hub id (default: the published one).
 
     Raises UserError for an unknown family, a folder that is missing or incomplete, and a checkpoint
@@ -63,7 +63,7 @@ def load(name: str, source: str | Path | None = None, *, precision: str = "bf16"
             "name the right checkpoint in the profile's `models`",
         )  # fmt: skip
     try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(precision), **pinned)
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **pinned)
     except OSError as error:
         raise UserError(
             f"the weights of {family.title} at {place}", str(error).splitlines()[0],

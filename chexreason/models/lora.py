@@ -1,26 +1,34 @@
 """LoRA adapters: putting a fresh one on the language model, and merging a trained one in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from chexreason.errors import UserError
-from chexreason.hyperparameters import SFT
+from chexreason.hyperparameters import LoRA, plain
 from chexreason.models import Loaded
 from chexreason.models.families import FAMILIES
 
 
-def add_lora(loaded: Loaded, settings: SFT) -> PeftModel:
-    """The model with a fresh adapter on the language model; the vision tower stays frozen."""
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules=loaded.family.lora_targets,
-        task_type="CAUSAL_LM",
-    )
+def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = None) -> PeftModel:
+    """The model with a fresh adapter on the language model; the vision encoder stays frozen.
+
+    `more` are options of PEFT's `LoraConfig` that a profile sets. Raises UserError for one that it does not have.
+    """
+    options = {
+        "target_modules": loaded.family.lora_targets,
+        "task_type": "CAUSAL_LM",
+        **plain(settings),
+        **(more or {}),
+    }
+    try:
+        config = LoraConfig(**options)
+    except TypeError as error:
+        raise UserError("options of LoraConfig", str(error), "see the profile's settings of lora") from error
     model = get_peft_model(loaded.model, config)
     assert_language_only(model)
     return model

@@ -63,16 +63,16 @@ ARMS: dict[str, Arm] = {
     "grpo-nuanced": _grpo("cells", "GRPO with equation 4", MANY, "nuanced"),
     **_scaffolds(),
     "hard-no-kl": _grpo("collapse", "equation 3 without the KL term", FEW, "hard", beta=0.0),
-    "hard-symmetric": _grpo("collapse", "equation 3, both clip bounds 0.15", FEW, "hard", clip_high=0.15),
+    "hard-symmetric": _grpo("collapse", "equation 3, both clip bounds 0.15", FEW, "hard", epsilon_high=0.15),
     "hard-scaled": _grpo(
         "collapse", "equation 3 with GRPO's own normalisation in place of Dr. GRPO's", FEW, "hard",
-        loss="grpo", scale_rewards="group",
+        loss_type="grpo", scale_rewards="group",
     ),
     "nuanced-no-kl": _grpo("collapse", "equation 4 without the KL term", FEW, "nuanced", beta=0.0),
-    "nuanced-symmetric": _grpo("collapse", "equation 4, both clip bounds 0.15", FEW, "nuanced", clip_high=0.15),
+    "nuanced-symmetric": _grpo("collapse", "equation 4, both clip bounds 0.15", FEW, "nuanced", epsilon_high=0.15),
     "nuanced-scaled": _grpo(
         "collapse", "equation 4 with GRPO's own normalisation in place of Dr. GRPO's", FEW, "nuanced",
-        loss="grpo", scale_rewards="group",
+        loss_type="grpo", scale_rewards="group",
     ),
     "nuanced-no-window": _grpo(
         "collapse", "equation 4 without the window's penalties", FEW, "nuanced", repetition=0.0, collapse=0.0
@@ -94,11 +94,11 @@ ARMS: dict[str, Arm] = {
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", FEW,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),
     ),
-    "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", FEW, "hard", epochs=4),
+    "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", FEW, "hard", num_train_epochs=4),
     "nuanced-bare-longer": _grpo(
         "dose", "equation 4 without KL, wide clip, Dr. GRPO's normalisation and window, four times as long", FEW,
-        "nuanced", epochs=4,
-        beta=0.0, clip_high=0.15, loss="grpo", scale_rewards="group", repetition=0.0, collapse=0.0,
+        "nuanced", num_train_epochs=4,
+        beta=0.0, epsilon_high=0.15, loss_type="grpo", scale_rewards="group", repetition=0.0, collapse=0.0,
     ),
 }  # fmt: skip
 

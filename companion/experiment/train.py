@@ -13,7 +13,7 @@ from transformers import set_seed
 
 from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
-from chexreason.config import Profile
+from chexreason.config import Override, Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.engines import engine
@@ -33,24 +33,24 @@ from companion.phantoms.prepare import prepare, write_traces
 
 #: A film of the test worlds, with its world.
 Film = tuple[World, Study]
-#: Where a changed setting belongs.
-GROUPS = ("grpo", "hard", "nuanced")
 
 
 def at(profile: Profile, seed: int, arm: Arm) -> Profile:
     """The profile at a seed with the arm's changes; films are shared by all seeds, results and checkpoints not."""
-    groups = {name: getattr(profile, name) for name in GROUPS}
-    engines = dict(profile.engines)
+    settings, engines, constants = profile.grpo, dict(profile.engines), list(profile.overrides)
     for setting, value in arm.changes.items():
         if setting == "answer_weight":
             engines["grpo"] = {"name": f"{AnswerWeighted.__module__}.{AnswerWeighted.__name__}", setting: value}
             continue
-        owner = next(name for name in GROUPS if setting in {entry.name for entry in fields(groups[name])})
-        groups[owner] = replace(groups[owner], **{setting: value})
+        if setting in {entry.name for entry in fields(settings)}:
+            settings = replace(settings, **{setting: value})
+        else:
+            constants.append(Override(arm.reward, setting, value, arm.what))
     folder = f"seed{seed}"
     return replace(
-        profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, engines=engines, **groups
-    )
+        profile, seed=seed, results=profile.results / folder, cache=profile.cache / folder, engines=engines,
+        grpo=settings, overrides=tuple(constants),
+    )  # fmt: skip
 
 
 def run_arm(name: str, seed: int, shared: Profile) -> list[runs.Run]:
@@ -171,7 +171,7 @@ def _best_of(
     """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
     loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
     set_seed(profile.seed)
-    sampled = replace(profile, decoding=replace(profile.decoding, greedy=False))
+    sampled = replace(profile, decoding=replace(profile.decoding, do_sample=True))
     tries = [_answers(films, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
     known = worlds.labels(profile.sizes.worlds).set_index(["population", "yardstick", "index"])["positive"]
 

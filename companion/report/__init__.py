@@ -24,6 +24,7 @@ HOMES = {
     "ledger": "verdict_table",
     "recorded_and_visible": "visible",
     "runs_table": "tables",
+    "settings_table": "settings",
     "shared_findings": "tables",
     "table": "tables",
     "tiers": "front_page",

@@ -15,6 +15,7 @@ from chexreason import config, prompts
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence import sealed
 from companion.phantoms import HOSPITALS
+from companion.report.settings import settings_table
 from companion.report.tables import frame_table
 from companion.report.theme import Html, Prose, badge, block, escape, scrolling
 
@@ -31,7 +32,7 @@ GROUPS = {
 
 def settings_summary() -> Prose:
     """How many settings the paper states, and how many had to be assumed."""
-    table = config.settings_table()
+    table = settings_table()
     stated = int((table["source"] == "stated").sum())
     return Prose(
         f"Of the {len(table)} settings of this study, the paper states {stated}; the other {len(table) - stated} "
@@ -41,7 +42,7 @@ def settings_summary() -> Prose:
 
 def settings(group: str) -> Html:
     """The settings of one group: value, whether stated or assumed, what for, and what profiles change."""
-    table = config.settings_table()
+    table = settings_table()
     mine = table[table["group"] == group]
     changed = bool((mine["overrides"] != "").any())
     rows = []

@@ -50,8 +50,8 @@ def neighbours() -> Html:
 
 def _papers() -> dict[str, str]:
     return {
-        "recipe": "ChexReason", "beta": f"{GRPO.beta:g}", "group": str(GRPO.generations),
-        "clip": f"{GRPO.clip_low:.2f} below, {GRPO.clip_high:.2f} above",
+        "recipe": "ChexReason", "beta": f"{GRPO.beta:g}", "group": str(GRPO.num_generations),
+        "clip": f"{GRPO.epsilon:.2f} below, {GRPO.epsilon_high:.2f} above",
         "advantage": "group mean, with Dr. GRPO's loss; whether with the spread is open",
         "temperature": f"{GRPO.temperature:g}", "top_p": f"{GRPO.top_p:g}", "learning_rate": "",
         "reward": "Jaccard of labels if the format is exact, else 0; a penalty if short (equation 3); or equation 4",
@@ -69,7 +69,7 @@ def spans() -> dict[str, Span]:
     groups = [float(row["group"]) for row in rows() if row["group"]]
     return {
         "beta": Span(GRPO.beta, min(betas), max(betas)),
-        "group": Span(GRPO.generations, min(groups), max(groups)),
+        "group": Span(GRPO.num_generations, min(groups), max(groups)),
     }
 
 

@@ -29,10 +29,10 @@ def answers(
     speed: Speed = ALL,
 ) -> list[list[int]]:  # fmt: skip
     """Greedy decoding in one process per core, sharing each batch among them; sampling is left to `generate`."""
-    if not settings.greedy:
+    if settings.do_sample:
         return evaluate.generate(loaded, studies, prompt, settings, tell)
-    many = processes(loaded.device, len(studies), settings.batch) if speed.side_by_side else 1
-    each = replace(settings, batch=-(-settings.batch // many))
+    many = processes(loaded.device, len(studies), settings.batch_size) if speed.side_by_side else 1
+    each = replace(settings, batch_size=-(-settings.batch_size // many))
 
     def work(part: Sequence[Study], tell: Callable[[int], Any]) -> list[list[int]]:
         if speed.rows_leave and decoding.can_follow(loaded.model):
@@ -54,7 +54,7 @@ def _by_rows(
     model, waiting = loaded.model, iter(studies)
     answers: list[list[int]] = []
     guess = speed.drafts and model.dtype == torch.float32
-    together = TOGETHER if loaded.device.type == "cpu" else settings.batch
+    together = TOGETHER if loaded.device.type == "cpu" else settings.batch_size
 
     def more(free: int, room: int = 0, places: int = 0) -> decoding.Rows | None:
         next_B = list(islice(waiting, min(free, together)))
@@ -67,10 +67,10 @@ def _by_rows(
         tell(len(next_B))
         return rows
 
-    if first := more(settings.batch, settings.max_tokens + (GUESSED if guess else 0), settings.batch):
+    if first := more(settings.batch_size, settings.max_new_tokens + (GUESSED if guess else 0), settings.batch_size):
         decoding.decode(
-            model, first, most=settings.max_tokens, choose=decoding.greedy, ends=sorted(evaluate.end_tokens(loaded)),
-            change=decoding.processors(model.generation_config), limit=settings.batch, more=more,
+            model, first, most=settings.max_new_tokens, choose=decoding.greedy, ends=sorted(evaluate.end_tokens(loaded)),
+            change=decoding.processors(model.generation_config), limit=settings.batch_size, more=more,
             drafts=Drafts() if guess else None,
         )  # fmt: skip
     return answers

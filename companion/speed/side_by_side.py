@@ -107,6 +107,6 @@ def _received(process: Any, pipe: Connection) -> tuple[str, Any]:
         process.join()
         raise UserError(
             "each process to answer its studies", f"one that the system stopped (exit status {process.exitcode})",
-            "if memory ran out, set decoding.batch lower or speed.side_by_side to false in the profile",
+            "if memory ran out, set decoding.batch_size lower or speed.side_by_side to false in the profile",
         ) from None  # fmt: skip
     return message

@@ -56,11 +56,11 @@ def show_profiles(words: argparse.Namespace) -> None:
 
 def show_settings(words: argparse.Namespace) -> None:
     """Print every setting with its value, its source and the profiles that change it."""
-    from chexreason import config, hyperparameters
     from companion.replication.traces.settings import Teacher
+    from companion.report.settings import all_groups, settings_table
 
-    groups = {**hyperparameters.SETTINGS, "teacher": Teacher}
-    for row in config.settings_table(groups).to_dict("records"):
+    groups = {**all_groups(), "teacher": Teacher}
+    for row in settings_table(groups).to_dict("records"):
         source = f"stated, {row['section']}" if row["source"] == "stated" else f"assumed: {row['why']}"
         print(f"{row['group']}.{row['setting']} = {row['value']}   [{source}]")
         for override in filter(None, str(row["overrides"]).split("; ")):

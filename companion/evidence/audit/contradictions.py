@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chexreason import hyperparameters
+from chexreason.rewards import Nuanced
 from companion.evidence.audit import attainability, facts, matched
 from companion.evidence.audit.conventions import uncertain_share
 
@@ -132,13 +133,13 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "symmetric-clip", "equation 2", "one clip bound on both sides",
-        "section 3.2.2", f"asymmetric bounds, {hyperparameters.GRPO.clip_low} and {hyperparameters.GRPO.clip_high}",
-        lambda: hyperparameters.GRPO.clip_low != hyperparameters.GRPO.clip_high,
+        "section 3.2.2", f"asymmetric bounds, {hyperparameters.GRPO.epsilon} and {hyperparameters.GRPO.epsilon_high}",
+        lambda: hyperparameters.GRPO.epsilon != hyperparameters.GRPO.epsilon_high,
     ),
     Contradiction(
         "length-normalisation", "equation 2", "each completion's loss is divided by its length",
         "section 3.2.2", "Dr. GRPO's normalisation, which takes that division out",
-        lambda: hyperparameters.GRPO.loss == "dr_grpo",
+        lambda: hyperparameters.GRPO.loss_type == "dr_grpo",
     ),
     Contradiction(
         "short-is-worse", "equation 3", "a valid but short and wrong answer scores below zero",
@@ -215,7 +216,7 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     Contradiction(
         "three-mechanisms", "section 3.2.2", "three mechanisms (ratio, clipping, KL) ended the collapse in all runs",
         "equation 4 and the text below it", "the nuanced reward carries a term of its own against collapse",
-        lambda: min(hyperparameters.NuancedSettings.collapse, hyperparameters.NuancedSettings.repetition) > 0,
+        lambda: min(Nuanced.collapse, Nuanced.repetition) > 0,
         "weaker than the others: what the three did by themselves was then seen under one reward only",
     ),
 )  # fmt: skip

@@ -66,11 +66,11 @@ def room(profile: Profile) -> int:
     official = {"chexpert": "test studies", "nih": "test images"}
     films = sizes.sft + sizes.rl + (sizes.validation or 0)
     films += sum(getattr(sizes, name) or datasets.official(name)[count][0] for name, count in official.items())
-    kept = 8 * (profile.sft.patience + 2) + 2 * (profile.grpo.checkpoints + 2)
+    kept = 8 * (profile.sft.early_stopping_patience + 2) + 2 * (profile.grpo.checkpoints + 2)
     largest = max(weights.size_of(base, source) for base, source in profile.models.items())
     share = min(1.0, largest / weights.PUBLISHED["medgemma"])
     fetched = sum(weights.to_fetch(base, source) for base, source in profile.models.items())
-    film = profile.sizes.film_pixels or 0  # grey, a byte a pixel; none are made ready where the size is not set
+    film = profile.sizes.image_pixels or 0  # grey, a byte a pixel; none are made ready where the size is not set
     return int(films * film + kept * CHECKPOINT * share + fetched)
 
 

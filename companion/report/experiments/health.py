@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chexreason.hyperparameters import SFT as SFTSettings
-from chexreason.rewards import HardSettings
+from chexreason.rewards import Hard
 from chexreason.runs import Run
 from companion.experiment import arms
 from companion.report.experiments.answers import SFT, answers, model, trained
@@ -99,7 +99,7 @@ def fine_tuning() -> Prose:
     if last <= len(losses) / 2:
         return Prose(f"{text}.")
     return Prose(
-        f"{text}: there it was still falling, and early stopping (patience {SFTSettings().patience}) could hardly act. "
+        f"{text}: there it was still falling, and early stopping (patience {SFTSettings().early_stopping_patience}) could hardly act. "
         "So the checkpoints that reinforcement starts from are trained less than the paper's may be."
     )
 
@@ -111,7 +111,7 @@ def short_answers() -> Prose:
         return Prose("*Not run yet.*")
     home = pd.concat([frame[(frame["population"] == "A") & (frame["film"] == "A")] for frame in rows])
     home = home[~home["failed"].astype(bool)]
-    limit = HardSettings().min_length
+    limit = Hard().min_length
     short = home["completion"].astype(str).str.len() < limit
     labels = home["predicted"].astype(str).str.count(";") + 1
     few, many = short[labels == 1].mean(), short[labels >= 3].mean()
