@@ -24,7 +24,6 @@ import hours
 import pandas as pd
 import stand_ins
 import torch
-from trl import SFTTrainer
 
 from chexreason import config, evaluate, grpo, prompts, sft
 from chexreason.config import Profile
@@ -97,7 +96,7 @@ def measure_sft(loaded: Any, profile: Profile, folder: Path, counted: int) -> di
     traces = [stand_ins.answer(loaded, study, prompt, profile.decoding.max_new_tokens) for study in made]
     facts = stand_ins.lengths(loaded, made, prompt)
     with step_times() as moments:
-        sft.train(loaded, made, traces, prompt, settings, folder / "run", 0, engine(profile, "sft", SFTTrainer))
+        sft.train(loaded, made, traces, prompt, dataclasses.replace(profile, seed=0, sft=settings), folder / "run")
     return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.studies_per_step, **facts}
 
 
@@ -107,7 +106,7 @@ def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> d
     batches = max(2, counted // 2)
     made = stand_ins.studies(settings.studies_per_step * batches, folder)
     facts = stand_ins.lengths(loaded, made, prompt)
-    fresh = add_lora(loaded, profile.sft)
+    fresh = add_lora(loaded, profile.lora)
     fresh.save_pretrained(folder / "start", save_embedding_layers=False)
     loaded = dataclasses.replace(loaded, model=fresh.unload())
     task = grpo.Task.recorded(made, prompt, "nuanced", profile.decoding.uncertain)

@@ -115,7 +115,7 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     from chexreason.models import lora
 
     settings = profile.grpo
-    lora.add_lora(models.load(family, profile.models[family]), profile.sft).save_pretrained(folder / "start")
+    lora.add_lora(models.load(family, profile.models[family]), profile.lora).save_pretrained(folder / "start")
     chosen = cohorts.choose(profile, "rl")
     n = settings.studies_per_step
     first = turn * n % len(chosen.studies)
@@ -142,7 +142,6 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
 def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """An SFT run on the rule-based teacher's traces."""
-    from trl import SFTTrainer
 
     from chexreason import models, traces
     from chexreason import sft as trains
@@ -152,12 +151,11 @@ def sft(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     lessons = traces.of(chosen, prompt, profile)
     loaded = models.load(family, profile.models[family])
     settings = dataclasses.replace(profile.sft, num_train_epochs=3, early_stopping_patience=3)
+    profile = dataclasses.replace(profile, sft=settings)
     some = slice(32 * turn % 128, 32 * turn % 128 + 32)
     studies, lessons = list(chosen.studies[some]), lessons[some]
     return (
-        lambda: trains.train(
-            loaded, studies, lessons, prompt, settings, folder, profile.seed, engine(profile, "sft", SFTTrainer)
-        ),
+        lambda: trains.train(loaded, studies, lessons, prompt, profile, folder),
         lambda: {"units": 1.0},
     )
 

@@ -211,7 +211,7 @@ def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> 
 
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
     """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
-    hints, fields = get_type_hints(cls), [entry.name for entry in dataclasses.fields(cls) if entry.init]
+    hints, fields = get_type_hints(cls), [entry.name for entry in dataclasses.fields(cls) if entry.init]  # type: ignore[arg-type]
     values = {}
     for override in overrides:
         if override.group == group:

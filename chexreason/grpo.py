@@ -110,7 +110,7 @@ class Scorer:
         parsed = parse_completion(text, self.prompt.answer, cut)
         try:
             terms = self.reward(parsed, truth, text)
-        except Exception as error:  # noqa: BLE001  (a reward is anybody's code, and the error is raised)
+        except Exception as error:  # a reward is anybody's code; the error is raised again, with the completion
             raise self._refused(text, truth, f"{type(error).__name__}: {error}") from error
         if not isinstance(terms, Mapping) or not terms or not all(_is_finite(value) for value in terms.values()):
             raise self._refused(text, truth, repr(terms))
@@ -221,7 +221,7 @@ def train_all(profile: Profile) -> list[runs.Run]:
 def run(
     profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
 ) -> runs.Run | None:
-    """Train the study's model from another run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
+    """Train the study's model from a run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
 
     `inputs` are the digests of what the task was made from. Several processes only train, and return None: the next
     process by itself finds that done, and scores.

@@ -126,7 +126,7 @@ class Decoding:
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
 
-#: Which runs make up each stage. A profile may change any entry: another prompt, base model, reward or test set is a line.
+#: Which runs make up each stage. A profile may change any entry: another prompt, base model or reward is a line.
 STUDY: dict[str, dict[str, Any]] = {
     "prompting": {"model": "medgemma", "prompts": list(TABLE1_PROMPTS)},
     "sft": {"models": ["medgemma", "qwen"], "prompts": list(SFT_FORMATS)},

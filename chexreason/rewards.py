@@ -144,7 +144,7 @@ class Nuanced(Reward):
 
     Range: at most exact + recall + precision; unknown labels make it unbounded below. What would game it: the rarest
     labels are nearly free to guess but for the precision they cost; going through a few answers in turn keeps each
-    label below the dominance bound; and completions of the same study share one window, so their order matters a little.
+    label below the dominance bound; and completions of the same study share one window, so their order matters.
     Raises ValueError for a study without recorded labels, or if no training study had one.
     """
 

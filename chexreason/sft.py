@@ -109,8 +109,9 @@ def run(
     """
     lessons = traces.of(chosen, prompt, profile)
     inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
+    settings = {**plain(profile.lora), **profile.more("lora"), **plain(profile.sft), **profile.more("sft")}
     this = evaluate.plan(
-        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft={**plain(profile.sft), **plain(profile.lora), **profile.more("lora"), **profile.more("sft")}, inputs=inputs,
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings, inputs=inputs,
         facts={"n_train": len(chosen.studies)},
     )  # fmt: skip
     if finished := this.finished():

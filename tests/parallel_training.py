@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from trl import SFTTrainer
 
 from chexreason import grpo, models, prompts, sft, training
 from chexreason.config import load_profile
 from chexreason.data.study import Study
-from chexreason.hyperparameters import GRPO, SFT
+from chexreason.hyperparameters import GRPO, SFT, LoRA
 from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
-from companion.speed.sft import FastSFTTrainer
 
 STUDIES, TOGETHER = 18, 8
 CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"
@@ -40,13 +38,17 @@ def films(folder: Path) -> list[Study]:
 def fine_tune(folder: Path, fast: bool) -> torch.nn.Module:
     """Two steps of eight studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
     answers = [f"<solution>{', '.join(FINDINGS[1 : 2 + k % 6])}</solution>" for k in range(STUDIES)]
-    settings = SFT(num_train_epochs=1, lora_dropout=0.0, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant", per_device_train_batch_size=1,
-                   studies_per_step=TOGETHER, validation_share=0.1)  # fmt: skip
+    settings = SFT(
+        num_train_epochs=1, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant",
+        per_device_train_batch_size=1, studies_per_step=TOGETHER, validation_share=0.1,
+    )  # fmt: skip
+    profile = dataclasses.replace(
+        load_profile("demo"), seed=0, sft=settings, lora=LoRA(lora_dropout=0.0),
+        engines={"sft": "companion.speed.sft.FastSFTTrainer"} if fast else {},
+    )  # fmt: skip
     run = folder / f"run-of-{training.processes()}"
     loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
-    trainer = sft.train(
-        loaded, films(folder), answers, prompt, settings, run, 0, FastSFTTrainer if fast else SFTTrainer
-    )
+    trainer = sft.train(loaded, films(folder), answers, prompt, profile, run)
     assert trainer.state.global_step == 2
     return trainer.model
 
@@ -55,11 +57,11 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
     """Two rollout batches of four studies. What is sampled follows from the film alone, whoever samples it."""
     start = folder / f"start-{os.environ.get('RANK', '0')}"
     torch.manual_seed(0)
-    add_lora(models.load("qwen", CHECKPOINT), SFT()).save_pretrained(start)
+    add_lora(models.load("qwen", CHECKPOINT), LoRA()).save_pretrained(start)
     profile = dataclasses.replace(
         load_profile("demo"), engines={"grpo": "companion.speed.grpo.FastGRPOTrainer"} if fast else {},
-        grpo=GRPO(studies_per_step=4, per_device_train_batch_size=4, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant",
-                  max_completion_length=24, shuffle_dataset=False),
+        grpo=GRPO(studies_per_step=4, per_device_train_batch_size=4, learning_rate=1e-3, warmup_steps=0.0,
+                  lr_scheduler_type="constant", max_completion_length=24, shuffle_dataset=False),
     )  # fmt: skip
     loaded = models.load("qwen", CHECKPOINT)
     task = grpo.Task.recorded(films(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")

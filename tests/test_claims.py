@@ -55,8 +55,9 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
             assert one.verdict not in (REFUSED, NOT_RUN)
         else:
             assert one.verdict == REFUSED
-    assert all(CLAIMS[name].stated for name, one in paper.items() if one.verdict == FAILS)
-    assert not any(CLAIMS[name].stated for name, one in paper.items() if one.verdict == OTHERWISE)
+    ours = {name for name, claim in CLAIMS.items() if not claim.stated or claim.sharpened}
+    assert not ours & {name for name, one in paper.items() if one.verdict == FAILS}
+    assert ours >= {name for name, one in paper.items() if one.verdict == OTHERWISE}
     assert {FAILS, OTHERWISE} < {one.verdict for one in paper.values()}
 
 
@@ -72,8 +73,8 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         ("structured-best-qwen-macro", HOLDS),  # .208 against .131
         ("chexreason-drops", REFUSED),  # fourteen findings against nine
         ("nv_reason-drops-nine", HOLDS),
-        ("same-uncertainty", FAILS),
-        ("identical-definitions", FAILS),
+        ("same-uncertainty", OTHERWISE),
+        ("identical-definitions", OTHERWISE),
         ("shared-schema", HOLDS),
         ("nine-compatible", HOLDS),  # all nine are; that Effusion is left out is another matter
         ("mirrors-nv-reason", REFUSED),  # fourteen findings against nine

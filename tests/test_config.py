@@ -6,27 +6,28 @@ import dataclasses
 import pytest
 import yaml
 
-from chexreason import config, hyperparameters
+from chexreason import config, grpo, hyperparameters
 from chexreason.config import load_profile
 from chexreason.data import label_set_of
 from chexreason.engines import engine
 from chexreason.errors import UserError
 from chexreason.hyperparameters import SETTINGS
 from chexreason.settings import UNREAD, origins
-from companion.report.settings import settings_table
+from companion.report.settings import all_groups, settings_table
 from companion.speed.switches import Speed
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
 STATED = {
     "sizes": {"sft": 2000, "rl": 1000},
+    "lora": {"r": 16, "lora_alpha": 32, "lora_dropout": 0.1},
     "sft": {
-        "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.1, "epochs": 6, "patience": 2, "learning_rate": 0.00005,
-        "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.01, "clip_norm": 5.0, "effective_batch": 8,
-        "device_batch": 1, "validation_share": 0.10, "precision": "bf16", "checkpointing": True,
+        "num_train_epochs": 6, "early_stopping_patience": 2, "learning_rate": 0.00005, "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05, "weight_decay": 0.01, "max_grad_norm": 5.0, "studies_per_step": 8,
+        "per_device_train_batch_size": 1, "validation_share": 0.10, "bf16": True, "gradient_checkpointing": True,
     },
     "grpo": {
-        "generations": 4, "temperature": 0.8, "top_p": 0.95, "beta": 0.15, "loss": "dr_grpo",
-        "clip_low": 0.15, "clip_high": 0.22,
+        "num_generations": 4, "temperature": 0.8, "top_p": 0.95, "beta": 0.15, "loss_type": "dr_grpo",
+        "epsilon": 0.15, "epsilon_high": 0.22,
     },
     "decoding": {},
     "hard": {},  # 250 has no unit in equation 3
@@ -35,20 +36,20 @@ STATED = {
         "dominance": 0.70, "invalid": 100, "duplicate": 25,
     },
 }  # fmt: skip
-SECTIONS = {"sft": "3.2.1", "grpo": "3.2.2", "nuanced": "3.2.2"}
+SECTIONS = {"lora": "3.2.1", "sft": "3.2.1", "grpo": "3.2.2", "nuanced": "3.2.2"}
 #: The sections that a value may be read from: 2, 3.1 and the beginning of 3.2 are missing from the text that we have.
 READ = {"3.2.1", "3.2.2"}
 
 
-@pytest.mark.parametrize("group", SETTINGS)
+@pytest.mark.parametrize("group", all_groups())
 def test_the_stated_values_are_the_papers_and_no_other_claims_to_be(group) -> None:
-    stated = {name: default for name, default, origin in origins(SETTINGS[group]) if origin.stated}
+    stated = {name: default for name, default, origin in origins(all_groups()[group]) if origin.stated}
     assert stated == STATED[group]
 
 
-@pytest.mark.parametrize("group", SETTINGS)
+@pytest.mark.parametrize("group", all_groups())
 def test_every_setting_has_an_origin(group) -> None:
-    for name, _, origin in origins(SETTINGS[group]):
+    for name, _, origin in origins(all_groups()[group]):
         assert origin.what, name
         assert bool(origin.section) == origin.stated, name
         assert bool(origin.why) != origin.stated, name
@@ -57,11 +58,11 @@ def test_every_setting_has_an_origin(group) -> None:
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [("sizes", name) for name in ("validation", "chexpert", "nih", "stratified", "film_pixels")]
-    + [("decoding", name) for name in ("max_tokens", "greedy", "uncertain", "vllm")],
+    [("sizes", name) for name in ("validation", "chexpert", "nih", "stratified", "image_pixels")]
+    + [("decoding", name) for name in ("max_new_tokens", "do_sample", "uncertain")],
 )
 def test_what_a_missing_section_may_state_is_not_called_unstated(group, name) -> None:
-    why = next(origin.why for one, _, origin in origins(SETTINGS[group]) if one == name)
+    why = next(origin.why for one, _, origin in origins(all_groups()[group]) if one == name)
     assert why.startswith(UNREAD)
     assert "not stated" not in why
 
@@ -159,7 +160,13 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
     assert profile.grpo == dataclasses.replace(hyperparameters.GRPO(), learning_rate=1e-3)
     assert profile.sft == hyperparameters.SFT()
-    assert own(**override("nuanced.exact", 50)).nuanced.exact == 50.0
+    assert grpo.reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
+    more = own(**override("sft.label_smoothing_factor", 0.1))
+    assert (more.more("sft"), more.more("grpo"), more.sft) == (
+        {"label_smoothing_factor": 0.1},
+        {},
+        hyperparameters.SFT(),
+    )
     assert own(**override("sizes.validation", None)).sizes.validation is None
 
 
@@ -168,7 +175,12 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     [
         ({"tier": "best"}, r"tier among miniature, published, replication; came 'best'"),
         ({"colour": "blue"}, r"the keys .* in profile own; came .*'colour'"),
-        (override("sft.momentum", 0.9), r"a setting among .*; came 'sft\.momentum'"),
+        (override("sizes.momentum", 0.9), r"a setting among .*; came 'sizes\.momentum'"),
+        (override("colour.blue", 0.9), r"a setting among .*; came 'colour\.blue'"),
+        ({"study": {"reading": {}}}, r"a stage of the study among .*; came 'reading'"),
+        ({"study": {"grpo": {"prize": "hard"}}}, r"an entry of study\.grpo among .*; came 'prize'"),
+        ({"modules": ["no_such_module"]}, r"a module no_such_module; came No module named"),
+        ({"modules": ["no/such/file.py"]}, r"a Python file; came nothing at .*no/such/file\.py"),
         (override("epochs", 2), r"a setting among .*; came 'epochs'"),
         (override("sft.num_train_epochs", "six"), r"a value of type int for sft\.num_train_epochs; came 'six'"),
         (override("sft.num_train_epochs", 1.5), r"a value of type int for sft\.num_train_epochs; came 1\.5"),
@@ -183,12 +195,33 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
             {"overrides": [{"setting": "sft.num_train_epochs", "value": 2}]},
             r"setting, value and why for an override; came",
         ),
-        (override("hard.short_penalty", -1), r"0 or more for short_penalty; came -1"),
     ],
 )
 def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
     with pytest.raises(UserError, match=message):
         own(**changes)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    (override("hard.short_penalty", -1), r"0 or more for short_penalty; came -1"),
+    (override("hard.short_penalty", "much"), r"a number for hard\.short_penalty; came 'much'"),
+    (override("hard.long_penalty", 1), r"a setting among hard\.min_length, hard\.short_penalty; came 'hard\.long_penalty'"),
+])  # fmt: skip
+def test_mistakes_in_a_rewards_constants_are_named(own, changes, message) -> None:
+    with pytest.raises(UserError, match=message):
+        grpo.reward_of("hard", own(**changes))
+
+
+def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp_path) -> None:
+    own(**override("grpo.beta", 0.3))
+    profile = load_profile(str(tmp_path / "own.yml"), settings={"grpo.beta": 0, "grpo.top_k": 5})
+    assert (profile.name, profile.grpo.beta, profile.more("grpo")) == ("own", 0.0, {"top_k": 5})
+
+
+def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
+    changed = own(study={"grpo": {"rewards": ["hard"]}}).study
+    assert changed["grpo"] == hyperparameters.STUDY["grpo"] | {"rewards": ["hard"]}
+    assert changed["sft"] == hyperparameters.STUDY["sft"]
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:
@@ -207,7 +240,7 @@ def test_the_settings_table_has_every_setting_with_its_source_and_overrides() ->
     for entry in smoke["overrides"]:
         group, name = entry["setting"].split(".")
         assert f"smoke: {entry['value']} ({entry['why']})" in table.loc[(group, name), "overrides"]
-    assert table.loc[("sft", "lora_rank"), "overrides"] == ""
+    assert table.loc[("lora", "r"), "overrides"] == ""
 
 
 @pytest.mark.parametrize("dataset", ["mimic", "chexpert", "nih"])

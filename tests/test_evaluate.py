@@ -17,7 +17,7 @@ from chexreason.config import DataPlace
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
-from chexreason.hyperparameters import SFT, Decoding, Sizes
+from chexreason.hyperparameters import Decoding, LoRA, Sizes
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.models import lora
 
@@ -133,7 +133,7 @@ def test_a_failed_completion_predicts_nothing(studies) -> None:
 
 def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
     loaded = models.load(family, checkpoints / family)
-    model = lora.add_lora(loaded, SFT())
+    model = lora.add_lora(loaded, LoRA())
     torch.manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -1,7 +1,6 @@
 """SFT with shared work against TRL's trainer as it comes: batches to the bit, losses and gradients to rounding."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
@@ -11,11 +10,12 @@ from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import models, prompts, sft
+from chexreason.config import load_profile
 from chexreason.examples import examples
-from chexreason.hyperparameters import SFT
+from chexreason.hyperparameters import SFT, LoRA
 from chexreason.models import lora
 from companion.speed.films import FilmTokens, assert_frozen, films_of
-from companion.speed.sft import FastSFTTrainer, Remembered
+from companion.speed.sft import Remembered
 from companion.speed.switches import Speed
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
@@ -79,23 +79,23 @@ def test_a_film_whose_tokens_had_to_go_is_seen_again(random_model, studies) -> N
 def test_a_tower_that_trains_is_refused(random_model) -> None:
     with pytest.raises(AssertionError, match="image tokens would change"):
         assert_frozen(random_model.model)  # as loaded, every weight would train
-    assert_frozen(lora.add_lora(random_model, TINY).get_base_model())
+    assert_frozen(lora.add_lora(random_model, LoRA()).get_base_model())
 
 
-def trainer_of(checkpoints, family_name, studies, folder, speed, settings=TINY):
+def trainer_of(checkpoints, family_name, studies, folder, speed, dropout=LoRA().lora_dropout):
     loaded = models.load(family_name, checkpoints / family_name)
-    return sft.train(
-        loaded, studies, ANSWERS, PROMPT, settings, folder, 0, functools.partial(FastSFTTrainer, speed=speed)
+    engines = {"sft": {"name": "companion.speed.sft.FastSFTTrainer", "speed": speed}}
+    profile = dataclasses.replace(
+        load_profile("smoke"), sft=TINY, lora=LoRA(lora_dropout=dropout), engines=engines, seed=0
     )
+    return sft.train(loaded, studies, ANSWERS, PROMPT, profile, folder)
 
 
 def test_the_loss_and_its_gradients_are_trls(checkpoints, family_name, studies, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(SFTTrainer, "train", lambda *_, **__: None)
     found = []
     for name, speed in (("stock", STOCK), ("ours", Speed())):
-        trainer = trainer_of(
-            checkpoints, family_name, studies, tmp_path / name, speed, dataclasses.replace(TINY, lora_dropout=0.0)
-        )
+        trainer = trainer_of(checkpoints, family_name, studies, tmp_path / name, speed, dropout=0.0)
         torch.manual_seed(1)
         with torch.no_grad():
             for name_, weight in trainer.model.named_parameters():

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from chexreason import config, grpo, models, objective, prompts, rewards
-from chexreason.hyperparameters import GRPO, SFT
+from chexreason import config, grpo, models, objective, prompts
+from chexreason.errors import UserError
+from chexreason.hyperparameters import GRPO, LoRA
 from chexreason.models import lora
+from chexreason.rewards import Hard
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def profile(tmp_path):
 def start(checkpoints, family_name, tmp_path):
     """An adapter with weights of its own, as an SFT run leaves it."""
     loaded = models.load(family_name, checkpoints / family_name)
-    model = lora.add_lora(loaded, SFT())
+    model = lora.add_lora(loaded, LoRA())
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -130,29 +132,60 @@ def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, st
 
 
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
-def test_a_killed_run_goes_on_with_its_window(checkpoints, studies, profile, tmp_path, family_name, start) -> None:
+def test_a_killed_run_goes_on_with_its_rewards_state(
+    checkpoints, studies, profile, tmp_path, family_name, start
+) -> None:
     def train(n: int, folder):
         loaded = models.load(family_name, checkpoints / family_name)
         return grpo.train(loaded, start, task_of(studies[:n], "nuanced"), profile, folder)
 
     train(4, tmp_path / "run")
     newest = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    kept = rewards.Window.from_dict(json.loads((newest / "window.json").read_text()))
+    kept = json.loads((newest / grpo.STATE).read_text())
     resumed = train(8, tmp_path / "run")
     assert resumed.state.global_step == 8
-    assert isinstance(kept, rewards.Window)
+    assert set(kept) == {"recent"}
     steps = [entry["step"] for entry in resumed.state.log_history if "reward" in entry]
     assert steps == [1, 3, 5, 7]  # each rollout batch is logged once and used twice
 
 
 def test_the_scorer_pays_what_the_reward_says(profile) -> None:
     prompt = prompts.get("free_reasoning")
-    scorer = grpo.Scorer("hard", profile, prompt, {"Edema": 0.5, "Fracture": 0.1}, ends={2})
+    scorer = grpo.Scorer("hard", Hard(), profile, prompt, ends={2})
     texts = ["<think>wet</think><solution>Edema</solution>", "nothing at all"]
     paid = scorer([[{"content": t}] for t in texts], [[5, 2], [5, 2]], truth=["Edema", "Edema"])
-    short = profile.hard.short_penalty
+    short = Hard().short_penalty
     assert np.allclose(paid, [1 - short, 0])
     assert [sum(terms.values()) for terms in scorer.terms] == paid
+
+
+@pytest.mark.parametrize("returned", [None, {}, 1.0, {"a": float("nan")}, {"a": "1"}, {"a": None}, ["a"]])
+def test_a_reward_that_returns_nonsense_names_the_completion(profile, returned) -> None:
+    scorer = grpo.Scorer("mine", lambda *_: returned, profile, prompts.get("free_reasoning"), ends={2})
+    with pytest.raises(
+        UserError, match=r"finite terms from the reward mine; came .*'what it said', recorded: \['Edema'\]"
+    ):
+        scorer([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
+
+
+def test_a_reward_that_raises_names_the_completion_unless_it_is_of_a_patient(profile) -> None:
+    def broken(answer, truth, text):
+        return {"share": 1 / len(answer.labels)}
+
+    mine = grpo.Scorer("mine", broken, profile, prompts.get("free_reasoning"), ends={2})
+    with pytest.raises(UserError, match="ZeroDivisionError.*what it said"):
+        mine([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
+    private = dataclasses.replace(profile, rows="cache")
+    theirs = grpo.Scorer("mine", broken, private, prompts.get("free_reasoning"), ends={2})
+    with pytest.raises(UserError, match="ZeroDivisionError.*a completion about a patient, not shown") as refused:
+        theirs([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
+    assert "what it said" not in str(refused.value)
+
+
+def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:
+    assert grpo.arguments(GRPO(), tmp_path, 0, 8, more={"top_k": 5}).top_k == 5
+    with pytest.raises(UserError, match=r"an option of GRPOConfig among .*; came 'kl'"):
+        grpo.arguments(GRPO(), tmp_path, 0, 8, more={"kl": 1})
 
 
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
@@ -160,7 +193,8 @@ def test_the_answer_may_weigh_more_and_the_step_stays_as_long(
     start, family_name, checkpoints, studies, profile, tmp_path
 ) -> None:
     loaded = models.load(family_name, checkpoints / family_name)
-    heavy = dataclasses.replace(profile, grpo=dataclasses.replace(profile.grpo, answer_weight=3.0))
+    weighted = {"name": "companion.experiment.answer_weight.AnswerWeighted", "answer_weight": 3.0}
+    heavy = dataclasses.replace(profile, engines={"grpo": weighted})
     trainer = grpo.trainer_for(loaded, start, task_of(studies[:2], "hard"), heavy, tmp_path)
     tokenizer = loaded.processor.tokenizer
     texts = ["so it is <solution>Edema</solution>", "no block at all"]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import SFT
+from chexreason.hyperparameters import LoRA
 from chexreason.models import FAMILIES
 from chexreason.models.lora import add_lora, assert_language_only
 from companion.phantoms import miniature
@@ -83,14 +83,14 @@ def test_image_tokens_are_never_sampled(random_model) -> None:
 
 def test_lora_touches_every_projection_of_the_language_model_and_nothing_else(random_model) -> None:
     layers = random_model.model.config.get_text_config().num_hidden_layers
-    model = add_lora(random_model, SFT())
+    model = add_lora(random_model, LoRA())
     touched = {name.split(".lora_")[0] for name, w in model.named_parameters() if w.requires_grad}
     assert len(touched) == 7 * layers
     assert all("language_model.layers" in name for name in touched)
 
 
 def test_a_trainable_vision_weight_is_caught(random_model) -> None:
-    model = add_lora(random_model, SFT())
+    model = add_lora(random_model, LoRA())
     vision = next(w for name, w in model.named_parameters() if "vision" in name or "visual" in name)
     vision.requires_grad_(True)
     with pytest.raises(AssertionError, match="must not train"):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, SFT, Decoding
+from chexreason.hyperparameters import GRPO, Decoding, LoRA
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
 from chexreason.prompts import PROMPTS
@@ -35,7 +35,7 @@ TOLD = {"medgemma": 4.3e9, "qwen": 3.75e9}
 def real(request: pytest.FixtureRequest) -> Loaded:
     """The real architecture with a fresh adapter of the paper's rank on it, nothing of it in memory."""
     bare = Loaded(skeleton(request.param), None, FAMILIES[request.param], "published")
-    return dataclasses.replace(bare, model=add_lora(bare, SFT()))
+    return dataclasses.replace(bare, model=add_lora(bare, LoRA()))
 
 
 def base_of(real: Loaded):

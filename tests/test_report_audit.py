@@ -122,7 +122,7 @@ def test_the_likeness_is_computed_and_called_post_hoc(pictures):
     near = matched.likeness(5, "medgemma")
     assert f"lie {near.apart:.3f} from the untouched" in pictures["likeness"]
     assert f"r = {near.r:.3f}, 95 % CI {near.low:.3f} to {near.high:.3f}" in pictures["likeness"]
-    assert "nearer to its SFT start" in pictures["likeness"]
+    assert "nearer" not in pictures["likeness"]  # no interval of the difference says so
     assert "post hoc" in pictures["likeness"]
 
 
@@ -153,7 +153,9 @@ def test_sentences_are_computed_from_the_audit():
     assert f"{count[claims.RESTS]} depend on a choice" in short
     assert f"{count[claims.CHANCE]} are no larger than chance could make them" in short
     assert f"{count[claims.REFUSED]} cannot be tested" in short
-    assert count[claims.OTHERWISE] == count[claims.NOT_RUN] == 0
+    assert f"{count[claims.OTHERWISE]} are not as we read them" in short
+    assert count[claims.OTHERWISE] == 2
+    assert count[claims.NOT_RUN] == 0
     told = [one for one in verdict_table.stated(verdict_table.judged(None)).values() if one.together is not None]
     assert f"{sum(one.together for one in told)} stand with all {told[0].tests} tests taken together" in short
     assert f"Of the {len(told)} verdicts beyond chance" in short

@@ -164,7 +164,7 @@ def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
             assert selection.on_validation("grpo-hard", seed, outcome) == pytest.approx(scores[0] - scores[1])
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
             assert selection.on_others("grpo-hard", seed, outcome) == pytest.approx(there[0] - there[1])
-        ways = [name for name, arm in arms.ARMS.items() if arm.stage == "grpo"]
+        ways = selection._arms()
         per_seed = [np.mean([selection.on_validation(name, s, outcome) for name in ways]) for s in range(3)]
         assert selection.chosen_and_others(outcome.name)[0] == pytest.approx(per_seed)
     # The last checkpoint of each arm was made worse on the validation studies.
@@ -337,7 +337,8 @@ def test_the_claims_are_judged_over_seeds() -> None:
     assert found["curriculum-would-help"].verdict != claims.HOLDS
     assert any(run.startswith("seed1/cure-visible-best") for run in found["other-reward-would-help"].runs)
     # One stabiliser's absence collapses in each seed; the labels' part is what the chapter says.
-    assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.HOLDS, 1.0)
+    # Three of three against none of three is what chance makes, too: Fisher's exact test gives 0.1.
+    assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.CHANCE, 1.0)
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
     mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
     assert found["aligns-to-convention"].effect == pytest.approx(-mean)

@@ -1,7 +1,8 @@
 """Both rewards against tables worked out by hand, the window, and what a lazy answer can earn."""
 
 import json
-from dataclasses import asdict, replace
+from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,9 @@ import pytest
 from chexreason.completions import THINK_SOLUTION, parse_completion, write_completion
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
-from chexreason.rewards import REWARDS, HardSettings, NuancedSettings, Window, hard, jaccard, label_frequencies, nuanced
+from chexreason.rewards import REWARDS, Hard, Nuanced, constants, jaccard, label_frequencies, reward
 from chexreason.settings import origins
 
-HARD, NUANCED = HardSettings(), NuancedSettings()
 NF, SD, CM, ED, PX, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Pneumothorax", "Fracture"
 #: Relative to the commonest: No Finding 1, Support Devices 3/4, Cardiomegaly 1/2, Edema 1/4, Fracture 1/20.
 FREQUENCIES = {NF: 0.40, SD: 0.30, CM: 0.20, ED: 0.10, FX: 0.02}
@@ -28,6 +28,17 @@ def read(text):
 
 def labels(*names):
     return frozenset(names)
+
+
+def total(terms):
+    return sum(terms.values())
+
+
+def nuanced(recent=(), **changes):
+    """The nuanced reward after some predictions, fitted to `FREQUENCIES`."""
+    made = Nuanced(**changes)
+    made.frequencies, made.recent = FREQUENCIES, deque(recent)
+    return made
 
 
 # --- Equation 3 ---
@@ -69,16 +80,14 @@ LONG = "Wide heart. " * 25  # 300 characters
     ],
 )
 def test_hard_by_hand(truth, text, expected):
-    reward = hard(read(text), frozenset(truth), len(text), HARD)
-    assert reward.total == pytest.approx(expected, abs=1e-12)
-    assert reward.total == pytest.approx(sum(reward.terms.values()))
-    assert set(reward.terms) == {"jaccard", "short"}
+    terms = Hard()(read(text), frozenset(truth), text)
+    assert total(terms) == pytest.approx(expected, abs=1e-12)
+    assert set(terms) == {"jaccard", "short"}
 
 
 @pytest.mark.parametrize(("length", "expected"), [(249, 0.9), (250, 1.0), (251, 1.0)])
 def test_hard_at_the_length_bound(length, expected):
-    parsed = read(solution("Cardiomegaly"))
-    assert hard(parsed, labels(CM), length, HARD).total == pytest.approx(expected)
+    assert total(Hard()(read(solution("Cardiomegaly")), labels(CM), "x" * length)) == pytest.approx(expected)
 
 
 def test_jaccard_is_symmetric_and_within_0_and_1():
@@ -132,14 +141,12 @@ def test_jaccard_is_symmetric_and_within_0_and_1():
     ],
 )
 def test_nuanced_by_hand(truth, text, expected):
-    reward = nuanced(read(text), frozenset(truth), NUANCED, Window(), FREQUENCIES)
-    assert reward.total == pytest.approx(expected, abs=1e-9)
-    assert reward.total == pytest.approx(sum(reward.terms.values()))
+    assert total(nuanced()(read(text), frozenset(truth), text)) == pytest.approx(expected, abs=1e-9)
 
 
 def filled(*predictions):
-    """A full window: (labels, how often), oldest first."""
-    return Window([names for names, count in predictions for _ in range(count)])
+    """A window: (labels, how often), oldest first."""
+    return [frozenset(names) for names, count in predictions for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -164,34 +171,31 @@ def filled(*predictions):
     ],
 )
 def test_nuanced_collapse_by_hand(window, text, expected):
-    reward = nuanced(read(solution(text)), labels(ED), NUANCED, window, FREQUENCIES)
-    assert reward.total == pytest.approx(expected, abs=1e-9)
+    assert total(nuanced(window)(read(solution(text)), labels(ED), text)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_malformed_completion_is_no_prediction():
-    window = filled(({ED}, 99))
-    nuanced(read("Edema"), labels(ED), NUANCED, window, FREQUENCIES)
-    nuanced(read(solution("gout")), labels(ED), NUANCED, window, FREQUENCIES)
-    assert len(window) == 99
+    pays = nuanced(filled(({ED}, 99)))
+    pays(read("Edema"), labels(ED), "")
+    pays(read(solution("gout")), labels(ED), "")
+    assert len(pays.recent) == 99
 
 
 def test_the_window_goes_through_json_and_goes_on_as_before():
     rng = np.random.default_rng(0)
-    here, there = Window(), Window()
+    here, there = nuanced(), nuanced()
     for step in range(300):
         names = rng.choice(FINDINGS, size=2, replace=False).tolist() if step % 3 == 0 else ["Edema"]
-        parsed = read(solution(", ".join(names)))
-        there = Window.from_dict(json.loads(json.dumps(there.to_dict())))
-        one = nuanced(parsed, labels(ED), NUANCED, here, FREQUENCIES)
-        assert one == nuanced(parsed, labels(ED), NUANCED, there, FREQUENCIES)
-        recent = here.to_dict()["predictions"]
-        assert len(recent) == min(step + 1, 100)
-        assert here.share("Edema") == pytest.approx(np.mean(["Edema" in found for found in recent]))
+        parsed, other = read(solution(", ".join(names))), nuanced()
+        other.load_state_dict(json.loads(json.dumps(there.state_dict())))
+        there = other
+        assert here(parsed, labels(ED), "") == there(parsed, labels(ED), "")
+        assert len(here.recent) == min(step + 1, 100)
 
 
 def test_terms_are_the_same_for_every_completion():
     texts = [solution("Edema"), solution("gout"), "", solution("Edema, Edema") + "x"]
-    keys = {tuple(nuanced(read(t), labels(ED), NUANCED, Window(), FREQUENCIES).terms) for t in texts}
+    keys = {tuple(nuanced()(read(t), labels(ED), t)) for t in texts}
     assert len(keys) == 1
 
 
@@ -223,14 +227,11 @@ LAZY = {
 
 def mean_reward(name, answers):
     """The mean reward of a long, well-formed answer to each study."""
-    settings = {"hard": HARD, "nuanced": NUANCED}[name]
-    window, totals = Window(), []
+    pays, totals = REWARDS[name](), []
+    pays.fit(STUDIES)
     for truth, answer in zip(STUDIES, answers, strict=True):
         text = answer if isinstance(answer, str) else write_completion(LONG, answer, THINK_SOLUTION)
-        reward = REWARDS[name](
-            read(text), truth, length=len(text), settings=settings, window=window, frequencies=SHARES
-        )
-        totals.append(reward.total)
+        totals.append(total(pays(read(text), truth, text)))
     return np.mean(totals)
 
 
@@ -240,7 +241,7 @@ def fallible(rng, truth, sensitivity, specificity):
     return frozenset(seen if seen - {SD} else seen | {NF})
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", ["hard", "nuanced"])
 def test_no_constant_or_empty_answer_earns_what_an_honest_one_does(name):
     rng = np.random.default_rng(6)
     right = mean_reward(name, STUDIES)
@@ -264,32 +265,42 @@ def test_a_collapsed_answer_falls_below_zero_under_the_nuanced_reward():
 
 
 def test_every_constant_says_where_it_comes_from():
-    stated = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if origin.stated}
-    assumed = {name for cls in (HardSettings, NuancedSettings) for name, _, origin in origins(cls) if not origin.stated}
+    stated = {name for cls in (Hard, Nuanced) for name, _, origin in origins(cls) if origin.stated}
+    assumed = {name for cls in (Hard, Nuanced) for name, _, origin in origins(cls) if not origin.stated}
     assert assumed == {"min_length", "short_penalty", "false_positive", "outside", "malformed"}
-    assert stated | assumed == asdict(HARD).keys() | asdict(NUANCED).keys()
+    assert stated | assumed == constants(Hard()).keys() | constants(Nuanced()).keys()
 
 
-def test_settings_are_used():
-    doubled = replace(NUANCED, exact=200.0)
+def test_constants_are_used():
     parsed = read(solution("Edema"))
-    assert nuanced(parsed, labels(ED), doubled, Window(), FREQUENCIES).total == 250.0
-    assert hard(parsed, labels(ED), 10, replace(HARD, short_penalty=0.3)).total == pytest.approx(0.7)
+    assert total(nuanced(exact=200.0)(parsed, labels(ED), "")) == 250.0
+    assert total(replace(Hard(), short_penalty=0.3)(parsed, labels(ED), "x" * 10)) == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize(("cls", "field"), [(HardSettings, "short_penalty"), (NuancedSettings, "collapse")])
+@pytest.mark.parametrize(("cls", "field"), [(Hard, "short_penalty"), (Nuanced, "collapse")])
 def test_a_negative_constant_is_refused_by_name(cls, field):
     with pytest.raises(UserError, match=f"{field}.*came -1"):
         cls(**{field: -1})
 
 
 @pytest.mark.parametrize("truth", [labels(), labels("Gout")])
-def test_a_study_without_recorded_labels_is_refused(truth):
-    parsed = read(solution("Edema"))
+@pytest.mark.parametrize("pays", [Hard(), nuanced()])
+def test_a_study_without_recorded_labels_is_refused(truth, pays):
     with pytest.raises(ValueError, match="recorded labels"):
-        hard(parsed, truth, 300, HARD)
-    with pytest.raises(ValueError, match="recorded labels"):
-        nuanced(parsed, truth, NUANCED, Window(), FREQUENCIES)
+        pays(read(solution("Edema")), truth, "")
+
+
+def test_a_reward_is_a_class_or_a_function(monkeypatch):
+    monkeypatch.setitem(REWARDS, "named", None)
+
+    @reward("named")
+    def named(answer, truth, text):
+        return {"named": float(len(answer.labels))}
+
+    made = REWARDS["named"]()
+    assert made(read(solution("Edema, Fracture")), labels(ED), "") == {"named": 2.0}
+    assert (made.state_dict(), constants(made)) == ({}, {})
+    assert named(read(solution("Edema")), labels(ED), "") == {"named": 1.0}, "the function stays what it was"
 
 
 def test_frequencies_come_from_the_training_studies():
@@ -301,4 +312,4 @@ def test_frequencies_come_from_the_training_studies():
     with pytest.raises(ValueError, match="at least one"):
         label_frequencies([])
     with pytest.raises(ValueError, match="positive frequency"):
-        nuanced(read(solution("Edema")), labels(CM), NUANCED, Window(), {})
+        Nuanced()(read(solution("Edema")), labels(CM), "")

@@ -8,6 +8,8 @@ import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import prompts, sft
+from chexreason.config import Profile, load_profile
+from chexreason.errors import UserError
 from chexreason.examples import examples
 from chexreason.hyperparameters import SFT
 from chexreason.training import last_checkpoint
@@ -19,6 +21,17 @@ TRACES = [
 TINY = dataclasses.replace(
     SFT(), num_train_epochs=1, per_device_train_batch_size=2, studies_per_step=4, validation_share=0.25
 )
+
+
+def small(settings: SFT) -> Profile:
+    """The smoke profile with these settings and TRL's own trainer."""
+    return dataclasses.replace(load_profile("smoke"), sft=settings, engines={})
+
+
+def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:
+    assert sft.arguments(SFT(), tmp_path, 0, {"label_smoothing_factor": 0.1}).label_smoothing_factor == 0.1
+    with pytest.raises(UserError, match=r"an option of SFTConfig among .*; came 'momentum'"):
+        sft.arguments(SFT(), tmp_path, 0, {"momentum": 0.9})
 
 
 def test_the_arguments_are_the_papers(tmp_path) -> None:
@@ -52,7 +65,7 @@ def test_the_loss_counts_the_answers_tokens_and_no_other(random_model, studies) 
 
 def test_training_moves_the_adapter_and_no_weight_of_the_tower(random_model, studies, tmp_path) -> None:
     before = {name: w.clone() for name, w in random_model.model.named_parameters()}
-    trainer = sft.train(random_model, studies, TRACES, prompts.get("free_reasoning"), TINY, tmp_path, seed=0)
+    trainer = sft.train(random_model, studies, TRACES, prompts.get("free_reasoning"), small(TINY), tmp_path)
     after = trainer.model.base_model.model.state_dict()
     for name, weight in before.items():
         module, _, kind = name.rpartition(".")
@@ -76,9 +89,9 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoints, studies
     def run(folder, stop_after: int | None):
         loaded = models.load("medgemma", checkpoints / "medgemma")
         if stop_after is None:
-            return sft.train(loaded, studies, answers, prompt, settings, folder, seed=0)
+            return sft.train(loaded, studies, answers, prompt, small(settings), folder)
         shorter = dataclasses.replace(settings, num_train_epochs=stop_after)
-        return sft.train(loaded, studies, answers, prompt, shorter, folder, seed=0)
+        return sft.train(loaded, studies, answers, prompt, small(shorter), folder)
 
     whole = run(tmp_path / "whole", None)
     run(tmp_path / "killed", 1)

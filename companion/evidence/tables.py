@@ -235,6 +235,8 @@ def against_floor(
     commonest = None
     if checkpoint != "last" and has_rows(run):
         commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
+    if not names:  # no finding carries a score, so a run can only be constant
+        return commonest, 0.0, 0.0
     supports = [float(values[name, "support"]) for name in names]
     floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())
     return commonest, float(np.mean([values[name, "f1"] for name in names])), floor

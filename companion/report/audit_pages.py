@@ -24,7 +24,19 @@ from companion.evidence.audit import (
 )
 from companion.evidence.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from companion.evidence.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
-from companion.evidence.claims import CHANCE, CHOICES, CLAIMS, FAILS, HOLDS, NOT_RUN, REFUSED, RESTS, Outcome, open_runs
+from companion.evidence.claims import (
+    CHANCE,
+    CHOICES,
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    OTHERWISE,
+    REFUSED,
+    RESTS,
+    Outcome,
+    open_runs,
+)
 from companion.evidence.claims.calibration import calibrate
 from companion.evidence.tables import MODELS, beside, read_runs
 from companion.evidence.tables import profile as shown_profile
@@ -47,9 +59,9 @@ def in_short() -> Prose:
         f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
         f"whichever way the tables are read. {count[RESTS]} depend on a choice: with another one that the same "
         f"tables allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no "
-        f"larger than chance could make them, and {count[REFUSED]} cannot be tested: they compare what cannot be "
-        f"compared, or "
-        f"rest on what is not in the text we have. Of the {len(told)} verdicts beyond chance, those that a choice "
+        f"larger than chance could make them, {count[OTHERWISE]} are not as we read them (the margin is ours, not the "
+        f"paper's), and {count[REFUSED]} cannot be tested: they compare what cannot be compared, or rest on what is "
+        f"not in the text we have. Of the {len(told)} verdicts beyond chance, those that a choice "
         f"turns among them, {lasting} are the same however alike two models err on the same studies (correlations of "
         f"{min(CORRELATIONS):g} to {max(CORRELATIONS):g}), and {jointly} stand with all "
         f"{max(one.tests for one in told)} tests taken together. "
@@ -63,6 +75,7 @@ LOOKS = {
     RESTS: (drawn.GREEN, "||||"),
     CHANCE: ("none", ""),
     FAILS: (drawn.ORANGE, "////"),
+    OTHERWISE: ("none", "\\\\\\\\"),
     REFUSED: ("none", "xx"),
     NOT_RUN: ("none", ".."),
 }

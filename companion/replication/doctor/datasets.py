@@ -77,7 +77,8 @@ def _source(source: str, place: DataPlace) -> Iterator[Row]:
     try:
         for split in dict.fromkeys(part for name, part in COHORTS.values() if name == source):
             data.load(source, place.root, split)
-        counted = data.SOURCES[source].counts(place.root)
+        count = data.SOURCES[source].counts
+        counted = count(place.root) if count else {}
     except UserError as error:
         yield Row(title, MISSING, f"expected {error.expected}; came {error.came}", f"{error.do}. {get}")
         return

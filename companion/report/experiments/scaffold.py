@@ -70,13 +70,12 @@ def unfit(base: str, name: str) -> dict[int, str]:
     return {seed: reason for seed, reason in reasons.items() if reason}
 
 
-def refused(base: str, name: str) -> str:
-    """Why a format takes part in no comparison on a base (`comparable.unfit_over`); empty if it does."""
+def refused(base: str, name: str) -> bool:
+    """Whether a format takes part in no comparison on a base (`comparable.unfit_over`)."""
     runs = runs_of(base)[name]
     shares = [comparable.commonest_share(list(run.predictions()["predicted"])) for run in runs.values()]
     scores = [float(drawn(base, name, seed)[0]) for seed in runs]
-    reason = comparable.unfit_over(shares, scores, [floor(run) for run in runs.values()])
-    return f"{prompts.get(name).title} {reason}" if reason else ""
+    return bool(comparable.unfit_over(shares, scores, [floor(run) for run in runs.values()]))
 
 
 def whole() -> bool:
@@ -125,8 +124,10 @@ def difference(base: str) -> Interval | str:
     runs = runs_of(base)
     if len(runs[ALONE]) < 2:
         return "one training: another may come out otherwise"
-    if off := [reason for name in (PROTOCOL, ALONE) if (reason := refused(base, name))]:
-        return "; ".join(off)
+    if refused(base, PROTOCOL) or refused(base, ALONE):
+        many = sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE))
+        total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
+        return f"{many} of {total} runs are constant or below naming every label"
     return stats.percentiles(
         stats.over_seeds([drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in runs[ALONE]])
     )
