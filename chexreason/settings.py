@@ -24,6 +24,10 @@ class Origin:
     what: str
 
 
+#: Of a field that was declared with neither, such as a constant of your own reward.
+NO_SOURCE = Origin(False, "", "no source given", "")
+
+
 def paper(value: Any, section: str, what: str) -> Any:
     """A field whose default the paper states in `section`."""
     return field(default=value, metadata={"origin": Origin(True, section, "", what)})
@@ -35,7 +39,7 @@ def assumed(value: Any, why: str, what: str) -> Any:
 
 
 def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
-    """(name, default, origin) of each field of a settings class that says where it comes from, in order."""
+    """(name, default, origin) of each field that a settings class can be given, in order; state is left out."""
     for entry in fields(settings):
-        if "origin" in entry.metadata:
-            yield entry.name, entry.default, entry.metadata["origin"]
+        if entry.init:
+            yield entry.name, entry.default, entry.metadata.get("origin", NO_SOURCE)

@@ -25,7 +25,7 @@ PROMPT = prompts.get("only_label")
 
 
 def decoding(**changes) -> Decoding:
-    return dataclasses.replace(Decoding(), **({"max_tokens": 12, "greedy": True} | changes))
+    return dataclasses.replace(Decoding(), **({"max_new_tokens": 12} | changes))
 
 
 def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) -> Chosen:

@@ -144,8 +144,8 @@ def test_a_guess_is_kept_as_far_as_it_is_right(talkative, studies, penalty, monk
         return made
 
     monkeypatch.setattr(Drafts, "guesses", guesses)
-    assert evaluate.decode(talkative, studies, PROMPT, ENDING) == alone
-    one_by_one = sum(one.tokens for one in alone) / ENDING.batch
+    assert evaluate.decode(talkative, studies, PROMPT, ENDING, engine=answers) == alone
+    one_by_one = sum(one.tokens for one in alone) / ENDING.batch_size
     assert len(steps) < 0.8 * one_by_one, "fewer steps than tokens, as right guesses are kept"
 
 

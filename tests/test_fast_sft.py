@@ -82,7 +82,7 @@ def test_a_tower_that_trains_is_refused(random_model) -> None:
     assert_frozen(lora.add_lora(random_model, LoRA()).get_base_model())
 
 
-def trainer_of(checkpoints, family_name, studies, folder, speed, dropout=LoRA().lora_dropout):
+def trainer_of(checkpoints, family_name, studies, folder, speed, dropout=0.1):
     loaded = models.load(family_name, checkpoints / family_name)
     engines = {"sft": {"name": "companion.speed.sft.FastSFTTrainer", "speed": speed}}
     profile = dataclasses.replace(

@@ -51,12 +51,12 @@ def test_two_processes_say_what_one_says(random_model, studies, two_threads, lea
 
 
 def test_a_process_is_given_enough_to_do(two_threads) -> None:
-    assert processes(CPU, studies=100, batch_size=40) == 2
-    assert processes(CPU, studies=19, batch_size=40) == 1
-    assert processes(CPU, studies=100, batch_size=16) == 1
-    assert processes(torch.device("cuda"), studies=100, batch_size=40) == 1
+    assert processes(CPU, studies=100, batch=40) == 2
+    assert processes(CPU, studies=19, batch=40) == 1
+    assert processes(CPU, studies=100, batch=16) == 1
+    assert processes(torch.device("cuda"), studies=100, batch=40) == 1
     torch.set_num_threads(1)
-    assert processes(CPU, studies=100, batch_size=40) == 1
+    assert processes(CPU, studies=100, batch=40) == 1
 
 
 def test_results_come_in_order_and_counts_are_told() -> None:

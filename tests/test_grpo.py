@@ -173,11 +173,11 @@ def test_a_reward_that_raises_names_the_completion_unless_it_is_of_a_patient(pro
         return {"share": 1 / len(answer.labels)}
 
     mine = grpo.Scorer("mine", broken, profile, prompts.get("free_reasoning"), ends={2})
-    with pytest.raises(UserError, match="ZeroDivisionError.*what it said"):
+    with pytest.raises(UserError, match=r"ZeroDivisionError.*what it said"):
         mine([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
     private = dataclasses.replace(profile, rows="cache")
     theirs = grpo.Scorer("mine", broken, private, prompts.get("free_reasoning"), ends={2})
-    with pytest.raises(UserError, match="ZeroDivisionError.*a completion about a patient, not shown") as refused:
+    with pytest.raises(UserError, match=r"ZeroDivisionError.*a completion about a patient, not shown") as refused:
         theirs([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
     assert "what it said" not in str(refused.value)
 

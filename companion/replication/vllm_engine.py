@@ -48,7 +48,8 @@ def answers(
     chance = {"top_p": generation.top_p or 1.0, "top_k": generation.top_k or 0} if settings.do_sample else {}
     sampling = SamplingParams(
         temperature=(generation.temperature or 1.0) if settings.do_sample else 0.0,
-        max_tokens=settings.max_new_tokens, stop_token_ids=ends, repetition_penalty=generation.repetition_penalty or 1.0,
+        max_tokens=settings.max_new_tokens, stop_token_ids=ends,
+        repetition_penalty=generation.repetition_penalty or 1.0,
         **hyperparameters.vllm_silence(models.image_token_ids(loaded)), **chance,
     )  # fmt: skip
     asked = [_asked(loaded, film, prompt.text) for film in evaluate.open_films(studies)]

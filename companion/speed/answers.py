@@ -69,7 +69,8 @@ def _by_rows(
 
     if first := more(settings.batch_size, settings.max_new_tokens + (GUESSED if guess else 0), settings.batch_size):
         decoding.decode(
-            model, first, most=settings.max_new_tokens, choose=decoding.greedy, ends=sorted(evaluate.end_tokens(loaded)),
+            model, first, most=settings.max_new_tokens, choose=decoding.greedy,
+            ends=sorted(evaluate.end_tokens(loaded)),
             change=decoding.processors(model.generation_config), limit=settings.batch_size, more=more,
             drafts=Drafts() if guess else None,
         )  # fmt: skip

@@ -99,7 +99,8 @@ def fine_tuning() -> Prose:
     if last <= len(losses) / 2:
         return Prose(f"{text}.")
     return Prose(
-        f"{text}: there it was still falling, and early stopping (patience {SFTSettings().early_stopping_patience}) could hardly act. "
+        f"{text}: there it was still falling, and early stopping (patience "
+        f"{SFTSettings().early_stopping_patience}) could hardly act. "
         "So the checkpoints that reinforcement starts from are trained less than the paper's may be."
     )
 
