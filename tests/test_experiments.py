@@ -75,6 +75,7 @@ def test_every_arm_says_what_can_be_run() -> None:
         assert set(arm.changes) <= settings, name
         assert (arm.start is not None) == (arm.stage == "grpo" or arm.samples > 0), name
         assert len(arms.seeds_of(name)) >= arm.seeds, name
+        assert not arm.samples or arm.question != "cures", name  # picked with the answer key
     with pytest.raises(UserError, match="grpo-hard"):
         arms.get("grpo-hrd")
 
