@@ -199,7 +199,9 @@ def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
             assert selection.on_validation("grpo-hard", seed, outcome) == pytest.approx(scores[0] - scores[1])
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
             assert selection.on_others("grpo-hard", seed, outcome) == pytest.approx(there[0] - there[1])
-        ways = [name for name, arm in arms.ARMS.items() if arm.stage == "grpo"]
+        # Without the arm whose last checkpoint gives one answer.
+        ways = [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and name != "nuanced-no-kl"]
+        assert selection._arms() == ways
         per_seed = [np.mean([selection.on_validation(name, s, outcome) for name in ways]) for s in range(3)]
         assert selection.chosen_and_others(outcome.name)[0] == pytest.approx(per_seed)
     # The last checkpoint of each arm was made worse on the validation studies.
@@ -237,8 +239,9 @@ def test_with_healthy_runs_formats_are_set_against_each_other() -> None:
 def test_constant_runs_rank_no_format() -> None:
     said = scaffold.verdict()
     assert said.startswith("cannot answer")
-    assert "not compared (6 of 6 runs are constant or below naming every label) on the general one" in said
-    assert not re.search("only label|free reasoning|narrative|reasoning a", said, re.IGNORECASE)
+    off = "; ".join(f"{name} gives one answer to 100% of the images" for name in ("Reasoning A", "Only Label"))
+    assert said.endswith(f"not compared ({off}) on the general one")
+    assert not re.search("free reasoning|narrative", said, re.IGNORECASE)
     text = str(scaffold.finding())
     assert text.startswith("**These runs cannot answer the question.** 12 of 12 runs of the general base")
     assert "12 give one answer to nearly all images, and 12 score below" in text
@@ -497,8 +500,8 @@ def test_the_claims_are_judged_over_seeds() -> None:
     assert found["other-reward-would-help"].verdict == claims.HOLDS
     assert found["curriculum-would-help"].verdict != claims.HOLDS
     assert any(run.startswith("seed1/cure-visible-best") for run in found["other-reward-would-help"].runs)
-    # One stabiliser's absence collapses in each seed; the labels' part is what the chapter says.
-    assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.HOLDS, 1.0)
+    # One stabiliser's absence collapses in each of three seeds, which is too few; the labels' part is the chapter's.
+    assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.CHANCE, 1.0)
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
     mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
     assert found["aligns-to-convention"].effect == pytest.approx(-mean)

@@ -382,6 +382,7 @@ def asleep(pid: int, woken: int = -1) -> int:
     while True:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert not told["State"].startswith("Z"), "it has ended"
         now = int(told["voluntary_ctxt_switches"])
         if now == before > woken and told["State"].startswith("S"):
             return now
