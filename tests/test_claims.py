@@ -55,9 +55,9 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
             assert one.verdict not in (REFUSED, NOT_RUN)
         else:
             assert one.verdict == REFUSED
-    ours = {name for name, claim in CLAIMS.items() if not claim.stated or claim.sharpened}
-    assert not ours & {name for name, one in paper.items() if one.verdict == FAILS}
-    assert ours >= {name for name, one in paper.items() if one.verdict == OTHERWISE}
+    for name, one in paper.items():
+        if one.verdict in (FAILS, OTHERWISE):
+            assert (one.verdict == FAILS) == (CLAIMS[name].stated and not CLAIMS[name].sharpened), name
     assert {FAILS, OTHERWISE} < {one.verdict for one in paper.values()}
 
 
@@ -73,7 +73,7 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         ("structured-best-qwen-macro", HOLDS),  # .208 against .131
         ("chexreason-drops", REFUSED),  # fourteen findings against nine
         ("nv_reason-drops-nine", HOLDS),
-        ("same-uncertainty", OTHERWISE),
+        ("same-uncertainty", OTHERWISE),  # the margin is ours
         ("identical-definitions", OTHERWISE),
         ("shared-schema", HOLDS),
         ("nine-compatible", HOLDS),  # all nine are; that Effusion is left out is another matter
@@ -317,14 +317,31 @@ def test_the_verdicts():
     assert "the other way" in claims.judge(claim(-0.1, 0.2), side).reason
 
 
+@pytest.mark.parametrize("trainings", [None, 3])
 @pytest.mark.parametrize("kind", [BEYOND_CHANCE, AS_COUNTED])
-def test_what_we_sharpen_never_fails(kind):
-    ours = claims.judge(made_up(-0.1, 0.01, kind=kind, stated=False), Published(500))
-    assert ours.verdict == OTHERWISE
-    assert claims.judge(made_up(-0.1, 0.01, kind=kind), Published(500)).verdict == FAILS
+@pytest.mark.parametrize("ours", [{"stated": False}, {"sharpened": True}])
+def test_what_we_sharpen_never_fails(ours, kind, trainings):
+    def verdicts(value, spread):
+        claimed = (made_up(value, spread, trainings, kind=kind, **more) for more in (ours, {}))
+        return [claims.judge(claim, Published(500)).verdict for claim in claimed]
+
+    assert verdicts(-0.1, 0.01) == [OTHERWISE, FAILS]
     for value, spread in ((0.1, 0.01), (0.01, 0.2)):
-        both = [claims.judge(made_up(value, spread, kind=kind, stated=one), Published(500)) for one in (True, False)]
-        assert both[0].verdict == both[1].verdict
+        one, other = verdicts(value, spread)
+        assert one == other != FAILS
+
+
+def test_the_claims_with_a_margin_of_ours():
+    """Six claims of the paper are held to a margin that it does not give; their readings by another choice, too."""
+    ours = {name for name, claim in CLAIMS.items() if claim.sharpened}
+    assert {name for name in ours if CLAIMS[name].stated} == {
+        "rewards-comparable", "grpo-recovers", "nearly-baseline", "back-to-baseline", "identical-definitions",
+        "same-uncertainty",
+    }  # fmt: skip
+    for name in ours:
+        claim = CLAIMS[name]
+        far = dataclasses.replace(claim, check=lambda _: quantity(-9.0))
+        assert claims.judge(far, Published(500)).verdict == OTHERWISE, name
 
 
 def test_a_missing_run_is_not_run_and_neither_chance_nor_refused():

@@ -11,6 +11,7 @@ from chexreason.labels import NIH_SHARED
 from companion.evidence import analysis, claims
 from companion.evidence.analysis import OWN, Cell
 from companion.evidence.claims import CLAIMS, FAILS, NOT_RUN, REFUSED
+from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
 from companion.evidence.claims.seeds import ASKED, Seeds
 from companion.experiment import arms
@@ -75,7 +76,8 @@ def test_nothing_collapsed_so_nothing_was_eliminated(found):
 
 
 def test_no_reading_of_ours_fails_and_a_run_that_was_not_asked_for_is_not_run(found):
-    assert all(CLAIMS[name].stated for name, one in found.items() if one.verdict == FAILS)
+    fails = [CLAIMS[name] for name, one in found.items() if one.verdict == FAILS]
+    assert all(claim.stated and not claim.sharpened for claim in fails)
     assert found["narrative-best-macro"].verdict == NOT_RUN, "no prompt was tried"
     assert found["nv_reason-drops-nine"].verdict == NOT_RUN
     for one in found.values():
@@ -106,20 +108,56 @@ def test_an_order_of_trainings_has_no_winner_inside_the_noise(found):
     assert found["free-saturates-lower"].low > 0
 
 
-def test_one_seed_alone_tests_no_claim_about_training(side):
-    """The same side with a single seed: every claim with a trained model is refused, with effect and interval."""
+@pytest.mark.parametrize("ask", [Seeds.accuracy, Seeds.pace])
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [((0.95, 0.5, 0.2), "gives one answer to 95% of the images"), ((0.2, 0.0, 0.2), "scores .*below naming every")],
+)
+def test_the_curves_of_an_unfit_training_are_in_no_verdict(side, monkeypatch, ask, held, why):
+    """One constant training is enough, and so is a score so low that the mean lies below naming every label."""
+    assert side.settle(lambda one: ask(one, "only_label")).trainings == 3
+    others = {id(side._sides[seed]): (0.2, 0.25, 0.2) for seed in (0, 2)}
+    monkeypatch.setattr(Ours, "held_against_floor", lambda one, table, row: others.get(id(one), held))
+    with pytest.raises(CannotTell, match=f"sft-medgemma-only_label {why}"):
+        side.settle(lambda one: ask(one, "only_label"))
+
+
+def test_what_is_about_fourteen_findings_is_refused(side):
+    for model in ASKED:
+        with pytest.raises(CannotTell, match="scored on nine findings, and this is about fourteen"):
+            side.settle(lambda one, model=model: one.score(5, model))
+
+
+@pytest.fixture(scope="module")
+def alone() -> Seeds:
+    """The same side with a single seed."""
     one = Seeds(RESULTS / "experiment")
-    one._sides = {0: one._sides[0]}
+    one._sides, one._using = {0: one._sides[0]}, (0,)
     one._answers = dataclasses.replace(
         one._answers, of={(model, seed): rows for (model, seed), rows in one._answers.of.items() if seed == 0}
     )
+    return one
+
+
+@pytest.mark.parametrize("what", ["labels", "curriculum", "reward"])
+def test_one_seed_measures_nothing_about_training(alone, what):
+    with pytest.raises(CannotTell, match="one training: another may come out otherwise"):
+        alone.measured(what, "was not run")
+
+
+def test_one_seed_alone_tests_no_claim_about_training(side, alone):
+    """Every claim with a trained model is refused, with effect and interval."""
+    with_effect = set()
     for name in ("direct-best-medgemma", "jaccard-suffices", "grpo-improves-chexpert-nine", "free-best-macro"):
-        told = claims.judge(CLAIMS[name], one)
+        told = claims.judge(CLAIMS[name], alone)
         assert told.verdict == REFUSED, name
         if told.effect is not None:
+            with_effect.add(name)
             assert told.reason.startswith("one training: another may come out otherwise")
             assert told.low <= told.effect <= told.high
-    assert claims.judge(CLAIMS["jaccard-suffices"], one).effect is not None
+        else:
+            assert re.search("below naming every label|gives one answer", told.reason), name
+    assert with_effect == {"jaccard-suffices", "grpo-improves-chexpert-nine"}
     trained = side.settle(lambda each: each.score(2, "free_reasoning"))
     assert trained.trainings == 5
     assert side.settle(lambda each: each.score(2, "only_label")).trainings == 3

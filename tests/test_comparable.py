@@ -29,6 +29,21 @@ def test_a_run_is_unfit_from_nine_tenths_of_one_answer_or_below_the_floor(common
     assert (reason in said) if reason else not said
 
 
+@pytest.mark.parametrize(
+    ("commonest", "scores", "floors", "reason"),
+    [
+        ([0.2, 0.95, 0.1], [0.5, 0.5, 0.5], [0.3, 0.3, 0.3], "gives one answer to 95% of the images"),
+        ([0.2, None, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.3], ""),
+        ([None, None], [0.1, 0.4], [0.3, 0.3], "scores 0.250, below naming every label (0.300)"),
+        ([None, 0.90], [0.5, 0.5], [0.3, 0.3], "gives one answer to 90% of the images"),
+        ([0.2, 0.2], [0.3, 0.3], [0.1, 0.45], ""),
+        ([0.2, 0.2], [0.3, 0.3], [0.2, 0.45], "scores 0.300, below naming every label (0.325)"),
+    ],
+)
+def test_one_constant_training_is_enough_and_scores_count_by_their_mean(commonest, scores, floors, reason) -> None:
+    assert comparable.unfit_over(commonest, scores, floors) == reason
+
+
 def test_findings_with_twenty_positives_carry_a_conclusion() -> None:
     assert comparable.frequent({"Edema": 19, "No Finding": 20, "Fracture": 300}) == ("No Finding", "Fracture")
 

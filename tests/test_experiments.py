@@ -75,6 +75,7 @@ def test_every_arm_says_what_can_be_run() -> None:
         assert set(arm.changes) <= settings, name
         assert (arm.start is not None) == (arm.stage == "grpo" or arm.samples > 0), name
         assert len(arms.seeds_of(name)) >= arm.seeds, name
+        assert not arm.samples or arm.question != "cures", name  # picked with the answer key
     with pytest.raises(UserError, match="grpo-hard"):
         arms.get("grpo-hrd")
 
@@ -146,10 +147,17 @@ def test_the_interval_of_one_training_agrees_with_a_bootstrap_written_out(answer
 
 
 def test_trainings_that_differ_widen_the_interval_as_student_s_t_does(answers) -> None:
-    """Patients that all answer alike leave the spread of three trainings alone."""
-    found = analysis.contrast(answers, {Key("sft", HOME): 1.0})
+    """Films on which each training does the same to all patients leave the spread of three trainings alone."""
+    labels = answers.labels.assign(positive=[names(np.arange(9) % 3 == index % 3) for index in answers.labels["index"]])
+    frame, of = answers.of["sft", 0], {}
+    for seed in range(3):
+        right = [np.arange(9) % 3 == index % 3 for index in frame["index"]]
+        of["sft", seed] = frame.assign(predicted=[names(one | (np.arange(9) < seed)) for one in right])
+    found = analysis.contrast(Answers(of, labels), {Key("sft", HOME): 1.0})
     spread = np.std(found.per_seed, ddof=1) / np.sqrt(3) * scipy.stats.t(2).ppf(0.975)
-    assert found.high - found.low > spread
+    assert spread > 0.1
+    assert found.estimate == pytest.approx(np.mean(found.per_seed))
+    assert [found.low, found.high] == pytest.approx([found.estimate - spread, found.estimate + spread], rel=0.06)
 
 
 def test_a_constant_run_and_one_below_naming_every_label_are_in_no_difference(answers) -> None:
@@ -188,6 +196,35 @@ def test_both_sides_of_a_comparison_have_the_same_seeds(answers) -> None:
     beside = analysis.contrast(fewer, analysis.change("sft", "base-best", HOME), beside=["grpo"])
     assert beside.seeds == (0, 1)
     assert analysis.contrast(fewer, analysis.change("sft", "base-best", HOME)).seeds == (0, 1, 2)
+
+
+def test_a_model_trained_once_does_not_stand_beside_other_seeds(answers) -> None:
+    once = {key: rows for key, rows in answers.of.items() if key[0] != "grpo" or key[1] == 1}
+    fewer = Answers(once, answers.labels)
+    assert fewer.seeds(["grpo"]) == fewer.seeds(["grpo", "sft"]) == fewer.seeds(["base-best", "grpo"]) == [1]
+    assert fewer.seeds(["base-best", "sft"]) == [0, 1, 2]
+    untouched = analysis.change("sft", "base-best", HOME)
+    for weights, beside in ((analysis.change("grpo", "sft", HOME), []), (untouched, ["grpo"])):
+        with pytest.raises(NotComparable, match="one training: another may come out otherwise"):
+            analysis.contrast(fewer, weights, beside=beside)
+    assert analysis.contrast(fewer, untouched).seeds == (0, 1, 2)
+    apart = Answers({key: rows for key, rows in once.items() if key != ("sft", 1)}, answers.labels)
+    assert apart.seeds(["grpo", "sft"]) == []
+    with pytest.raises(UserError, match="models with a seed in common"):
+        analysis.contrast(apart, analysis.change("grpo", "sft", HOME))
+
+
+def test_one_seed_concludes_nothing_about_training(answers) -> None:
+    one = Answers({key: rows for key, rows in answers.of.items() if key[1] == 0}, answers.labels)
+    assert one.seeds(["grpo", "sft"]) == [0]
+    for weights in (analysis.change("grpo", "sft", HOME), analysis.change("sft", "base-best", HOME),
+                    analysis.shares("grpo", "sft", "C")["labels"]):  # fmt: skip
+        for ask in (analysis.contrast, analysis.replicates):
+            with pytest.raises(NotComparable, match="one training: another may come out otherwise"):
+                ask(one, weights)
+    assert analysis.contrast(one, {Key("sft", HOME): 1.0}).seeds == (0,)  # a level is shown all the same
+    untrained = {Key("base-best", Cell("B", "B", "visible")): 1.0, Key("base-best", HOME): -1.0}
+    assert analysis.contrast(one, untrained).seeds == (0,)
 
 
 @pytest.mark.parametrize("name", ["micro", "jaccard", "named", "called-normal"])

@@ -14,6 +14,7 @@ from chexreason import runs
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from companion import report
+from companion.evidence.stats import Differences
 from companion.report import differences, failures
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
@@ -97,6 +98,26 @@ def test_nothing_is_concluded_from_a_run_that_does_not_look(results, tmp_path):
     assert "All together" not in shown
 
 
+def test_what_is_named_is_frequent_and_beyond_the_joint_interval(results):
+    """Edema is clear alone but not with the others, Fracture is rare; one that is clear gains, one loses."""
+    rows = {  # low and high for all together, then alone
+        "Edema": (-0.02, 0.30, 0.03, 0.25),
+        "Fracture": (0.10, 0.40, 0.15, 0.35),
+        "Cardiomegaly": (0.05, 0.45, 0.10, 0.40),
+        "Consolidation": (-0.45, -0.05, -0.40, -0.10),
+        "Atelectasis": (-0.20, 0.25, -0.15, 0.20),
+        "macro": (0.01, 0.20, 0.02, 0.15),
+    }
+    low_all, high_all, low, high = np.array(list(rows.values())).T
+    names = tuple(rows)[:-1]
+    often = tuple(name for name in names if name != "Fracture")
+    positives = {name: 50 if name in often else 4 for name in names}
+    found = differences.Found(names, positives, often, Differences((low + high) / 2, low, high, low_all, high_all))
+    models = ("medgemma", "nv_reason")
+    said = differences._conclusion(found, of(results, *models), models, "miniature")
+    assert said == "All together, beyond what the patients explain: Cardiomegaly, Consolidation."
+
+
 def test_failures_are_counted_by_kind(results):
     (run,) = of(results, "medgemma_sft")
     rows = run.predictions()
@@ -139,6 +160,20 @@ def test_the_change_on_readable_answers_leaves_out_what_either_model_fails_on(re
     assert found.everywhere.estimate == pytest.approx((scored(second) - scored(first)).mean())
     said = failures.said_abroad("smoke", results).text
     assert f"on the {found.both} that both answer readably" in said
+    assert "this is one training, and another may come out otherwise" in said
     assert len(failures.said_on_validation("smoke", results).text.split("\n\n")) == 2
     assert failures.said_abroad("miniature", results).text == ""
     assert "needs the rows" in failures.on_validation("miniature", results).text
+
+
+@pytest.mark.parametrize(("model", "name"), [("medgemma_sft", "SFT checkpoint"), ("chexreason", "model after GRPO")])
+def test_no_change_is_told_of_a_run_that_does_not_look(results, tmp_path, model, name):
+    shutil.copytree(results / "smoke", tmp_path / "smoke")
+    folder = tmp_path / "smoke" / f"04-generalization-{model}-nih"
+    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
+    rows.assign(predicted="Edema").to_csv(folder / "predictions.csv.gz", index=False)
+    at_b, at_c = failures.said_abroad("smoke", tmp_path).text.split("\n\n")
+    assert at_c.startswith("At hospital C")
+    assert at_c.endswith(f"No change of macro-F1 is given: the {name} gives one answer to 100% of the images.")
+    assert "The change of macro-F1 is" in at_b
+    assert at_b.endswith("this is one training, and another may come out otherwise.")

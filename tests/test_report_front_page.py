@@ -3,10 +3,11 @@ values that do not bear it out."""
 
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from chexreason.labels import LABEL_SETS
 from companion import report
 from companion.evidence import claims
 from companion.evidence.analysis import Contrast
+from companion.evidence.audit import matched
+from companion.evidence.outcomes import CALLED_NORMAL, MACRO, NAMED, NORMAL_CALLED
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import front_page
@@ -144,16 +147,23 @@ def test_the_untouched_model_is_above_and_names_more(committed) -> None:
     assert "The untouched model names more labels" in committed["_untouched"].says
 
 
-GAIN = Contrast(0.1, 0.05, 0.15, (), (0, 1, 2), (0.1,) * 3)
-NOTHING = Contrast(0.0, -0.05, 0.05, (), (0, 1, 2), (0.0,) * 3)
+def contrast(low: float, estimate: float, high: float) -> Contrast:
+    return Contrast(estimate, low, high, (), (0, 1, 2), (estimate,) * 3)
+
+
+GAIN, LOSS = contrast(0.05, 0.1, 0.15), contrast(-0.15, -0.1, -0.05)
+#: Nothing that can be distinguished from zero, whatever its sign says.
+UP, DOWN = contrast(-0.05, 0.02, 0.09), contrast(-0.09, -0.02, 0.05)
+NONE = "SFT scores 0.184, below naming every label (0.2)"
+JUDGED = ("grpo-improves-chexpert-nine", "optimised-lose-more")
 #: What a finding rests on, and a value that does not bear it out.
 OTHER = {
     "_same_findings": (front_page.verdict_table, "judged",
-                       lambda *_: {"grpo-improves-chexpert-nine": SimpleNamespace(verdict=claims.HOLDS)}),
+                       lambda *_: dict.fromkeys(JUDGED, SimpleNamespace(verdict=claims.HOLDS))),
     "_beside_radiologists": (front_page.facts, "value", lambda *_: 0.6),
-    "_naming": (front_page.audit_operating, "moved", lambda *_: SimpleNamespace(change=NOTHING)),
+    "_naming": (front_page.audit_operating, "moved", lambda *_: SimpleNamespace(change=UP)),
     "_no_gain": (cells, "home", lambda *_: GAIN),
-    "_called_normal": (posthoc, "changed", lambda *_: NOTHING),
+    "_called_normal": (posthoc, "changed", lambda *_: UP),
     "_untouched": (front_page, "changed", lambda *_: GAIN),
     "_cures": (cures, "against_plain", lambda *_: GAIN),
     "_untestable": (scaffold, "difference", lambda *_: Interval(0.1, 0.05, 0.15)),
@@ -171,6 +181,133 @@ def test_a_value_that_does_not_bear_it_out_is_said_in_its_place(committed, name,
     assert "No longer borne out by the results at hand" in row
     assert found.says not in row
     assert f'<a href="{found.page}">' in row
+
+
+#: What takes long to compute.
+SLOW = ((front_page, "changed"), (posthoc, "changed"), (cells, "home"), (cells, "as_planned"), (cells, "off"),
+        (cures, "against_plain"), (cures, "tested"), (cures, "worked"), (scaffold, "difference"),
+        (scaffold, "constants"), (collapse, "nothing"))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def remembered(committed) -> list[tuple[ModuleType, str, Callable]]:
+    """The same with a memory."""
+    return [(place, what, cache(getattr(place, what))) for place, what in SLOW]
+
+
+@pytest.fixture
+def computed(remembered, monkeypatch) -> None:
+    """Each value is computed once for all tests that change one of them."""
+    for place, what, once in remembered:
+        monkeypatch.setattr(place, what, lambda *args, once=once: once(*map(frozen, args)))
+
+
+def frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+#: A value that a finding rests on: the finding, where the function lies, its name, which arguments, and the value.
+Case = tuple[str, ModuleType, str, tuple[object, ...], object]
+BASE, SFT, HARD, HARD_LAST, NUANCED, NUANCED_LAST = (
+    "base-best", f"{arms.SFT}-best", "grpo-hard-best", "grpo-hard-last", "grpo-nuanced-best", "grpo-nuanced-last",
+)  # fmt: skip
+
+
+def alike(maker: str, place: ModuleType, what: str, where: list[tuple[object, ...]], *values: object) -> list[Case]:
+    return [(maker, place, what, one, value) for one in where for value in values]
+
+
+def verdict_of(name: str, verdict: str) -> Callable[[dict], dict]:
+    return lambda judged: judged | {name: SimpleNamespace(verdict=verdict)}
+
+
+def model_falls(name: str, **values: float) -> Callable[[dict], dict]:
+    return lambda falls: falls | {name: replace(falls[name], **values)}
+
+
+HOME_AND_B, ALL = ("A", "B"), ("A", "B", "C")
+#: Each condition of each finding, broken alone.
+BROKEN: list[Case] = [
+    *alike("_same_findings", front_page.verdict_table, "judged", [()],
+           *(verdict_of(name, verdict) for name in JUDGED for verdict in (claims.HOLDS, claims.FAILS))),
+    ("_same_findings", matched, "waterfall", (),
+     lambda one: SimpleNamespace(change=one.change, over=lambda _: 0.51 * one.change)),
+    *alike("_same_findings", matched, "crossings", [()], model_falls("chexreason", far=0.3),
+           model_falls("medgemma", far=0.3), model_falls("chexreason", far=0.1)),
+    ("_beside_radiologists", front_page.facts, "value", (5, "macro", "nv_reason"), 0.4),
+    ("_beside_radiologists", front_page.facts, "value", (5, "macro", "medgemma"), 0.7),
+    ("_naming", front_page, "_ratio", (2, "free_reasoning"), 1.0),
+    ("_naming", front_page, "_ratio", (1, "reasoning_a"), 0.99),
+    ("_naming", front_page, "_ratio", (4,), 1.4),
+    ("_naming", front_page, "_ratio", (4, "hard_last"), 0.7),
+    ("_naming", front_page.audit_operating, "moved", ("B",), SimpleNamespace(change=contrast(0.06, 0.1, 0.12))),
+    ("_naming", front_page.audit_operating, "moved", ("C",), SimpleNamespace(change=UP)),
+    *alike("_no_gain", cells, "home", [()], GAIN, LOSS, NONE),
+    *alike("_no_gain", front_page, "changed", [(HARD, "B")], GAIN, LOSS, NONE),
+    *alike("_no_gain", front_page, "changed",
+           [(model, h) for model in (HARD_LAST, NUANCED, NUANCED_LAST) for h in HOME_AND_B], GAIN, LOSS),
+    *alike("_no_gain", cells, "as_planned", [()], GAIN, LOSS),
+    *alike("_no_gain", cells, "off", [(model, "C") for model in (BASE, SFT, HARD, NUANCED)], ""),
+    *alike("_called_normal", posthoc, "changed", [(model, h) for model in (HARD_LAST, NUANCED_LAST) for h in ALL],
+           UP, NONE),
+    *alike("_called_normal", front_page, "changed", [(HARD, h, CALLED_NORMAL) for h in ALL], GAIN, LOSS),
+    *alike("_called_normal", front_page, "changed", [(HARD_LAST, h, NORMAL_CALLED) for h in ALL], UP, NONE),
+    *alike("_untouched", front_page, "changed", [(SFT, h, MACRO) for h in HOME_AND_B], DOWN, NONE),
+    *alike("_untouched", front_page, "changed", [(HARD, h, MACRO) for h in HOME_AND_B], UP, NONE),
+    *alike("_untouched", front_page, "changed", [(NUANCED, h, MACRO) for h in HOME_AND_B], GAIN),
+    *alike("_untouched", front_page, "changed", [(model, h, NAMED) for model in (SFT, HARD, NUANCED) for h in ALL],
+           DOWN, NONE),
+    ("_cures", cures, "tested", (), []),
+    ("_cures", cures, "against_plain", ("cure-visible", "B"), GAIN),
+    *alike("_cures", cures, "against_plain", [("cure-visible", "C"), ("cure-two-hospitals", "C")], UP, DOWN),
+    *alike("_cures", front_page, "changed", [(HARD, h) for h in HOME_AND_B], GAIN, LOSS, NONE),
+    ("_untestable", scaffold, "difference", (), Interval(-0.05, 0.02, 0.09)),
+    ("_untestable", scaffold, "constants", (), 6),
+    ("_untestable", collapse, "nothing", (), False),
+]  # fmt: skip
+#: What leaves them as they are: a sign inside the noise, and a side that is not compared where none has to be.
+BORNE_OUT: list[Case] = [
+    *alike("_no_gain", cells, "home", [()], UP, DOWN),
+    *alike("_no_gain", front_page, "changed", [(HARD, "B")], UP, DOWN),
+    *alike("_no_gain", front_page, "changed", [(NUANCED, "A"), (HARD_LAST, "B")], UP, DOWN, NONE),
+    *alike("_called_normal", front_page, "changed", [(HARD, "B", CALLED_NORMAL)], UP, DOWN, NONE),
+    ("_untouched", front_page, "changed", (HARD, "A", MACRO), DOWN),
+    *alike("_untouched", front_page, "changed", [(NUANCED, "A", MACRO)], UP, DOWN, NONE),
+    *alike("_cures", cures, "against_plain", [("cure-visible", "B")], UP, DOWN, NONE),
+    *alike("_cures", front_page, "changed", [(HARD, "A"), (HARD, "B")], UP, DOWN),
+    ("_untestable", scaffold, "constants", (), 7),
+]
+
+
+def with_value(case: Case, monkeypatch: pytest.MonkeyPatch) -> front_page.Finding:
+    maker, place, what, where, value = case
+    real = getattr(place, what)
+
+    def instead(*args: object, **more: object) -> object:
+        if not all(one in args for one in where):
+            return real(*args, **more)
+        return value(real(*args, **more)) if callable(value) else value
+
+    monkeypatch.setattr(place, what, instead)
+    return getattr(front_page, maker)()
+
+
+def named_by(case: Case) -> str:
+    maker, _, what, where, value = case
+    told = {id(one): name for name, one in {"gain": GAIN, "loss": LOSS, "up": UP, "down": DOWN, "none": NONE}.items()}
+    return "-".join([maker, what, *(getattr(one, "name", str(one)) for one in where), told.get(id(value), "other")])
+
+
+@pytest.mark.usefixtures("computed")
+@pytest.mark.parametrize("case", BROKEN, ids=named_by)
+def test_each_condition_of_a_finding_is_needed(case, monkeypatch) -> None:
+    assert not with_value(case, monkeypatch).holds
+
+
+@pytest.mark.usefixtures("computed")
+@pytest.mark.parametrize("case", BORNE_OUT, ids=named_by)
+def test_what_cannot_be_distinguished_from_zero_takes_no_finding_away(case, monkeypatch) -> None:
+    assert with_value(case, monkeypatch).holds
 
 
 def test_a_collapse_or_a_cure_that_gains_at_one_hospital_is_noticed(committed, monkeypatch) -> None:

@@ -18,7 +18,9 @@ from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.audit.differences import differences
 from companion.evidence.audit.uncertainty import PAIRED
+from companion.evidence.stats import Interval
 from companion.report import abroad, leads, paired, sentences
+from companion.report.theme import signed, spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 N = 200  # studies, so that each finding has some fifty positives
@@ -83,6 +85,32 @@ def test_runs_on_other_studies_are_refused(results):
         abroad.intervals("smoke", results)
     with pytest.raises(UserError, match="the same studies on both sides"):
         report.differences.between(runs.read(near), runs.read(folder))
+
+
+def test_other_truth_for_the_same_studies_is_another_basis(results):
+    run = runs.read(results / "smoke" / "04-generalization-medgemma_sft-nih")
+    folder = results / "smoke" / "04-generalization-chexreason-nih"
+    before = paired.basis_of(runs.read(folder))
+    assert before == paired.basis_of(run)
+    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
+    rows.loc[0, "truth"] = "Edema" if rows.loc[0, "truth"] != "Edema" else "Cardiomegaly"
+    rows.to_csv(folder / "predictions.csv.gz", index=False)
+    after = paired.basis_of(runs.read(folder))
+    assert list(rows["study_key"]) == list(run.predictions()["study_key"])
+    assert replace(after, studies=before.studies) == before != after
+    with pytest.raises(UserError, match="the same studies on both sides"):
+        abroad.intervals("smoke", results)
+
+
+def test_a_run_of_another_seed_is_another_basis(kept):
+    run = runs.read(kept / "smoke" / "01-prompting-reasoning_a")
+    alone = {name: value for name, value in run.info.items() if name != "seeds"}
+    first, second, three = (
+        paired.basis_of(replace(run, info=alone | more)) for more in ({"seed": 0}, {"seed": 1}, {"seeds": [0, 1, 2]})
+    )
+    assert [one.seeds for one in (first, second, three)] == [(0,), (1,), (0, 1, 2)]
+    with pytest.raises(UserError, match="the same seeds on both sides"):
+        paired.together([replace(run, info=alone | {"seed": seed}) for seed in (0, 1)], resamples=10)
 
 
 @pytest.mark.parametrize("number", range(1, 7))
@@ -160,6 +188,100 @@ def test_a_prompt_is_best_only_beyond_the_noise(results):
     assert leads.near_highest(evidence.gather(1, "smoke", results)) == ("reasoning_c", [])
 
 
+def thinned(folder: Path, name: str, positives: int) -> None:
+    """Leave a finding few positives, and have both the run and its scores know."""
+    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
+    sets = [set(cell.split(";")) - {""} for cell in rows["truth"]]
+    for one in [one for one in sets if name in one][positives:]:
+        one.discard(name)
+    rows["truth"] = [";".join(sorted(one)) for one in sets]
+    rows.to_csv(folder / "predictions.csv.gz", index=False)
+
+
+def same_but_for(folder: Path, name: str, hits: int) -> None:
+    """Answers that are right of 4 in 5 labels, the same in each run, and of one finding right `hits` times."""
+    recorded, column = truth(folder), list(LABEL_SETS[str(runs.read(folder).info["label_set"])]).index(name)
+    said = recorded ^ (np.random.default_rng(1).random(recorded.shape) < 0.2)
+    said[:, column] = recorded[:, column] & (np.cumsum(recorded[:, column]) <= hits)
+    answer(folder, said)
+
+
+RARE = "Pneumothorax"
+
+
+def test_a_rare_finding_makes_no_prompt_the_best(results):
+    shown = evidence.gather(1, "smoke", results)
+    for row in shown.rows():
+        folder = results / "smoke" / f"01-prompting-{row}"
+        thinned(folder, RARE, 10)
+        same_but_for(folder, RARE, 10 if row == "reasoning_c" else 0)
+    shown = evidence.gather(1, "smoke", results)
+    first, near = leads.near_highest(shown)
+    assert first == "reasoning_c"
+    assert set(near) == set(shown.rows()) - {"reasoning_c"}
+    said = sentences.prompting("smoke", results).text
+    assert "over the 13 of 14 findings with at least 20 positives, 8 of the other 8 prompts cannot be" in said
+
+
+def test_a_rare_finding_makes_no_order_of_the_prompts(results):
+    """Of one finding with ten positives each prompt is right as the paper's order has it, of all others alike."""
+    order = evidence.gather(1, "smoke", results).side("paper", "macro").rank()
+    for row, rank in order.items():
+        folder = results / "smoke" / f"01-prompting-{row}"
+        thinned(folder, RARE, 10)
+        same_but_for(folder, RARE, round(rank))
+    said = sentences.prompting("smoke", results).text
+    assert "over the 13 of 14 findings with at least 20 positives is +0.00 (over patients +0.00 to +0.00)" in said
+    assert "whether the two orders have anything in common cannot be said" in said
+
+
+def test_a_rare_finding_carries_no_change(results):
+    for dataset in ("chexpert", "nih"):
+        for model in ("medgemma", "nv_reason", "qwen", "medgemma_sft", "chexreason"):
+            folder = results / "smoke" / f"04-generalization-{model}-{dataset}"
+            thinned(folder, RARE, 10)
+            same_but_for(folder, RARE, 10 if model == "chexreason" else 0)
+    said = abroad.intervals("smoke", results).text
+    for of, line in zip((14, 9), said.split("\n\n"), strict=True):
+        assert f"ChexReason minus the SFT checkpoint is {signed(1 / of)} in macro-F1" in line
+        often = re.search(rf"Over the {of - 1} of {of} findings with at least 20 positives \(([^)]*)\)", line)[1]
+        assert RARE not in often.split(", ")
+        assert f"could carry a conclusion, it is {spoken(Interval(0.0, 0.0, 0.0))}." in line
+
+
+def test_a_rare_finding_carries_no_reward(results):
+    folders = [
+        results / "smoke" / name for name in ("02-sft-medgemma-free_reasoning", "03-grpo-hard", "03-grpo-nuanced")
+    ]
+    for folder, hits in zip(folders, (0, 10, 10), strict=True):
+        thinned(folder, RARE, 10)
+        same_but_for(folder, RARE, hits)
+    nothing = spoken(Interval(0.0, 0.0, 0.0))
+    said = sentences.grpo("smoke", results).text
+    assert f"change since the SFT checkpoint is {nothing} with the hard reward and {nothing} with the nuanced" in said
+
+
+def test_a_constant_run_is_in_no_spread_and_no_change_however_high_it_scores(results):
+    folders = {2: "02-sft-medgemma-only_label", 4: "03-grpo-hard", 5: "04-generalization-chexreason-chexpert"}
+    for name in folders.values():
+        answer(results / "smoke" / name, "Edema")
+        claim(results / "smoke" / name, 0.99)
+    reason = "gives one answer to 100% of the images"
+    formats = sentences.sft("smoke", results).text
+    assert "0.990" not in formats
+    assert "(Only Label)" not in formats[formats.index("MedGemma: macro-F1") :].split("Qwen2.5-VL:")[0]
+    assert f"Left out of every order: Only Label {reason}" in formats
+    rewards = sentences.grpo("smoke", results).text
+    assert f"Left out of every order: Hard, best F1-score {reason}" in rewards
+    assert "change since the SFT checkpoint is +" not in rewards
+    assert "with the nuanced one; these intervals" not in rewards
+    near, far = abroad.intervals("smoke", results).text.split("\n\n")
+    assert f"no change is given: mini ChexReason {reason}." in near
+    assert "minus the SFT checkpoint" not in near
+    assert "no change is given" not in far
+    assert "0.990" not in near
+
+
 def test_one_training_each_gives_no_order_however_large_the_lead(results):
     for name in ("02-sft-medgemma-only_label", "02-sft-qwen-reasoning_a", "03-grpo-hard",
                  "04-generalization-chexreason-nih", "04-generalization-chexreason-chexpert"):  # fmt: skip
@@ -235,8 +357,8 @@ def test_the_papers_change_is_told_as_printed(kept):
     text = abroad.finding("smoke", kept).text
     assert "(0.282 to 0.346, by 23%)" in text
     assert "(0.299 to 0.243, by 19%)" in text
-    for number, row in ((2, "only_label"), (3, "reasoning_a")):
-        assert leads.within_chance(number, evidence.gather(number, "smoke").rows())[0] != [row] or number == 3
+    printed = {number: leads.within_chance(number, evidence.gather(number, "smoke").rows()) for number in (2, 3)}
+    assert printed == {2: (["free_reasoning"], ["only_label"]), 3: (["reasoning_a"], [])}
     assert "differ in their highest format" in sentences.sft("smoke", kept).text
 
 

@@ -377,14 +377,18 @@ def command(real_tree, tmp_path):
     return words
 
 
-def taken(pid: int) -> None:
-    """Wait until a process that only waits has taken its SIGINT, so that no answer comes before it."""
-    bit = 1 << (signal.SIGINT - 1)
-    status = Path(f"/proc/{pid}/status")
-    while any(int(line.split()[1], 16) & bit for line in status.read_text().splitlines()
-              if line.startswith(("SigPnd", "ShdPnd"))):  # fmt: skip
-        time.sleep(0.01)
-    time.sleep(3)  # from the system's flag to Python's handler; the process has nothing else to do
+def asleep(pid: int, woken: int = -1) -> int:
+    """Wait until a process's first thread sleeps and has woken more often than that; how often it has."""
+    before = -1
+    while True:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert not told["State"].startswith("Z"), "it has ended"
+        now = int(told["voluntary_ctxt_switches"])
+        if now == before > woken and told["State"].startswith("S"):
+            return now
+        before = now
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
@@ -400,12 +404,15 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
     with bad_server.running(behave) as server:
         words, env = command(server.root, "--prompt", "free_reasoning")
         first = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while not (path.is_file() and path.read_bytes().count(b"\n") >= 3):
+        while not (path.is_file() and path.read_bytes().count(b"\n") >= (3 if ending == signal.SIGKILL else 6)):
             assert first.poll() is None, first.communicate()
             time.sleep(0.01)
-        first.send_signal(ending)
         if ending == signal.SIGINT:
-            taken(first.pid)
+            waiting = asleep(first.pid)  # only the signal wakes its first thread now, and no answer comes before it
+            first.send_signal(ending)
+            asleep(first.pid, waiting)
+        else:
+            first.send_signal(ending)
         ended.set()
         _, err = first.communicate()
         if ending == signal.SIGINT:

@@ -61,11 +61,13 @@ def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
             )
             found, out = both.difference(0, 1), unfit_of(shown)
             reasons = [f"{titled(m, shown.tier)} {out[m]}" for m in ("medgemma_sft", "chexreason") if m in out]
-            stop = f" No conclusion is drawn from it: {'; '.join(reasons)}." if reasons else ""
+            if reasons:
+                lines.append(f"{lead_in(shown)} {_dataset(shown)}, no change is given: {'; '.join(reasons)}.")
+                continue
             lines.append(
                 f"{lead_in(shown)} {_dataset(shown)}, ChexReason minus the SFT checkpoint is "
                 f"{signed(found.estimate)} in macro-F1, with a {LEVEL:.0%} interval over {both.patients} patients "
-                f"from {signed(found.low)} to {signed(found.high)}.{carried}{stop} Both are one training, and "
+                f"from {signed(found.low)} to {signed(found.high)}.{carried} Both are one training, and "
                 "what another training would give is not in the interval."
             )
     return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")

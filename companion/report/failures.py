@@ -196,7 +196,7 @@ def _said(first: Run | None, second: Run | None, one: str, other: str) -> str:
         f"because a block is written twice; of the {other}, {failed[1]}."
     )
     if out := "; ".join(f"the {name} {reason}" for name, reason in reasons.items() if reason):
-        return f"{text} No change of macro-F1 is told: {out}."
+        return f"{text} No change of macro-F1 is given: {out}."
     text += (
         f" The change of macro-F1 is {spoken(found.everywhere)} on all studies and {spoken(found.readable)} on the "
         f"{found.both} that both answer readably"

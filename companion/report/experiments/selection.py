@@ -19,6 +19,7 @@ from companion.report.theme import Html, Prose, signed, spoken
 CELL = Cell("A", "A", OWN["A"])
 
 
+@cache
 def _arms() -> list[str]:
     """The arms whose best and last checkpoint may both be compared at home, by both outcomes."""
     return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(*_both(name)) and not _unfit(name)]
@@ -89,7 +90,7 @@ def chosen_and_others(outcome: str) -> tuple[list[float], list[float]]:
 def figure() -> Html:
     """For each reinforcement arm: best minus last, where it was chosen and elsewhere."""
     if not _arms():
-        return missing("any reinforcement")
+        return missing("any reinforcement whose checkpoints may be compared")
     lines = []
     for name in _arms():
         others = over_trainings([on_others(name, seed, MICRO) for seed in seeds()])
@@ -130,7 +131,7 @@ def verdict() -> str | None:
 def finding() -> Prose:
     """The mean advantage of the best checkpoint where it was chosen, and elsewhere, and the difference."""
     if not _arms():
-        return Prose("*Not run yet.*")
+        return Prose("*Not run yet, or no way to train whose checkpoints may be compared.*")
     said = []
     for outcome in (MACRO, MICRO):
         chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
