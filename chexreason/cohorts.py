@@ -122,7 +122,7 @@ def drawn(profile: Profile, name: str) -> Chosen:
 def place_of(name: str) -> tuple[str, str]:
     """The data set and the split that a cohort is drawn from. Raises UserError for an unknown name."""
     if name not in COHORTS and name not in data.SOURCES:
-        raise unknown("cohort", name, [*COHORTS, *data.SOURCES], "chexreason/cohorts.py")
+        raise unknown("cohort", name, {*COHORTS, *data.SOURCES}, "chexreason/cohorts.py")
     return COHORTS.get(name, (name, "test"))
 
 

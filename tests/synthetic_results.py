@@ -13,6 +13,7 @@ import pandas as pd
 
 from chexreason import config, metrics, prompts, runs
 from chexreason.labels import LABEL_SETS
+from companion.evidence import sections
 from companion.evidence.tables import MODELS
 from companion.report.settings import settings_table
 from companion.workflow import provenance
@@ -31,7 +32,7 @@ def write(
     for name in ("01_prompting", "02_sft", "03_grpo", "04_generalization"):
         if name[:2] in only:
             _notebook(chosen.results / "notebooks" / f"{name}.ipynb")
-    for stage in provenance.STAGES.values():
+    for stage in sections.STAGES.values():
         if stage.number in only:
             provenance.write_record(stage, profile, chosen.results, provenance.made_by(stage, profile))
     return chosen

@@ -212,7 +212,7 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, drawn, tmp_
 
 
 def test_an_unknown_cohort(profile) -> None:
-    with pytest.raises(UserError, match="a cohort among chexpert, nih, rl, sft, validation; came 'test'"):
+    with pytest.raises(UserError, match="a cohort among chexpert, mimic, nih, rl, sft, validation; came 'test'"):
         cohorts.choose(profile, "test")
 
 

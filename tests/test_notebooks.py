@@ -10,7 +10,8 @@ import pytest
 
 from chexreason import config, prompts, rewards, runs
 from chexreason.hyperparameters import STUDY
-from companion.workflow import provenance, stages
+from companion.evidence import sections
+from companion.workflow import stages
 
 SOURCES = {name: stage.source for name, stage in stages.STAGES.items()}
 
@@ -46,13 +47,13 @@ def test_the_notebooks_take_the_same_parameters():
 
 
 def test_the_notebooks_of_the_folder_are_those_of_the_stages():
-    assert sorted(provenance.NOTEBOOKS.glob("*.py")) == sorted(SOURCES.values())
+    assert sorted(sections.NOTEBOOKS.glob("*.py")) == sorted(SOURCES.values())
 
 
 def test_prose_in_a_notebook_does_not_change_its_digest(tmp_path, monkeypatch):
     stage = stages.STAGES["prompting"]
     text, digest = stage.source.read_text(), stages.code_digest(stage, "smoke")
-    monkeypatch.setattr(provenance, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(sections, "NOTEBOOKS", tmp_path)
     (tmp_path / "01_prompting.py").write_text(
         text.replace("\n# Before", "\n# A typo mended. Before").replace("# %%\nchosen", "# %%\n# so\nchosen")
     )

@@ -1,13 +1,15 @@
 """Results and what made them: nothing else may be shown, and what differs is named with its page."""
 
 import json
+import re
+import runpy
 import shutil
-from pathlib import Path
 
 import pytest
 
 from chexreason import config
 from chexreason.errors import UserError
+from companion.evidence.sections import STAGES
 from companion.workflow import provenance, stages
 
 DEMO = config.RESULTS / "demo"
@@ -15,7 +17,11 @@ DEMO = config.RESULTS / "demo"
 
 @pytest.fixture
 def demo(tmp_path):
-    return shutil.copytree(DEMO, tmp_path / "demo")
+    """The committed results, as if the code as it is now had made them."""
+    place = shutil.copytree(DEMO, tmp_path / "demo")
+    for stage in STAGES.values():
+        provenance.write_record(stage, "demo", place, provenance.made_by(stage, "demo"))
+    return place
 
 
 def told(results) -> dict[str, str]:
@@ -40,12 +46,20 @@ def test_results_without_a_record_are_told(demo) -> None:
     assert "02_sft.json" in told(demo)["sft"]
 
 
+ALL = {"prompting", "sft", "grpo", "generalization"}
+
+
 @pytest.mark.parametrize(
     ("name", "pages"),
     [
-        ("chexreason/sft.py", {"prompting", "sft", "grpo", "generalization"}),
-        ("chexreason/profiles/demo.yml", {"prompting", "sft", "grpo", "generalization"}),
-        ("companion/phantoms/checkpoints/qwen", {"prompting", "sft", "grpo", "generalization"}),
+        ("chexreason/sft.py", {"sft"}),
+        ("chexreason/rewards.py", {"grpo"}),
+        ("chexreason/evaluate.py", ALL),
+        ("companion/phantoms/film.py", ALL),
+        ("companion/phantoms/rates.csv", ALL),
+        ("companion/speed/sft.py", {"sft"}),
+        ("chexreason/profiles/demo.yml", ALL),
+        ("companion/phantoms/checkpoints/qwen", ALL),
         ("notebooks/03_grpo.py", {"grpo"}),
     ],
 )
@@ -62,21 +76,54 @@ def test_what_made_the_numbers_is_told_when_it_changes(demo, monkeypatch, name, 
 
 
 def test_what_only_shows_has_no_say_and_what_computes_has() -> None:
-    files = provenance.made_by(provenance.STAGES["grpo"], "demo")
+    files = provenance.made_by(STAGES["grpo"], "demo")
     assert {"chexreason/rewards.py", "companion/phantoms/film.py", "notebooks/03_grpo.py"} <= set(files)
-    assert not [name for name in files if name.startswith(("companion/report/", "companion/evidence/audit/"))]
-    assert "companion/workflow/stages.py" not in files
+    elsewhere = ("companion/report/", "companion/evidence/", "companion/workflow/", "companion/replication/")
+    assert not [name for name in files if name.startswith(elsewhere)]
 
 
-def test_the_book_is_not_built_from_results_that_no_longer_agree(demo, monkeypatch) -> None:
+def test_an_import_is_followed_wherever_it_stands_unless_it_is_for_types_alone(tmp_path, monkeypatch) -> None:
+    sources = {
+        "a.py": "def late():\n    from chexreason import b\n",
+        "b.py": "from typing import TYPE_CHECKING\nimport chexreason.c.d\nif TYPE_CHECKING:\n    import chexreason.e\n",
+        "c/__init__.py": "", "c/d.py": "import numpy", "e.py": "", "__init__.py": "",
+    }  # fmt: skip
+    for name, text in sources.items():
+        (tmp_path / "chexreason" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "chexreason" / name).write_text(text)
+    monkeypatch.setattr(provenance, "SOURCES", tmp_path)
+    found = {path.relative_to(tmp_path / "chexreason").as_posix() for path in provenance.closure(["chexreason.a"])}
+    assert found == {"__init__.py", "a.py", "b.py", "c/__init__.py", "c/d.py"}
+    with pytest.raises(UserError, match="a module of chexreason or companion; came no_such"):
+        provenance.closure(["no_such"])
+
+
+def test_a_page_whose_results_no_longer_agree_is_told_to_the_book_and_refused_for_a_release(demo, monkeypatch) -> None:
     (demo / "02-sft-qwen-only_label" / "history.csv").write_text("step,epoch,metric,value\n")
-    monkeypatch.setenv("CHEXREASON_RESULTS", str(demo.parent))
-    with pytest.raises(UserError, match=r"page sft: results have changed .*history\.csv; compute them again"):
-        stages.build_book("demo")
+    found = stages.stale_pages("demo", demo)
+    own = [what for what in found["sft"] if "history.csv" in what]
+    assert own == ["results have changed since its runs: 02-sft-qwen-only_label/history.csv"]
+    assert all(own[0] in found[page] for page in ("index", "audit", "claims"))
+    monkeypatch.setattr(config, "RESULTS", demo.parent)
+    with pytest.raises(UserError, match=r"page sft: results have changed .*history\.csv.*; compute them again"):
+        stages.require_fresh("demo")
+
+
+def test_a_stale_page_bears_a_badge_below_its_title(monkeypatch) -> None:
+    mark = runpy.run_path(str(config.ROOT / "book" / "_ext" / "stale_pages.py"))["mark"]
+    monkeypatch.setenv("CHEXREASON_STALE", json.dumps({"sft": ["code has changed", "results, too"]}))
+    page, other = ["---\na: b\n---\n# Learning\n\n# Second"], ["# Asking"]
+    mark(None, "sft", page)
+    mark(None, "prompting", other)
+    assert re.search(
+        r"# Learning\n\n:::\{warning\}\n.*older than the code.*\n- code has changed\n- results, too\n:::\n\n# S",
+        page[0],
+    )
+    assert other == ["# Asking"]
 
 
 def test_the_record_is_plain_and_names_no_place_of_a_machine() -> None:
-    for stage in provenance.STAGES.values():
+    for stage in STAGES.values():
         record = json.loads(provenance.record_file(stage, DEMO).read_text())
         assert set(record) == {"profile", "made_by", "left"}
         assert not [name for part in ("made_by", "left") for name in record[part] if name.startswith("/")]
@@ -84,38 +131,39 @@ def test_the_record_is_plain_and_names_no_place_of_a_machine() -> None:
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """The package's sources and profiles in a folder of their own, which `made_by` then reads."""
-    package = Path(provenance.__file__).parent
-    place = shutil.copytree(package, tmp_path / "chexreason", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "__file__", str(place / "provenance.py"))
-    monkeypatch.setattr(config, "PROFILES", place / "profiles")
-    return place
+    """Both packages in a folder of their own, which `made_by` then reads."""
+    for name in provenance.PACKAGES:
+        shutil.copytree(config.ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "SOURCES", tmp_path)
+    monkeypatch.setattr(config, "PROFILES", tmp_path / "chexreason" / "profiles")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "changes"),
     [
-        ("rewards.py", "exact: float = paper(100.0", "exact: float = paper(101.0", True),
-        ("rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.", False),
-        ("report/theme.py", "#0072b2", "#0072b3", False),
-        ("profiles/demo.yml", "seed: 0", "seed: 1", True),
+        ("chexreason/rewards.py", "exact: float = paper(100.0", "exact: float = paper(101.0", True),
+        ("chexreason/rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.", False),
+        ("chexreason/labels.py", "#: The 14 findings", "# a comment\n#: The 14 findings", False),
+        ("companion/report/theme.py", "#0072b2", "#0072b3", False),
+        ("chexreason/profiles/demo.yml", "seed: 0", "seed: 1", True),
     ],
 )
 def test_the_files_themselves_are_read(copied, name, old, new, changes) -> None:
-    stage = provenance.STAGES["grpo"]
+    stage = STAGES["grpo"]
     before = provenance.made_by(stage, "demo")
     text = (copied / name).read_text()
     assert old in text
     (copied / name).write_text(text.replace(old, new))
     after = provenance.made_by(stage, "demo")
-    assert {key for key in before if before[key] != after[key]} == ({f"chexreason/{name}"} if changes else set())
+    assert {key for key in before if before[key] != after[key]} == ({name} if changes else set())
 
 
 def test_another_checkpoint_is_another_maker(copied) -> None:
-    before = provenance.made_by(provenance.STAGES["sft"], "demo")
-    weights = copied / "checkpoints" / "qwen" / "model.safetensors"
+    before = provenance.made_by(STAGES["sft"], "demo")
+    weights = copied / "companion" / "phantoms" / "checkpoints" / "qwen" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    after = provenance.made_by(provenance.STAGES["sft"], "demo")
+    after = provenance.made_by(STAGES["sft"], "demo")
     assert {key for key in before if before[key] != after[key]} == {"companion/phantoms/checkpoints/qwen"}
 
 
@@ -132,11 +180,11 @@ def experiment(copied, tmp_path):
 
 def test_the_experiment_agrees_with_its_record_until_something_changes(experiment, copied) -> None:
     assert not list(provenance.disagreements("demo", experiment / "demo"))
-    (copied / "experiments" / "analysis.py").write_text("shown = 'otherwise'\n")  # it only shows
+    (copied / "companion" / "evidence" / "analysis.py").write_text("shown = 'otherwise'\n")  # it only shows
     assert not list(provenance.disagreements("demo", experiment / "demo"))
     metrics = experiment / "experiment" / "seed0" / "base-best-answers" / "metrics.csv"
     metrics.write_text(metrics.read_text() + "macro,f1,0.9\n")
-    rewards = copied / "rewards.py"
+    rewards = copied / "chexreason" / "rewards.py"
     rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
     found = list(provenance.disagreements("demo", experiment / "demo"))
     assert [page for page, _ in found] == ["cells, scaffold, collapse, selection, cures"] * 2
@@ -146,7 +194,7 @@ def test_the_experiment_agrees_with_its_record_until_something_changes(experimen
 
 def test_runs_of_other_code_are_recorded_only_after_some_were_run_again(experiment, copied) -> None:
     place = experiment / "experiment"
-    rewards = copied / "rewards.py"
+    rewards = copied / "chexreason" / "rewards.py"
     rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
     with pytest.raises(UserError, match="chexreason experiment again"):
         provenance.write_experiment_record(place)
@@ -176,11 +224,6 @@ def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measu
     assert "has changed since it was measured" in next(provenance.disagreements("demo", experiment / "demo"))[1]
 
 
-def test_every_module_with_a_say_in_the_experiment_is_there(copied) -> None:
-    for name in provenance.MEASURES:
-        assert (copied / name).exists(), name
-
-
 def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, copied) -> None:
     place = experiment / "benchmarks"
     place.mkdir()
@@ -190,9 +233,9 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     (place / "films.csv").write_text(f"studies,ratio,code\n200,40,{provenance.measured_code('films.csv')}\n")
     (place / "vllm.csv").write_text(f"family,code\nqwen,{provenance.measured_code('vllm.csv')}\n")
     assert not list(provenance.disagreements("demo", experiment / "demo"))
-    (copied / "vllm_engine.py").write_text("MEMORY = 0.9\n")
-    (copied / "fast" / "masks.py").write_text("slower = True\n")
-    (copied / "data" / "prepared.py").write_text("slower = True\n")
+    (copied / "companion" / "replication" / "vllm_engine.py").write_text("MEMORY = 0.9\n")
+    (copied / "companion" / "speed" / "masks.py").write_text("slower = True\n")
+    (copied / "chexreason" / "data" / "prepared.py").write_text("slower = True\n")
     told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
     assert len(told) == 3
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft-qwen"

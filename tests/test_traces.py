@@ -1,4 +1,4 @@
-"""The teacher's traces: written on the spot for phantoms, read from a file for real films."""
+"""The teacher's traces: read from a file, which the scripted teacher writes for phantoms."""
 
 import dataclasses
 import json
@@ -12,6 +12,7 @@ from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
+from companion.phantoms.prepare import write_traces
 from companion.phantoms.writers import write_tree
 
 
@@ -31,6 +32,7 @@ def profile(drawn, tmp_path):
 @pytest.mark.parametrize("name", prompts.SFT_FORMATS)
 def test_a_phantoms_trace_ends_in_its_recorded_labels(profile, name) -> None:
     chosen, prompt = cohorts.choose(profile, "sft"), prompts.get(name)
+    write_traces(profile, chosen)
     written = traces.of(chosen, prompt, profile)
     for study, trace in zip(chosen.studies, written, strict=True):
         parsed = parse_completion(trace, prompt.answer)
@@ -41,8 +43,15 @@ def test_a_phantoms_trace_ends_in_its_recorded_labels(profile, name) -> None:
 
 def test_the_same_seed_writes_the_same_traces(profile) -> None:
     chosen, prompt = cohorts.choose(profile, "sft"), prompts.get("reasoning_narrative")
-    assert traces.of(chosen, prompt, profile) == traces.of(chosen, prompt, profile)
-    assert traces.of(chosen, prompt, profile) != traces.of(chosen, prompt, dataclasses.replace(profile, seed=9))
+
+    def written(seed: int) -> list[str]:
+        other = dataclasses.replace(profile, seed=seed)
+        write_traces(other, chosen)
+        return traces.of(chosen, prompt, other)
+
+    first = written(0)
+    assert written(0) == first
+    assert written(9) != first
 
 
 @pytest.fixture

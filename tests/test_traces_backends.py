@@ -63,11 +63,12 @@ def test_a_server_of_ones_own_needs_no_word() -> None:
 
 
 def test_nothing_else_than_true_is_a_users_word() -> None:
-    from chexreason import config
+    from chexreason.config import Override, overridden
 
     for value in ("yes", 1, "true"):
+        given = [Override("teacher", "agreement", value, "for a test")]
         with pytest.raises(UserError, match=r"a value of type bool for teacher\.agreement"):
-            config._override("own", {"setting": "teacher.agreement", "value": value, "why": "for a test"})
+            overridden(given, "teacher", Teacher, "own")
 
 
 @pytest.mark.parametrize(

@@ -159,8 +159,6 @@ def test_the_teachers_settings_are_listed_and_stay_out_of_runs(capsys) -> None:
     assert teacher_of(profile) == Teacher()
     other = with_teacher(profile, Teacher(model="another"))
     assert teacher_of(other).model == "another"
-    assert other.resolved() == profile.resolved()
-    assert "teacher" not in profile.resolved()
     assert "teacher" not in set(settings_table()["group"])
 
 
@@ -243,4 +241,4 @@ def test_a_value_out_of_range_in_a_profile_is_told(own, capsys) -> None:
     assert own(attempts=0) == 2
     assert "1 or more for teacher.attempts; came 0" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"a value of type float or null for teacher\.temperature"):
-        config._override("own", {"setting": "teacher.temperature", "value": True, "why": "x"})
+        config.overridden([config.Override("teacher", "temperature", True, "x")], "teacher", Teacher, "own")

@@ -11,7 +11,7 @@ import ast
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ SOURCES = config.ROOT
 PACKAGES = ("chexreason", "companion")
 #: What draws a profile's data sets, whose results depend on it.
 DRAWS = "companion.phantoms.prepare"
-CHECKPOINTS = Path("companion/phantoms/checkpoints")
 #: Task of a benchmark -> the code whose speed it tells of.
 TASKS = {
     "grpo": ("companion/speed", "chexreason/grpo.py", "chexreason/training.py"),
@@ -118,26 +117,27 @@ def _text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _engines(text: Mapping[str, Any]) -> list[str]:
-    """The modules that a profile's engines are in."""
-    names = [entry if isinstance(entry, str) else str(entry["name"]) for entry in text.get("engines", {}).values()]
-    return [name.rpartition(".")[0] for name in names]
+def _engines(text: Mapping[str, Any], used: Collection[str]) -> list[str]:
+    """The modules that the engines in use are in; those of other packages are left to the environment's versions."""
+    entries = [entry for what, entry in text.get("engines", {}).items() if what in used]
+    names = [entry if isinstance(entry, str) else str(entry["name"]) for entry in entries]
+    modules = [name.rpartition(".")[0] for name in names]
+    return [name for name in modules if name.partition(".")[0] in PACKAGES]
 
 
 def made_by(stage: Stage, profile: str) -> dict[str, str]:
     """file -> SHA-256, for every file that the stage's numbers depend on; paths are relative to the repository."""
     cells = [cell.source for cell in jupytext.read(stage.source).cells if cell.cell_type == "code"]
     files = {f"notebooks/{stage.source.name}": _text(bare("\n".join(cells)))}
-    return files | _code_and_settings([f"chexreason.{stage.page}"], profile)
+    return files | _code_and_settings([f"chexreason.{stage.page}"], profile, ("decode", stage.page))
 
 
-def _code_and_settings(modules: Sequence[str], profile: str) -> dict[str, str]:
+def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection[str]) -> dict[str, str]:
     """The import closure of modules under a profile, the profile itself, and the weights that it names in here."""
     settings = config.PROFILES / f"{profile}.yml"
     text = config.raw(profile)
     draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
-    ours = [name for name in _engines(text) if name.partition(".")[0] in PACKAGES]
-    files = _digests(closure([*modules, *draws, *ours]))
+    files = _digests(closure([*modules, *draws, *_engines(text, engines)]))
     files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
     for folder in sorted(SOURCES / where for where in text["models"].values() if (SOURCES / where).is_dir()):
         changed = (folder / "model.safetensors").stat().st_mtime_ns
@@ -154,7 +154,7 @@ def left_by(stage: Stage, results: Path) -> dict[str, str]:
 
 def experiment_made_by() -> dict[str, str]:
     """file -> SHA-256, for every file that the experiment's numbers depend on."""
-    return _code_and_settings(["companion.experiment.train"], EXPERIMENT)
+    return _code_and_settings(["companion.experiment.train"], EXPERIMENT, config.ENGINES)
 
 
 def _code_of(names: Sequence[str]) -> dict[str, str]:
