@@ -6,6 +6,7 @@ are `hyperparameters`' defaults. Code reads the profile; it never asks which tie
 """
 
 import dataclasses
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,6 +75,7 @@ class Profile:
     """
 
     name: str
+    source: str  # the name that the package knows it by, or the path of its file
     tier: str
     what: str
     seed: int
@@ -118,21 +120,22 @@ def file_of(name: str) -> Path:
 
 def load_profile(
     name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None,
-    unset: bool = False, settings: Mapping[str, Any] | None = None, modules: Sequence[str] = (),
+    unset: bool = False, given: str | Mapping[str, Any] = "",
 ) -> Profile:  # fmt: skip
     """Read a profile; `seed`, `results` and `cache` replace what it says; an empty one replaces nothing.
 
-    `settings` ("grpo.beta" -> 0) come on top of its overrides, `modules` on top of those that it names: files or
-    modules of your own, which are imported and register rewards, prompts, base models or data sets.
+    `given` comes on top of what it says, as a mapping or as JSON: `settings` ("grpo.beta" -> 0), changes of the
+    `study`, and `modules`, files or modules of your own that register rewards, prompts, base models or data sets.
 
     Raises UserError for an unknown profile, setting or key, a value of another type, and a data folder
     whose variable is not set; with `unset` the folder is then the variable's name, as `DataPlace.unset` tells.
     """
-    text, name = raw(name), file_of(name).stem
-    for module in (*text.pop("modules", ()), *modules):
+    text, source, name = raw(name), name, file_of(name).stem
+    more: Mapping[str, Any] = json.loads(given) if isinstance(given, str) and given else dict(given or {})
+    for module in (*text.pop("modules", ()), *more.get("modules", ())):
         extensions.load(module)
     keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
-    engines, study = text.pop("engines", {}), _study(text.pop("study", {}))
+    engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
     for what in engines:
         if what not in ENGINES:
             raise unknown("engine", what, ENGINES, "chexreason/config.py")
@@ -140,18 +143,19 @@ def load_profile(
         raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"mend {name}.yml")
     if text["tier"] not in TIERS:
         raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
-    given = [{"setting": key, "value": value, "why": "given by hand"} for key, value in (settings or {}).items()]
+    by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
     known = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
-    overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *given])
+    overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *by_hand])
     groups: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
+        source=source if source == name else str(Path(source).resolve()),
         tier=text["tier"],
         what=text["what"],
         seed=_seed(text["seed"] if seed is None else seed),
-        data={source: _place(name, source, entry, cache, unset) for source, entry in text["data"].items()},
-        models={base: _checkpoint(source) for base, source in text["models"].items()},
+        data={key: _place(name, key, entry, cache, unset) for key, entry in text["data"].items()},
+        models={base: _checkpoint(where) for base, where in text["models"].items()},
         cache=cache,
         results=Path(results or RESULTS) / name,
         rows=text["rows"],
@@ -162,15 +166,17 @@ def load_profile(
     )
 
 
-def _study(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The paper's runs with a profile's changes, stage by stage."""
-    for stage, entries in changes.items():
-        if stage not in STUDY:
+def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The paper's runs with changes, stage by stage, the later ones on top."""
+    study = {stage: dict(entries) for stage, entries in STUDY.items()}
+    for stage, entries in ((stage, entries) for one in changes for stage, entries in one.items()):
+        if stage not in study:
             raise unknown("stage of the study", stage, STUDY, "chexreason/hyperparameters.py")
-        for key in entries:
-            if key not in STUDY[stage]:
+        for key, value in entries.items():
+            if key not in study[stage]:
                 raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/hyperparameters.py")
-    return {stage: {**entries, **changes.get(stage, {})} for stage, entries in STUDY.items()}
+            study[stage][key] = value
+    return study
 
 
 def _seed(value: Any) -> int:

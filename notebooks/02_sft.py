@@ -25,7 +25,8 @@
 profile: str = "demo"  # smoke, demo, miniature or paper: sizes, films and checkpoints
 seed: int = 0  # the root of every random draw
 results: str = ""  # a folder for the results instead of the repository's results/
-cache: str = ""  # a folder for films and checkpoints instead of the profile's own
+cache: str = ""  # a folder for images and checkpoints instead of the profile's own
+given: str = ""  # changes by hand, as JSON: settings, modules, study
 
 # %%
 from chexreason import cohorts, config, sft
@@ -36,7 +37,7 @@ from companion.phantoms.prepare import prepare
 # ## What is run
 
 # %%
-chosen = config.load_profile(profile, seed=seed, results=results, cache=cache)
+chosen = config.load_profile(profile, seed=seed, results=results, cache=cache, given=given)
 print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %% [markdown]

@@ -215,7 +215,7 @@ def test_mistakes_in_a_rewards_constants_are_named(own, changes, message) -> Non
 
 def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp_path) -> None:
     own(**override("grpo.beta", 0.3))
-    profile = load_profile(str(tmp_path / "own.yml"), settings={"grpo.beta": 0, "grpo.top_k": 5})
+    profile = load_profile(str(tmp_path / "own.yml"), given={"settings": {"grpo.beta": 0, "grpo.top_k": 5}})
     assert (profile.name, profile.grpo.beta, profile.more("grpo")) == ("own", 0.0, {"top_k": 5})
 
 

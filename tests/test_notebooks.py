@@ -43,7 +43,7 @@ def test_the_notebooks_take_the_same_parameters():
         cells.add(tagged[0])
     [cell] = cells
     names = [node.target.id for node in ast.parse(cell).body]
-    assert names == ["profile", "seed", "results", "cache"]
+    assert names == ["profile", "seed", "results", "cache", "given"]
 
 
 def test_the_notebooks_of_the_folder_are_those_of_the_stages():

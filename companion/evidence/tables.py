@@ -7,13 +7,13 @@ cell. Nothing here formats anything. The paper's values are read from the reposi
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from chexreason import config, metrics, prompts
 from chexreason.errors import UserError, unknown
@@ -75,6 +75,13 @@ class TableSpec:
         """The run that fills a cell."""
         return self.run.format(row=row.rpartition("_")[0] if self.checkpoint else row, column=column)
 
+    def others(self, have: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+        """Rows (columns of Tables 5 and 6) that runs fill and the paper does not have, by the runs' ids."""
+        pattern = re.escape(self.run).replace(r"\{row\}", "(.+)").replace(r"\{column\}", "(.+)")
+        found = [match[1] for run_id in have if (match := re.fullmatch(pattern, run_id))]
+        names = [f"{name}_{which}" for name in found for which in ("best", "last")] if self.checkpoint else found
+        return tuple(name for name in names if name not in known)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -87,6 +94,7 @@ class Evidence:
     ours: pd.Series  # the same index names; only cells that a run fills
     runs: Mapping[str, Run]
     missing: tuple[str, ...]  # run ids that the table needs and the profile has not
+    others: tuple[str, ...] = ()  # rows, in Tables 5 and 6 columns, that only runs have
 
     def rows(self) -> list[str]:
         """Row names in the paper's order."""
@@ -96,16 +104,24 @@ class Evidence:
         """(column, metric) in the paper's order."""
         return list(dict.fromkeys((column, metric) for _, column, metric in self.published.index))
 
+    def all_rows(self) -> list[str]:
+        """The paper's rows, then those that only runs have."""
+        return [*self.rows(), *(self.others if self.spec.number < 5 else ())]
+
+    def all_columns(self) -> list[tuple[str, str]]:
+        """The paper's columns, then those that only runs have."""
+        return [*self.columns(), *((name, "f1") for name in (self.others if self.spec.number >= 5 else ()))]
+
     def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
         """One column by row, of "paper" or "ours"; empty where there is no run."""
         values = self.published if which == "paper" else self.ours
-        cells = {row: (row, column, metric) for row in self.rows()}
+        cells = {row: (row, column, metric) for row in self.all_rows()}
         found = {row: values[cell] for row, cell in cells.items() if cell in values.index}
         return pd.Series(found, dtype=float)
 
     def alone(self) -> "Evidence":
         """The paper's side only."""
-        return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=())
+        return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=(), others=())
 
     def run_of(self, row: str, column: str) -> Run | None:
         """The run behind a cell, if there is one."""
@@ -132,7 +148,7 @@ def beside(name: str, results: Path | None = None) -> list[str]:
 
     A replication comes before a miniature. `OF_TIER` says which profiles stand for a tier.
     """
-    chosen = {tier_of(name): name}
+    chosen = {tier_of(name, results): name}
     for tier, names in OF_TIER.items():
         having = [other for other in names if read_runs(other, results)]
         if tier not in chosen and having:
@@ -145,15 +161,18 @@ def results_root(results: Path | None = None) -> Path:
     return Path(results or os.environ.get("CHEXREASON_RESULTS") or config.RESULTS)
 
 
-def tier_of(name: str) -> str:
-    """A profile's tier, read without resolving the places of its data."""
-    text = yaml.safe_load((config.PROFILES / f"{_known(name)}.yml").read_text(encoding="utf-8"))
-    return str(text["tier"])
+def tier_of(name: str, results: Path | None = None) -> str:
+    """A profile's tier: as it is written, or, of a profile of your own, as its runs say."""
+    if name in config.profile_names():
+        return str(config.raw(name)["tier"])
+    runs = read_all(results_root(results) / name)
+    return str(runs[0].info["tier"]) if runs else _known(name)
 
 
 def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
     """The finished runs of a profile by run id; empty if there are none."""
-    return {run.run_id: run for run in read_all(results_root(results) / _known(name))}
+    folder = results_root(results) / name
+    return {run.run_id: run for run in read_all(folder if folder.is_dir() else folder.with_name(_known(name)))}
 
 
 def published(number: int) -> pd.DataFrame:
@@ -167,9 +186,17 @@ def gather(number: int, name: str | None = None, results: Path | None = None) ->
     paper = published(number).set_index(KEYS)["value"]
     have = read_runs(name, results)
     needed = dict.fromkeys(spec.run_id(row, column) for row, column, _ in paper.index)
+    others = spec.others(have, set(paper.index.get_level_values("row" if number < 5 else "column")))
+    cells = list(paper.index)
+    if number < 5:
+        cells += [(row, *pair) for row in others for pair in dict.fromkeys((c, m) for _, c, m in paper.index)]
+    else:
+        cells += [
+            (row, column, "f1") for row in dict.fromkeys(paper.index.get_level_values("row")) for column in others
+        ]
     read: dict[tuple[str, str | None], pd.Series] = {}
     ours: dict[tuple[str, str, str], float] = {}
-    for row, column, metric in paper.index:
+    for row, column, metric in cells:
         run_id, checkpoint = spec.run_id(row, column), row.rpartition("_")[2] if spec.checkpoint else None
         if run_id in have:
             if (run_id, checkpoint) not in read:
@@ -182,10 +209,13 @@ def gather(number: int, name: str | None = None, results: Path | None = None) ->
     return Evidence(
         spec=spec,
         profile=name,
-        tier=tier_of(name),
+        tier=tier_of(name, results),
         published=paper,
         ours=pd.Series(list(ours.values()), index=index, dtype=float),
-        runs={run_id: have[run_id] for run_id in needed if run_id in have},
+        runs={
+            run_id: have[run_id] for run_id in dict.fromkeys(spec.run_id(r, c) for r, c, _ in cells) if run_id in have
+        },
+        others=others,
         missing=tuple(run_id for run_id in needed if run_id not in have),
     )
 
@@ -245,7 +275,10 @@ def against_floor(
 def title_of(spec: TableSpec, row: str) -> str:
     """A row's heading as the paper writes it."""
     if spec.number <= 3:
-        return prompts.get(row).title
+        return prompts.PROMPTS[row].title if row in prompts.PROMPTS else row.replace("_", " ").capitalize()
+    if spec.checkpoint and row not in CHECKPOINTS:
+        name, _, which = row.rpartition("_")
+        return f"{name.replace('_', ' ').capitalize()}, {'best F1-score' if which == 'best' else 'maximum steps'}"
     return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
 
 

@@ -22,6 +22,7 @@ HOMES = {
     "frame_table": "tables",
     "front": "front_page",
     "ledger": "verdict_table",
+    "other_test_sets": "tables",
     "recorded_and_visible": "visible",
     "runs_table": "tables",
     "settings_table": "settings",

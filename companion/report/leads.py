@@ -51,7 +51,8 @@ def unfit_of(shown: Evidence) -> dict[str, str]:
 
 def places(shown: Evidence) -> list[str]:
     """What a table compares: its rows, or in Tables 5 and 6 its columns."""
-    return list(dict.fromkeys(column for column, _ in shown.columns())) if shown.spec.number >= 5 else shown.rows()
+    columns = dict.fromkeys(column for column, _ in shown.all_columns())
+    return list(columns) if shown.spec.number >= 5 else shown.all_rows()
 
 
 def run_at(shown: Evidence, name: str) -> tuple[Run | None, str | None]:

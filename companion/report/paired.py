@@ -33,7 +33,8 @@ def titled(model: str, tier: str) -> str:
     >>> titled("nv_reason", "miniature"), titled("nv_reason", "replication")
     ('mini NV-Reason', 'NV-Reason')
     """
-    return f"mini {MODELS[model]}" if tier == "miniature" else MODELS[model]
+    name = MODELS.get(model, model)
+    return f"mini {name}" if tier == "miniature" and model in MODELS else name
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,21 @@ from typing import Any
 import pandas as pd
 from great_tables import GT, html, loc, style
 
+from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run
 from companion.evidence.audit.lines import GROUNDS, reference_lines
-from companion.evidence.tables import DATASETS, METRICS, MODELS, Evidence, beside, gather, title_of
+from companion.evidence.tables import (
+    DATASETS,
+    METRICS,
+    MODELS,
+    Evidence,
+    beside,
+    gather,
+    read_runs,
+    scores,
+    tier_of,
+    title_of,
+)
 from companion.evidence.tables import profile as shown_profile
 from companion.report import few, leads
 from companion.report.abroad import shared_findings as shared_values
@@ -60,6 +72,23 @@ def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), den
     return block(scrolling(raw, label, dense))
 
 
+def other_test_sets(profile: str | None = None, results: Path | None = None) -> Html:
+    """F1 by finding on each test set that is not the paper's, a column a model; nothing if there is none."""
+    name, parts = profile or shown_profile(), []
+    found: dict[str, dict[str, Run]] = {}
+    for run in read_runs(name, results).values():
+        if run.info["stage"] == "generalization" and run.info["dataset"] not in DATASETS:
+            found.setdefault(str(run.info["dataset"]), {})[str(run.info["model"])] = run
+    for dataset, runs in found.items():
+        columns = {model: scores(run).xs("f1", level="metric") for model, run in runs.items()}
+        rows = ["macro", *LABEL_SETS[str(next(iter(runs.values())).info["label_set"])]]
+        frame = pd.DataFrame(columns).reindex(rows).map(decimal).rename_axis("finding").reset_index()
+        n = ", ".join(sorted({str(run.info["n"]) for run in runs.values()}))
+        head = f'<div class="cxr-head">{badge(tier_of(name, results), name, dataset, f"n = {n} studies", "F1")}</div>'
+        parts.append(head + frame_table(frame, f"F1 on {dataset}").text + runs_behind(runs.values()))
+    return block("".join(parts))
+
+
 def runs_table(finished: Iterable[Run]) -> Html:
     """The runs that a stage has made: how many studies each was scored on, how long it took, and on what."""
     columns = ["run_id", "label_set", "n", "seconds", "device"]
@@ -95,14 +124,15 @@ def _paired(sides: Sequence[Evidence]) -> str:
 
 def _by_heading(sides: Sequence[Evidence]) -> str:
     shown = sides[0]
-    frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in shown.rows()]})
+    rows = _all_rows(sides)
+    frame = pd.DataFrame({"row": [title_of(shown.spec, row) for row in rows]})
     labels: dict[str, Any] = {}
     for column, metric in shown.columns():
         labels[f"{column}-{metric}-paper"] = "paper"
-        frame[f"{column}-{metric}-paper"] = _values(shown, "paper", column, metric)
+        frame[f"{column}-{metric}-paper"] = _values(shown, "paper", column, metric, rows)
         for one in _with_runs(sides):
             labels[f"{column}-{metric}-{one.tier}"] = one.tier
-            frame[f"{column}-{metric}-{one.tier}"] = _values(one, "ours", column, metric)
+            frame[f"{column}-{metric}-{one.tier}"] = _values(one, "ours", column, metric, rows)
     built = _base(frame, shown).tab_stubhead(STUB_HEADS[shown.spec.number]).cols_label(labels)
     for column, metric in shown.columns():
         names = [str(name) for name in frame if str(name).startswith(f"{column}-{metric}-")]
@@ -110,7 +140,7 @@ def _by_heading(sides: Sequence[Evidence]) -> str:
     for one in _with_runs(sides):
         for row in leads.unfit_of(one):
             names = [name for name in labels if name.endswith(f"-{one.tier}")]
-            built = built.fmt(lambda value: f"{decimal(value)}{UNFIT}", columns=names, rows=[shown.rows().index(row)])
+            built = built.fmt(lambda value: f"{decimal(value)}{UNFIT}", columns=names, rows=[rows.index(row)])
     papers = [name for name, side in labels.items() if side == "paper" and "failure" not in name]
     built = _bold(built, [(name, int(i)) for name in papers for i in leads.highest(frame[name])])
     return bare(_tinted(built, columns=[name for name, side in labels.items() if side != "paper"]))
@@ -127,12 +157,12 @@ def _by_side(sides: Sequence[Evidence]) -> str:
         where = f"{side}, {hospital if side == 'miniature' else real}"
         none = few.absent(one) if side != "paper" else []
         out = leads.unfit_of(one) if side != "paper" else {}
-        for column, metric in shown.columns():
+        for column, metric in shown.columns() if side == "paper" else one.all_columns():
             name = f"{column}-{metric}-{side}"
             heading = MODELS[column] if side == "paper" else titled(column, one.tier)
             parts = re.split(r"(?<=-)| ", heading)  # ten columns have to fit beside one another
             labels[name] = html("<br>".join(map(escape, parts)) + (UNFIT if column in out else ""))
-            values = _values(one, "paper" if side == "paper" else "ours", column, metric)
+            values = _values(one, "paper" if side == "paper" else "ours", column, metric, shown.rows())
             frame[name] = [None if row in none else value for row, value in zip(shown.rows(), values, strict=True)]
             blocks.setdefault(where, []).append(name)
     numbers = list(labels)
@@ -153,8 +183,13 @@ def _by_side(sides: Sequence[Evidence]) -> str:
     return bare(_tinted(built, columns=[name for name in numbers if name not in papers]))
 
 
-def _values(shown: Evidence, side: str, column: str, metric: str) -> list[float]:
-    return [float(value) for value in shown.side(side, column, metric).reindex(shown.rows())]
+def _values(shown: Evidence, side: str, column: str, metric: str, rows: list[str]) -> list[float]:
+    return [float(value) for value in shown.side(side, column, metric).reindex(rows)]
+
+
+def _all_rows(sides: Sequence[Evidence]) -> list[str]:
+    """The paper's rows, then those that any of our sides has."""
+    return list(dict.fromkeys(row for one in sides for row in one.all_rows()))
 
 
 def _with_runs(sides: Sequence[Evidence]) -> list[Evidence]:
@@ -169,8 +204,9 @@ def _stacked(sides: Sequence[Evidence]) -> str:
     rows = [
         {"variant": title_of(shown.spec, row), "side": side + (UNFIT if (side, row) in out else "")}
         | {f"{column}-{metric}": of_side.get((row, column, metric)) for column, metric in shown.columns()}
-        for row in shown.rows()
+        for row in _all_rows(sides)
         for side, of_side in values.items()
+        if row in shown.rows() or side != "paper"
     ]
     frame = pd.DataFrame(rows)
     numbers = list(frame.columns[2:])

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chexreason import __version__
 from chexreason.errors import UserError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 #: ... that the user may not read or write there.
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+#: Where results of changes by hand go, unless --results says otherwise.
+OWN_RESULTS = "my_results"
 #: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -86,9 +88,9 @@ def run_stages(words: argparse.Namespace) -> None:
     """Run the notebook of a stage, or of all four in order."""
     from companion.workflow import stages
 
-    profile = _profile(words)
+    profile, given = _profile(words), _given(words)
     for name in stages.STAGES if words.stage == "all" else [words.stage]:
-        executed = stages.run_stage(name, profile)
+        executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
 
 
@@ -223,7 +225,61 @@ def _profile(words: argparse.Namespace, unset: bool = False) -> "Profile":
 
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    return config.load_profile(words.profile, seed=words.seed, results=words.results, cache=words.cache, unset=unset)
+    given = _given(words)
+    results, cache = words.results, words.cache
+    own = words.profile not in config.profile_names()
+    if given or own or words.seed not in (None, config.raw(words.profile)["seed"]):
+        # What was asked for by hand is never among the results that come with the repository.
+        results = results or config.ROOT / OWN_RESULTS
+        cache = cache or (
+            None if set(given) <= {"modules", "study"} and words.seed is None else _own_cache(words, given)
+        )
+    return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
+
+
+def _given(words: argparse.Namespace) -> dict[str, Any]:
+    """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
+    import yaml
+
+    from chexreason import extensions
+    from chexreason.rewards import REWARDS
+
+    given: dict[str, Any] = {}
+    for entry in getattr(words, "set", None) or []:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, say")
+        given.setdefault("settings", {})[name] = yaml.safe_load(value)
+    modules, rewards = list(getattr(words, "module", None) or []), []
+    for name in getattr(words, "reward", None) or []:
+        if name.endswith(".py"):
+            known = set(REWARDS)
+            extensions.load(name)
+            rewards += [made for made in REWARDS if made not in known] or [
+                made for made, cls in REWARDS.items() if _is_of(cls, Path(name))
+            ]
+            modules.append(str(Path(name).resolve()))
+        else:
+            rewards.append(name)
+    if modules:
+        given["modules"] = modules
+    if rewards:
+        given["study"] = {"grpo": {"rewards": rewards}}
+    return given
+
+
+def _is_of(made: Any, path: Path) -> bool:
+    """Whether a reward was made in a file that had been imported before."""
+    return str(getattr(made, "__module__", "")).endswith(f"extension_{path.stem}")
+
+
+def _own_cache(words: argparse.Namespace, given: dict[str, Any]) -> Path:
+    """A cache of their own for other seeds and settings: their checkpoints must not take the place of the profile's."""
+    from chexreason import config
+    from chexreason.files import digest_of
+
+    usual = Path(os.environ.get("CHEXREASON_CACHE", config.ROOT / ".cache"))
+    return usual / "own" / f"{Path(words.profile).stem}-{digest_of([given.get('settings'), words.seed])[:8]}"
 
 
 def _prepare(profile: "Profile") -> None:
@@ -255,8 +311,12 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     def add_places(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--profile", default="demo", help="which sizes, films and checkpoints (default: demo)")
+        one.add_argument(
+            "--profile", default="demo", help="a profile's name, or the path of its .yml file (default: demo)"
+        )
         one.add_argument("--seed", type=int, help="instead of the profile's")
+        one.add_argument("--set", action="append", metavar="GROUP.NAME=VALUE", help="a setting, grpo.beta=0 say")
+        one.add_argument("--module", action="append", metavar="FILE.py", help="code of your own that registers things")
         one.add_argument("--results", type=Path, help="a folder instead of results/")
         one.add_argument("--cache", type=Path, help="a folder for checkpoints and films instead of .cache/PROFILE")
 
@@ -277,8 +337,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("stage", help="prompting, sft, grpo, generalization, or all")
     evaluation = command("evaluate", evaluate_stage)
     evaluation.add_argument("study", choices=("prompting", "generalization"))
-    for one in (run, evaluation, command("sft", train_sft), command("grpo", train_grpo)):
+    reinforced = command("grpo", train_grpo)
+    for one in (run, evaluation, command("sft", train_sft), reinforced):
         add_places(one)
+    for one in (run, reinforced):
+        one.add_argument("--reward", action="append", help="a reward's name, or a file that registers one of your own")
     experiment = command("experiment", run_experiment)
     experiment.add_argument("arm", help="an arm's name, or list, record (note what made them), again (check them)")
     add_places(experiment)

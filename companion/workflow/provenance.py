@@ -134,8 +134,7 @@ def made_by(stage: Stage, profile: str) -> dict[str, str]:
 
 def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection[str]) -> dict[str, str]:
     """The import closure of modules under a profile, the profile itself, and the weights that it names in here."""
-    settings = config.PROFILES / f"{profile}.yml"
-    text = config.raw(profile)
+    settings, text = config.file_of(profile), config.raw(profile)
     draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
     files = _digests(closure([*modules, *draws, *_engines(text, engines)]))
     files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)

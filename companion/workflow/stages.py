@@ -25,19 +25,20 @@ from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
 
-def run_stage(name: str, profile: config.Profile) -> Path:
+def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     """Run a stage's notebook on a profile and note that it is done; returns the executed notebook."""
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "companion/workflow/stages.py")
     stage, done = STAGES[name], done_file(name, profile)
-    made = made_by(stage, profile.name)
+    made = made_by(stage, profile.source)
     done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters: dict[str, batch.Value] = {
-        "profile": profile.name,
+        "profile": profile.source,
         "seed": profile.seed,
         "results": _if_elsewhere(profile.results.parent, config.RESULTS),
-        "cache": _if_elsewhere(profile.cache, config.load_profile(profile.name).cache),
+        "cache": _if_elsewhere(profile.cache, config.load_profile(profile.source, unset=True).cache),
+        "given": given,
     }
     print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
