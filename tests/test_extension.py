@@ -1,0 +1,121 @@
+"""The four things that people add, from files of their own: a reward, a prompt, a base model and a data set."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from chexreason import config
+from companion import report
+from companion.evidence import tables
+
+MINE = """
+import csv
+from chexreason.completions import THINK_SOLUTION
+from chexreason.data import SOURCES, Source
+from chexreason.data.study import Cohort, Study
+from chexreason.labels import FINDINGS
+from chexreason.prompts import PROMPTS, Prompt, compose
+from chexreason.rewards import reward
+
+
+@reward("sample_f1")
+def sample_f1(answer, truth, text):
+    named = frozenset(answer.labels) if answer.valid else frozenset()
+    return {"f1": 2 * len(truth & named) / (len(truth) + len(named))}
+
+
+def load(root, split):
+    with (root / "labels.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    return Cohort(tuple(Study("mine", row["patient"], row["image"], root / row["image"], "PA", "test",
+                              {row["label"]: 1.0}, FINDINGS) for row in rows), {})
+
+
+SOURCES["mine"] = Source("mine", "My hospital", FINDINGS, False, load)
+PROMPTS["upwards"] = Prompt(
+    "upwards", 1, "Upwards", "from below", compose("Go from below to above.", THINK_SOLUTION), THINK_SOLUTION
+)
+"""
+MODEL = """
+from dataclasses import replace
+from chexreason.models.families import FAMILIES
+
+FAMILIES["twin"] = replace(FAMILIES["qwen"], name="twin", title="Twin")
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of one's own, run stage by stage with its notebooks: (results, what the terminal showed)."""
+    place = tmp_path_factory.mktemp("own")
+    (place / "mine.py").write_text(MINE)
+    (place / "model.py").write_text(MODEL)
+    (place / "hospital").mkdir()
+    rows = [{"image": f"{k}.png", "patient": f"p{k}", "label": label} for k, label in enumerate(["Edema", "Fracture"])]
+    for row in rows:
+        Image.new("L", (224, 224), 90).save(place / "hospital" / row["image"])
+    pd.DataFrame(rows).to_csv(place / "hospital" / "labels.csv", index=False)
+    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    text["data"]["mine"] = {"root": str(place / "hospital")}
+    text["models"]["twin"] = text["models"]["qwen"]
+    text["modules"] = [str(place / "mine.py"), str(place / "model.py")]
+    text["study"] = {
+        "prompting": {"prompts": ["reasoning_a", "upwards"]},
+        "sft": {"models": ["medgemma"], "prompts": ["free_reasoning"]},
+        "grpo": {"rewards": ["sample_f1"]},
+        "generalization": {
+            "test_sets": ["nih", "mine"], "models": {
+                "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
+                "twin": {"base": "twin", "prompt": "free_reasoning"},
+                "mine": {"base": "medgemma", "prompt": "free_reasoning", "adapter": "03-grpo-sample_f1"},
+            },
+        },
+    }  # fmt: skip
+    (place / "own.yml").write_text(yaml.safe_dump(text))
+    words = ["run", "all", "--profile", str(place / "own.yml"), "--results", str(place / "results")]
+    command = [sys.executable, "-m", "companion", *words, "--cache", str(place / "cache")]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=config.ROOT, check=False)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    return place / "results"
+
+
+def notebook(results: Path, name: str) -> str:
+    return (results / "own" / "notebooks" / f"{name}.ipynb").read_text()
+
+
+def test_a_prompt_of_ones_own_has_its_row(study) -> None:
+    shown = report.table(1, "own", study).text
+    assert "Upwards" in shown
+    assert "Upwards" in notebook(study, "01_prompting")
+    assert tables.gather(1, "own", study).others == ("upwards",)
+
+
+def test_a_reward_of_ones_own_is_trained_with_and_has_its_rows(study) -> None:
+    shown = report.table(4, "own", study).text
+    assert "Sample f1, best F1-score" in shown
+    assert "Sample f1, maximum steps" in shown
+    assert "Sample f1, best F1-score" in notebook(study, "03_grpo")
+    history = tables.read_runs("own", study)["03-grpo-sample_f1"].history()
+    assert "terms/f1" in set(history["metric"])
+
+
+def test_a_base_model_of_ones_own_has_its_column(study) -> None:
+    shown = report.table(6, "own", study).text
+    assert "twin" in shown
+    assert "twin" in notebook(study, "04_generalization")
+
+
+def test_a_data_set_of_ones_own_has_its_table(study) -> None:
+    shown = report.other_test_sets("own", study).text
+    assert "n = 2 studies" in shown
+    assert all(model in shown for model in ("medgemma", "twin", "mine"))
+    assert "n = 2 studies" in notebook(study, "04_generalization")
+
+
+def test_the_clone_stays_as_it_was(study) -> None:
+    assert not (config.RESULTS / "own").exists()
