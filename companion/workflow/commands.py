@@ -163,6 +163,15 @@ def check_fresh(words: argparse.Namespace) -> None:
     print(f"fresh: results/{words.profile} agree with the code, the settings and their own record")
 
 
+def show_size(words: argparse.Namespace) -> None:
+    """Print how large the method, its companion and the tests are, in files and lines."""
+    from companion.workflow import size
+
+    for what, files, lines in size.sizes():
+        print(f"{what:<36} {files:>4} files {lines:>7,} lines")
+    print("the four additions: make test, or .venv/bin/python -m pytest tests/test_extension.py")
+
+
 def show_audit(words: argparse.Namespace) -> None:
     """Say what the paper's own numbers support: arithmetic, contradictions, matched labels, intervals, power."""
     if words.json:
@@ -369,6 +378,7 @@ def parser() -> argparse.ArgumentParser:
     book = command("book", build_book)
     book.add_argument("--profile", default="demo", help="whose results are shown (default: demo)")
     book.add_argument("--out", type=Path, default=Path(), help="the folder that gets _build/html (default: here)")
+    command("size", show_size)
     fresh = command("fresh", check_fresh)
     fresh.add_argument("--profile", default="demo", help="whose results are checked (default: demo)")
     return top
