@@ -37,11 +37,11 @@ $(STAMP): ; @
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi
 	done
 	if [ -z "$$python" ]; then
-	    echo "chexreason: expected Python 3.11 or newer; came none among $(PYTHON); install one, or name it: make PYTHON=/path/to/python3" >&2
+	    echo "chexreason: Expected Python 3.11 or newer, got none among $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3." >&2
 	    exit 2
 	fi
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then
-	    echo "chexreason: expected a Python that makes environments; came $$python without venv or ensurepip; install your system's python3-venv" >&2
+	    echo "chexreason: Expected a Python that makes environments, got $$python without venv or ensurepip. Install your system's python3-venv." >&2
 	    exit 2
 	fi
 	if ! compgen -G '$(VENV)/whole-*' >/dev/null || ! $(PY) -c '' 2>/dev/null; then
@@ -82,7 +82,7 @@ book: setup  ## compute the study at PROFILE on this machine, then build the boo
 	case $$status in
 	    0) ;;
 	    2) exit 2 ;;
-	    75) echo "chexreason: expected one make book at a time; came a second in this folder; wait for the first" >&2; exit 2 ;;
+	    75) echo "chexreason: Expected one make book at a time, got a second in this folder. Wait for the first." >&2; exit 2 ;;
 	    *) # What a stage had to say it has said; what Snakemake itself may have to say, it says in a rehearsal only.
 	       $(SNAKEMAKE) --dry-run --quiet rules host > .cache/rehearsal.txt 2>&1 || cat .cache/rehearsal.txt >&2
 	       echo "book: not done; what has run stays, and the same command goes on from there" >&2; exit $$status ;;

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder of real films as PNG")
     paths = sorted(parser.parse_args().folder.glob("*.png"))
     if not paths:
-        parser.error("expected PNG films in the folder; came none")
+        parser.error("expected PNG films in the folder, got none")
     films = {
         "real": [Image.open(path).convert("L").resize((SIZE, SIZE), Image.Resampling.BOX) for path in paths],
         **{name: [draw(sample_case(SEED, k, name), SIZE) for k in range(len(paths))] for name in HOSPITALS},

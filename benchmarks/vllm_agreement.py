@@ -43,7 +43,7 @@ def agreement(
     `same_start` is the mean share of an answer before the first token that differs.
     """
     if len(ours) != len(theirs):
-        raise ValueError(f"expected as many answers from both, came {len(ours)} and {len(theirs)}")
+        raise ValueError(f"expected as many answers from both, got {len(ours)} and {len(theirs)}")
     starts = []
     for a, b in zip(ours, theirs, strict=True):
         longest = max(len(a), len(b))

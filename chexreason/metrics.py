@@ -129,9 +129,9 @@ def scores(
     """
     names = names_of(label_set)
     shape = (len(true_BF), len(names))
-    came = [array.shape for array in (true_BF, pred_BF, mask) if array is not None]
-    if any(one != shape for one in came) or not shape[0]:
-        raise ValueError(f"expected matrices of one shape (studies > 0, {len(names)}), came {came}")
+    got = [array.shape for array in (true_BF, pred_BF, mask) if array is not None]
+    if any(one != shape for one in got) or not shape[0]:
+        raise ValueError(f"expected matrices of one shape (studies > 0, {len(names)}), got {got}")
     counts = confusion(true_BF, pred_BF, mask)
     findings = {name: _row(counts[:, column]) for column, name in enumerate(names)}
     macro = {metric: float(np.mean([row[metric] for row in findings.values()])) for metric in RATIOS}

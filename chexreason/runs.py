@@ -106,8 +106,8 @@ def read(folder: Path) -> Run | None:
     except ValueError:  # no JSON, or no text
         info = None
     if not isinstance(info, dict) or not info.keys() >= NEEDED:
-        came = "no JSON object" if not isinstance(info, dict) else f"none of {', '.join(sorted(NEEDED - info.keys()))}"
-        raise UserError(f"a run's facts in {path}", came, "remove that folder and run its stage again")
+        got = "no JSON object" if not isinstance(info, dict) else f"none of {', '.join(sorted(NEEDED - info.keys()))}"
+        raise UserError(f"a run's facts in {path}", got, "remove that folder and run its stage again")
     return Run(folder, info)
 
 

@@ -34,8 +34,8 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
     found = read(path)
     missing = [study.key for study in chosen.studies if study.key not in found]
     if missing:
-        came = f"{len(missing)} without one in {path.name}"
-        raise UserError(f"a trace for each of {len(chosen.studies)} studies", came, f"{command}, which writes the rest")
+        got = f"{len(missing)} without one in {path.name}"
+        raise UserError(f"a trace for each of {len(chosen.studies)} studies", got, f"{command}, which writes the rest")
     lessons = [str(found[study.key]["trace"]) for study in chosen.studies]
     wrong = 0
     for study, lesson in zip(chosen.studies, lessons, strict=True):
@@ -61,8 +61,8 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
             continue
         entry = entry_of(line)
         if entry is None:
-            came = f"{len(line)} characters, not shown since they may be of a patient"
-            raise UserError(f"study and trace in line {number} of {path.name}", came, "mend or delete that line")
+            got = f"{len(line)} characters, not shown since they may be of a patient"
+            raise UserError(f"study and trace in line {number} of {path.name}", got, "mend or delete that line")
         found[entry["study"]] = entry
     return found
 

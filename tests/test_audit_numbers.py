@@ -28,7 +28,7 @@ def test_a_printed_number_stands_for_half_a_unit_to_either_side():
     assert printed.printed("61%") == Range(0.605, 0.615)
     assert printed.printed("2,000") == Range(1999.5, 2000.5)
     assert printed.printed("−0.05") == Range(-0.055, -0.045)
-    with pytest.raises(ValueError, match="expected a number"):
+    with pytest.raises(ValueError, match="Expected a number"):
         printed.printed("about 3")
 
 

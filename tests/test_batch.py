@@ -93,7 +93,7 @@ def test_two_runs_differ_in_their_duration_only(written):
 
 def test_an_unknown_parameter_is_refused_by_name_before_anything_runs(written):
     source = written("raise SystemExit('ran')")
-    with pytest.raises(UserError, match=r"among loud, n, name, share; came 'sede'"):
+    with pytest.raises(UserError, match=r"among loud, n, name, share, got 'sede'"):
         run(source, sede=1)
     assert not list((source.parent / "out").iterdir())
 
@@ -111,7 +111,7 @@ def test_an_unknown_parameter_is_refused_by_name_before_anything_runs(written):
     ],
 )
 def test_an_ill_typed_parameter_is_refused_by_name(name, value, wanted):
-    with pytest.raises(UserError, match=rf"{name} of tiny.py to be of type {wanted}; came {value!r}"):
+    with pytest.raises(UserError, match=rf"{name} of tiny.py to be of type {wanted}, got {value!r}"):
         batch.check({name: value}, DECLARED, "tiny.py")
 
 
@@ -123,7 +123,7 @@ def test_a_well_typed_parameter_is_taken(good):
 def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, capsys):
     executed = run(written("print('whole')"))
     source = written("print('so far')", "1 / 0", "print('never')")
-    with pytest.raises(UserError, match=r"05_tiny.py to run to its end; came ZeroDivisionError in cell \d"):
+    with pytest.raises(UserError, match=r"05_tiny.py to run to its end, got ZeroDivisionError in cell \d"):
         run(source)
     assert "ZeroDivisionError" in capsys.readouterr().err  # the traceback is for us
     failed = executed.with_suffix(".failed.ipynb")
@@ -146,22 +146,22 @@ def test_a_users_mistake_inside_a_notebook_is_told_without_a_traceback(written, 
     source = written(
         "from chexreason.errors import UserError", "raise UserError('a folder', 'nothing at all', 'make one')"
     )
-    with pytest.raises(UserError, match="expected a folder; came nothing at all; make one; see"):
+    with pytest.raises(UserError, match="Expected a folder, got nothing at all\. Make one; see"):
         run(source)
     assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_kernel_that_dies_is_named_as_such(written):
     source = written("import os", "os._exit(9)")
-    with pytest.raises(UserError, match="came a kernel that died"):
+    with pytest.raises(UserError, match="got a kernel that died"):
         run(source)
     assert [path.name for path in (source.parent / "out").iterdir()] == ["05_tiny.failed.ipynb"]
 
 
 def test_a_notebook_without_header_or_parameters_is_refused(written, tmp_path):
-    with pytest.raises(UserError, match="expected a kernelspec"):
+    with pytest.raises(UserError, match="Expected a kernelspec"):
         run(written(header=""))
-    with pytest.raises(UserError, match="expected a cell tagged 'parameters'"):
+    with pytest.raises(UserError, match="Expected a cell tagged 'parameters'"):
         run(written("x = 1", parameters=""))
     with pytest.raises(UserError, match="which is not there"):
         run(tmp_path / "06_none.py")

@@ -80,7 +80,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser():
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found, "expected chromium for looking at the book; came none; install it (apt-get install chromium)"
+    assert found, "expected chromium for looking at the book, got none. Install it (apt-get install chromium)"
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=found, args=CHROMIUM, timeout=PATIENCE)
         yield running

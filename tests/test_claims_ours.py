@@ -208,12 +208,12 @@ def test_a_folder_of_two_tiers_is_refused(made, tmp_path):
     truth = np.ones((4, 9), dtype=bool)
     write_run(tmp_path, "04-generalization-qwen-nih", "nih", truth, truth)
     write_run(tmp_path, "04-generalization-medgemma-nih", "nih", truth, truth, tier="replication")
-    with pytest.raises(UserError, match="runs of one tier; came miniature, replication"):
+    with pytest.raises(UserError, match="runs of one tier, got miniature, replication"):
         claims.open_runs(str(tmp_path))
     (made.parent / "empty").mkdir(exist_ok=True)
     with pytest.raises(UserError, match="none at"):
         claims.open_runs(str(made.parent / "empty"))
-    with pytest.raises(UserError, match="expected a profile"):
+    with pytest.raises(UserError, match="Expected a profile"):
         claims.open_runs("nowhere")
 
 

@@ -23,7 +23,7 @@ def failing(error: BaseException):
 def test_a_users_mistake_is_one_line_and_status_2(monkeypatch, capsys):
     monkeypatch.setattr(cli, "show_profiles", failing(UserError("a folder", "nothing", "make one")))
     assert cli.main(["profiles"]) == 2
-    assert capsys.readouterr().err == "chexreason: expected a folder; came nothing; make one\n"
+    assert capsys.readouterr().err == "chexreason: Expected a folder, got nothing. Make one\n"
 
 
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
@@ -37,7 +37,7 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys, code):
     monkeypatch.setattr(cli, "show_profiles", failing(OSError(code, "No space left on device", "metrics.csv")))
     assert cli.main(["profiles"]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("chexreason: expected room on the disk; came No space left on device at metrics.csv;")
+    assert told.startswith("chexreason: Expected room on the disk, got No space left on device at metrics.csv;")
     assert told.count("\n") == 1
 
 
@@ -55,7 +55,7 @@ def test_what_may_not_be_read_or_written_is_one_line(monkeypatch, capsys) -> Non
     assert cli.main(["profiles"]) == 2
     said = capsys.readouterr().err
     assert said == (
-        "chexreason: expected a file or folder that may be read and written; came Permission denied at x; "
+        "chexreason: Expected a file or folder that may be read and written, got Permission denied at x; "
         "change its permissions or choose another place and run the same command again\n"
     )
 
@@ -65,12 +65,12 @@ def test_what_may_not_be_read_or_written_is_one_line(monkeypatch, capsys) -> Non
     [
         (
             ["run", "sfft", "--profile", "smoke"],
-            "expected a stage among generalization, grpo, prompting, sft; came 'sfft'",
+            "expected a stage among generalization, grpo, prompting, sft, got 'sfft'",
         ),
         (["run", "sft", "--profile", "small"], "expected a profile among"),
         (["sft", "--profile", "smoke", "--seed", "-1"], "expected a seed"),
         (["book", "--profile", "small"], "expected a profile among"),
-        (["phantom", "{tmp}/tree", "--hospital", "Z"], "expected a hospital among A, B, C; came 'Z'"),
+        (["phantom", "{tmp}/tree", "--hospital", "Z"], "expected a hospital among A, B, C, got 'Z'"),
         (["phantom", "{tmp}/tree", "--n", "0"], "expected"),
         (["pretrain", "gpt", "--cache", "{tmp}"], "expected a base checkpoint among"),
     ],

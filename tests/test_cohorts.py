@@ -134,7 +134,7 @@ def test_no_number_means_all(profile) -> None:
     ("name", "sizes"), [("sft", {"sft": 20}), ("rl", {"rl": 100}), ("validation", {"validation": 7})]
 )
 def test_too_few_patients_are_said_so(profile, name, sizes) -> None:
-    with pytest.raises(UserError, match=r"to draw; came a request for \d+ out of \d+ patients"):
+    with pytest.raises(UserError, match=r"to draw, got a request for \d+ out of \d+ patients"):
         cohorts.choose(sized(profile, **sizes), name)
 
 
@@ -212,7 +212,7 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, drawn, tmp_
 
 
 def test_an_unknown_cohort(profile) -> None:
-    with pytest.raises(UserError, match="a cohort among chexpert, mimic, nih, rl, sft, validation; came 'test'"):
+    with pytest.raises(UserError, match="a cohort among chexpert, mimic, nih, rl, sft, validation, got 'test'"):
         cohorts.choose(profile, "test")
 
 

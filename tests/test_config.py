@@ -174,27 +174,27 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tier": "best"}, r"tier among miniature, published, replication; came 'best'"),
-        ({"colour": "blue"}, r"the keys .* in profile own; came .*'colour'"),
-        (override("sizes.momentum", 0.9), r"a setting among .*; came 'sizes\.momentum'"),
-        (override("colour.blue", 0.9), r"a setting among .*; came 'colour\.blue'"),
-        ({"study": {"reading": {}}}, r"a stage of the study among .*; came 'reading'"),
-        ({"study": {"grpo": {"prize": "hard"}}}, r"an entry of study\.grpo among .*; came 'prize'"),
-        ({"modules": ["no_such_module"]}, r"a module no_such_module; came No module named"),
-        ({"modules": ["no/such/file.py"]}, r"a Python file; came nothing at .*no/such/file\.py"),
-        (override("epochs", 2), r"a setting among .*; came 'epochs'"),
-        (override("sft.num_train_epochs", "six"), r"a value of type int for sft\.num_train_epochs; came 'six'"),
-        (override("sft.num_train_epochs", 1.5), r"a value of type int for sft\.num_train_epochs; came 1\.5"),
-        (override("sft.num_train_epochs", True), r"a value of type int for sft\.num_train_epochs; came True"),
-        (override("sft.lr_scheduler_type", 3), r"a value of type str for sft\.lr_scheduler_type; came 3"),
-        (override("sft.num_train_epochs", None), r"a value of type int for sft\.num_train_epochs; came None"),
-        (override("sizes.nih", "ten"), r"a value of type int or null for sizes\.nih; came 'ten'"),
-        (override("sft.learning_rate", True), r"a value of type float for sft\.learning_rate; came True"),
-        (override("sft.learning_rate", "fast"), r"a number for sft\.learning_rate; came 'fast'"),
-        (override("sft.num_train_epochs", 2, because="x"), r"setting, value and why for an override; came"),
+        ({"tier": "best"}, r"tier among miniature, published, replication, got 'best'"),
+        ({"colour": "blue"}, r"the keys .* in profile own, got .*'colour'"),
+        (override("sizes.momentum", 0.9), r"a setting among .*, got 'sizes\.momentum'"),
+        (override("colour.blue", 0.9), r"a setting among .*, got 'colour\.blue'"),
+        ({"study": {"reading": {}}}, r"a stage of the study among .*, got 'reading'"),
+        ({"study": {"grpo": {"prize": "hard"}}}, r"an entry of study\.grpo among .*, got 'prize'"),
+        ({"modules": ["no_such_module"]}, r"a module no_such_module, got No module named"),
+        ({"modules": ["no/such/file.py"]}, r"a Python file, got nothing at .*no/such/file\.py"),
+        (override("epochs", 2), r"a setting among .*, got 'epochs'"),
+        (override("sft.num_train_epochs", "six"), r"a value of type int for sft\.num_train_epochs, got 'six'"),
+        (override("sft.num_train_epochs", 1.5), r"a value of type int for sft\.num_train_epochs, got 1\.5"),
+        (override("sft.num_train_epochs", True), r"a value of type int for sft\.num_train_epochs, got True"),
+        (override("sft.lr_scheduler_type", 3), r"a value of type str for sft\.lr_scheduler_type, got 3"),
+        (override("sft.num_train_epochs", None), r"a value of type int for sft\.num_train_epochs, got None"),
+        (override("sizes.nih", "ten"), r"a value of type int or null for sizes\.nih, got 'ten'"),
+        (override("sft.learning_rate", True), r"a value of type float for sft\.learning_rate, got True"),
+        (override("sft.learning_rate", "fast"), r"a number for sft\.learning_rate, got 'fast'"),
+        (override("sft.num_train_epochs", 2, because="x"), r"setting, value and why for an override, got"),
         (
             {"overrides": [{"setting": "sft.num_train_epochs", "value": 2}]},
-            r"setting, value and why for an override; came",
+            r"setting, value and why for an override, got",
         ),
     ],
 )
@@ -204,9 +204,9 @@ def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    (override("hard.short_penalty", -1), r"0 or more for short_penalty; came -1"),
-    (override("hard.short_penalty", "much"), r"a number for hard\.short_penalty; came 'much'"),
-    (override("hard.long", 1), r"a setting among hard\.min_length, hard\.short_penalty; came 'hard\.long'"),
+    (override("hard.short_penalty", -1), r"0 or more for short_penalty, got -1"),
+    (override("hard.short_penalty", "much"), r"a number for hard\.short_penalty, got 'much'"),
+    (override("hard.long", 1), r"a setting among hard\.min_length, hard\.short_penalty, got 'hard\.long'"),
 ])  # fmt: skip
 def test_mistakes_in_a_rewards_constants_are_named(own, changes, message) -> None:
     with pytest.raises(UserError, match=message):
@@ -226,7 +226,7 @@ def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match="a profile among demo, experiment, miniature, paper, smoke; came 'papier'"):
+    with pytest.raises(UserError, match="a profile among demo, experiment, miniature, paper, smoke, got 'papier'"):
         load_profile("papier")
 
 
@@ -265,7 +265,7 @@ def test_an_engine_that_cannot_be_imported_is_named(own, name) -> None:
 
 
 def test_an_engine_for_something_else_is_refused(own) -> None:
-    with pytest.raises(UserError, match="an engine among decode, grpo, sft; came 'eval'"):
+    with pytest.raises(UserError, match="an engine among decode, grpo, sft, got 'eval'"):
         own(engines={"eval": "a.b"})
 
 

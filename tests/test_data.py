@@ -19,7 +19,7 @@ def test_sources_know_what_they_can_state():
 
 
 def test_an_unknown_source(tmp_path):
-    with pytest.raises(UserError, match="a source among chexpert, mimic, nih; came 'padchest'"):
+    with pytest.raises(UserError, match="a source among chexpert, mimic, nih, got 'padchest'"):
         data.load("padchest", tmp_path)
 
 
@@ -49,7 +49,7 @@ def test_real_trees_have_no_truth(tmp_path):
 
 @pytest.mark.parametrize(
     ("rows", "message"),
-    [("nih/1/1,Oedema,[]\n", r"names of findings .*, line 2; came 'Oedema'"), ("nih/1/1,,[\n", r"JSON list .*line 2")],
+    [("nih/1/1,Oedema,[]\n", r"names of findings .*, line 2, got 'Oedema'"), ("nih/1/1,,[\n", r"JSON list .*line 2")],
 )
 def test_a_malformed_truth(tmp_path, rows, message):
     root = phantom(tmp_path, rows)

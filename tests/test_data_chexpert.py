@@ -117,7 +117,7 @@ def test_splits(tmp_path):
         "patient64541",
         dict.fromkeys(FINDINGS, 0.0),
     )
-    with pytest.raises(UserError, match=r"test/groundtruth\.csv.*; came none of them"):
+    with pytest.raises(UserError, match=r"test/groundtruth\.csv.*, got none of them"):
         chexpert.load(base, "test")
     assert [study.split for study in chexpert.load(base).studies] == ["train"] * 5 + ["validate"]
     write_test_set(base, TEST, base)
@@ -165,14 +165,14 @@ def test_a_test_table_with_paths(tmp_path):
 def test_two_releases_side_by_side(tmp_path):
     write(tmp_path, "CheXpert-v1.0")
     write(tmp_path, "CheXpert-v1.0-small")
-    with pytest.raises(UserError, match=r"came CheXpert-v1\.0 and CheXpert-v1\.0-small; give the folder"):
+    with pytest.raises(UserError, match=r"got CheXpert-v1\.0 and CheXpert-v1\.0-small\. Give the folder"):
         chexpert.load(tmp_path)
 
 
 def test_a_missing_folder_and_an_empty_one(tmp_path):
-    with pytest.raises(UserError, match=r"CheXpert at .*nowhere; came nothing at that path"):
+    with pytest.raises(UserError, match=r"CheXpert at .*nowhere, got nothing at that path"):
         chexpert.load(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"a table among train\.csv, .*; came none of them"):
+    with pytest.raises(UserError, match=r"a table among train\.csv, .*, got none of them"):
         chexpert.load(tmp_path)
 
 
@@ -181,9 +181,9 @@ def test_a_missing_folder_and_an_empty_one(tmp_path):
     [
         ("Frontal/Lateral", "Side", r"one column 'Frontal/Lateral' in .*train\.csv"),
         ("AP/PA", "View", r"one column 'AP/PA' in .*train\.csv"),
-        ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3; came a cell of 1 character, not shown"),
-        ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4; came a cell of"),
-        ("/patient00005/", "/p00005/", r"a path like .*, line 10; came a cell of"),
+        ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3, got a cell of 1 character, not shown"),
+        ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4, got a cell of"),
+        ("/patient00005/", "/p00005/", r"a path like .*, line 10, got a cell of"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
@@ -200,7 +200,7 @@ def test_a_malformed_test_study(tmp_path):
     write_test_set(base, TEST, base)
     text = (base / "groundtruth.csv").read_text()
     (base / "groundtruth.csv").write_text(text.replace("test/patient64742/study1", "64742"))
-    with pytest.raises(UserError, match=r"a study like .*, line 3; came a cell of 19 characters"):
+    with pytest.raises(UserError, match=r"a study like .*, line 3, got a cell of 19 characters"):
         chexpert.load(base, "test")
 
 

@@ -107,7 +107,7 @@ def test_a_broken_film_is_one_line_that_names_it(tmp_path, kind):
         open_film(path)
     assert isinstance(caught.value, UserError)
     assert caught.value.path == path
-    assert str(caught.value).startswith(f"expected a readable film at {path}; came ")
+    assert str(caught.value).startswith(f"Expected a readable film at {path}, got ")
     assert "\n" not in str(caught.value)
     assert not is_readable(path)
 
@@ -121,7 +121,7 @@ def test_a_film_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cau
     for content in (None, b"", b"no film at all"):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(UnreadableFilm, match=r"\(a patient\); came") as caught:
+        with pytest.raises(UnreadableFilm, match=r"\(a patient\), got") as caught:
             open_film(path)
         assert caught.value.path == path
         shown = "".join(traceback.format_exception(caught.value))

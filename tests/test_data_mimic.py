@@ -141,7 +141,7 @@ def test_the_report_labels_may_use_the_alias_too(tmp_path):
 
 
 def test_a_missing_folder(tmp_path):
-    with pytest.raises(UserError, match=r"MIMIC-CXR-JPG at .*nowhere; came nothing at that path"):
+    with pytest.raises(UserError, match=r"MIMIC-CXR-JPG at .*nowhere, got nothing at that path"):
         mimic.load(tmp_path / "nowhere")
 
 
@@ -165,28 +165,28 @@ def test_a_missing_table(tmp_path, name):
             "metadata",
             "ViewPosition",
             "View",
-            r"one column 'ViewPosition' in .*metadata.*; came the columns dicom_id",
+            r"one column 'ViewPosition' in .*metadata.*, got the columns dicom_id",
         ),
         ("chexpert", "Pneumonia", "pneumonia", r"one column 'Pneumonia' in .*chexpert"),
-        ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*; came 2 of them"),
+        ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*, got 2 of them"),
         (
             "chexpert",
             "-1.0",
             "0.5",
-            r"a label of .* under 'Edema' in .*chexpert.*, line 3; came a cell of 3 characters, not shown",
+            r"a label of .* under 'Edema' in .*chexpert.*, line 3, got a cell of 3 characters, not shown",
         ),
-        ("chexpert", "-1.0", "maybe", r"a label of .* under 'Edema' in .*, line 3; came a cell of 5 characters"),
+        ("chexpert", "-1.0", "maybe", r"a label of .* under 'Edema' in .*, line 3, got a cell of 5 characters"),
         (
             "chexpert",
             "50414267,",
             "50414267.5,",
-            r"a whole number under 'study_id' .*, line 2; came a cell of 10 characters",
+            r"a whole number under 'study_id' .*, line 2, got a cell of 10 characters",
         ),
-        ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2; came an empty cell"),
-        ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3; came a cell of 8"),
-        ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7; came a cell of 9"),
-        ("split", "10000764", "-10000764", r"a whole number under 'subject_id' .*, line 7; came a cell of 9"),
-        ("split", "validate", "val", r"a split among train, validate, test in .*, line 7; came a cell of 3"),
+        ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2, got an empty cell"),
+        ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3, got a cell of 8"),
+        ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7, got a cell of 9"),
+        ("split", "10000764", "-10000764", r"a whole number under 'subject_id' .*, line 7, got a cell of 9"),
+        ("split", "validate", "val", r"a split among train, validate, test in .*, line 7, got a cell of 3"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, name, old, new, message):
@@ -218,7 +218,7 @@ def test_a_table_without_rows(tmp_path, text):
 
 def test_an_unknown_split_and_an_empty_one(tmp_path):
     root = write(tmp_path)
-    with pytest.raises(UserError, match="a split among test, train, validate; came 'valid'"):
+    with pytest.raises(UserError, match="a split among test, train, validate, got 'valid'"):
         mimic.load(root, "valid")
     lateral = tables()["metadata"].replace(",AP,", ",LATERAL,")
     with pytest.raises(UserError, match=r"usable study of split 'validate' .*left out: 2 films that are not"):

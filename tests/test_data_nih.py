@@ -100,7 +100,7 @@ def test_splits(tmp_path):
     root = write(tmp_path)
     assert [study.study_id for study in nih.load(root, "test").studies] == ["00000002_000", "00000003_000"]
     assert len(nih.load(root, "train")) == 3
-    with pytest.raises(UserError, match="a split of NIH among train, test; came 'validate'"):
+    with pytest.raises(UserError, match="a split of NIH among train, test, got 'validate'"):
         nih.load(root, "validate")
 
 
@@ -122,16 +122,16 @@ def test_films_and_rows_that_are_not_there_are_counted(tmp_path):
         (
             "Finding Labels",
             "Labels",
-            r"one column 'Finding Labels' in .*Data_Entry_2017_v2020\.csv; came the columns",
+            r"one column 'Finding Labels' in .*Data_Entry_2017_v2020\.csv, got the columns",
         ),
         ("View Position", "View", r"one column 'View Position'"),
-        (",Hernia,", ",Hernai,", r"names among .*Hernia.* in .*, line 6; came 'Hernai'"),
-        (",Hernia,", ",,", r"names among .*, line 6; came ''"),
-        (",Hernia,", ",Hernia|No Finding,", r", line 6; came 'Hernia\|No Finding'"),
-        (",10,058Y", ",ten,058Y", r"a whole number under 'Patient ID' in .*, line 2; came 'ten'"),
-        (",AP,", ",LATERAL,", r"a view among PA, AP in .*, line 2; came 'LATERAL'"),
+        (",Hernia,", ",Hernai,", r"names among .*Hernia.* in .*, line 6, got 'Hernai'"),
+        (",Hernia,", ",,", r"names among .*, line 6, got ''"),
+        (",Hernia,", ",Hernia|No Finding,", r", line 6, got 'Hernia\|No Finding'"),
+        (",10,058Y", ",ten,058Y", r"a whole number under 'Patient ID' in .*, line 2, got 'ten'"),
+        (",AP,", ",LATERAL,", r"a view among PA, AP in .*, line 2, got 'LATERAL'"),
         ("00000003_000.png", "00000002_000.png", r"a film name that occurs once in .*, line 6"),
-        ("00000003_000.png", "../etc/x.png", r"a film name like .*, line 6; came '\.\./etc/x\.png'"),
+        ("00000003_000.png", "../etc/x.png", r"a film name like .*, line 6, got '\.\./etc/x\.png'"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
@@ -149,7 +149,7 @@ def test_a_missing_file(tmp_path, name):
 
 
 def test_missing_folders(tmp_path):
-    with pytest.raises(UserError, match=r"NIH ChestX-ray14 at .*nowhere; came nothing"):
+    with pytest.raises(UserError, match=r"NIH ChestX-ray14 at .*nowhere, got nothing"):
         nih.load(tmp_path / "nowhere")
     root = write(tmp_path / "nih")
     (root / "images").rename(root / "pictures")
@@ -160,7 +160,7 @@ def test_missing_folders(tmp_path):
 def test_a_film_in_both_lists(tmp_path):
     root = write(tmp_path)
     (root / "test_list.txt").write_text("00000001_000.png\n")
-    with pytest.raises(UserError, match=r"no film in both .*; came 1 in both, 00000001_000\.png among them"):
+    with pytest.raises(UserError, match=r"no film in both .*, got 1 in both, 00000001_000\.png among them"):
         nih.load(root)
 
 

@@ -51,7 +51,7 @@ def test_a_fraction_out_of_range(fraction):
 
 
 def test_one_patient_cannot_be_split():
-    with pytest.raises(UserError, match="at least two patients to split; came 1"):
+    with pytest.raises(UserError, match="at least two patients to split, got 1"):
         split_by_patient([study(1, 0), study(1, 1)], 0.5, rng())
 
 
@@ -87,7 +87,7 @@ def test_too_many_or_none(n):
 
 def test_patients_are_told_apart_by_source():
     assert_disjoint([study(1)], [study(1, source="nih")])
-    with pytest.raises(UserError, match="came 1 shared patients"):
+    with pytest.raises(UserError, match="got 1 shared patients"):
         assert_disjoint([study(1, 0), study(2)], [study(1, 1)])
 
 

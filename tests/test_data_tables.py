@@ -32,9 +32,9 @@ def test_blank_is_nothing_and_na_is_text(tmp_path):
 def test_a_cell_that_is_no_label(tmp_path, cell):
     path = tmp_path / "a.csv"
     path.write_text(f'id,Edema\n1,1\n2,"{cell}"\n')
-    with pytest.raises(UserError, match=rf"a label of .* under 'Edema' in {path}, line 3; came '{cell}"):
+    with pytest.raises(UserError, match=rf"a label of .* under 'Edema' in {path}, line 3, got '{cell}"):
         read_table(path, {"id": ID, "Edema": LABEL}, public=True)
-    with pytest.raises(UserError, match=rf"under 'Edema' in {path}, line 3; came a cell of \d characters?, not shown"):
+    with pytest.raises(UserError, match=rf"under 'Edema' in {path}, line 3, got a cell of \d characters?, not shown"):
         read_table(path, {"id": ID, "Edema": LABEL})
 
 
@@ -75,5 +75,5 @@ def test_files_and_folders(tmp_path):
     assert find_file(tmp_path, ["a.csv", "*.csv"], "a table") == tmp_path / "b.csv"
     with pytest.raises(UserError, match="a table as c or d in"):
         find_file(tmp_path, ["c", "d"], "a table")
-    with pytest.raises(UserError, match=r"the folder of films at .*; came a file"):
+    with pytest.raises(UserError, match=r"the folder of films at .*, got a file"):
         find_folder(tmp_path / "b.csv", "films")

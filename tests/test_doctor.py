@@ -158,7 +158,7 @@ def test_another_release_differs_in_named_counts_and_the_profile_may_still_run(p
     found = rows(profile)
     row = found["MIMIC-CXR-JPG"]
     assert row.state == DIFFERS
-    assert "training studies: 24 here, 222,758 published" in row.came
+    assert "training studies: 24 here, 222,758 published" in row.got
     assert "physionet.org" in row.how
     assert found["cohort sft"] == doctor.Row("cohort sft", READY, "10 studies, all films are there")
     assert [found[f"cohort {name}"].state for name in cohorts.COHORTS] == [READY] * 5
@@ -173,21 +173,21 @@ def test_the_published_release_is_ready(profile, monkeypatch) -> None:
     monkeypatch.setitem(data.SOURCES, "nih", source)
     row = rows(profile)["NIH ChestX-ray14"]
     assert row.state == READY
-    assert row.came.startswith("as published: 86,524 images for training and validation")
+    assert row.got.startswith("as published: 86,524 images for training and validation")
 
 
 def test_a_missing_folder_table_or_column_is_named(profile) -> None:
     root = profile.data["mimic"].root
     (root / "mimic-cxr-2.0.0-metadata.csv.gz").unlink()
     row = rows(profile)["MIMIC-CXR-JPG"]
-    assert (row.state, "metadata table" in row.came, "Wanted: files/" in row.how) == (MISSING, True, True)
+    assert (row.state, "metadata table" in row.got, "Wanted: files/" in row.how) == (MISSING, True, True)
     table = profile.data["nih"].root / "Data_Entry_2017_v2020.csv"
     table.write_text(table.read_text().replace("Finding Labels", "Findings"))
     row = rows(profile)["NIH ChestX-ray14"]
-    assert (row.state, "one column 'Finding Labels'" in row.came) == (MISSING, True)
+    assert (row.state, "one column 'Finding Labels'" in row.got) == (MISSING, True)
     places = dict(profile.data) | {"chexpert": DataPlace(root / "nowhere")}
     row = rows(dataclasses.replace(profile, data=places))["CheXpert"]
-    assert (row.state, row.came) == (MISSING, f"no folder {root / 'nowhere'}")
+    assert (row.state, row.got) == (MISSING, f"no folder {root / 'nowhere'}")
     assert rows(profile)["cohorts"].state == MISSING
 
 
@@ -197,7 +197,7 @@ def test_a_row_of_a_damaged_table_is_not_shown(profile) -> None:
     table.write_bytes(gzip.compress(text.replace(",1.0", ",PLANTED", 1).encode()))
     row = rows(profile)["MIMIC-CXR-JPG"]
     assert row.state == MISSING
-    assert "a label of 1.0" in row.came
+    assert "a label of 1.0" in row.got
     assert "PLANTED" not in doctor.lines(row, 80)
 
 
@@ -208,12 +208,12 @@ def test_too_few_patients_and_films_that_are_not_there(profile) -> None:
     studies = cohorts.drawn(profile, "validation").studies
     studies[1].image.unlink()
     row = rows(profile)["cohort validation"]
-    assert (row.state, row.came) == (DIFFERS, "1 of 4 films are not there and would be left out")
+    assert (row.state, row.got) == (DIFFERS, "1 of 4 films are not there and would be left out")
     for study in studies:
         study.image.unlink(missing_ok=True)
     assert rows(profile)["cohort validation"].state == MISSING
     cohorts.drawn(profile, "rl").studies[0].image.write_bytes(b"no film")
-    assert rows(profile)["cohort rl"].came == "6 studies; the first film cannot be read"
+    assert rows(profile)["cohort rl"].got == "6 studies; the first film cannot be read"
 
 
 def test_the_table_names_no_patient(profile) -> None:
@@ -233,10 +233,10 @@ def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile,
 
     assert cache().state == READY
     inside = cache(cache=config.ROOT / ".cache" / "paper")
-    assert (inside.state, "lies in the repository" in inside.came) == (MISSING, True)
+    assert (inside.state, "lies in the repository" in inside.got) == (MISSING, True)
     (tmp_path / "link").symlink_to(config.ROOT)
     assert cache(cache=tmp_path / "link" / "x").state == MISSING, "a link into the repository is the repository"
-    assert cache(rows="results").came == "rows: results with credentialed data"
+    assert cache(rows="results").got == "rows: results with credentialed data"
     assert cache(cache=machine.Path("/proc/nowhere")).state == MISSING
     assert not profile.cache.exists(), "the doctor makes no folder"
     phantoms = config.load_profile("smoke")
@@ -270,7 +270,7 @@ def torch_with(memory: float = 0, bf16: bool = True, built: str | None = "13.0")
 
 
 @pytest.mark.parametrize(
-    ("torch", "states", "came"),
+    ("torch", "states", "got"),
     [
         (torch_with(), [MISSING], "torch sees none"),
         (torch_with(built=None), [MISSING], "torch is a build without CUDA"),
@@ -280,11 +280,11 @@ def torch_with(memory: float = 0, bf16: bool = True, built: str | None = "13.0")
         (None, [MISSING], "torch is not installed"),
     ],
 )
-def test_the_gpu_its_memory_and_bf16(monkeypatch, torch, states, came) -> None:
+def test_the_gpu_its_memory_and_bf16(monkeypatch, torch, states, got) -> None:
     monkeypatch.setitem(sys.modules, "torch", torch)
     found = list(machine._gpu(True))
     assert [row.state for row in found] == states
-    assert found[0].came == came
+    assert found[0].got == got
     assert [row.state for row in machine._gpu(False)] == [READY]
 
 
@@ -303,9 +303,9 @@ def test_library_versions_are_held_against_the_pins(monkeypatch, tmp_path) -> No
     versions["torch"] = "1.0+cu130"
     assert machine._versions().state == READY, "the build is the machine's affair"
     versions["trl"] = "2.0"
-    assert (machine._versions().state, machine._versions().came) == (DIFFERS, "trl 2.0 (1.0 pinned)")
+    assert (machine._versions().state, machine._versions().got) == (DIFFERS, "trl 2.0 (1.0 pinned)")
     versions["peft"] = None
-    assert (machine._versions().state, machine._versions().came) == (MISSING, "not installed: peft")
+    assert (machine._versions().state, machine._versions().got) == (MISSING, "not installed: peft")
     versions |= {"peft": "1.0", "trl": "1.0"}
     (tmp_path / "constraints.txt").unlink()
     assert machine._versions().state == DIFFERS
@@ -344,7 +344,7 @@ def hub(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "state", "came"),
+    ("status", "code", "state", "got"),
     [
         (200, "", READY, "not here yet; the hub gives access, 8.6 GB to fetch"),
         (401, "GatedRepo", MISSING, "the hub gives it to those who accepted its terms"),
@@ -353,11 +353,11 @@ def hub(monkeypatch, tmp_path):
         (500, "", MISSING, "the hub could not be asked (HfHubHTTPError)"),
     ],
 )
-def test_the_hub_is_asked_for_gated_weights(hub, status, code, state, came) -> None:
+def test_the_hub_is_asked_for_gated_weights(hub, status, code, state, got) -> None:
     hub |= {"status": status, "code": code}
     row = weights._weights("medgemma", "google/medgemma-4b-it")
     assert row.state == state
-    assert came in row.came
+    assert got in row.got
     if code == "GatedRepo":
         assert "accept the terms" in row.how
 
@@ -367,7 +367,7 @@ def test_offline_is_said_to_be_offline(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     row = weights._weights("qwen", "Qwen/Qwen2.5-VL-3B-Instruct")
     assert row.state == MISSING
-    assert "the hub could not be asked" in row.came
+    assert "the hub could not be asked" in row.got
     assert "hf download Qwen/Qwen2.5-VL-3B-Instruct --revision 66285546" in row.how
 
 
@@ -394,7 +394,7 @@ def test_weights_in_the_hubs_cache_are_ready_only_when_whole(monkeypatch, tmp_pa
 def test_a_folder_of_weights_must_be_whole(tmp_path) -> None:
     (tmp_path / "config.json").write_text("{}")
     row = weights._weights("qwen", str(tmp_path))
-    assert (row.state, row.came) == (MISSING, f"no model.safetensors in {tmp_path}")
+    assert (row.state, row.got) == (MISSING, f"no model.safetensors in {tmp_path}")
     (tmp_path / "model.safetensors").write_bytes(b"12")
     assert weights._weights("qwen", str(tmp_path)).state == READY
     assert weights.size_of("qwen", str(tmp_path)) == 2
@@ -419,16 +419,16 @@ def test_traces_or_a_teacher_to_write_them(profile) -> None:
     found = rows(profile)
     assert found["teacher's traces"].state == found["teacher"].state == MISSING
     assert found["teacher's traces"].how == "chexreason traces --profile smoke"
-    assert found["teacher's traces"].came.count("came no file") == len(prompts.SFT_FORMATS)
+    assert found["teacher's traces"].got.count("got no file") == len(prompts.SFT_FORMATS)
     write_traces(profile)
     found = rows(profile)
-    assert found["teacher's traces"].came == "10 studies in 4 formats"
+    assert found["teacher's traces"].got == "10 studies in 4 formats"
     assert found["teacher"].state == READY
     whole = profile.cache / "traces" / f"{prompts.SFT_FORMATS[0]}.jsonl"
     whole.write_text(whole.read_text().split("\n", 2)[2])
     row = rows(profile)["teacher's traces"]
     assert row.state == MISSING
-    assert row.came.endswith(f"came 2 without one in {whole.name}")
+    assert row.got.endswith(f"got 2 without one in {whole.name}")
 
 
 def test_the_teacher_is_a_third_party_a_server_without_a_key_or_ready(profile, monkeypatch) -> None:
@@ -436,11 +436,11 @@ def test_the_teacher_is_a_third_party_a_server_without_a_key_or_ready(profile, m
         teacher = dataclasses.replace(teacher_of(profile), **changes)
         return rows(with_teacher(profile, teacher))["teacher"]
 
-    assert "a third party" in row(base_url="https://192.0.2.1/v1", backend="openai").came
+    assert "a third party" in row(base_url="https://192.0.2.1/v1", backend="openai").got
     agreed = {"base_url": "https://192.0.2.1/v1", "backend": "openai", "agreement": True}
-    assert row(**agreed).came == "expected a key for 192.0.2.1; came none in the environment"
+    assert row(**agreed).got == "Expected a key for 192.0.2.1, got none in the environment"
     monkeypatch.setenv("CHEXREASON_TEACHER_KEY", "a secret of mine")
     ready = row(**agreed, model="a-model")
-    assert (ready.state, ready.came) == (READY, "a-model at https://192.0.2.1/v1")
+    assert (ready.state, ready.got) == (READY, "a-model at https://192.0.2.1/v1")
     monkeypatch.delenv("CHEXREASON_TEACHER_KEY")
     assert row(base_url="http://127.0.0.1:8000/v1", backend="openai").state == READY

@@ -11,13 +11,13 @@ from chexreason.errors import UserError, unknown
 
 def test_the_three_parts_make_one_line() -> None:
     error = UserError("a film", "a letter", "scan again")
-    assert str(error) == "expected a film; came a letter; scan again"
-    assert (error.expected, error.came, error.do) == ("a film", "a letter", "scan again")
+    assert str(error) == "Expected a film, got a letter. Scan again"
+    assert (error.expected, error.got, error.do) == ("a film", "a letter", "scan again")
 
 
 def test_an_unknown_name_is_told_the_known_ones_in_order() -> None:
     text = str(unknown("reward", "soft", ["nuanced", "hard"], "chexreason/rewards.py"))
-    assert text == "expected a reward among hard, nuanced; came 'soft'; add a new one in chexreason/rewards.py"
+    assert text == "Expected a reward among hard, nuanced, got 'soft'. Add a new one in chexreason/rewards.py"
 
 
 @pytest.mark.parametrize("error", [UserError("a", "b", "c"), UnreadableFilm(Path("/film.png"), "nothing")])

@@ -163,9 +163,9 @@ def test_an_adapter_of_the_other_family_is_refused_in_one_line(
 ) -> None:
     other = {"medgemma": "qwen", "qwen": "medgemma"}[family_name]
     adapter = adapter_of(other, checkpoints, tmp_path / "02-sft-x" / "best")
-    with pytest.raises(UserError, match=r"an adapter for .*; came one for .*; train it again"):
+    with pytest.raises(UserError, match=r"an adapter for .*, got one for .*\. Train it again"):
         lora.with_adapter(random_model, adapter)
-    with pytest.raises(UserError, match=r"an adapter at .*; came no adapter_config\.json there"):
+    with pytest.raises(UserError, match=r"an adapter at .*, got no adapter_config\.json there"):
         lora.with_adapter(random_model, tmp_path)
 
 

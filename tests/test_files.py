@@ -28,7 +28,7 @@ def test_a_full_disk_leaves_what_was_there_and_one_line(tmp_path, monkeypatch, b
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(UserError, match=r"room and permission to write metrics\.csv; came No space left on device in "):
+    with pytest.raises(UserError, match=r"room and permission to write metrics\.csv, got No space left on device in "):
         write_atomically(place, b"new")
     assert (place.read_bytes() if place.exists() else None) == before
     assert [path.name for path in tmp_path.iterdir()] == (["metrics.csv"] if before else [])
@@ -46,7 +46,7 @@ def test_a_killed_write_leaves_no_final_file(tmp_path, monkeypatch) -> None:
 
 def test_a_folder_that_cannot_be_made_is_the_users_error_too(tmp_path) -> None:
     (tmp_path / "results").write_text("a file where the folder should be")
-    with pytest.raises(UserError, match=r"permission to write run\.json; came .* in .*results"):
+    with pytest.raises(UserError, match=r"permission to write run\.json, got .* in .*results"):
         write_atomically(tmp_path / "results" / "01" / "run.json", b"{}")
 
 

@@ -163,7 +163,7 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
 def test_a_reward_that_returns_nonsense_names_the_completion(profile, returned) -> None:
     scorer = grpo.Scorer("mine", lambda *_: returned, profile, prompts.get("free_reasoning"), ends={2})
     with pytest.raises(
-        UserError, match=r"finite terms from the reward mine; came .*'what it said', recorded: \['Edema'\]"
+        UserError, match=r"finite terms from the reward mine, got .*'what it said', recorded: \['Edema'\]"
     ):
         scorer([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
 
@@ -184,7 +184,7 @@ def test_a_reward_that_raises_names_the_completion_unless_it_is_of_a_patient(pro
 
 def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:
     assert grpo.arguments(GRPO(), tmp_path, 0, 8, more={"top_k": 5}).top_k == 5
-    with pytest.raises(UserError, match=r"an option of GRPOConfig among .*; came 'kl'"):
+    with pytest.raises(UserError, match=r"an option of GRPOConfig among .*, got 'kl'"):
         grpo.arguments(GRPO(), tmp_path, 0, 8, more={"kl": 1})
 
 

@@ -84,11 +84,11 @@ def test_labels_outside_the_set_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("given", "policy", "message"),
     [
-        ({"Edema": 1.0}, "maybe", r"uncertainty policy among ignore, ones, zeros; came 'maybe'"),
-        ({"Oedema": 1.0}, "zeros", r"finding among .*; came 'Oedema'"),
-        ({"Edema": 2.0}, "zeros", r"a label of 1\.0, 0\.0 or -1\.0; came 2\.0 for Edema"),
-        ({"Edema": 0.5}, "ones", r"came 0\.5 for Edema"),
-        ({"Edema": float("nan")}, "zeros", r"came nan for Edema"),
+        ({"Edema": 1.0}, "maybe", r"uncertainty policy among ignore, ones, zeros, got 'maybe'"),
+        ({"Oedema": 1.0}, "zeros", r"finding among .*, got 'Oedema'"),
+        ({"Edema": 2.0}, "zeros", r"a label of 1\.0, 0\.0 or -1\.0, got 2\.0 for Edema"),
+        ({"Edema": 0.5}, "ones", r"got 0\.5 for Edema"),
+        ({"Edema": float("nan")}, "zeros", r"got nan for Edema"),
     ],
 )
 def test_what_decide_refuses(given, policy, message) -> None:

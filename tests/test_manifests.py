@@ -59,7 +59,7 @@ def test_with_a_key_a_study_cannot_be_tested_without_it(profile) -> None:
     for wrong in ("", "another long and secret key"):
         with pytest.raises(UserError, match="the key that the manifest was made with"):
             manifests.verify(profile, found, wrong)
-    with pytest.raises(UserError, match="a key of 24 characters or more; came one of 5"):
+    with pytest.raises(UserError, match="a key of 24 characters or more, got one of 5"):
         written(profile, key="short")
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path, text, told) -> None:
 
 def test_another_format_or_cohort_is_refused(profile, tmp_path) -> None:
     found = written(profile)
-    for change, told in (({"format": 2}, "a manifest of format 1; came format 2"), ({"cohort": "x"}, "a cohort among")):
+    for change, told in (({"format": 2}, "a manifest of format 1, got format 2"), ({"cohort": "x"}, "a cohort among")):
         (tmp_path / "changed.json").write_text(json.dumps(found | change))
         with pytest.raises(UserError, match=told):
             manifests.read(tmp_path / "changed.json")

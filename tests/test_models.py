@@ -15,7 +15,7 @@ from companion.phantoms import miniature
 
 
 def test_an_unknown_family_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match="medgemma, nv_reason, qwen; came 'llava'"):
+    with pytest.raises(UserError, match="medgemma, nv_reason, qwen, got 'llava'"):
         models.load("llava")
 
 
@@ -25,7 +25,7 @@ def test_a_missing_folder_says_where_it_looked(tmp_path) -> None:
 
 
 def test_a_checkpoint_of_another_family_is_refused(checkpoints) -> None:
-    with pytest.raises(UserError, match=r"type qwen2_5_vl .* came gemma3"):
+    with pytest.raises(UserError, match=r"type qwen2_5_vl .* got gemma3"):
         models.load("qwen", checkpoints / "medgemma")
 
 

@@ -81,7 +81,7 @@ def test_the_vision_encoder_and_what_joins_it_to_the_words_stay_frozen(real) -> 
 
 def test_nv_reason_is_counted_as_the_qwen_it_was_made_from() -> None:
     assert facts("nv_reason") == facts("qwen")
-    with pytest.raises(UserError, match="medgemma, nv_reason, qwen; came 'llava'"):
+    with pytest.raises(UserError, match="medgemma, nv_reason, qwen, got 'llava'"):
         facts("llava")
 
 

@@ -210,7 +210,7 @@ def damage_split(held: Held, study: data.Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words", "came"),
+    ("damage", "words", "got"),
     [
         (damage_table, "run prompting", "a label of 1.0"),
         (damage_trace, "doctor", "study and trace in line"),
@@ -218,7 +218,7 @@ def damage_split(held: Held, study: data.Study) -> None:
         (damage_split, "cohort write", "a first line that is no header"),
     ],
 )
-def test_what_goes_wrong_tells_of_no_patient_either(held, damage, words, came) -> None:
+def test_what_goes_wrong_tells_of_no_patient_either(held, damage, words, got) -> None:
     study = next(iter(studies({"mimic": held.roots["mimic"]})))
     kept = {path: path.read_bytes() for path in (*held.roots["mimic"].glob("*.gz"), *held.cache.glob("traces/*"))}
     try:
@@ -227,6 +227,6 @@ def test_what_goes_wrong_tells_of_no_patient_either(held, damage, words, came) -
     finally:
         for path, content in kept.items():
             path.write_bytes(content)
-    assert came in " ".join(held.log[-1].split())
+    assert got in " ".join(held.log[-1].split())
     assert told(outside(held), held.secrets) == set()
     assert not list(held.results.rglob("*.failed.ipynb")), "a traceback may quote a row, so it stays in the cache"

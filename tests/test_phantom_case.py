@@ -210,7 +210,7 @@ def test_the_side_is_the_patients() -> None:
 
 def test_mistakes_are_told() -> None:
     case = sample_case(0, 0, "A")
-    with pytest.raises(UserError, match="a hospital among A, B, C; came 'D'"):
+    with pytest.raises(UserError, match="a hospital among A, B, C, got 'D'"):
         sample_case(0, 0, "D")
     with pytest.raises(UserError, match="hospital"):
         at_hospital(case, "mimic")

@@ -164,7 +164,7 @@ def test_conventions_do_not_share_their_luck() -> None:
 
 
 def test_an_unknown_convention_is_told() -> None:
-    with pytest.raises(UserError, match="a labelling convention among radiologist, report, text-mined; came 'nurse'"):
+    with pytest.raises(UserError, match="a labelling convention among radiologist, report, text-mined, got 'nurse'"):
         relabel(cases("A")[0], "nurse")
     with pytest.raises(UserError, match="labelling convention"):
         record([], "nurse", np.random.default_rng(0))

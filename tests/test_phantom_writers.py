@@ -202,7 +202,7 @@ def test_a_folder_with_somebodys_files_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="files that were not drawn here; choose another folder"):
         write_tree(tmp_path, "A", {"train": 2}, SEED, SIDE)
     assert contents(tmp_path) == {"thesis.txt": b"mine"}
-    with pytest.raises(UserError, match="came a file"):
+    with pytest.raises(UserError, match="got a file"):
         write_tree(tmp_path / "thesis.txt", "A", {"train": 2}, SEED, SIDE)
 
 
@@ -241,7 +241,7 @@ def test_a_stopped_run_is_no_tree_and_goes_on_where_it_stopped(tmp_path, monkeyp
 def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
     root = tmp_path / "full"
     stop_after(monkeypatch, 2, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    with pytest.raises(UserError, match=r"came No space left on device; free some space .* goes on where") as caught:
+    with pytest.raises(UserError, match=r"got No space left on device\. Free some space .* goes on where") as caught:
         write_tree(root, "C", SIZES["C"], SEED, SIDE, progress=False)
     assert "\n" not in str(caught.value)
     assert not data.is_phantom(root)
@@ -278,7 +278,7 @@ def test_what_fails_in_another_process_is_told_in_the_same_way(tmp_path, monkeyp
             write_tree(root, "C", SIZES["C"], SEED, SIDE, progress=False)
     (root / "images").touch()  # a file where the films' folder should be
     monkeypatch.setattr(writers, "WORTH_A_POOL", 1)
-    with pytest.raises(UserError, match=rf"room and permission to draw phantoms under {root}; came "):
+    with pytest.raises(UserError, match=rf"room and permission to draw phantoms under {root}, got "):
         write_tree(root, "C", SIZES["C"], SEED, SIDE, progress=False, workers=2)
     assert not data.is_phantom(root)
 
@@ -286,11 +286,11 @@ def test_what_fails_in_another_process_is_told_in_the_same_way(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"hospital": "D"}, "a hospital among A, B, C; came 'D'"),
-        ({"sizes": {"valid": 3}}, "a split of the mimic layout among train, validate, test; came 'valid'"),
-        ({"hospital": "C", "sizes": {"validate": 3}}, "a split of the nih layout among train, test; came 'validate'"),
-        ({"sizes": {"train": -1}}, "studies of split 'train'; came -1"),
-        ({"sizes": {"train": 2.5}}, "studies of split 'train'; came 2.5"),
+        ({"hospital": "D"}, "a hospital among A, B, C, got 'D'"),
+        ({"sizes": {"valid": 3}}, "a split of the mimic layout among train, validate, test, got 'valid'"),
+        ({"hospital": "C", "sizes": {"validate": 3}}, "a split of the nih layout among train, test, got 'validate'"),
+        ({"sizes": {"train": -1}}, "studies of split 'train', got -1"),
+        ({"sizes": {"train": 2.5}}, "studies of split 'train', got 2.5"),
         ({"sizes": {"train": MOST + 1}}, "between 0 and 1000000 studies"),
         ({"sizes": {"train": 0}}, "at least one study to draw"),
         ({"size": 8}, "a film size"),

@@ -61,5 +61,5 @@ def test_a_prompt_is_no_answer_and_asks_for_other_labels_in_no_format():
 
 
 def test_an_unknown_prompt_is_named_with_the_known_ones():
-    with pytest.raises(UserError, match=r"free_reasoning.*came 'narrativ'.*chexreason/prompts.py"):
+    with pytest.raises(UserError, match=r"free_reasoning.*got 'narrativ'.*chexreason/prompts.py"):
         prompts.get("narrativ")

@@ -94,7 +94,7 @@ def test_an_import_is_followed_wherever_it_stands_unless_it_is_for_types_alone(t
     monkeypatch.setattr(provenance, "SOURCES", tmp_path)
     found = {path.relative_to(tmp_path / "chexreason").as_posix() for path in provenance.closure(["chexreason.a"])}
     assert found == {"__init__.py", "a.py", "b.py", "c/__init__.py", "c/d.py"}
-    with pytest.raises(UserError, match="a module of chexreason or companion; came no_such"):
+    with pytest.raises(UserError, match="a module of chexreason or companion, got no_such"):
         provenance.closure(["no_such"])
 
 

@@ -280,7 +280,7 @@ def test_wrong_names_are_refused_in_one_line(results, tmp_path):
         lambda: report.table(1, "enormous", results),
         lambda: report.figure(9, "smoke", results),
     ):
-        with pytest.raises(UserError, match=r"came '?(7|enormous|9)"):
+        with pytest.raises(UserError, match=r"got '?(7|enormous|9)"):
             wrong()
     write("smoke", tmp_path, "03")
     (tmp_path / "smoke" / "03-grpo-hard" / "metrics.csv").write_text("finding,metric\n")

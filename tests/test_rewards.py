@@ -279,7 +279,7 @@ def test_constants_are_used():
 
 @pytest.mark.parametrize(("cls", "field"), [(Hard, "short_penalty"), (Nuanced, "collapse")])
 def test_a_negative_constant_is_refused_by_name(cls, field):
-    with pytest.raises(UserError, match=f"{field}.*came -1"):
+    with pytest.raises(UserError, match=f"{field}.*got -1"):
         cls(**{field: -1})
 
 

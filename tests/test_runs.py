@@ -163,7 +163,7 @@ def test_rows_of_phantoms_and_of_public_films_may_be_shown(plan, repository, tmp
 
 
 def test_an_earlier_stage_that_has_not_run_is_named(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"the checkpoint of 02-sft-x; came nothing at .*; run the stage before"):
+    with pytest.raises(UserError, match=r"the checkpoint of 02-sft-x, got nothing at .*\. Run the stage before"):
         runs.need(tmp_path / "02-sft-x" / "best")
     assert runs.need(tmp_path) == tmp_path
 

@@ -119,7 +119,7 @@ def test_the_audit_ends_with_one_line_that_names_the_file(copy, spoil, named):
     assert named in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert "expected" in ended.stderr
-    assert "came" in ended.stderr
+    assert "got" in ended.stderr
 
 
 def test_splits_of_mimic_are_read_from_the_facts():

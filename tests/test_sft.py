@@ -30,7 +30,7 @@ def small(settings: SFT) -> Profile:
 
 def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:
     assert sft.arguments(SFT(), tmp_path, 0, {"label_smoothing_factor": 0.1}).label_smoothing_factor == 0.1
-    with pytest.raises(UserError, match=r"an option of SFTConfig among .*; came 'momentum'"):
+    with pytest.raises(UserError, match=r"an option of SFTConfig among .*, got 'momentum'"):
         sft.arguments(SFT(), tmp_path, 0, {"momentum": 0.9})
 
 

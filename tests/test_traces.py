@@ -82,10 +82,10 @@ def test_traces_of_real_films_are_matched_by_study_and_not_by_order(profile, rea
 
 
 def test_a_missing_file_and_a_missing_trace_are_said(profile, real) -> None:
-    with pytest.raises(UserError, match=r"the teacher's traces for only_label; came no file .*only_label\.jsonl"):
+    with pytest.raises(UserError, match=r"the teacher's traces for only_label, got no file .*only_label\.jsonl"):
         traces.of(real, prompts.get("only_label"), profile)
     write(profile, line(real.studies[0], "one"))
-    with pytest.raises(UserError, match=r"a trace for each of 2 studies; came 1 without one in only_label\.jsonl"):
+    with pytest.raises(UserError, match=r"a trace for each of 2 studies, got 1 without one in only_label\.jsonl"):
         traces.of(real, prompts.get("only_label"), profile)
 
 
@@ -101,7 +101,7 @@ def test_a_malformed_line_is_named(profile, real, bad) -> None:
 def test_a_trace_that_ends_in_other_labels_is_no_lesson(profile, real, bad) -> None:
     first, second = real.studies
     write(profile, line(first, lesson(first)), line(second, bad))
-    with pytest.raises(UserError, match=r"end in the labels recorded; came 1 of 2 that do not; move that file away"):
+    with pytest.raises(UserError, match=r"end in the labels recorded, got 1 of 2 that do not\. Move that file away"):
         traces.of(real, prompts.get("only_label"), profile)
 
 

@@ -149,7 +149,7 @@ def test_the_temperature_is_sent_if_the_profile_sets_one() -> None:
 
 
 def test_an_unknown_backend_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"a teacher\.backend among gemini, openai; came 'claude'"):
+    with pytest.raises(UserError, match=r"a teacher\.backend among gemini, openai, got 'claude'"):
         backends.ready(dataclasses.replace(LOCAL, backend="claude"))
 
 
@@ -204,33 +204,33 @@ def test_waits_double_are_spread_and_end_at_a_minute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "came"),
+    ("asked", "got"),
     [("gemini-2.5-pro", "gemini-2.5-pro"), ("gemini-2.5-pro", "models/gemini-2.5-pro-002"),
      ("gpt-4o", "gpt-4o-2024-08-06"),
      ("google/medgemma-27b-it", "medgemma-27b-it"), ("qwen", ""), ("gemini-2.5-pro", "gemini-2.5-pro-preview-06-05")],
 )  # fmt: skip
-def test_a_version_of_the_model_is_the_model(asked, came) -> None:
-    same_model(asked, came)
+def test_a_version_of_the_model_is_the_model(asked, got) -> None:
+    same_model(asked, got)
 
 
 @pytest.mark.parametrize(
-    ("asked", "came"),
+    ("asked", "got"),
     [("gemini-2.5-pro", "gemini-3.8-flash"), ("gemini-2.5-flash", "gemini-2.5-flash-lite"), ("gpt-4", "gpt-4o"),
      ("gemini-flash-latest", "gemini-3.8-flash"), ("gemini-2.5-pro", "gemini-2.5")],
 )  # fmt: skip
-def test_another_model_is_not(asked, came) -> None:
+def test_another_model_is_not(asked, got) -> None:
     with pytest.raises(UserError, match="put another model in its place"):
-        same_model(asked, came)
+        same_model(asked, got)
 
 
 @pytest.mark.parametrize(
     "name", ["attempts", "requests_per_minute", "parallel", "timeout_s", "max_tokens", "film_pixels"]
 )
 def test_a_setting_below_its_least_is_refused(name) -> None:
-    with pytest.raises(UserError, match=rf"1 or more for teacher\.{name}; came 0"):
+    with pytest.raises(UserError, match=rf"1 or more for teacher\.{name}, got 0"):
         Teacher(**{name: 0})
     Teacher(retries=0, thinking_tokens=None, temperature=0.0, price_in=0.0)
-    with pytest.raises(UserError, match=r"0 or more for teacher\.price_in; came nan"):
+    with pytest.raises(UserError, match=r"0 or more for teacher\.price_in, got nan"):
         Teacher(price_in=float("nan"))
 
 

@@ -67,7 +67,7 @@ def test_a_third_party_is_refused_before_anything_is_sent(own, capsys, monkeypat
 def test_no_word_no_key_no_start(own, capsys) -> None:
     there = {"backend": "openai", "model": "gpt", "base_url": "https://8.8.8.8/v1", "agreement": True}
     assert own("--prompt", "free_reasoning", **there) == 2
-    assert "the price of gpt in the profile; came only that of the paper's teacher" in capsys.readouterr().err
+    assert "the price of gpt in the profile, got only that of the paper's teacher" in capsys.readouterr().err
     assert own("--prompt", "free_reasoning", **there, price_in=2, price_out=8) == 2
     assert "export CHEXREASON_TEACHER_KEY=" in capsys.readouterr().err
 
@@ -122,7 +122,7 @@ def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, real_tree
     ("words", "told"),
     [
         (["--prompt", "reasoning_z"], "a format for SFT among"),
-        (["--limit", "0"], "--limit of 1 or more; came 0"),
+        (["--limit", "0"], "--limit of 1 or more, got 0"),
     ],
 )
 def test_mistakes_are_told_in_one_line(own, capsys, words, told) -> None:
@@ -134,7 +134,7 @@ def test_mistakes_are_told_in_one_line(own, capsys, words, told) -> None:
 
 def test_phantoms_need_no_teacher(capsys, tmp_path) -> None:
     assert cli.main(["traces", "--profile", "smoke", "--cache", str(tmp_path)]) == 2
-    assert "came phantoms in profile smoke; nothing is to be written" in capsys.readouterr().err
+    assert "got phantoms in profile smoke. Nothing is to be written" in capsys.readouterr().err
 
 
 def test_the_price_is_what_its_assumptions_make_it(own, tmp_path, monkeypatch) -> None:
@@ -239,6 +239,6 @@ def test_no_setting_of_the_teacher_claims_to_be_the_papers() -> None:
 
 def test_a_value_out_of_range_in_a_profile_is_told(own, capsys) -> None:
     assert own(attempts=0) == 2
-    assert "1 or more for teacher.attempts; came 0" in capsys.readouterr().err
+    assert "1 or more for teacher.attempts, got 0" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"a value of type float or null for teacher\.temperature"):
         config.overridden([config.Override("teacher", "temperature", True, "x")], "teacher", Teacher, "own")

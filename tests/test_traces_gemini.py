@@ -103,7 +103,7 @@ def test_wrong_cut_and_blocked_answers_are_turned_down(run) -> None:
     [
         ({"status": 403, "raw": DENIED}, "HTTP 403 Forbidden .PERMISSION_DENIED."),
         ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}, "raw": b""}, "HTTP 307"),
-        ({"text": "x", "model": "gemini-3.8-flash"}, "answers of gemini-2.5-pro; came one of 'gemini-3.8-flash'"),
+        ({"text": "x", "model": "gemini-3.8-flash"}, "answers of gemini-2.5-pro, got one of 'gemini-3.8-flash'"),
     ],
 )  # fmt: skip
 def test_what_no_repeat_can_mend_ends_the_run_at_once(run, bad, told) -> None:

@@ -269,7 +269,7 @@ def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
     with pytest.raises(UserError) as caught:
         run(behave, parallel=1, retries=1, failures_in_a_row=3)
     told = str(caught.value)
-    assert "came HTTP 503 Service Unavailable, for 3 studies in a row; 2 new traces are kept" in told
+    assert "got HTTP 503 Service Unavailable, for 3 studies in a row; 2 new traces are kept" in told
     assert "SECRET" not in told
     assert len(held(profile)) == 2
     assert run(bad_server.right)[0].written == N - 2
@@ -308,7 +308,7 @@ def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
     def behave(seen, number):
         return bad_server.Reply(seen.right, model="llama-lite" if number > 2 else "llama-2026-01")
 
-    with pytest.raises(UserError, match=r"answers of llama; came one of 'llama-lite': the server has put another"):
+    with pytest.raises(UserError, match=r"answers of llama, got one of 'llama-lite': the server has put another"):
         run(behave, parallel=1)
     assert {line["answered_by"] for line in held(profile)} == {"llama-2026-01"}
 
@@ -322,7 +322,7 @@ def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, pro
     lines = held(profile)
     lines[0]["trace"] = "<think>Something else entirely is here.</think><solution>Edema, Fracture</solution>"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(UserError, match=r"fit the labels recorded; came 1 of 6 that do not"):
+    with pytest.raises(UserError, match=r"fit the labels recorded, got 1 of 6 that do not"):
         run(bad_server.right, mix=True)
 
 

@@ -42,7 +42,7 @@ def test_what_is_counted(script) -> None:
 
 
 def test_answers_of_one_side_only_are_a_mistake(script) -> None:
-    with pytest.raises(ValueError, match="came 1 and 0"):
+    with pytest.raises(ValueError, match="got 1 and 0"):
         script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
 
 
@@ -63,7 +63,7 @@ def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
 def test_scoring_with_vllm_asks_vllm(random_model, studies, monkeypatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
-    with pytest.raises(UserError, match=r"expected vLLM for engines\.decode; came none"):
+    with pytest.raises(UserError, match=r"Expected vLLM for engines\.decode, got none"):
         evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(), engine=vllm_engine.answers)
 
 
@@ -105,7 +105,7 @@ def test_an_engine_whose_film_tokens_see_only_those_before_is_refused(started) -
     causal = Another(loaded, causal=True)
     started(causal)
     assert vllm_engine.prompt_difference(loaded, causal, causal=True) == pytest.approx(0, abs=1e-5)
-    with pytest.raises(UserError, match=r"within 0\.001 a token; came .* apart; use another build"):
+    with pytest.raises(UserError, match=r"within 0\.001 a token, got .* apart\. Use another build"):
         vllm_engine.engine(loaded)
 
 
@@ -122,5 +122,5 @@ def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> No
     monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
     assert script.main() == 2
     assert capsys.readouterr().err.startswith(
-        "vllm_agreement: expected vLLM; came none in this environment; pip install"
+        "vllm_agreement: expected vLLM, got none in this environment. Pip install"
     )

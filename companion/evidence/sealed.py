@@ -55,7 +55,7 @@ def altered() -> dict[str, str]:
             wrong[name] = str(error)
     for path in sorted(PUBLISHED.glob("*.csv")):
         if path.name not in digests():
-            wrong[path.name] = f"expected a digest of {_SHOWN}/{path.name} in {SUMS}; came none; {_MEANT}"
+            wrong[path.name] = f"expected a digest of {_SHOWN}/{path.name} in {SUMS}, got none; {_MEANT}"
     return wrong
 
 
@@ -107,9 +107,9 @@ def _checked(name: str) -> str:
     if name not in digests():
         raise UserError(f"a digest of {_SHOWN}/{name} in {SUMS}", "none", _MEANT)
     content = _bytes(PUBLISHED / name)
-    came, wanted = hashlib.sha256(content).hexdigest(), digests()[name]
-    if came != wanted:
-        raise UserError(f"{_SHOWN}/{name} as it was checked (SHA-256 {wanted[:12]}…)", f"another ({came[:12]}…)",
+    got, wanted = hashlib.sha256(content).hexdigest(), digests()[name]
+    if got != wanted:
+        raise UserError(f"{_SHOWN}/{name} as it was checked (SHA-256 {wanted[:12]}…)", f"another ({got[:12]}…)",
                         f"{_RESTORE}, or, {_MEANT}")  # fmt: skip
     return content.decode("utf-8")
 

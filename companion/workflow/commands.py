@@ -217,8 +217,8 @@ def judge_claims(words: argparse.Namespace) -> None:
     from companion.evidence import claims
 
     if words.results is not None and words.run is None:
-        came = f"--results {words.results} alone"
-        raise UserError("--run with --results", came, "say what of that folder to judge, --run demo say")
+        got = f"--results {words.results} alone"
+        raise UserError("--run with --results", got, "say what of that folder to judge, --run demo say")
     side = None if words.run is None else claims.open_side(words.run, words.results)
     found = claims.outcomes(claims.CLAIMS, side)
     from companion.report import terminal_claims as told
@@ -405,8 +405,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ("room on the disk", "free some space") if error.errno in FULL_DISK
             else ("a file or folder that may be read and written", "change its permissions or choose another place")
         )  # fmt: skip
-        came = f"{error.strerror}{place}"
-        print(f"chexreason: expected {wanted}; came {came}; {remedy} and run the same command again", file=sys.stderr)
+        got = f"{error.strerror}{place}"
+        print(f"chexreason: Expected {wanted}, got {got}. {remedy.capitalize()} and run the same command again.", file=sys.stderr)
         return 2
     return 0
 

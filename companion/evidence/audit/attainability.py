@@ -53,7 +53,7 @@ def attainable(text: str, support: int, n: int) -> list[Counts]:
     Empty if none does. Raises ValueError for a support above n.
     """
     if not 0 <= support <= n:
-        raise ValueError(f"expected 0 <= support <= n, came {support} of {n}")
+        raise ValueError(f"expected 0 <= support <= n, got {support} of {n}")
     low, high = printed(text).low, printed(text).high
     found = []
     for hits in range(support + 1):

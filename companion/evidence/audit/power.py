@@ -47,7 +47,7 @@ def spread(
 ) -> float:  # fmt: skip
     """Standard deviation of the difference of two macro-F1, for one study; divide by the root of n."""
     if not -1 <= correlation < 1:
-        raise ValueError(f"expected a correlation from -1 up to below 1, came {correlation}")
+        raise ValueError(f"expected a correlation from -1 up to below 1, got {correlation}")
     one, two = variance(first, prevalence, named[0]), variance(second, prevalence, named[1])
     return math.sqrt(one + two - 2 * correlation * math.sqrt(one * two))
 
@@ -86,7 +86,7 @@ def studies_needed(
     """
     gap = _gap(first, second)
     if gap == 0:
-        raise ValueError("expected two macro-F1 that differ, came the same")
+        raise ValueError("expected two macro-F1 that differ, got the same")
     z = NormalDist().inv_cdf((1 + level) / 2) + NormalDist().inv_cdf(wanted)
     return math.ceil((z * spread(first, second, prevalence, correlation, named) / gap) ** 2)
 
@@ -137,7 +137,7 @@ class Question:
 def at_prevalence(question: Question, prevalence: float, correlation: float = PAIRED) -> int:
     """Studies needed if every finding had the same prevalence. Raises ValueError unless 0 < prevalence <= 1."""
     if not 0 < prevalence <= 1:
-        raise ValueError(f"expected a prevalence above 0 and up to 1, came {prevalence}")
+        raise ValueError(f"expected a prevalence above 0 and up to 1, got {prevalence}")
     same = dict.fromkeys(question.prevalence, prevalence)
     return studies_needed(question.first, question.second, same, correlation, named=question.named)
 

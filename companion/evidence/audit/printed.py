@@ -27,7 +27,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
-            raise ValueError(f"expected low <= high, came {self.low} and {self.high}")
+            raise ValueError(f"expected low <= high, got {self.low} and {self.high}")
 
     @property
     def middle(self) -> float:
@@ -71,7 +71,7 @@ def printed(text: str) -> Range:
     """
     found = re.fullmatch(r"([+−-]?)(\d+(?:\.\d+)?)(%?)", text.replace(",", ""))
     if not found:
-        raise ValueError(f"expected a number such as 0.346 or 23%, came {text!r}")
+        raise ValueError(f"expected a number such as 0.346 or 23%, got {text!r}")
     sign, digits, percent = found.groups()
     value = Decimal(digits) * (-1 if sign in ("−", "-") and sign else 1)
     half = Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent)) / 2

@@ -71,7 +71,7 @@ def at_quantile(f1: float, trials: float, z: Floats | float) -> Floats:
 def interval(f1: float, support: float, named: float = BALANCED, level: float = LEVEL) -> Interval:
     """The score interval of one printed F1. Raises ValueError for a support of 0."""
     if support <= 0 or not 0 <= f1 <= 1:
-        raise ValueError(f"expected 0 <= F1 <= 1 and a support above 0, came {f1} and {support}")
+        raise ValueError(f"expected 0 <= F1 <= 1 and a support above 0, got {f1} and {support}")
     z = NormalDist().inv_cdf((1 + level) / 2)
     low, high = at_quantile(f1, union(f1, support, named), np.array([-z, z]))
     return Interval(f1, float(low), float(high))

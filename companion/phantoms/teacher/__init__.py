@@ -38,10 +38,10 @@ def trace(
     comes here) and for a lesion that is no finding; UserError for a prompt without a style.
     """
     if not labels:
-        raise ValueError("expected at least one recorded label, came none; leave the study out")
+        raise ValueError("expected at least one recorded label, got none; leave the study out")
     strays = sorted((labels | {lesion["finding"] for lesion in lesions}) - frozenset(FINDINGS))
     if strays:
-        raise ValueError(f"expected labels and lesions among the 14 findings, came {strays}")
+        raise ValueError(f"expected labels and lesions among the 14 findings, got {strays}")
     if not prompt.answer.think:
         return write_completion("", labels, prompt.answer)
     if prompt.name not in STYLES:

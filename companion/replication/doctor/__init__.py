@@ -33,8 +33,8 @@ def lines(row: Row | None, width: int) -> str:
         head = f"{'what':<{NAME}}  {'state':<{STATE}}  what came, and how to get it"
         return f"{head}\n{'-' * width}"
     indent, under = " " * (NAME + STATE + 4), " " * (NAME + 2)  # a link of the latter has room at 80 columns
-    came = textwrap.fill(
-        row.came, width, initial_indent=f"{row.what:<{NAME}}  {row.state:<{STATE}}  ", subsequent_indent=indent,
+    got = textwrap.fill(
+        row.got, width, initial_indent=f"{row.what:<{NAME}}  {row.state:<{STATE}}  ", subsequent_indent=indent,
         break_on_hyphens=False,
     )  # fmt: skip
     if row.state == READY or not row.how:
@@ -42,7 +42,7 @@ def lines(row: Row | None, width: int) -> str:
     how = textwrap.fill(
         row.how, width, initial_indent=f"{under}> ", subsequent_indent=f"{under}  ", break_on_hyphens=False
     )
-    return f"{came}\n{how}"
+    return f"{got}\n{how}"
 
 
 def verdict(profile: Profile, rows: Sequence[Row], width: int) -> tuple[str, bool]:

@@ -80,7 +80,7 @@ def _source(source: str, place: DataPlace) -> Iterator[Row]:
         count = data.SOURCES[source].counts
         counted = count(place.root) if count else {}
     except UserError as error:
-        yield Row(title, MISSING, f"expected {error.expected}; came {error.came}", f"{error.do}. {get}")
+        yield Row(title, MISSING, f"expected {error.expected}, got {error.got}", f"{error.do}. {get}")
         return
     if data.is_phantom(place.root):
         yield Row(title, READY, "phantom films")
@@ -107,7 +107,7 @@ def _cohorts(profile: Profile) -> Iterator[Row]:
         try:
             chosen = cohorts.drawn(profile, name)
         except UserError as error:
-            yield Row(f"cohort {name}", MISSING, f"expected {error.expected}; came {error.came}", error.do)
+            yield Row(f"cohort {name}", MISSING, f"expected {error.expected}, got {error.got}", error.do)
             continue
         yield _films(chosen)
 

@@ -12,5 +12,5 @@ class Row:
 
     what: str
     state: str
-    came: str
+    got: str
     how: str = ""

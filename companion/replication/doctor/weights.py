@@ -92,8 +92,8 @@ def _weights(base: str, source: str) -> Row:
         return Row(title, READY, f"in a folder, {told_size(size)}")
     if cached(base, source):
         return Row(title, READY, f"{source}, in the Hugging Face cache")
-    state, came, how = _ask(source, revision_of(base, source))
-    return Row(title, state, f"{source}: {came}" + (f", {told_size(size)} to fetch" if state == READY else ""), how)
+    state, got, how = _ask(source, revision_of(base, source))
+    return Row(title, state, f"{source}: {got}" + (f", {told_size(size)} to fetch" if state == READY else ""), how)
 
 
 def _ask(repo: str, revision: str) -> tuple[str, str, str]:
@@ -134,7 +134,7 @@ def _teacher(profile: Profile) -> Iterator[Row]:
         backends.permit(teacher_of(profile), data.SOURCES["mimic"].credentialed)
         backends.ready(teacher_of(profile))
     except UserError as error:
-        yield Row("teacher", MISSING, f"expected {error.expected}; came {error.came}", error.do)
+        yield Row("teacher", MISSING, f"expected {error.expected}, got {error.got}", error.do)
     else:
         yield Row("teacher", READY, f"{teacher_of(profile).model} at {backends.address(teacher_of(profile))}")
 
@@ -150,5 +150,5 @@ def _missing_traces(profile: Profile) -> tuple[list[str], int]:
         try:
             traces.of(chosen, prompts.get(name), profile)
         except UserError as error:
-            missing.append(f"{name}: expected {error.expected}; came {error.came}")
+            missing.append(f"{name}: expected {error.expected}, got {error.got}")
     return missing, len(chosen.studies)

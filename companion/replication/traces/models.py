@@ -13,15 +13,15 @@ from chexreason.errors import UserError
 _VERSION = re.compile(r"(-(\d|preview|exp)[\w.-]*|[@:].*)?")
 
 
-def same_model(asked: str, came: str) -> None:
+def same_model(asked: str, got: str) -> None:
     """Raise UserError if `came` names another model than was asked; a server that names none is believed.
 
     >>> same_model("gemini-2.5-pro", "models/gemini-2.5-pro-002")
     """
-    wanted, answered = asked.rpartition("/")[2].lower(), came.rpartition("/")[2].lower()
-    if not came or (answered.startswith(wanted) and _VERSION.fullmatch(answered.removeprefix(wanted))):
+    wanted, answered = asked.rpartition("/")[2].lower(), got.rpartition("/")[2].lower()
+    if not got or (answered.startswith(wanted) and _VERSION.fullmatch(answered.removeprefix(wanted))):
         return
     raise UserError(
-        f"answers of {asked}", f"one of {came[:60]!r}: the server has put another model in its place",
+        f"answers of {asked}", f"one of {got[:60]!r}: the server has put another model in its place",
         "set teacher.model to a model that the server has, and its price",
     )  # fmt: skip
