@@ -403,7 +403,10 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
 
     with bad_server.running(behave) as server:
         words, env = command(server.root, "--prompt", "free_reasoning")
+        # Where the tests run in the background, a process inherits that Ctrl-C is ignored; one with a handler does not.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         first = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGINT, before)
         while not (path.is_file() and path.read_bytes().count(b"\n") >= (3 if ending == signal.SIGKILL else 6)):
             assert first.poll() is None, first.communicate()
             time.sleep(0.01)
