@@ -65,14 +65,14 @@ def test_what_may_not_be_read_or_written_is_one_line(monkeypatch, capsys) -> Non
     [
         (
             ["run", "sfft", "--profile", "smoke"],
-            "expected a stage among generalization, grpo, prompting, sft, got 'sfft'",
+            "Expected a stage among generalization, grpo, prompting, sft, got 'sfft'",
         ),
-        (["run", "sft", "--profile", "small"], "expected a profile among"),
-        (["sft", "--profile", "smoke", "--seed", "-1"], "expected a seed"),
-        (["book", "--profile", "small"], "expected a profile among"),
-        (["phantom", "{tmp}/tree", "--hospital", "Z"], "expected a hospital among A, B, C, got 'Z'"),
+        (["run", "sft", "--profile", "small"], "Expected a profile among"),
+        (["sft", "--profile", "smoke", "--seed", "-1"], "Expected a seed"),
+        (["book", "--profile", "small"], "Expected a profile among"),
+        (["phantom", "{tmp}/tree", "--hospital", "Z"], "Expected a hospital among A, B, C, got 'Z'"),
         (["phantom", "{tmp}/tree", "--n", "0"], "expected"),
-        (["pretrain", "gpt", "--cache", "{tmp}"], "expected a base checkpoint among"),
+        (["pretrain", "gpt", "--cache", "{tmp}"], "Expected a base checkpoint among"),
     ],
 )
 def test_bad_words_are_told_in_one_line(tmp_path, capsys, words, told):

@@ -179,7 +179,7 @@ def test_credentialed_films_are_not_made_ready_inside_the_repository(profile, dr
     (tmp_path / "mimic" / "phantom.json").unlink()
     real = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
     inside = dataclasses.replace(sized(real, image_pixels=1000), cache=config.ROOT / ".cache" / "never")
-    with pytest.raises(UserError, match=r"cache for films of .* outside the repository; .*CHEXREASON_CACHE"):
+    with pytest.raises(UserError, match=r"cache for films of .* outside the repository, got .*CHEXREASON_CACHE"):
         cohorts.choose(inside, "sft")
     assert not inside.cache.exists()
     assert len(cohorts.choose(sized(real, image_pixels=1000), "sft").studies) == 10

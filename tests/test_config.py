@@ -136,7 +136,7 @@ def test_a_seed_is_a_whole_number(seed) -> None:
 def test_a_folder_variable_that_is_not_set_is_named(monkeypatch) -> None:
     for source in ("MIMIC", "CHEXPERT", "NIH"):
         monkeypatch.delenv(f"CHEXREASON_{source}", raising=False)
-    with pytest.raises(UserError, match=r"folder for mimic in profile paper; .* export CHEXREASON_MIMIC="):
+    with pytest.raises(UserError, match=r"folder for mimic in profile paper, got .*Export CHEXREASON_MIMIC="):
         load_profile("paper")
 
 

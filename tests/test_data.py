@@ -43,7 +43,7 @@ def test_truth_and_lesions_of_a_phantom_tree(tmp_path):
 
 
 def test_real_trees_have_no_truth(tmp_path):
-    with pytest.raises(UserError, match=r"no phantom\.json there; the visible truth is known for phantoms only"):
+    with pytest.raises(UserError, match=r"no phantom\.json there\. The visible truth is known for phantoms only"):
         data.truth(tmp_path)
 
 

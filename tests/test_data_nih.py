@@ -153,7 +153,7 @@ def test_missing_folders(tmp_path):
         nih.load(tmp_path / "nowhere")
     root = write(tmp_path / "nih")
     (root / "images").rename(root / "pictures")
-    with pytest.raises(UserError, match=r"films in .*no such folder; unpack"):
+    with pytest.raises(UserError, match=r"films in .*no such folder\. Unpack"):
         nih.load(root)
 
 

@@ -22,13 +22,13 @@ def test_without_a_gpu_it_says_what_to_do(proof, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu_proof.py"])
     assert proof.main() == 2
     said = capsys.readouterr().err
-    assert said.startswith("gpu_proof: expected a GPU that torch sees, got none. Run this where there is one, or walk")
+    assert said.startswith("gpu_proof: Expected a GPU that torch sees, got none. Run this where there is one, or walk")
 
 
 def test_an_unknown_set_of_options_is_refused_before_anything_runs(proof, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu_proof.py", "--tiny", "--options", "paper,8gb"])
     assert proof.main() == 2
-    assert "expected a set of options among 24gb, 40gb, decode-64, no-checkpointing, paper, stock, got '8gb'" in (
+    assert "Expected a set of options among 24gb, 40gb, decode-64, no-checkpointing, paper, stock, got '8gb'" in (
         capsys.readouterr().err
     )
 

@@ -131,7 +131,7 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path, text, told) -> None:
     (tmp_path / "sft.json").write_text(text)
     with pytest.raises(UserError, match=told):
         manifests.read(tmp_path / "sft.json")
-    with pytest.raises(UserError, match="no such file; write one first"):
+    with pytest.raises(UserError, match=r"no such file\. Write one first"):
         manifests.read(tmp_path / "rl.json")
 
 

@@ -186,7 +186,7 @@ def test_an_equal_request_is_skipped(trees, monkeypatch):
 def test_another_request_for_the_same_folder_is_refused(trees, changed, told):
     request = {"hospital": "A", "sizes": SIZES["A"], "seed": SEED, "size": SIDE, **changed}
     before = contents(trees["A"])
-    with pytest.raises(UserError, match=rf"tree of another request \({told}\); delete the folder {trees['A']}"):
+    with pytest.raises(UserError, match=rf"tree of another request \({told}\)\. Delete the folder {trees['A']}"):
         write_tree(trees["A"], **request)
     assert contents(trees["A"]) == before
 
@@ -199,7 +199,7 @@ def test_a_tree_of_an_older_generator_is_refused(trees, monkeypatch):
 
 def test_a_folder_with_somebodys_files_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="files that were not drawn here; choose another folder"):
+    with pytest.raises(UserError, match=r"files that were not drawn here\. Choose another folder"):
         write_tree(tmp_path, "A", {"train": 2}, SEED, SIDE)
     assert contents(tmp_path) == {"thesis.txt": b"mine"}
     with pytest.raises(UserError, match="got a file"):

@@ -105,7 +105,7 @@ def test_a_page_whose_results_no_longer_agree_is_told_to_the_book_and_refused_fo
     assert own == ["results have changed since its runs: 02-sft-qwen-only_label/history.csv"]
     assert all(own[0] in found[page] for page in ("index", "audit", "claims"))
     monkeypatch.setattr(config, "RESULTS", demo.parent)
-    with pytest.raises(UserError, match=r"page sft: results have changed .*history\.csv.*; compute them again"):
+    with pytest.raises(UserError, match=r"page sft: results have changed .*history\.csv.*\. Compute them again"):
         stages.require_fresh("demo")
 
 

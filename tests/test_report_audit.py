@@ -317,7 +317,7 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
 def test_a_results_folder_without_a_run_is_refused(tmp_path, capsys):
     assert cli.main(["claims", "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert f"expected --run with --results, got --results {tmp_path} alone\. Say what of that folder" in error
+    assert rf"expected --run with --results, got --results {tmp_path} alone\. Say what of that folder" in error
     assert error.count("\n") == 1
 
 

@@ -138,7 +138,7 @@ def place(plan: Plan, root, **changes) -> Plan:
 def test_credentialed_rows_are_refused_inside_the_repository(plan, repository, tmp_path, source, where) -> None:
     cache = {"results": tmp_path / "out", "cache": repository / ".cache", "relative cache": type(tmp_path)(".cache")}
     inside = place(plan, repository, rows="results" if where == "results" else "cache", cache=cache[where])
-    with pytest.raises(UserError, match=r"per-study rows of .* outside the repository; .*CHEXREASON_CACHE"):
+    with pytest.raises(UserError, match=r"per-study rows of .* outside the repository, got .*CHEXREASON_CACHE"):
         finish(inside, sources=[("nih", tmp_path), (source, tmp_path)])
     assert not list(tmp_path.rglob("predictions.csv.gz"))
     assert runs.read(inside.folder) is None

@@ -50,7 +50,7 @@ def test_a_name_with_one_address_elsewhere_is_a_third_party(monkeypatch) -> None
 @pytest.mark.parametrize("teacher", [Teacher(), THEIRS, dataclasses.replace(THEIRS, backend="gemini")])
 def test_a_credentialed_film_goes_to_a_third_party_only_on_the_users_word(teacher) -> None:
     with pytest.raises(
-        UserError, match=r"a third party, and teacher\.agreement: false; read physionet\.org/news/post/llm"
+        UserError, match=r"a third party, and teacher\.agreement: false\. Read physionet\.org/news/post/llm"
     ):
         backends.permit(teacher, credentialed=True)
     backends.permit(dataclasses.replace(teacher, agreement=True), credentialed=True)
@@ -75,7 +75,7 @@ def test_nothing_else_than_true_is_a_users_word() -> None:
     "url", ["", "localhost:8000/v1", "ftp://10.0.0.1/", "http://", "http://localhost:eight/v1", "http://[::1/v1"]
 )
 def test_what_is_no_address_is_told(url) -> None:
-    with pytest.raises(UserError, match=r"the address of the teacher's server; .* set teacher\.base_url"):
+    with pytest.raises(UserError, match=r"the address of the teacher's server, got .*Set teacher\.base_url"):
         backends.address(dataclasses.replace(LOCAL, base_url=url))
 
 
@@ -90,7 +90,7 @@ def test_films_never_go_in_clear_text_and_keys_never_in_an_address() -> None:
 
 def test_a_key_comes_from_the_environment_and_goes_to_its_server_alone(monkeypatch) -> None:
     monkeypatch.delenv("CHEXREASON_TEACHER_KEY", raising=False)
-    with pytest.raises(UserError, match=r"a key for 8\.8\.8\.8; .* export CHEXREASON_TEACHER_KEY=\.\.\."):
+    with pytest.raises(UserError, match=r"a key for 8\.8\.8\.8, got .*Export CHEXREASON_TEACHER_KEY=\.\.\."):
         backends.ready(THEIRS)
     monkeypatch.setenv("CHEXREASON_TEACHER_KEY", "SECRET")
     with bad_server.running(bad_server.right) as server:

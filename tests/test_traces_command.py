@@ -50,7 +50,7 @@ def test_a_dry_run_tells_the_price_and_what_is_missing_and_leaves_nothing(own, t
     assert rows[0][1:] == ["0", "0", "6", "written", "from", "the", "labels,", "nothing", "to", "ask"]
     assert [row[1] for row in rows[1:]] == ["6", "6", "6"]
     assert "teacher: gemini-2.5-pro at https://generativelanguage.googleapis.com, at least 1 minutes for 18" in shown
-    assert "before it can start: expected a teacher on this machine or network, or your word" in shown
+    assert "before it can start: Expected a teacher on this machine or network, or your word" in shown
     assert shown.endswith("dry run: nothing was sent or written\n")
     assert not (tmp_path / "cache" / "traces").exists()
 

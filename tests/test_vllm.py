@@ -122,5 +122,5 @@ def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> No
     monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
     assert script.main() == 2
     assert capsys.readouterr().err.startswith(
-        "vllm_agreement: expected vLLM, got none in this environment. Pip install"
+        "vllm_agreement: Expected vLLM, got none in this environment. Pip install"
     )

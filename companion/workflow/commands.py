@@ -406,7 +406,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else ("a file or folder that may be read and written", "change its permissions or choose another place")
         )  # fmt: skip
         got = f"{error.strerror}{place}"
-        print(f"chexreason: Expected {wanted}, got {got}. {remedy.capitalize()} and run the same command again.", file=sys.stderr)
+        print(
+            f"chexreason: Expected {wanted}, got {got}. {remedy.capitalize()} and run the same command again.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

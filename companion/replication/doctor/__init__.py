@@ -38,7 +38,7 @@ def lines(row: Row | None, width: int) -> str:
         break_on_hyphens=False,
     )  # fmt: skip
     if row.state == READY or not row.how:
-        return came
+        return got
     how = textwrap.fill(
         row.how, width, initial_indent=f"{under}> ", subsequent_indent=f"{under}  ", break_on_hyphens=False
     )
