@@ -92,9 +92,12 @@ def finding(checkpoint: str = "best") -> Prose:
         if not have(model(arm, checkpoint), model(SFT)):
             continue
         gain = home(arm, checkpoint)
-        verdict = either(gain, "changed the score", "made no change that can be distinguished from zero")
-        over = "" if isinstance(gain, str) else f" over the {len(gain.findings)} frequent findings"
-        text = [f"**{title.capitalize()}.** At hospital A reinforcement {verdict}: {spoken(gain)}{over}."]
+        if isinstance(gain, str):
+            said = f"the change is {spoken(gain)}"
+        else:
+            verdict = either(gain, "changed the score", "made no change that can be distinguished from zero")
+            said = f"reinforcement {verdict}: {spoken(gain)} over the {len(gain.findings)} frequent findings"
+        text = [f"**{title.capitalize()}.** At hospital A {said}."]
         text += [f"At hospital {there} {_there(arm, checkpoint, there)}." for there in "BC"]
         if not isinstance(gain, str) and not gain.excludes_zero:
             text.append("Without a detectable gain at home there is nothing whose loss elsewhere could be explained.")
@@ -118,7 +121,8 @@ def verdict() -> str | None:
     if not have(model(HARD), model(SFT)):
         return None
     gain = home(HARD)
-    text = [f"at home {spoken(gain)}" + either(gain, "", ", not distinguishable from zero")]
+    doubt = "" if isinstance(gain, str) or gain.excludes_zero else ", not distinguishable from zero"
+    text = [f"at home {spoken(gain)}{doubt}"]
     return "; ".join([*text, *(f"at {there} {_there(HARD, 'best', there)}" for there in "BC")])
 
 

@@ -91,7 +91,7 @@ def figure() -> Html:
         rows, means = {}, {}
         for name, runs in runs_of(base).items():
             off = len(unfit(base, name))
-            title = prompts.get(name).title + (f"\n{off} of {len(runs)} not compared" if off else "")
+            title = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
             rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
             means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
         number += len(rows)
@@ -105,8 +105,9 @@ def figure() -> Html:
         "Four formats, two base models",
         head,
         panels,
-        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A run "
-        "that gives one answer to nearly all images, or lies below the dashed line, is in no comparison."
+        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A "
+        "format is in no comparison if one of its runs gives one answer to nearly all images, or if their mean lies "
+        "below the dashed line; how many runs are constant or below it stands under its name."
         + counted(number),
         behind=runs_behind(of),
     )  # fmt: skip
