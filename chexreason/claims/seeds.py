@@ -128,7 +128,7 @@ class Seeds:
             self._sides[seed].carried[table] = names
 
     def _refuse_unfit(self, table: int, row: str) -> None:
-        """Raises CannotTell if a training is constant, or the mean over trainings is below naming every label."""
+        """Raises CannotTell if a training is constant or below naming every label."""
         self._share_findings(table)
         found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
         if reason := unfit_over(*zip(*found, strict=True)):

@@ -185,18 +185,20 @@ def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
 def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, findings: Sequence[str]) -> str:
     """Why a model takes part in no comparison in a cell (`comparable.unfit`); empty if it does.
 
-    One constant training is enough; a score is held against the floor as the mean over trainings.
+    One training that takes part in nothing is enough.
     """
     own = answers.seeds([key.model])
     said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
     commonest = [comparable.commonest_share(list(one)) for one in said]
     if not outcome.is_score:
-        return comparable.unfit_over(commonest, [1.0], [0.0])
+        return comparable.unfit_over(commonest, [1.0] * len(said), [0.0] * len(said))
     true_NF, _ = answers.matrices(key, seeds[0])
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
     floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
     scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in seeds]
-    return comparable.unfit_over(commonest, scores, [floor])
+    if len(said) < len(scores):  # the untrained model has one answer to each image, whatever the seeds beside it
+        scores = scores[:1]
+    return comparable.unfit_over(commonest, scores, [floor] * len(scores))
 
 
 def contrast(

@@ -52,7 +52,8 @@ def split(checkpoint: str = "best") -> Html:
         "What a change at A is worth elsewhere",
         facts(*models, model(SFT)),
         panels,
-        "Left of the line: reinforcement changed the score less there than at home. The last row of each reward is "
+        "Left of the line: reinforcement raised the score less there than at home, or lowered it more. The last row "
+        "of each reward is "
         "the whole difference; the three above it add up to it. An interval across the line cannot be distinguished "
         "from zero. Rows without a point are not compared, since a model there scores below naming every label or no "
         "finding is frequent enough on both sides." + counted(drawn),

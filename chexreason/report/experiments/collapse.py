@@ -231,10 +231,12 @@ def finding() -> Prose:
     start, fallen, compared = spread(model(SFT)), worse(), len(_against_start())
     widest = max(names, key=lambda name: found[name].commonest)
     lowest = min(names, key=entropy_ratio)
+    single = max(one.commonest for name in names for one in analysis.variety(answers(), model(name, "last"), HOME))
     return Prose(
         f"Collapsed by the plan's rule, one list of labels in more than {analysis.COLLAPSED:.0%} of the answers: "
-        f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement and at "
-        f"most {found[widest].commonest:.2f} after it ({widest}). "
+        f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement; after "
+        f"it, "
+        f"on average at most {found[widest].commonest:.2f} in an arm ({widest}) and {single:.2f} in a single training. "
         + (
             "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse **cannot be "
             "tested** here. "

@@ -192,7 +192,8 @@ def ceiling_said() -> Prose:
     }
     more = sum(blind > seen for seen, blind in zip(gains["seen"], gains["blind"], strict=True))
     return Prose(
-        "No answer key is at hand at a bedside, so this is a ceiling and no cure. Picking with the key raises the "
+        "No answer key is at hand at a bedside, so this is a ceiling and no cure; the comparison with other patients' "
+        "answers is post hoc, and has no interval. Picking with the key raises the "
         f"score by {_range(gains['seen'])} over the model's one answer; and by {_range(gains['blind'])} where the "
         f"answers were given to *other* patients, so that no image has a say: more at {more} of 3 hospitals."
         + (" A gain of this size needs no look at the image." if more == 3 else "")

@@ -106,8 +106,8 @@ def figure() -> Html:
         head,
         panels,
         "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A "
-        "format is in no comparison if one of its runs gives one answer to nearly all images, or if their mean lies "
-        "below the dashed line; how many runs are constant or below it stands under its name."
+        "format of which one run gives one answer to nearly all images, or lies below the dashed line, is in no "
+        "comparison; how many runs do stands under its name."
         + counted(number),
         behind=runs_behind(of),
     )  # fmt: skip

@@ -86,7 +86,7 @@ def figure() -> Html:
     of += [read_runs(DEMO)[one] for pair in PAIRS.values() for one in pair]
     head = facts(model(HARD), model(SFT), measure="macro-F1 over nine findings")
     return framed(
-        "Train it again and the answer changes"
+        "Train it again and the number changes"
         if any(_turns(row) for row in found)
         else "The same change, trained again",
         head + f'</div><div class="cxr-head">{badge("miniature", DEMO, "1 training")}',
@@ -138,8 +138,9 @@ def finding() -> Prose:
     for hospital in "ABC":
         many, one = found[hospital], found[f"{hospital} demo"]
         parts.append(
-            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}, and "
-            f"{signed(one.trainings[0])} in the demo's single one"
+            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}"
+            f"{' (below naming every label)' if many.hollow else ''}, and {signed(one.trainings[0])} in the demo's "
+            f"single one{' (below naming every label)' if one.hollow else ''}"
         )
     return Prose(
         f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. The demo trained on "
