@@ -151,7 +151,8 @@ def explained() -> str:
         "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
         "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
         "no claim about training, since another training may come out otherwise. A run that gives one answer to "
-        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison, nor is a model with such a training."
+        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison, nor is a "
+        "model with such a training."
     )
 
 
