@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Share of the images with the same answer from which a run counts as constant.
 MOSTLY = 0.90
+#: Why one training concludes nothing about training.
+ONE_TRAINING = "one training: another may come out otherwise"
 #: Positives from which a finding may stand in an average that carries a conclusion.
 ENOUGH = 20
 

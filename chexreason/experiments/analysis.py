@@ -32,8 +32,6 @@ Floats = npt.NDArray[np.float64]
 FINDINGS = LABEL_SETS[LABEL_SET]
 #: Hospital -> the convention that its own labels follow.
 OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
-
-
 #: The model that no arm has trained.
 UNTRAINED = "base-best"
 
@@ -187,17 +185,15 @@ def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, fi
 
     One training that takes part in nothing is enough.
     """
-    own = answers.seeds([key.model])
-    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
+    own = answers.seeds([key.model]) if key.model == UNTRAINED else seeds
+    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in own]
     commonest = [comparable.commonest_share(list(one)) for one in said]
     if not outcome.is_score:
         return comparable.unfit_over(commonest, [1.0] * len(said), [0.0] * len(said))
     true_NF, _ = answers.matrices(key, seeds[0])
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
     floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
-    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in seeds]
-    if len(said) < len(scores):  # the untrained model has one answer to each image, whatever the seeds beside it
-        scores = scores[:1]
+    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in own]
     return comparable.unfit_over(commonest, scores, [floor] * len(scores))
 
 
@@ -236,7 +232,7 @@ def _replicates(
         names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
     if len(weights) > 1:
         if len(seeds) < 2 and set(models) != {UNTRAINED}:
-            raise NotComparable("one training: another may come out otherwise")
+            raise NotComparable(comparable.ONE_TRAINING)
         for key in weights:
             if reason := unfit(answers, key, seeds, outcome, names):
                 raise NotComparable(f"{key.model} {reason}")

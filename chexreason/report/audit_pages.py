@@ -169,8 +169,7 @@ def for_an_engineer() -> Prose:
         f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
         f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates "
-        f"fit "
+        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates fit "
         f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
         "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
         f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
@@ -206,9 +205,8 @@ def assumptions() -> Prose:
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
-                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the "
-                "scores of "
-                f"the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
+                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the scores "
+                f"of the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
                 f"{max(found.correlations):.2f}."
             )
     return Prose(text)

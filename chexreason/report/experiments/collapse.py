@@ -235,8 +235,8 @@ def finding() -> Prose:
     return Prose(
         f"Collapsed by the plan's rule, one list of labels in more than {analysis.COLLAPSED:.0%} of the answers: "
         f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement; after "
-        f"it, "
-        f"on average at most {found[widest].commonest:.2f} in an arm ({widest}) and {single:.2f} in a single training. "
+        f"it, on average at most {found[widest].commonest:.2f} in an arm ({widest}) and {single:.2f} in a single "
+        "training. "
         + (
             "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse **cannot be "
             "tested** here. "

@@ -73,8 +73,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
         '<p class="cxr-note">Means over trainings. Named: labels named per recorded. Called normal: the share of '
         f"abnormal patients answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer "
         "for nearly all; such a score takes part in no comparison. AUROC: of the votes, the share of the trainings "
-        "that "
-        "name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
+        "that name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
         "positives.</p>"
     )
     body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", dense=True)

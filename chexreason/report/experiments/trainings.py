@@ -145,6 +145,5 @@ def finding() -> Prose:
     return Prose(
         f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. The demo trained on "
         "fewer studies and was tested on other patients, so the experiment's dots alone show what another training "
-        "does. "
-        "One training cannot say which of these is typical."
+        "does. One training cannot say which of these is typical."
     )
