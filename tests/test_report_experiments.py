@@ -390,7 +390,7 @@ def test_formats_are_set_against_each_other_over_trainings(monkeypatch: pytest.M
     scores = {scaffold.PROTOCOL: (0.5, 0.62, 0.56), scaffold.ALONE: (0.4, 0.41, 0.42)}
     seeds = {0, 1, 2}
     monkeypatch.setattr(scaffold, "runs_of", lambda base: {name: dict.fromkeys(seeds) for name in scores})
-    monkeypatch.setattr(scaffold, "refused", lambda *_: "")
+    monkeypatch.setattr(scaffold, "unfit", lambda *_: {})
     monkeypatch.setattr(scaffold, "drawn", lambda base, name, seed: np.full(10_001, scores[name][seed]))
     found, each = scaffold.difference("qwen"), np.subtract(*scores.values())
     reach = scipy.stats.sem(each) * scipy.stats.t(2).ppf(0.975)
