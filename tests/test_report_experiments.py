@@ -4,6 +4,7 @@ import re
 import runpy
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +33,7 @@ from chexreason.report.experiments import (
     selection,
     trainings,
 )
+from chexreason.report.experiments.intervals import BELOW
 from chexreason.report.theme import spoken
 from chexreason.stats import Interval
 
@@ -296,6 +298,36 @@ def test_what_the_answer_key_picks_is_no_cure() -> None:
     assert all("best-of-four" not in text and "best of four" not in text for text in shown)
     assert all(re.search("Of 4 (cures|ways)", text) for text in (shown[0], shown[-1]))
     assert "a ceiling and no cure" in str(cures.ceiling_said())
+
+
+@pytest.mark.usefixtures("results")
+def test_where_the_model_is_below_naming_every_label_the_key_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = str(cures.ceiling_said())
+    assert "at A and B and C picking with the key raises" in whole
+    assert BELOW not in _row("SFT, its one greedy answer")
+    floor = cures._floor
+    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99 if hospital == "C" else floor(hospital))
+    assert "at A and B picking with the key raises" in str(cures.ceiling_said())
+    assert _row("SFT, its one greedy answer").count(BELOW) == 1
+    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99)
+    assert "raises" not in str(cures.ceiling_said())
+
+
+def _row(head: str) -> str:
+    """A row of the table of what an answer key is worth."""
+    return next(row for row in cures.ceiling().text.split("<tr") if head in row)
+
+
+@pytest.mark.usefixtures("results")
+def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert collapse.untreated() == []
+    known = answers.answers()
+    of = dict(known.of)
+    for which in ("best", "last"):
+        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(film=of[f"hard-no-kl-{which}", 1]["film"])
+    monkeypatch.setattr(collapse, "answers", lambda: replace(known, of=of))
+    assert collapse.untreated() == ["hard-no-kl at seed 1 (grpo-hard)"]
+    assert "hard-no-kl at seed 1 (grpo-hard); what is left out had no effect there" in str(collapse.finding())
 
 
 def _says() -> str:

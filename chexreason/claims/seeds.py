@@ -24,7 +24,7 @@ from chexreason.comparable import unfit_over
 from chexreason.errors import UserError, unknown
 from chexreason.evidence import TABLES, results_root
 from chexreason.experiments import analysis, arms, worlds
-from chexreason.experiments.analysis import OWN, Answers, Cell, NotComparable
+from chexreason.experiments.analysis import OWN, Answers, NotComparable
 from chexreason.labels import FINDINGS
 from chexreason.prompts import SFT_FORMATS
 from chexreason.runs import Run, read_all
@@ -38,7 +38,7 @@ TRAINED = {
     **{f"02-sft-{base}-{name}": f"sft-{base}-{name}" for base in ("medgemma", "qwen") for name in SFT_FORMATS},
     **{f"03-grpo-{reward}": f"grpo-{reward}" for reward in ("hard", "nuanced")},
 }
-HOME = Cell("A", "A", OWN["A"])
+HOME = analysis.own("A")
 #: Value, draws, findings and hospitals of what only the experiment measures.
 Measure = tuple[float, Floats, tuple[str, ...], str]
 #: Trained on two hospitals, one after the other; and rewarded for what can be seen, whatever is recorded.
@@ -251,7 +251,7 @@ class Seeds:
 
     def _gain(self, model: str, hospitals: str) -> Measure:
         """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
-        changes = [analysis.change(model, ASKED["chexreason"], Cell(there, there, OWN[there])) for there in hospitals]
+        changes = [analysis.change(model, ASKED["chexreason"], analysis.own(there)) for there in hospitals]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
 

@@ -48,6 +48,11 @@ class Cell(NamedTuple):
     yardstick: str
 
 
+def own(hospital: str) -> Cell:
+    """A hospital's own patients and images, held against its own labels."""
+    return Cell(hospital, hospital, OWN[hospital])
+
+
 class Key(NamedTuple):
     """One value: a model (arm and checkpoint, "grpo-hard-best" say) in a cell."""
 

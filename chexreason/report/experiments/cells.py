@@ -68,7 +68,7 @@ def home(arm: str, checkpoint: str = "best") -> Comparison:
 
 def off(name: str, hospital: str) -> str:
     """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
-    known, cell = answers(), Cell(hospital, hospital, OWN[hospital])
+    known, cell = answers(), analysis.own(hospital)
     try:
         return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
     except analysis.NotComparable as reason:
@@ -77,7 +77,7 @@ def off(name: str, hospital: str) -> str:
 
 def as_planned(arm: str, checkpoint: str) -> Comparison:
     """The plan's own outcome at home: over all nine findings, however rare."""
-    weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
+    weights = analysis.change(model(arm, checkpoint), model(SFT), analysis.own("A"))
     return compared(weights, MACRO, findings=FINDINGS)
 
 

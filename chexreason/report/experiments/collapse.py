@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from chexreason.experiments import analysis, arms
-from chexreason.experiments.analysis import OWN, Cell, Key
+from chexreason.experiments.analysis import Key
 from chexreason.experiments.outcomes import MICRO
 from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import (
@@ -31,7 +31,7 @@ from chexreason.report.theme import Html, Prose, badge, block, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
-HOME = Cell("A", "A", OWN["A"])
+HOME = analysis.own("A")
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,25 @@ def single_labels() -> list[str]:
     return found
 
 
+def untreated() -> list[str]:
+    """Trainings of an arm whose answers, at the best checkpoint and at the last, are those of the plain reward."""
+    found = []
+    for name in _arms():
+        plain = f"grpo-{arms.get(name).reward}"
+        pairs = [(model(name, which), model(plain, which)) for which in ("best", "last")]
+        if name != plain and all(have(*pair) for pair in pairs):
+            found += [
+                f"{name} at seed {seed} ({plain})"
+                for seed in answers().seeds([one for pair in pairs for one in pair])
+                if all(_said(mine, seed) == _said(other, seed) for mine, other in pairs)
+            ]
+    return found
+
+
+def _said(name: str, seed: int) -> list[list[str]]:
+    return analysis.asked(answers().of[name, seed], HOME)[["completion", "predicted"]].to_numpy().tolist()
+
+
 def finding() -> Prose:
     """Whether anything collapsed by the plan's rule, and what the paper's other symptoms say."""
     names = _arms()
@@ -241,6 +260,12 @@ def finding() -> Prose:
             "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse **cannot be "
             "tested** here. "
             if nothing()
+            else ""
+        )
+        + (
+            f"Word for word the answers of the plain reward, best and last: {'; '.join(same)}; what is left out had no "
+            "effect there. "
+            if (same := untreated())
             else ""
         )
         + "The paper's window counts single labels, not lists: by that measure the threshold is passed in "

@@ -11,6 +11,9 @@ from chexreason.report.figures import STYLE, to_svg
 from chexreason.report.theme import INK, SERIES, Html, block, decimal, escape, spoken
 from chexreason.stats import Interval
 
+#: Mark of a score below naming every label.
+BELOW = "▽"
+
 
 @dataclass(frozen=True)
 class Line:

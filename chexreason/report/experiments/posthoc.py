@@ -29,7 +29,7 @@ from chexreason.report.experiments.answers import (
     model,
 )
 from chexreason.report.experiments.cells import YARDSTICK_NAMES
-from chexreason.report.experiments.intervals import Line, counted, framed, panel
+from chexreason.report.experiments.intervals import BELOW, Line, counted, framed, panel
 from chexreason.report.tables import frame_table
 from chexreason.report.theme import Html, Prose, block, decimal, spoken
 
@@ -38,8 +38,6 @@ HEADS = {
     NAMED.name: "named", CALLED_NORMAL.name: "called normal", JACCARD.name: "Jaccard", MICRO.name: "micro-F1",
     MACRO.name: "macro-F1",
 }  # fmt: skip
-#: Mark of a score below naming every label.
-BELOW = "▽"
 
 
 def shown(checkpoint: str) -> dict[str, str]:

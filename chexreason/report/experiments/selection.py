@@ -6,7 +6,7 @@ import numpy as np
 
 from chexreason import comparable, evidence, metrics, stats
 from chexreason.experiments import analysis, arms, outcomes
-from chexreason.experiments.analysis import FINDINGS, OWN, Cell, Key
+from chexreason.experiments.analysis import FINDINGS, Key
 from chexreason.experiments.outcomes import MACRO, MICRO, Outcome
 from chexreason.report.experiments.answers import answers, behind, facts, have, missing, model, trained
 from chexreason.report.experiments.cells import either
@@ -14,7 +14,7 @@ from chexreason.report.experiments.intervals import Line, framed, panel
 from chexreason.report.theme import Html, Prose, signed, spoken
 from chexreason.stats import Interval
 
-CELL = Cell("A", "A", OWN["A"])
+CELL = analysis.own("A")
 
 
 @cache

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from chexreason import evidence, stats
 from chexreason.evidence import read_runs
 from chexreason.experiments import analysis
-from chexreason.experiments.analysis import FINDINGS, OWN, Cell, Key
+from chexreason.experiments.analysis import FINDINGS, Key
 from chexreason.experiments.outcomes import MACRO
 from chexreason.report.behind import runs_behind
 from chexreason.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
@@ -48,7 +48,7 @@ class Row:
 
 
 def _experiment(hospital: str) -> Row:
-    cell = Cell(hospital, hospital, OWN[hospital])
+    cell = analysis.own(hospital)
     seeds = answers().seeds([model(HARD), model(SFT)])
     values = [
         answers().values(Key(model(HARD), cell), seed) - answers().values(Key(model(SFT), cell), seed) for seed in seeds
