@@ -199,7 +199,7 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
     assert set(verdicts) == {"✗ fails"}
     assert page.inner_text(".cxr-controls output") == f"{len(verdicts)} claims, 0 other readings of them"
     page.focus("input[name=words]")
-    page.keyboard.type("minimal one")
+    page.keyboard.type("completely micro-F1")
     assert page.locator(shown).count() == 1
     page.focus(".cxr-controls button")
     page.keyboard.press("Enter")

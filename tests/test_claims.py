@@ -69,7 +69,7 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         ("grpo-improves-validation", CHANCE),  # .253 to .257
         ("reversal-macro", FAILS),  # three of six pairs turn round: tau is 0
         ("direct-best-medgemma", FAILS),  # Table 2 says Free Reasoning
-        ("scaffold-small-gain-medical", FAILS),  # .241 to .139 is a loss
+        ("scaffold-small-gain-medical", OTHERWISE),  # .241 to .139 is a loss; "minimal" has no bound in the text
         ("structured-best-qwen-macro", HOLDS),  # .208 against .131
         ("chexreason-drops", REFUSED),  # fourteen findings against nine
         ("nv_reason-drops-nine", HOLDS),
@@ -332,11 +332,11 @@ def test_what_we_sharpen_never_fails(ours, kind, trainings):
 
 
 def test_the_claims_with_a_margin_of_ours():
-    """Six claims of the paper are held to a margin that it does not give; their readings by another choice, too."""
+    """Seven claims of the paper are held to a bar that it does not give; their readings by another choice, too."""
     ours = {name for name, claim in CLAIMS.items() if claim.sharpened}
     assert {name for name in ours if CLAIMS[name].stated} == {
         "rewards-comparable", "grpo-recovers", "nearly-baseline", "back-to-baseline", "identical-definitions",
-        "same-uncertainty",
+        "same-uncertainty", "scaffold-small-gain-medical",
     }  # fmt: skip
     for name in ours:
         claim = CLAIMS[name]

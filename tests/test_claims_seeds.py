@@ -17,7 +17,7 @@ from companion.evidence.claims.seeds import ASKED, Seeds
 from companion.experiment import arms
 from companion.report.experiments import answers
 
-#: Table 2 is about formats, of which each was trained with fewer seeds than SFT and GRPO were.
+#: Table 2 is about formats, of which each was trained with fewer seeds than SFT and GRPO were, and one mostly in vain.
 FORMATS = ("free-best-macro", "only-label-best-micro", "direct-best-medgemma", "structured-worst-medgemma",
            "narrative-moderate-medgemma", "scaffold-harms-medical", "constrained-converge-faster")  # fmt: skip
 GRPO = ("grpo-improves-chexpert-nine", "training-helps-chexpert-nine", "sft-costs-chexpert-nine", "jaccard-suffices",
@@ -48,11 +48,13 @@ def test_each_claim_is_judged_on_the_seeds_that_have_all_its_runs(found):
                                 ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")))  # fmt: skip
     both = seeds_of("sft-medgemma-free_reasoning") & seeds_of("grpo-hard") & seeds_of("grpo-nuanced")
     assert (len(shared), len(both)) == (3, 5)
-    for names, seeds in ((FORMATS, shared), (GRPO, both)):
-        for name in names:
-            assert f", {len(seeds)} seeds n = " in found[name].n, name
-            trained = {run.split("/")[0] for run in found[name].runs if "base-best" not in run}
-            assert trained == {f"seed{seed}" for seed in seeds}, name
+    for name in FORMATS:
+        assert found[name].verdict == REFUSED
+        assert found[name].reason.endswith(f"in 2 of {len(shared)} trainings"), name
+    for name in GRPO:
+        assert f", {len(both)} seeds" in found[name].n, name
+        trained = {run.split("/")[0] for run in found[name].runs if "base-best" not in run}
+        assert trained == {f"seed{seed}" for seed in both}, name
     # One number of seeds on both sides of each difference: nothing is over 3 here and 5 there.
     for name, one in found.items():
         assert len(set(re.findall(r"(\d+) seeds", one.n))) <= 1, name
@@ -86,7 +88,7 @@ def test_no_reading_of_ours_fails_and_a_run_that_was_not_asked_for_is_not_run(fo
 
 def test_constant_and_worse_than_blind_trainings_are_in_no_verdict(found, side):
     """Qwen's formats say the same of every film, and SFT and GRPO at C score below naming every label."""
-    for name in ("structured-best-qwen-macro", "free-struggles-qwen", "reversal-macro", "format-depends-on-pretraining",
+    for name in ("structured-best-qwen-macro", "free-struggles-qwen", "format-depends-on-pretraining",
                  "narrative-fails-most-qwen", "only-label-never-fails"):  # fmt: skip
         assert found[name].verdict == REFUSED
         assert re.match(r"sft-qwen-\w+ gives one answer to \d+% of the images", found[name].reason), name
@@ -100,12 +102,12 @@ def test_constant_and_worse_than_blind_trainings_are_in_no_verdict(found, side):
 
 
 def test_an_order_of_trainings_has_no_winner_inside_the_noise(found):
-    """Only Label leads by chance, and so does the pace; the end of the curves is another matter."""
-    for name in ("direct-best-medgemma", "narrative-moderate-medgemma", "constrained-converge-faster"):
+    """One reward leads the other by chance; that the untouched model leads SFT is another matter."""
+    for name in ("hard-beats-nuanced-macro", "hard-beats-nuanced-micro-last-step", "sft-weakest-chexpert-nine"):
         assert found[name].verdict == claims.CHANCE
         assert found[name].low < 0 < found[name].high
-    assert found["free-saturates-lower"].verdict == claims.HOLDS
-    assert found["free-saturates-lower"].low > 0
+    assert found["sft-costs-chexpert-nine"].verdict == claims.HOLDS
+    assert found["sft-costs-chexpert-nine"].low > 0
 
 
 @pytest.mark.parametrize("ask", [Seeds.accuracy, Seeds.pace])
@@ -114,7 +116,7 @@ def test_an_order_of_trainings_has_no_winner_inside_the_noise(found):
     [((0.95, 0.5, 0.2), "gives one answer to 95% of the images"), ((0.2, 0.0, 0.2), "scores .*below naming every")],
 )
 def test_the_curves_of_an_unfit_training_are_in_no_verdict(side, monkeypatch, ask, held, why):
-    """One constant training is enough, and so is a score so low that the mean lies below naming every label."""
+    """One training that is constant or below naming every label is enough."""
     assert side.settle(lambda one: ask(one, "only_label")).trainings == 3
     others = {id(side._sides[seed]): (0.2, 0.25, 0.2) for seed in (0, 2)}
     monkeypatch.setattr(Ours, "held_against_floor", lambda one, table, row: others.get(id(one), held))

@@ -4,6 +4,7 @@ import re
 import runpy
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import front_page
 from companion.report.experiments import answers, cells, collapse, cures, dose, posthoc, scaffold, selection, trainings
+from companion.report.experiments.intervals import BELOW
 from companion.report.theme import spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
@@ -236,7 +238,7 @@ def test_constant_runs_rank_no_format() -> None:
     text = str(scaffold.finding())
     assert text.startswith("**These runs cannot answer the question.** 12 of 12 runs of the general base")
     assert "12 give one answer to nearly all images, and 12 score below" in text
-    assert "3 of 3 not compared" in scaffold.figure().text
+    assert "3 of 3 constant or below" in scaffold.figure().text
     assert "On the general base formats cannot be compared" in scaffold.figure().text
 
 
@@ -288,6 +290,36 @@ def test_what_the_answer_key_picks_is_no_cure() -> None:
     assert all("best-of-four" not in text and "best of four" not in text for text in shown)
     assert all(re.search("Of 4 (cures|ways)", text) for text in (shown[0], shown[-1]))
     assert "a ceiling and no cure" in str(cures.ceiling_said())
+
+
+@pytest.mark.usefixtures("results")
+def test_where_the_model_is_below_naming_every_label_the_key_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = str(cures.ceiling_said())
+    assert "at A and B and C picking with the key raises" in whole
+    assert BELOW not in _row("SFT, its one greedy answer")
+    floor = cures._floor
+    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99 if hospital == "C" else floor(hospital))
+    assert "at A and B picking with the key raises" in str(cures.ceiling_said())
+    assert _row("SFT, its one greedy answer").count(BELOW) == 1
+    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99)
+    assert "raises" not in str(cures.ceiling_said())
+
+
+def _row(head: str) -> str:
+    """A row of the table of what an answer key is worth."""
+    return next(row for row in cures.ceiling().text.split("<tr") if head in row)
+
+
+@pytest.mark.usefixtures("results")
+def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert collapse.untreated() == []
+    known = answers.answers()
+    of = dict(known.of)
+    for which in ("best", "last"):
+        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(film=of[f"hard-no-kl-{which}", 1]["film"])
+    monkeypatch.setattr(collapse, "answers", lambda: replace(known, of=of))
+    assert collapse.untreated() == ["hard-no-kl at seed 1 (grpo-hard)"]
+    assert "hard-no-kl at seed 1 (grpo-hard); what is left out had no effect there" in str(collapse.finding())
 
 
 def _says() -> str:
@@ -382,7 +414,7 @@ def test_formats_are_set_against_each_other_over_trainings(monkeypatch: pytest.M
     scores = {scaffold.PROTOCOL: (0.5, 0.62, 0.56), scaffold.ALONE: (0.4, 0.41, 0.42)}
     seeds = {0, 1, 2}
     monkeypatch.setattr(scaffold, "runs_of", lambda base: {name: dict.fromkeys(seeds) for name in scores})
-    monkeypatch.setattr(scaffold, "refused", lambda *_: "")
+    monkeypatch.setattr(scaffold, "unfit", lambda *_: {})
     monkeypatch.setattr(scaffold, "drawn", lambda base, name, seed: np.full(10_001, scores[name][seed]))
     found, each = scaffold.difference("qwen"), np.subtract(*scores.values())
     reach = scipy.stats.sem(each) * scipy.stats.t(2).ppf(0.975)
@@ -428,7 +460,7 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert cells.home("grpo-hard") == one
     said = str(cells.finding())
     assert "changed the score" not in said
-    assert f"made no change that can be distinguished from zero: not compared ({one})." in said
+    assert f"At hospital A the change is not compared ({one})." in said
     assert said.count(f"nothing is compared: {one}") == 2  # B and C
     assert collapse.worse() == []
     assert selection._arms() == []
@@ -477,7 +509,7 @@ def test_without_runs_every_chapter_says_so() -> None:
 
 
 @pytest.mark.usefixtures("results")
-def test_the_claims_are_judged_over_seeds() -> None:
+def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     side = claims.open_side("experiment")
     found = claims.outcomes(claims.CLAIMS, side)
     assert found["structured-worst-medgemma"].verdict == claims.HOLDS
@@ -491,8 +523,12 @@ def test_the_claims_are_judged_over_seeds() -> None:
     assert found["other-reward-would-help"].verdict == claims.HOLDS
     assert found["curriculum-would-help"].verdict != claims.HOLDS
     assert any(run.startswith("seed1/cure-visible-best") for run in found["other-reward-would-help"].runs)
-    # One stabiliser's absence collapses in each of three seeds, which is too few; the labels' part is the chapter's.
+    # One stabiliser's absence collapses in each of three seeds, which is too few.
     assert (found["stabilisers"].verdict, found["stabilisers"].effect) == (claims.CHANCE, 1.0)
+    # Two of SFT's trainings lie below naming every label; without that rule the labels' part is the chapter's.
+    assert re.search(r"below naming every label .* in 2 of 5 trainings", found["aligns-to-convention"].reason)
+    monkeypatch.setattr(analysis, "unfit", lambda *_: "")
+    found = claims.outcomes({name: claims.CLAIMS[name] for name in ("aligns-to-convention",)}, side)
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
     mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
     assert found["aligns-to-convention"].effect == pytest.approx(-mean)

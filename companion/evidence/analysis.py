@@ -27,12 +27,10 @@ from chexreason.metrics import Bools
 from companion.evidence import comparable, outcomes, stats
 from companion.evidence.outcomes import MACRO, Outcome
 from companion.evidence.stats import Interval
-from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, truth_of
+from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, own, truth_of
 
 Floats = npt.NDArray[np.float64]
 FINDINGS = LABEL_SETS[LABEL_SET]
-
-
 #: The model that no arm has trained.
 UNTRAINED = "base-best"
 
@@ -144,18 +142,18 @@ def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
 def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, findings: Sequence[str]) -> str:
     """Why a model takes part in no comparison in a cell (`comparable.unfit`); empty if it does.
 
-    One constant training is enough; a score is held against the floor as the mean over trainings.
+    One training that takes part in nothing is enough.
     """
-    own = answers.seeds([key.model])
-    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in (seeds if len(own) > 1 else own)]
+    own = answers.seeds([key.model]) if key.model == UNTRAINED else seeds
+    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in own]
     commonest = [comparable.commonest_share(list(one)) for one in said]
     if not outcome.is_score:
-        return comparable.unfit_over(commonest, [1.0], [0.0])
+        return comparable.unfit_over(commonest, [1.0] * len(said), [0.0] * len(said))
     true_NF, _ = answers.matrices(key, seeds[0])
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
     floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
-    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in seeds]
-    return comparable.unfit_over(commonest, scores, [floor])
+    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in own]
+    return comparable.unfit_over(commonest, scores, [floor] * len(scores))
 
 
 def contrast(
@@ -193,7 +191,7 @@ def _replicates(
         names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
     if len(weights) > 1:
         if len(seeds) < 2 and set(models) != {UNTRAINED}:
-            raise NotComparable("one training: another may come out otherwise")
+            raise NotComparable(comparable.ONE_TRAINING)
         for key in weights:
             if reason := unfit(answers, key, seeds, outcome, names):
                 raise NotComparable(f"{key.model} {reason}")

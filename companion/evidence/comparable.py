@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Share of the images with the same answer from which a run counts as constant.
 MOSTLY = 0.90
+#: Why one training concludes nothing about training.
+ONE_TRAINING = "one training: another may come out otherwise"
 #: Positives from which a finding may stand in an average that carries a conclusion.
 ENOUGH = 20
 
@@ -66,15 +68,20 @@ def unfit(commonest: float | None, macro_f1: float, floor: float) -> str:
 
 
 def unfit_over(commonest: Sequence[float | None], macro_f1: Sequence[float], floors: Sequence[float]) -> str:
-    """The same of a model that was trained several times: one constant training is enough, scores count by their mean.
+    """The same of a model that was trained several times: one training that takes part in nothing is enough.
+
+    The others alone would be a choice by the score.
 
     >>> unfit_over([0.2, 0.95], [0.4, 0.5], [0.3, 0.3])
-    'gives one answer to 95% of the images'
+    'gives one answer to 95% of the images in one of 2 trainings'
     >>> unfit_over([0.2, 0.3], [0.1, 0.6], [0.3, 0.3])
-    ''
+    'scores 0.100, below naming every label (0.300) in one of 2 trainings'
     """
-    known = [share for share in commonest if share is not None]
-    return unfit(max(known, default=None), float(np.mean(macro_f1)), float(np.mean(floors)))
+    reasons = [unfit(*one) for one in zip(commonest, macro_f1, floors, strict=True)]
+    found = [reason for reason in reasons if reason]
+    if not found or len(reasons) == 1:
+        return "".join(found)
+    return f"{found[0]} in {'one' if len(found) == 1 else len(found)} of {len(reasons)} trainings"
 
 
 def frequent(positives: Mapping[str, float]) -> tuple[str, ...]:

@@ -22,6 +22,11 @@ class Cell(NamedTuple):
     yardstick: str
 
 
+def own(hospital: str) -> Cell:
+    """A hospital's own patients and images, held against its own labels."""
+    return Cell(hospital, hospital, OWN[hospital])
+
+
 def truth_of(labels: pd.DataFrame, cell: Cell, index: list[int]) -> Bools:
     """What the cell's yardstick records of these patients (N, F). Raises UserError if a patient has no labels."""
     rows = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]

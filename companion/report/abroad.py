@@ -37,10 +37,9 @@ def finding(profile: str | None = None, results: Path | None = None) -> Prose:
     paragraphs = [
         f"In the paper, going from the SFT checkpoint to ChexReason, macro-F1 over all findings on CheXpert "
         f"{_relative(near, 'paper')}; the change is {spoken(at_near)}, {verdict(at_near)} on its test set. Over the "
-        f"nine "
-        f"findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)} ({sizes}; the "
-        f"text that we have states no number). {_paradox(near, far)} The 95% intervals in brackets are ours, "
-        "from the printed scores and the supports, and hold no spread between trainings."
+        f"nine findings of NIH it {_relative(far, 'paper')}; the change is {signed(at_far[0][1].estimate)} ({sizes}; "
+        f"the text that we have states no number). {_paradox(near, far)} The 95% intervals in brackets are ours, from "
+        "the printed scores and the supports, and hold no spread between trainings."
     ]
     paragraphs += [_our_change(shown) for shown in (near, far) if whole(shown)]
     return Prose("\n\n".join(paragraphs))

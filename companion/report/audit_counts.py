@@ -68,9 +68,8 @@ def label_conventions() -> Html:
         f"equally frequent: {shift.finding} is in {shift.train:.1%} of MIMIC's training studies and in "
         f"{shift.test:.1%} "
         f"of the CheXpert test set. Right: of CheXpert's studies with {alone.given}, {alone.reports:.0%} carry "
-        f"{alone.also} when labels are mined from reports and {alone.radiologists:.0%} when radiologists label; "
-        "of those "
-        f"with {company.given}, {company.reports:.0%} and {company.radiologists:.0%} carry {company.also}."
+        f"{alone.also} when labels are mined from reports and {alone.radiologists:.0%} when radiologists label; of "
+        f"those with {company.given}, {company.reports:.0%} and {company.radiologists:.0%} carry {company.also}."
     )
     return picture("Does the same label mean the same?", drawings, caption, "conventions", "public label counts")
 

@@ -54,9 +54,11 @@ def in_short() -> Prose:
     turned = Counter(kind for one in paper.values() for kind in dict.fromkeys(kind for kind, _ in one.turned_by))
     choices = ", ".join(f"{turned[kind]} of {kind}" for kind in CHOICES if turned[kind])
     told = [one for one in paper.values() if one.by_correlation and one.verdict != CHANCE]
+    counted = sum(one.standing == HOLDS and one.reason == "as counted" for one in paper.values())
     lasting, jointly = (sum(kept) for kept in zip(*((one.survives, one.together) for one in told), strict=True))
     return Prose(
-        f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} and contradict {count[FAILS]}, "
+        f"Of {len(paper)} claims of the paper, its own tables bear out {count[HOLDS]} ({counted} of them as counted, "
+        f"without an interval) and contradict {count[FAILS]}, "
         f"whichever way the tables are read. {count[RESTS]} depend on a choice: with another one that the same "
         f"tables allow they come out otherwise ({choices}; some on several). Of the rest, {count[CHANCE]} are no "
         f"larger than chance could make them, {count[OTHERWISE]} are not as we read them (the margin is ours, not the "
@@ -129,14 +131,16 @@ def for_a_clinician() -> Prose:
     best = {model: facts.value(5, "macro", model) for model in MODELS}
     beaten = sum(value < min(radiologists) for value in best.values())
     return Prose(
-        f"Of the five models, {beaten} score below each of three radiologists on the same films. "
+        f"Of the five models, {beaten} score below each of three radiologists on the same studies, if Table 5 is on "
+        f"the official test set. "
         "The one that scores above them was tested on this very set while it was developed, say its developers. "
         f"The gain of reinforcement learning on CheXpert ({signed(fall.change)}) is largest for "
         f"{fall.largest.finding}; without it {signed(fall.without_largest())} is left. The "
         f"average counts {rarest}, seen in {near[rarest]:.0f} of {n} patients, as much as {commonest}, seen in "
         f"{near[commonest]:.0f}. On the findings that both "
-        f"hospitals record, the model without any training loses {-crossing['medgemma'].matched:.0%} on the way and "
-        f"the trained one {-crossing['chexreason'].matched:.0%}. None of this shows a model that could read a "
+        f"hospitals record, the untouched MedGemma loses {-crossing['medgemma'].matched:.0%} on the way and "
+        f"ChexReason {-crossing['chexreason'].matched:.0%}; which falls more cannot be said. None of this shows a "
+        f"model that could read a "
         "patient's film."
     )
 
@@ -146,7 +150,7 @@ def crossing_said() -> Prose:
     rise, fall = (matched.crossing_waterfall(model) for model in matched.CROSSING)
     first, second = sorted(rise.parts, key=lambda part: -part.share)[:2]
     return Prose(
-        f"SFT's rise from CheXpert to NIH ({signed(rise.change)} on the nine findings) is {first.finding} "
+        f"SFT's rise from CheXpert to NIH ({signed(rise.change)} on the nine findings) is mostly {first.finding} "
         f"({signed(first.share)}) and {second.finding} ({signed(second.share)}), less {rise.parts[-1].finding} "
         f"({signed(rise.parts[-1].share)}). ChexReason's fall ({signed(fall.change)}) is mostly "
         f"{fall.largest.finding} ({signed(fall.largest.share)}); over the other findings it moves by "
@@ -165,8 +169,7 @@ def for_an_engineer() -> Prose:
         f"On validation GRPO moves macro-F1 from {decimal(sft)} to {decimal(best)}, at the checkpoint chosen by that "
         f"score; at the last step it is {decimal(last)}, and the best prompt of the untouched model had "
         f"{decimal(start)}. To see a difference of {decimal(asked[0].macros[1] - asked[0].macros[0])} would take about "
-        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates "
-        f"fit "
+        f"{rough(asked[0].needed())} studies. How many there were is not in the text we have; the failure rates fit "
         f"{_sizes()}. Each model was trained once, so nothing is known of the spread between trainings. The averages "
         "set side by side are over fourteen and over nine findings; on the nine, GRPO's gain on CheXpert is "
         f"{signed(change.over(NIH_SHARED))} instead of {signed(change.change)}."
@@ -202,9 +205,8 @@ def assumptions() -> Prose:
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
-                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the "
-                "scores of "
-                f"the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
+                f"{min(found.widths):.1f} to {max(found.widths):.1f} times as wide as the bootstrap's, and the scores "
+                f"of the SFT checkpoint and ChexReason correlate by {min(found.correlations):.2f} to "
                 f"{max(found.correlations):.2f}."
             )
     return Prose(text)

@@ -7,7 +7,7 @@ no longer bear it out, the page says so in its place, and a test refuses that fo
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chexreason.labels import NIH_SHARED
+from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence import comparable
 from companion.evidence.audit import facts, matched, operating
 from companion.evidence.claims import CHANCE
@@ -47,6 +47,7 @@ def _same_findings() -> Finding:
     judged = verdict_table.judged(None)
     one, more = judged["grpo-improves-chexpert-nine"], judged["optimised-lose-more"]
     own, base = falls["chexreason"], falls["medgemma"]
+    all_enough = comparable.frequent(facts.supports("chexpert", "test", FINDINGS))
     enough = comparable.frequent(facts.supports("chexpert", "test", NIH_SHARED))
     fall = {
         name: 1 - sum(facts.value(6, one, name) for one in enough) / sum(facts.value(5, one, name) for one in enough)
@@ -57,12 +58,16 @@ def _same_findings() -> Finding:
         "Much of the paper's contrast comes from averaging fourteen findings on CheXpert and nine on NIH.",
         f"On the nine that both have, GRPO's gain on "
         f"CheXpert is {signed(change.over(NIH_SHARED))} instead of {signed(change.change)}, which chance alone could "
-        f"make. On the way to NIH the untouched MedGemma falls by {-base.matched:.0%} over the nine and ChexReason by "
+        f"make; over the {len(all_enough)} of the fourteen with at least {comparable.ENOUGH} positives it is "
+        f"{signed(change.over(all_enough))}, and over the {len(enough)} of these that NIH has, too, "
+        f"{signed(change.over(enough))}: the gain is in findings that NIH does not record. On the way to NIH the "
+        f"untouched MedGemma falls by {-base.matched:.0%} over the nine and ChexReason by "
         f"{-own.matched:.0%}; over the {len(enough)} with enough positives on CheXpert by {fall['medgemma']:.0%} and "
         f"{fall['chexreason']:.0%}: which falls more cannot be said. The fall on NIH from SFT to GRPO is over the "
         f"same findings and is not touched by this.",
         "audit.html#the-same-findings-on-both-sides",
         one.verdict == more.verdict == CHANCE
+        and change.over(enough) <= 0 < change.over(all_enough)
         and change.over(NIH_SHARED) < change.change / 2
         and base.matched < own.matched < 0,
     )
@@ -77,11 +82,10 @@ def _beside_radiologists() -> Finding:
         ("published",),
         f"{len(below)} of {len(scores)} models score below every radiologist on CheXpert.",
         f"They reach {max((scores[name] for name in below), default=0.0):.3f} at most in macro-F1, the lowest of the "
-        f"radiologists "
-        f"{min(radiologists):.3f}. The other one, NV-Reason, was tested on these studies while it was developed, as "
-        f"its developers say. The labeler that mines the reports of these studies gets {min(labeler):.3f} to "
-        f"{max(labeler):.3f}, so part of the distance is one of conventions. All this if Table 5 is on the official "
-        f"test "
+        f"radiologists {min(radiologists):.3f}. The other one, NV-Reason, was tested on these studies while it was "
+        "developed, as its developers say. The labeler that mines the reports of these studies gets "
+        f"{min(labeler):.3f} to {max(labeler):.3f}, so part of the distance is one of conventions. All this if Table 5 "
+        "is on the official test "
         "set.",
         "audit.html#what-others-score-on-the-same-studies",
         set(scores) - set(below) == {"nv_reason"},
@@ -136,7 +140,8 @@ def _no_gain() -> Finding:
         f"Small models, drawn images: GRPO with the hard reward minus SFT is {spoken(home)} in macro-F1 at home over "
         f"{len(single)} trainings; single trainings range from {signed(min(single, default=0.0))} to "
         f"{signed(max(single, default=0.0))}. At the second hospital it is {spoken(away)}. At the third every model "
-        "scores below naming every label, so nothing is compared there. Over all nine findings, as planned, the change "
+        "has trainings below naming every label, so no macro-F1 is compared there. Over all nine findings, as "
+        "planned, the change "
         f"at home is {spoken(cells.as_planned(HARD, 'best'))}. The paper's effect was not seen, and is neither "
         f"explained "
         "nor refuted by this.",
@@ -159,12 +164,10 @@ def _called_normal() -> Finding:
     return Finding(
         ("miniature",),
         "In miniature, after GRPO more patients are called normal, abnormal and normal ones alike.",
-        f"The share of abnormal patients answered “No Finding” rose from SFT to the last step: {'; '.join(said)}. "
-        f"That of "
-        f"normal patients rose, too ({normal} with the hard reward), so a moved cut is enough to make it. At the best "
-        f"checkpoint the hard reward's rise ({best}) cannot be distinguished from chance. Post hoc: this was looked "
-        f"for after "
-        f"the "
+        f"The share of abnormal patients answered “No Finding” rose from SFT to the last step: {'; '.join(said)}. That "
+        f"of normal patients rose, too ({normal} with the hard reward), so a moved cut is enough to make it. At the "
+        f"best checkpoint the hard reward's rise ({best}) cannot be distinguished from chance. Post hoc: this was "
+        "looked for after the "
         "answers had been seen, and is to be confirmed on fresh patients.",
         "cells.html#what-the-plan-did-not-ask",
         posthoc.called_normal_rises(HARD)
@@ -187,10 +190,10 @@ def _untouched() -> Finding:
         ("miniature",),
         "In miniature, no training of the paper's kind was seen to raise macro-F1 above the untouched model's.",
         f"Post hoc. SFT minus untouched: {spoken(before[0])} at A and {spoken(before[1])} at B; GRPO with the hard "
-        f"reward minus "
-        f"untouched: {spoken(after[0])} and {spoken(after[1])}. The untouched model names more labels and has seen "
-        "many more images, with what is visible as the label; there is one, so its own spread is in no interval. By "
-        f"micro-F1 GRPO with the hard reward minus untouched is {spoken(pooled)} at A. By mean Jaccard zero is outside "
+        f"reward minus untouched: {spoken(after[0])} and {spoken(after[1])}. The untouched model names more labels and "
+        "has seen many more images, with what is visible as the label; there is one, so its own spread is in no "
+        f"interval. By micro-F1 GRPO with the hard reward minus untouched is {spoken(pooled)} at A. At the best "
+        "checkpoint, by mean Jaccard zero is outside "
         f"{len(apart) or 'none'} of {len(overlap)} intervals{': ' if apart else ''}{'; '.join(apart)}.",
         "cells.html#what-the-plan-did-not-ask",
         all(not isinstance(one, str) and one.high < 0 for one in before)
@@ -209,11 +212,10 @@ def _cures() -> Finding:
     return Finding(
         ("miniature",),
         "No cure was seen to gain abroad.",
-        f"Of {len(found)} ways to change the training, two of them the paper's proposals, {len(fair)} could be "
-        f"compared at "
-        "hospital B, and "
-        f"{len(good) or 'none'} of these gained there by more than chance allows. The intervals reach up to "
-        f"{signed(reach)}, so such a gain is not ruled out. At hospital C none could be compared. With no "
+        f"Of {len(found)} ways to change the training, two of them after the paper's proposals, {len(fair)} could be "
+        f"compared at hospital B, and {len(good) or 'none'} of these gained there by more than chance allows. The "
+        f"intervals reach up to {signed(reach)}, so such a gain is not ruled out. At hospital C none could be "
+        "compared. With no "
         "detectable gain at home and no detectable loss abroad there was little to cure.",
         "cures.html",
         bool(fair) and not any(not isinstance(one, str) and one.low > 0 for one in gains.values())

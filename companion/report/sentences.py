@@ -74,10 +74,9 @@ def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
     paragraphs = [
         f"In the paper, the best checkpoint's macro-F1 is {values['hard_best']:.3f} with the hard reward and "
         f"{values['nuanced_best']:.3f} with the nuanced one: a difference of {spoken(rewards)}, {verdict(rewards)}. "
-        f"From "
-        f"the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {spoken(gain)}, {verdict(gain)}, "
-        f"and micro-F1 goes from {start:.3f} to {end:.3f}. At the last step the change of macro-F1 since the SFT "
-        f"checkpoint is {spoken(last)}, {verdict(last)}. {_assumed()}"
+        f"From the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {spoken(gain)}, "
+        f"{verdict(gain)}, and micro-F1 goes from {start:.3f} to {end:.3f}. At the last step the change of macro-F1 "
+        f"since the SFT checkpoint is {spoken(last)}, {verdict(last)}. {_assumed()}"
     ]
     if whole(after) and whole(before):
         paragraphs.append(_our_rewards(after, before))
@@ -213,8 +212,7 @@ def _our_rewards(after: Evidence, before: Evidence) -> str:
             hard, nuanced = (alike.difference(0, k, alike.frequent) for k in (1, 2))
             text += (
                 f" Over {enough(alike.frequent, len(alike.names))}, the change since the SFT checkpoint is "
-                f"{spoken(hard)} with the hard reward and {spoken(nuanced)} with the nuanced one; these intervals "
-                f"are over "
-                f"{alike.patients} patients, and another training is not in them."
+                f"{spoken(hard)} with the hard reward and {spoken(nuanced)} with the nuanced one; these intervals are "
+                f"over {alike.patients} patients, and another training is not in them."
             )
     return f"{text} {out}".strip()

@@ -28,7 +28,7 @@ def claims_text(found: Mapping[str, Outcome], width: int, missing: Sequence[str]
             effect = f"{signed(one.effect)} ({signed(one.low)} to {signed(one.high)}); "
         turned = "".join(f"; depends on the choice of {kind}: see {twin}" for kind, twin in one.turned_by)
         place = claim.place if claim.stated else f"{claim.place}, our reading"
-        place += ", margin ours" if claim.sharpened else ""
+        place += ", bar ours" if claim.sharpened else ""
         detail = f"{one.verdict}: {effect}{'; '.join(details(one))}{turned} [{name}; {place}]"
         out += textwrap.wrap(detail, width, initial_indent="    ", subsequent_indent="    ",
                              break_on_hyphens=False)  # fmt: skip

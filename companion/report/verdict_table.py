@@ -151,7 +151,8 @@ def explained() -> str:
         "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
         "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
         "no claim about training, since another training may come out otherwise. A run that gives one answer to "
-        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison."
+        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison, nor is a "
+        "model with such a training."
     )
 
 
@@ -244,4 +245,4 @@ def _controls(ours: list[str]) -> str:
 
 def _ours(claim: Claim) -> str:
     """What of a claim is ours and not the paper's, behind its place."""
-    return " (our reading)" if not claim.stated else " (the margin is ours)" if claim.sharpened else ""
+    return " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""

@@ -22,7 +22,7 @@ from chexreason.labels import FINDINGS
 from chexreason.prompts import SFT_FORMATS
 from chexreason.runs import Run, read_all
 from companion.evidence import analysis, stats
-from companion.evidence.analysis import OWN, Answers, Cell, NotComparable
+from companion.evidence.analysis import OWN, Answers, NotComparable
 from companion.evidence.claims.ours import OF_REAL_DATA, Ours, open_runs
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from companion.evidence.claims.sides import DRAWS, MEASURED, Side
@@ -39,7 +39,7 @@ TRAINED = {
     **{f"02-sft-{base}-{name}": f"sft-{base}-{name}" for base in ("medgemma", "qwen") for name in SFT_FORMATS},
     **{f"03-grpo-{reward}": f"grpo-{reward}" for reward in ("hard", "nuanced")},
 }
-HOME = Cell("A", "A", OWN["A"])
+HOME = analysis.own("A")
 #: Value, draws, findings and hospitals of what only the experiment measures.
 Measure = tuple[float, Floats, tuple[str, ...], str]
 #: Trained on two hospitals, one after the other; and rewarded for what can be seen, whatever is recorded.
@@ -129,7 +129,7 @@ class Seeds:
             self._sides[seed].carried[table] = names
 
     def _refuse_unfit(self, table: int, row: str) -> None:
-        """Raises CannotTell if a training is constant, or the mean over trainings is below naming every label."""
+        """Raises CannotTell if a training is constant or below naming every label."""
         self._share_findings(table)
         found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
         if reason := unfit_over(*zip(*found, strict=True)):
@@ -252,7 +252,7 @@ class Seeds:
 
     def _gain(self, model: str, hospitals: str) -> Measure:
         """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
-        changes = [analysis.change(model, ASKED["chexreason"], Cell(there, there, OWN[there])) for there in hospitals]
+        changes = [analysis.change(model, ASKED["chexreason"], analysis.own(there)) for there in hospitals]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
 

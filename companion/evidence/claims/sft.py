@@ -116,11 +116,11 @@ def _slower(side: Side) -> Quantity:
 
 def _claim(
     name: str, says: str, rests_on: str, check: Check, evidence: str = "validation", kind: str = BEYOND_CHANCE,
-    bar: float = 0.0, place: str = "section 4.2", averaged: str = "",
+    bar: float = 0.0, place: str = "section 4.2", averaged: str = "", sharpened: bool = False,
 ) -> Claim:  # fmt: skip
     """`averaged` names the twin with the other average, where that is a claim of the paper by itself."""
     choice = ((AVERAGING, averaged),) if averaged else ()
-    return Claim(name, place, says, rests_on, check, "fine-tuning", evidence, kind, bar, choice)
+    return Claim(name, place, says, rests_on, check, "fine-tuning", evidence, kind, bar, choice, sharpened=sharpened)
 
 
 def _refused(name: str, place: str, says: str, rests_on: str, reason: str) -> Claim:
@@ -209,7 +209,7 @@ CLAIMS = (
     *with_twins(
         _claim("scaffold-small-gain-medical", "Structured reasoning offers the medical model a gain, if a minimal one.",
                "macro-F1 on MedGemma: Reasoning A less Only Label", rises(MEDGEMMA, ONLY, A),
-               place="abstract, section 1"),
+               place="abstract, section 1", sharpened=True),
         micro("micro-F1 on MedGemma: Reasoning A less Only Label", rises(MEDGEMMA, ONLY, A, "micro"))),
     *with_twins(
         _claim("scaffold-harms-medical",

@@ -20,6 +20,7 @@ import numpy as np
 from companion.evidence.audit.uncertainty import LEVEL
 from companion.evidence.claims.quantity import CannotTell, NotRun, Quantity, Unlike
 from companion.evidence.claims.sides import Side
+from companion.evidence.comparable import ONE_TRAINING
 
 HOLDS, FAILS, CHANCE, REFUSED = "holds", "fails", "within chance", "cannot be tested"
 #: A reading of ours that the numbers speak against, and a claim whose run is not there.
@@ -129,7 +130,7 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
         reason = f"points {'nowhere' if not away else WAYS[away > 0]}, within chance"
     if found.trainings == 1:
         alone = f"; over patients alone {reason}" if np.ptp(found.draws) else ""
-        verdict, reason = REFUSED, f"one training: another may come out otherwise{alone}"
+        verdict, reason = REFUSED, f"{ONE_TRAINING}{alone}"
     effect = found.value + 0.0  # -0.0 is 0
     n = ", ".join(map(str, sorted(found.n)))
     runs = tuple(sorted(found.runs))

@@ -85,7 +85,7 @@ def compared(
 
 def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
-    cell = analysis.Cell(hospital, hospital, analysis.OWN[hospital])
+    cell = analysis.own(hospital)
     return compared(analysis.change(after, before, cell), outcome, beside)
 
 

@@ -52,7 +52,8 @@ def split(checkpoint: str = "best") -> Html:
         "What a change at A is worth elsewhere",
         facts(*models, model(SFT)),
         panels,
-        "Left of the line: reinforcement changed the score less there than at home. The last row of each reward is "
+        "Left of the line: reinforcement raised the score less there than at home, or lowered it more. The last row "
+        "of each reward is "
         "the whole difference; the three above it add up to it. An interval across the line cannot be distinguished "
         "from zero. Rows without a point are not compared, since a model there scores below naming every label or no "
         "finding is frequent enough on both sides." + counted(drawn),
@@ -67,7 +68,7 @@ def home(arm: str, checkpoint: str = "best") -> Comparison:
 
 def off(name: str, hospital: str) -> str:
     """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
-    known, cell = answers(), Cell(hospital, hospital, OWN[hospital])
+    known, cell = answers(), analysis.own(hospital)
     try:
         return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
     except analysis.NotComparable as reason:
@@ -76,7 +77,7 @@ def off(name: str, hospital: str) -> str:
 
 def as_planned(arm: str, checkpoint: str) -> Comparison:
     """The plan's own outcome at home: over all nine findings, however rare."""
-    weights = analysis.change(model(arm, checkpoint), model(SFT), Cell("A", "A", OWN["A"]))
+    weights = analysis.change(model(arm, checkpoint), model(SFT), analysis.own("A"))
     return compared(weights, MACRO, findings=FINDINGS)
 
 
@@ -92,9 +93,12 @@ def finding(checkpoint: str = "best") -> Prose:
         if not have(model(arm, checkpoint), model(SFT)):
             continue
         gain = home(arm, checkpoint)
-        verdict = either(gain, "changed the score", "made no change that can be distinguished from zero")
-        over = "" if isinstance(gain, str) else f" over the {len(gain.findings)} frequent findings"
-        text = [f"**{title.capitalize()}.** At hospital A reinforcement {verdict}: {spoken(gain)}{over}."]
+        if isinstance(gain, str):
+            said = f"the change is {spoken(gain)}"
+        else:
+            verdict = either(gain, "changed the score", "made no change that can be distinguished from zero")
+            said = f"reinforcement {verdict}: {spoken(gain)} over the {len(gain.findings)} frequent findings"
+        text = [f"**{title.capitalize()}.** At hospital A {said}."]
         text += [f"At hospital {there} {_there(arm, checkpoint, there)}." for there in "BC"]
         if not isinstance(gain, str) and not gain.excludes_zero:
             text.append("Without a detectable gain at home there is nothing whose loss elsewhere could be explained.")
@@ -118,7 +122,8 @@ def verdict() -> str | None:
     if not have(model(HARD), model(SFT)):
         return None
     gain = home(HARD)
-    text = [f"at home {spoken(gain)}" + either(gain, "", ", not distinguishable from zero")]
+    doubt = "" if isinstance(gain, str) or gain.excludes_zero else ", not distinguishable from zero"
+    text = [f"at home {spoken(gain)}{doubt}"]
     return "; ".join([*text, *(f"at {there} {_there(HARD, 'best', there)}" for there in "BC")])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from companion.evidence import analysis
-from companion.evidence.analysis import OWN, Cell, Key
+from companion.evidence.analysis import Key
 from companion.evidence.outcomes import MICRO
 from companion.experiment import arms
 from companion.report.behind import runs_behind
@@ -32,7 +32,7 @@ from companion.report.theme import Html, Prose, badge, block, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
-HOME = Cell("A", "A", OWN["A"])
+HOME = analysis.own("A")
 
 
 @dataclass(frozen=True)
@@ -223,6 +223,25 @@ def single_labels() -> list[str]:
     return found
 
 
+def untreated() -> list[str]:
+    """Trainings of an arm whose answers, at the best checkpoint and at the last, are those of the plain reward."""
+    found = []
+    for name in _arms():
+        plain = f"grpo-{arms.get(name).reward}"
+        pairs = [(model(name, which), model(plain, which)) for which in ("best", "last")]
+        if name != plain and all(have(*pair) for pair in pairs):
+            found += [
+                f"{name} at seed {seed} ({plain})"
+                for seed in answers().seeds([one for pair in pairs for one in pair])
+                if all(_said(mine, seed) == _said(other, seed) for mine, other in pairs)
+            ]
+    return found
+
+
+def _said(name: str, seed: int) -> list[list[str]]:
+    return analysis.asked(answers().of[name, seed], HOME)[["completion", "predicted"]].to_numpy().tolist()
+
+
 def finding() -> Prose:
     """Whether anything collapsed by the plan's rule, and what the paper's other symptoms say."""
     names = _arms()
@@ -232,14 +251,22 @@ def finding() -> Prose:
     start, fallen, compared = spread(model(SFT)), worse(), len(_against_start())
     widest = max(names, key=lambda name: found[name].commonest)
     lowest = min(names, key=entropy_ratio)
+    single = max(one.commonest for name in names for one in analysis.variety(answers(), model(name, "last"), HOME))
     return Prose(
         f"Collapsed by the plan's rule, one list of labels in more than {analysis.COLLAPSED:.0%} of the answers: "
-        f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement and at "
-        f"most {found[widest].commonest:.2f} after it ({widest}). "
+        f"{verdict()}. The commonest list makes up {start.commonest:.2f} of the answers before reinforcement; after "
+        f"it, on average at most {found[widest].commonest:.2f} in an arm ({widest}) and {single:.2f} in a single "
+        "training. "
         + (
             "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse **cannot be "
             "tested** here. "
             if nothing()
+            else ""
+        )
+        + (
+            f"Word for word the answers of the plain reward, best and last: {'; '.join(same)}; what is left out had no "
+            "effect there. "
+            if (same := untreated())
             else ""
         )
         + "The paper's window counts single labels, not lists: by that measure the threshold is passed in "

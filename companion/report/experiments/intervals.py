@@ -11,6 +11,9 @@ from companion.evidence.stats import Interval
 from companion.report.figures import STYLE, to_svg
 from companion.report.theme import INK, SERIES, Html, block, decimal, escape, spoken
 
+#: Mark of a score below naming every label.
+BELOW = "▽"
+
 
 @dataclass(frozen=True)
 class Line:

@@ -29,7 +29,7 @@ from companion.report.experiments.answers import (
     model,
 )
 from companion.report.experiments.cells import YARDSTICK_NAMES
-from companion.report.experiments.intervals import Line, counted, framed, panel
+from companion.report.experiments.intervals import BELOW, Line, counted, framed, panel
 from companion.report.tables import frame_table
 from companion.report.theme import Html, Prose, block, decimal, spoken
 
@@ -38,8 +38,6 @@ HEADS = {
     NAMED.name: "named", CALLED_NORMAL.name: "called normal", JACCARD.name: "Jaccard", MICRO.name: "micro-F1",
     MACRO.name: "macro-F1",
 }  # fmt: skip
-#: Mark of a score below naming every label.
-BELOW = "▽"
 
 
 def shown(checkpoint: str) -> dict[str, str]:
@@ -73,8 +71,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
         '<p class="cxr-note">Means over trainings. Named: labels named per recorded. Called normal: the share of '
         f"abnormal patients answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer "
         "for nearly all; such a score takes part in no comparison. AUROC: of the votes, the share of the trainings "
-        "that "
-        "name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
+        "that name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
         "positives.</p>"
     )
     body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", dense=True)

@@ -70,14 +70,6 @@ def unfit(base: str, name: str) -> dict[int, str]:
     return {seed: reason for seed, reason in reasons.items() if reason}
 
 
-def refused(base: str, name: str) -> bool:
-    """Whether a format takes part in no comparison on a base (`comparable.unfit_over`)."""
-    runs = runs_of(base)[name]
-    shares = [comparable.commonest_share(list(run.predictions()["predicted"])) for run in runs.values()]
-    scores = [float(drawn(base, name, seed)[0]) for seed in runs]
-    return bool(comparable.unfit_over(shares, scores, [floor(run) for run in runs.values()]))
-
-
 def whole() -> bool:
     """Whether all four formats are run on both bases."""
     return all(runs_of(base) for base in BASES)
@@ -93,7 +85,7 @@ def figure() -> Html:
         rows, means = {}, {}
         for name, runs in runs_of(base).items():
             off = len(unfit(base, name))
-            title = prompts.get(name).title + (f"\n{off} of {len(runs)} not compared" if off else "")
+            title = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
             rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
             means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
         number += len(rows)
@@ -107,8 +99,9 @@ def figure() -> Html:
         "Four formats, two base models",
         head,
         panels,
-        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A run "
-        "that gives one answer to nearly all images, or lies below the dashed line, is in no comparison."
+        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A "
+        "format of which one run gives one answer to nearly all images, or lies below the dashed line, is in no "
+        "comparison; how many runs do stands under its name."
         + counted(number),
         behind=runs_behind(of),
     )  # fmt: skip
@@ -123,9 +116,8 @@ def difference(base: str) -> Interval | str:
     """Protocol minus labels alone over trainings and patients; a text if one of the two takes part in none."""
     runs = runs_of(base)
     if len(runs[ALONE]) < 2:
-        return "one training: another may come out otherwise"
-    if refused(base, PROTOCOL) or refused(base, ALONE):
-        many = sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE))
+        return comparable.ONE_TRAINING
+    if many := sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE)):
         total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
         return f"{many} of {total} runs are constant or below naming every label"
     return stats.percentiles(

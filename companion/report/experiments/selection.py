@@ -7,7 +7,7 @@ import numpy as np
 from chexreason import metrics
 from companion.evidence import analysis, comparable, outcomes, stats
 from companion.evidence import tables as evidence
-from companion.evidence.analysis import FINDINGS, OWN, Cell, Key
+from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms
@@ -16,7 +16,7 @@ from companion.report.experiments.cells import either
 from companion.report.experiments.intervals import Line, framed, panel
 from companion.report.theme import Html, Prose, signed, spoken
 
-CELL = Cell("A", "A", OWN["A"])
+CELL = analysis.own("A")
 
 
 @cache

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from chexreason.runs import Run
 from companion.evidence import analysis, stats
 from companion.evidence import tables as evidence
-from companion.evidence.analysis import FINDINGS, OWN, Cell, Key
+from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.evidence.tables import read_runs
@@ -48,7 +48,7 @@ class Row:
 
 
 def _experiment(hospital: str) -> Row:
-    cell = Cell(hospital, hospital, OWN[hospital])
+    cell = analysis.own(hospital)
     seeds = answers().seeds([model(HARD), model(SFT)])
     values = [
         answers().values(Key(model(HARD), cell), seed) - answers().values(Key(model(SFT), cell), seed) for seed in seeds
@@ -86,7 +86,7 @@ def figure() -> Html:
     of += [read_runs(DEMO)[one] for pair in PAIRS.values() for one in pair]
     head = facts(model(HARD), model(SFT), measure="macro-F1 over nine findings")
     return framed(
-        "Train it again and the answer changes"
+        "Train it again and the number changes"
         if any(_turns(row) for row in found)
         else "The same change, trained again",
         head + f'</div><div class="cxr-head">{badge("miniature", DEMO, "1 training")}',
@@ -138,12 +138,12 @@ def finding() -> Prose:
     for hospital in "ABC":
         many, one = found[hospital], found[f"{hospital} demo"]
         parts.append(
-            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}, and "
-            f"{signed(one.trainings[0])} in the demo's single one"
+            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}"
+            f"{' (below naming every label)' if many.hollow else ''}, and {signed(one.trainings[0])} in the demo's "
+            f"single one{' (below naming every label)' if one.hollow else ''}"
         )
     return Prose(
         f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. The demo trained on "
         "fewer studies and was tested on other patients, so the experiment's dots alone show what another training "
-        "does. "
-        "One training cannot say which of these is typical."
+        "does. One training cannot say which of these is typical."
     )
