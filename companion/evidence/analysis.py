@@ -27,7 +27,7 @@ from chexreason.metrics import Bools
 from companion.evidence import comparable, outcomes, stats
 from companion.evidence.outcomes import MACRO, Outcome
 from companion.evidence.stats import Interval
-from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, own, truth_of
+from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, truth_of
 
 Floats = npt.NDArray[np.float64]
 FINDINGS = LABEL_SETS[LABEL_SET]

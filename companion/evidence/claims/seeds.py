@@ -28,7 +28,7 @@ from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quant
 from companion.evidence.claims.sides import DRAWS, MEASURED, Side
 from companion.evidence.comparable import unfit_over
 from companion.evidence.tables import TABLES, results_root
-from companion.experiment import arms, worlds
+from companion.experiment import arms, scores, worlds
 
 #: The paper's model -> the experiment's; the others were not asked.
 ASKED = {"medgemma": "base-best", "medgemma_sft": f"{arms.SFT}-best", "chexreason": "grpo-hard-best"}
@@ -39,7 +39,7 @@ TRAINED = {
     **{f"02-sft-{base}-{name}": f"sft-{base}-{name}" for base in ("medgemma", "qwen") for name in SFT_FORMATS},
     **{f"03-grpo-{reward}": f"grpo-{reward}" for reward in ("hard", "nuanced")},
 }
-HOME = analysis.own("A")
+HOME = scores.own("A")
 #: Value, draws, findings and hospitals of what only the experiment measures.
 Measure = tuple[float, Floats, tuple[str, ...], str]
 #: Trained on two hospitals, one after the other; and rewarded for what can be seen, whatever is recorded.
@@ -252,7 +252,7 @@ class Seeds:
 
     def _gain(self, model: str, hospitals: str) -> Measure:
         """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
-        changes = [analysis.change(model, ASKED["chexreason"], analysis.own(there)) for there in hospitals]
+        changes = [analysis.change(model, ASKED["chexreason"], scores.own(there)) for there in hospitals]
         value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
 

@@ -11,7 +11,7 @@ from companion.evidence import analysis
 from companion.evidence.outcomes import MACRO, Outcome
 from companion.evidence.sections import EXPERIMENT
 from companion.evidence.tables import results_root
-from companion.experiment import arms, worlds
+from companion.experiment import arms, scores, worlds
 from companion.report.behind import runs_behind
 from companion.report.theme import Html, badge, block
 
@@ -85,7 +85,7 @@ def compared(
 
 def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
-    cell = analysis.own(hospital)
+    cell = scores.own(hospital)
     return compared(analysis.change(after, before, cell), outcome, beside)
 
 

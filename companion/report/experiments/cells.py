@@ -6,6 +6,7 @@ from companion.evidence import analysis
 from companion.evidence.analysis import FACTORS, OWN, Cell, Key
 from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
+from companion.experiment import scores
 from companion.experiment.worlds import FINDINGS, YARDSTICKS
 from companion.report.experiments.answers import (
     HARD,
@@ -68,7 +69,7 @@ def home(arm: str, checkpoint: str = "best") -> Comparison:
 
 def off(name: str, hospital: str) -> str:
     """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
-    known, cell = answers(), analysis.own(hospital)
+    known, cell = answers(), scores.own(hospital)
     try:
         return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
     except analysis.NotComparable as reason:
@@ -77,7 +78,7 @@ def off(name: str, hospital: str) -> str:
 
 def as_planned(arm: str, checkpoint: str) -> Comparison:
     """The plan's own outcome at home: over all nine findings, however rare."""
-    weights = analysis.change(model(arm, checkpoint), model(SFT), analysis.own("A"))
+    weights = analysis.change(model(arm, checkpoint), model(SFT), scores.own("A"))
     return compared(weights, MACRO, findings=FINDINGS)
 
 

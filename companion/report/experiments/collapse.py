@@ -8,7 +8,7 @@ import pandas as pd
 from companion.evidence import analysis
 from companion.evidence.analysis import Key
 from companion.evidence.outcomes import MICRO
-from companion.experiment import arms
+from companion.experiment import arms, scores
 from companion.report.behind import runs_behind
 from companion.report.experiments.answers import (
     HARD,
@@ -32,7 +32,7 @@ from companion.report.theme import Html, Prose, badge, block, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
-HOME = analysis.own("A")
+HOME = scores.own("A")
 
 
 @dataclass(frozen=True)

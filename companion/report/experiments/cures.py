@@ -10,7 +10,7 @@ from chexreason import metrics
 from companion.evidence import analysis, outcomes
 from companion.evidence.analysis import Key
 from companion.evidence.comparable import every_label
-from companion.experiment import arms
+from companion.experiment import arms, scores
 from companion.report.experiments.answers import (
     HARD,
     SFT,
@@ -160,13 +160,13 @@ def ceiling() -> Html:
 
 def _floor(hospital: str) -> float:
     """Macro-F1 of naming every label, over the findings with enough positives."""
-    cell = analysis.own(hospital)
+    cell = scores.own(hospital)
     positives, size = answers().positives(cell), patients(answers())
     return float(every_label([positives[name] for name in analysis.frequent(answers(), [cell])], size).mean())
 
 
 def _score(name: str, hospital: str, seed: int) -> float:
-    cell = analysis.own(hospital)
+    cell = scores.own(hospital)
     return float(answers().values(Key(name, cell), seed, outcomes.MACRO, analysis.frequent(answers(), [cell]))[0])
 
 
@@ -174,15 +174,15 @@ def _score(name: str, hospital: str, seed: int) -> float:
 def _blind(hospital: str, seed: int, tries: int) -> float:
     """Macro-F1 when each patient gets the nearest to the key of `tries` greedy answers to other patients, mean of
     `DRAWS` draws: no image has a say in it."""
-    cell = analysis.own(hospital)
+    cell = scores.own(hospital)
     true_NF, said_NF = answers().matrices(Key(model(SFT), cell), seed)
-    keep, rng, scores = analysis.kept(analysis.frequent(answers(), [cell])), np.random.default_rng(seed), []
+    keep, rng, drawn = analysis.kept(analysis.frequent(answers(), [cell])), np.random.default_rng(seed), []
     for _ in range(DRAWS):
         others_TN = np.stack([_others(len(true_NF), rng) for _ in range(tries)])
         near_TN = np.stack([outcomes.JACCARD.each(true_NF, said_NF[others])[:, 0] for others in others_TN])
         picked_N = others_TN[near_TN.argmax(axis=0), np.arange(len(true_NF))]
-        scores.append(metrics.f1(metrics.confusion(true_NF, said_NF[picked_N]))[keep].mean())
-    return float(np.mean(scores))
+        drawn.append(metrics.f1(metrics.confusion(true_NF, said_NF[picked_N]))[keep].mean())
+    return float(np.mean(drawn))
 
 
 def _others(n: int, rng: np.random.Generator) -> np.ndarray:

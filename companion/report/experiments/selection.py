@@ -10,13 +10,13 @@ from companion.evidence import tables as evidence
 from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
-from companion.experiment import arms
+from companion.experiment import arms, scores
 from companion.report.experiments.answers import answers, behind, facts, have, missing, model, trained
 from companion.report.experiments.cells import either
 from companion.report.experiments.intervals import Line, framed, panel
 from companion.report.theme import Html, Prose, signed, spoken
 
-CELL = analysis.own("A")
+CELL = scores.own("A")
 
 
 @cache

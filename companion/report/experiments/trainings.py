@@ -20,6 +20,7 @@ from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.evidence.tables import read_runs
+from companion.experiment import scores
 from companion.report.behind import runs_behind
 from companion.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
 from companion.report.experiments.intervals import framed
@@ -48,7 +49,7 @@ class Row:
 
 
 def _experiment(hospital: str) -> Row:
-    cell = analysis.own(hospital)
+    cell = scores.own(hospital)
     seeds = answers().seeds([model(HARD), model(SFT)])
     values = [
         answers().values(Key(model(HARD), cell), seed) - answers().values(Key(model(SFT), cell), seed) for seed in seeds
