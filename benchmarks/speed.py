@@ -57,7 +57,9 @@ TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def speed_of(side: str) -> Speed:
-    """The switches of a side: stock, ours, or the names of those that are on alone, with + between them."""
+    """The switches of a side: stock, ours, those that are on alone with + between them, or "-" and the one left out."""
+    if side.startswith("-"):
+        return dataclasses.replace(Speed(), **{side[1:]: False})
     alone = dict.fromkeys(side.split("+"), True)
     return {"stock": STOCK, "ours": Speed()}.get(side) or dataclasses.replace(STOCK, **alone)
 
@@ -290,7 +292,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("tasks", nargs="*", help=f"some of {', '.join(TASKS)}; all of them if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
-    parser.add_argument("--switches", action="store_true", help="also each switch alone")
+    parser.add_argument("--switches", action="store_true", help="also each switch alone, and all but each")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -300,7 +302,9 @@ def main() -> None:
         return
     PLACE.mkdir(parents=True, exist_ok=True)
     for task in arguments.tasks or TASKS:
-        sides = ["stock", "ours", *(TASKS[task][2] if arguments.switches else ())]
+        sides = ["stock", "ours"]
+        if arguments.switches:
+            sides += [*TASKS[task][2], *(f"-{name}" for name in TASKS[task][2] if "+" not in name)]
         cores = task in ALL_CORES
         found = pd.DataFrame(apart(task, sides, arguments.rounds + 1, cores))
         peaks = pd.DataFrame([apart(task, [side], 1, cores, watch=cores)[0] for side in sides])
