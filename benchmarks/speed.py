@@ -38,8 +38,13 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 SWITCHES = [field.name for field in dataclasses.fields(Speed)]
 STOCK = Speed(**dict.fromkeys(SWITCHES, False))
 
-SFT_SWITCHES = ("answers_only", "film_tokens", "fused_adapters", "batch_masks", "last_layer")
-DECODE_SWITCHES = ("rows_leave", "rows_leave+drafts", "packed_weights", "side_by_side")  # drafts need rows
+SFT_SWITCHES = ("answers_only", "cache_image_embeddings", "fused_adapters", "batch_masks", "last_layer")
+DECODE_SWITCHES = (
+    "continuous_batching",
+    "continuous_batching+speculative",
+    "onednn_weights",
+    "multiprocess",
+)  # drafts need rows
 
 #: Tasks that get all cores, and are compared by the clock on the wall; the others by processor seconds on one.
 ALL_CORES = ("decode", "decode-qwen")
@@ -47,7 +52,8 @@ ALL_CORES = ("decode", "decode-qwen")
 #: task -> (what is measured, family, the switches that concern it)
 TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "grpo": ("GRPO, a rollout batch of 8 studies x 4 completions, two passes", "medgemma",
-             ("shared_prompt", "first_pass_is_old", "one_prefill", "merged_sampling", "fused_adapters", "last_layer")),
+             ("shared_prompt", "reuse_first_logprobs", "share_prefill", "merged_sampling", "fused_adapters",
+              "last_layer")),
     "sft": ("SFT, 32 studies, 3 epochs", "medgemma", SFT_SWITCHES),
     "sft-qwen": ("SFT, 32 studies, 3 epochs", "qwen", SFT_SWITCHES),
     "decode": ("greedy answers to 500 studies", "medgemma", DECODE_SWITCHES),
@@ -66,7 +72,7 @@ def speed_of(side: str) -> Speed:
 
 def engines_of(side: str) -> dict[str, Any]:
     """The trainers and the decoder of a side; stock is TRL and transformers as they come."""
-    names = {"decode": "answers.answers", "sft": "sft.FastSFTTrainer", "grpo": "grpo.FastGRPOTrainer"}
+    names = {"decode": "decoding.generate", "sft": "sft.FastSFTTrainer", "grpo": "grpo.FastGRPOTrainer"}
     speed = speed_of(side)
     return {} if side == "stock" else {k: {"name": f"companion.speed.{v}", "speed": speed} for k, v in names.items()}
 
@@ -166,7 +172,7 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
     """Greedy decoding of 500 studies, with the digest of what was said."""
     from chexreason import evaluate, models
     from chexreason.files import digest_of
-    from companion.speed.drafts import GUESSED
+    from companion.speed.speculative import GUESSED
 
     studies: list[Study] = []
     for name, split in (("mimic", None), ("chexpert", None)):
@@ -350,7 +356,7 @@ def write_stages(task: str, found: pd.DataFrame) -> None:
 
 
 def put(path: Path, rows: pd.DataFrame, keys: list[str]) -> None:
-    """Rows into a CSV file, in place of those with the same keys; each says which code it tells of."""
+    """Batch into a CSV file, in place of those with the same keys; each says which code it tells of."""
     rows = rows.assign(code=[provenance.measured_code(path.name, task) for task in rows["task"]])
     if path.is_file():
         old = pd.read_csv(path)

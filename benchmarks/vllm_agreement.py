@@ -78,7 +78,7 @@ def child(side: str, family: str, source: str, n: int, out: Path) -> None:
 
     from chexreason import models
     from companion.replication import vllm_engine
-    from companion.speed.answers import answers as ours
+    from companion.speed.decoding import generate as ours
 
     settings, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
     loaded = models.load(family, source)

@@ -1,15 +1,23 @@
-"""Decoding that prefills a prompt once, and gives an ended answer's row to the next prompt (sections 3.2.2 and 4).
+"""Greedy answers and sampled completions by continuous batching (sections 3.2.2 and 4).
 
-Four things differ from `generate`, none in what is computed. A prompt that several completions begin with
-runs through the model once, and its keys and values are copied for each. The cache has room for the longest
-answer from the start, where `generate` copies it anew at each token. A row whose answer has ended is taken by the
-next prompt, or leaves. And nucleus sampling looks at the likeliest tokens first and sorts the whole vocabulary only
-if they do not hold the nucleus. Exact: rows of a batch do not see one another, so a row's next token is the same
-whoever sits beside it. Greedy answers are those of `generate`; sampled ones follow the same distribution with
-other draws.
+What `chexreason.evaluate.generate` and TRL's sampling compute, with less repeated work:
+
+* a prompt with several completions is prefilled once and its KV cache copied for each;
+* the KV cache is allocated once, where `generate` copies a growing one at each token;
+* a finished sequence frees its cache slot for the next prompt (continuous batching);
+* in float32, tokens proposed from earlier answers are verified in one step (speculative decoding, `speculative`);
+* on a CPU, products by oneDNN (`onednn`) and one process a core (`multiprocess`);
+* nucleus sampling sorts the whole vocabulary only if the likeliest tokens do not hold the nucleus.
+
+Exact: the sequences of a batch do not attend to one another. Greedy answers are those of `generate`; sampled ones have
+the same distribution and other draws.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import torch
 from transformers import (
@@ -21,18 +29,27 @@ from transformers import (
 )
 from transformers.cache_utils import Cache
 
-from companion.speed.drafts import GROUPED, Drafts
-from companion.speed.films import Film, grids_of, in_place_of_pixels
-from companion.speed.last_layer import only_at
-from companion.speed.masks import masks, places
-from companion.speed.rows import Room, Rows, widened, without_padding
+from chexreason import evaluate, models
+from chexreason.data.study import Study
+from chexreason.hyperparameters import Decoding
+from chexreason.models import Loaded
+from chexreason.prompts import Prompt
+from companion.speed.attention import masks, places
+from companion.speed.batch import Batch, SlotLayer, widened, without_padding
+from companion.speed.embeddings import Pixels, embed, encoder_outputs, grids_of, pixels_of
+from companion.speed.multiprocess import in_processes, processes
+from companion.speed.onednn import by_onednn
+from companion.speed.scoring import only_at
+from companion.speed.speculative import GROUPED, GUESSED, NgramDraft
+from companion.speed.switches import ALL, Speed
 
-#: How many of the likeliest tokens are searched for the nucleus before all are.
+#: Prompts prefilled together on a CPU; more take more memory there and are no faster.
+TOGETHER = 4
+#: The likeliest tokens, searched for the nucleus before the whole vocabulary is.
 LIKELIEST = 128
-#: Rows are given to the next prompts when they are this share of the batch or more: a few prompts run at little more
-#: than the price of one.
+#: Free slots are refilled once they are this share of the batch: a few prompts cost little more than one.
 REFILL = 0.2
-#: Where there are no more prompts, rows leave when they are this share of the batch: leaving copies the cache.
+#: Without further prompts, slots are dropped once this share of them is free: dropping copies the cache.
 LEAVE = 0.25
 
 Choice = Callable[[torch.Tensor], torch.Tensor]
@@ -58,7 +75,7 @@ def nucleus(temperature: float, top_p: float) -> Choice:
     return draw
 
 
-#: What a generation config may hold and this module does; any other entry may change what `generate` computes.
+#: Entries of a generation config that this module follows; any other may change what `generate` computes.
 KNOWN = frozenset({
     "_from_model_config", "bos_token_id", "cache_implementation", "do_sample", "eos_token_id", "max_length",
     "max_new_tokens", "output_attentions", "output_hidden_states", "pad_token_id", "repetition_penalty",
@@ -84,21 +101,21 @@ def processors(config: GenerationConfig) -> LogitsProcessorList:
 
 @torch.no_grad()
 def prefill(
-    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], films: Sequence[Film], tokens: Sequence[torch.Tensor],
-    extra: int, rows: int = 0,
-) -> Rows:  # fmt: skip
-    """Empty answers to prompts: the processor's tensors, padded on the left, and a film and its image tokens for each.
+    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], images: Sequence[Pixels],
+    tokens: Sequence[torch.Tensor], extra: int, rows: int = 0,
+) -> Batch:  # fmt: skip
+    """Prefill prompts, given as the processor's tensors padded on the left, and an image with its tokens for each.
 
-    There will be room for `extra` tokens, and for `rows` rows if that is more than there are prompts.
+    The cache has room for `extra` new tokens, and for `rows` sequences if that is more than there are prompts.
     """
     ids_PT, mask_PT = inputs["input_ids"], inputs["attention_mask"]
     image_PT = inputs["token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"]
     length_P = mask_PT.sum(dim=1)
-    rooms = [Room(rows, extra) for _ in range(model.config.get_text_config().num_hidden_layers)]
+    rooms = [SlotLayer(rows, extra) for _ in range(model.config.get_text_config().num_hidden_layers)]
     whole = bool(mask_PT.all())
     for room in rooms:
         room.pads_B = None if whole else ids_PT.shape[1] - length_P
-    place, next_P = places(model, ids_PT, mask_PT, image_PT, grids_of(films))
+    place, next_P = places(model, ids_PT, mask_PT, image_PT, grids_of(images))
     # The same prompt without padding in every row needs one mask, not one a row.
     one = slice(0, 1) if whole and bool((ids_PT == ids_PT[:1]).all()) else slice(None)
     branch_PT, step_PT = mask_PT.long() - 1, (mask_PT.cumsum(dim=1) - 1).clamp(min=0)
@@ -107,20 +124,20 @@ def prefill(
     cache = Cache(layers=rooms)
     with only_at(model, last_PT):
         logits_PV = model(
-            input_ids=ids_PT, mm_encoder_outputs=in_place_of_pixels(model, tokens), position_ids=place,
+            input_ids=ids_PT, mm_encoder_outputs=encoder_outputs(model, tokens), position_ids=place,
             attention_mask=masks(model, branch_PT[one], step_PT[one], image_PT[one]),
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         ).logits[:, -1].float()  # fmt: skip
     prompt_PT = ids_PT if whole else without_padding(ids_PT[:, None, :, None], rooms[0].pads_B)[:, 0, :, 0]
     behind_PT = torch.arange(ids_PT.shape[1], device=ids_PT.device) >= length_P[:, None]
     seen_PT = widened(torch.where(behind_PT, prompt_PT[:, :1], prompt_PT), ids_PT.shape[1] + extra)
-    return Rows([[] for _ in films], cache, length_P, seen_PT, next_P, logits_PV)
+    return Batch([[] for _ in images], cache, length_P, seen_PT, next_P, logits_PV)
 
 
 @torch.no_grad()
 def decode(
-    model: PreTrainedModel, rows: Rows, *, most: int, choose: Choice, change: LogitsProcessorList, ends: Sequence[int],
-    limit: int = 0, more: Callable[[int], Rows | None] = lambda free: None, drafts: Drafts | None = None,
+    model: PreTrainedModel, rows: Batch, *, most: int, choose: Choice, change: LogitsProcessorList, ends: Sequence[int],
+    limit: int = 0, more: Callable[[int], Batch | None] = lambda free: None, drafts: NgramDraft | None = None,
 ) -> None:  # fmt: skip
     """Write each row's answer, of at most `most` tokens with the end token.
 
@@ -168,7 +185,7 @@ def decode(
             return
 
 
-def _run(model: PreTrainedModel, rows: Rows, token_BN: torch.Tensor) -> torch.Tensor:
+def _run(model: PreTrainedModel, rows: Batch, token_BN: torch.Tensor) -> torch.Tensor:
     """Run the next tokens of each row, one or more: the logits (B, N, V) behind each."""
     text, new = model.config.get_text_config(), token_BN.shape[1]
     # A row that has ended goes on at the end of its room until another takes its place.
@@ -200,7 +217,7 @@ def _run(model: PreTrainedModel, rows: Rows, token_BN: torch.Tensor) -> torch.Te
 
 
 def _right(
-    rows: Rows, guess_BG: torch.Tensor, logits_BNV: torch.Tensor, choose: Choice, change: LogitsProcessorList
+    rows: Batch, guess_BG: torch.Tensor, logits_BNV: torch.Tensor, choose: Choice, change: LogitsProcessorList
 ) -> torch.Tensor:
     """How many of each row's guesses are what would have been chosen, up to the first that is not (B,)."""
     count, guessed = guess_BG.shape
@@ -214,3 +231,56 @@ def _right(
         seen = torch.where(behind_BGT, seen_BT[:, :1, None], seen_BT[:, None])
         logits = change(seen.flatten(0, 1), logits)
     return (choose(logits).view(count, guessed) == guess_BG).long().cumprod(dim=1).sum(dim=1)
+
+
+def generate(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
+    speed: Speed = ALL,
+) -> list[list[int]]:  # fmt: skip
+    """Greedy decoding in one process per core, sharing each batch among them; sampling is left to `generate`."""
+    if settings.do_sample:
+        return evaluate.generate(loaded, studies, prompt, settings, tell)
+    many = processes(loaded.device, len(studies), settings.batch_size) if speed.multiprocess else 1
+    each = replace(settings, batch_size=-(-settings.batch_size // many))
+
+    def work(part: Sequence[Study], tell: Callable[[int], Any]) -> list[list[int]]:
+        if speed.continuous_batching and can_follow(loaded.model):
+            return _batched(loaded, part, prompt, each, tell, speed)
+        return evaluate.generate(loaded, part, prompt, each, tell)
+
+    with by_onednn(loaded.model) if speed.onednn_weights else nullcontext():
+        if many == 1:
+            return work(studies, tell)
+        parts = in_processes(work, [studies[number::many] for number in range(many)], tell)
+    return [parts[number % many][number // many] for number in range(len(studies))]
+
+
+def _batched(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any],
+    speed: Speed,
+) -> list[list[int]]:  # fmt: skip
+    """The same tokens by continuous batching."""
+    model, waiting = loaded.model, iter(studies)
+    answers: list[list[int]] = []
+    guess = speed.speculative and model.dtype == torch.float32
+    together = TOGETHER if loaded.device.type == "cpu" else settings.batch_size
+
+    def more(free: int, room: int = 0, places: int = 0) -> Batch | None:
+        next_B = list(islice(waiting, min(free, together)))
+        if not next_B:
+            return None
+        inputs = models.encode(loaded, evaluate.open_films(next_B), prompt.text)
+        images = pixels_of(inputs)
+        rows = prefill(model, inputs, images, embed(model, images), room, places)
+        answers.extend(rows.answers)
+        tell(len(next_B))
+        return rows
+
+    if first := more(settings.batch_size, settings.max_new_tokens + (GUESSED if guess else 0), settings.batch_size):
+        decode(
+            model, first, most=settings.max_new_tokens, choose=greedy,
+            ends=sorted(evaluate.end_tokens(loaded)),
+            change=processors(model.generation_config), limit=settings.batch_size, more=more,
+            drafts=NgramDraft() if guess else None,
+        )  # fmt: skip
+    return answers

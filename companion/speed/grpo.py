@@ -1,16 +1,14 @@
-"""TRL's GRPO trainer with the repeated work taken out; every formula stays TRL's (section 3.2.2, equation 2).
+"""TRL's GRPO trainer with less repeated work; every formula is TRL's (section 3.2.2, equation 2).
 
-Four things are replaced, and each is TRL's own where its switch is off:
+Four things are replaced, each with a switch:
 
-* the completions are sampled by `fast.decoding`, from merged weights (`fast.merged`);
-* the log-probabilities of a batch are those of `fast.tree`;
-* the log-probabilities of the old policy: while no weight has moved since the rollout, the first pass over it
-  computes them anyway. They are kept for the passes that follow, and the extra pass is left out. Exact, because
-  dropout is off while GRPO trains and a rollout batch is one optimiser step (TRL does the same where
-  it makes one pass only);
-* the order inside a rollout batch: TRL shuffles its completions, here groups stay together, or there would be
-  little to share. Exact, because a rollout batch is one optimiser step, whose gradient is a sum over
-  completions in whatever order, each with the same divisor (`ORDERLESS`).
+* completions are sampled by `decoding`, from merged weights (`lora`);
+* a batch's log-probabilities come from `prefix_tree`;
+* old-policy log-probabilities: while no weight has moved since the rollout, the first pass computes them anyway, so the
+  extra pass is left out. Exact, because dropout is off and a rollout batch is one optimizer step (TRL does the same
+  where it makes one pass only);
+* order: TRL shuffles the completions of a rollout batch, here groups stay together. Exact, because a rollout batch is
+  one optimizer step, whose gradient is a sum over completions with one divisor (`ORDERLESS`).
 """
 
 from collections.abc import Sequence
@@ -22,15 +20,14 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import pad, split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
-from companion.speed.adapters import fuse
 from companion.speed.decoding import decode, nucleus, prefill, processors
-from companion.speed.films import Film, FilmTokens, assert_frozen, films_of
-from companion.speed.merged import merged
+from companion.speed.embeddings import EmbeddingCache, Pixels, assert_frozen, pixels_of
+from companion.speed.lora import fuse, merged
 from companion.speed.parallel import average_gradients
+from companion.speed.prefix_tree import build_trees, log_probabilities
 from companion.speed.switches import ALL, Speed
-from companion.speed.tree import log_probabilities, plant
 
-#: Bytes of image tokens that are kept: a film is not seen again after its rollout batch.
+#: Bytes of image tokens cached: an image is not seen again after its rollout batch.
 ROLLOUT = 2**28
 
 #: Losses whose divisor does not depend on which completions are in a slice of the rollout batch.
@@ -38,7 +35,7 @@ ORDERLESS = ("grpo", "dr_grpo", "dapo")
 
 
 class FastGRPOTrainer(GRPOTrainer):
-    """`GRPOTrainer` for one film a prompt; `speed` says which work is shared."""
+    """`GRPOTrainer` for one image a prompt; `speed` says which work is saved."""
 
     _buffered_inputs: list[dict[str, Any]] | None
 
@@ -49,17 +46,19 @@ class FastGRPOTrainer(GRPOTrainer):
             fuse(self.accelerator.unwrap_model(self.model))
         base = self.accelerator.unwrap_model(self.model).get_base_model()
         assert_frozen(base)
-        self.tokens = FilmTokens(base, limit=ROLLOUT)
-        self.latest: torch.Tensor | None = None  # log-probabilities of the last pass, without gradient
+        self.tokens = EmbeddingCache(base, limit=ROLLOUT)
+        self.latest: torch.Tensor | None = None  # log-probabilities of the last pass, detached
         rollout = self.args.steps_per_generation == self.args.gradient_accumulation_steps
         drops = any(m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout))
         sdpa = base.config.get_text_config()._attn_implementation == "sdpa"
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
         self.shares_prompt = speed.shared_prompt and rollout and sdpa and self.loss_type in ORDERLESS
-        self.one_prefill = speed.one_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
-        # With vLLM the old log-probabilities are wanted before the first pass: its own differ from them by rounding.
+        self.share_prefill = (
+            speed.share_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
+        )
+        # vLLM's log-probabilities differ by rounding, so TRL needs the old ones before the first pass.
         wanted = self.use_vllm or self.num_iterations == 1
-        self.first_is_old = speed.first_pass_is_old and rollout and not drops and not wanted
+        self.first_is_old = speed.reuse_first_logprobs and rollout and not drops and not wanted
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """TRL's step; several processes share its gradient."""
@@ -80,16 +79,16 @@ class FastGRPOTrainer(GRPOTrainer):
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: dict[str, Any], num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], None]:  # fmt: skip
-        if not self.one_prefill:
+        if not self.share_prefill:
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         device = self.accelerator.device
         seen = {name: value for name, value in multimodal_fields.items() if name in ("pixel_values", "image_grid_thw")}
-        films = films_of({name: torch.as_tensor(np.asarray(value)).to(device) for name, value in seen.items()})
+        images = pixels_of({name: torch.as_tensor(np.asarray(value)).to(device) for name, value in seen.items()})
         first: dict[tuple[bytes, tuple[int, ...]], int] = {}
         rows = [
-            first.setdefault((film.key, tuple(ids)), len(first)) for film, ids in zip(films, prompt_ids, strict=True)
+            first.setdefault((image.key, tuple(ids)), len(first)) for image, ids in zip(images, prompt_ids, strict=True)
         ]
         one_each = [rows.index(prompt) for prompt in range(len(first))]
         types = next(name for name in ("token_type_ids", "mm_token_type_ids") if name in multimodal_fields)
@@ -103,15 +102,15 @@ class FastGRPOTrainer(GRPOTrainer):
             "attention_mask": padded([[1] * len(ids) for ids in prompt_ids], 0),
             types: padded(multimodal_fields[types], 0),
         }
-        return self._sampled(inputs, [films[row] for row in one_each], rows), None
+        return self._sampled(inputs, [images[row] for row in one_each], rows), None
 
-    def _sampled(self, inputs: dict[str, torch.Tensor], films: list[Film], rows: list[int]) -> list[list[int]]:
-        """The completions' tokens, by `fast.decoding` under TRL's generation settings."""
+    def _sampled(self, inputs: dict[str, torch.Tensor], images: list[Pixels], rows: list[int]) -> list[list[int]]:
+        """The completions' tokens, by `decoding` under TRL's generation settings."""
         peft = self.accelerator.unwrap_model(self.model)
         base, training = peft.get_base_model(), peft.training
         peft.eval()  # no activation checkpointing, which would drop the cache
         with merged(peft) if self.speed.merged_sampling else nullcontext(), self.accelerator.autocast():
-            batch = prefill(base, inputs, films, self.tokens(films), self.max_completion_length)
+            batch = prefill(base, inputs, images, self.tokens(images), self.max_completion_length)
             batch.take(rows)
             answers = batch.answers
             decode(
@@ -123,15 +122,22 @@ class FastGRPOTrainer(GRPOTrainer):
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
-        batch_size: int | None = None, compute_entropy: bool = False, compute_aux_loss: bool = False, **films: Any,
+        batch_size: int | None = None, compute_entropy: bool = False, compute_aux_loss: bool = False, **pixels: Any,
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
         if self.first_is_old and not torch.is_grad_enabled() and self._is_policy(model) and not compute_entropy:
-            return None, None, None  # the first pass will tell
+            return None, None, None  # the first pass computes them
         if self.shares_prompt:
-            found = self._shared(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, films)
+            found = self._shared(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, pixels)
         else:
             found = super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **films
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **pixels,
             )
         self.latest = found[0].detach()
         return found
@@ -146,13 +152,13 @@ class FastGRPOTrainer(GRPOTrainer):
         inputs: dict[str, Any],
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:  # fmt: skip
         base = self.accelerator.unwrap_model(model).get_base_model()
-        films = films_of(inputs)
+        images = pixels_of(inputs)
         kinds = inputs["mm_token_type_ids"] if inputs.get("token_type_ids") is None else inputs["token_type_ids"]
         rows = rows or len(ids_BT)
         parts = []
         for start in range(0, len(ids_BT), rows):
             part = slice(start, start + rows)
-            trees = plant(ids_BT[part], mask_BT[part], keep, films[part], kinds[part])
+            trees = build_trees(ids_BT[part], mask_BT[part], keep, images[part], kinds[part])
             with self.accelerator.autocast():
                 parts.append(log_probabilities(base, trees, self.tokens, self.temperature, entropy, self.last_layer))
         log_probs = torch.cat([part["log_probs"] for part in parts])

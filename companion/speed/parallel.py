@@ -1,9 +1,7 @@
-"""Gradients of several processes, averaged.
+"""Gradients averaged over processes, after the last pass of a step and before clipping.
 
-torch's own wrapper (DistributedDataParallel) averages what was computed by calling it. The shared paths of this
-package call the model inside the wrapper, which then leaves the gradients as they are. So they are averaged here,
-after the last pass of a step and before they are clipped. Exact: a mean of gradients is the gradient of the mean, and
-where the wrapper has averaged already, all are the same and stay so.
+torch's DistributedDataParallel averages what was computed by calling it; the shared paths of this package call the
+model inside the wrapper. Exact: where the wrapper has averaged already, all are equal and stay so.
 """
 
 from typing import Any

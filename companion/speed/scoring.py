@@ -1,9 +1,15 @@
-"""The vocabulary where an answer stands and nowhere else (equations 1 and 2).
+"""What is scored, and nothing else: the vocabulary and the last feed-forward block (equations 1 and 2).
 
-The loss counts answer tokens only. TRL's fused head scores just those on a GPU, but every position on a
-processor, prompt and film included, forward and backward, and throws the rest away. Here the hidden states are
-gathered first and then go through TRL's own kernel. Exact: each token is scored by itself.
+The loss counts answer tokens only. TRL's fused head scores just those on a GPU, but every position on a processor, and
+throws the rest away. `score` gathers the hidden states first and gives them to TRL's own kernel; exact, because each
+token is scored by itself. After the last layer's attention no token attends to another, so `only_at` runs that
+layer's feed-forward block on the scored tokens and puts zeros elsewhere; no later layer reads these positions.
+It is exact without dropout; with LoRA dropout, as in SFT, it draws other masks of the same distribution. Where
+activations are recomputed in the backward pass it stays off.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from transformers import PreTrainedModel
@@ -31,3 +37,23 @@ def score(
         for name, values_N in found.items()
         if values_N is not None
     }
+
+
+@contextmanager
+def only_at(model: PreTrainedModel, wanted_BT: torch.Tensor | None) -> Iterator[None]:
+    """Within this context, the last feed-forward block sees the tokens where `wanted_BT` is; all of them for None."""
+    block = model.model.language_model.layers[-1].mlp
+    if wanted_BT is None:
+        yield
+        return
+    plain = block.forward
+
+    def forward(x_BTH: torch.Tensor) -> torch.Tensor:
+        out_NH = plain(x_BTH[wanted_BT])
+        return out_NH.new_zeros(x_BTH.shape).masked_scatter(wanted_BT[..., None], out_NH)
+
+    block.forward = forward
+    try:
+        yield
+    finally:
+        del block.forward  # the class's own shows again

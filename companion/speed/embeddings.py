@@ -1,10 +1,9 @@
-"""Image tokens once a film: the vision tower is frozen, so its output for a film never changes (section 3.2.1).
+"""Image embeddings once an image: the vision encoder is frozen, so its output never changes (section 3.2.1).
 
-TRL runs the tower for every completion in every pass. Here a film's projected tokens are kept and
-handed to the model in place of its pixels (`mm_encoder_outputs`). Exact: the tower and the projector
-have no dropout and no weight that trains (`assert_frozen` checks both), and a film is known by
-the bytes of its pixels, so two films share tokens only if the tower would see the same numbers. Memory is
-bounded; the film that was not used for longest goes first.
+TRL encodes the image for every completion in every pass. Here the projected image tokens are cached and handed to the
+model in place of the pixels (`mm_encoder_outputs`). Exact: encoder and projector have no dropout and no trained weight
+(`assert_frozen` checks both), and an image is identified by the bytes of its pixels. The cache has a byte limit and
+drops the least recently used.
 """
 
 from collections import OrderedDict
@@ -17,33 +16,33 @@ import torch
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-#: Bytes of image tokens that are kept: some 1,600 films at MedGemma's width (256 tokens of 2,560 numbers, bfloat16).
+#: Bytes of image tokens that are kept: some 1,600 images at MedGemma's width (256 tokens of 2,560 numbers, bfloat16).
 LIMIT = 2 * 2**30
 
 
 @dataclass(frozen=True)
-class Film:
-    """What the processor made of a film: pixels, for Qwen2.5-VL also their grid (3,), and a key that names both."""
+class Pixels:
+    """What the processor made of an image: pixels, for Qwen2.5-VL also their grid (3,), and a key that names both."""
 
     pixels: torch.Tensor
     grid: torch.Tensor | None
     key: bytes
 
 
-def films_of(inputs: Mapping[str, Any]) -> list[Film]:
-    """The films of a batch with one film a row, from `pixel_values` and, for Qwen2.5-VL, `image_grid_thw`."""
+def pixels_of(inputs: Mapping[str, Any]) -> list[Pixels]:
+    """The images of a batch with one image a row, from `pixel_values` and, for Qwen2.5-VL, `image_grid_thw`."""
     pixels, grids = inputs["pixel_values"], inputs.get("image_grid_thw")
     if grids is None:
         parts: Sequence[torch.Tensor] = pixels.unbind(0)
         each: Sequence[torch.Tensor | None] = [None] * len(parts)
     else:
         parts, each = pixels.split(grids.prod(dim=-1).tolist()), grids.unbind(0)
-    films: list[Film] = []
+    images: list[Pixels] = []
     for part, grid in zip(parts, each, strict=True):
-        last = films[-1] if films else None
+        last = images[-1] if images else None
         repeated = last is not None and part.shape == last.pixels.shape and torch.equal(part, last.pixels)
-        films.append(Film(part, grid, last.key if last is not None and repeated else _key(part, grid)))
-    return films
+        images.append(Pixels(part, grid, last.key if last is not None and repeated else _key(part, grid)))
+    return images
 
 
 def _key(pixels: torch.Tensor, grid: torch.Tensor | None) -> bytes:
@@ -53,16 +52,16 @@ def _key(pixels: torch.Tensor, grid: torch.Tensor | None) -> bytes:
     return seen.digest()
 
 
-def grids_of(films: Sequence[Film]) -> torch.Tensor | None:
-    """The films' grids (B, 3), None for a family without any."""
-    grids = [film.grid for film in films if film.grid is not None]
+def grids_of(images: Sequence[Pixels]) -> torch.Tensor | None:
+    """The images' grids (B, 3), None for a family without any."""
+    grids = [image.grid for image in images if image.grid is not None]
     return torch.stack(grids) if grids else None
 
 
 @torch.no_grad()
-def tokens_of(model: PreTrainedModel, films: Sequence[Film]) -> list[torch.Tensor]:
-    """The projected image tokens (cells, hidden) of each film, by the tower."""
-    grids, pixels = grids_of(films), [film.pixels for film in films]
+def embed(model: PreTrainedModel, images: Sequence[Pixels]) -> list[torch.Tensor]:
+    """The projected image tokens (cells, hidden) of each image, by the tower."""
+    grids, pixels = grids_of(images), [image.pixels for image in images]
     if grids is not None:
         seen = model.model.get_image_features(torch.cat(pixels), grids, return_dict=True)
     else:
@@ -71,8 +70,8 @@ def tokens_of(model: PreTrainedModel, films: Sequence[Film]) -> list[torch.Tenso
     return [tokens.clone() for tokens in seen.pooler_output]
 
 
-class FilmTokens:
-    """The projected image tokens (cells, hidden) of the films seen so far, for one model.
+class EmbeddingCache:
+    """The projected image tokens (cells, hidden) of the images seen so far, for one model.
 
     A trainer calls `assert_frozen` first: tokens kept from before a step have to be those after it.
     """
@@ -81,14 +80,14 @@ class FilmTokens:
         self.model, self.limit, self.size = model, limit, 0
         self.kept: OrderedDict[bytes, torch.Tensor] = OrderedDict()
 
-    def __call__(self, films: Sequence[Film]) -> list[torch.Tensor]:
-        """The tokens of each film, in order; the tower runs once for each new one."""
-        new = list({film.key: film for film in films if film.key not in self.kept}.values())
-        fresh = dict(zip((film.key for film in new), tokens_of(self.model, new), strict=True)) if new else {}
-        tokens = [fresh[film.key] if film.key in fresh else self.kept[film.key] for film in films]
-        for film in films:
-            if film.key in self.kept:
-                self.kept.move_to_end(film.key)
+    def __call__(self, images: Sequence[Pixels]) -> list[torch.Tensor]:
+        """The tokens of each image, in order; the tower runs once for each new one."""
+        new = list({image.key: image for image in images if image.key not in self.kept}.values())
+        fresh = dict(zip((image.key for image in new), embed(self.model, new), strict=True)) if new else {}
+        tokens = [fresh[image.key] if image.key in fresh else self.kept[image.key] for image in images]
+        for image in images:
+            if image.key in self.kept:
+                self.kept.move_to_end(image.key)
         for key, value in fresh.items():
             self.kept[key] = value
             self.size += value.nbytes
@@ -97,8 +96,8 @@ class FilmTokens:
         return tokens
 
 
-def in_place_of_pixels(model: PreTrainedModel, tokens: Sequence[torch.Tensor]) -> dict[str, BaseModelOutputWithPooling]:
-    """`mm_encoder_outputs` for a batch: Qwen2.5-VL takes a tensor a film, Gemma 3 one for the batch."""
+def encoder_outputs(model: PreTrainedModel, tokens: Sequence[torch.Tensor]) -> dict[str, BaseModelOutputWithPooling]:
+    """`mm_encoder_outputs` for a batch: Qwen2.5-VL takes a tensor an image, Gemma 3 one for the batch."""
     packed = tuple(tokens) if model.config.model_type == "qwen2_5_vl" else torch.stack(list(tokens))
     return {"image": BaseModelOutputWithPooling(pooler_output=packed)}
 

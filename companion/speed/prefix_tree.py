@@ -1,13 +1,11 @@
-"""One prompt for all its completions: a group's completions run behind one copy of film and prompt (equation 2).
+"""A group's completions behind one copy of image and prompt (equation 2).
 
-The G completions of a study begin with the same film and prompt, which TRL runs through the model
-G times a pass. Here a group is one row, the prompt first and the completions one after the other, and a
-mask lets each completion see the prompt and itself, so it is a tree of which every path from the
-root is one of TRL's rows. Exact: in a causal model a token depends on the tokens before it on its path and
-on its position, and both are kept. What a family does otherwise is kept too: Gemma 3's image tokens see one
-another in both directions and its local layers see a window; Qwen2.5-VL's positions have three axes. Nothing
-is padded inside a row, the last token of a completion is not run at all (nothing follows it), and the
-vocabulary is scored at the completions' tokens only. Only the order of float additions differs.
+The G completions of a study share a prefix, which TRL runs through the model G times a pass. Here a group is one row,
+the prompt followed by the completions, and the mask lets each completion attend to the prompt and itself: a tree of
+which every path is one of TRL's rows. Exact up to the order of float additions: in a causal model a token depends on
+the tokens before it on its path and on its position, and both are kept, as are Gemma 3's bidirectional image tokens
+and local layers and Qwen2.5-VL's three position axes. The last token of a completion is not run (nothing follows it),
+and the vocabulary is scored at the completions' tokens only.
 """
 
 from collections.abc import Sequence
@@ -16,17 +14,16 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from companion.speed.films import Film, FilmTokens, grids_of, in_place_of_pixels
-from companion.speed.last_layer import only_at
-from companion.speed.masks import masks, places
-from companion.speed.scoring import score
+from companion.speed.attention import masks, places
+from companion.speed.embeddings import EmbeddingCache, Pixels, encoder_outputs, grids_of
+from companion.speed.scoring import only_at, score
 
 
 @dataclass(frozen=True)
 class Trees:
     """R rows of at most L tokens, and where the hidden state that predicts each completion token lies."""
 
-    films: list[Film]  # one a row
+    images: list[Pixels]  # one a row
     ids_RL: torch.Tensor
     branch_RL: torch.Tensor  # 0 the prompt, 1 to G the completions, -1 padding
     step_RL: torch.Tensor  # how many tokens come before on the path
@@ -36,19 +33,19 @@ class Trees:
     target_N: torch.Tensor
 
 
-def plant(
-    ids_BT: torch.Tensor, mask_BT: torch.Tensor, keep: int, films: Sequence[Film], image_BT: torch.Tensor
+def build_trees(
+    ids_BT: torch.Tensor, mask_BT: torch.Tensor, keep: int, images: Sequence[Pixels], image_BT: torch.Tensor
 ) -> Trees:
     """Trees of a batch whose last `keep` columns are completions of a token or more, padded on the right.
 
-    Rows with the same prompt and the same film share a tree.
+    Batch with the same prompt and the same image share a tree.
     """
     device = ids_BT.device
     lengths = mask_BT[:, -keep:].sum(dim=1).tolist()
-    prompt_at = [mask_BT[row, :-keep].nonzero()[:, 0] for row in range(len(films))]
+    prompt_at = [mask_BT[row, :-keep].nonzero()[:, 0] for row in range(len(images))]
     groups: dict[tuple[bytes, tuple[int, ...]], list[int]] = {}
-    for row, film in enumerate(films):
-        groups.setdefault((film.key, tuple(ids_BT[row, prompt_at[row]].tolist())), []).append(row)
+    for row, image in enumerate(images):
+        groups.setdefault((image.key, tuple(ids_BT[row, prompt_at[row]].tolist())), []).append(row)
     grown = list(groups.values())
     heads = [len(prompt_at[rows[0]]) for rows in grown]
     # What follows the prompt: each completion without its last token.
@@ -71,32 +68,32 @@ def plant(
             at = span.stop
     wanted_BT = mask_BT[:, -keep:].bool()
     return Trees(
-        [films[rows[0]] for rows in grown], trees_ids, branch, step, image, wanted_BT,
-        torch.cat([places[row] for row in range(len(films))]), ids_BT[:, -keep:][wanted_BT],
+        [images[rows[0]] for rows in grown], trees_ids, branch, step, image, wanted_BT,
+        torch.cat([places[row] for row in range(len(images))]), ids_BT[:, -keep:][wanted_BT],
     )  # fmt: skip
 
 
 def positions(model: PreTrainedModel, trees: Trees) -> torch.Tensor:
     """The rotary positions (R, L); for Qwen2.5-VL (3, R, L), where completions go on after a prompt's largest."""
     prompt_RL = trees.branch_RL == 0
-    found, next_R = places(model, trees.ids_RL, prompt_RL.long(), trees.image_RL, grids_of(trees.films))
+    found, next_R = places(model, trees.ids_RL, prompt_RL.long(), trees.image_RL, grids_of(trees.images))
     ahead_R = next_R - prompt_RL.sum(dim=1)
     return torch.where(prompt_RL, found, (trees.step_RL + ahead_R[:, None]).clamp(min=0))
 
 
 def log_probabilities(
-    model: PreTrainedModel, trees: Trees, tokens: FilmTokens, temperature: float, entropy: bool, last_layer: bool
+    model: PreTrainedModel, trees: Trees, tokens: EmbeddingCache, temperature: float, entropy: bool, last_layer: bool
 ) -> dict[str, torch.Tensor]:
     """`log_probs`, and `entropy` if asked for, of each completion token (B, T); 0 behind a completion's end.
 
-    `last_layer` keeps the last layer's feed-forward block to the tokens that predict one (`fast.last_layer`).
+    `last_layer` keeps the last layer's feed-forward block to the tokens that predict one (`speed.scoring`).
     """
     predicts_RL = torch.zeros_like(trees.ids_RL, dtype=torch.bool)
     predicts_RL.view(-1)[trees.place_N] = True
     with only_at(model, predicts_RL if last_layer else None):
         hidden_RLH = model.model(
             input_ids=trees.ids_RL,
-            mm_encoder_outputs=in_place_of_pixels(model, tokens(trees.films)),
+            mm_encoder_outputs=encoder_outputs(model, tokens(trees.images)),
             attention_mask=masks(model, trees.branch_RL, trees.step_RL, trees.image_RL),
             position_ids=positions(model, trees),
             use_cache=False,

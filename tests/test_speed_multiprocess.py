@@ -15,8 +15,8 @@ import torch
 from chexreason import evaluate, prompts
 from chexreason.errors import UserError
 from chexreason.hyperparameters import Decoding
-from companion.speed import answers as fast
-from companion.speed.side_by_side import processes, side_by_side
+from companion.speed import decoding
+from companion.speed.multiprocess import in_processes, processes
 from companion.speed.switches import Speed
 
 PROMPT = prompts.get("only_label")
@@ -37,16 +37,18 @@ def test_two_processes_say_what_one_says(random_model, studies, two_threads, lea
     many = [studies[k % len(studies)] for k in range(21)]
     settings = dataclasses.replace(Decoding(), max_new_tokens=6, batch_size=20)
     apart = []
-    real = fast.side_by_side
-    monkeypatch.setattr(fast, "side_by_side", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell))
+    real = decoding.in_processes
+    monkeypatch.setattr(
+        decoding, "in_processes", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell)
+    )
 
     def decode(speed: Speed) -> list[evaluate.Completion]:
-        engine = functools.partial(fast.answers, speed=speed)
+        engine = functools.partial(decoding.generate, speed=speed)
         return evaluate.decode(random_model, many, PROMPT, settings, engine=engine)
 
-    alone = decode(Speed(side_by_side=False, rows_leave=leave))
+    alone = decode(Speed(multiprocess=False, continuous_batching=leave))
     assert not apart
-    assert decode(Speed(rows_leave=leave)) == alone
+    assert decode(Speed(continuous_batching=leave)) == alone
     assert [len(part) for part in apart[0]] == [11, 10]
 
 
@@ -67,7 +69,7 @@ def test_results_come_in_order_and_counts_are_told() -> None:
         tell(len(part))
         return part.upper()
 
-    assert side_by_side(work, ["slow", "b", "ccc"], told.append) == ["SLOW", "B", "CCC"]
+    assert in_processes(work, ["slow", "b", "ccc"], told.append) == ["SLOW", "B", "CCC"]
     assert sorted(told) == [1, 3, 4]
 
 
@@ -80,7 +82,7 @@ class Odd(Exception):
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
-    [(UserError("a film", "none", "look"), UserError, "expected a film"), (Odd(1, 2), RuntimeError, "1 is not 2")],
+    [(UserError("a film", "none", "look"), UserError, "Expected a film"), (Odd(1, 2), RuntimeError, "1 is not 2")],
 )
 def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
     def work(part, tell):
@@ -90,7 +92,7 @@ def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
 
     start = time.monotonic()
     with pytest.raises(kind, match=said):
-        side_by_side(work, [0, 1], lambda count: None)
+        in_processes(work, [0, 1], lambda count: None)
     assert time.monotonic() - start < HOUR
 
 
@@ -104,15 +106,14 @@ def test_who_waits_can_stop_and_leaves_no_process_behind() -> None:
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        side_by_side(work, [0, 1], stop)
+        in_processes(work, [0, 1], stop)
     assert time.monotonic() - start < HOUR
     assert not multiprocessing.active_children()
 
 
 PARENT = """
 import multiprocessing, time
-from companion.speed import answers as fast
-from companion.speed.side_by_side import side_by_side
+from companion.speed.multiprocess import in_processes
 
 def work(part, tell):
     while True:
@@ -125,7 +126,7 @@ def tell(count):
     if len(told) == 2:
         print(*[process.pid for process in multiprocessing.active_children()], flush=True)
 
-side_by_side(work, [0, 1], tell)
+in_processes(work, [0, 1], tell)
 """
 
 
@@ -142,4 +143,4 @@ def test_a_process_that_the_system_stops_is_named() -> None:
         os.kill(os.getpid(), 9)
 
     with pytest.raises(UserError, match=r"exit status -9.*decoding\.batch"):
-        side_by_side(work, [0], lambda count: None)
+        in_processes(work, [0], lambda count: None)

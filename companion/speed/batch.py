@@ -1,7 +1,7 @@
-"""The keys, values and tokens of answers that are being written, a row each (sections 3.2.2 and 4).
+"""The KV cache and the tokens of sequences in generation, one slot each (sections 3.2.2 and 4).
 
-A row begins in the first column of its cache and has a length of its own, so another prompt can take its place when it
-has ended: nothing is moved for it. What lies behind a row's end is masked.
+A sequence begins in the first column of its slot and has a length of its own, so a finished one can be replaced
+without moving the others (continuous batching). Columns behind a sequence's end are masked.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
 
-class Room(DynamicLayer):
+class SlotLayer(DynamicLayer):
     """A layer's keys and values (B, heads, columns, width); a row's tokens are in its first columns, without gaps.
 
     There is room for `rows` rows, or for as many as come first, and for `extra` tokens behind the longest prompt.
@@ -52,7 +52,7 @@ class Room(DynamicLayer):
         """Keep these rows, in this order; a row may be named several times."""
         self.keys, self.values = self.keys.index_select(0, rows), self.values.index_select(0, rows)
 
-    def put(self, rows: torch.Tensor, other: "Room") -> None:
+    def put(self, rows: torch.Tensor, other: "SlotLayer") -> None:
         """Write the rows of `other` to these places, which may lie behind the last."""
         used = other.seen
         for name in ("keys", "values"):
@@ -74,7 +74,7 @@ def without_padding(rows_BHTD: torch.Tensor, pads_B: torch.Tensor | None) -> tor
 
 
 @dataclass
-class Rows:
+class Batch:
     """Answers that are being written, a row each."""
 
     answers: list[list[int]]  # the tokens so far
@@ -104,7 +104,7 @@ class Rows:
             behind_BT = torch.arange(self.seen_BT.shape[1], device=right_B.device) >= self.length_B[:, None]
             self.seen_BT = torch.where(behind_BT, self.seen_BT[:, :1], self.seen_BT)
 
-    def put(self, rows: Sequence[int], other: "Rows") -> None:
+    def put(self, rows: Sequence[int], other: "Batch") -> None:
         """Write the rows of `other` over these, as far as they go, and below the last."""
         here, new = len(self.answers), len(other.answers)
         places = [*rows[:new], *range(here, here + new - len(rows))]

@@ -1,10 +1,10 @@
-"""Products by oneDNN, from weights that are laid out for it once (section 4: scoring).
+"""Linear layers by oneDNN, with weights packed once (section 4: scoring).
 
-On a processor, torch multiplies float32 by MKL, which leaves half of the width of an AMD processor's vector units
-unused and lays out each weight anew in each product. oneDNN, which torch has with it, uses all of it and can be given
-a weight in its own layout. A convolution whose window is its stride and all of its input (Qwen2.5-VL's first layer)
-is a product, too. Equal to rounding, some 1e-6 relative: the sums are the same in another order. A second copy of the
-weights is kept for as long, so larger models are left as they are, and so are all that are not in float32.
+On a CPU, torch multiplies float32 by MKL, which uses half of the width of an AMD processor's vector units and packs
+each weight again in each product. oneDNN, which comes with torch, uses all of it and takes packed weights. A
+convolution whose kernel is its stride and its whole input (Qwen2.5-VL's patch embedding) is a linear layer, too. Equal
+to rounding, some 1e-6 relative. The packed copy doubles the weights' memory, so it is used below 1 GB and in float32
+only.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from torch import nn
 LIMIT = 2**30
 #: What a weight has to be.
 FITS = (torch.float32, "cpu")
-#: Rows from which a product is worth it: oneDNN writes code, and keeps it, for each number of rows that it meets.
+#: Batch from which a product is worth it: oneDNN writes code, and keeps it, for each number of rows that it meets.
 FEWEST = 16
 
 
 @contextmanager
-def packed(model: nn.Module) -> Iterator[None]:
+def by_onednn(model: nn.Module) -> Iterator[None]:
     """Within this context, a model on a processor multiplies by oneDNN; it must not train or be given other weights."""
     small = sum(weight.nbytes for weight in model.parameters()) <= LIMIT
     some = model.modules() if small and torch.backends.mkldnn.is_available() else ()

@@ -1,12 +1,11 @@
-"""Answers by several processes at once, a core each (section 4: scoring).
+"""Decoding in one process per core (section 4: scoring).
 
-A small model keeps a second thread waiting most of the time: there is too little to share in each of its many small
-operations. So the studies are dealt out to as many processes as there are threads, and each runs on one. The processes
-are forked: they share the model's memory, and nothing is loaded again. Exact: an answer does not depend on the
-others'. Only on Linux and on a processor; a GPU shares out its operations itself.
+A small model leaves a second thread idle most of the time: its many operations are too small to divide. So the studies
+are dealt to as many forked processes as there are threads; they share the model's memory. Exact: answers do not depend
+on one another. On Linux and on a CPU only.
 
-The processes answer by pipes of their own and not through a pool: those of `ProcessPoolExecutor` stay when the parent
-is killed, and `multiprocessing.Pool` waits for ever for one that the system has stopped.
+The processes answer by pipes of their own and not through a pool: those of `ProcessPoolExecutor` survive a killed
+parent, and `multiprocessing.Pool` waits for ever for a killed child.
 """
 
 import gc
@@ -36,7 +35,7 @@ def processes(device: torch.device, studies: int, batch: int) -> int:
     return max(1, min(torch.get_num_threads(), studies // LEAST, batch // LEAST))
 
 
-def side_by_side(work: Work, parts: Sequence[Any], tell: Callable[[int], Any]) -> list[Any]:
+def in_processes(work: Work, parts: Sequence[Any], tell: Callable[[int], Any]) -> list[Any]:
     """`work(part, tell)` for each part in a process of its own; the results in order.
 
     What `work` tells is told here, and what it raises is raised here, once the others are stopped. Raises UserError if
@@ -107,6 +106,6 @@ def _received(process: Any, pipe: Connection) -> tuple[str, Any]:
         process.join()
         raise UserError(
             "each process to answer its studies", f"one that the system stopped (exit status {process.exitcode})",
-            "if memory ran out, set decoding.batch_size lower or speed.side_by_side to false in the profile",
+            "if memory ran out, set decoding.batch_size lower or speed.multiprocess to false in the profile",
         ) from None  # fmt: skip
     return message

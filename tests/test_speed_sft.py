@@ -14,7 +14,7 @@ from chexreason.config import load_profile
 from chexreason.examples import examples
 from chexreason.hyperparameters import SFT, LoRA
 from chexreason.models import lora
-from companion.speed.films import FilmTokens, assert_frozen, films_of
+from companion.speed.embeddings import EmbeddingCache, assert_frozen, pixels_of
 from companion.speed.sft import Remembered
 from companion.speed.switches import Speed
 
@@ -42,7 +42,7 @@ def test_remembered_batches_are_the_collators(random_model, studies) -> None:
         return collator(batch)
 
     model = random_model.model
-    ours = Remembered(counted, random_model.processor.tokenizer.pad_token_id, FilmTokens(model))
+    ours = Remembered(counted, random_model.processor.tokenizer.pad_token_id, EmbeddingCache(model))
     for order in ([0, 1, 2, 3], [3, 6, 0], [5]):
         theirs = collator([rows[k] for k in order])
         batch = ours([rows[k] for k in order])
@@ -61,8 +61,8 @@ def test_remembered_batches_are_the_collators(random_model, studies) -> None:
 def test_a_film_whose_tokens_had_to_go_is_seen_again(random_model, studies) -> None:
     rows = examples(studies, PROMPT, ANSWERS)
     collator = DataCollatorForVisionLanguageModeling(random_model.processor, completion_only_loss=True)
-    films = [films_of(collator([rows[k]]))[0] for k in range(4)]
-    roomy, narrow = FilmTokens(random_model.model), FilmTokens(random_model.model, limit=40_000)
+    films = [pixels_of(collator([rows[k]]))[0] for k in range(4)]
+    roomy, narrow = EmbeddingCache(random_model.model), EmbeddingCache(random_model.model, limit=40_000)
     expected = roomy(films)
     assert len(roomy.kept) == 4
     for film, tokens in zip(films, expected, strict=True):

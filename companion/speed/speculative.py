@@ -1,10 +1,9 @@
-"""Guesses at an answer's next tokens from the answers so far, checked by the model in one step (section 4: scoring).
+"""Speculative decoding with an n-gram draft built from earlier answers (section 4: scoring).
 
-A trained model's answers have much in common: what followed three tokens in another answer often follows them here.
-So a step runs a row's next token and some guesses behind it, and keeps those that the model itself would have
-chosen; a step then gives several tokens in place of one, at little more than the price. Exact: a guess that
-the model would not have chosen is dropped, with all behind it. A step of several tokens rounds otherwise than one of a
-single token, so only in float32, where that is 1e-6.
+A fine-tuned model's answers have much in common: what followed three tokens in another answer often follows them here.
+A step runs a sequence's next token and the drafted ones behind it, and keeps those that the model itself would have
+chosen. Exact: a rejected token is dropped with all behind it. A step of several tokens rounds differently from
+single ones, some 1e-6 in float32, so it is on in float32 only.
 """
 
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ WORTH = 0.5
 GROUPED = "chexreason_grouped"
 
 
-class Drafts:
+class NgramDraft:
     """What followed which tokens, in the answer that had them last."""
 
     def __init__(self) -> None:

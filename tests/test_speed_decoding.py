@@ -11,9 +11,9 @@ from transformers import TopPLogitsWarper
 from chexreason import evaluate, prompts
 from chexreason.hyperparameters import Decoding
 from companion.speed import decoding
-from companion.speed.answers import answers
-from companion.speed.drafts import Drafts, grouped_attention
-from companion.speed.rows import Room, Rows
+from companion.speed.batch import Batch, SlotLayer
+from companion.speed.decoding import generate
+from companion.speed.speculative import NgramDraft, grouped_attention
 
 PROMPT = prompts.get("only_label")
 ENDING = dataclasses.replace(Decoding(), max_new_tokens=24, batch_size=4)
@@ -38,13 +38,13 @@ def talkative(random_model, studies):
 @pytest.mark.parametrize("batch", [4, 6])  # as many as prompts that run together, and more
 def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty, batch, monkeypatch) -> None:
     seen = []
-    put = Rows.put
-    monkeypatch.setattr(Rows, "put", lambda rows, at, other: seen.append(len(at)) or put(rows, at, other))
+    put = Batch.put
+    monkeypatch.setattr(Batch, "put", lambda rows, at, other: seen.append(len(at)) or put(rows, at, other))
     talkative.model.config.get_text_config().sliding_window = window
     talkative.model.generation_config.repetition_penalty = penalty
     settings = dataclasses.replace(ENDING, batch_size=batch)
     theirs = evaluate.decode(talkative, studies, PROMPT, settings)
-    ours = evaluate.decode(talkative, studies, PROMPT, settings, engine=answers)
+    ours = evaluate.decode(talkative, studies, PROMPT, settings, engine=generate)
     assert ours == theirs
     lengths = {completion.tokens for completion in theirs}
     assert len(lengths) > 2, "rows have to leave at different steps"
@@ -73,7 +73,7 @@ def test_the_nucleus_is_that_of_transformers(flat, monkeypatch) -> None:
 
 
 def test_a_row_of_the_cache_can_be_copied_and_left_out() -> None:
-    room = Room(rows=0, extra=2)
+    room = SlotLayer(rows=0, extra=2)
     first = torch.arange(12.0).view(2, 1, 3, 2)
     room.update(first, -first)
     room.take(torch.tensor([1, 1, 0]))
@@ -88,7 +88,7 @@ def test_a_row_of_the_cache_can_be_copied_and_left_out() -> None:
 @pytest.mark.parametrize("wide", [2, 5])
 @pytest.mark.parametrize("room_for", [0, 3])
 def test_other_prompts_take_the_place_of_rows_and_the_place_behind_them(wide, room_for) -> None:
-    room, other = Room(rows=room_for, extra=2), Room(rows=0, extra=0)
+    room, other = SlotLayer(rows=room_for, extra=2), SlotLayer(rows=0, extra=0)
     first, second = torch.arange(12.0).view(2, 1, 3, 2) + 1, torch.arange(4.0 * wide).view(2, 1, wide, 2) + 50
     room.update(first, -first)
     other.update(second, -second)
@@ -105,7 +105,7 @@ def test_other_prompts_take_the_place_of_rows_and_the_place_behind_them(wide, ro
 
 
 def test_prompts_lose_the_padding_before_them() -> None:
-    room = Room(rows=0, extra=1)
+    room = SlotLayer(rows=0, extra=1)
     prompts_B = torch.arange(12.0).view(2, 1, 3, 2)
     room.pads_B = torch.tensor([0, 2])
     room.update(prompts_B, -prompts_B)
@@ -114,7 +114,7 @@ def test_prompts_lose_the_padding_before_them() -> None:
 
 
 def test_drafts_are_what_followed_the_same_three_tokens_last() -> None:
-    drafts = Drafts()
+    drafts = NgramDraft()
     for answer in ([1, 2, 3, 4, 5, 6, 7], [9, 2, 3, 4, 8]):
         for length in range(1, len(answer) + 1):
             drafts.learn(answer[:length], length == len(answer))
@@ -143,8 +143,8 @@ def test_a_guess_is_kept_as_far_as_it_is_right(talkative, studies, penalty, monk
             made.append([*rest[:2], 7, 7, 7][:3] if row % 2 else [*rest[1:4], 7, 7, 7][:3])
         return made
 
-    monkeypatch.setattr(Drafts, "guesses", guesses)
-    assert evaluate.decode(talkative, studies, PROMPT, ENDING, engine=answers) == alone
+    monkeypatch.setattr(NgramDraft, "guesses", guesses)
+    assert evaluate.decode(talkative, studies, PROMPT, ENDING, engine=generate) == alone
     one_by_one = sum(one.tokens for one in alone) / ENDING.batch_size
     assert len(steps) < 0.8 * one_by_one, "fewer steps than tokens, as right guesses are kept"
 

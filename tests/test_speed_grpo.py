@@ -11,7 +11,7 @@ from trl import GRPOTrainer
 from chexreason import config, grpo, models, prompts
 from chexreason.hyperparameters import LoRA
 from chexreason.models import lora
-from companion.speed.merged import merged
+from companion.speed.lora import merged
 from companion.speed.switches import Speed
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
@@ -107,7 +107,7 @@ def test_shared_prompts_give_trls_log_probabilities_losses_and_gradients(make, w
 
 
 def test_the_first_pass_tells_the_old_policy(make) -> None:
-    stock, ours = make(STOCK), make(dataclasses.replace(STOCK, first_pass_is_old=True))
+    stock, ours = make(STOCK), make(dataclasses.replace(STOCK, reuse_first_logprobs=True))
     expected, inputs = rollout(stock), rollout(ours)
     assert "old_per_token_logps" not in inputs
     assert torch.equal(inputs["ref_per_token_logps"], expected["ref_per_token_logps"])
@@ -125,7 +125,7 @@ def test_with_one_pass_or_dropout_the_old_policy_is_left_to_trl(make) -> None:
     trainer = make(Speed())
     assert trainer.first_is_old
     assert trainer.shares_prompt
-    assert trainer.one_prefill
+    assert trainer.share_prefill
 
 
 def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
@@ -145,7 +145,7 @@ def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
 @pytest.mark.parametrize("device_batch", [8, 16])
 def test_a_whole_run_is_trls_run(make, device_batch) -> None:
     logs = []
-    for name, speed in (("stock", STOCK), ("ours", dataclasses.replace(Speed(), one_prefill=False))):
+    for name, speed in (("stock", STOCK), ("ours", dataclasses.replace(Speed(), share_prefill=False))):
         trainer = fixed_answers(make(speed, name, num_train_epochs=2, per_device_train_batch_size=device_batch))
         trainer.reward_funcs[0] = lambda completion_ids, **_: [float(len(ids) + ids[0] % 5) for ids in completion_ids]
         trainer.train()

@@ -1,10 +1,9 @@
-"""Who sees whom, for every layer of both families, from three numbers a token; and where each token stands.
+"""Attention masks and rotary positions for both families, from three integers a token.
 
-A token has the branch of the tree that it stands on (0 the prompt, 1 and up the completions, -1 padding), the number of
-tokens before it on its path, and whether it belongs to the film. It sees the prompt and its own branch as far
-as itself. In Gemma 3 the film's tokens see one another in both directions, and a local layer sees no further
-back than its window. transformers builds the same masks for plain rows with a function called for each pair of tokens,
-which takes a twentieth of a step of the miniature's.
+A token has a branch (0 the prompt, 1 and up the completions, -1 padding), a position on its path, and a flag for image
+tokens. It attends to the prompt and its own branch up to itself. In Gemma 3 image tokens attend to one another in both
+directions, and a sliding-window layer sees no further back than its window. transformers builds the same masks for
+plain rows with a function called for each pair of tokens.
 """
 
 import torch
@@ -21,7 +20,7 @@ def masks(
     seen = ((branch_k == 0) | (branch_k == branch_q)) & (step_k <= step_q) & (branch_q >= 0)
     if model.config.model_type == "gemma3":
         image = image_RL == 1
-        seen |= image[:, :, None] & image[:, None, :]  # one film a prompt, so one block
+        seen |= image[:, :, None] & image[:, None, :]  # one image a prompt, so one block
     itself = torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
     made = {"full_attention": (seen | itself)[:, None]}
     if "sliding_attention" in text.layer_types:
@@ -40,4 +39,4 @@ def places(
     found, behind = model.model.get_rope_index(
         ids_BT, mm_token_type_ids=image_BT, image_grid_thw=grids_B3, attention_mask=mask_BT
     )
-    return found, mask_BT.sum(dim=1) + behind[:, 0]  # a film takes fewer positions than tokens
+    return found, mask_BT.sum(dim=1) + behind[:, 0]  # an image takes fewer positions than tokens

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from companion.speed import packed as module
-from companion.speed.packed import packed
+from companion.speed import onednn as module
+from companion.speed.onednn import by_onednn
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_products_are_the_same_to_rounding(model, rows) -> None:
     given = inputs_of(model, rows)
     with torch.inference_mode():
         plain = [layer(x) for layer, x in zip(model, given, strict=True)]
-        with packed(model):
+        with by_onednn(model):
             ours = [layer(x) for layer, x in zip(model, given, strict=True)]
             taken = ["forward" in vars(layer) for layer in model]
     for found, expected in zip(ours, plain, strict=True):
@@ -41,12 +41,12 @@ def test_products_are_the_same_to_rounding(model, rows) -> None:
 
 def test_a_convolution_over_a_larger_input_is_left_to_torch(model) -> None:
     film = torch.randn(2, 3, 4, 8, 8)
-    with packed(model), torch.inference_mode():
+    with by_onednn(model), torch.inference_mode():
         assert torch.equal(model[2](film), nn.Conv3d.forward(model[2], film))
 
 
 def test_a_larger_model_is_left_as_it_is(model, monkeypatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 100)
     monkeypatch.setattr(module, "_forward_of", lambda layer: pytest.fail("its weights would be held twice"))
-    with packed(model):
+    with by_onednn(model):
         assert not any("forward" in vars(layer) for layer in model)
