@@ -2,7 +2,7 @@
 
 A *profile* (a YAML file in `chexreason/profiles/`) says where the data lie, which checkpoints stand for which
 model, how many studies, and, each with its reason, the few settings that another size of model needs; all others
-are `hyperparameters`' defaults. Code reads the profile; it never asks which tier it runs in.
+are `recipe`' defaults. Code reads the profile; it never asks which tier it runs in.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import yaml
 from chexreason import extensions
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.hyperparameters import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
+from chexreason.recipe import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
 from chexreason.settings import origins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,7 +68,7 @@ class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
     `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason).
-    `study` says which runs make up each stage (`hyperparameters.STUDY`), `engines` names trainers and decoders
+    `study` says which runs make up each stage (`recipe.STUDY`), `engines` names trainers and decoders
     (`chexreason.engines`). `cache` holds checkpoints, images and everything that
     must not be published; `rows` is where per-study predictions go: among the results, or in the cache for
     credentialed data.
@@ -171,10 +171,10 @@ def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
     study = {stage: dict(entries) for stage, entries in STUDY.items()}
     for stage, entries in ((stage, entries) for one in changes for stage, entries in one.items()):
         if stage not in study:
-            raise unknown("stage of the study", stage, STUDY, "chexreason/hyperparameters.py")
+            raise unknown("stage of the study", stage, STUDY, "chexreason/recipe.py")
         for key, value in entries.items():
             if key not in study[stage]:
-                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/hyperparameters.py")
+                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/recipe.py")
             study[stage][key] = value
     return study
 
@@ -211,7 +211,7 @@ def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> 
     group, _, name = str(entry["setting"]).partition(".")
     if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
-        raise unknown("setting", entry["setting"], known, "chexreason/hyperparameters.py")
+        raise unknown("setting", entry["setting"], known, "chexreason/recipe.py")
     return Override(group, name, entry["value"], entry["why"])
 
 

@@ -23,10 +23,10 @@ from chexreason.data import label_set_of
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
 from chexreason.files import digest_of, file_digest
-from chexreason.hyperparameters import Decoding, plain
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+from chexreason.recipe import Decoding, plain
 
 
 @dataclass(frozen=True)

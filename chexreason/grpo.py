@@ -37,11 +37,11 @@ from chexreason.engines import engine
 from chexreason.errors import UserError, unknown
 from chexreason.examples import examples
 from chexreason.files import digest_of, file_digest, write_atomically
-from chexreason.hyperparameters import GRPO, VLLM_MEMORY, plain, vllm_silence
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only, with_adapter
 from chexreason.prompts import Prompt
+from chexreason.recipe import GRPO, VLLM_MEMORY, plain, vllm_silence
 from chexreason.rewards import REWARDS, Labels, Reward, Terms, constants
 
 #: Settings that are no options of TRL's.

@@ -21,10 +21,10 @@ from chexreason.data.study import Study
 from chexreason.engines import engine
 from chexreason.examples import examples
 from chexreason.files import digest_of
-from chexreason.hyperparameters import SFT, plain
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora, with_adapter
 from chexreason.prompts import Prompt
+from chexreason.recipe import SFT, plain
 
 #: Settings that are no options of TRL's.
 OURS = ("early_stopping_patience", "studies_per_step", "validation_share")

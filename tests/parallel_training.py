@@ -16,9 +16,9 @@ from PIL import Image
 from chexreason import grpo, models, prompts, sft, training
 from chexreason.config import load_profile
 from chexreason.data.study import Study
-from chexreason.hyperparameters import GRPO, SFT, LoRA
 from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
+from chexreason.recipe import GRPO, SFT, LoRA
 
 STUDIES, TOGETHER = 18, 8
 CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"

@@ -17,9 +17,9 @@ from chexreason.config import DataPlace
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
-from chexreason.hyperparameters import Decoding, LoRA, Sizes
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.models import lora
+from chexreason.recipe import Decoding, LoRA, Sizes
 
 PROMPT = prompts.get("only_label")
 

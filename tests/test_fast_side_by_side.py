@@ -14,7 +14,7 @@ import torch
 
 from chexreason import evaluate, prompts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Decoding
+from chexreason.recipe import Decoding
 from companion.speed import answers as fast
 from companion.speed.side_by_side import processes, side_by_side
 from companion.speed.switches import Speed

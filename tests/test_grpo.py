@@ -9,8 +9,8 @@ import torch
 
 from chexreason import config, grpo, models, objective, prompts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, LoRA
 from chexreason.models import lora
+from chexreason.recipe import GRPO, LoRA
 from chexreason.rewards import Hard
 
 

@@ -11,7 +11,7 @@ from chexreason import prompts, sft
 from chexreason.config import Profile, load_profile
 from chexreason.errors import UserError
 from chexreason.examples import examples
-from chexreason.hyperparameters import SFT
+from chexreason.recipe import SFT
 from chexreason.training import last_checkpoint
 
 TRACES = [

@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from chexreason.errors import UserError
-from chexreason.hyperparameters import LoRA, plain
 from chexreason.models import Loaded
 from chexreason.models.families import FAMILIES
+from chexreason.recipe import LoRA, plain
 
 
 def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = None) -> PeftModel:

@@ -19,11 +19,11 @@ from chexreason.data.study import Study
 from chexreason.engines import engine
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest
-from chexreason.hyperparameters import plain
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import with_adapter
 from chexreason.prompts import Prompt
+from chexreason.recipe import plain
 from chexreason.rewards import jaccard
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted

@@ -10,9 +10,9 @@ import torch
 
 from chexreason import evaluate, models
 from chexreason.data.study import Study
-from chexreason.hyperparameters import Decoding
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+from chexreason.recipe import Decoding
 from companion.speed import decoding
 from companion.speed.drafts import GUESSED, Drafts
 from companion.speed.films import films_of, tokens_of
