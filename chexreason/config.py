@@ -1,15 +1,16 @@
 """Profiles: what differs from machine to machine, and the settings of a study.
 
-A *profile* (a YAML file in `chexreason/profiles/`) says where the data lie, which checkpoints stand for which
-model, how many studies, and, each with its reason, the few settings that another size of model needs; all others
-are `recipe`' defaults. Code reads the profile; it never asks which tier it runs in.
+A *profile* (a YAML file in `chexreason/profiles/`) says where the data are, which checkpoints stand for which model, how
+many studies, and, each with its reason, the few settings that another size of model needs; all others are the defaults
+of `recipe`. Code reads the profile; it never asks which tier it runs in.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -27,15 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
 RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
-#: Groups of settings that a profile may override and that another package reads (`overridden`); so may those of the
-#: rewards that it trains with.
+#: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
 #: Groups that take any option of TRL's, PEFT's or transformers' by its own name (`Profile.more`).
 OPEN = ("lora", "sft", "grpo", "decoding")
-#: What a profile may name in place of TRL's trainers and transformers' own decoding (`engines`).
+#: What a profile may name in place of TRL's trainers and transformers' own decoding (`Profile.engine`).
 ENGINES = ("decode", "sft", "grpo")
-
-
 Group = TypeVar("Group")
 
 
@@ -51,7 +49,7 @@ class Override:
 
 @dataclass(frozen=True)
 class DataPlace:
-    """Where a data set lies; `draw` is the request for a phantom tree, None for real data."""
+    """Where a data set is; `draw` is the request for phantoms, None for real data."""
 
     root: Path
     draw: Mapping[str, Any] | None = None
@@ -67,11 +65,9 @@ class DataPlace:
 class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
-    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason).
-    `study` says which runs make up each stage (`recipe.STUDY`), `engines` names trainers and decoders
-    (`chexreason.engines`). `cache` holds checkpoints, images and everything that
-    must not be published; `rows` is where per-study predictions go: among the results, or in the cache for
-    credentialed data.
+    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason). `study` says
+    which runs make up each stage (`recipe.STUDY`). `cache` holds checkpoints, images and everything that must not be
+    published; `rows` is where per-study predictions go: among the results, or in the cache for credentialed data.
     """
 
     name: str
@@ -97,6 +93,15 @@ class Profile:
         """The options of a group that are none of our settings, as the profile has them."""
         declared = {name for name, _, _ in origins(SETTINGS[group])}
         return {one.name: one.value for one in self.overrides if one.group == group and one.name not in declared}
+
+    def engine(self, what: str, stock: Callable[..., Any]) -> Callable[..., Any]:
+        """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
+
+        An entry is the full name of a class or function, or a mapping with that `name` and keyword arguments.
+        """
+        if what not in self.engines:
+            return stock
+        return extensions.named(self.engines[what], f"engines.{what} in profile {self.name}")
 
 
 def profile_names() -> list[str]:
@@ -136,13 +141,11 @@ def load_profile(
         extensions.load(module)
     keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
     engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
-    for what in engines:
-        if what not in ENGINES:
-            raise unknown("engine", what, ENGINES, "chexreason/config.py")
     if set(text) != keys:
-        raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"mend {name}.yml")
-    if text["tier"] not in TIERS:
-        raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
+        raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"correct {name}.yml")
+    for kind, value, among in (("tier", text["tier"], TIERS), *(("engine", what, ENGINES) for what in engines)):
+        if value not in among:
+            raise unknown(kind, value, among, "chexreason/config.py")
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
     known = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
     overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *by_hand])
@@ -207,7 +210,7 @@ def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, uns
 
 def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
     if set(entry) != {"setting", "value", "why"}:
-        raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
+        raise UserError("setting, value and why for an override", str(sorted(entry)), f"correct {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
     if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
@@ -236,9 +239,7 @@ def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
     if type(value) in kinds:
         return value
     if float in kinds and not isinstance(value, bool):
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             return float(value)
-        except (TypeError, ValueError):
-            raise UserError(f"a number for {setting}", repr(value), f"mend {profile}.yml") from None
     names = " or ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
-    raise UserError(f"a value of type {names} for {setting}", repr(value), f"mend {profile}.yml")
+    raise UserError(f"a value of type {names} for {setting}", repr(value), f"correct {profile}.yml")

@@ -28,6 +28,8 @@ from chexreason.settings import assumed, paper
 
 Labels = frozenset[str]
 Terms = Mapping[str, float]
+#: Name -> the class of the reward.
+REWARDS: dict[str, type["Reward"]] = {}
 
 
 @dataclass
@@ -35,10 +37,9 @@ class Reward:
     """What the trainer asks of a reward; one with state overrides `fit` and the two state methods."""
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.init and isinstance(value, int | float) and value < 0:
-                raise UserError(f"a value of 0 or more for {entry.name}", repr(value), "rewards set the sign")
+        for name, value in constants(self).items():
+            if isinstance(value, int | float) and value < 0:
+                raise UserError(f"a value of 0 or more for {name}", repr(value), "rewards set the sign")
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """See the labels of the training studies once, before training."""
@@ -57,33 +58,21 @@ class Reward:
 
 def constants(reward: Reward) -> dict[str, Any]:
     """The constants of a reward by name, for a run's record."""
-    found = {entry.name: getattr(reward, entry.name) for entry in fields(reward) if entry.init}
-    return {name: value for name, value in found.items() if not callable(value)}
+    return {entry.name: getattr(reward, entry.name) for entry in fields(reward) if entry.init}
 
 
-#: Name -> what makes the reward, given its constants.
-REWARDS: dict[str, Callable[..., Reward]] = {}
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def reward(name: str) -> Callable[[Made], Made]:
-    """Register a reward under the name that profiles and the command line use."""
+    """Register a reward, a class or a function, under the name that profiles and the command line use."""
 
     def register(made: Made) -> Made:
-        REWARDS[name] = made if isinstance(made, type) else lambda: _Function(made)
+        methods = {"__call__": staticmethod(made), "__module__": made.__module__}
+        REWARDS[name] = made if isinstance(made, type) else type(name, (Reward,), methods)
         return made
 
     return register
-
-
-@dataclass
-class _Function(Reward):
-    """A reward without constants or state."""
-
-    function: Callable[[Parsed, Labels, str], Terms]
-
-    def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
-        return self.function(answer, truth, text)
 
 
 def jaccard(truth: Labels, predicted: Labels) -> float:
@@ -93,15 +82,6 @@ def jaccard(truth: Labels, predicted: Labels) -> float:
     0.5
     """
     return len(truth & predicted) / len(truth | predicted)
-
-
-def label_frequencies(truths: Iterable[Labels]) -> dict[str, float]:
-    """finding -> share of the training studies that it is recorded for. Raises ValueError without any study."""
-    sets = list(truths)
-    if not sets:
-        raise ValueError("expected the labels of at least one training study, got none")
-    counts = Counter(label for labels in sets for label in labels)
-    return {name: counts[name] / len(sets) for name in FINDINGS}
 
 
 def _refuse_unlabelled(truth: Labels) -> None:
@@ -145,7 +125,7 @@ class Nuanced(Reward):
     Range: at most exact + recall + precision; unknown labels make it unbounded below. What would game it: the rarest
     labels are nearly free to guess but for the precision they cost; going through a few answers in turn keeps each
     label below the dominance bound; and completions of the same study share one window, so their order matters.
-    Raises ValueError for a study without recorded labels, or if no training study had one.
+    Raises ValueError for a study without recorded labels, or before `fit` has seen some.
     """
 
     exact: float = paper(100.0, "3.2.2", "points for naming exactly the recorded labels")
@@ -171,7 +151,9 @@ class Nuanced(Reward):
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """The labels' shares among the training studies, by which false positives are weighed."""
-        self.frequencies = label_frequencies(truths)
+        sets = list(truths)
+        counts = Counter(label for labels in sets for label in labels)
+        self.frequencies = {name: counts[name] / len(sets) for name in FINDINGS}
 
     def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
         _refuse_unlabelled(truth)
@@ -186,22 +168,17 @@ class Nuanced(Reward):
             return earned | form
         predicted = frozenset(answer.labels)
         hits, dominant = len(truth & predicted), self._dominant(predicted)
+        commonest = max(self.frequencies.values())
+        wrong = sum(self.frequencies.get(label, 0.0) for label in sorted(predicted - truth)) / commonest
         earned |= {
             "match": self.exact if predicted == truth else 0.0,
             "recall": self.recall * hits / len(truth),
             "precision": self.precision * hits / len(predicted),
-            "false_positive": 0.0 - self.false_positive * self._weight(predicted - truth),
+            "false_positive": 0.0 - self.false_positive * wrong,
             "repetition": 0.0 - self.repetition * dominant,
             "collapse": 0.0 - self.collapse * (dominant > 0),
         }
         return earned | form
-
-    def _weight(self, labels: Labels) -> float:
-        """The summed frequency of labels relative to that of the commonest label."""
-        commonest = max(self.frequencies.values(), default=0.0)
-        if commonest <= 0:
-            raise ValueError("expected a positive frequency for some label, got none; fit the reward first")
-        return sum(self.frequencies.get(label, 0.0) for label in sorted(labels)) / commonest
 
     def _dominant(self, predicted: Labels) -> int:
         """Add a prediction to the window; how many of its labels dominate a full window."""

@@ -1,14 +1,13 @@
-"""What both trainers share: their folder, resuming, several processes, progress with the time left, a run's history.
+"""What both trainers share: TRL's arguments, resuming, several processes, progress, a run's history.
 
 `torchrun` and `accelerate launch` start several processes of one command, each with its own GPU. They share each
-step: every process takes its part of the batch, and the gradients are averaged (`fast.parallel`).
+step: every process takes its part of the batch, and the gradients are averaged.
 """
 
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -18,30 +17,37 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 from tqdm import tqdm
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerState
 
 from chexreason import runs
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 
-#: Arguments that every trainer of ours gets: files stay here, logs go into our own history, rows keep their columns.
-QUIET: Mapping[str, Any] = {
-    "report_to": [], "disable_tqdm": True, "logging_steps": 1, "dataloader_num_workers": 0, "optim": "adamw_torch",
-    "remove_unused_columns": False,
-}  # fmt: skip
 
+def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
+    """TRL's arguments: `fixed`, then the settings by their names, then `more` options that a profile sets.
 
-def options(arguments: type, settings: Any, ours: Sequence[str], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are TRL's own, all but `ours`, with the `more` options that a profile sets by TRL's names.
-
-    Raises UserError for an option that TRL's class of arguments does not have.
+    Raises UserError for an option that TRL's class `kind` does not have.
     """
-    known = [entry.name for entry in fields(arguments)]
+    known = {entry.name for entry in fields(kind)}
     for name in more:
         if name not in known:
-            raise unknown(f"option of {arguments.__name__}", name, known, "the profile")
-    declared = {entry.name: getattr(settings, entry.name) for entry in fields(settings) if entry.name not in ours}
-    return {**QUIET, **declared, **device_options(settings.bf16, settings.gradient_checkpointing), **more}
+            raise unknown(f"option of {kind.__name__}", name, known, "the profile")
+    return kind(**{
+        "output_dir": str(folder),
+        "seed": seed,
+        "data_seed": seed,
+        "report_to": [],
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "dataloader_num_workers": 0,
+        "optim": "adamw_torch",
+        "remove_unused_columns": False,
+        **fixed,
+        **{name: value for name, value in vars(settings).items() if name in known},
+        **device_options(settings.bf16, settings.gradient_checkpointing),
+        **more,
+    })  # fmt: skip
 
 
 def device_options(bf16: bool, gradient_checkpointing: bool) -> dict[str, Any]:
@@ -55,19 +61,33 @@ def device_options(bf16: bool, gradient_checkpointing: bool) -> dict[str, Any]:
     }
 
 
+def accumulation(batch: int, at_once: int) -> int:
+    """Forward passes of each process in a step over `batch` rows, `at_once` rows a pass.
+
+    Raises UserError unless they come out even: a step of another size would be another training.
+    """
+    passes, rest = divmod(batch, at_once * processes())
+    if rest or not passes:
+        raise UserError(
+            f"a step of {batch} rows to divide into passes of {at_once} on {processes()} processes", "a remainder",
+            "choose another per_device_train_batch_size, or another number of processes",
+        )  # fmt: skip
+    return passes
+
+
 def processes() -> int:
     """How many processes share the training."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def is_first() -> bool:
-    """Whether this process is the one that writes what is written once."""
-    return os.environ.get("RANK", "0") == "0"
+def rank() -> int:
+    """The number of this process; the first, 0, writes what is written once."""
+    return int(os.environ.get("RANK", "0"))
 
 
 @contextmanager
 def first_before_others() -> Iterator[None]:
-    """What the first process writes in the block, the others find there when they come."""
+    """The first process runs the block before the others, which find what it wrote."""
     if processes() == 1:
         yield
     else:
@@ -75,101 +95,65 @@ def first_before_others() -> Iterator[None]:
             yield
 
 
-def accumulation(batch: int, at_once: int) -> int:
-    """Forward passes of each process in a step over `batch` rows, `at_once` of them in a pass.
+def trained(this: runs.Plan, train: Callable[[Path], Trainer]) -> pd.DataFrame | None:
+    """The history of a run's training in its checkpoint folder; trains unless it is finished there.
 
-    Raises UserError unless they come out even: a step of another size would be another training.
+    A folder of other settings is emptied first. The log is the last file that a training writes, by its first process.
+    Several processes only train, and get None: the next process by itself finds the log.
     """
-    passes, left = divmod(batch, at_once * processes())
-    if left or not passes:
-        raise UserError(
-            f"a step of {batch} rows to part into passes of {at_once} on {processes()} processes", "a remainder",
-            "choose another per_device_train_batch_size, or another number of processes",
-        )  # fmt: skip
-    return passes
-
-
-def learnt(folder: Path, train: Callable[[], Trainer]) -> list[dict[str, Any]]:
-    """The trainer's log of a training that is over; trains unless that was done before.
-
-    The log is the last file that a training writes, by its first process.
-    """
-    log = folder / "log.json"
+    folder, log = this.checkpoints, this.checkpoints / "log.json"
+    with first_before_others():
+        marker = folder / "plan.sha256"
+        if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
+            shutil.rmtree(folder, ignore_errors=True)
+            write_atomically(marker, this.digest.encode())
     if not log.is_file():
-        history = train().state.log_history
-        if is_first():
+        history = train(folder).state.log_history
+        if rank() == 0:
             write_atomically(log, json.dumps(history).encode())
-    return list(json.loads(log.read_text(encoding="utf-8"))) if is_first() else []
+    return None if processes() > 1 else runs.history_table(json.loads(log.read_text(encoding="utf-8")))
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The complete checkpoints of a training by step; the trainer writes trainer_state.json last."""
+    complete = (state.parent for state in folder.glob("checkpoint-*[0-9]/trainer_state.json"))
+    return sorted(complete, key=step_of)
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint below a folder; the trainer writes trainer_state.json last."""
-    found = {
-        int(match[1]): path
-        for path in folder.glob("checkpoint-*")
-        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name)) and (path / "trainer_state.json").is_file()
-    }
-    return str(found[max(found)]) if found else None
+    """The checkpoint to resume from."""
+    return next((str(path) for path in reversed(checkpoints(folder))), None)
 
 
-def fresh_folder(this: runs.Plan) -> Path:
-    """The run's checkpoint folder, emptied if it belongs to a run with other settings."""
-    marker = this.checkpoints / "plan.sha256"
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
-        shutil.rmtree(this.checkpoints, ignore_errors=True)
-        write_atomically(marker, this.digest.encode())
-    return this.checkpoints
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint was saved at."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 class Progress(TrainerCallback):
     """A bar with the steps done, the time left and the last values of a few metrics."""
 
     def __init__(self, label: str, shown: tuple[str, ...]) -> None:
-        self.label, self.shown = label, shown
-        self.bar: tqdm | None = None
+        self.label, self.shown, self.bar = label, shown, tqdm(disable=True)
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Open the bar where training goes on."""
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """Open the bar at the step where training starts or resumes."""
         self.bar = tqdm(
             total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0,
             disable=not state.is_world_process_zero,
         )  # fmt: skip
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """One step further."""
-        if self.bar is not None:
-            self.bar.update(state.global_step - self.bar.n)
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """One step more."""
+        self.bar.update(state.global_step - self.bar.n)
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
-        logs: dict[str, Any] | None = None, **kwargs: Any,
-    ) -> None:  # fmt: skip
-        """Show the metrics chosen."""
-        logs = logs or {}
+    def on_log(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """Show the chosen metrics."""
+        logs = kwargs.get("logs") or {}
         values = {name: f"{float(logs[name]):.3g}" for name in self.shown if name in logs}
-        if self.bar is not None and values:
+        if values and not self.bar.disable:
             self.bar.set_postfix(values, refresh=False)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Close the bar."""
-        if self.bar is not None:
-            self.bar.close()
-
-
-def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
-    """The trainer's log as a tidy table: step, epoch, metric, value. Timings are left out."""
-    rows = [
-        {"step": entry["step"], "epoch": entry.get("epoch"), "metric": name, "value": float(value)}
-        for entry in log_history
-        for name, value in entry.items()
-        if name not in ("step", "epoch") and isinstance(value, int | float) and not _is_timing(name)
-    ]
-    return pd.DataFrame(rows, columns=["step", "epoch", "metric", "value"])
-
-
-def _is_timing(name: str) -> bool:
-    return name.endswith(("runtime", "per_second", "total_flos", "step_time"))
+        self.bar.close()

@@ -97,29 +97,29 @@ def run_stages(words: argparse.Namespace) -> None:
 def evaluate_stage(words: argparse.Namespace) -> None:
     """Decode and score without a notebook: the prompting or the generalization study."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
-    from chexreason import generalization, prompting
+    from chexreason import study
 
-    study = {"prompting": prompting, "generalization": generalization}[words.study]
+    run = {"prompting": study.run_prompting, "generalization": study.run_generalization}[words.study]
     _prepare(profile)
-    _tell(study.ask_all(profile))
+    _tell(run(profile))
 
 
 def train_sft(words: argparse.Namespace) -> None:
     """Fine-tune and score the two base models in four formats, without a notebook."""
     profile = _profile(words)
-    from chexreason import sft
+    from chexreason import study
 
     _prepare(profile)
-    _tell(sft.train_all(profile))
+    _tell(study.run_sft(profile))
 
 
 def train_grpo(words: argparse.Namespace) -> None:
     """Train and score the two rewards from the SFT checkpoint, without a notebook."""
     profile = _profile(words)
-    from chexreason import grpo
+    from chexreason import study
 
     _prepare(profile)
-    _tell(grpo.train_all(profile))
+    _tell(study.run_grpo(profile))
 
 
 def run_experiment(words: argparse.Namespace) -> None:
