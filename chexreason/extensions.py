@@ -1,4 +1,4 @@
-"""Code of your own: modules that register rewards, prompts, base models and data sets, and trainers named by a profile."""
+"""Code of your own: modules that register rewards, prompts, models and data sets; trainers that a profile names."""
 
 import functools
 import importlib
