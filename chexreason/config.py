@@ -1,8 +1,8 @@
 """Profiles: what differs from machine to machine, and the settings of a study.
 
-A *profile* (a YAML file in `chexreason/profiles/`) says where the data are, which checkpoints stand for which model, how
-many studies, and, each with its reason, the few settings that another size of model needs; all others are the defaults
-of `recipe`. Code reads the profile; it never asks which tier it runs in.
+A *profile* (a YAML file in `chexreason/profiles/`) says where the data are, which checkpoints stand for which model,
+how many studies, and, each with its reason, the few settings that another size of model needs; all others are the
+defaults of `recipe`. Code reads the profile; it never asks which tier it runs in.
 """
 
 import contextlib

@@ -7,6 +7,7 @@ normalisation (a constant length); and its clip bounds are asymmetric.
 
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +19,20 @@ from peft import PeftModel
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import evaluate, models, training
+from chexreason import cohorts, evaluate, models, prompts, runs, study, training
+from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import Profile, overridden
 from chexreason.data.study import Study
 from chexreason.errors import UserError, unknown
 from chexreason.examples import examples
-from chexreason.files import write_atomically
+from chexreason.files import digest_of, file_digest, write_atomically
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only
 from chexreason.prompts import Prompt
-from chexreason.recipe import GRPO, VLLM_MEMORY, vllm_silence
-from chexreason.rewards import REWARDS, Labels, Reward, Terms
+from chexreason.recipe import GRPO, VLLM_MEMORY, plain, vllm_silence
+from chexreason.rewards import REWARDS, Labels, Reward, Terms, constants
 
 #: Where a checkpoint keeps the state of its reward.
 STATE = "reward.json"
@@ -171,3 +173,60 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
         trainer.reward_funcs[0].reward.load_state_dict(state)
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
+
+
+def train_all(profile: Profile) -> list[runs.Run]:
+    """Table 4 and Figures 2 and 3: each reward of the study, from its SFT checkpoint, trained and scored."""
+    about, uncertain = profile.study["grpo"], profile.decoding.uncertain
+    for name in about["rewards"]:
+        reward_of(name, profile)  # an unknown one ends here, before anything is trained
+    with training.first_before_others():
+        chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
+    prompt, inputs = prompts.get(about["prompt"]), {"rl_studies": chosen.digest}
+    tasks = [Task.recorded(chosen.studies, prompt, name, uncertain) for name in about["rewards"]]
+    done = [run(profile, f"03-grpo-{task.reward}", about["start"], task, validation, inputs) for task in tasks]
+    return [one for one in done if one]
+
+
+def run(
+    profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
+) -> runs.Run | None:
+    """Train the study's model from a run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
+
+    `inputs` are the digests of what the task was made from. None where several processes only trained.
+    """
+    start = runs.need(profile.cache / "checkpoints" / start_run / "best")
+    base = profile.study["grpo"]["model"]
+    this = study.plan(
+        profile, run_id, "grpo", "chexreason", base, task.prompt, validation,
+        grpo={**plain(profile.grpo), **profile.more("grpo")},
+        reward=constants(reward_of(task.reward, profile)),
+        facts={"reward": task.reward, "n_train": len(task.studies)},
+        inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
+    )  # fmt: skip
+    if finished := this.finished():
+        return finished
+
+    def reinforce(folder: Path) -> GRPOTrainer:
+        loaded = models.load(base, profile.models[base], bf16=profile.grpo.bf16)
+        return train(loaded, start, task, profile, folder)
+
+    history = training.trained(this, reinforce)
+    if history is None:
+        return None
+    scored = {}
+    for checkpoint in training.checkpoints(this.checkpoints):
+        load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
+        scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
+    best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
+    kept = {"best": best, "last": list(scored)[-1]}
+    for name, checkpoint in kept.items():
+        shutil.rmtree(this.checkpoints / name, ignore_errors=True)
+        shutil.copytree(checkpoint, this.checkpoints / name, ignore=shutil.ignore_patterns("ref", "optimizer.pt"))
+    table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
+    course = [
+        {"step": training.step_of(checkpoint), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
+        for checkpoint, (scores, _) in scored.items()
+        for kind in ("macro", "micro")
+    ]
+    return study.finish(this, validation, table, scored[best][1], history=pd.concat([history, pd.DataFrame(course)]))

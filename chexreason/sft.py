@@ -13,15 +13,17 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import training
+from chexreason import cohorts, models, prompts, runs, study, traces, training
+from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
+from chexreason.files import digest_of
 from chexreason.models import Loaded
 from chexreason.models.lora import add_lora
 from chexreason.prompts import Prompt
-from chexreason.recipe import SFT
+from chexreason.recipe import SFT, plain
 
 
 def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | None = None) -> SFTConfig:
@@ -72,3 +74,44 @@ def train(
         shutil.rmtree(folder / "best", ignore_errors=True)
         partial.rename(folder / "best")
     return trainer
+
+
+def train_all(profile: Profile) -> list[runs.Run]:
+    """Tables 2 and 3 and Figure 1: each base model in each format of the study, trained and scored."""
+    with training.first_before_others():
+        chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
+    splits.assert_disjoint(chosen.studies, validation.studies)
+    done = [
+        run(profile, f"02-sft-{base}-{name}", base, prompts.get(name), chosen, validation)
+        for base in profile.study["sft"]["models"]
+        for name in profile.study["sft"]["prompts"]
+    ]
+    return [one for one in done if one]
+
+
+def run(
+    profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen
+) -> runs.Run | None:
+    """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``.
+
+    None where several processes only trained (`training.trained`).
+    """
+    lessons = traces.of(chosen, prompt, profile)
+    settings = {**plain(profile.lora), **profile.more("lora"), **plain(profile.sft), **profile.more("sft")}
+    this = study.plan(
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings,
+        facts={"n_train": len(chosen.studies)},
+        inputs={"sft_studies": chosen.digest, "traces": digest_of(lessons)},
+    )  # fmt: skip
+    if finished := this.finished():
+        return finished
+
+    def start(folder: Path) -> SFTTrainer:
+        loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
+        return train(loaded, chosen.studies, lessons, prompt, profile, folder)
+
+    history = training.trained(this, start)
+    if history is None:
+        return None
+    load = study.loader(profile, base, this.checkpoints / "best")
+    return study.ask(this, prompt, validation, load, f"score {run_id}", history)

@@ -64,7 +64,7 @@ report.frame_table(wordings[["title", "version", "cue"]], "The nine prompts", wr
 # One run a prompt. A run that this machine has finished with the same settings is read, not repeated.
 
 # %%
-done = study.run_prompting(chosen)
+done = study.prompting(chosen)
 report.runs_table(done)
 
 # %% [markdown]

@@ -29,7 +29,7 @@ cache: str = ""  # a folder for images and checkpoints instead of the profile's 
 given: str = ""  # changes by hand, as JSON: settings, modules, study
 
 # %%
-from chexreason import cohorts, config, study
+from chexreason import cohorts, config, sft
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -63,7 +63,7 @@ print(f"{len(taught.studies)} studies with traces, {len(validation.studies)} oth
 # epochs; the best epoch's adapter is kept and scored. A training that was cut off goes on from its last epoch.
 
 # %%
-done = study.run_sft(chosen)
+done = sft.train_all(chosen)
 report.runs_table(done)
 
 # %% [markdown]

@@ -30,7 +30,7 @@ cache: str = ""  # a folder for images and checkpoints instead of the profile's 
 given: str = ""  # changes by hand, as JSON: settings, modules, study
 
 # %%
-from chexreason import cohorts, config, study
+from chexreason import cohorts, config, grpo
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -64,7 +64,7 @@ print(f"{len(rewarded.studies)} studies of patients that the fine-tuning never s
 # with the best macro-F1, and the last. Choosing the best on the studies that it is then reported on flatters it.
 
 # %%
-done = study.run_grpo(chosen)
+done = grpo.train_all(chosen)
 report.runs_table(done)
 
 # %% [markdown]

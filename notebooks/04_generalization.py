@@ -60,7 +60,7 @@ report.frame_table(
 # ## Asking and scoring
 
 # %%
-done = study.run_generalization(chosen)
+done = study.generalization(chosen)
 report.runs_table(done)
 
 # %% [markdown]

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from transformers import set_seed
 
-from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs
+from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
 from chexreason.config import Override, Profile
 from chexreason.data import splits
@@ -24,7 +24,6 @@ from chexreason.models.lora import with_adapter
 from chexreason.prompts import Prompt
 from chexreason.recipe import plain
 from chexreason.rewards import jaccard
-from chexreason.study import train_grpo, train_sft
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted
 from companion.experiment.arms import Arm
@@ -77,13 +76,13 @@ def _train(name: str, arm: Arm, profile: Profile) -> list[runs.Run]:
     validation, prompt = cohorts.choose(profile, "validation"), prompts.get(arm.prompt)
     if arm.stage == "sft":
         write_traces(profile, cohorts.choose(profile, "sft"))
-        taught = train_sft(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)
+        taught = sft.run(profile, name, arm.base, prompt, cohorts.choose(profile, "sft"), validation)
         return [taught] if taught else []
     studies, credit = _rewarded(arm, profile)
     task = grpo.Task(studies, credit, prompt, arm.reward)
     rewarded = [cohorts.choose(profile, "rl").digest, *((study.key, dict(study.labels)) for study in studies)]
     inputs = {"rl_studies": digest_of(rewarded)}
-    reinforced = train_grpo(profile, name, str(arm.start), task, validation, inputs)
+    reinforced = grpo.run(profile, name, str(arm.start), task, validation, inputs)
     return [reinforced] if reinforced else []
 
 

@@ -99,27 +99,26 @@ def evaluate_stage(words: argparse.Namespace) -> None:
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
     from chexreason import study
 
-    run = {"prompting": study.run_prompting, "generalization": study.run_generalization}[words.study]
     _prepare(profile)
-    _tell(run(profile))
+    _tell({"prompting": study.prompting, "generalization": study.generalization}[words.study](profile))
 
 
 def train_sft(words: argparse.Namespace) -> None:
     """Fine-tune and score the two base models in four formats, without a notebook."""
     profile = _profile(words)
-    from chexreason import study
+    from chexreason import sft
 
     _prepare(profile)
-    _tell(study.run_sft(profile))
+    _tell(sft.train_all(profile))
 
 
 def train_grpo(words: argparse.Namespace) -> None:
     """Train and score the two rewards from the SFT checkpoint, without a notebook."""
     profile = _profile(words)
-    from chexreason import study
+    from chexreason import grpo
 
     _prepare(profile)
-    _tell(study.run_grpo(profile))
+    _tell(grpo.train_all(profile))
 
 
 def run_experiment(words: argparse.Namespace) -> None:
