@@ -24,7 +24,7 @@ from chexreason.completions import write_completion
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
 from chexreason.models import FAMILIES, Loaded
-from chexreason.models.processors import QwenFilmProcessor
+from chexreason.models.families import QwenFilmProcessor
 from chexreason.prompts import Prompt
 from companion import phantoms as phantom
 from companion.replication.published import config_of

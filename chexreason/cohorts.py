@@ -15,8 +15,7 @@ import numpy as np
 from chexreason import data
 from chexreason.config import ROOT, Profile
 from chexreason.data import splits
-from chexreason.data.film import readable
-from chexreason.data.prepared import prepare as prepare_films
+from chexreason.data.film import prepare, readable
 from chexreason.data.study import Study
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
@@ -71,7 +70,7 @@ def choose(profile: Profile, name: str) -> Chosen:
                 f"a cache for images of {source.title} outside the repository", str(folder),
                 "set CHEXREASON_CACHE to a folder elsewhere",
             )  # fmt: skip
-        good, unreadable = prepare_films(asked.studies, pixels, folder, label=f"{name} images")
+        good, unreadable = prepare(asked.studies, pixels, folder, label=f"{name} images")
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
 
 

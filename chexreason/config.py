@@ -6,7 +6,6 @@ defaults of `recipe`. Code reads the profile; it never asks which tier it runs i
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import re
@@ -139,58 +138,51 @@ def load_profile(
     more: Mapping[str, Any] = json.loads(given) if isinstance(given, str) and given else dict(given or {})
     for module in (*text.pop("modules", ()), *more.get("modules", ())):
         extensions.load(module)
-    keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
     engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
+    keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
     if set(text) != keys:
         raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"correct {name}.yml")
-    for kind, value, among in (("tier", text["tier"], TIERS), *(("engine", what, ENGINES) for what in engines)):
-        if value not in among:
-            raise unknown(kind, value, among, "chexreason/config.py")
+    for kind, value, known in (("tier", text["tier"], TIERS), *(("engine", what, ENGINES) for what in engines)):
+        if value not in known:
+            raise unknown(kind, value, known, "chexreason/config.py")
+    seed = text["seed"] if seed is None else seed
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError("a seed that is a whole number from 0 upwards", repr(seed), "give one, such as seed=0")
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
-    known = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
-    overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *by_hand])
-    groups: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
+    groups = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
+    overrides = tuple(_override(name, entry, groups) for entry in [*text["overrides"], *by_hand])
+    settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
         source=source if source == name else str(Path(source).resolve()),
         tier=text["tier"],
         what=text["what"],
-        seed=_seed(text["seed"] if seed is None else seed),
+        seed=seed,
         data={key: _place(name, key, entry, cache, unset) for key, entry in text["data"].items()},
-        models={base: _checkpoint(where) for base, where in text["models"].items()},
+        # a folder of the repository as a full path; a hub id or another path as it is
+        models={base: str(ROOT / at) if (ROOT / at).is_dir() else at for base, at in text["models"].items()},
         cache=cache,
         results=Path(results or RESULTS) / name,
         rows=text["rows"],
         study=study,
         engines=engines,
         overrides=overrides,
-        **groups,
+        **settings,
     )
 
 
 def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The paper's runs with changes, stage by stage, the later ones on top."""
     study = {stage: dict(entries) for stage, entries in STUDY.items()}
-    for stage, entries in ((stage, entries) for one in changes for stage, entries in one.items()):
+    for stage, entries in (entry for change in changes for entry in change.items()):
         if stage not in study:
             raise unknown("stage of the study", stage, STUDY, "chexreason/recipe.py")
-        for key, value in entries.items():
+        for key in entries:
             if key not in study[stage]:
                 raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/recipe.py")
-            study[stage][key] = value
+        study[stage] |= entries
     return study
-
-
-def _seed(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UserError("a seed that is a whole number from 0 upwards", repr(value), "give one, seed=0 say")
-    return value
-
-
-def _checkpoint(source: str) -> str:
-    """A folder of the repository as a full path; a hub id or another path as it is."""
-    return str(ROOT / source) if (ROOT / source).is_dir() else source
 
 
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
@@ -209,7 +201,7 @@ def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, uns
 
 
 def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
-    if set(entry) != {"setting", "value", "why"}:
+    if entry.keys() != {"setting", "value", "why"}:
         raise UserError("setting, value and why for an override", str(sorted(entry)), f"correct {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
     if group not in groups or not name:
@@ -220,16 +212,14 @@ def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> 
 
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
     """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
-    hints, fields = get_type_hints(cls), [entry.name for entry in dataclasses.fields(cls) if entry.init]  # type: ignore[arg-type]
-    values = {}
+    hints, values = get_type_hints(cls), {}
+    known = [name for name, _, _ in origins(cls)]
     for override in overrides:
-        if override.group == group:
-            if override.name not in fields:
-                if group in OPEN:
-                    continue  # TRL's, PEFT's or transformers' own
-                known = [f"{group}.{field}" for field in fields]
-                raise unknown("setting", f"{group}.{override.name}", known, cls.__module__)
+        if override.group == group and override.name in known:
             values[override.name] = _typed(f"{group}.{override.name}", override.value, hints[override.name], profile)
+        elif override.group == group and group not in OPEN:
+            names = [f"{group}.{name}" for name in known]
+            raise unknown("setting", f"{group}.{override.name}", names, cls.__module__)
     return cls(**values)
 
 

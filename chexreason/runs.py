@@ -61,8 +61,8 @@ class Run:
 class Plan:
     """What a run will be, known before it starts; `digest` tells whether a finished one is the same.
 
-    `facts` goes into run.json as it is (stage, model, prompt, reward, dataset, ...); `settings` holds
-    the part of the configuration that the result depends on; `inputs` the digests of what it reads.
+    `facts` goes into run.json as it is (stage, model, prompt, reward, dataset, ...); `settings` holds the part of the
+    configuration that the result depends on; `inputs` the digests of what it reads.
     """
 
     profile: Profile

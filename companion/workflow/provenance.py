@@ -36,7 +36,7 @@ TASKS = {
     "sft": ("companion/speed", "chexreason/sft.py", "chexreason/training.py"),
     "decode": ("chexreason/evaluate.py", "companion/speed"),
     "bootstrap": ("companion/evidence/stats.py",),
-    "films": ("chexreason/data/prepared.py",),
+    "films": ("chexreason/data/film.py",),
     "vllm": ("companion/replication/vllm_engine.py",),
 }
 #: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.

@@ -20,8 +20,7 @@ from chexreason import cohorts
 from chexreason.cohorts import Chosen
 from chexreason.completions import write_completion
 from chexreason.config import Profile
-from chexreason.data.film import UnreadableFilm, open_film
-from chexreason.data.prepared import shrunk
+from chexreason.data.film import UnreadableFilm, open_film, shrunk
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
