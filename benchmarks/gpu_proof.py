@@ -30,7 +30,7 @@ from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 from chexreason.models.lora import add_lora
-from chexreason.training import Progress
+from chexreason.processes import Progress
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 #: Steps that are counted, after one that is not.

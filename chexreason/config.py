@@ -6,9 +6,13 @@ defaults of `recipe`. Code reads the profile; it never asks which tier it runs i
 """
 
 import contextlib
+import functools
+import importlib
+import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +20,6 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
-from chexreason import extensions
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.recipe import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
@@ -96,11 +99,21 @@ class Profile:
     def engine(self, what: str, stock: Callable[..., Any]) -> Callable[..., Any]:
         """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
 
-        An entry is the full name of a class or function, or a mapping with that `name` and keyword arguments.
+        An entry is the full name of a class or function, or a mapping with that `name` and keyword arguments. Raises
+        UserError for a name that cannot be imported.
         """
         if what not in self.engines:
             return stock
-        return extensions.named(self.engines[what], f"engines.{what} in profile {self.name}")
+        entry = self.engines[what]
+        options = {"name": entry} if isinstance(entry, str) else dict(entry)
+        module, _, name = str(options.pop("name", "")).rpartition(".")
+        try:
+            return functools.partial(getattr(importlib.import_module(module), name), **options)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"a class or function for engines.{what} in profile {self.name}", f"{entry!r} ({error})",
+                "give its full name, package.module.Name",
+            ) from error  # fmt: skip
 
 
 def profile_names() -> list[str]:
@@ -122,6 +135,25 @@ def file_of(name: str) -> Path:
     return PROFILES / f"{name}.yml"
 
 
+def load_module(module: str) -> None:
+    """Import a module by its name, or a file by its path; once a process. Raises UserError if that cannot be done."""
+    path = Path(module).expanduser().resolve()
+    name = module if path.suffix != ".py" else f"chexreason_extension_{path.stem}"
+    try:
+        if name == module:
+            importlib.import_module(module)
+        elif getattr(sys.modules.get(name), "__file__", None) != str(path):
+            spec: Any = importlib.util.spec_from_file_location(name, path)
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+    except (SyntaxError, ImportError, NameError, OSError) as error:
+        sys.modules.pop(name, None)
+        raise UserError(
+            f"a module {name} or a Python file {path.name} that can be imported", f"{type(error).__name__}: {error}",
+            "correct that file, give the path of a .py file, or install the module",
+        ) from error  # fmt: skip
+
+
 def load_profile(
     name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None,
     unset: bool = False, given: str | Mapping[str, Any] = "",
@@ -137,7 +169,7 @@ def load_profile(
     text, source, name = raw(name), name, file_of(name).stem
     more: Mapping[str, Any] = json.loads(given) if isinstance(given, str) and given else dict(given or {})
     for module in (*text.pop("modules", ()), *more.get("modules", ())):
-        extensions.load(module)
+        load_module(module)
     engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
     keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
     if set(text) != keys:

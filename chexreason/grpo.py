@@ -19,7 +19,7 @@ from peft import PeftModel
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, runs, study, training
+from chexreason import cohorts, evaluate, models, processes, prompts, runs, study, training
 from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import Profile, overridden
@@ -31,7 +31,7 @@ from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import assert_language_only
 from chexreason.prompts import Prompt
-from chexreason.recipe import GRPO, VLLM_MEMORY, plain, vllm_silence
+from chexreason.recipe import GRPO, plain
 from chexreason.rewards import REWARDS, Labels, Reward, Terms, constants
 
 #: Where a checkpoint keeps the state of its reward.
@@ -50,13 +50,13 @@ def arguments(
     completions = settings.studies_per_step * settings.num_generations
     passes = training.accumulation(completions, settings.per_device_train_batch_size)
     steps = math.ceil(studies / settings.studies_per_step) * settings.num_train_epochs * settings.num_iterations
-    quiet = vllm_silence(silent) if settings.use_vllm else {"suppress_tokens": list(silent)}
+    quiet = models.vllm_silence(silent) if settings.use_vllm else {"suppress_tokens": list(silent)}
     return training.arguments(
         GRPOConfig, settings, more or {}, folder, seed,
         top_k=0,
         generation_kwargs=quiet if silent else None,
         vllm_mode="colocate",
-        vllm_gpu_memory_utilization=VLLM_MEMORY,
+        vllm_gpu_memory_utilization=models.VLLM_MEMORY,
         gradient_accumulation_steps=passes,
         steps_per_generation=passes,
         max_steps=steps,
@@ -82,11 +82,11 @@ class Scorer(TrainerCallback):
         """
         own = list(zip(completions, completion_ids, truth, strict=True))
         totals = []
-        for [turn], ids, labels in own if training.processes() == 1 else gather_object(own):
+        for [turn], ids, labels in own if processes.count() == 1 else gather_object(own):
             cut = len(ids) >= self.limit and not self.ends.intersection(ids)
             self.terms.append(self._terms(turn["content"], cut, frozenset(labels.split(";"))))
             totals.append(float(sum(self.terms[-1].values())))
-        first = training.rank() * len(own)
+        first = processes.rank() * len(own)
         return totals[first : first + len(own)]
 
     def _terms(self, text: str, cut: bool, truth: Labels) -> Terms:
@@ -150,7 +150,7 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     reward = reward_of(task.reward, profile)
     reward.fit(task.credit)
     scorer = Scorer(task.reward, reward, profile, task.prompt, evaluate.end_tokens(loaded))
-    progress = training.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length"))
+    progress = processes.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length"))
     silent, more = models.image_token_ids(loaded), profile.more("grpo")
     trainer = profile.engine("grpo", GRPOTrainer)(
         model=model,
@@ -180,7 +180,7 @@ def train_all(profile: Profile) -> list[runs.Run]:
     about, uncertain = profile.study["grpo"], profile.decoding.uncertain
     for name in about["rewards"]:
         reward_of(name, profile)  # an unknown one ends here, before anything is trained
-    with training.first_before_others():
+    with processes.first_before_others():
         chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get(about["prompt"]), {"rl_studies": chosen.digest}
     tasks = [Task.recorded(chosen.studies, prompt, name, uncertain) for name in about["rewards"]]

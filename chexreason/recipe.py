@@ -5,7 +5,6 @@ The defaults are the paper's. What it does not state, or may state in a section 
 """
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,13 +138,6 @@ STUDY: dict[str, dict[str, Any]] = {
 
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {"sizes": Sizes, "lora": LoRA, "sft": SFT, "grpo": GRPO, "decoding": Decoding}
-#: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
-VLLM_MEMORY = 0.4
-
-
-def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
-    """vLLM's sampling option that keeps these tokens from being written; transformers calls it `suppress_tokens`."""
-    return {"logit_bias": dict.fromkeys(tokens, -100.0)}
 
 
 def plain(settings: Any) -> dict[str, Any]:

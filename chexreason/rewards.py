@@ -3,17 +3,14 @@
 A reward is a dataclass whose fields are its constants, each with its source. Called with a parsed completion, the
 labels that it is held against and its text, it returns named terms; their sum is the reward. To add one, decorate such
 a class (or a function of the same three) with `@reward("name")`, here or in a file of your own
-(``chexreason grpo --reward my_rewards.py``). What the paper leaves open is read as follows:
+(``chexreason grpo --reward my_rewards.py``). What the paper leaves open in equation 4 is read as follows:
 
-* |t| in equation 3 is the number of *characters* of the completion, tags included. Equations 1 and 2 use the same sign
-  for tokens; a reward is given text, and 250 tokens would be longer than most traces.
-* The terms of equation 4 add up, so an exact match earns its 100 points and full partial credit.
-* A completion without valid blocks, or without any label, earns no points under equation 4 and pays a flat price; it
-  makes no prediction, so the window does not see it.
+* The terms add up, so an exact match earns its 100 points and full partial credit.
+* A completion without valid blocks, or without any label, makes no prediction: the window does not see it.
 * "Dominance" of a label is the share of the window's predictions that contain it, the present one included, judged
   once the window is full. A prediction pays for collapse once if it contains any dominant label, and for one excess
-  repetition with each that it contains, whether or not the label is right. (Counting all predictions beyond 70 %
-  instead would reach 900 points a completion and drown every other term.)
+  repetition with each that it contains, right or not. (Counting all predictions beyond 70 % instead would reach 900
+  points a completion and drown every other term.)
 """
 
 from collections import Counter, deque
@@ -101,8 +98,8 @@ class Hard(Reward):
 
     min_length: int = assumed(
         250,
-        "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, since "
-        "250 tokens are longer than most traces",
+        "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, tags "
+        "included, since 250 tokens are longer than most traces",
         "|t| below which a completion is short, in characters",
     )
     short_penalty: float = assumed(

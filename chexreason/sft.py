@@ -13,7 +13,7 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import cohorts, models, prompts, runs, study, traces, training
+from chexreason import cohorts, models, processes, prompts, runs, study, traces, training
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data import splits
@@ -56,7 +56,7 @@ def train(
     set_seed(seed)
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
-    progress = training.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
+    progress = processes.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
     trainer = profile.engine("sft", SFTTrainer)(
         model=add_lora(loaded, profile.lora, profile.more("lora")),
         args=arguments(settings, folder, seed, profile.more("sft")),
@@ -67,7 +67,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     trainer.train(resume_from_checkpoint=training.last_checkpoint(folder))
-    if training.rank() == 0:
+    if processes.rank() == 0:
         partial = folder / "best.partial"
         shutil.rmtree(partial, ignore_errors=True)
         trainer.model.save_pretrained(partial)
@@ -78,7 +78,7 @@ def train(
 
 def train_all(profile: Profile) -> list[runs.Run]:
     """Tables 2 and 3 and Figure 1: each base model in each format of the study, trained and scored."""
-    with training.first_before_others():
+    with processes.first_before_others():
         chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     done = [

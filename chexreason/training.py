@@ -1,25 +1,17 @@
-"""What both trainers share: TRL's arguments, resuming, several processes, progress, a run's history.
-
-`torchrun` and `accelerate launch` start several processes of one command, each with its own GPU. They share each
-step: every process takes its part of the batch, and the gradients are averaged.
-"""
+"""What both trainers share: TRL's arguments, and a training that goes on where it was stopped."""
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from accelerate import PartialState
-from tqdm import tqdm
-from transformers import Trainer, TrainerCallback, TrainerState
+from transformers import Trainer
 
-from chexreason import runs
+from chexreason import processes, runs
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 
@@ -66,33 +58,11 @@ def accumulation(batch: int, at_once: int) -> int:
 
     Raises UserError unless they come out even: a step of another size would be another training.
     """
-    passes, rest = divmod(batch, at_once * processes())
+    passes, rest = divmod(batch, at_once * processes.count())
     if rest or not passes:
-        raise UserError(
-            f"a step of {batch} rows to divide into passes of {at_once} on {processes()} processes", "a remainder",
-            "choose another per_device_train_batch_size, or another number of processes",
-        )  # fmt: skip
+        wanted = f"a step of {batch} rows to divide into passes of {at_once} on {processes.count()} processes"
+        raise UserError(wanted, "a remainder", "change per_device_train_batch_size or the number of processes")
     return passes
-
-
-def processes() -> int:
-    """How many processes share the training."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """The number of this process; the first, 0, writes what is written once."""
-    return int(os.environ.get("RANK", "0"))
-
-
-@contextmanager
-def first_before_others() -> Iterator[None]:
-    """The first process runs the block before the others, which find what it wrote."""
-    if processes() == 1:
-        yield
-    else:
-        with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
-            yield
 
 
 def trained(this: runs.Plan, train: Callable[[Path], Trainer]) -> pd.DataFrame | None:
@@ -102,16 +72,16 @@ def trained(this: runs.Plan, train: Callable[[Path], Trainer]) -> pd.DataFrame |
     Several processes only train, and get None: the next process by itself finds the log.
     """
     folder, log = this.checkpoints, this.checkpoints / "log.json"
-    with first_before_others():
+    with processes.first_before_others():
         marker = folder / "plan.sha256"
         if not marker.is_file() or marker.read_text(encoding="utf-8") != this.digest:
             shutil.rmtree(folder, ignore_errors=True)
             write_atomically(marker, this.digest.encode())
     if not log.is_file():
         history = train(folder).state.log_history
-        if rank() == 0:
+        if processes.rank() == 0:
             write_atomically(log, json.dumps(history).encode())
-    return None if processes() > 1 else runs.history_table(json.loads(log.read_text(encoding="utf-8")))
+    return None if processes.count() > 1 else runs.history_table(json.loads(log.read_text(encoding="utf-8")))
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -128,32 +98,3 @@ def last_checkpoint(folder: Path) -> str | None:
 def step_of(checkpoint: Path) -> int:
     """The optimizer step that a checkpoint was saved at."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-class Progress(TrainerCallback):
-    """A bar with the steps done, the time left and the last values of a few metrics."""
-
-    def __init__(self, label: str, shown: tuple[str, ...]) -> None:
-        self.label, self.shown, self.bar = label, shown, tqdm(disable=True)
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Open the bar at the step where training starts or resumes."""
-        self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", mininterval=2.0,
-            disable=not state.is_world_process_zero,
-        )  # fmt: skip
-
-    def on_step_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """One step more."""
-        self.bar.update(state.global_step - self.bar.n)
-
-    def on_log(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Show the chosen metrics."""
-        logs = kwargs.get("logs") or {}
-        values = {name: f"{float(logs[name]):.3g}" for name in self.shown if name in logs}
-        if values and not self.bar.disable:
-            self.bar.set_postfix(values, refresh=False)
-
-    def on_train_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar.close()

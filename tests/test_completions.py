@@ -12,9 +12,9 @@ from chexreason.completions import (
     Failure,
     parse_completion,
     read_labels,
-    write_completion,
 )
 from chexreason.labels import FINDINGS
+from chexreason.traces import write_completion
 
 GOOD = "<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>"
 MISSING, REPEATED, ORDER, OUTSIDE, UNKNOWN, DUPLICATE, EMPTY, TRUNCATED = (

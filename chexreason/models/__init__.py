@@ -4,6 +4,7 @@ Nothing here knows whether a checkpoint is the published one or a miniature: bot
 config.json of the family's model type.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from chexreason.errors import UserError, unknown
 from chexreason.models.families import FAMILIES, Family
 
 __all__ = ["FAMILIES", "Family", "Loaded", "chat", "load"]
+
+
+#: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
+VLLM_MEMORY = 0.4
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,11 @@ def load_processor(family: Family, source: str) -> ProcessorMixin:
 def image_token_ids(loaded: Loaded) -> list[int]:
     """Ids that a sampler must never emit: training would count them as images."""
     return sorted(loaded.processor.tokenizer.convert_tokens_to_ids(list(loaded.family.image_tokens)))
+
+
+def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
+    """vLLM's sampling option that keeps these tokens from being written; transformers calls it `suppress_tokens`."""
+    return {"logit_bias": dict.fromkeys(tokens, -100.0)}
 
 
 def chat(prompt: str, answer: str | None = None) -> list[dict[str, Any]]:

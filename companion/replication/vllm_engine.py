@@ -20,7 +20,7 @@ from PIL import Image
 from torch.nn import functional
 from transformers import AutoProcessor
 
-from chexreason import evaluate, models, prompts, recipe
+from chexreason import evaluate, models, prompts
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.models import Loaded
@@ -50,7 +50,7 @@ def answers(
         temperature=(generation.temperature or 1.0) if settings.do_sample else 0.0,
         max_tokens=settings.max_new_tokens, stop_token_ids=ends,
         repetition_penalty=generation.repetition_penalty or 1.0,
-        **recipe.vllm_silence(models.image_token_ids(loaded)), **chance,
+        **models.vllm_silence(models.image_token_ids(loaded)), **chance,
     )  # fmt: skip
     asked = [_asked(loaded, film, prompt.text) for film in evaluate.open_films(studies)]
     found = [list(said.outputs[0].token_ids) for said in engine(loaded).generate(asked, sampling)]
@@ -90,7 +90,7 @@ def start(loaded: Loaded) -> Any:
         _published(loaded).save_pretrained(folder)
         return LLM(
             str(Path(folder)), trust_remote_code=False, dtype=dtype, seed=0, max_model_len=longest,
-            limit_mm_per_prompt={"image": 1}, gpu_memory_utilization=recipe.VLLM_MEMORY,
+            limit_mm_per_prompt={"image": 1}, gpu_memory_utilization=models.VLLM_MEMORY,
         )  # fmt: skip
 
 
