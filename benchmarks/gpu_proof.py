@@ -27,11 +27,10 @@ import torch
 
 from chexreason import config, evaluate, grpo, prompts, sft
 from chexreason.config import Profile
-from chexreason.engines import engine
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 from chexreason.models.lora import add_lora
-from chexreason.training import Progress
+from chexreason.processes import Progress
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 #: Steps that are counted, after one that is not.
@@ -135,7 +134,7 @@ def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) ->
         prompt,
         profile.decoding,
         label="warm-up",
-        engine=engine(profile, "decode", evaluate.generate),
+        engine=profile.engine("decode", evaluate.generate),
     )
     start = time.perf_counter()
     answers = evaluate.decode(
@@ -144,7 +143,7 @@ def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) ->
         prompt,
         profile.decoding,
         label="decode",
-        engine=engine(profile, "decode", evaluate.generate),
+        engine=profile.engine("decode", evaluate.generate),
     )
     _wait()
     assert {one.tokens for one in answers} == {profile.decoding.max_new_tokens}

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from chexreason.config import Profile
-from chexreason.hyperparameters import STUDY
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
+from chexreason.recipe import STUDY
 from companion.replication.doctor.datasets import official
 
 #: What the study may take, and on which memory (issue of the project; the paper's card has 80 GB).

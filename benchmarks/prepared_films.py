@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from chexreason import config, data
-from chexreason.data import prepared
+from chexreason.data import film
 from chexreason.data.film import open_film
 from companion.phantoms import draw, sample_case
 from companion.phantoms.writers import write_tree
@@ -56,7 +56,7 @@ def main() -> None:
         root, cache = Path(folder) / "mimic", Path(folder) / "ready"
         make_tree(root, asked.studies)
         start = time.perf_counter()
-        prepared.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+        film.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
         print(f"first time: {time.perf_counter() - start:.1f} s")
         for turn in range(asked.rounds):
             start = time.perf_counter()
@@ -66,7 +66,7 @@ def main() -> None:
                 open_film(study.image)
             stock = tables + (time.perf_counter() - start - tables) * len(studies) / len(studies[turn::SHARE])
             start = time.perf_counter()
-            studies, _ = prepared.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+            studies, _ = film.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
             for study in studies:
                 open_film(study.image)
             ours = time.perf_counter() - start

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import speed
 
-from chexreason import config, hyperparameters
+from chexreason import config, recipe
 from companion.phantoms.prepare import prepare
 
 #: (studies a rollout batch, completions a forward pass)
@@ -50,7 +50,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--child", str(studies), str(device_batch)]
         ended = subprocess.run(command, env=os.environ | speed.ONE_THREAD, capture_output=True, text=True, check=True)
         took = json.loads(ended.stdout.splitlines()[-1])
-        completions = studies * hyperparameters.GRPO().num_generations
+        completions = studies * recipe.GRPO().num_generations
         each = {f"{stage} s": seconds / completions for stage, seconds in took["stages"].items()}
         rows.append(
             {"studies_per_step": studies, "device_batch": device_batch, "completions": completions,

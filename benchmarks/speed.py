@@ -28,7 +28,6 @@ from peak_memory import together
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import Profile
 from chexreason.data.study import Study
-from chexreason.engines import engine
 from companion.phantoms.prepare import prepare
 from companion.speed.switches import Speed
 from companion.workflow import provenance
@@ -190,7 +189,7 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
                 prompt,
                 profile.decoding,
                 label="decode",
-                engine=engine(profile, "decode", evaluate.generate),
+                engine=profile.engine("decode", evaluate.generate),
             )
         )
 

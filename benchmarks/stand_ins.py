@@ -20,12 +20,12 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from chexreason import models
-from chexreason.completions import write_completion
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
 from chexreason.models import FAMILIES, Loaded
-from chexreason.models.processors import QwenFilmProcessor
+from chexreason.models.families import QwenFilmProcessor
 from chexreason.prompts import Prompt
+from chexreason.traces import write_completion
 from companion import phantoms as phantom
 from companion.replication.published import config_of
 

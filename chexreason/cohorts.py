@@ -1,40 +1,34 @@
 """Which studies each stage sees: SFT, RL, validation and the two test sets (sections 3.2.1, 3.2.2 and 4.3).
 
-The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG; how is not in the text we have; we
-draw patients at random, one study a patient, and never the same patient twice. A profile may ask for
-strata (`splits.draw_strata`): then each stratum keeps the share that it has in the source, however rare
-its finding is, and a patient's chance stays the same. The paper's tables speak of "CheXpert validation"
-while training uses MIMIC labels in the CheXpert format; we take that to be the validation split of the
-training source, and mark it as an assumption.
+The paper draws 2,000 studies for SFT and 1,000 for RL from MIMIC-CXR-JPG; how is not in the text we have. We draw
+patients at random, one study a patient, and never the same patient twice. With strata (`splits.draw_strata`) each
+stratum keeps the share that it has in the source. The paper's tables speak of "CheXpert validation" while training uses
+MIMIC labels in the CheXpert format; we take that to be the validation split of the training source, an assumption.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from chexreason import data
 from chexreason.config import ROOT, Profile
 from chexreason.data import splits
-from chexreason.data.film import readable
-from chexreason.data.prepared import prepare as prepare_films
+from chexreason.data.film import prepare, readable
 from chexreason.data.study import Study
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
 
 #: stage's cohort -> (data set, split); any other data set's name stands for its test split
-COHORTS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "sft": ("mimic", "train"),
-        "rl": ("mimic", "train"),
-        "validation": ("mimic", "validate"),
-        "chexpert": ("chexpert", "test"),
-        "nih": ("nih", "test"),
-    }
-)
+COHORTS: Mapping[str, tuple[str, str]] = {
+    "sft": ("mimic", "train"),
+    "rl": ("mimic", "train"),
+    "validation": ("mimic", "validate"),
+    "chexpert": ("chexpert", "test"),
+    "nih": ("nih", "test"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class Chosen:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the studies and their labels, in order; for phantoms also over their films' request."""
+        """SHA-256 over the studies and their labels, in order; for phantoms also over their images' request."""
         drawn = data.phantom_request(self.root) if data.is_phantom(self.root) else None
         return digest_of([drawn, *((study.key, dict(study.labels)) for study in self.studies)])
 
@@ -63,46 +57,36 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def choose(profile: Profile, name: str) -> Chosen:
     """The studies of a cohort: readable, one a patient where the paper trains, in a fixed order.
 
-    SFT and RL patients are drawn together and then parted, so they never overlap.
+    SFT and RL patients are drawn together and then separated, so they never overlap.
     Raises UserError if the data set holds too few patients.
     """
     asked = drawn(profile, name)
     if (pixels := profile.sizes.image_pixels) is None:
         good, unreadable = readable(asked.studies)
     else:
-        folder = _films_outside(profile, asked)
-        good, unreadable = prepare_films(asked.studies, pixels, folder, label=f"{name} films")
+        folder, source = profile.cache / "ready", data.SOURCES[asked.dataset]
+        if source.credentialed and not data.is_phantom(asked.root) and ROOT in folder.resolve().parents:
+            raise UserError(
+                f"a cache for images of {source.title} outside the repository", str(folder),
+                "set CHEXREASON_CACHE to a folder elsewhere",
+            )  # fmt: skip
+        good, unreadable = prepare(asked.studies, pixels, folder, label=f"{name} images")
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
 
 
-def _films_outside(profile: Profile, asked: Chosen) -> Path:
-    """Where films that were made ready go; those of credentialed data must not lie in the repository."""
-    folder = profile.cache / "ready"
-    credentialed = data.SOURCES[asked.dataset].credentialed and not data.is_phantom(asked.root)
-    if credentialed and ROOT in folder.resolve().parents:
-        raise UserError(
-            f"a cache for films of {data.SOURCES[asked.dataset].title} outside the repository", str(folder),
-            "set CHEXREASON_CACHE to a folder elsewhere",
-        )  # fmt: skip
-    return folder
-
-
 def drawn(profile: Profile, name: str) -> Chosen:
-    """What `choose` draws, from the tables alone: no film is opened, and none counts as unreadable."""
+    """What `choose` draws, from the tables alone: no image is opened, and none counts as unreadable."""
     dataset, split = place_of(name)
     if dataset not in profile.data:
         raise unknown(f"data set of profile {profile.name}", dataset, profile.data, "its entry data")
-    root = profile.data[dataset].root
-    cohort = data.load(dataset, root, split)
-    rng = stream(profile.seed, f"{dataset} {split}")
-    sizes = profile.sizes
-    left_out = dict(cohort.left_out)
-    policy = profile.decoding.uncertain
+    root, sizes, policy = profile.data[dataset].root, profile.sizes, profile.decoding.uncertain
+    cohort, rng = data.load(dataset, root, split), stream(profile.seed, f"{dataset} {split}")
+    left_out, n = dict(cohort.left_out), getattr(sizes, name, None)
     studies: list[Study]
     if name in ("sft", "rl"):
         # An answer has to name something: a study whose labels are all negative or uncertain cannot
         # teach, and its Jaccard similarity would be 0 / 0.
-        usable = [s for s in cohort.studies if positives(s.labels, policy)]
+        usable = [study for study in cohort.studies if positives(study.labels, policy)]
         left_out["no positive label"] = len(cohort.studies) - len(usable)
         if sizes.stratified:
             sft, rl = splits.draw_strata(usable, (sizes.sft, sizes.rl), rng, policy)
@@ -110,7 +94,7 @@ def drawn(profile: Profile, name: str) -> Chosen:
             both = splits.draw(usable, sizes.sft + sizes.rl, rng)
             sft, rl = both[: sizes.sft], both[sizes.sft :]
         studies = sft if name == "sft" else rl
-    elif (n := getattr(sizes, name, None)) is None:
+    elif n is None:
         studies = list(cohort.studies)
     elif sizes.stratified:
         [studies] = splits.draw_strata(cohort.studies, (n,), rng, policy, one_per_patient=False)
@@ -127,17 +111,16 @@ def place_of(name: str) -> tuple[str, str]:
 
 
 def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
-    """study key -> findings that were drawn, for phantoms; empty for real films."""
+    """study key -> findings that were drawn, for phantoms; empty for real images."""
     return data.truth(chosen.root) if data.is_phantom(chosen.root) else {}
 
 
 def rule(profile: Profile, name: str) -> str:
     """How the profile draws a cohort, in words."""
-    n, stratified = getattr(profile.sizes, name, None), profile.sizes.stratified
-    if n is None:
+    if getattr(profile.sizes, name, None) is None:
         return "every study of the split"
     share = "by the rarest positive finding of a study, each stratum with its share (largest remainder)"
-    how = share if stratified else "at random with equal chance"
+    how = share if profile.sizes.stratified else "at random with equal chance"
     if name in ("sft", "rl"):
         return f"one study a patient among those with a positive label, {how}; SFT first, then RL from the rest"
     return f"studies of the split, {how}"

@@ -1,25 +1,28 @@
 """Profiles: what differs from machine to machine, and the settings of a study.
 
-A *profile* (a YAML file in `chexreason/profiles/`) says where the data lie, which checkpoints stand for which
-model, how many studies, and, each with its reason, the few settings that another size of model needs; all others
-are `hyperparameters`' defaults. Code reads the profile; it never asks which tier it runs in.
+A *profile* (a YAML file in `chexreason/profiles/`) says where the data are, which checkpoints stand for which model,
+how many studies, and, each with its reason, the few settings that another size of model needs; all others are the
+defaults of `recipe`. Code reads the profile; it never asks which tier it runs in.
 """
 
-import dataclasses
+import contextlib
+import functools
+import importlib
+import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
-from chexreason import extensions
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.hyperparameters import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
+from chexreason.recipe import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
 from chexreason.settings import origins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,15 +30,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
 RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
-#: Groups of settings that a profile may override and that another package reads (`overridden`); so may those of the
-#: rewards that it trains with.
+#: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
 #: Groups that take any option of TRL's, PEFT's or transformers' by its own name (`Profile.more`).
 OPEN = ("lora", "sft", "grpo", "decoding")
-#: What a profile may name in place of TRL's trainers and transformers' own decoding (`engines`).
+#: What a profile may name in place of TRL's trainers and transformers' own decoding (`Profile.engine`).
 ENGINES = ("decode", "sft", "grpo")
-
-
 Group = TypeVar("Group")
 
 
@@ -51,7 +51,7 @@ class Override:
 
 @dataclass(frozen=True)
 class DataPlace:
-    """Where a data set lies; `draw` is the request for a phantom tree, None for real data."""
+    """Where a data set is; `draw` is the request for phantoms, None for real data."""
 
     root: Path
     draw: Mapping[str, Any] | None = None
@@ -67,11 +67,9 @@ class DataPlace:
 class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
-    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason).
-    `study` says which runs make up each stage (`hyperparameters.STUDY`), `engines` names trainers and decoders
-    (`chexreason.engines`). `cache` holds checkpoints, images and everything that
-    must not be published; `rows` is where per-study predictions go: among the results, or in the cache for
-    credentialed data.
+    `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason). `study` says
+    which runs make up each stage (`recipe.STUDY`). `cache` holds checkpoints, images and everything that must not be
+    published; `rows` is where per-study predictions go: among the results, or in the cache for credentialed data.
     """
 
     name: str
@@ -98,6 +96,25 @@ class Profile:
         declared = {name for name, _, _ in origins(SETTINGS[group])}
         return {one.name: one.value for one in self.overrides if one.group == group and one.name not in declared}
 
+    def engine(self, what: str, stock: Callable[..., Any]) -> Callable[..., Any]:
+        """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
+
+        An entry is the full name of a class or function, or a mapping with that `name` and keyword arguments. Raises
+        UserError for a name that cannot be imported.
+        """
+        if what not in self.engines:
+            return stock
+        entry = self.engines[what]
+        options = {"name": entry} if isinstance(entry, str) else dict(entry)
+        module, _, name = str(options.pop("name", "")).rpartition(".")
+        try:
+            return functools.partial(getattr(importlib.import_module(module), name), **options)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"a class or function for engines.{what} in profile {self.name}", f"{entry!r} ({error})",
+                "give its full name, package.module.Name",
+            ) from error  # fmt: skip
+
 
 def profile_names() -> list[str]:
     """The profiles that come with the package."""
@@ -118,6 +135,25 @@ def file_of(name: str) -> Path:
     return PROFILES / f"{name}.yml"
 
 
+def load_module(module: str) -> None:
+    """Import a module by its name, or a file by its path; once a process. Raises UserError if that cannot be done."""
+    path = Path(module).expanduser().resolve()
+    name = module if path.suffix != ".py" else f"chexreason_extension_{path.stem}"
+    try:
+        if name == module:
+            importlib.import_module(module)
+        elif getattr(sys.modules.get(name), "__file__", None) != str(path):
+            spec: Any = importlib.util.spec_from_file_location(name, path)
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+    except (SyntaxError, ImportError, NameError, OSError) as error:
+        sys.modules.pop(name, None)
+        raise UserError(
+            f"a module {name} or a Python file {path.name} that can be imported", f"{type(error).__name__}: {error}",
+            "correct that file, give the path of a .py file, or install the module",
+        ) from error  # fmt: skip
+
+
 def load_profile(
     name: str, *, seed: int | None = None, results: str | Path | None = None, cache: str | Path | None = None,
     unset: bool = False, given: str | Mapping[str, Any] = "",
@@ -133,61 +169,52 @@ def load_profile(
     text, source, name = raw(name), name, file_of(name).stem
     more: Mapping[str, Any] = json.loads(given) if isinstance(given, str) and given else dict(given or {})
     for module in (*text.pop("modules", ()), *more.get("modules", ())):
-        extensions.load(module)
-    keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
+        load_module(module)
     engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
-    for what in engines:
-        if what not in ENGINES:
-            raise unknown("engine", what, ENGINES, "chexreason/config.py")
+    keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
     if set(text) != keys:
-        raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"mend {name}.yml")
-    if text["tier"] not in TIERS:
-        raise unknown("tier", text["tier"], TIERS, "chexreason/config.py")
+        raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"correct {name}.yml")
+    for kind, value, known in (("tier", text["tier"], TIERS), *(("engine", what, ENGINES) for what in engines)):
+        if value not in known:
+            raise unknown(kind, value, known, "chexreason/config.py")
+    seed = text["seed"] if seed is None else seed
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError("a seed that is a whole number from 0 upwards", repr(seed), "give one, such as seed=0")
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
-    known = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
-    overrides = tuple(_override(name, entry, known) for entry in [*text["overrides"], *by_hand])
-    groups: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
+    groups = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
+    overrides = tuple(_override(name, entry, groups) for entry in [*text["overrides"], *by_hand])
+    settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
     return Profile(
         name=name,
         source=source if source == name else str(Path(source).resolve()),
         tier=text["tier"],
         what=text["what"],
-        seed=_seed(text["seed"] if seed is None else seed),
+        seed=seed,
         data={key: _place(name, key, entry, cache, unset) for key, entry in text["data"].items()},
-        models={base: _checkpoint(where) for base, where in text["models"].items()},
+        # a folder of the repository as a full path; a hub id or another path as it is
+        models={base: str(ROOT / at) if (ROOT / at).is_dir() else at for base, at in text["models"].items()},
         cache=cache,
         results=Path(results or RESULTS) / name,
         rows=text["rows"],
         study=study,
         engines=engines,
         overrides=overrides,
-        **groups,
+        **settings,
     )
 
 
 def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The paper's runs with changes, stage by stage, the later ones on top."""
     study = {stage: dict(entries) for stage, entries in STUDY.items()}
-    for stage, entries in ((stage, entries) for one in changes for stage, entries in one.items()):
+    for stage, entries in (entry for change in changes for entry in change.items()):
         if stage not in study:
-            raise unknown("stage of the study", stage, STUDY, "chexreason/hyperparameters.py")
-        for key, value in entries.items():
+            raise unknown("stage of the study", stage, STUDY, "chexreason/recipe.py")
+        for key in entries:
             if key not in study[stage]:
-                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/hyperparameters.py")
-            study[stage][key] = value
+                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/recipe.py")
+        study[stage] |= entries
     return study
-
-
-def _seed(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UserError("a seed that is a whole number from 0 upwards", repr(value), "give one, seed=0 say")
-    return value
-
-
-def _checkpoint(source: str) -> str:
-    """A folder of the repository as a full path; a hub id or another path as it is."""
-    return str(ROOT / source) if (ROOT / source).is_dir() else source
 
 
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
@@ -206,27 +233,25 @@ def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, uns
 
 
 def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
-    if set(entry) != {"setting", "value", "why"}:
-        raise UserError("setting, value and why for an override", str(sorted(entry)), f"mend {profile}.yml")
+    if entry.keys() != {"setting", "value", "why"}:
+        raise UserError("setting, value and why for an override", str(sorted(entry)), f"correct {profile}.yml")
     group, _, name = str(entry["setting"]).partition(".")
     if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
-        raise unknown("setting", entry["setting"], known, "chexreason/hyperparameters.py")
+        raise unknown("setting", entry["setting"], known, "chexreason/recipe.py")
     return Override(group, name, entry["value"], entry["why"])
 
 
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
     """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
-    hints, fields = get_type_hints(cls), [entry.name for entry in dataclasses.fields(cls) if entry.init]  # type: ignore[arg-type]
-    values = {}
+    hints, values = get_type_hints(cls), {}
+    known = [name for name, _, _ in origins(cls)]
     for override in overrides:
-        if override.group == group:
-            if override.name not in fields:
-                if group in OPEN:
-                    continue  # TRL's, PEFT's or transformers' own
-                known = [f"{group}.{field}" for field in fields]
-                raise unknown("setting", f"{group}.{override.name}", known, cls.__module__)
+        if override.group == group and override.name in known:
             values[override.name] = _typed(f"{group}.{override.name}", override.value, hints[override.name], profile)
+        elif override.group == group and group not in OPEN:
+            names = [f"{group}.{name}" for name in known]
+            raise unknown("setting", f"{group}.{override.name}", names, cls.__module__)
     return cls(**values)
 
 
@@ -236,9 +261,7 @@ def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
     if type(value) in kinds:
         return value
     if float in kinds and not isinstance(value, bool):
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             return float(value)
-        except (TypeError, ValueError):
-            raise UserError(f"a number for {setting}", repr(value), f"mend {profile}.yml") from None
     names = " or ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
-    raise UserError(f"a value of type {names} for {setting}", repr(value), f"mend {profile}.yml")
+    raise UserError(f"a value of type {names} for {setting}", repr(value), f"correct {profile}.yml")

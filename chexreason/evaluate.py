@@ -1,12 +1,11 @@
 """Decode, parse and score one model with one prompt on one cohort.
 
-Every completion is kept with its parse result. A completion without a readable answer counts as a
-failure and as a prediction of nothing.
+Every completion is kept with its parse result. A completion without a readable answer counts as a failure and as a
+prediction of nothing.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,17 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason import cohorts, metrics, models, runs
+from chexreason import cohorts, metrics, models
 from chexreason.cohorts import Chosen
-from chexreason.completions import Parsed, parse_completion
+from chexreason.completions import parse_completion
 from chexreason.config import Profile
-from chexreason.data import label_set_of
+from chexreason.data import SOURCES
 from chexreason.data.film import open_film
 from chexreason.data.study import Study
-from chexreason.files import digest_of, file_digest
-from chexreason.hyperparameters import Decoding, plain
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+from chexreason.recipe import Decoding
 
 
 @dataclass(frozen=True)
@@ -38,30 +36,9 @@ class Completion:
     truncated: bool
 
 
-#: (model, studies, prompt, settings, what is told of each study begun) -> the tokens of each answer. A profile may
-#: name another than `generate` (`engines`).
+#: (model, studies, prompt, settings, called with the number of studies begun) -> the tokens of each answer. A profile
+#: may name another than `generate` in its `engines`.
 Decode = Callable[[Loaded, Sequence[Study], Prompt, Decoding, Callable[[int], Any]], list[list[int]]]
-
-
-def decode(
-    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = "",
-    engine: Decode | None = None,
-) -> list[Completion]:  # fmt: skip
-    """One answer a study, in batches; greedy unless the settings say otherwise. Shows progress."""
-    loaded.model.eval()
-    tokenizer, ends = loaded.processor.tokenizer, end_tokens(loaded)
-    with (
-        tqdm(total=len(studies), desc=label or prompt.name, unit="image", mininterval=2.0) as bar,
-        torch.inference_mode(),
-    ):
-        answers = (engine or generate)(loaded, studies, prompt, settings, bar.update)
-    done: list[Completion] = []
-    for answer_T in answers:
-        length = next((i for i, token in enumerate(answer_T) if token in ends), None)
-        kept = answer_T if length is None else answer_T[:length]
-        text = tokenizer.decode(kept, skip_special_tokens=True)
-        done.append(Completion(text, len(kept), truncated=length is None))
-    return done
 
 
 def generate(
@@ -79,6 +56,26 @@ def generate(
     return answers
 
 
+def decode(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, *, label: str = "",
+    engine: Decode = generate,
+) -> list[Completion]:  # fmt: skip
+    """One answer a study, in batches; greedy unless the settings say otherwise. Shows progress."""
+    loaded.model.eval()
+    ends = end_tokens(loaded)
+    with (
+        tqdm(total=len(studies), desc=label or prompt.name, unit="image", mininterval=2.0) as bar,
+        torch.inference_mode(),
+    ):
+        answers = engine(loaded, studies, prompt, settings, bar.update)
+    done = []
+    for answer_T in answers:
+        length = next((i for i, token in enumerate(answer_T) if token in ends), len(answer_T))
+        text = loaded.processor.tokenizer.decode(answer_T[:length], skip_special_tokens=True)
+        done.append(Completion(text, length, truncated=length == len(answer_T)))
+    return done
+
+
 def end_tokens(loaded: Loaded) -> set[int]:
     """The tokens that end an answer."""
     return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
@@ -91,13 +88,12 @@ def open_films(studies: Sequence[Study]) -> list[Image.Image]:
 
 def predictions_table(
     chosen: Chosen, completions: Sequence[Completion], prompt: Prompt, uncertain: str
-) -> tuple[pd.DataFrame, list[Parsed]]:
-    """The rows of predictions.csv.gz, and the parse of each completion, in the order of the studies."""
-    names = LABEL_SETS[label_set_of(chosen.dataset)]
-    visible = cohorts.visible_truth(chosen)
-    parses = [parse_completion(c.text, prompt.answer, c.truncated) for c in completions]
+) -> pd.DataFrame:
+    """The rows of predictions.csv.gz, in the order of the studies."""
+    names, visible = LABEL_SETS[SOURCES[chosen.dataset].scored_on], cohorts.visible_truth(chosen)
     rows = []
-    for study, completion, parsed in zip(chosen.studies, completions, parses, strict=True):
+    for study, completion in zip(chosen.studies, completions, strict=True):
+        parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
         decided = decide(study.labels, uncertain, names)
         rows.append(
             {
@@ -108,13 +104,13 @@ def predictions_table(
                 "failures": ";".join(sorted(parsed.failures)),
                 "valid": parsed.valid,
                 "failed": parsed.failed,
-                "predicted": ";".join(() if parsed.failed else parsed.labels),
+                "predicted": ";".join(parsed.labels),
                 "truth": ";".join(name for name, value in decided.items() if value),
                 "ignored": ";".join(name for name, value in decided.items() if value is None),
                 "visible": ";".join(sorted(visible.get(study.key, ()))),
             }
         )
-    return pd.DataFrame(rows), parses
+    return pd.DataFrame(rows)
 
 
 def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
@@ -126,61 +122,10 @@ def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
 
 
 def evaluate(
-    loaded: Loaded, chosen: Chosen, prompt: Prompt, settings: Decoding, *, label: str = "",
-    engine: Decode | None = None,
-) -> tuple[metrics.Scores, pd.DataFrame]:  # fmt: skip
-    """Decode a cohort and score it: (scores, predictions table)."""
+    loaded: Loaded, chosen: Chosen, prompt: Prompt, profile: Profile, label: str = ""
+) -> tuple[metrics.Scores, pd.DataFrame]:
+    """Decode a cohort as the profile says and score it: (scores, predictions table)."""
+    engine, settings = profile.engine("decode", generate), profile.decoding
     completions = decode(loaded, chosen.studies, prompt, settings, label=label, engine=engine)
-    rows, _ = predictions_table(chosen, completions, prompt, settings.uncertain)
-    return score(rows, label_set_of(chosen.dataset)), rows
-
-
-def facts_of(chosen: Chosen, profile: Profile) -> dict[str, Any]:
-    """What run.json says of a cohort; names of unreadable films only where rows may be shown."""
-    named = [path.name for path in chosen.unreadable] if profile.rows == "results" else []
-    return {
-        "n": len(chosen.studies),
-        "unreadable": {"count": len(chosen.unreadable), "names": named},
-        "left_out": dict(chosen.left_out),
-    }
-
-
-def _weights(base: str, source: str) -> str:
-    """What tells a checkpoint from another: a folder's digest, or the hub id with its pinned revision."""
-    if Path(source).is_dir():
-        return file_digest(Path(source))
-    revision = models.FAMILIES[base].revision_of(source)
-    return f"{source}@{revision}" if revision else source
-
-
-def plan(
-    profile: Profile, run_id: str, stage: str, model: str, base: str, prompt: Prompt, chosen: Chosen, **more: Any
-) -> runs.Plan:
-    """A run's plan with the facts that every stage states."""
-    facts = {
-        "stage": stage,
-        "model": model,
-        "base_model": base,
-        "prompt": f"{prompt.name} v{prompt.version}",
-        "dataset": chosen.dataset,
-        "split": cohorts.place_of(chosen.name)[1],
-        "label_set": label_set_of(chosen.dataset),
-        **more.pop("facts", {}),
-    }
-    inputs = {
-        "model": _weights(base, profile.models[base]),
-        "studies": chosen.digest,
-        "prompt": digest_of(prompt.text),
-        **more.pop("inputs", {}),
-    }
-    settings = {"decoding": plain(profile.decoding), "engines": dict(profile.engines), **more}
-    return runs.Plan(profile, run_id, facts, settings, inputs)
-
-
-def finish(this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataFrame, **more: Any) -> runs.Run:
-    """Write a scored run."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return runs.finish(
-        this, metrics=scores, predictions=rows, sources=[(chosen.dataset, chosen.root)], device=device,
-        **facts_of(chosen, this.profile), **more,
-    )  # fmt: skip
+    rows = predictions_table(chosen, completions, prompt, settings.uncertain)
+    return score(rows, SOURCES[chosen.dataset].scored_on), rows

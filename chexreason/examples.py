@@ -1,7 +1,7 @@
-"""Studies as `datasets.Dataset`s for TRL: chat turns and a film that is opened when it is needed."""
+"""Studies as `datasets.Dataset`s for TRL: chat turns and an image that is opened when it is needed."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -11,8 +11,8 @@ from chexreason.data.study import Study
 from chexreason.models import chat
 from chexreason.prompts import Prompt
 
-#: Opened films that are kept, at least the studies of a rollout batch.
-FILMS = 16
+#: Opened images that are kept, at least the studies of a rollout batch.
+CACHED = 16
 
 
 def examples(
@@ -20,23 +20,20 @@ def examples(
 ) -> Dataset:
     """One row a study: path, prompt, images, completion (if answers are given) and further columns.
 
-    The table itself holds paths; a film is decoded when its row is read, so thousands of studies
-    cost no memory. The last few films are kept: GRPO's trainer reads the rows of a rollout batch
-    again for each completion, pass and slice.
+    The table itself holds paths; an image is decoded when its row is read, so thousands of studies cost no memory. The
+    last few are kept: GRPO's trainer reads the rows of a rollout batch again for each completion, pass and slice.
     """
+    film = functools.lru_cache(maxsize=CACHED)(lambda path: open_film(path).convert("RGB"))
+
+    def opened(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        rows = {name: values for name, values in batch.items() if name != "answer"}
+        rows["images"] = [[film(path)] for path in batch["path"]]
+        rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
+        if "answer" in batch:
+            rows["completion"] = [chat(prompt.text, answer)[1:] for answer in batch["answer"]]
+        return rows
+
     rows: dict[str, Sequence[Any]] = {"path": [str(study.image) for study in studies], **columns}
     if answers is not None:
         rows["answer"] = list(answers)
-    film = functools.lru_cache(maxsize=FILMS)(lambda path: open_film(path).convert("RGB"))
-    return Dataset.from_dict(rows).with_transform(lambda batch: _open(batch, prompt, film))
-
-
-def _open(batch: Mapping[str, list[Any]], prompt: Prompt, film: Callable[[str], Any]) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: values for name, values in batch.items() if name != "answer"}
-    rows["images"] = [[film(path)] for path in batch["path"]]
-    rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
-    if "answer" in batch:
-        rows["completion"] = [
-            [{"role": "assistant", "content": [{"type": "text", "text": a}]}] for a in batch["answer"]
-        ]
-    return rows
+    return Dataset.from_dict(rows).with_transform(opened)

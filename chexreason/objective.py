@@ -7,7 +7,7 @@ tokens.
 
 import torch
 
-from chexreason.hyperparameters import GRPO
+from chexreason.recipe import GRPO
 
 
 def advantages(rewards_B: torch.Tensor, group: int) -> torch.Tensor:

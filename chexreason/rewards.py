@@ -3,17 +3,14 @@
 A reward is a dataclass whose fields are its constants, each with its source. Called with a parsed completion, the
 labels that it is held against and its text, it returns named terms; their sum is the reward. To add one, decorate such
 a class (or a function of the same three) with `@reward("name")`, here or in a file of your own
-(``chexreason grpo --reward my_rewards.py``). What the paper leaves open is read as follows:
+(``chexreason grpo --reward my_rewards.py``). What the paper leaves open in equation 4 is read as follows:
 
-* |t| in equation 3 is the number of *characters* of the completion, tags included. Equations 1 and 2 use the same sign
-  for tokens; a reward is given text, and 250 tokens would be longer than most traces.
-* The terms of equation 4 add up, so an exact match earns its 100 points and full partial credit.
-* A completion without valid blocks, or without any label, earns no points under equation 4 and pays a flat price; it
-  makes no prediction, so the window does not see it.
+* The terms add up, so an exact match earns its 100 points and full partial credit.
+* A completion without valid blocks, or without any label, makes no prediction: the window does not see it.
 * "Dominance" of a label is the share of the window's predictions that contain it, the present one included, judged
   once the window is full. A prediction pays for collapse once if it contains any dominant label, and for one excess
-  repetition with each that it contains, whether or not the label is right. (Counting all predictions beyond 70 %
-  instead would reach 900 points a completion and drown every other term.)
+  repetition with each that it contains, right or not. (Counting all predictions beyond 70 % instead would reach 900
+  points a completion and drown every other term.)
 """
 
 from collections import Counter, deque
@@ -28,6 +25,8 @@ from chexreason.settings import assumed, paper
 
 Labels = frozenset[str]
 Terms = Mapping[str, float]
+#: Name -> the class of the reward.
+REWARDS: dict[str, type["Reward"]] = {}
 
 
 @dataclass
@@ -35,10 +34,9 @@ class Reward:
     """What the trainer asks of a reward; one with state overrides `fit` and the two state methods."""
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.init and isinstance(value, int | float) and value < 0:
-                raise UserError(f"a value of 0 or more for {entry.name}", repr(value), "rewards set the sign")
+        for name, value in constants(self).items():
+            if isinstance(value, int | float) and value < 0:
+                raise UserError(f"a value of 0 or more for {name}", repr(value), "rewards set the sign")
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """See the labels of the training studies once, before training."""
@@ -57,33 +55,21 @@ class Reward:
 
 def constants(reward: Reward) -> dict[str, Any]:
     """The constants of a reward by name, for a run's record."""
-    found = {entry.name: getattr(reward, entry.name) for entry in fields(reward) if entry.init}
-    return {name: value for name, value in found.items() if not callable(value)}
+    return {entry.name: getattr(reward, entry.name) for entry in fields(reward) if entry.init}
 
 
-#: Name -> what makes the reward, given its constants.
-REWARDS: dict[str, Callable[..., Reward]] = {}
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def reward(name: str) -> Callable[[Made], Made]:
-    """Register a reward under the name that profiles and the command line use."""
+    """Register a reward, a class or a function, under the name that profiles and the command line use."""
 
     def register(made: Made) -> Made:
-        REWARDS[name] = made if isinstance(made, type) else lambda: _Function(made)
+        methods = {"__call__": staticmethod(made), "__module__": made.__module__}
+        REWARDS[name] = made if isinstance(made, type) else type(name, (Reward,), methods)
         return made
 
     return register
-
-
-@dataclass
-class _Function(Reward):
-    """A reward without constants or state."""
-
-    function: Callable[[Parsed, Labels, str], Terms]
-
-    def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
-        return self.function(answer, truth, text)
 
 
 def jaccard(truth: Labels, predicted: Labels) -> float:
@@ -93,15 +79,6 @@ def jaccard(truth: Labels, predicted: Labels) -> float:
     0.5
     """
     return len(truth & predicted) / len(truth | predicted)
-
-
-def label_frequencies(truths: Iterable[Labels]) -> dict[str, float]:
-    """finding -> share of the training studies that it is recorded for. Raises ValueError without any study."""
-    sets = list(truths)
-    if not sets:
-        raise ValueError("expected the labels of at least one training study, got none")
-    counts = Counter(label for labels in sets for label in labels)
-    return {name: counts[name] / len(sets) for name in FINDINGS}
 
 
 def _refuse_unlabelled(truth: Labels) -> None:
@@ -121,8 +98,8 @@ class Hard(Reward):
 
     min_length: int = assumed(
         250,
-        "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, since "
-        "250 tokens are longer than most traces",
+        "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, tags "
+        "included, since 250 tokens are longer than most traces",
         "|t| below which a completion is short, in characters",
     )
     short_penalty: float = assumed(
@@ -145,7 +122,7 @@ class Nuanced(Reward):
     Range: at most exact + recall + precision; unknown labels make it unbounded below. What would game it: the rarest
     labels are nearly free to guess but for the precision they cost; going through a few answers in turn keeps each
     label below the dominance bound; and completions of the same study share one window, so their order matters.
-    Raises ValueError for a study without recorded labels, or if no training study had one.
+    Raises ValueError for a study without recorded labels, or before `fit` has seen some.
     """
 
     exact: float = paper(100.0, "3.2.2", "points for naming exactly the recorded labels")
@@ -171,7 +148,9 @@ class Nuanced(Reward):
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """The labels' shares among the training studies, by which false positives are weighed."""
-        self.frequencies = label_frequencies(truths)
+        sets = list(truths)
+        counts = Counter(label for labels in sets for label in labels)
+        self.frequencies = {name: counts[name] / len(sets) for name in FINDINGS}
 
     def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
         _refuse_unlabelled(truth)
@@ -186,22 +165,17 @@ class Nuanced(Reward):
             return earned | form
         predicted = frozenset(answer.labels)
         hits, dominant = len(truth & predicted), self._dominant(predicted)
+        commonest = max(self.frequencies.values())
+        wrong = sum(self.frequencies.get(label, 0.0) for label in sorted(predicted - truth)) / commonest
         earned |= {
             "match": self.exact if predicted == truth else 0.0,
             "recall": self.recall * hits / len(truth),
             "precision": self.precision * hits / len(predicted),
-            "false_positive": 0.0 - self.false_positive * self._weight(predicted - truth),
+            "false_positive": 0.0 - self.false_positive * wrong,
             "repetition": 0.0 - self.repetition * dominant,
             "collapse": 0.0 - self.collapse * (dominant > 0),
         }
         return earned | form
-
-    def _weight(self, labels: Labels) -> float:
-        """The summed frequency of labels relative to that of the commonest label."""
-        commonest = max(self.frequencies.values(), default=0.0)
-        if commonest <= 0:
-            raise ValueError("expected a positive frequency for some label, got none; fit the reward first")
-        return sum(self.frequencies.get(label, 0.0) for label in sorted(labels)) / commonest
 
     def _dominant(self, predicted: Labels) -> int:
         """Add a prediction to the window; how many of its labels dominate a full window."""

@@ -1,9 +1,9 @@
 """A run's folder: what was done, with what, and what came out (design: one folder a run).
 
 ``results/<profile>/<run id>/`` holds metrics.csv, history.csv (training runs), predictions.csv.gz and
-run.json. run.json is written last, so its presence means that the folder is whole. Which runs this
-machine has computed is noted in the cache: results that came with the repository are shown by the
-book, but do not count as done when somebody asks for a run of their own.
+run.json. run.json is written last, so its presence means that the folder is complete. Which runs this machine has
+computed is noted in the cache: results that came with the repository are shown by the book, but do not count as done
+when somebody asks for a run of their own.
 """
 
 import datetime
@@ -28,7 +28,7 @@ from chexreason.files import digest_of, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
-#: Without these a run.json is none of ours.
+#: Required keys of run.json.
 NEEDED = {"run_id", "tier"}
 
 
@@ -61,8 +61,8 @@ class Run:
 class Plan:
     """What a run will be, known before it starts; `digest` tells whether a finished one is the same.
 
-    `facts` goes into run.json as it is (stage, model, prompt, reward, dataset, ...); `settings` holds
-    the part of the configuration that the result depends on; `inputs` the digests of what it reads.
+    `facts` goes into run.json as it is (stage, model, prompt, reward, dataset, ...); `settings` holds the part of the
+    configuration that the result depends on; `inputs` the digests of what it reads.
     """
 
     profile: Profile
@@ -88,16 +88,20 @@ class Plan:
         return digest_of({"run": self.run_id, "seed": self.profile.seed, "facts": self.facts,
                           "settings": self.settings, "inputs": self.inputs})  # fmt: skip
 
+    @property
+    def note(self) -> Path:
+        """Where this machine notes the digest of a run that it has computed; a file a run, as runs may be parallel."""
+        return self.profile.cache / "made-here" / self.run_id
+
     def finished(self) -> Run | None:
         """The same run, if this machine has already computed it."""
-        run = read(self.folder)
-        if run and made_here(self) == self.digest == run.info["config_digest"]:
-            return run
-        return None
+        run, note = read(self.folder), self.note
+        made_here = note.read_text(encoding="utf-8") if note.is_file() else None
+        return run if run and made_here == self.digest == run.info["config_digest"] else None
 
 
 def read(folder: Path) -> Run | None:
-    """The run in a folder, or None if there is none or it is not whole. Raises UserError for a damaged run.json."""
+    """The run in a folder, or None if there is none or it is incomplete. Raises UserError for a damaged run.json."""
     path = folder / "run.json"
     if not path.is_file():
         return None
@@ -106,7 +110,7 @@ def read(folder: Path) -> Run | None:
     except ValueError:  # no JSON, or no text
         info = None
     if not isinstance(info, dict) or not info.keys() >= NEEDED:
-        got = "no JSON object" if not isinstance(info, dict) else f"none of {', '.join(sorted(NEEDED - info.keys()))}"
+        got = f"no JSON object with {', '.join(sorted(NEEDED))}"
         raise UserError(f"a run's facts in {path}", got, "remove that folder and run its stage again")
     return Run(folder, info)
 
@@ -120,20 +124,9 @@ def _table(path: Path, **options: Any) -> pd.DataFrame:
 
 
 def read_all(results: Path) -> list[Run]:
-    """All whole runs below a profile's results folder, by run id."""
+    """All complete runs below a profile's results folder, by run id."""
     found = (read(path.parent) for path in sorted(results.glob("*/run.json")))
     return [run for run in found if run]
-
-
-def note_of(plan: Plan) -> Path:
-    """Where it is noted that this machine has computed a run; a file a run, since runs may go on side by side."""
-    return plan.profile.cache / "made-here" / plan.run_id
-
-
-def made_here(plan: Plan) -> str | None:
-    """The digest that the run had when this machine computed it; None if it never did."""
-    note = note_of(plan)
-    return note.read_text(encoding="utf-8") if note.is_file() else None
 
 
 def need(path: Path) -> Path:
@@ -146,9 +139,9 @@ def need(path: Path) -> Path:
 
 
 def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
-    """Where per-study rows may go: credentialed films keep theirs out of the repository.
+    """Where per-study rows may go: those of credentialed images stay out of the repository.
 
-    `sources` are the (data set, root) pairs that the rows come from; phantom trees are free.
+    `sources` are the (data set, root) pairs that the rows come from; phantoms may be shown anywhere.
     """
     folder = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
     for source, root in sources:
@@ -162,14 +155,9 @@ def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
 
 
 def finish(
-    plan: Plan,
-    *,
-    metrics: pd.DataFrame,
-    predictions: pd.DataFrame,
-    sources: Iterable[tuple[str, Path]],
-    history: pd.DataFrame | None = None,
-    **facts: Any,
-) -> Run:
+    plan: Plan, *, metrics: pd.DataFrame, predictions: pd.DataFrame, sources: Iterable[tuple[str, Path]],
+    history: pd.DataFrame | None = None, **facts: Any,
+) -> Run:  # fmt: skip
     """Write a run's files, run.json last, and note it as computed here."""
     (plan.folder / "run.json").unlink(missing_ok=True)
     write_atomically(plan.folder / "metrics.csv", metrics.to_csv(index=False).encode())
@@ -194,8 +182,20 @@ def finish(
         "seconds": round(time.time() - plan.started, 1),
     }
     write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
-    write_atomically(note_of(plan), plan.digest.encode())
+    write_atomically(plan.note, plan.digest.encode())
     return Run(plan.folder, info)
+
+
+def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
+    """A trainer's log as a tidy table: step, epoch, metric, value. Timings, which differ each time, are left out."""
+    timings = ("runtime", "per_second", "total_flos", "step_time")
+    rows = [
+        {"step": entry["step"], "epoch": entry.get("epoch"), "metric": name, "value": float(value)}
+        for entry in log_history
+        for name, value in entry.items()
+        if name not in ("step", "epoch") and isinstance(value, int | float) and not name.endswith(timings)
+    ]
+    return pd.DataFrame(rows, columns=["step", "epoch", "metric", "value"])
 
 
 def versions() -> dict[str, str]:

@@ -1,9 +1,8 @@
 """Where a setting's value comes from: the paper states it, or we assumed it.
 
-A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that
-the value stands beside its source, and the book prints the table of both kinds. The text that was read lacks sections
-2, 3.1 and the beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. "Not stated" is said
-of sections that were read to the end.
+A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that the value stands
+beside its source, and the book prints the table of both kinds. The text that was read lacks sections 2, 3.1 and the
+beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
 """Supervised fine-tuning on teacher traces (paper, section 3.2.1, equation 1; Tables 2 and 3).
 
-TRL's `SFTTrainer` does the training. The loss counts the answer's tokens only: prompt, image
-placeholders and padding carry the label -100. LoRA touches the language model only.
+TRL's `SFTTrainer` does the training. The loss counts the answer's tokens only: prompt, image placeholders and padding
+carry the label -100. LoRA touches the language model only.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,47 +13,40 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import cohorts, evaluate, models, prompts, runs, traces, training
+from chexreason import cohorts, models, processes, prompts, runs, study, traces, training
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
-from chexreason.engines import engine
 from chexreason.examples import examples
 from chexreason.files import digest_of
-from chexreason.hyperparameters import SFT, plain
 from chexreason.models import Loaded
-from chexreason.models.lora import add_lora, with_adapter
+from chexreason.models.lora import add_lora
 from chexreason.prompts import Prompt
-
-#: Settings that are no options of TRL's.
-OURS = ("early_stopping_patience", "studies_per_step", "validation_share")
+from chexreason.recipe import SFT, plain
 
 
 def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | None = None) -> SFTConfig:
     """The settings as TRL takes them, and the `more` that a profile sets by TRL's own names."""
-    return SFTConfig(**{
-        "output_dir": str(folder),
-        "seed": seed,
-        "data_seed": seed,
-        "per_device_eval_batch_size": settings.per_device_train_batch_size,
-        "gradient_accumulation_steps": training.accumulation(
+    return training.arguments(
+        SFTConfig, settings, more or {}, folder, seed,
+        per_device_eval_batch_size=settings.per_device_train_batch_size,
+        gradient_accumulation_steps=training.accumulation(
             settings.studies_per_step, settings.per_device_train_batch_size
         ),
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
-        "save_total_limit": settings.early_stopping_patience + 1,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_loss",
-        "greater_is_better": False,
-        "completion_only_loss": True,
-        "max_length": None,  # cutting a sequence could cut image tokens
-        **training.options(SFTConfig, settings, OURS, more or {}),
-    })  # fmt: skip
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=settings.early_stopping_patience + 1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        completion_only_loss=True,
+        max_length=None,  # cutting a sequence could cut image tokens
+    )  # fmt: skip
 
 
 def train(
-    loaded: Loaded, studies: list[Study], traces: list[str], prompt: Prompt, profile: Profile, folder: Path
+    loaded: Loaded, studies: Sequence[Study], traces: Sequence[str], prompt: Prompt, profile: Profile, folder: Path
 ) -> SFTTrainer:
     """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
 
@@ -63,33 +56,29 @@ def train(
     set_seed(seed)
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
-    progress = training.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
-    trainer = engine(profile, "sft", SFTTrainer)(
+    progress = processes.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
+    trainer = profile.engine("sft", SFTTrainer)(
         model=add_lora(loaded, profile.lora, profile.more("lora")),
         args=arguments(settings, folder, seed, profile.more("sft")),
-        train_dataset=examples(fit, prompt, [trace_of[s.key] for s in fit]),
-        eval_dataset=examples(held_out, prompt, [trace_of[s.key] for s in held_out]),
+        train_dataset=examples(fit, prompt, [trace_of[study.key] for study in fit]),
+        eval_dataset=examples(held_out, prompt, [trace_of[study.key] for study in held_out]),
         processing_class=loaded.processor,
         callbacks=[EarlyStoppingCallback(settings.early_stopping_patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
     trainer.train(resume_from_checkpoint=training.last_checkpoint(folder))
-    if training.is_first():
-        _keep(trainer, folder / "best")
+    if processes.rank() == 0:
+        partial = folder / "best.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        trainer.model.save_pretrained(partial)
+        shutil.rmtree(folder / "best", ignore_errors=True)
+        partial.rename(folder / "best")
     return trainer
 
 
-def _keep(trainer: SFTTrainer, place: Path) -> None:
-    aside = place.with_name(place.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    trainer.model.save_pretrained(aside)
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
-
-
 def train_all(profile: Profile) -> list[runs.Run]:
-    """Tables 2 and 3 and Figure 1: each base model in each format of the study, trained and scored (see `run`)."""
-    with training.first_before_others():
+    """Tables 2 and 3 and Figure 1: each base model in each format of the study, trained and scored."""
+    with processes.first_before_others():
         chosen, validation = cohorts.choose(profile, "sft"), cohorts.choose(profile, "validation")
     splits.assert_disjoint(chosen.studies, validation.studies)
     done = [
@@ -105,34 +94,24 @@ def run(
 ) -> runs.Run | None:
     """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``.
 
-    Several processes only train, and return None: the next process by itself finds that done, and scores.
+    None where several processes only trained (`training.trained`).
     """
     lessons = traces.of(chosen, prompt, profile)
-    inputs = {"sft_studies": chosen.digest, "traces": digest_of(lessons)}
     settings = {**plain(profile.lora), **profile.more("lora"), **plain(profile.sft), **profile.more("sft")}
-    this = evaluate.plan(
-        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings, inputs=inputs,
+    this = study.plan(
+        profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings,
         facts={"n_train": len(chosen.studies)},
+        inputs={"sft_studies": chosen.digest, "traces": digest_of(lessons)},
     )  # fmt: skip
     if finished := this.finished():
         return finished
-    with training.first_before_others():
-        folder = training.fresh_folder(this)
 
-    def teach() -> SFTTrainer:
+    def start(folder: Path) -> SFTTrainer:
         loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
-        return train(loaded, list(chosen.studies), lessons, prompt, profile, folder)
+        return train(loaded, chosen.studies, lessons, prompt, profile, folder)
 
-    log = training.learnt(folder, teach)
-    if training.processes() > 1:
+    history = training.trained(this, start)
+    if history is None:
         return None
-    tuned = with_adapter(models.load(base, profile.models[base]), folder / "best")
-    scores, rows = evaluate.evaluate(
-        tuned,
-        validation,
-        prompt,
-        profile.decoding,
-        label=f"score {run_id}",
-        engine=engine(profile, "decode", evaluate.generate),
-    )
-    return evaluate.finish(this, validation, scores.to_frame(), rows, history=training.history_table(log))
+    load = study.loader(profile, base, this.checkpoints / "best")
+    return study.ask(this, prompt, validation, load, f"score {run_id}", history)

@@ -5,14 +5,15 @@ A teacher has written them before: ``<cache>/traces/<prompt>.jsonl``, one ``{"st
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chexreason.cohorts import Chosen
-from chexreason.completions import parse_completion
+from chexreason.completions import AnswerFormat, parse_completion
 from chexreason.config import Profile
 from chexreason.errors import UserError
-from chexreason.labels import positives
+from chexreason.labels import FINDINGS, positives
 from chexreason.prompts import Prompt
 
 
@@ -24,28 +25,27 @@ def place(profile: Profile, prompt: Prompt) -> Path:
 def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
     """One trace a study, in the cohort's order.
 
-    Raises UserError if a trace is missing, is not in the prompt's format, or ends in other labels
-    than those recorded, as it does when the uncertainty policy or the release has changed since.
+    Raises UserError if a trace is missing, is not in the prompt's format, or ends in other labels than those recorded,
+    as it does when the uncertainty policy or the release has changed since.
     """
-    path = place(profile, prompt)
+    path, wanted = place(profile, prompt), [study.key for study in chosen.studies]
     command = f"run chexreason traces --profile {profile.name} --prompt {prompt.name}"
     if not path.is_file():
         raise UserError(f"the teacher's traces for {prompt.name}", f"no file {path}", command)
     found = read(path)
-    missing = [study.key for study in chosen.studies if study.key not in found]
-    if missing:
+    if missing := [key for key in wanted if key not in found]:
         got = f"{len(missing)} without one in {path.name}"
-        raise UserError(f"a trace for each of {len(chosen.studies)} studies", got, f"{command}, which writes the rest")
-    lessons = [str(found[study.key]["trace"]) for study in chosen.studies]
+        raise UserError(f"a trace for each of {len(wanted)} studies", got, f"{command}, which writes the rest")
+    lessons = [str(found[key]["trace"]) for key in wanted]
     wrong = 0
     for study, lesson in zip(chosen.studies, lessons, strict=True):
         parsed = parse_completion(lesson, prompt.answer)
         wrong += not parsed.valid or set(parsed.labels) != positives(study.labels, profile.decoding.uncertain)
     if wrong:
+        got = f"{wrong} of {len(lessons)} that do not"
         raise UserError(
-            f"traces in {path.name} that end in the labels recorded", f"{wrong} of {len(lessons)} that do not",
-            f"move that file away and {command}",
-        )  # fmt: skip
+            f"traces in {path.name} that end in the labels recorded", got, f"move that file away and {command}"
+        )
     return lessons
 
 
@@ -57,13 +57,12 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     *ended, last = path.read_bytes().split(b"\n")
     for number, line in enumerate([*ended, last] if entry_of(last) else ended, 1):
-        if not line.strip():
-            continue
-        entry = entry_of(line)
-        if entry is None:
-            got = f"{len(line)} characters, not shown since they may be of a patient"
-            raise UserError(f"study and trace in line {number} of {path.name}", got, "mend or delete that line")
-        found[entry["study"]] = entry
+        if line.strip():
+            entry = entry_of(line)
+            if entry is None:
+                got = f"{len(line)} characters, not shown since they may be of a patient"
+                raise UserError(f"study and trace in line {number} of {path.name}", got, "correct or delete that line")
+            found[entry["study"]] = entry
     return found
 
 
@@ -75,3 +74,20 @@ def entry_of(line: bytes) -> dict[str, Any] | None:
         return None
     whole = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("study", "trace"))
     return entry if whole else None
+
+
+def write_completion(thought: str, labels: Iterable[str], fmt: AnswerFormat) -> str:
+    """The completion that `parse_completion` reads back, with the labels in CheXpert's order.
+
+    >>> write_completion("Wide heart.", {"Edema", "Cardiomegaly"}, AnswerFormat())
+    '<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>'
+
+    Raises ValueError for labels that are empty or unknown, and for a thought with a tag in it.
+    """
+    wanted = frozenset(labels)
+    if not wanted or not wanted <= frozenset(FINDINGS):
+        raise ValueError(f"expected labels among the 14 findings, got {sorted(wanted)}")
+    if "<" in thought:
+        raise ValueError(f"expected a thought without tags, got {thought!r}")
+    bodies = {"think": thought, fmt.tag: ", ".join(name for name in FINDINGS if name in wanted)}
+    return "".join(f"<{name}>{bodies[name]}</{name}>" for name in fmt.blocks)

@@ -31,7 +31,7 @@ given: str = ""  # changes by hand, as JSON: settings, modules, study
 # %%
 import pandas as pd
 
-from chexreason import cohorts, config, prompting, prompts
+from chexreason import cohorts, config, prompts, study
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -64,7 +64,7 @@ report.frame_table(wordings[["title", "version", "cue"]], "The nine prompts", wr
 # One run a prompt. A run that this machine has finished with the same settings is read, not repeated.
 
 # %%
-done = prompting.ask_all(chosen)
+done = study.prompting(chosen)
 report.runs_table(done)
 
 # %% [markdown]

@@ -33,7 +33,7 @@ given: str = ""  # changes by hand, as JSON: settings, modules, study
 # %%
 import pandas as pd
 
-from chexreason import cohorts, config, generalization
+from chexreason import cohorts, config, study
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -60,7 +60,7 @@ report.frame_table(
 # ## Asking and scoring
 
 # %%
-done = generalization.ask_all(chosen)
+done = study.generalization(chosen)
 report.runs_table(done)
 
 # %% [markdown]

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chexreason import grpo, models, prompts, sft, training
+from chexreason import grpo, models, processes, prompts, sft
 from chexreason.config import load_profile
 from chexreason.data.study import Study
-from chexreason.hyperparameters import GRPO, SFT, LoRA
 from chexreason.labels import FINDINGS
 from chexreason.models.lora import add_lora
+from chexreason.recipe import GRPO, SFT, LoRA
 
 STUDIES, TOGETHER = 18, 8
 CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"
@@ -46,7 +46,7 @@ def fine_tune(folder: Path, fast: bool) -> torch.nn.Module:
         load_profile("demo"), seed=0, sft=settings, lora=LoRA(lora_dropout=0.0),
         engines={"sft": "companion.speed.sft.FastSFTTrainer"} if fast else {},
     )  # fmt: skip
-    run = folder / f"run-of-{training.processes()}"
+    run = folder / f"run-of-{processes.count()}"
     loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
     trainer = sft.train(loaded, films(folder), answers, prompt, profile, run)
     assert trainer.state.global_step == 2
@@ -65,7 +65,7 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
     )  # fmt: skip
     loaded = models.load("qwen", CHECKPOINT)
     task = grpo.Task.recorded(films(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
-    trainer = grpo.trainer_for(loaded, start, task, profile, folder / f"grpo-of-{training.processes()}")
+    trainer = grpo.trainer_for(loaded, start, task, profile, folder / f"grpo-of-{processes.count()}")
     encode = loaded.processor.tokenizer.encode
 
     def sample(prompt_ids, images, fields, num_generations, has_tool_images=False):
@@ -91,6 +91,4 @@ if __name__ == "__main__":
     else:
         model, window = reinforce(place, fast)
     weights = {name: w.detach().clone() for name, w in model.named_parameters() if w.requires_grad}
-    torch.save(
-        {"weights": weights, "window": window}, place / f"{os.environ.get('RANK', '0')}-{training.processes()}.pt"
-    )
+    torch.save({"weights": weights, "window": window}, place / f"{os.environ.get('RANK', '0')}-{processes.count()}.pt")

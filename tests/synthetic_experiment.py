@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexreason import config, hyperparameters, metrics, runs
+from chexreason import config, metrics, recipe, runs
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 from companion.evidence import analysis
@@ -118,6 +118,6 @@ def _training(place: config.Profile, name: str, arm: arms.Arm, constant: bool) -
     history = pd.DataFrame([step | {"metric": m, "value": v} for m, v in logged.items() for step in steps])
     facts = {"stage": arm.stage, "reward": arm.reward, "dataset": "mimic", "split": "validate",
              "label_set": "chexpert14"}  # fmt: skip
-    plan = runs.Plan(place, name, facts, {"grpo": {"beta": hyperparameters.GRPO().beta}})
+    plan = runs.Plan(place, name, facts, {"grpo": {"beta": recipe.GRPO().beta}})
     runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=PATIENTS, n_train=100,
                 device="cpu")  # fmt: skip

@@ -126,7 +126,7 @@ def test_numbers_of_the_setting_are_located_too(place, what, text):
 
 
 def test_a_number_of_the_setting_can_be_wrong(monkeypatch):
-    monkeypatch.setattr("chexreason.hyperparameters.Sizes.sft", 3000)
+    monkeypatch.setattr("chexreason.recipe.Sizes.sft", 3000)
     wrong = {one.place for one in statements.errors() if one.what == "studies for SFT"}
     assert wrong == {"abstract", "section 1", "section 3.2.1", "section 5"}
 

@@ -15,8 +15,8 @@ from chexreason.config import DataPlace
 from chexreason.data import splits
 from chexreason.data.film import open_film
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Sizes
 from chexreason.labels import FINDINGS, POSITIVE
+from chexreason.recipe import Sizes
 from companion.phantoms.prepare import prepare
 from companion.phantoms.writers import write_tree
 

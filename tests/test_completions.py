@@ -5,41 +5,18 @@ import time
 import numpy as np
 import pytest
 
-from chexreason.completions import (
-    ONLY_SOLUTION,
-    THINK_ANSWER,
-    THINK_SOLUTION,
-    Failure,
-    parse_completion,
-    read_labels,
-    write_completion,
-)
+from chexreason.completions import ONLY_SOLUTION, THINK_ANSWER, THINK_SOLUTION, Failure, parse_completion, read_labels
 from chexreason.labels import FINDINGS
+from chexreason.traces import write_completion
 
 GOOD = "<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>"
-MISSING, REPEATED, ORDER, OUTSIDE, UNKNOWN, DUPLICATE, EMPTY, TRUNCATED = (
-    Failure.MISSING_BLOCK,
-    Failure.REPEATED_BLOCK,
-    Failure.WRONG_ORDER,
-    Failure.TEXT_OUTSIDE,
-    Failure.UNKNOWN_LABEL,
-    Failure.DUPLICATE,
-    Failure.EMPTY,
-    Failure.TRUNCATED,
-)
-
-
-def test_a_good_completion():
-    parsed = parse_completion(GOOD, THINK_SOLUTION)
-    assert parsed.labels == ("Cardiomegaly", "Edema")
-    assert parsed.valid
-    assert not parsed.failed
-    assert (parsed.unknown, parsed.duplicates, parsed.outside, parsed.failures) == ((), 0, "", frozenset())
+MISSING, REPEATED, ORDER, OUTSIDE, UNKNOWN, DUPLICATE, EMPTY, TRUNCATED = Failure
 
 
 @pytest.mark.parametrize(
     ("text", "failures", "valid", "labels"),
     [
+        (GOOD, set(), True, "Cardiomegaly;Edema"),
         ("", {MISSING}, False, ""),
         ("Cardiomegaly", {MISSING, OUTSIDE}, False, ""),
         ("<solution>Edema</solution>", {MISSING}, False, "Edema"),
@@ -73,25 +50,21 @@ def test_structure_and_failures(text, failures, valid, labels):
     parsed = parse_completion(text, THINK_SOLUTION)
     assert parsed.failures == failures
     assert parsed.valid is valid
-    assert parsed.labels == tuple(filter(None, [labels]))
+    assert parsed.labels == tuple(filter(None, labels.split(";")))
     assert parsed.failed is (labels == "")
 
 
 def test_the_length_limit_fails_only_a_solution_that_is_not_whole():
     whole = parse_completion(GOOD + " and so on", THINK_SOLUTION, truncated=True)
-    assert whole.failures == {TRUNCATED, OUTSIDE}
-    assert not whole.failed
+    assert (whole.failures, whole.failed, whole.outside) == ({TRUNCATED, OUTSIDE}, False, "and so on")
     cut = parse_completion(GOOD[:-5], THINK_SOLUTION, truncated=True)
-    assert cut.failures == {TRUNCATED}
-    assert cut.failed
+    assert (cut.failures, cut.failed) == ({TRUNCATED}, True)
 
 
 def test_only_label_and_nv_reason_formats():
     assert parse_completion("<solution>Edema</solution>", ONLY_SOLUTION).valid
     chatty = parse_completion(GOOD, ONLY_SOLUTION)
-    assert chatty.valid
-    assert chatty.failures == {OUTSIDE}
-    assert chatty.outside == "<think>Wide heart.</think>"
+    assert (chatty.valid, chatty.failures, chatty.outside) == (True, {OUTSIDE}, "<think>Wide heart.</think>")
     assert parse_completion("<think>a</think><answer>Edema</answer>", THINK_ANSWER).valid
     assert parse_completion(GOOD, THINK_ANSWER).failures == {MISSING, OUTSIDE}
 
@@ -99,19 +72,11 @@ def test_only_label_and_nv_reason_formats():
 @pytest.mark.parametrize(
     "body",
     [
-        "Lung Opacity, Edema",
-        "lung opacity,EDEMA",
-        " Lung   Opacity ;Edema. ",
-        "Lung Opacity\nEdema\n",
-        "Lung Opacity\r\nEdema",
-        '["Lung Opacity", "Edema"]',
-        "['Lung Opacity', 'Edema']",
-        "- Lung Opacity\n- Edema",
-        "* Lung Opacity\n* Edema",
-        "Airspace Opacity, Edema",
-        "Lung\tOpacity,\u00a0Edema",
+        "Lung Opacity, Edema", "lung opacity,EDEMA", " Lung   Opacity ;Edema. ", "Lung Opacity\nEdema\n",
+        "Lung Opacity\r\nEdema", '["Lung Opacity", "Edema"]', "['Lung Opacity', 'Edema']", "- Lung Opacity\n- Edema",
+        "* Lung Opacity\n* Edema", "Airspace Opacity, Edema", "Lung\tOpacity,\u00a0Edema",
     ],
-)
+)  # fmt: skip
 def test_spellings_that_are_accepted(body):
     assert read_labels(body) == (("Lung Opacity", "Edema"), (), 0)
 
@@ -125,10 +90,8 @@ def test_nothing_else_is_forgiven(body):
 
 
 def test_every_mention_counts():
-    labels, unknown, duplicates = read_labels("gout, Edema, gout, edema, Airspace Opacity, Lung Opacity, Edema")
-    assert labels == ("Edema", "Lung Opacity")
-    assert unknown == ("gout", "gout")
-    assert duplicates == 3
+    mentions = "gout, Edema, gout, edema, Airspace Opacity, Lung Opacity, Edema"
+    assert read_labels(mentions) == (("Edema", "Lung Opacity"), ("gout", "gout"), 3)
 
 
 @pytest.mark.parametrize("fmt", [THINK_SOLUTION, ONLY_SOLUTION, THINK_ANSWER])
@@ -137,15 +100,11 @@ def test_what_is_written_is_read_back(fmt):
     for _ in range(50):
         labels = set(rng.choice(FINDINGS, size=int(rng.integers(1, 15)), replace=False).tolist())
         parsed = parse_completion(write_completion("Seen.", labels, fmt), fmt)
-        assert parsed.valid
-        assert parsed.failures == frozenset()
+        assert (parsed.valid, parsed.failures) == (True, frozenset())
         assert parsed.labels == tuple(name for name in FINDINGS if name in labels)
-
-
-@pytest.mark.parametrize(("thought", "labels"), [("a", set()), ("a", {"Gout"}), ("a <think>", {"Edema"})])
-def test_what_cannot_be_read_back_is_not_written(thought, labels):
-    with pytest.raises(ValueError, match="expected"):
-        write_completion(thought, labels, THINK_SOLUTION)
+    for thought, names in (("a", set()), ("a", {"Gout"}), ("a <think>", {"Edema"})):
+        with pytest.raises(ValueError, match="expected"):
+            write_completion(thought, names, fmt)
 
 
 HOSTILE = {

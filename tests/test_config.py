@@ -5,13 +5,13 @@ import dataclasses
 
 import pytest
 import yaml
+from chexreason.engines import engine
 
-from chexreason import config, grpo, hyperparameters
+from chexreason import config, grpo, recipe
 from chexreason.config import load_profile
 from chexreason.data import label_set_of
-from chexreason.engines import engine
 from chexreason.errors import UserError
-from chexreason.hyperparameters import SETTINGS
+from chexreason.recipe import SETTINGS
 from chexreason.settings import UNREAD, origins
 from companion.report.settings import all_groups, settings_table
 from companion.speed.switches import Speed
@@ -159,14 +159,14 @@ def override(setting: str, value: object, **more: object) -> dict[str, object]:
 
 def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
-    assert profile.grpo == dataclasses.replace(hyperparameters.GRPO(), learning_rate=1e-3)
-    assert profile.sft == hyperparameters.SFT()
+    assert profile.grpo == dataclasses.replace(recipe.GRPO(), learning_rate=1e-3)
+    assert profile.sft == recipe.SFT()
     assert grpo.reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
     more = own(**override("sft.label_smoothing_factor", 0.1))
     assert (more.more("sft"), more.more("grpo"), more.sft) == (
         {"label_smoothing_factor": 0.1},
         {},
-        hyperparameters.SFT(),
+        recipe.SFT(),
     )
     assert own(**override("sizes.validation", None)).sizes.validation is None
 
@@ -221,8 +221,8 @@ def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp
 
 def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
     changed = own(study={"grpo": {"rewards": ["hard"]}}).study
-    assert changed["grpo"] == hyperparameters.STUDY["grpo"] | {"rewards": ["hard"]}
-    assert changed["sft"] == hyperparameters.STUDY["sft"]
+    assert changed["grpo"] == recipe.STUDY["grpo"] | {"rewards": ["hard"]}
+    assert changed["sft"] == recipe.STUDY["sft"]
 
 
 def test_an_unknown_profile_is_told_the_known_ones() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chexreason import cohorts, config, data
 from chexreason.config import DataPlace
-from chexreason.hyperparameters import Sizes
+from chexreason.recipe import Sizes
 from companion.phantoms.writers import write_tree
 from companion.replication import contamination
 

@@ -10,19 +10,12 @@ from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 
 HEADER = ",".join(["Path,Sex,Age,Frontal/Lateral,AP/PA", *FINDINGS])
+MARKED = {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"}
 # path below train/, AP/PA, labels
 TRAIN = [
     ("patient00001/study1/view1_frontal.jpg", "AP", {"No Finding": "1.0", "Support Devices": "1.0"}),
-    (
-        "patient00002/study2/view1_frontal.jpg",
-        "AP",
-        {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"},
-    ),
-    (
-        "patient00002/study2/view2_lateral.jpg",
-        "",
-        {"Edema": "-1.0", "Lung Opacity": "1.0", "Fracture": "0.0"},
-    ),
+    ("patient00002/study2/view1_frontal.jpg", "AP", MARKED),
+    ("patient00002/study2/view2_lateral.jpg", "", MARKED),
     ("patient00002/study1/view2_frontal.jpg", "AP", {"Edema": "1.0"}),
     ("patient00002/study1/view10_frontal.jpg", "AP", {"Edema": "1.0"}),
     ("patient00003/study1/view1_frontal.jpg", "AP", {"Edema": "1.0"}),
@@ -85,12 +78,6 @@ def test_root_may_be_the_folder_or_the_one_that_holds_it(tmp_path, name, parent)
     assert cohort.studies[0].image == base / "train/patient00001/study1/view1_frontal.jpg"
 
 
-def test_a_renamed_folder_is_fine(tmp_path):
-    base = write(tmp_path).rename(tmp_path / "my films")
-    studies = chexpert.load(base, "train").studies
-    assert studies[0].image == base / "train/patient00001/study1/view1_frontal.jpg"
-
-
 def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path):
     cohort = chexpert.load(write(tmp_path), "train")
     assert [(study.study_id, study.image.name, study.view) for study in cohort.studies] == [
@@ -112,13 +99,12 @@ def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path):
 def test_splits(tmp_path):
     base = write(tmp_path)
     (valid,) = chexpert.load(base, "validate").studies
-    assert (valid.split, valid.patient_id, valid.labels) == (
-        "validate",
-        "patient64541",
-        dict.fromkeys(FINDINGS, 0.0),
-    )
+    assert (valid.split, valid.patient_id) == ("validate", "patient64541")
+    assert valid.labels == dict.fromkeys(FINDINGS, 0.0)
     with pytest.raises(UserError, match=r"test/groundtruth\.csv.*, got none of them"):
         chexpert.load(base, "test")
+    with pytest.raises(UserError, match="a split among"):
+        chexpert.load(base, "valid")
     assert [study.split for study in chexpert.load(base).studies] == ["train"] * 5 + ["validate"]
     write_test_set(base, TEST, base)
     assert {study.split for study in chexpert.load(base).studies} == {"train", "validate", "test"}
@@ -139,12 +125,6 @@ def test_the_test_set(tmp_path, place, only_test):
     assert cohort.left_out == {"films that are not frontal": 1}
 
 
-def test_the_test_set_of_a_parent_folder_with_the_films_only(tmp_path):
-    base = tmp_path / "CheXpert-v1.0"
-    write_test_set(tmp_path, TEST, base)
-    assert len(chexpert.load(base, "test")) == 2
-
-
 def test_a_test_film_that_was_not_downloaded_is_kept_and_found_unreadable_later(tmp_path):
     base = write(tmp_path)
     write_test_set(base, TEST, base)
@@ -162,17 +142,14 @@ def test_a_test_table_with_paths(tmp_path):
     assert study.image == base / "test/patient64741/study1/view1_frontal.jpg"
 
 
-def test_two_releases_side_by_side(tmp_path):
-    write(tmp_path, "CheXpert-v1.0")
-    write(tmp_path, "CheXpert-v1.0-small")
-    with pytest.raises(UserError, match=r"got CheXpert-v1\.0 and CheXpert-v1\.0-small\. Give the folder"):
-        chexpert.load(tmp_path)
-
-
-def test_a_missing_folder_and_an_empty_one(tmp_path):
+def test_a_folder_that_holds_nothing_or_two_releases(tmp_path):
     with pytest.raises(UserError, match=r"CheXpert at .*nowhere, got nothing at that path"):
         chexpert.load(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"a table among train\.csv, .*, got none of them"):
+        chexpert.load(tmp_path)
+    write(tmp_path, "CheXpert-v1.0")
+    write(tmp_path, "CheXpert-v1.0-small")
+    with pytest.raises(UserError, match=r"got CheXpert-v1\.0 and CheXpert-v1\.0-small\. Give the folder"):
         chexpert.load(tmp_path)
 
 
@@ -180,10 +157,8 @@ def test_a_missing_folder_and_an_empty_one(tmp_path):
     ("old", "new", "message"),
     [
         ("Frontal/Lateral", "Side", r"one column 'Frontal/Lateral' in .*train\.csv"),
-        ("AP/PA", "View", r"one column 'AP/PA' in .*train\.csv"),
         ("-1.0", "u", r"a label of .* under 'Edema' in .*train\.csv, line 3, got a cell of 1 character, not shown"),
         ("/view2_lateral.jpg", "/oblique.jpg", r"a path like .* in .*train\.csv, line 4, got a cell of"),
-        ("/patient00005/", "/p00005/", r"a path like .*, line 10, got a cell of"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
@@ -202,8 +177,3 @@ def test_a_malformed_test_study(tmp_path):
     (base / "groundtruth.csv").write_text(text.replace("test/patient64742/study1", "64742"))
     with pytest.raises(UserError, match=r"a study like .*, line 3, got a cell of 19 characters"):
         chexpert.load(base, "test")
-
-
-def test_an_unknown_split(tmp_path):
-    with pytest.raises(UserError, match="a split among"):
-        chexpert.load(write(tmp_path), "valid")

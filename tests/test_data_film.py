@@ -1,6 +1,6 @@
-"""Films: every mode the public sets hold, and every way a file can be broken."""
+"""Images: every mode the public sets hold, every way a file can be broken, and images that are prepared once."""
 
-import pickle
+import os
 import struct
 import traceback
 import zlib
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexreason.data.film import MAX_PIXELS, UnreadableFilm, is_readable, open_film, readable
+from chexreason.data import film
+from chexreason.data.film import MAX_PIXELS, UnreadableFilm, is_readable, open_film, prepare, readable, ready
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 
@@ -18,104 +19,77 @@ RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
 
 
 def study(image: Path) -> Study:
-    return Study("nih", image.stem, image.stem, image, "PA", "test", {}, ())
+    return Study("mimic", image.stem, image.stem, image, "PA", "train", {"Edema": 1.0}, ())
 
 
-def test_an_8_bit_film_comes_as_it_is(tmp_path):
-    Image.fromarray(RAMP).save(tmp_path / "film.png")
-    film = open_film(tmp_path / "film.png")
-    assert (film.mode, film.size) == ("L", (256, 16))
-    np.testing.assert_array_equal(np.asarray(film), RAMP)
+def see(image: Image.Image, path: Path, **options) -> np.ndarray:
+    """What `open_film` makes of an image saved at a path."""
+    image.save(path, **options)
+    seen = open_film(path)
+    assert (seen.mode, seen.size) == ("L", image.size)
+    return np.asarray(seen)
 
 
-@pytest.mark.parametrize(("low", "step"), [(0, 257), (0, 16), (1000, 100)])
-def test_16_bit_is_rescaled_and_not_clipped(tmp_path, low, step):
-    deep = (low + RAMP.astype(np.int64) * step).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "film.png")
-    np.testing.assert_array_equal(np.asarray(open_film(tmp_path / "film.png")), RAMP)
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_wider_greys_are_rescaled_too(tmp_path, dtype):
-    Image.fromarray((RAMP.astype(dtype) - 100) * 1000).save(tmp_path / "film.tiff")
-    np.testing.assert_array_equal(np.asarray(open_film(tmp_path / "film.tiff")), RAMP)
-
-
-def test_one_flat_16_bit_film_is_black(tmp_path):
-    Image.fromarray(np.full((4, 4), 30000, np.uint16)).save(tmp_path / "film.png")
-    assert not np.asarray(open_film(tmp_path / "film.png")).any()
+@pytest.mark.parametrize(
+    "grey",
+    [RAMP, 255 - RAMP, RAMP.astype(np.uint16) * 257, 1000 + RAMP.astype(np.uint16) * 16,
+     (RAMP.astype(np.int32) - 100) * 1000, (RAMP.astype(np.float32) - 100) * 1000],
+)  # fmt: skip
+def test_8_bit_stays_as_it_is_and_wider_greys_are_rescaled_not_clipped(tmp_path, grey):
+    seen = see(Image.fromarray(grey), tmp_path / "film.tiff")
+    np.testing.assert_array_equal(seen, 255 - RAMP if grey is not RAMP and grey.dtype == np.uint8 else RAMP)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK"])
 def test_other_modes_become_grey(tmp_path, mode):
-    path = tmp_path / ("film.tiff" if mode == "CMYK" else "film.png")
-    Image.fromarray(RAMP).convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE).save(path)
-    film = open_film(path)
-    assert film.mode == "L"
-    np.testing.assert_allclose(np.asarray(film).astype(int), RAMP, atol=1)
+    image = Image.fromarray(RAMP).convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE)
+    seen = see(image, tmp_path / ("film.tiff" if mode == "CMYK" else "film.png"))
+    np.testing.assert_allclose(seen.astype(int), RAMP, atol=1)
 
 
-def test_what_is_transparent_becomes_black(tmp_path):
-    film = Image.fromarray(RAMP).convert("RGBA")
-    film.putalpha(Image.new("L", film.size, 0))
-    film.save(tmp_path / "film.png")
-    assert not np.asarray(open_film(tmp_path / "film.png")).any()
-
-
-def test_a_palette_with_a_transparent_colour(tmp_path):
-    film = Image.fromarray(RAMP).convert("P")
-    film.save(tmp_path / "film.png", transparency=255)
-    grey = np.asarray(open_film(tmp_path / "film.png"))
+def test_what_is_transparent_becomes_black_and_so_does_a_flat_16_bit_image(tmp_path):
+    clear = Image.fromarray(RAMP).convert("RGBA")
+    clear.putalpha(Image.new("L", clear.size, 0))
+    assert not see(clear, tmp_path / "clear.png").any()
+    assert not see(Image.fromarray(np.full((4, 4), 30000, np.uint16)), tmp_path / "flat.png").any()
+    grey = see(Image.fromarray(RAMP).convert("P"), tmp_path / "palette.png", transparency=255)
     np.testing.assert_array_equal(grey[:, :255], RAMP[:, :255])
     assert not grey[:, 255].any()
 
 
-def test_an_inverted_film_is_left_inverted(tmp_path):
-    Image.fromarray(255 - RAMP).save(tmp_path / "film.png")
-    np.testing.assert_array_equal(np.asarray(open_film(tmp_path / "film.png")), 255 - RAMP)
-
-
-def broken(tmp_path: Path) -> dict[str, Path]:
+def broken(folder: Path) -> dict[str, Path]:
+    """One file for each way of being broken, beside two whole ones."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    whole = {}
     for kind in ("png", "jpg"):
-        whole[kind] = tmp_path / f"whole.{kind}"
-        Image.fromarray(noise).save(whole[kind])
-    files = {"missing": tmp_path / "missing.png", "folder": tmp_path / "folder.png"}
-    files["folder"].mkdir()
+        Image.fromarray(noise).save(folder / f"whole.{kind}")
+    png, jpg = ((folder / f"whole.{kind}").read_bytes() for kind in ("png", "jpg"))
     contents = {
-        "empty.png": b"",
-        "text.jpg": b"<html>please sign in</html>",
-        "cut.png": whole["png"].read_bytes()[:2000],
-        "cut.jpg": whole["jpg"].read_bytes()[:-500],
-        "head.jpg": whole["jpg"].read_bytes()[:30],
-        "bits.png": whole["png"].read_bytes()[:100] + b"\xff" * 50 + whole["png"].read_bytes()[150:],
-    }
+        "empty.png": b"", "text.jpg": b"<html>please sign in</html>", "cut.png": png[:2000], "cut.jpg": jpg[:-500],
+        "head.jpg": jpg[:30], "bits.png": png[:100] + b"\xff" * 50 + png[150:],
+    }  # fmt: skip
     for name, content in contents.items():
-        files[name] = tmp_path / name
-        files[name].write_bytes(content)
-    return files
+        (folder / name).write_bytes(content)
+    (folder / "folder.png").mkdir()
+    return {name: folder / name for name in ("missing.png", "folder.png", *contents)}
 
 
-KINDS = ["missing", "folder", "empty.png", "text.jpg", "cut.png", "cut.jpg", "head.jpg", "bits.png"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_broken_film_is_one_line_that_names_it(tmp_path, kind):
-    path = broken(tmp_path)[kind]
-    with pytest.raises(UnreadableFilm) as caught:
-        open_film(path)
-    assert isinstance(caught.value, UserError)
-    assert caught.value.path == path
-    assert str(caught.value).startswith(f"Expected a readable film at {path}, got ")
-    assert "\n" not in str(caught.value)
-    assert not is_readable(path)
+def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_path):
+    paths = broken(tmp_path)
+    for path in paths.values():
+        with pytest.raises(UnreadableFilm) as caught:
+            open_film(path)
+        assert caught.value.path == path
+        assert str(caught.value).startswith(f"Expected a readable film at {path}, got ")
+        assert "\n" not in str(caught.value)
+        assert not is_readable(path)
+    sound = [study(tmp_path / "whole.png"), study(tmp_path / "whole.jpg")]
+    assert readable([sound[0], *map(study, paths.values()), sound[1]]) == (sound, list(paths.values()))
 
 
 @pytest.mark.parametrize(
     "folder", ["files/p10/p10000032/s50414267", "p10000032/s50414267", "train/patient00001/study1"]
 )
-def test_a_film_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cause(tmp_path, folder):
+def test_an_image_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cause(tmp_path, folder):
     path = tmp_path / folder / "view1_frontal.jpg"
     path.parent.mkdir(parents=True)
     for content in (None, b"", b"no film at all"):
@@ -125,24 +99,19 @@ def test_a_film_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cau
             open_film(path)
         assert caught.value.path == path
         shown = "".join(traceback.format_exception(caught.value))
-        for secret in ("10000032", "50414267", "patient00001", "view1"):
-            assert secret not in shown
-
-
-def oversized_png(path: Path, side: int) -> Path:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    body = zlib.compress(b"\0" * 1000)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
-    return path
+        assert not [secret for secret in ("10000032", "50414267", "patient00001", "view1") if secret in shown]
 
 
 @pytest.mark.parametrize("side", [int(MAX_PIXELS**0.5) + 1, 10_000, 60_000])
 def test_a_decompression_bomb_is_not_opened(tmp_path, side):
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header, body = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), zlib.compress(b"\0" * 1000)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     with pytest.raises(UnreadableFilm, match="pixels"):
-        open_film(oversized_png(tmp_path / "bomb.png", side))
+        open_film(tmp_path / "bomb.png")
 
 
 def test_random_damage_never_escapes_as_another_error(tmp_path):
@@ -159,15 +128,67 @@ def test_random_damage_never_escapes_as_another_error(tmp_path):
             is_readable(tmp_path / "damaged")
 
 
-def test_readable_sifts_counts_and_names(tmp_path):
-    paths = broken(tmp_path)
-    studies = [study(path) for path in paths.values()]
-    sound = [study(tmp_path / "whole.png"), study(tmp_path / "whole.jpg")]
-    good, bad = readable([sound[0], *studies, sound[1]])
-    assert good == sound
-    assert bad == list(paths.values())
+# --- Images that are prepared once ---
 
 
-def test_the_error_survives_the_way_out_of_a_process(tmp_path):
-    error = pickle.loads(pickle.dumps(UnreadableFilm(tmp_path, "nothing")))
-    assert (error.path, str(error)) == (tmp_path, str(UnreadableFilm(tmp_path, "nothing")))
+def noise_at(path: Path, shape: tuple[int, int] = (300, 200), seed: int = 0) -> Path:
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (3056, 2544), (50, 4000), (4000, 1), (90, 100)])
+def test_an_image_is_shrunk_below_the_limit_at_its_shape_and_a_small_one_kept(tmp_path, shape):
+    source = noise_at(tmp_path / "a.png", shape)
+    made, (height, width) = open_film(ready(source, 10_000, tmp_path / "ready")), shape
+    assert made.width * made.height <= 10_000
+    if min(shape) > 1:
+        assert made.width * made.height > 8_000
+        assert made.width / made.height == pytest.approx(width / height, rel=0.1)
+    wanted = open_film(source).resize(made.size, Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(made, np.asarray(open_film(source) if width * height < 10_000 else wanted))
+
+
+def test_a_prepared_image_is_known_by_content_and_limit_and_names_no_patient(tmp_path, monkeypatch):
+    source, copy = noise_at(tmp_path / "p10000032.png"), noise_at(tmp_path / "b.png")
+    first, second = (ready(path, 10_000, tmp_path / "ready") for path in (source, copy))
+    assert first != second
+    assert first.resolve() == second.resolve()
+    assert ready(source, 5_000, tmp_path / "ready").resolve() != first.resolve()
+    names = [name for path in (tmp_path / "ready").rglob("*") for name in (path.name, str(path.resolve()))]
+    assert not [name for name in names if "10000032" in name.removeprefix(str(tmp_path))]
+    with monkeypatch.context() as patch:  # the second time the source is not read
+        patch.setattr(film, "open_film", None)
+        patch.setattr(film, "file_digest", None)
+        assert ready(source, 10_000, tmp_path / "ready") == first
+    noise_at(source, seed=1)
+    os.utime(source, ns=(1, 1))
+    assert ready(source, 10_000, tmp_path / "ready").resolve() != second.resolve()
+
+
+def test_studies_keep_order_and_labels_and_bad_images_are_named(tmp_path):
+    images = [noise_at(tmp_path / f"{k}.png", seed=k % 3) for k in range(40)]
+    images[2].write_bytes(images[2].read_bytes()[:200])
+    images[4].unlink()
+    for _ in range(2):  # the second time too
+        good, bad = prepare([study(image) for image in images], 10_000, tmp_path / "ready", threads=8)
+        assert bad == [images[2], images[4]]
+        assert [one.study_id for one in good] == [str(k) for k in range(40) if k not in (2, 4)]
+        assert all(one.labels == {"Edema": 1.0} and tmp_path / "ready" in one.image.parents for one in good)
+    assert len(list((tmp_path / "ready" / "films").iterdir())) == 3, "copies become one image, also side by side"
+
+
+def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
+    source, folder = noise_at(tmp_path / "a.png"), tmp_path / "ready"
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(UserError, match="No space left"):
+            prepare([study(source)], 10_000, folder)
+    assert not [path for path in folder.rglob("*") if path.is_file()], "nothing half made is left"
+    ready(source, 10_000, folder).resolve().unlink()  # a link to an image that somebody removed
+    assert open_film(ready(source, 10_000, folder)).width

@@ -120,68 +120,37 @@ def test_one_split_is_what_the_whole_has_of_it(tmp_path, split, n):
     assert studies == tuple(study for study in mimic.load(root).studies if study.split == split)
 
 
-def test_radiologists_call_lung_opacity_airspace_opacity(tmp_path):
-    root = write(tmp_path)
-    names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
-    row = ["51967283", *("1.0" if name == "Airspace Opacity" else "" for name in names)]
-    path = root / "mimic-cxr-2.1.0-test-set-labeled.csv"
-    path.write_text(",".join(["study_id", *names]) + "\n" + ",".join(row) + "\n")
-    assert mimic.radiologist_labels(root) == {"51967283": {"Lung Opacity": 1.0}}
-
-
-def test_radiologists_labels_missing(tmp_path):
-    with pytest.raises(UserError, match=r"version 2\.1\.0"):
-        mimic.radiologist_labels(write(tmp_path))
-
-
 def test_the_report_labels_may_use_the_alias_too(tmp_path):
     names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
     studies = mimic.load(write(tmp_path, chexpert=chexpert_csv(names)), "train").studies
     assert studies[1].labels["Lung Opacity"] == 1.0
 
 
-def test_a_missing_folder(tmp_path):
+def test_a_missing_folder_or_table(tmp_path):
     with pytest.raises(UserError, match=r"MIMIC-CXR-JPG at .*nowhere, got nothing at that path"):
         mimic.load(tmp_path / "nowhere")
-
-
-def test_a_missing_films_folder(tmp_path):
-    (write(tmp_path) / "files").rmdir()
+    for name in ("chexpert", "split", "metadata"):
+        path = write(tmp_path) / f"mimic-cxr-2.0.0-{name}.csv.gz"
+        path.unlink()
+        with pytest.raises(UserError, match=rf"{name} table as .*{name}\.csv\.gz"):
+            mimic.load(tmp_path)
+    (tmp_path / "files").rmdir()
     with pytest.raises(UserError, match=r"films at .*files"):
-        mimic.load(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["chexpert", "split", "metadata"])
-def test_a_missing_table(tmp_path, name):
-    (write(tmp_path) / f"mimic-cxr-2.0.0-{name}.csv.gz").unlink()
-    with pytest.raises(UserError, match=rf"{name} table as .*{name}\.csv\.gz"):
         mimic.load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        (
-            "metadata",
-            "ViewPosition",
-            "View",
-            r"one column 'ViewPosition' in .*metadata.*, got the columns dicom_id",
-        ),
-        ("chexpert", "Pneumonia", "pneumonia", r"one column 'Pneumonia' in .*chexpert"),
+        ("metadata", "ViewPosition", "View", r"one column 'ViewPosition' in .*metadata.*, got the columns dicom_id"),
         ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*, got 2 of them"),
         (
             "chexpert",
             "-1.0",
             "0.5",
-            r"a label of .* under 'Edema' in .*chexpert.*, line 3, got a cell of 3 characters, not shown",
+            r"a label of .* under 'Edema' in .*, line 3, got a cell of 3 characters, not shown",
         ),
-        ("chexpert", "-1.0", "maybe", r"a label of .* under 'Edema' in .*, line 3, got a cell of 5 characters"),
-        (
-            "chexpert",
-            "50414267,",
-            "50414267.5,",
-            r"a whole number under 'study_id' .*, line 2, got a cell of 10 characters",
-        ),
+        ("chexpert", "50414267,", "50414267.5,", r"a whole number under 'study_id' .*, line 2, got a cell of 10 char"),
         ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2, got an empty cell"),
         ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3, got a cell of 8"),
         ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7, got a cell of 9"),
@@ -196,24 +165,19 @@ def test_malformed_tables_are_named_with_their_line(tmp_path, name, old, new, me
         mimic.load(write(tmp_path, **{name: text.replace(old, new)}))
 
 
-def test_a_cut_off_archive(tmp_path):
-    path = write(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv.gz"
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match=r"readable CSV or text file at .*chexpert"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(chexpert_csv().encode())[:-40], "readable CSV or text file at"),
+        (b"<html>please sign in</html>", "readable CSV or text file at"),
+        (gzip.compress(b""), "one column 'subject_id' in"),
+        (gzip.compress(chexpert_csv().splitlines()[0].encode() + b"\n"), "a table with rows in"),
+    ],
+)
+def test_a_table_that_is_cut_off_or_none_or_empty(tmp_path, content, message):
+    (write(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv.gz").write_bytes(content)
+    with pytest.raises(UserError, match=f"{message} .*chexpert"):
         mimic.load(tmp_path)
-
-
-def test_an_archive_that_is_none(tmp_path):
-    path = write(tmp_path) / "mimic-cxr-2.0.0-split.csv.gz"
-    path.write_text("<html>please sign in</html>")
-    with pytest.raises(UserError, match=r"readable CSV or text file at .*split"):
-        mimic.load(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "dicom_id,study_id,subject_id,split\n"])
-def test_a_table_without_rows(tmp_path, text):
-    with pytest.raises(UserError, match=r"split\.csv"):
-        mimic.load(write(tmp_path, zipped=False, split=text))
 
 
 def test_an_unknown_split_and_an_empty_one(tmp_path):

@@ -45,12 +45,9 @@ def test_equal_seeds_give_equal_splits_whatever_the_order():
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 2.0])
-def test_a_fraction_out_of_range(fraction):
+def test_what_cannot_be_split(fraction):
     with pytest.raises(UserError, match="a fraction of patients between 0 and 1"):
         split_by_patient(STUDIES, fraction, rng())
-
-
-def test_one_patient_cannot_be_split():
     with pytest.raises(UserError, match="at least two patients to split, got 1"):
         split_by_patient([study(1, 0), study(1, 1)], 0.5, rng())
 
@@ -59,6 +56,9 @@ def test_a_draw_takes_a_patient_once_and_a_smaller_one_begins_a_larger():
     large = draw(STUDIES, 30, rng())
     assert len(patients(large)) == 30
     assert draw(STUDIES, 10, rng()) == large[:10]
+    drawn = draw(STUDIES, len(STUDIES), rng(), one_per_patient=False)
+    assert sorted(drawn, key=lambda s: s.study_id) == STUDIES
+    assert draw(STUDIES, 40, rng(), one_per_patient=False) == drawn[:40]
 
 
 def test_each_patient_and_each_of_its_studies_has_the_same_chance():
@@ -71,12 +71,6 @@ def test_each_patient_and_each_of_its_studies_has_the_same_chance():
     for chosen in STUDIES:
         expected = trials / 2 / (1 + int(chosen.patient_id) % 5)
         assert abs(counts[chosen.study_id] - expected) < 5 * np.sqrt(expected)
-
-
-def test_studies_may_be_drawn_instead_of_patients():
-    drawn = draw(STUDIES, len(STUDIES), rng(), one_per_patient=False)
-    assert sorted(drawn, key=lambda s: s.study_id) == STUDIES
-    assert draw(STUDIES, 40, rng(), one_per_patient=False) == drawn[:40]
 
 
 @pytest.mark.parametrize("n", [0, -1, 31])

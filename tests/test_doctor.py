@@ -18,8 +18,8 @@ from taught import with_teacher
 
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
-from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
+from chexreason.recipe import Sizes
 from companion.phantoms import teacher
 from companion.phantoms.writers import write_tree
 from companion.replication import doctor

@@ -13,9 +13,9 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from chexreason.config import load_profile
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
+from chexreason.recipe import GRPO
 from chexreason.rewards import REWARDS, Hard, Nuanced
 from companion.evidence import comparable
 from companion.evidence.analysis import OWN, Answers, Cell, Key, NotComparable

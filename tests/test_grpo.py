@@ -9,8 +9,8 @@ import torch
 
 from chexreason import config, grpo, models, objective, prompts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, LoRA
 from chexreason.models import lora
+from chexreason.recipe import GRPO, LoRA
 from chexreason.rewards import Hard
 
 
@@ -62,18 +62,14 @@ def test_the_clipped_objective_by_hand(ratio, advantage, expected) -> None:
     assert value.item() == pytest.approx(expected)
 
 
-def test_the_kl_estimate_is_zero_at_equality_and_never_negative() -> None:
-    logp = torch.linspace(-4, 0, 9)[None]
-    assert objective.kl_estimate(logp, logp).abs().max() == 0
-    assert (objective.kl_estimate(logp, logp.flip(1)) >= 0).all()
-
-
-def test_the_kl_estimate_is_unbiased_against_torch() -> None:
+def test_the_kl_estimate_is_never_negative_and_unbiased_against_torch() -> None:
     torch.manual_seed(0)
     policy, reference = (torch.distributions.Categorical(logits=torch.randn(6)) for _ in range(2))
     tokens = policy.sample((200_000,))
-    estimate = objective.kl_estimate(policy.log_prob(tokens), reference.log_prob(tokens)).mean()
-    assert estimate.item() == pytest.approx(torch.distributions.kl_divergence(policy, reference).item(), rel=0.02)
+    estimates = objective.kl_estimate(policy.log_prob(tokens), reference.log_prob(tokens))
+    assert (estimates >= 0).all()
+    exact = torch.distributions.kl_divergence(policy, reference).item()
+    assert estimates.mean().item() == pytest.approx(exact, rel=0.02)
 
 
 def test_the_arguments_are_the_papers(tmp_path) -> None:
@@ -149,37 +145,33 @@ def test_a_killed_run_goes_on_with_its_rewards_state(
     assert steps == [1, 3, 5, 7]  # each rollout batch is logged once and used twice
 
 
+def scorer_of(reward, profile) -> grpo.Scorer:
+    return grpo.Scorer("mine", reward, profile, prompts.get("free_reasoning"), ends={2})
+
+
 def test_the_scorer_pays_what_the_reward_says(profile) -> None:
-    prompt = prompts.get("free_reasoning")
-    scorer = grpo.Scorer("hard", Hard(), profile, prompt, ends={2})
+    scorer = scorer_of(Hard(), profile)
     texts = ["<think>wet</think><solution>Edema</solution>", "nothing at all"]
-    paid = scorer([[{"content": t}] for t in texts], [[5, 2], [5, 2]], truth=["Edema", "Edema"])
-    short = Hard().short_penalty
-    assert np.allclose(paid, [1 - short, 0])
+    paid = scorer([[{"content": text}] for text in texts], [[5, 2], [5, 2]], truth=["Edema", "Edema"])
+    assert np.allclose(paid, [1 - Hard().short_penalty, 0])
     assert [sum(terms.values()) for terms in scorer.terms] == paid
 
 
-@pytest.mark.parametrize("returned", [None, {}, 1.0, {"a": float("nan")}, {"a": "1"}, {"a": None}, ["a"]])
-def test_a_reward_that_returns_nonsense_names_the_completion(profile, returned) -> None:
-    scorer = grpo.Scorer("mine", lambda *_: returned, profile, prompts.get("free_reasoning"), ends={2})
-    with pytest.raises(
-        UserError, match=r"finite terms from the reward mine, got .*'what it said', recorded: \['Edema'\]"
-    ):
+@pytest.mark.parametrize("rows", ["results", "cache"])
+@pytest.mark.parametrize(
+    "returned", [None, {}, 1.0, {"a": float("nan")}, {"a": "1"}, {"a": None}, ["a"], ZeroDivisionError("division")]
+)
+def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_patients(profile, rows, returned) -> None:
+    def broken(*_: object) -> object:
+        if isinstance(returned, Exception):
+            raise returned
+        return returned
+
+    scorer = scorer_of(broken, dataclasses.replace(profile, rows=rows))
+    with pytest.raises(UserError, match="finite terms from the reward mine, got ") as refused:
         scorer([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
-
-
-def test_a_reward_that_raises_names_the_completion_unless_it_is_of_a_patient(profile) -> None:
-    def broken(answer, truth, text):
-        return {"share": 1 / len(answer.labels)}
-
-    mine = grpo.Scorer("mine", broken, profile, prompts.get("free_reasoning"), ends={2})
-    with pytest.raises(UserError, match=r"ZeroDivisionError.*what it said"):
-        mine([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
-    private = dataclasses.replace(profile, rows="cache")
-    theirs = grpo.Scorer("mine", broken, private, prompts.get("free_reasoning"), ends={2})
-    with pytest.raises(UserError, match=r"ZeroDivisionError.*a completion about a patient, not shown") as refused:
-        theirs([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
-    assert "what it said" not in str(refused.value)
+    assert ("for 'what it said', recorded: ['Edema']" in str(refused.value)) == (rows == "results")
+    assert ("a completion about a patient, not shown" in str(refused.value)) == (rows == "cache")
 
 
 def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:

@@ -8,15 +8,10 @@ from chexreason.labels import FINDINGS, NIH_SHARED, PARENTS, closure, decide, po
 
 # Figure 1 of Irvin et al. 2019, as a nested outline: what stands below what.
 TREE = {
-    "No Finding": {},
-    "Support Devices": {},
-    "Fracture": {},
-    "Enlarged Cardiomediastinum": {"Cardiomegaly": {}},
+    "No Finding": {}, "Support Devices": {}, "Fracture": {}, "Pneumothorax": {}, "Pleural Effusion": {},
+    "Pleural Other": {}, "Enlarged Cardiomediastinum": {"Cardiomegaly": {}},
     "Lung Opacity": {"Lung Lesion": {}, "Edema": {}, "Consolidation": {"Pneumonia": {}}, "Atelectasis": {}},
-    "Pneumothorax": {},
-    "Pleural Effusion": {},
-    "Pleural Other": {},
-}
+}  # fmt: skip
 
 
 def edges(tree, parent=None):
@@ -25,16 +20,9 @@ def edges(tree, parent=None):
         yield from edges(below, name)
 
 
-def test_the_tree_is_the_published_one() -> None:
+def test_the_findings_and_their_tree_are_the_published_ones() -> None:
     assert dict(PARENTS) == {name: parent for name, parent in edges(TREE) if parent}
-
-
-def test_the_fourteen_are_the_names_of_the_tree() -> None:
     assert sorted(FINDINGS) == sorted(name for name, _ in edges(TREE))
-    assert len(FINDINGS) == len(set(FINDINGS)) == 14
-
-
-def test_every_finding_closes_over_its_path_to_the_root() -> None:
     paths = {}
     for name, parent in edges(TREE):
         paths[name] = {name} | paths.get(parent, set())
@@ -45,40 +33,18 @@ def test_every_finding_closes_over_its_path_to_the_root() -> None:
 
 def test_the_nine_that_nih_shares() -> None:
     assert len(NIH_SHARED) == 9
-    assert set(NIH_SHARED) < set(FINDINGS)
-    assert [n for n in FINDINGS if n in NIH_SHARED] == list(NIH_SHARED), "in the order of the fourteen"
+    assert [name for name in FINDINGS if name in NIH_SHARED] == list(NIH_SHARED), "in the order of the fourteen"
     # Pleural Effusion is stated by NIH and yet not among the paper's nine.
     assert set(labels.NIH_TO_CHEXPERT.values()) - set(NIH_SHARED) == {"Pleural Effusion"}
     assert not set(labels.NIH_UNMAPPED) & set(labels.NIH_TO_CHEXPERT)
 
 
-def test_what_must_not_be_changed_by_accident_cannot_be() -> None:
-    for mapping in (PARENTS, labels.LABEL_SETS, labels.NIH_TO_CHEXPERT, labels.ALIASES):
-        with pytest.raises(TypeError):
-            mapping["Edema"] = "Fracture"
-
-
-@pytest.mark.parametrize(
-    ("policy", "uncertain"),
-    [("zeros", False), ("ones", True), ("ignore", None)],
-)
+@pytest.mark.parametrize(("policy", "uncertain"), [("zeros", False), ("ones", True), ("ignore", None)])
 def test_a_policy_decides_the_uncertain_and_nothing_else(policy, uncertain) -> None:
-    decided = decide({"Edema": -1.0, "Fracture": 1.0, "Pneumonia": 0.0}, policy)
-    assert tuple(decided) == FINDINGS
-    assert decided.pop("Edema") is uncertain
-    assert decided.pop("Fracture") is True
-    assert set(decided.values()) == {False}
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"), [("zeros", {"Fracture"}), ("ones", {"Fracture", "Edema"}), ("ignore", {"Fracture"})]
-)
-def test_positives(policy, expected) -> None:
-    assert positives({"Edema": -1.0, "Fracture": 1.0, "Pneumonia": 0.0}, policy) == expected
-
-
-def test_labels_outside_the_set_are_left_out() -> None:
-    assert positives({"Fracture": 1.0, "Edema": 1.0}, "zeros", NIH_SHARED) == {"Edema"}
+    cells = {"Edema": -1.0, "Fracture": 1.0, "Pneumonia": 0.0}
+    assert decide(cells, policy) == dict.fromkeys(FINDINGS, False) | {"Fracture": True, "Edema": uncertain}
+    assert positives(cells, policy) == ({"Fracture", "Edema"} if uncertain else {"Fracture"})
+    assert positives(cells | {"Edema": 1.0}, policy, NIH_SHARED) == {"Edema"}, "Fracture is none of the nine"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +53,6 @@ def test_labels_outside_the_set_are_left_out() -> None:
         ({"Edema": 1.0}, "maybe", r"uncertainty policy among ignore, ones, zeros, got 'maybe'"),
         ({"Oedema": 1.0}, "zeros", r"finding among .*, got 'Oedema'"),
         ({"Edema": 2.0}, "zeros", r"a label of 1\.0, 0\.0 or -1\.0, got 2\.0 for Edema"),
-        ({"Edema": 0.5}, "ones", r"got 0\.5 for Edema"),
         ({"Edema": float("nan")}, "zeros", r"got nan for Edema"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from chexreason import cohorts, config
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Sizes
+from chexreason.recipe import Sizes
 from companion.phantoms.writers import write_tree
 from companion.replication import manifests
 from companion.workflow import commands as cli

@@ -8,9 +8,9 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import LoRA
 from chexreason.models import FAMILIES
 from chexreason.models.lora import add_lora, assert_language_only
+from chexreason.recipe import LoRA
 from companion.phantoms import miniature
 
 

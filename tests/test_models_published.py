@@ -11,10 +11,10 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, Decoding, LoRA
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
 from chexreason.prompts import PROMPTS
+from chexreason.recipe import GRPO, Decoding, LoRA
 from companion.replication.published import facts, skeleton
 
 CHECKPOINTS = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints"

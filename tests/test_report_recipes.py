@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexreason.hyperparameters import GRPO
+from chexreason.recipe import GRPO
 from companion.evidence import sealed
 from companion.report import recipes
 

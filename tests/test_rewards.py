@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chexreason.completions import THINK_SOLUTION, parse_completion, write_completion
+from chexreason.completions import THINK_SOLUTION, parse_completion
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
-from chexreason.rewards import REWARDS, Hard, Nuanced, constants, jaccard, label_frequencies, reward
+from chexreason.rewards import REWARDS, Hard, Nuanced, constants, reward
 from chexreason.settings import origins
+from chexreason.traces import write_completion
 
-NF, SD, CM, ED, PX, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Pneumothorax", "Fracture"
+NF, SD, CM, ED, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Fracture"
 #: Relative to the commonest: No Finding 1, Support Devices 3/4, Cardiomegaly 1/2, Edema 1/4, Fracture 1/20.
 FREQUENCIES = {NF: 0.40, SD: 0.30, CM: 0.20, ED: 0.10, FX: 0.02}
 
@@ -49,34 +50,21 @@ LONG = "Wide heart. " * 25  # 300 characters
 @pytest.mark.parametrize(
     ("truth", "text", "expected"),
     [
-        # J = 2/2
-        ({CM, ED}, solution("Cardiomegaly, Edema", LONG), 1.0),
-        # J = 1/2
-        ({CM, ED}, solution("Cardiomegaly", LONG), 0.5),
-        # J = 2/3
-        ({CM, ED}, solution("Cardiomegaly, Edema, Fracture", LONG), 2 / 3),
-        # J = 1/3
-        ({CM, ED}, solution("Edema, Fracture", LONG), 1 / 3),
-        # J = 0/2
-        ({CM}, solution("Edema", LONG), 0.0),
-        # J = 1/14
-        ({CM}, solution(", ".join(FINDINGS), LONG), 1 / 14),
-        # unknown labels are filtered: J = 1/1
-        ({CM}, solution("Cardiomegaly, gout", LONG), 1.0),
-        # a repeated label counts once: J = 1/1
-        ({CM}, solution("Cardiomegaly, Cardiomegaly", LONG), 1.0),
-        # short: 1 - 0.1
-        ({CM}, solution("Cardiomegaly"), 0.9),
-        # short and wrong: 0 - 0.1
-        ({CM}, solution("Edema"), -0.1),
-        # valid, nothing named, short: 0 - 0.1
-        ({CM}, solution(""), -0.1),
-        # not valid: 0, however right and however short
-        ({CM}, "<solution>Cardiomegaly</solution>", 0.0),
+        ({CM, ED}, solution("Cardiomegaly, Edema", LONG), 1.0),  # J = 2/2
+        ({CM, ED}, solution("Cardiomegaly", LONG), 0.5),  # J = 1/2
+        ({CM, ED}, solution("Cardiomegaly, Edema, Fracture", LONG), 2 / 3),  # J = 2/3
+        ({CM, ED}, solution("Edema, Fracture", LONG), 1 / 3),  # J = 1/3
+        ({CM}, solution("Edema", LONG), 0.0),  # J = 0/2
+        ({CM}, solution(", ".join(FINDINGS), LONG), 1 / 14),  # J = 1/14
+        ({CM}, solution("Cardiomegaly, gout", LONG), 1.0),  # unknown labels are filtered: J = 1/1
+        ({CM}, solution("Cardiomegaly, Cardiomegaly", LONG), 1.0),  # a repeated label counts once: J = 1/1
+        ({CM}, solution("Cardiomegaly"), 0.9),  # short: 1 - 0.1
+        ({CM}, solution("Edema"), -0.1),  # short and wrong: 0 - 0.1
+        ({CM}, solution(""), -0.1),  # valid, nothing named, short: 0 - 0.1
+        ({CM}, "<solution>Cardiomegaly</solution>", 0.0),  # not valid: 0, however right and however short
         ({CM}, solution("Cardiomegaly", LONG) + "<think></think>", 0.0),
         ({CM}, "Cardiomegaly", 0.0),
-        # text outside does not break validity: 1
-        ({CM}, solution("Cardiomegaly", LONG) + " Regards", 1.0),
+        ({CM}, solution("Cardiomegaly", LONG) + " Regards", 1.0),  # text outside does not break validity: 1
     ],
 )
 def test_hard_by_hand(truth, text, expected):
@@ -90,54 +78,33 @@ def test_hard_at_the_length_bound(length, expected):
     assert total(Hard()(read(solution("Cardiomegaly")), labels(CM), "x" * length)) == pytest.approx(expected)
 
 
-def test_jaccard_is_symmetric_and_within_0_and_1():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        one, two = (frozenset(rng.choice(FINDINGS, size=int(rng.integers(1, 8)), replace=False)) for _ in range(2))
-        assert jaccard(one, two) == jaccard(two, one)
-        assert 0 <= jaccard(one, two) <= 1
-        assert (jaccard(one, two) == 1) == (one == two)
-
-
 # --- Equation 4 ---
 
 
 @pytest.mark.parametrize(
     ("truth", "text", "expected"),
     [
-        # exact: 100 + 30 + 20
-        ({CM, ED}, solution("Cardiomegaly, Edema"), 150.0),
+        ({CM, ED}, solution("Cardiomegaly, Edema"), 150.0),  # exact: 100 + 30 + 20
         ({NF}, solution("No Finding"), 150.0),
-        # one of two: 30/2 + 20/1
-        ({CM, ED}, solution("Cardiomegaly"), 35.0),
+        ({CM, ED}, solution("Cardiomegaly"), 35.0),  # one of two: 30/2 + 20/1
         # both and a wrong Support Devices: 30 + 20 * 2/3 - 20 * 3/4 = 28 1/3
         ({CM, ED}, solution("Cardiomegaly, Edema, Support Devices"), 30 + 40 / 3 - 15),
         # the same with a wrong Fracture: 30 + 13 1/3 - 20/20 = 42 1/3; rare costs less than common
         ({CM, ED}, solution("Cardiomegaly, Edema, Fracture"), 30 + 40 / 3 - 1),
-        # wholly wrong, commonest label: -20
-        ({CM}, solution("No Finding"), -20.0),
-        # wholly wrong, rare label: -1
-        ({CM}, solution("Fracture"), -1.0),
+        ({CM}, solution("No Finding"), -20.0),  # wholly wrong, commonest label: -20
+        ({CM}, solution("Fracture"), -1.0),  # wholly wrong, rare label: -1
         # a label that the training studies never have costs nothing extra: 30 + 20/2
         ({CM}, solution("Cardiomegaly, Pneumothorax"), 40.0),
         # five labels, one right: 30 + 20/5 - 20 * (1 + 3/4 + 1/4 + 1/20) = 34 - 41
         ({CM}, solution("No Finding, Support Devices, Cardiomegaly, Edema, Fracture"), -7.0),
-        # one of two, named twice: 15 + 20 - 25
-        ({CM, ED}, solution("Edema, Edema"), 10.0),
-        # one of two beside an unknown name: 15 + 20 - 100
-        ({CM, ED}, solution("Edema, gout"), -65.0),
-        # exact with two unknown names: 150 - 200
-        ({CM}, solution("Cardiomegaly, gout, scurvy"), -50.0),
-        # only an unknown name: no label, so malformed: -100 - 100
-        ({CM}, solution("gout"), -200.0),
-        # nothing named: malformed
-        ({CM}, solution(""), -100.0),
-        # no think block: malformed, the right label earns nothing
-        ({CM}, "<solution>Cardiomegaly</solution>", -100.0),
-        # no block at all, and text outside: -100 - 25
-        ({CM}, "Cardiomegaly", -125.0),
-        # exact with text outside: 150 - 25
-        ({CM}, "Well: " + solution("Cardiomegaly"), 125.0),
+        ({CM, ED}, solution("Edema, Edema"), 10.0),  # one of two, named twice: 15 + 20 - 25
+        ({CM, ED}, solution("Edema, gout"), -65.0),  # one of two beside an unknown name: 15 + 20 - 100
+        ({CM}, solution("Cardiomegaly, gout, scurvy"), -50.0),  # exact with two unknown names: 150 - 200
+        ({CM}, solution("gout"), -200.0),  # only an unknown name: no label, so malformed: -100 - 100
+        ({CM}, solution(""), -100.0),  # nothing named: malformed
+        ({CM}, "<solution>Cardiomegaly</solution>", -100.0),  # no think block: malformed, the right label earns nothing
+        ({CM}, "Cardiomegaly", -125.0),  # no block at all, and text outside: -100 - 25
+        ({CM}, "Well: " + solution("Cardiomegaly"), 125.0),  # exact with text outside: 150 - 25
     ],
 )
 def test_nuanced_by_hand(truth, text, expected):
@@ -154,10 +121,8 @@ def filled(*predictions):
     [
         # 99 predictions and this one: full; share of Edema 71/100 > 0.70: 150 - 50 - 30
         (filled(({CM}, 29), ({ED}, 70)), "Edema", 70.0),
-        # share exactly 70/100: not above
-        (filled(({CM}, 30), ({ED}, 69)), "Edema", 150.0),
-        # 98 and this one: not full yet, whatever the share
-        (filled(({ED}, 98)), "Edema", 150.0),
+        (filled(({CM}, 30), ({ED}, 69)), "Edema", 150.0),  # share exactly 70/100: not above
+        (filled(({ED}, 98)), "Edema", 150.0),  # 98 and this one: not full yet, whatever the share
         # 100 held: the oldest one is forgotten; 70 of 99 remain before this one: 71/100
         (filled(({CM}, 1), ({CM}, 29), ({ED}, 70)), "Edema", 70.0),
         # the forgotten one was Edema: 69 + this one = 70/100
@@ -166,8 +131,7 @@ def filled(*predictions):
         (filled(({ED}, 100)), "Fracture", -1.0),
         # two dominant labels in one prediction: 30 + 20/2 - 20 * 1/2 - 50 - 2 * 30
         (filled(({ED, CM}, 100)), "Edema, Cardiomegaly", 30 + 10 - 10 - 50 - 60),
-        # one of the two: 150 - 50 - 30, right or not
-        (filled(({ED, CM}, 100)), "Edema", 70.0),
+        (filled(({ED, CM}, 100)), "Edema", 70.0),  # one of the two: 150 - 50 - 30, right or not
     ],
 )
 def test_nuanced_collapse_by_hand(window, text, expected):
@@ -215,7 +179,9 @@ def mimic_like(rng, n):
 
 
 STUDIES = mimic_like(np.random.default_rng(5), 600)
-SHARES = label_frequencies(STUDIES)
+FITTED = Nuanced()
+FITTED.fit(STUDIES)
+SHARES = FITTED.frequencies
 COMMONEST = sorted(SHARES, key=SHARES.__getitem__, reverse=True)
 LAZY = {
     "all": frozenset(FINDINGS),
@@ -254,24 +220,17 @@ def test_no_constant_or_empty_answer_earns_what_an_honest_one_does(name):
     assert right == {"hard": 1.0, "nuanced": 150.0}[name]
     assert right > honest
     assert max(lazy.values()) < honest, max(lazy, key=lazy.__getitem__)
-
-
-def test_a_collapsed_answer_falls_below_zero_under_the_nuanced_reward():
-    for answer in LAZY.values():
-        assert mean_reward("nuanced", [answer] * len(STUDIES)) < 0
+    if name == "nuanced":
+        assert max(lazy[kind] for kind in LAZY) < 0, "a collapsed answer pays"
 
 
 # --- Settings and misuse ---
 
 
-def test_every_constant_says_where_it_comes_from():
-    stated = {name for cls in (Hard, Nuanced) for name, _, origin in origins(cls) if origin.stated}
+def test_constants_have_a_source_and_are_used():
     assumed = {name for cls in (Hard, Nuanced) for name, _, origin in origins(cls) if not origin.stated}
     assert assumed == {"min_length", "short_penalty", "false_positive", "outside", "malformed"}
-    assert stated | assumed == constants(Hard()).keys() | constants(Nuanced()).keys()
-
-
-def test_constants_are_used():
+    assert len(constants(Hard())) + len(constants(Nuanced())) == 14
     parsed = read(solution("Edema"))
     assert total(nuanced(exact=200.0)(parsed, labels(ED), "")) == 250.0
     assert total(replace(Hard(), short_penalty=0.3)(parsed, labels(ED), "x" * 10)) == pytest.approx(0.7)
@@ -304,12 +263,9 @@ def test_a_reward_is_a_class_or_a_function(monkeypatch):
 
 
 def test_frequencies_come_from_the_training_studies():
-    shares = label_frequencies([labels(ED), labels(ED, CM), labels(NF), labels(NF)])
-    assert shares[ED] == 0.5
-    assert shares[CM] == 0.25
-    assert shares[PX] == 0.0
-    assert list(shares) == list(FINDINGS)
-    with pytest.raises(ValueError, match="at least one"):
-        label_frequencies([])
-    with pytest.raises(ValueError, match="positive frequency"):
-        Nuanced()(read(solution("Edema")), labels(CM), "")
+    pays = Nuanced()
+    with pytest.raises(ValueError, match="empty"):
+        pays(read(solution("Edema")), labels(CM), "")
+    pays.fit([labels(ED), labels(ED, CM), labels(NF), labels(NF)])
+    assert {name: share for name, share in pays.frequencies.items() if share} == {NF: 0.5, ED: 0.5, CM: 0.25}
+    assert list(pays.frequencies) == list(FINDINGS)

@@ -1,8 +1,13 @@
-"""Settings that say where they come from."""
+"""Settings that say where they come from, and the one error for users."""
 
-import dataclasses
+import pickle
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+
+from chexreason.data.film import UnreadableFilm
+from chexreason.errors import UserError, unknown
 from chexreason.settings import Origin, assumed, origins, paper
 
 
@@ -10,25 +15,26 @@ from chexreason.settings import Origin, assumed, origins, paper
 class Example:
     stated: int = paper(4, "3.2.2", "completions a study")
     guessed: float = assumed(0.1, "the paper is silent", "a small price")
+    silent: int = 3
+    state: int = field(init=False, default=0)
 
 
-def test_a_default_stands_beside_its_source() -> None:
-    assert Example() == Example(4, 0.1)
+def test_a_default_stands_beside_its_source_and_state_is_none() -> None:
+    assert (Example().stated, Example().guessed) == (4, 0.1)
     assert list(origins(Example)) == [
         ("stated", 4, Origin(True, "3.2.2", "", "completions a study")),
         ("guessed", 0.1, Origin(False, "", "the paper is silent", "a small price")),
+        ("silent", 3, Origin(False, "", "no source given", "")),
     ]
 
 
-def test_a_changed_value_leaves_the_default_and_its_origin_alone() -> None:
-    assert dataclasses.replace(Example(), stated=9).stated == 9
-    assert next(origins(Example))[1] == 4
+def test_an_error_is_one_line_and_names_what_is_known() -> None:
+    assert str(UserError("a film", "a letter", "scan again")) == "Expected a film, got a letter. Scan again."
+    text = str(unknown("reward", "soft", ["nuanced", "hard"], "chexreason/rewards.py"))
+    assert text == "Expected a reward among hard, nuanced, got 'soft'. Add a new one in chexreason/rewards.py."
 
 
-def test_a_field_without_an_origin_is_listed_as_such_and_state_is_not() -> None:
-    @dataclass
-    class Bare:
-        silent: int = 3
-        state: int = field(init=False, default=0)
-
-    assert list(origins(Bare)) == [("silent", 3, Origin(False, "", "no source given", ""))]
+@pytest.mark.parametrize("error", [UserError("a", "b", "c"), UnreadableFilm(Path("/film.png"), "nothing")])
+def test_an_error_crosses_from_a_worker_process_with_type_text_and_parts(error) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), str(back), vars(back)) == (type(error), str(error), vars(error))

@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import TopPLogitsWarper
 
 from chexreason import evaluate, prompts
-from chexreason.hyperparameters import Decoding
+from chexreason.recipe import Decoding
 from companion.speed import decoding
 from companion.speed.batch import Batch, SlotLayer
 from companion.speed.decoding import generate

@@ -9,8 +9,8 @@ from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.hyperparameters import LoRA
 from chexreason.models import lora
+from chexreason.recipe import LoRA
 from companion.speed.lora import merged
 from companion.speed.switches import Speed
 

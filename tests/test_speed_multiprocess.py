@@ -14,7 +14,7 @@ import torch
 
 from chexreason import evaluate, prompts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Decoding
+from chexreason.recipe import Decoding
 from companion.speed import decoding
 from companion.speed.multiprocess import in_processes, processes
 from companion.speed.switches import Speed

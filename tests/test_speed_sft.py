@@ -12,8 +12,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from chexreason import models, prompts, sft
 from chexreason.config import load_profile
 from chexreason.examples import examples
-from chexreason.hyperparameters import SFT, LoRA
 from chexreason.models import lora
+from chexreason.recipe import SFT, LoRA
 from companion.speed.embeddings import EmbeddingCache, assert_frozen, pixels_of
 from companion.speed.sft import Remembered
 from companion.speed.switches import Speed

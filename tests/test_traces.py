@@ -10,8 +10,8 @@ from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
+from chexreason.recipe import Sizes
 from companion.phantoms.prepare import write_traces
 from companion.phantoms.writers import write_tree
 

@@ -170,8 +170,8 @@ def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, real_tree, 
     write_tree(tmp_path / "films", "A", {"train": 12}, 7, 64, progress=False)
     from chexreason import cohorts
     from chexreason.config import DataPlace
-    from chexreason.hyperparameters import Sizes
     from chexreason.labels import positives
+    from chexreason.recipe import Sizes
 
     made = config.load_profile("smoke", cache=tmp_path)
     profile = dataclasses.replace(made, data={"mimic": DataPlace(tmp_path / "films")}, sizes=Sizes(sft=5, rl=2))

@@ -12,7 +12,7 @@ from taught import with_teacher
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Sizes
+from chexreason.recipe import Sizes
 from companion.replication.traces import backends, patience, write
 from companion.replication.traces.settings import Teacher
 

@@ -1,12 +1,29 @@
-"""What both trainers share: the history table, the checkpoint to go on from, the progress bar."""
+"""What both trainers share: the history table, the checkpoint to go on from, several processes, the progress bar."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
 import torch
+from trl import GRPOConfig, SFTConfig
 
+from chexreason import config, runs
 from chexreason.errors import UserError
-from chexreason.training import Progress, accumulation, device_options, history_table, last_checkpoint, learnt
+from chexreason.processes import Progress
+from chexreason.recipe import GRPO, SFT
+from chexreason.training import accumulation, checkpoints, device_options, last_checkpoint, trained
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "ours"),
+    [
+        (SFT, SFTConfig, {"early_stopping_patience", "studies_per_step", "validation_share"}),
+        (GRPO, GRPOConfig, {"studies_per_step", "checkpoints"}),
+    ],
+)
+def test_every_setting_but_ours_is_an_option_of_trls_by_its_name(settings, kind, ours) -> None:
+    names, known = ({entry.name for entry in dataclasses.fields(cls)} for cls in (settings, kind))
+    assert names - known == ours
 
 
 def test_the_log_becomes_tidy_and_loses_timings_and_text() -> None:
@@ -15,27 +32,21 @@ def test_the_log_becomes_tidy_and_loses_timings_and_text() -> None:
         {"step": 2, "epoch": 1.0, "eval_loss": 1, "eval_runtime": 3.0, "eval_samples_per_second": 4.0},
         {"step": 2, "train_runtime": 8.0, "total_flos": 1e9, "train_loss": 1.5},
     ]
-    table = history_table(log)
-    assert list(table.columns) == ["step", "epoch", "metric", "value"]
-    assert table[["step", "metric", "value"]].values.tolist() == [
-        [1, "loss", 2.0],
-        [2, "eval_loss", 1.0],
-        [2, "train_loss", 1.5],
-    ]
+    table = runs.history_table(log)
+    assert list(table.columns) == list(runs.history_table([]).columns) == ["step", "epoch", "metric", "value"]
+    rows = [[1, "loss", 2.0], [2, "eval_loss", 1.0], [2, "train_loss", 1.5]]
+    assert table[["step", "metric", "value"]].values.tolist() == rows
     assert table["epoch"].tolist()[:2] == [0.5, 1.0]
 
 
-def test_an_empty_log_has_the_columns_too() -> None:
-    assert list(history_table([]).columns) == ["step", "epoch", "metric", "value"]
-
-
-def test_the_last_checkpoint_is_the_highest_whole_one(tmp_path) -> None:
+def test_the_last_checkpoint_is_the_highest_complete_one(tmp_path) -> None:
     assert last_checkpoint(tmp_path / "nowhere") is None
     for name in ("checkpoint-9", "checkpoint-10", "checkpoint-11", "checkpoint-best", "checkpoint-12.partial"):
         (tmp_path / name).mkdir()
         if name != "checkpoint-11":  # killed while it was written
             (tmp_path / name / "trainer_state.json").write_text("{}")
     assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert checkpoints(tmp_path) == [tmp_path / "checkpoint-9", tmp_path / "checkpoint-10"]
 
 
 def test_progress_counts_steps_from_where_training_goes_on() -> None:
@@ -47,9 +58,8 @@ def test_progress_counts_steps_from_where_training_goes_on() -> None:
     state.global_step = 6
     progress.on_step_end(None, state, None)
     progress.on_log(None, state, None, logs={"loss": 1.23456, "other": 1.0})
-    assert progress.bar.n == 6
-    assert progress.bar.postfix == "loss=1.23"
     progress.on_log(None, state, None, logs=None)
+    assert (progress.bar.n, progress.bar.postfix) == (6, "loss=1.23")
     assert "SFT x" in str(progress.bar)
     progress.on_train_end(None, state, None)
     assert progress.bar.disable, "a closed bar"
@@ -58,32 +68,32 @@ def test_progress_counts_steps_from_where_training_goes_on() -> None:
 @pytest.mark.parametrize("cuda", [True, False])
 def test_half_precision_and_recomputing_need_a_gpu(monkeypatch, cuda) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    wanted = {"bf16": cuda, "gradient_checkpointing": cuda, "use_cpu": not cuda}
-    assert device_options("bf16", True).items() >= wanted.items()
-    never = {"bf16": False, "gradient_checkpointing": False, "use_cpu": not cuda}
-    assert device_options("fp32", False).items() >= never.items()
+    for asked in (True, False):
+        wanted = {"bf16": cuda and asked, "gradient_checkpointing": cuda and asked, "use_cpu": not cuda}
+        assert device_options(asked, asked).items() >= wanted.items()
 
 
-def test_a_step_is_parted_evenly_among_processes_or_refused(monkeypatch) -> None:
+def test_a_step_is_divided_evenly_among_processes_or_refused(monkeypatch) -> None:
     assert accumulation(32, 4) == 8
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert accumulation(32, 4) == 2
     for batch, at_once in ((32, 3), (8, 4)):
-        with pytest.raises(UserError, match=f"a step of {batch} rows to part into passes of {at_once} on 4 processes"):
+        with pytest.raises(UserError, match=f"a step of {batch} rows to divide into passes of {at_once} on 4 proc"):
             accumulation(batch, at_once)
 
 
-def test_a_training_that_is_over_is_not_run_again(tmp_path, monkeypatch) -> None:
-    log = [{"step": 1, "loss": 0.25}]
-    runs = []
+def test_a_training_that_is_over_is_not_run_again_but_for_other_settings(tmp_path, monkeypatch) -> None:
+    profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    this, done = runs.Plan(profile, "02-sft-x", {}, {}), []
 
-    def train():
-        runs.append(1)
-        return SimpleNamespace(state=SimpleNamespace(log_history=log))
+    def train(folder):
+        done.append(sorted(path.name for path in folder.iterdir()))
+        (folder / "checkpoint-1").mkdir()
+        return SimpleNamespace(state=SimpleNamespace(log_history=[{"step": 1, "loss": 0.25}]))
 
-    assert learnt(tmp_path, train) == log
-    assert learnt(tmp_path, train) == log
-    assert len(runs) == 1
-    monkeypatch.setenv("RANK", "1")
-    assert learnt(tmp_path / "elsewhere", train) == [], "only the first process writes"
-    assert not (tmp_path / "elsewhere").exists()
+    for _ in range(2):
+        assert trained(this, train)["value"].tolist() == [0.25]
+    assert done == [["plan.sha256"]]
+    other = dataclasses.replace(this, settings={"lr": 1})
+    assert trained(other, train) is not None
+    assert done[1:] == [["plan.sha256"]], "what the other training left is gone"

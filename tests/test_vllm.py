@@ -11,9 +11,9 @@ import torch
 
 from chexreason import evaluate, grpo, models
 from chexreason.errors import UserError
-from chexreason.hyperparameters import GRPO, Decoding, plain
 from chexreason.models import Loaded
 from chexreason.prompts import get
+from chexreason.recipe import GRPO, Decoding, plain
 from companion.phantoms.pretrain.make import CHECKPOINTS
 from companion.replication import vllm_engine
 

@@ -1,9 +1,10 @@
-"""Models by name: `load` gives the model, its processor and the modules that LoRA touches.
+"""Models by name: `load` gives the model, its processor and its family.
 
-Nothing here knows whether a checkpoint is the real one or a miniature: both are folders (or hub
-ids) with a config.json of the family's model type.
+Nothing here knows whether a checkpoint is the published one or a miniature: both are folders (or hub ids) with a
+config.json of the family's model type.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from chexreason.models.families import FAMILIES, Family
 __all__ = ["FAMILIES", "Family", "Loaded", "chat", "load"]
 
 
+#: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
+VLLM_MEMORY = 0.4
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model ready for use, with its processor and family."""
@@ -30,7 +35,7 @@ class Loaded:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's weights lie."""
+        """Where the model's weights are."""
         return self.model.device
 
 
@@ -42,8 +47,7 @@ def dtype_for(bf16: bool) -> torch.dtype:
 def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> Loaded:
     """Load a base model of the family `name` from a folder or hub id (default: the published one).
 
-    Raises UserError for an unknown family, a folder that is missing or incomplete, and a checkpoint
-    of another family.
+    Raises UserError for an unknown family, a checkpoint that is missing or incomplete, and one of another family.
     """
     if name not in FAMILIES:
         raise unknown("model", name, FAMILIES, "chexreason/models/families.py")
@@ -51,27 +55,21 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> L
     place = str(source or family.hub_id)
     pinned: dict[str, Any] = {"revision": family.revision_of(place), "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(place, **pinned)
+        found = AutoConfig.from_pretrained(place, **pinned).model_type
+        if found != family.model_type:
+            raise UserError(
+                f"a checkpoint of type {family.model_type} for {family.title}", f"{found} at {place}",
+                "name the right checkpoint in the profile's `models`",
+            )  # fmt: skip
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **pinned)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"a {family.title} checkpoint at {place}", str(error).splitlines()[0],
-            "give its folder or hub id in the profile's `models`, and `hf auth login` if the weights are gated",
+            f"the weights of a {family.title} checkpoint at {place}", str(error).splitlines()[0],
+            "give its folder or hub id in the profile's `models`, `hf auth login` if the weights are gated, or "
+            "`chexreason pretrain` for a miniature",
         ) from error  # fmt: skip
-    if config.model_type != family.model_type:
-        raise UserError(
-            f"a checkpoint of type {family.model_type} for {family.title}", f"{config.model_type} at {place}",
-            "name the right checkpoint in the profile's `models`",
-        )  # fmt: skip
-    try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **pinned)
-    except OSError as error:
-        raise UserError(
-            f"the weights of {family.title} at {place}", str(error).splitlines()[0],
-            "fetch them again, or `chexreason pretrain` for a miniature",
-        ) from error  # fmt: skip
-    processor = load_processor(family, place)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    loaded = Loaded(model, processor, family, place)
+    loaded = Loaded(model, load_processor(family, place), family, place)
     model.generation_config.suppress_tokens = image_token_ids(loaded)
     return loaded
 
@@ -79,25 +77,18 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> L
 def load_processor(family: Family, source: str) -> ProcessorMixin:
     """The family's processor, with the paper's pixel limits where the family has any.
 
-    A miniature's processor has one size of film and keeps it; the published one, from the hub or from a
-    folder, takes a wide range of sizes and gets the paper's limits.
+    A miniature's processor has one size of image and keeps it. The limits are set on the made processor: as arguments
+    they would lose against the published file's own (`size`), or be handed on to each call, which newer transformers
+    refuse (`min_pixels`).
     """
     pinned: dict[str, Any] = {"revision": family.revision_of(source), "trust_remote_code": False}
     processor = family.processor_class.from_pretrained(source, **pinned)
-    if family.film_pixels:
-        _limit(processor.image_processor, *family.film_pixels)
+    images = processor.image_processor
+    if family.film_pixels and images.size["shortest_edge"] != images.size["longest_edge"]:
+        least, most = family.film_pixels
+        images.size = type(images.size)(shortest_edge=least, longest_edge=most)
     processor.tokenizer.padding_side = "left"
     return processor
-
-
-def _limit(films: Any, least: int, most: int) -> None:
-    """Give a film processor the limits in pixels, unless it has one size for all films.
-
-    Set on the made processor: as arguments they would lose against the published file's own limits (`size`), or
-    be handed on to each call, which newer transformers refuse (`min_pixels`).
-    """
-    if films.size["shortest_edge"] != films.size["longest_edge"]:
-        films.size = type(films.size)(shortest_edge=least, longest_edge=most)
 
 
 def image_token_ids(loaded: Loaded) -> list[int]:
@@ -105,22 +96,22 @@ def image_token_ids(loaded: Loaded) -> list[int]:
     return sorted(loaded.processor.tokenizer.convert_tokens_to_ids(list(loaded.family.image_tokens)))
 
 
+def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
+    """vLLM's sampling option that keeps these tokens from being written; transformers calls it `suppress_tokens`."""
+    return {"logit_bias": dict.fromkeys(tokens, -100.0)}
+
+
 def chat(prompt: str, answer: str | None = None) -> list[dict[str, Any]]:
-    """One user turn with a film, then the prompt; and the answer's turn if there is one."""
+    """One user turn with an image, then the prompt; and the answer's turn if there is one."""
     user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
-    if answer is None:
-        return [user]
-    return [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+    return [user] if answer is None else [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
 
 
 def encode(loaded: Loaded, films: list[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
-    """Tensors for a batch of (film, prompt): input_ids (B, T) padded on the left, pixel_values, ..."""
+    """Tensors for a batch of (image, prompt): input_ids (B, T) padded on the left, pixel_values, ..."""
     text = loaded.processor.apply_chat_template(chat(prompt), add_generation_prompt=True, tokenize=False)
     batch = loaded.processor(
-        images=[[film.convert("RGB")] for film in films],
-        text=[text] * len(films),
-        return_tensors="pt",
-        padding=True,
+        images=[[film.convert("RGB")] for film in films], text=[text] * len(films), return_tensors="pt", padding=True,
         add_special_tokens=False,
-    )
+    )  # fmt: skip
     return {name: value.to(loaded.device) for name, value in batch.items()}

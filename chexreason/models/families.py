@@ -1,30 +1,51 @@
 """The model families of the paper, one record each.
 
-A family says which transformers class reads its checkpoints, which commit of the published weights is
-meant, how much of a film it may look at, and which modules LoRA touches. The pattern is a regular
-expression on full module names because a list of endings would also hit the vision towers: SigLIP has
-its own q/k/v_proj, Qwen's vision blocks their own gate/up/down_proj.
+A family says which transformers class reads its checkpoints, which commit of the published weights is meant, how many
+pixels of an image it may look at, and which modules LoRA touches. The pattern is a regular expression on full module
+names because a list of endings would also hit the vision encoders: SigLIP has its own q/k/v_proj, Qwen's vision blocks
+their own gate/up/down_proj.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import Gemma3ForConditionalGeneration, Gemma3Processor, Qwen2_5_VLForConditionalGeneration
-
-from chexreason.models.processors import QwenFilmProcessor
+from transformers import (
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+)
+from transformers.processing_utils import ProcessorMixin
 
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+class QwenFilmProcessor(Qwen2_5_VLProcessor):
+    """`Qwen2_5_VLProcessor` for still images: no video processor, which would need torchvision."""
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **kwargs: Any
+    ) -> None:
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        # The parent's __init__ would ask for the video processor; the grandparent's does not.
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of the tensors that a call returns."""
+        return [*ProcessorMixin.model_input_names.fget(self), "mm_token_type_ids"]
 
 
 @dataclass(frozen=True)
 class Family:
     """One model family.
 
-    `model_type` is what a checkpoint's config.json must say. `image_tokens` are the control tokens
-    that a sampler must never emit: one more of them than there are image features breaks the model.
-    `film_pixels` is the (least, most) number of pixels of a film, None where the processor fixes it.
-    `revision` is the commit of `hub_id` that the study uses: an upload after it changes nothing here.
+    `revision` is the commit of `hub_id` that the study uses, `model_type` what a checkpoint's config.json must say.
+    `image_tokens` are the control tokens that a sampler must never emit: one more of them than there are image features
+    breaks the model. `film_pixels` is the (least, most) pixels of an image, None where the processor fixes it.
     """
 
     name: str
@@ -56,13 +77,11 @@ FAMILIES: Mapping[str, Family] = {
         Gemma3ForConditionalGeneration, Gemma3Processor, GEMMA_IMAGE_TOKENS, None,
     ),
     "qwen": Family(
-        "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct",
-        "66285546d2b821cf421d4f5eb2576359d3770cd3", "qwen2_5_vl",
-        Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+        "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "66285546d2b821cf421d4f5eb2576359d3770cd3",
+        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
     "nv_reason": Family(
-        "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B",
-        "056bd0383b35226554da9dc5866e095df174ae19", "qwen2_5_vl",
-        Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+        "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B", "056bd0383b35226554da9dc5866e095df174ae19",
+        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
 }  # fmt: skip

@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from chexreason.errors import UserError
-from chexreason.hyperparameters import LoRA, plain
 from chexreason.models import Loaded
 from chexreason.models.families import FAMILIES
+from chexreason.recipe import LoRA, plain
 
 
 def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = None) -> PeftModel:
@@ -19,14 +19,9 @@ def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = No
 
     `more` are options of PEFT's `LoraConfig` that a profile sets. Raises UserError for one that it does not have.
     """
-    options = {
-        "target_modules": loaded.family.lora_targets,
-        "task_type": "CAUSAL_LM",
-        **plain(settings),
-        **(more or {}),
-    }
+    fixed = {"target_modules": loaded.family.lora_targets, "task_type": "CAUSAL_LM"}
     try:
-        config = LoraConfig(**options)
+        config = LoraConfig(**{**fixed, **plain(settings), **(more or {})})
     except TypeError as error:
         raise UserError("options of LoraConfig", str(error), "see the profile's settings of lora") from error
     model = get_peft_model(loaded.model, config)
@@ -45,8 +40,8 @@ def assert_language_only(model: torch.nn.Module) -> None:
 def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:
     """The model with a trained adapter merged in.
 
-    Raises UserError for a folder without an adapter, and for an adapter of another family: the two
-    families' layers have the same names, so it might load and spoil every answer.
+    Raises UserError for a folder without an adapter, and for an adapter of another family: the layers of both have the
+    same names, so it might load and spoil every answer.
     """
     trained_on, wanted = _base_of(adapter), loaded.model.config.model_type
     if trained_on not in (None, wanted):

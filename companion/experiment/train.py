@@ -16,14 +16,13 @@ from chexreason.completions import parse_completion
 from chexreason.config import Override, Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
-from chexreason.engines import engine
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest
-from chexreason.hyperparameters import plain
 from chexreason.labels import positives
 from chexreason.models import Loaded
 from chexreason.models.lora import with_adapter
 from chexreason.prompts import Prompt
+from chexreason.recipe import plain
 from chexreason.rewards import jaccard
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted
@@ -148,7 +147,7 @@ def _answers(
     rows: list[dict[str, object]] = []
     studies = [study for _, study in films]
     answers = evaluate.decode(
-        loaded, studies, prompt, profile.decoding, label=label, engine=engine(profile, "decode", evaluate.generate)
+        loaded, studies, prompt, profile.decoding, label=label, engine=profile.engine("decode", evaluate.generate)
     )
     for (world, study), completion in zip(films, answers, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)

@@ -23,7 +23,7 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 
-from chexreason.models.processors import QwenFilmProcessor
+from chexreason.models.families import QwenFilmProcessor
 
 FILM_PX = 168
 PATCH_PX = 14

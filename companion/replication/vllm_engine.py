@@ -20,12 +20,12 @@ from PIL import Image
 from torch.nn import functional
 from transformers import AutoProcessor
 
-from chexreason import evaluate, hyperparameters, models, prompts
+from chexreason import evaluate, models, prompts
 from chexreason.data.study import Study
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Decoding
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+from chexreason.recipe import Decoding
 
 #: How far the log-probabilities of a prompt's tokens may lie apart, on average, by the model's data type. In small
 #: stand-ins rounding makes up 2e-6 in float32 and 0.02 in bfloat16, and a film that is seen causally 0.76.
@@ -50,7 +50,7 @@ def answers(
         temperature=(generation.temperature or 1.0) if settings.do_sample else 0.0,
         max_tokens=settings.max_new_tokens, stop_token_ids=ends,
         repetition_penalty=generation.repetition_penalty or 1.0,
-        **hyperparameters.vllm_silence(models.image_token_ids(loaded)), **chance,
+        **models.vllm_silence(models.image_token_ids(loaded)), **chance,
     )  # fmt: skip
     asked = [_asked(loaded, film, prompt.text) for film in evaluate.open_films(studies)]
     found = [list(said.outputs[0].token_ids) for said in engine(loaded).generate(asked, sampling)]
@@ -90,7 +90,7 @@ def start(loaded: Loaded) -> Any:
         _published(loaded).save_pretrained(folder)
         return LLM(
             str(Path(folder)), trust_remote_code=False, dtype=dtype, seed=0, max_model_len=longest,
-            limit_mm_per_prompt={"image": 1}, gpu_memory_utilization=hyperparameters.VLLM_MEMORY,
+            limit_mm_per_prompt={"image": 1}, gpu_memory_utilization=models.VLLM_MEMORY,
         )  # fmt: skip
 
 

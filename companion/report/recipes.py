@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from chexreason.hyperparameters import GRPO
+from chexreason.recipe import GRPO
 from companion.evidence import sealed
 from companion.report.tables import frame_table
 from companion.report.theme import Html, Prose, badge, block

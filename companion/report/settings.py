@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from chexreason import config
-from chexreason.hyperparameters import SETTINGS
+from chexreason.recipe import SETTINGS
 from chexreason.rewards import REWARDS
 from chexreason.settings import origins
 

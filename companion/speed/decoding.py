@@ -31,9 +31,9 @@ from transformers.cache_utils import Cache
 
 from chexreason import evaluate, models
 from chexreason.data.study import Study
-from chexreason.hyperparameters import Decoding
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
+from chexreason.recipe import Decoding
 from companion.speed.attention import masks, places
 from companion.speed.batch import Batch, SlotLayer, widened, without_padding
 from companion.speed.embeddings import Pixels, embed, encoder_outputs, grids_of, pixels_of

@@ -97,11 +97,10 @@ def run_stages(words: argparse.Namespace) -> None:
 def evaluate_stage(words: argparse.Namespace) -> None:
     """Decode and score without a notebook: the prompting or the generalization study."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
-    from chexreason import generalization, prompting
+    from chexreason import study
 
-    study = {"prompting": prompting, "generalization": generalization}[words.study]
     _prepare(profile)
-    _tell(study.ask_all(profile))
+    _tell({"prompting": study.prompting, "generalization": study.generalization}[words.study](profile))
 
 
 def train_sft(words: argparse.Namespace) -> None:
@@ -250,7 +249,7 @@ def _given(words: argparse.Namespace) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     import yaml
 
-    from chexreason import extensions
+    from chexreason.config import load_module
     from chexreason.rewards import REWARDS
 
     given: dict[str, Any] = {}
@@ -263,7 +262,7 @@ def _given(words: argparse.Namespace) -> dict[str, Any]:
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
             known = set(REWARDS)
-            extensions.load(name)
+            load_module(name)
             rewards += [made for made in REWARDS if made not in known] or [
                 made for made, cls in REWARDS.items() if _is_of(cls, Path(name))
             ]
@@ -293,7 +292,7 @@ def _own_cache(words: argparse.Namespace, given: dict[str, Any]) -> Path:
 
 def _prepare(profile: "Profile") -> None:
     """Draw what the profile draws; of several processes, one does it for all."""
-    from chexreason.training import first_before_others
+    from chexreason.processes import first_before_others
     from companion.phantoms.prepare import prepare
 
     with first_before_others():

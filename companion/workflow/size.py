@@ -7,7 +7,7 @@ from chexreason.config import ROOT
 from companion.workflow.provenance import PACKAGES, closure
 
 #: The method in the order in which README has it read.
-HOUR = ("rewards", "completions", "hyperparameters", "objective", "sft", "grpo", "training", "evaluate", "metrics")
+HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics", "study")
 
 
 def sizes() -> list[tuple[str, int, int]]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chexreason import hyperparameters
+from chexreason import recipe
 from chexreason.labels import FINDINGS
 from companion.evidence.audit import facts
 from companion.evidence.audit.printed import printed
@@ -24,7 +24,7 @@ def candidates() -> Mapping[str, int]:
     return {
         "CheXpert's own validation set, studies": facts.size("chexpert", "valid"),
         "CheXpert's own validation set, images": facts.size("chexpert", "valid images"),
-        "10 % of the SFT studies, reserved": round(hyperparameters.Sizes.sft * hyperparameters.SFT.validation_share),
+        "10 % of the SFT studies, reserved": round(recipe.Sizes.sft * recipe.SFT.validation_share),
         "as many as the CheXpert test set, studies": facts.size("chexpert", "test"),
         "MIMIC-CXR-JPG's validation split, studies": facts.mimic_splits()["validate"],
     }

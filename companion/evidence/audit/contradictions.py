@@ -10,7 +10,7 @@ entry hangs on something that a section missing from our text may state, it says
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chexreason import hyperparameters
+from chexreason import recipe
 from chexreason.rewards import Nuanced
 from companion.evidence.audit import attainability, facts, matched
 from companion.evidence.audit.conventions import uncertain_share
@@ -133,13 +133,13 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     ),
     Contradiction(
         "symmetric-clip", "equation 2", "one clip bound on both sides",
-        "section 3.2.2", f"asymmetric bounds, {hyperparameters.GRPO.epsilon} and {hyperparameters.GRPO.epsilon_high}",
-        lambda: hyperparameters.GRPO.epsilon != hyperparameters.GRPO.epsilon_high,
+        "section 3.2.2", f"asymmetric bounds, {recipe.GRPO.epsilon} and {recipe.GRPO.epsilon_high}",
+        lambda: recipe.GRPO.epsilon != recipe.GRPO.epsilon_high,
     ),
     Contradiction(
         "length-normalisation", "equation 2", "each completion's loss is divided by its length",
         "section 3.2.2", "Dr. GRPO's normalisation, which takes that division out",
-        lambda: hyperparameters.GRPO.loss_type == "dr_grpo",
+        lambda: recipe.GRPO.loss_type == "dr_grpo",
     ),
     Contradiction(
         "short-is-worse", "equation 3", "a valid but short and wrong answer scores below zero",
@@ -147,7 +147,7 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
         matters="the reward is meant to enforce the format",
     ),
     Contradiction(
-        "one-beta", "section 3.2.2", f"one KL weight, {hyperparameters.GRPO.beta}, for both rewards",
+        "one-beta", "section 3.2.2", f"one KL weight, {recipe.GRPO.beta}, for both rewards",
         "equations 3 and 4",
         "the hard reward is at most 1, the nuanced one about 100. If advantages are not divided by their group's "
         "spread, the same weight is not the same pull; if they are, as is TRL's default, it is",

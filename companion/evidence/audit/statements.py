@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chexreason import prompts
-from chexreason.hyperparameters import Sizes
+from chexreason.recipe import Sizes
 from companion.evidence.audit import facts
 from companion.evidence.audit.arithmetic import Check, check
 from companion.evidence.audit.printed import ALONE, ERROR, Range, exactly, printed

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from chexreason.completions import write_completion
 from chexreason.errors import unknown
 from chexreason.labels import FINDINGS
 from chexreason.prompts import Prompt
+from chexreason.traces import write_completion
 from companion.phantoms.teacher.facts import gather
 from companion.phantoms.teacher.styles import STYLES
 

@@ -18,16 +18,14 @@ from tqdm import tqdm
 
 from chexreason import cohorts
 from chexreason.cohorts import Chosen
-from chexreason.completions import write_completion
 from chexreason.config import Profile
-from chexreason.data.film import UnreadableFilm, open_film
-from chexreason.data.prepared import shrunk
+from chexreason.data.film import UnreadableFilm, open_film, shrunk
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
 from chexreason.labels import positives
 from chexreason.prompts import Prompt
-from chexreason.traces import place
+from chexreason.traces import place, write_completion
 from companion.replication.traces import check, instructions
 from companion.replication.traces.answer import Answer, Ask, NoAnswer, Then
 from companion.replication.traces.lines import Lines, as_json, opened

@@ -7,7 +7,7 @@ changes what hardly ever acts is hardly another arm, which its chapter has to sa
 import numpy as np
 import pandas as pd
 
-from chexreason.hyperparameters import SFT as SFTSettings
+from chexreason.recipe import SFT as SFTSettings
 from chexreason.rewards import Hard
 from chexreason.runs import Run
 from companion.experiment import arms

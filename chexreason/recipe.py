@@ -5,7 +5,6 @@ The defaults are the paper's. What it does not state, or may state in a section 
 """
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +23,9 @@ class Sizes:
     )
     chexpert: int | None = assumed(None, f"{UNREAD}: the whole official test set", "test studies of Table 5")
     nih: int | None = assumed(None, f"{UNREAD}: the whole official test list", "test studies of Table 6")
-    stratified: bool = assumed(
-        False, UNREAD, "draw by the rarest finding of a study, so that each keeps its share; else at random"
-    )
+    stratified: bool = assumed(False, UNREAD, "draw so that each rarest finding keeps its share; else at random")
     image_pixels: int | None = assumed(
-        None, f"{UNREAD}; changes no more than a second resampling would", "films are shrunk to this once; none: as is"
+        None, f"{UNREAD}; changes no more than a second resampling would", "images are resized to this; null keeps them"
     )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
@@ -85,9 +82,7 @@ class GRPO:
         2, "with one pass the importance ratio is always 1 and the clip bounds never act", "updates per rollout batch"
     )
     learning_rate: float = assumed(
-        1e-5,
-        "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA; how much hangs on it was not tried",
-        "peak learning rate of AdamW",
+        1e-5, "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA", "peak learning rate of AdamW"
     )
     lr_scheduler_type: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
     warmup_steps: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
@@ -95,19 +90,13 @@ class GRPO:
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
     max_grad_norm: float = assumed(5.0, "not stated; as in SFT", "gradient clipping norm")
     studies_per_step: int = assumed(8, "not stated; as SFT's effective batch", "studies per rollout batch")
-    per_device_train_batch_size: int = assumed(
-        4, "one group per forward pass fits 80 GB", "completions per forward pass"
-    )
+    per_device_train_batch_size: int = assumed(4, "one group a pass fits 80 GB", "completions per forward pass")
     num_train_epochs: int = assumed(1, "not stated", "passes over the RL studies")
-    max_completion_length: int = assumed(
-        512, "not stated; also the constant of the Dr. GRPO loss", "completion length at most"
-    )
+    max_completion_length: int = assumed(512, "not stated; also the constant of Dr. GRPO", "completion length at most")
     disable_dropout: bool = assumed(
         True, "not stated; old, new and reference policy then differ by their weights alone", "no dropout during GRPO"
     )
-    mask_truncated_completions: bool = assumed(
-        False, "not stated; TRL's default", "leave completions that were cut off out of the loss"
-    )
+    mask_truncated_completions: bool = assumed(False, "not stated; TRL's default", "cut completions leave the loss")
     use_vllm: bool = assumed(False, "not stated; rounds differently", "vLLM samples the completions, not transformers")
     checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
     bf16: bool = assumed(True, "as in SFT", "bfloat16 where the device has it, else float32")
@@ -120,9 +109,7 @@ class Decoding:
 
     max_new_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
     batch_size: int = assumed(16, "does not change the result", "studies decoded together")
-    do_sample: bool = assumed(
-        False, f"{UNREAD}; greedy answers are repeatable", "sample instead of taking the most likely token"
-    )
+    do_sample: bool = assumed(False, f"{UNREAD}; greedy answers are repeatable", "sample; else the likeliest token")
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
 
@@ -150,25 +137,9 @@ STUDY: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 #: The settings classes by the name that a profile uses for them.
-SETTINGS: dict[str, type] = {
-    "sizes": Sizes,
-    "lora": LoRA,
-    "sft": SFT,
-    "grpo": GRPO,
-    "decoding": Decoding,
-}
-#: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
-VLLM_MEMORY = 0.4
-
-
-def vllm_silence(tokens: Sequence[int]) -> dict[str, Any]:
-    """vLLM's sampling option that keeps these tokens from being written; transformers calls it `suppress_tokens`."""
-    return {"logit_bias": dict.fromkeys(tokens, -100.0)}
+SETTINGS: dict[str, type] = {"sizes": Sizes, "lora": LoRA, "sft": SFT, "grpo": GRPO, "decoding": Decoding}
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """A settings object as plain data, for a run's digest.
-
-    `use_vllm` is named only where it is on: a run of before there was that choice is the same run.
-    """
+    """Settings as plain data, for a run's digest; without `use_vllm` when off, so that older digests stay valid."""
     return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("use_vllm", False)}
