@@ -62,9 +62,9 @@ TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def speed_of(side: str) -> Speed:
-    """The switches of a side: stock, ours, those that are on alone with + between them, or "-" and the one left out."""
-    if side.startswith("-"):
-        return dataclasses.replace(Speed(), **{side[1:]: False})
+    """The switches of a side: stock, ours, those that are on alone with + between them, or "all but" one."""
+    if side.startswith("all but "):
+        return dataclasses.replace(Speed(), **{side.removeprefix("all but "): False})
     alone = dict.fromkeys(side.split("+"), True)
     return {"stock": STOCK, "ours": Speed()}.get(side) or dataclasses.replace(STOCK, **alone)
 
@@ -309,7 +309,7 @@ def main() -> None:
     for task in arguments.tasks or TASKS:
         sides = ["stock", "ours"]
         if arguments.switches:
-            sides += [*TASKS[task][2], *(f"-{name}" for name in TASKS[task][2] if "+" not in name)]
+            sides += [*TASKS[task][2], *(f"all but {name}" for name in TASKS[task][2] if "+" not in name)]
         cores = task in ALL_CORES
         found = pd.DataFrame(apart(task, sides, arguments.rounds + 1, cores))
         peaks = pd.DataFrame([apart(task, [side], 1, cores, watch=cores)[0] for side in sides])
