@@ -3,7 +3,7 @@
 import dataclasses
 
 from chexreason.config import Override, Profile
-from companion.replication.traces.settings import Teacher
+from companion.replication.traces.teacher import Teacher
 
 
 def with_teacher(profile: Profile, teacher: Teacher, **changes) -> Profile:

@@ -14,6 +14,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from companion.replication.traces.backends import BACKENDS
+from companion.replication.traces.settings import teacher_of
 from taught import with_teacher
 
 from chexreason import cohorts, config, data, prompts
@@ -24,8 +26,6 @@ from companion.phantoms import teacher
 from companion.phantoms.writers import write_tree
 from companion.replication import doctor
 from companion.replication.doctor import DIFFERS, MISSING, READY, datasets, machine, weights
-from companion.replication.traces.backends import BACKENDS
-from companion.replication.traces.settings import teacher_of
 from companion.workflow import commands as cli
 
 VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")

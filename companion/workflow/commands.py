@@ -58,7 +58,7 @@ def show_profiles(words: argparse.Namespace) -> None:
 
 def show_settings(words: argparse.Namespace) -> None:
     """Print every setting with its value, its source and the profiles that change it."""
-    from companion.replication.traces.settings import Teacher
+    from companion.replication.traces.teacher import Teacher
     from companion.report.settings import all_groups, settings_table
 
     groups = {**all_groups(), "teacher": Teacher}

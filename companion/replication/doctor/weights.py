@@ -14,8 +14,7 @@ from chexreason import cohorts, data, prompts, traces
 from chexreason.config import Profile
 from chexreason.errors import UserError
 from companion.replication.doctor.row import MISSING, READY, Row
-from companion.replication.traces import backends
-from companion.replication.traces.settings import teacher_of
+from companion.replication.traces.teacher import permit, teacher_of
 
 #: Bytes of the published weights in bfloat16: two a weight, of 4.30 and 3.75 billion.
 PUBLISHED: Mapping[str, int] = {"medgemma": 8_600_158_944, "qwen": 7_509_245_952, "nv_reason": 7_509_245_952}
@@ -131,12 +130,11 @@ def _teacher(profile: Profile) -> Iterator[Row]:
         return
     yield Row("teacher's traces", MISSING, "; ".join(missing), f"chexreason traces --profile {profile.name}")
     try:
-        backends.permit(teacher_of(profile), data.SOURCES["mimic"].credentialed)
-        backends.ready(teacher_of(profile))
+        permit(teacher_of(profile), data.SOURCES["mimic"].credentialed)
     except UserError as error:
         yield Row("teacher", MISSING, f"expected {error.expected}, got {error.got}", error.do)
     else:
-        yield Row("teacher", READY, f"{teacher_of(profile).model} at {backends.address(teacher_of(profile))}")
+        yield Row("teacher", READY, f"{teacher_of(profile).model} at {teacher_of(profile).base_url}")
 
 
 def _missing_traces(profile: Profile) -> tuple[list[str], int]:
