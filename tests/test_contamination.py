@@ -1,4 +1,4 @@
-"""Lines that no patient and no film may cross: found where they are crossed, and only there."""
+"""Lines that no patient and no image may cross: found where they are crossed, and only there."""
 
 import dataclasses
 import gzip
@@ -15,7 +15,7 @@ from companion.replication import contamination
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    root = tmp_path_factory.mktemp("films")
+    root = tmp_path_factory.mktemp("images")
     write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 4}, 1, 64, progress=False)
     write_tree(root / "chexpert", "B", {"train": 6, "test": 5}, 3, 64, progress=False)
     write_tree(root / "nih", "C", {"train": 6, "test": 5}, 2, 64, progress=False)
@@ -24,9 +24,9 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def profile(drawn, tmp_path):
-    shutil.copytree(drawn, tmp_path / "films")
+    shutil.copytree(drawn, tmp_path / "images")
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    places = {name: DataPlace(tmp_path / "films" / name) for name in ("mimic", "chexpert", "nih")}
+    places = {name: DataPlace(tmp_path / "images" / name) for name in ("mimic", "chexpert", "nih")}
     return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4))
 
 
@@ -46,19 +46,19 @@ def test_clean_data_cross_no_line_and_every_line_is_checked(profile) -> None:
 
 
 @pytest.mark.parametrize(("source", "title"), [("chexpert", "CheXpert"), ("nih", "NIH ChestX-ray14")])
-def test_a_training_film_among_the_test_films_is_found_by_its_bytes(profile, source, title) -> None:
+def test_a_training_image_among_the_test_images_is_found_by_its_bytes(profile, source, title) -> None:
     shutil.copyfile(study(profile, source, "train").image, study(profile, source, "test").image)
     lines = found(profile)
-    assert lines.pop(f"test films of {title} that are in its training part").shared == 1
-    assert not any(line.crossed for line in lines.values())
+    assert lines.pop(f"test images of {title} that are in its training part").shared == 1
+    assert not any(line.shared for line in lines.values())
 
 
-def test_a_film_that_is_trained_on_is_found_in_another_data_set(profile) -> None:
+def test_an_image_that_is_trained_on_is_found_in_another_data_set(profile) -> None:
     taught = cohorts.drawn(profile, "sft").studies[0].image
     shutil.copyfile(taught, study(profile, "chexpert", "test").image)
     lines = found(profile)
-    assert lines.pop("films both trained and scored on").shared == 1
-    assert not any(line.crossed for line in lines.values())
+    assert lines.pop("images both trained and scored on").shared == 1
+    assert not any(line.shared for line in lines.values())
 
 
 def test_a_patient_in_training_and_test_part_is_found(profile) -> None:
@@ -79,17 +79,16 @@ def test_a_part_that_is_not_held_is_said_to_be_unchecked(profile) -> None:
     (base / "train.csv").unlink()
     line = found(profile)["patients in training and test part of CheXpert"]
     assert line.shared is None
-    assert not line.crossed
     assert str(line).endswith("not checked, no train part here")
 
 
-def test_films_are_compared_by_length_first_and_missing_ones_are_passed_over(tmp_path, monkeypatch) -> None:
+def test_images_are_compared_by_length_first_and_missing_ones_are_passed_over(tmp_path, monkeypatch) -> None:
     files = {name: tmp_path / name for name in "abcd"}
     for name, content in (("a", b"one"), ("b", b"two"), ("c", b"three"), ("d", b"one")):
         files[name].write_bytes(content)
     read = []
     digest = contamination.file_digest
     monkeypatch.setattr(contamination, "file_digest", lambda path: read.append(path.name) or digest(path))
-    assert contamination.same_films([files["a"], files["b"]], [files["c"]]) == 0
+    assert contamination.same_images([files["a"], files["b"]], [files["c"]]) == 0
     assert read == []
-    assert contamination.same_films([files["a"], files["b"], tmp_path / "none"], [files["d"]]) == 1
+    assert contamination.same_images([files["a"], files["b"], tmp_path / "none"], [files["d"]]) == 1

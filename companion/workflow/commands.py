@@ -193,7 +193,7 @@ def see_doctor(words: argparse.Namespace) -> int:
 
 
 def handle_cohorts(words: argparse.Namespace) -> int:
-    """Show the cohorts, write them as manifests of salted hashes, or verify manifests with your own data."""
+    """Show the cohorts, write them as manifests, or verify manifests with your own data."""
     profile = _profile(words)
     from chexreason import cohorts
     from companion.phantoms.prepare import prepare
@@ -201,7 +201,7 @@ def handle_cohorts(words: argparse.Namespace) -> int:
 
     prepare(profile, teach=False)
     names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
-    return manifests.act(profile, words.what, names, words.manifest, os.environ.get(manifests.KEY, ""))
+    return manifests.run(profile, words.what, names, words.manifest)
 
 
 def write_traces(words: argparse.Namespace) -> int:
