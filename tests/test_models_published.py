@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from chexreason import models
@@ -15,7 +16,7 @@ from chexreason.hyperparameters import GRPO, Decoding, LoRA
 from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
 from chexreason.prompts import PROMPTS
-from companion.replication.published import facts, skeleton
+from companion.replication.published import config_of, facts
 
 CHECKPOINTS = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints"
 RANK = 16
@@ -34,7 +35,9 @@ TOLD = {"medgemma": 4.3e9, "qwen": 3.75e9}
 @pytest.fixture(scope="module", params=["medgemma", "qwen"])
 def real(request: pytest.FixtureRequest) -> Loaded:
     """The real architecture with a fresh adapter of the paper's rank on it, nothing of it in memory."""
-    bare = Loaded(skeleton(request.param), None, FAMILIES[request.param], "published")
+    with torch.device("meta"):
+        model = FAMILIES[request.param].model_class(config_of(request.param))
+    bare = Loaded(model, None, FAMILIES[request.param], "published")
     return dataclasses.replace(bare, model=add_lora(bare, LoRA()))
 
 

@@ -71,7 +71,8 @@ def _source(source: str, place: DataPlace) -> Row:
         when = "already" if data.is_phantom(place.root) else "when a run starts"
         return Row(title, READY, f"phantom images, drawn {when}")
     if place.unset:
-        return Row(title, MISSING, f"{place.unset} is not set", f"export {place.unset}=/where/it/lies; to get it: {get}")
+        how = f"export {place.unset}=/where/it/lies; to get it: {get}"
+        return Row(title, MISSING, f"{place.unset} is not set", how)
     if not place.root.is_dir():
         return Row(title, MISSING, f"no folder {place.root}", f"correct the path; to get the data: {get}")
     try:

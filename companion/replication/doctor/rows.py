@@ -22,7 +22,8 @@ class Row(NamedTuple):
     @classmethod
     def failed(cls, what: str, error: UserError, get: str = "") -> "Row":
         """A check that an error ended; `get` says what else to do about it."""
-        return cls(what, MISSING, f"expected {error.expected}, got {error.got}", f"{error.do}{'. ' if get else ''}{get}")
+        how = f"{error.do}. {get}" if get else error.do
+        return cls(what, MISSING, f"expected {error.expected}, got {error.got}", how)
 
     def text(self, width: int) -> str:
         """The row in at most `width` columns, and its remedy below it."""
