@@ -59,7 +59,9 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("name", help="medgemma, qwen, nv_reason (which goes on from qwen), or all"),
         word("--cache", type=Path, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
-    "run": (actions.run_stages, (word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD), {}),
+    "run": (actions.run_stages, (
+        word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
+    ), {}),
     "evaluate": (actions.compute, (word("stage", choices=("prompting", "generalization")), *PLACES), {}),
     "sft": (actions.compute, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",
