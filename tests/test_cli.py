@@ -36,8 +36,8 @@ def failing(monkeypatch):
            "Expected room on the disk, got No space left on device at metrics.csv. Free some space and run the same "
            "command again.") for code in (errno.ENOSPC, errno.EDQUOT)),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 2,
-         "Expected a file or folder that may be read and written, got Permission denied at x. Change its permissions or "
-         "choose another place and run the same command again."),
+         "Expected a file or folder that may be read and written, got Permission denied at x. Change its permissions "
+         "or choose another place and run the same command again."),
     ],
 )  # fmt: skip
 def test_a_users_mistake_is_one_line_and_a_status(failing, capsys, error, status, told):
