@@ -267,15 +267,15 @@ def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
 
 def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, profile) -> None:
     run(bad_server.right, limit=2)
-    with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]. .*teacher\.mix"):
+    with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]"):
         run(bad_server.right, model="qwen")
-    assert run(bad_server.right, model="qwen", mix=True)[0].written == N - 2
+    assert run(bad_server.right)[0].written == N - 2
     path = traces.place(profile, FREE)
     lines = held(profile)
     lines[0]["trace"] = "<think>Something else entirely is here.</think><solution>Edema, Fracture</solution>"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UserError, match=r"fit the labels recorded, got 1 of 6 that do not"):
-        run(bad_server.right, mix=True)
+        run(bad_server.right)
 
 
 def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:

@@ -42,7 +42,6 @@ class Teacher:
     agreement: bool = assumed(
         False, "only you can know", "true: your data use agreement lets images and labels go to this server"
     )
-    mix: bool = assumed(False, "the paper has one teacher", "true: another teacher may write what is missing")
     image_pixels: int = assumed(768 * 768, f"{UNREAD}; one of Gemini's tiles", "pixels of an image that is sent")
     reasoning_effort: str | None = assumed(
         "low", f"{UNREAD}; bounds the price", "how much the model thinks; null leaves it out of the request"

@@ -136,10 +136,10 @@ def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str,
             "move the file away if the labels or the uncertainty policy have changed, and start again",
         )  # fmt: skip
     others = {str(entry[name])[:60] for entry in held for name in mine if entry.get(name, mine[name]) != mine[name]}
-    if others and not teacher.mix:
+    if others:
         raise UserError(
             f"traces of one teacher, {teacher.model} told by version {mine['told']}", f"some of {sorted(others)}",
-            "go on with that teacher, move the file away, or set teacher.mix to true",
+            "go on with that teacher, or move the file away and start again",
         )  # fmt: skip
 
 
