@@ -5,7 +5,6 @@ import gzip
 import http.server
 import importlib.metadata
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,10 +18,8 @@ from taught import with_teacher
 
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
-from chexreason.hyperparameters import Sizes
 from chexreason.labels import positives
 from companion.phantoms import teacher
-from companion.phantoms.writers import write_tree
 from companion.replication import doctor
 from companion.replication.doctor import datasets, machine, weights
 from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
@@ -33,26 +30,10 @@ VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")
 REPO = {"medgemma": "google/medgemma-4b-it", "qwen": "Qwen/Qwen2.5-VL-3B-Instruct"}
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Trees in the real layouts that pass for real ones: nothing marks them as phantoms."""
-    root = tmp_path_factory.mktemp("images")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
-    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
-    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
-    for source in ("mimic", "chexpert", "nih"):
-        for name in (data.PHANTOM_MARKER, data.TRUTH):
-            (root / source / name).unlink()
-    return root
-
-
 @pytest.fixture
-def profile(drawn, tmp_path, monkeypatch):
+def profile(held, monkeypatch):
     monkeypatch.delenv(KEY, raising=False)
-    shutil.copytree(drawn, tmp_path / "images")
-    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    places = {name: DataPlace(tmp_path / "images" / name) for name in ("mimic", "chexpert", "nih")}
-    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4), rows="cache")
+    return held
 
 
 def rows(profile) -> dict[str, Row]:

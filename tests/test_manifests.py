@@ -2,49 +2,29 @@
 
 import dataclasses
 import json
-import shutil
 
 import pytest
 
-from chexreason import cohorts, config
-from chexreason.config import DataPlace
+from chexreason import cohorts
 from chexreason.errors import UserError
-from chexreason.hyperparameters import Sizes
-from companion.phantoms.writers import write_tree
 from companion.replication import manifests
 from companion.workflow import commands as cli
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    root = tmp_path_factory.mktemp("images")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6}, 1, 64, progress=False)
-    write_tree(root / "chexpert", "B", {"test": 5}, 3, 64, progress=False)
-    write_tree(root / "nih", "C", {"test": 5}, 2, 64, progress=False)
-    return root
-
-
-@pytest.fixture
-def profile(drawn, tmp_path):
-    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    places = {name: DataPlace(drawn / name) for name in ("mimic", "chexpert", "nih")}
-    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4))
-
-
-def written(profile, name="sft"):
-    return manifests.read(manifests.write(profile, name, profile.results / "cohorts"))
+def written(held, name="sft"):
+    return manifests.read(manifests.write(held, name, held.results / "cohorts"))
 
 
 @pytest.mark.parametrize("name", cohorts.COHORTS)
-def test_a_manifest_names_no_study_and_holds_no_path(profile, name) -> None:
-    text = json.dumps(written(profile, name))
-    for study in cohorts.choose(profile, name).studies:
+def test_a_manifest_names_no_study_and_holds_no_path(held, name) -> None:
+    text = json.dumps(written(held, name))
+    for study in cohorts.choose(held, name).studies:
         for secret in (study.patient_id, study.study_id, study.image.name, str(study.image.parent)):
             assert secret not in text
 
 
-def test_prevalence_stands_under_each_policy(profile) -> None:
-    found, studies = written(profile, "validation"), cohorts.choose(profile, "validation").studies
+def test_prevalence_stands_under_each_policy(held) -> None:
+    found, studies = written(held, "validation"), cohorts.choose(held, "validation").studies
     for finding, unsure in found["prevalence"]["uncertain"].items():
         values = [study.labels.get(finding) for study in studies]
         assert unsure == values.count(-1.0)
@@ -52,32 +32,30 @@ def test_prevalence_stands_under_each_policy(profile) -> None:
         assert found["prevalence"]["ones"][finding] == values.count(1.0) + values.count(-1.0)
 
 
-def test_verification_tells_what_differs(profile, monkeypatch) -> None:
-    found, chosen = written(profile), cohorts.choose(profile, "sft")
+def test_verification_tells_what_differs(held, monkeypatch) -> None:
+    found, chosen = written(held), cohorts.choose(held, "sft")
     assert (found["source"], found["split"], found["n"], found["patients"]) == ("mimic", "train", 10, 10)
-    assert manifests.differences(profile, found) == []
-    assert manifests.differences(dataclasses.replace(profile, seed=4), found) == ["seed: 0 there, 4 here"]
+    assert manifests.differences(held, found) == []
+    assert manifests.differences(dataclasses.replace(held, seed=4), found) == ["seed: 0 there, 4 here"]
     for change, told in (({"sft": 8}, "n: 10 there, 8 here"), ({"stratified": True}, "rule: ")):
-        sizes = dataclasses.replace(profile.sizes, **change)
-        [differs] = manifests.differences(dataclasses.replace(profile, sizes=sizes), found)
+        sizes = dataclasses.replace(held.sizes, **change)
+        [differs] = manifests.differences(dataclasses.replace(held, sizes=sizes), found)
         assert differs.startswith(told)
     first, *rest = chosen.studies
     relabelled = dataclasses.replace(first, labels={**first.labels, "Fracture": -1.0})
     for studies in ((relabelled, *rest), (*rest, first)):
         changed = dataclasses.replace(chosen, studies=studies)
         monkeypatch.setattr(manifests.cohorts, "choose", lambda *_, changed=changed: changed)
-        assert manifests.differences(profile, found) == ["other studies, another order or other labels"]
+        assert manifests.differences(held, found) == ["other studies, another order or other labels"]
 
 
-def test_unreadable_images_are_counted_in_the_manifest_and_named_in_the_cache_only(profile, drawn, tmp_path) -> None:
-    shutil.copytree(drawn / "mimic", tmp_path / "mimic")
-    moved = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
-    image = cohorts.choose(moved, "sft").studies[2].image
+def test_unreadable_images_are_counted_in_the_manifest_and_named_in_the_cache_only(held) -> None:
+    image = cohorts.choose(held, "sft").studies[2].image
     image.write_bytes(b"")
-    found = written(moved)
+    found = written(held)
     assert (found["n"], found["unreadable"]) == (9, 1)
     assert image.name not in json.dumps(found)
-    assert (moved.cache / "unreadable" / "sft.txt").read_text() == f"{image}\n"
+    assert (held.cache / "unreadable" / "sft.txt").read_text() == f"{image}\n"
 
 
 @pytest.mark.parametrize(
