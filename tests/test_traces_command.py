@@ -68,6 +68,7 @@ THERE = {"model": "gpt", "base_url": "https://8.8.8.8/v1", "agreement": True}
         ([], {**THERE, "price_in": 2, "price_out": 8}, "Expected --yes, since this costs money"),
         (["--prompt", "reasoning_z"], {}, "a format for SFT among"),
         (["--limit", "0"], {}, "--limit of 1 or more, got 0"),
+        (["--dry-run"], {"base_url": "https://me:SECRET@8.8.8.8/v1"}, "an address without a key in it"),
         ([], {"attempts": 0}, "1 or more for teacher.attempts, got 0"),
     ],
 )
@@ -83,7 +84,8 @@ def test_what_is_refused_is_told_in_one_line_before_anything_is_sent(own, capsys
 def test_what_costs_money_says_what_it_has_cost(own, capsys, monkeypatch) -> None:
     monkeypatch.setenv(teacher.KEY, "SECRET")
     monkeypatch.setattr(teacher, "is_own", lambda url: False)
-    monkeypatch.setattr(teacher, "check_address", lambda settings: None)
+    for module in (teacher, command):
+        monkeypatch.setattr(module, "check_address", lambda settings: None)
     with bad_server.running(bad_server.right) as server:
         there = {**local(server), "agreement": True, "price_in": 2, "price_out": 8}
         assert own("--prompt", "free_reasoning", "--yes", **there) == 0

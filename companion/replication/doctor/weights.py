@@ -69,7 +69,8 @@ def lacking(folder: Path) -> str:
 
 
 def _weights(base: str, source: str) -> Row:
-    title, folder, size = f"weights: {base}", Path(source), f"{size_of(base, source) / 1e9:.3g} GB"
+    title, folder, n = f"weights: {base}", Path(source), size_of(base, source)
+    size = f"{n / 1e9:.1f} GB" if n > 1e9 else f"{n / 1e6:.0f} MB"
     if folder.is_dir():
         if without := lacking(folder):
             return Row(title, MISSING, f"no {without} in {folder}", "copy the whole checkpoint there")

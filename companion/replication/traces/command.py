@@ -19,7 +19,7 @@ from chexreason.prompts import SFT_FORMATS, Prompt
 from chexreason.traces import place, read
 from companion.replication.traces import check, write
 from companion.replication.traces.ask import asker
-from companion.replication.traces.teacher import Teacher, permit, teacher_of
+from companion.replication.traces.teacher import Teacher, check_address, permit, teacher_of
 
 COHORT = "sft"
 CHARACTERS, TILE, TILE_TOKENS, SHAPE = 4, 768, 258, 5 / 4
@@ -39,6 +39,7 @@ def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None
         raise UserError("--limit of 1 or more", str(limit), "leave it out for all studies")
     source, _ = cohorts.COHORTS[COHORT]
     held, teacher = profile.data[source], teacher_of(profile)
+    check_address(teacher)  # before it is shown: it could hold a key
     if held.draw is not None or data.is_phantom(held.root):
         do = "nothing is to be written: phantoms bring their traces"
         raise UserError("real images", f"phantoms in profile {profile.name}", do)

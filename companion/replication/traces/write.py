@@ -158,7 +158,9 @@ class _Asking:
         with ThreadPoolExecutor(self.teacher.parallel) as pool:
             futures = [pool.submit(self.about, study) for study in left]
             try:
-                for future in tqdm(as_completed(futures), self.prompt.name, len(left), disable=not progress):
+                for future in tqdm(
+                    as_completed(futures), self.prompt.name, len(left), disable=not progress, mininterval=1
+                ):
                     future.result()
             finally:
                 self.stop.set()
