@@ -5,8 +5,7 @@ import time
 
 import bad_server
 import pytest
-import yaml
-from taught import with_teacher
+from taught import with_teacher, write_profile
 
 from chexreason import cohorts, config, data, prompts, traces
 from chexreason.config import DataPlace
@@ -26,20 +25,9 @@ FREE = prompts.get("free_reasoning")
 
 @pytest.fixture
 def own(real_tree, tmp_path, monkeypatch):
-    """Runs the command on a profile `own`: a few real images, and these settings of the teacher."""
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    monkeypatch.setattr(config, "PROFILES", tmp_path)
+    """Runs the command on a profile of a few real images and these settings of the teacher."""
     monkeypatch.delenv(teacher.KEY, raising=False)
-
-    def act(*words: str, **settings) -> int:
-        given = {"sizes.sft": N, "sizes.rl": 2} | {f"teacher.{name}": value for name, value in settings.items()}
-        overrides = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
-        places = {**text["data"], "mimic": {"root": str(real_tree)}}
-        (tmp_path / "own.yml").write_text(yaml.safe_dump({**text, "data": places, "overrides": overrides}))
-        folders = ["--profile", "own", "--cache", str(tmp_path / "cache"), "--results", str(tmp_path / "results")]
-        return cli.main(["traces", *folders, *words])
-
-    return act
+    return lambda *words, **settings: cli.main(["traces", *write_profile(tmp_path, real_tree, N, **settings), *words])
 
 
 def local(server) -> dict:

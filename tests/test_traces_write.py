@@ -14,9 +14,8 @@ from pathlib import Path
 import bad_server
 import pytest
 import tenacity
-import yaml
 from bad_server import Reply
-from taught import with_teacher
+from taught import with_teacher, write_profile
 
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
@@ -325,26 +324,6 @@ def test_a_disk_that_is_full_keeps_whole_lines_and_stops(run, profile, monkeypat
     assert run(bad_server.right)[0].written == N - 2
 
 
-@pytest.fixture
-def command(real_tree, tmp_path):
-    """`chexreason traces` in a process of its own, with a profile of its own for the server at `root`."""
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    (tmp_path / "profiles").mkdir()
-
-    def words(root: str, *more: str) -> tuple[list[str], dict[str, str]]:
-        given = {"sizes.sft": 12, "sizes.rl": 2, "teacher.model": "llama"}
-        given |= {"teacher.base_url": f"{root}/v1", "teacher.timeout_s": 3600}
-        overrides = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
-        data = {**text["data"], "mimic": {"root": str(real_tree)}}
-        own = tmp_path / "profiles" / "own.yml"
-        own.write_text(yaml.safe_dump({**text, "data": data, "overrides": overrides}))
-        env = {**os.environ, "CHEXREASON_PROFILES": str(own.parent)}
-        places = ["--profile", "own", "--cache", str(tmp_path / "cache"), "--results", str(tmp_path / "results")]
-        return [sys.executable, "-m", "companion", "traces", *places, *more], env
-
-    return words
-
-
 def asleep(pid: int, woken: int = -1) -> int:
     """Wait until a process's first thread sleeps and has woken more often than that; how often it has."""
     before = -1
@@ -360,7 +339,7 @@ def asleep(pid: int, woken: int = -1) -> int:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(command, tmp_path, ending) -> None:
+def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(real_tree, tmp_path, ending) -> None:
     path = tmp_path / "cache" / "traces" / "free_reasoning.jsonl"
     ended = threading.Event()
 
@@ -370,10 +349,11 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
         return bad_server.right(seen, number)
 
     with bad_server.running(behave) as server:
-        words, env = command(server.root, "--prompt", "free_reasoning")
+        places = write_profile(tmp_path, real_tree, 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600)
+        words = [sys.executable, "-m", "companion", "traces", *places, "--prompt", "free_reasoning"]
         # Where the tests run in the background, a process inherits that Ctrl-C is ignored; one with a handler does not.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        first = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         signal.signal(signal.SIGINT, before)
         while not (path.is_file() and path.read_bytes().count(b"\n") >= (3 if ending == signal.SIGKILL else 6)):
             assert first.poll() is None, first.communicate()
@@ -394,7 +374,7 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
         whole = kept.count(b"\n")
         assert 3 <= whole < 12
         assert asked_before - whole <= (4 if ending == signal.SIGKILL else 0)  # what was under way, and no more
-        second = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        second = subprocess.run(words, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
     assert f"{12 - whole} traces written, {whole} were there" in second.stdout
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -104,7 +104,8 @@ def check_address(teacher: Teacher) -> None:
     except ValueError:
         whole = False
     if not whole:
-        raise UserError("the address of the teacher's server", repr(teacher.base_url), do)
+        got = "one with an @" if "@" in teacher.base_url else repr(teacher.base_url)  # before it there may be a key
+        raise UserError("the address of the teacher's server", got, do)
     if parts.username or parts.password or parts.query:
         got = "one with more than host, port and path"
         raise UserError("an address without a key in it", got, f"give the key in the environment: {KEY}")
