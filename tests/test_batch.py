@@ -92,28 +92,23 @@ def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, 
     assert not failed.exists()
 
 
-def test_a_failed_notebook_goes_where_its_caller_wants_it(written, tmp_path):
-    source, elsewhere = written("1 / 0"), tmp_path / "cache" / "failed"
-    with pytest.raises(UserError, match=f"See {elsewhere}/05_tiny.failed.ipynb"):
-        batch.run_notebook(source, tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
+@pytest.mark.parametrize(
+    ("cell", "told", "ours"),
+    [
+        ("1 / 0", "got ZeroDivisionError in cell", True),
+        ("from chexreason.errors import UserError\nraise UserError('a folder', 'nothing at all', 'make one')",
+         r"Expected a folder, got nothing at all\. Make one", False),
+        ("import os\nos._exit(9)", "got a kernel that died", False),
+    ],
+)  # fmt: skip
+def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path, capsys, cell, told, ours):
+    elsewhere = tmp_path / "cache" / "failed"
+    with pytest.raises(UserError, match=told) as caught:
+        batch.run_notebook(written(cell), tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
+    assert f"ee {elsewhere}/05_tiny.failed.ipynb" in str(caught.value)
+    assert ("Traceback" in capsys.readouterr().err) == ours
     assert [path.name for path in elsewhere.iterdir()] == ["05_tiny.failed.ipynb"]
     assert not list((tmp_path / "out").iterdir())
-
-
-def test_a_users_mistake_inside_a_notebook_is_told_without_a_traceback(written, capsys):
-    source = written(
-        "from chexreason.errors import UserError", "raise UserError('a folder', 'nothing at all', 'make one')"
-    )
-    with pytest.raises(UserError, match=r"Expected a folder, got nothing at all\. Make one"):
-        run(source)
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_a_kernel_that_dies_is_named_as_such(written):
-    source = written("import os", "os._exit(9)")
-    with pytest.raises(UserError, match="got a kernel that died"):
-        run(source)
-    assert [path.name for path in (source.parent / "out").iterdir()] == ["05_tiny.failed.ipynb"]
 
 
 # The kernels' addresses.
