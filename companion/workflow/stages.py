@@ -44,8 +44,7 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     failures = profile.cache / "failed" if profile.rows == "cache" else None
     batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
     write_record(stage, profile.name, profile.results, made)
-    kept = {"code": digest_of(made), "files": left_by(stage, profile.results)}
-    write_atomically(done, (json.dumps(kept, indent=1) + "\n").encode())
+    write_atomically(done, (json.dumps({"files": left_by(stage, profile.results)}, indent=1) + "\n").encode())
     return executed
 
 
