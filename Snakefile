@@ -88,7 +88,7 @@ for arm in arms.ARMS:
     rule:
         name: f"arm_{arm.replace('-', '_')}"
         input:
-            # An arm waits for the one it starts from, and all wait for the untrained model, which draws the films.
+            # An arm waits for the one it starts from, and all wait for the untrained model, which draws the images.
             [f".cache/experiment/done/{start}-{{seed}}" for start in arms.needs(arm)[-1:]],
             [".cache/experiment/done/base-0" for _ in [arm] if arm != "base"],
         output:

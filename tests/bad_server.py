@@ -1,4 +1,4 @@
-"""A server for tests of the teacher: it speaks OpenAI's and Gemini's interfaces, and misbehaves as it is told."""
+"""A server for tests of the teacher: it speaks OpenAI's chat completions, and misbehaves as it is told."""
 
 import base64
 import io
@@ -19,14 +19,21 @@ THOUGHT = "The film shows what a careful reader would point out, here and there.
 
 @dataclass
 class Seen:
-    """One request: its path, headers, instruction, and the film's size, mode and bytes."""
+    """One request: its path, headers, instruction, image and time."""
 
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
-    text: str
-    film: Image.Image
-    at: float
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def text(self) -> str:
+        return next(part["text"] for part in self.body["messages"][0]["content"] if part["type"] == "text")
+
+    @property
+    def image(self) -> Image.Image:
+        [url] = [part["image_url"]["url"] for part in self.body["messages"][0]["content"] if "image_url" in part]
+        return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
     @property
     def labels(self) -> str:
@@ -61,9 +68,8 @@ class Server:
     """A running server; `seen` are its requests so far, `most` those it had under way at the same time at most."""
 
     def __init__(self, behave: Behave) -> None:
-        self.behave, self.seen, self.lock = behave, [], threading.Lock()
-        self.seen: list[Seen]
-        self.now, self.most = 0, 0
+        self.behave, self.lock, self.now, self.most = behave, threading.Lock(), 0, 0
+        self.seen: list[Seen] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -78,66 +84,35 @@ class Server:
         self.root = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def handle(self, at: BaseHTTPRequestHandler) -> None:
-        body = json.loads(at.rfile.read(int(at.headers["Content-Length"])))
+        seen = Seen(at.path, dict(at.headers), json.loads(at.rfile.read(int(at.headers["Content-Length"]))))
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-            seen = _seen(at.path, dict(at.headers), body)
             self.seen.append(seen)
             number = len(self.seen)
         try:
             reply = self.behave(seen, number)
             time.sleep(reply.wait)
-            self.answer(at, reply, body)
+            self.answer(at, reply, seen.body["model"])
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
             with self.lock:
                 self.now -= 1
 
-    def answer(self, at: BaseHTTPRequestHandler, reply: Reply, body: dict[str, Any]) -> None:
-        made = _gemini if "generateContent" in at.path else _openai
-        raw = made(reply, at.path, body) if reply.raw is None else reply.raw
+    def answer(self, at: BaseHTTPRequestHandler, reply: Reply, model: str) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}, "finish_reason": reply.finish}
+        used = {"prompt_tokens": 700, "completion_tokens": 60, "total_tokens": 800}  # 40 of thinking, as Google counts
+        made = {"model": reply.model or model, "choices": [choice], "usage": used}
+        raw = json.dumps(made).encode() if reply.raw is None else reply.raw
         at.send_response(reply.status)
-        for name, value in reply.headers.items():
-            at.send_header(name, value)
-        at.send_header("Content-Type", "application/json")
-        at.send_header("Content-Length", str(len(raw)))
+        for name, value in {**reply.headers, "Content-Type": "application/json", "Content-Length": len(raw)}.items():
+            at.send_header(name, str(value))
         at.end_headers()
         for start in range(0, len(raw), 1 if reply.drip else len(raw)):
             at.wfile.write(raw[start : start + 1] if reply.drip else raw[: reply.cut])
             time.sleep(reply.drip)
         at.close_connection = True
-
-
-def _seen(path: str, headers: dict[str, str], body: dict[str, Any]) -> Seen:
-    if "contents" in body:
-        parts = body["contents"][0]["parts"]
-        text = next(part["text"] for part in parts if "text" in part)
-        film = next(part["inlineData"]["data"] for part in parts if "inlineData" in part).replace("-", "+")
-        film = film.replace("_", "/")
-    else:
-        parts = body["messages"][0]["content"]
-        text = next(part["text"] for part in parts if part["type"] == "text")
-        film = next(part["image_url"]["url"] for part in parts if part["type"] == "image_url").partition(",")[2]
-    return Seen(path, headers, body, text, Image.open(io.BytesIO(base64.b64decode(film))), time.monotonic())
-
-
-def _openai(reply: Reply, path: str, body: dict[str, Any]) -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}, "finish_reason": reply.finish}
-    used = {"prompt_tokens": 700, "completion_tokens": 100}
-    return json.dumps({"model": reply.model or body["model"], "choices": [choice], "usage": used}).encode()
-
-
-def _gemini(reply: Reply, path: str, body: dict[str, Any]) -> bytes:
-    used = {"promptTokenCount": 700, "candidatesTokenCount": 60, "thoughtsTokenCount": 40}
-    model = reply.model or re.search(r"models/(.*?):", path)[1]  # type: ignore[index]
-    if reply.finish == "content_filter":
-        return json.dumps({"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": model}).encode()
-    parts = [{"text": "a thought of its own", "thought": True}, {"text": reply.text or ""}]
-    finish = {"stop": "STOP", "length": "MAX_TOKENS"}[reply.finish]
-    first = {"content": {"role": "model", "parts": parts}, "finishReason": finish}
-    return json.dumps({"candidates": [first], "modelVersion": model, "usageMetadata": used}).encode()
 
 
 @contextmanager

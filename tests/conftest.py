@@ -2,9 +2,10 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,32 @@ def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / PHANTOM_MARKER).unlink()
     (root / TRUTH).unlink()
     return root
+
+
+@pytest.fixture(scope="session")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small trees in the three real layouts that pass for real ones: nothing marks them as phantoms."""
+    from chexreason.data import PHANTOM_MARKER, TRUTH
+    from companion.phantoms.writers import write_tree
+
+    root = tmp_path_factory.mktemp("trees")
+    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
+    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
+    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
+    for mark in (path for name in (PHANTOM_MARKER, TRUTH) for path in root.glob(f"*/{name}")):
+        mark.unlink()
+    return root
+
+
+@pytest.fixture
+def held(trees: Path, tmp_path: Path) -> config.Profile:
+    """A profile on copies of these trees."""
+    from chexreason.recipe import Sizes
+
+    shutil.copytree(trees, tmp_path / "trees")
+    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    places = {name: config.DataPlace(tmp_path / "trees" / name) for name in ("mimic", "chexpert", "nih")}
+    return replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4), rows="cache")
 
 
 @pytest.fixture

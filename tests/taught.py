@@ -1,9 +1,13 @@
-"""A profile whose overrides say what a teacher's settings are."""
+"""Profiles with a teacher's settings: in memory, and written to a file as a user would."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
-from chexreason.config import Override, Profile
-from companion.replication.traces.settings import Teacher
+import yaml
+
+from chexreason.config import PROFILES, Override, Profile
+from companion.replication.traces.teacher import Teacher
 
 
 def with_teacher(profile: Profile, teacher: Teacher, **changes) -> Profile:
@@ -12,3 +16,14 @@ def with_teacher(profile: Profile, teacher: Teacher, **changes) -> Profile:
         Override("teacher", field.name, getattr(teacher, field.name), "a test") for field in dataclasses.fields(teacher)
     ]
     return dataclasses.replace(profile, overrides=tuple(overrides), **changes)
+
+
+def write_profile(folder: Path, mimic: Path, n: int, **teacher: Any) -> list[str]:
+    """Write a profile `own` of `n` studies for SFT from `mimic`; the words of a command that take it and its places."""
+    text = yaml.safe_load((PROFILES / "smoke.yml").read_text())
+    given = {"sizes.sft": n, "sizes.rl": 2} | {f"teacher.{name}": value for name, value in teacher.items()}
+    text["overrides"] = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
+    text["data"]["mimic"] = {"root": str(mimic)}
+    (folder / "own.yml").write_text(yaml.safe_dump(text))
+    places = ["--cache", str(folder / "cache"), "--results", str(folder / "results")]
+    return ["--profile", str(folder / "own.yml"), *places]

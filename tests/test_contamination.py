@@ -1,95 +1,73 @@
-"""Lines that no patient and no film may cross: found where they are crossed, and only there."""
+"""Lines that no patient and no image may cross: found where they are crossed, and only there."""
 
-import dataclasses
 import gzip
 import shutil
 
 import pytest
 
-from chexreason import cohorts, config, data
-from chexreason.config import DataPlace
-from chexreason.recipe import Sizes
-from companion.phantoms.writers import write_tree
+from chexreason import cohorts, data
 from companion.replication import contamination
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    root = tmp_path_factory.mktemp("films")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 4}, 1, 64, progress=False)
-    write_tree(root / "chexpert", "B", {"train": 6, "test": 5}, 3, 64, progress=False)
-    write_tree(root / "nih", "C", {"train": 6, "test": 5}, 2, 64, progress=False)
-    return root
+def found(held) -> dict[str, contamination.Overlap]:
+    return {one.what: one for one in contamination.overlaps(held)}
 
 
-@pytest.fixture
-def profile(drawn, tmp_path):
-    shutil.copytree(drawn, tmp_path / "films")
-    made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    places = {name: DataPlace(tmp_path / "films" / name) for name in ("mimic", "chexpert", "nih")}
-    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4))
+def study(held, source: str, split: str):
+    return data.load(source, held.data[source].root, split).studies[0]
 
 
-def found(profile) -> dict[str, contamination.Overlap]:
-    return {one.what: one for one in contamination.overlaps(profile)}
-
-
-def study(profile, source: str, split: str):
-    return data.load(source, profile.data[source].root, split).studies[0]
-
-
-def test_clean_data_cross_no_line_and_every_line_is_checked(profile) -> None:
-    lines = found(profile)
+def test_clean_data_cross_no_line_and_every_line_is_checked(held) -> None:
+    lines = found(held)
     assert len(lines) == 9
     assert all(line.shared == 0 and line.of > 0 for line in lines.values())
     assert str(lines["patients in both sft and rl"]) == "patients in both sft and rl: 0 of 10"
 
 
 @pytest.mark.parametrize(("source", "title"), [("chexpert", "CheXpert"), ("nih", "NIH ChestX-ray14")])
-def test_a_training_film_among_the_test_films_is_found_by_its_bytes(profile, source, title) -> None:
-    shutil.copyfile(study(profile, source, "train").image, study(profile, source, "test").image)
-    lines = found(profile)
-    assert lines.pop(f"test films of {title} that are in its training part").shared == 1
-    assert not any(line.crossed for line in lines.values())
+def test_a_training_image_among_the_test_images_is_found_by_its_bytes(held, source, title) -> None:
+    shutil.copyfile(study(held, source, "train").image, study(held, source, "test").image)
+    lines = found(held)
+    assert lines.pop(f"test images of {title} that are in its training part").shared == 1
+    assert not any(line.shared for line in lines.values())
 
 
-def test_a_film_that_is_trained_on_is_found_in_another_data_set(profile) -> None:
-    taught = cohorts.drawn(profile, "sft").studies[0].image
-    shutil.copyfile(taught, study(profile, "chexpert", "test").image)
-    lines = found(profile)
-    assert lines.pop("films both trained and scored on").shared == 1
-    assert not any(line.crossed for line in lines.values())
+def test_an_image_that_is_trained_on_is_found_in_another_data_set(held) -> None:
+    taught = cohorts.drawn(held, "sft").studies[0].image
+    shutil.copyfile(taught, study(held, "chexpert", "test").image)
+    lines = found(held)
+    assert lines.pop("images both trained and scored on").shared == 1
+    assert not any(line.shared for line in lines.values())
 
 
-def test_a_patient_in_training_and_test_part_is_found(profile) -> None:
-    root = profile.data["mimic"].root
+def test_a_patient_in_training_and_test_part_is_found(held) -> None:
+    root = held.data["mimic"].root
     table = root / "mimic-cxr-2.0.0-split.csv.gz"
     text = gzip.decompress(table.read_bytes()).decode()
-    patient = study(profile, "mimic", "train").patient_id
-    other = study(profile, "mimic", "test").patient_id
+    patient = study(held, "mimic", "train").patient_id
+    other = study(held, "mimic", "test").patient_id
     assert text.count(f",{other},test") >= 1
     table.write_bytes(gzip.compress(text.replace(f",{other},test", f",{patient},test").encode()))
-    lines = found(profile)
+    lines = found(held)
     assert lines["patients in training and test part of MIMIC-CXR-JPG"].shared == 1
     assert lines["patients in training and test part of CheXpert"].shared == 0
 
 
-def test_a_part_that_is_not_held_is_said_to_be_unchecked(profile) -> None:
-    base = profile.data["chexpert"].root / "CheXpert-v1.0-small"
+def test_a_part_that_is_not_held_is_said_to_be_unchecked(held) -> None:
+    base = held.data["chexpert"].root / "CheXpert-v1.0-small"
     (base / "train.csv").unlink()
-    line = found(profile)["patients in training and test part of CheXpert"]
+    line = found(held)["patients in training and test part of CheXpert"]
     assert line.shared is None
-    assert not line.crossed
     assert str(line).endswith("not checked, no train part here")
 
 
-def test_films_are_compared_by_length_first_and_missing_ones_are_passed_over(tmp_path, monkeypatch) -> None:
+def test_images_are_compared_by_length_first_and_missing_ones_are_passed_over(tmp_path, monkeypatch) -> None:
     files = {name: tmp_path / name for name in "abcd"}
     for name, content in (("a", b"one"), ("b", b"two"), ("c", b"three"), ("d", b"one")):
         files[name].write_bytes(content)
     read = []
     digest = contamination.file_digest
     monkeypatch.setattr(contamination, "file_digest", lambda path: read.append(path.name) or digest(path))
-    assert contamination.same_films([files["a"], files["b"]], [files["c"]]) == 0
+    assert contamination.same_images([files["a"], files["b"]], [files["c"]]) == 0
     assert read == []
-    assert contamination.same_films([files["a"], files["b"], tmp_path / "none"], [files["d"]]) == 1
+    assert contamination.same_images([files["a"], files["b"], tmp_path / "none"], [files["d"]]) == 1

@@ -1,12 +1,14 @@
-"""The real models without their weights: sizes, what LoRA trains, what a film and a prompt become."""
+"""The real models without their weights: sizes, what LoRA trains, what an image and a prompt become."""
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from chexreason import models
@@ -15,7 +17,7 @@ from chexreason.models import FAMILIES, Loaded
 from chexreason.models.lora import add_lora
 from chexreason.prompts import PROMPTS
 from chexreason.recipe import GRPO, Decoding, LoRA
-from companion.replication.published import facts, skeleton
+from companion.replication.published import config_of, facts
 
 CHECKPOINTS = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints"
 RANK = 16
@@ -34,7 +36,9 @@ TOLD = {"medgemma": 4.3e9, "qwen": 3.75e9}
 @pytest.fixture(scope="module", params=["medgemma", "qwen"])
 def real(request: pytest.FixtureRequest) -> Loaded:
     """The real architecture with a fresh adapter of the paper's rank on it, nothing of it in memory."""
-    bare = Loaded(skeleton(request.param), None, FAMILIES[request.param], "published")
+    with torch.device("meta"):
+        model = FAMILIES[request.param].model_class(config_of(request.param))
+    bare = Loaded(model, None, FAMILIES[request.param], "published")
     return dataclasses.replace(bare, model=add_lora(bare, LoRA()))
 
 
@@ -42,17 +46,13 @@ def base_of(real: Loaded):
     return {name: w for name, w in real.model.named_parameters() if "lora_" not in name}
 
 
-def test_it_is_as_large_as_the_published_one(real) -> None:
-    count = sum(weight.numel() for weight in base_of(real).values())
-    assert count == facts(real.family.name).parameters
-    assert count == pytest.approx(TOLD[real.family.name], rel=0.005)
-
-
-def test_nothing_of_it_is_in_memory(real) -> None:
+def test_it_is_as_large_as_the_published_one_and_nothing_of_it_is_in_memory(real) -> None:
+    count = sum(weight.numel() for name, weight in real.model.named_parameters() if "lora_" not in name)
+    assert count == facts(real.family.name).parameters == pytest.approx(TOLD[real.family.name], rel=0.005)
     assert {weight.device.type for weight in real.model.parameters()} == {"meta"}
 
 
-def test_lora_trains_seven_projections_a_layer_and_no_weight_more(real) -> None:
+def test_lora_trains_seven_projections_a_layer_of_the_language_model_and_no_weight_more(real) -> None:
     layers, projections = PROJECTIONS[real.family.name]
     trained = {name: w for name, w in real.model.named_parameters() if w.requires_grad}
     shapes = sorted(tuple(w.shape) for w in trained.values())
@@ -60,20 +60,17 @@ def test_lora_trains_seven_projections_a_layer_and_no_weight_more(real) -> None:
     assert shapes == sorted(expected * layers)
     assert sum(w.numel() for w in trained.values()) == TRAINED[real.family.name]
     assert TRAINED[real.family.name] == RANK * layers * sum(into + out for into, out in projections)
-
-
-def test_lora_lies_on_attention_and_feed_forward_of_the_language_model(real) -> None:
-    touched = {name.split(".lora_")[0] for name, w in real.model.named_parameters() if w.requires_grad}
-    parts = {tuple(name.split(".language_model.layers.")[1].split(".")[1:]) for name in touched}
-    attention = {("self_attn", f"{kind}_proj") for kind in "qkvo"}
-    assert parts == attention | {("mlp", f"{kind}_proj") for kind in ("gate", "up", "down")}
+    parts = {name.split(".lora_")[0].split(".language_model.layers.")[1].partition(".")[2] for name in trained}
+    attention = {f"self_attn.{kind}_proj" for kind in "qkvo"}
+    assert parts == attention | {f"mlp.{kind}_proj" for kind in ("gate", "up", "down")}
 
 
 def test_the_vision_encoder_and_what_joins_it_to_the_words_stay_frozen(real) -> None:
     outside = {n: w for n, w in real.model.named_parameters() if ".language_model." not in n and "lm_head" not in n}
-    tower, blocks = {"medgemma": ("vision_tower", 27), "qwen": ("visual", 32)}[real.family.name]
-    seen = {int(name.split(".layers." if "vision_tower" in name else ".blocks.")[1].split(".")[0])
-            for name in outside if tower in name and (".layers." in name or ".blocks." in name)}  # fmt: skip
+    encoder, blocks = {"medgemma": ("vision_tower", 27), "qwen": ("visual", 32)}[real.family.name]
+    seen = {
+        int(match[1]) for name in outside if (match := re.search(rf"{encoder}.*\.(?:layers|blocks)\.(\d+)\.", name))
+    }
     assert seen == set(range(blocks))
     assert any("projector" in name or "merger" in name for name in outside)
     assert not [name for name, w in outside.items() if w.requires_grad or "lora_" in name]
@@ -130,38 +127,33 @@ def qwen_processor(tmp_path_factory):
     return published_processor("qwen", tmp_path_factory.mktemp("qwen"), films)
 
 
-#: Width and height: portrait, landscape, NIH's square, a CheXpert-small film, a thumbnail, strips.
-FILMS = [(2544, 3056), (3056, 2544), (1024, 1024), (390, 320), (64, 64), (56, 11000), (4000, 30), (20, 20)]
+#: Width and height: portrait, landscape, NIH's square, a CheXpert-small image, a thumbnail, strips.
+IMAGES = [(2544, 3056), (3056, 2544), (1024, 1024), (390, 320), (64, 64), (56, 11000), (4000, 30), (20, 20)]
 
 
-@pytest.mark.parametrize("size", FILMS)
-def test_qwen_sees_256_to_512_tokens_of_any_film(qwen_processor, size) -> None:
-    made = qwen_processor(images=[Image.new("RGB", size)], text="<|image_pad|>", return_tensors="np")
-    [[_, rows, columns]] = made["image_grid_thw"]
-    assert 256 <= made["input_ids"].shape[1] == rows * columns // 4 <= 512
-
-
-def test_no_shape_of_film_leaves_qwen_s_limits(qwen_processor) -> None:
+def test_qwen_sees_256_to_512_tokens_of_any_image(qwen_processor) -> None:
+    for size in IMAGES:
+        made = qwen_processor(images=[Image.new("RGB", size)], text="<|image_pad|>", return_tensors="np")
+        [[_, rows, columns]] = made["image_grid_thw"]
+        assert 256 <= made["input_ids"].shape[1] == rows * columns // 4 <= 512, size
     rng = np.random.default_rng(0)
     heights, ratios = rng.integers(28, 5000, 3000), np.exp(rng.uniform(-np.log(200), np.log(200), 3000))
-    films = qwen_processor.image_processor
     counts = {
-        films.get_number_of_image_patches(int(height), max(1, int(height * ratio)), {}) // 4
+        qwen_processor.image_processor.get_number_of_image_patches(int(height), max(1, int(height * ratio)), {}) // 4
         for height, ratio in zip(heights, ratios, strict=True)
         if 1 / 199 < max(1, int(height * ratio)) / height < 199
     }
-    assert min(counts) >= 256
-    assert max(counts) <= 512
+    assert 256 <= min(counts) < max(counts) <= 512
 
 
-def test_a_portrait_film_keeps_its_shape(qwen_processor) -> None:
+def test_a_portrait_image_keeps_its_shape(qwen_processor) -> None:
     made = qwen_processor(images=[Image.new("RGB", (2544, 3056))], text="<|image_pad|>", return_tensors="np")
     [[_, rows, columns]] = made["image_grid_thw"]
     assert rows / columns == pytest.approx(3056 / 2544, rel=0.05)
 
 
 @pytest.mark.parametrize("size", [(1272, 1528), (390, 320), (64, 64)])
-def test_medgemma_sees_256_tokens_of_any_film(tmp_path, size) -> None:
+def test_medgemma_sees_256_tokens_of_any_image(tmp_path, size) -> None:
     films = {"do_normalize": True, "do_pan_and_scan": None, "do_rescale": True, "do_resize": True,
              "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "image_processor_type": "Gemma3ImageProcessor",
              "image_seq_length": 256, "rescale_factor": 1 / 255, "resample": 2,
@@ -176,22 +168,7 @@ def test_medgemma_sees_256_tokens_of_any_film(tmp_path, size) -> None:
 
 ANSWER = "<think>A wide heart.</think><solution>Cardiomegaly</solution>"
 #: What the chat templates of Qwen/Qwen2.5-VL-3B-Instruct and google/gemma-3-4b-it, as public code quotes them, were
-#: seen to render for these turns. Gemma trims the text of a turn, Qwen keeps it.
-RENDERED = {
-    "qwen": {
-        ("Look.", None): "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-        "<|vision_start|><|image_pad|><|vision_end|>Look.<|im_end|>\n<|im_start|>assistant\n",
-        (" One.\n\nTwo {x} & <y>.\n", " An answer. \n"): "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|> One.\n\nTwo {x} & <y>.\n<|im_end|>\n"
-        "<|im_start|>assistant\n An answer. \n<|im_end|>\n",
-    },
-    "medgemma": {
-        ("Look.", None): "<bos><start_of_turn>user\n<start_of_image>Look.<end_of_turn>\n<start_of_turn>model\n",
-        (" One.\n\nTwo {x} & <y>.\n", " An answer. \n"): "<bos><start_of_turn>user\n<start_of_image>One.\n\n"
-        "Two {x} & <y>.<end_of_turn>\n<start_of_turn>model\nAn answer.<end_of_turn>\n",
-    },
-}  # fmt: skip
-#: The same as a rule, for our own prompts, none of which begins or ends with white space.
+#: seen to render. Gemma trims the text of a turn, Qwen keeps it.
 PUBLISHED_CHAT = {
     "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
     "<|vision_start|><|image_pad|><|vision_end|>{prompt}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n",
@@ -204,19 +181,18 @@ PUBLISHED_CHAT = {
 def test_the_miniatures_speak_as_the_published_templates_do(name) -> None:
     family = FAMILIES[name]
     render = models.load_processor(family, str(CHECKPOINTS / name)).apply_chat_template
-    kin = "medgemma" if family.model_type == "gemma3" else "qwen"
-    for (prompt, answer), expected in RENDERED[kin].items():
-        assert render(models.chat(prompt, answer), add_generation_prompt=answer is None, tokenize=False) == expected
-    for prompt in PROMPTS.values():
-        assert prompt.text == prompt.text.strip()
-        expected = PUBLISHED_CHAT[kin].replace("{prompt}", prompt.text).replace("{answer}", ANSWER)
-        assert render(models.chat(prompt.text, ANSWER), tokenize=False) == expected
-        asked = render(models.chat(prompt.text), add_generation_prompt=True, tokenize=False)
+    trim, chat = (str.strip, "medgemma") if family.model_type == "gemma3" else (str, "qwen")
+    own = [(prompt.text, ANSWER) for prompt in PROMPTS.values()]
+    for prompt, answer in [("Look.", "Yes."), (" One.\n\nTwo {x} & <y>.\n", " An answer. \n"), *own]:
+        expected = PUBLISHED_CHAT[chat].replace("{prompt}", trim(prompt)).replace("{answer}", trim(answer))
+        assert render(models.chat(prompt, answer), tokenize=False) == expected
+        asked = render(models.chat(prompt), add_generation_prompt=True, tokenize=False)
         assert expected.startswith(asked)  # else the answer's tokens would not be those that are generated
+        assert asked.endswith(("<|im_start|>assistant\n", "<start_of_turn>model\n"))
 
 
 @pytest.mark.parametrize("name", ["medgemma", "qwen", "nv_reason"])
-def test_every_prompt_fits_with_its_film_and_its_answer(name) -> None:
+def test_every_prompt_fits_with_its_image_and_its_answer(name) -> None:
     """No token of these vocabularies is shorter than a byte, so bytes bound tokens without a tokenizer."""
     around = len(PUBLISHED_CHAT["qwen"].encode())
     answer = max(GRPO().max_completion_length, Decoding().max_new_tokens)

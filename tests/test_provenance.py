@@ -28,58 +28,41 @@ def told(results) -> dict[str, str]:
     return dict(provenance.disagreements("demo", results))
 
 
-def test_a_changed_number_is_told_with_its_page(demo) -> None:
+def test_a_number_a_run_and_a_record_that_changed_are_told_with_their_page(demo) -> None:
     path = demo / "03-grpo-hard" / "metrics.csv"
     path.write_text(path.read_text().replace("macro,f1,0.", "macro,f1,0.9", 1))
     assert told(demo) == {"grpo": "results have changed since its runs: 03-grpo-hard/metrics.csv"}
-
-
-def test_a_run_that_was_added_or_taken_away_is_told(demo) -> None:
+    record = demo / "notebooks" / "03_grpo.json"
+    record.write_text(record.read_text().replace('"chexreason/grpo.py": "', '"chexreason/grpo.py": "0'))
+    assert told(demo)["grpo"] == "code, settings or checkpoints have changed since its runs: chexreason/grpo.py"
     shutil.rmtree(demo / "01-prompting-reasoning_a")
-    assert "01-prompting-reasoning_a/metrics.csv" in told(demo)["prompting"]
     shutil.copytree(demo / "02-sft-qwen-only_label", demo / "02-sft-qwen-more")
-    assert "02-sft-qwen-more/" in told(demo)["sft"]
-
-
-def test_results_without_a_record_are_told(demo) -> None:
-    (demo / "notebooks" / "02_sft.json").unlink()
-    assert "02_sft.json" in told(demo)["sft"]
+    (demo / "notebooks" / "04_generalization.json").unlink()
+    found = told(demo)
+    for page, what in (("prompting", "01-prompting-reasoning_a/metrics.csv"), ("sft", "02-sft-qwen-more/"),
+                       ("generalization", "no record of what made them (04_generalization.json)")):  # fmt: skip
+        assert what in found[page]
 
 
 ALL = {"prompting", "sft", "grpo", "generalization"}
 
 
-@pytest.mark.parametrize(
-    ("name", "pages"),
-    [
-        ("chexreason/sft.py", {"sft"}),
-        ("chexreason/rewards.py", {"grpo"}),
-        ("chexreason/evaluate.py", ALL),
-        ("companion/phantoms/film.py", ALL),
-        ("companion/phantoms/rates.csv", ALL),
-        ("companion/speed/sft.py", {"sft"}),
-        ("chexreason/profiles/demo.yml", ALL),
-        ("companion/phantoms/checkpoints/qwen", ALL),
-        ("notebooks/03_grpo.py", {"grpo"}),
-    ],
-)
-def test_what_made_the_numbers_is_told_when_it_changes(demo, monkeypatch, name, pages) -> None:
-    made_by = provenance.made_by
-
-    def changed(stage, profile):
-        return {key: "other" if key == name else digest for key, digest in made_by(stage, profile).items()}
-
-    monkeypatch.setattr(provenance, "made_by", changed)
-    found = told(demo)
-    assert set(found) == pages
-    assert all(name in what for what in found.values())
-
-
-def test_what_only_shows_has_no_say_and_what_computes_has() -> None:
-    files = provenance.made_by(STAGES["grpo"], "demo")
-    assert {"chexreason/rewards.py", "companion/phantoms/film.py", "notebooks/03_grpo.py"} <= set(files)
+def test_what_computes_has_a_say_and_what_only_shows_has_none() -> None:
+    files = {name: set(provenance.made_by(stage, "demo")) for name, stage in STAGES.items()}
+    for name, pages in {
+        "chexreason/sft.py": {"sft"},
+        "chexreason/rewards.py": {"grpo"},
+        "chexreason/evaluate.py": ALL,
+        "companion/phantoms/film.py": ALL,
+        "companion/phantoms/rates.csv": ALL,
+        "companion/speed/sft.py": {"sft"},
+        "chexreason/profiles/demo.yml": ALL,
+        "companion/phantoms/checkpoints/qwen": ALL,
+        "notebooks/03_grpo.py": {"grpo"},
+    }.items():
+        assert {page for page in files if name in files[page]} == pages, name
     elsewhere = ("companion/report/", "companion/evidence/", "companion/workflow/", "companion/replication/")
-    assert not [name for name in files if name.startswith(elsewhere)]
+    assert not [name for name in set.union(*files.values()) if name.startswith(elsewhere)]
 
 
 def test_an_import_is_followed_wherever_it_stands_unless_it_is_for_types_alone(tmp_path, monkeypatch) -> None:
@@ -139,32 +122,31 @@ def copied(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "changes"),
-    [
-        ("chexreason/rewards.py", "exact: float = paper(100.0", "exact: float = paper(101.0", True),
-        ("chexreason/rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.", False),
-        ("chexreason/labels.py", "#: The 14 findings", "# a comment\n#: The 14 findings", False),
-        ("companion/report/theme.py", "#0072b2", "#0072b3", False),
-        ("chexreason/profiles/demo.yml", "seed: 0", "seed: 1", True),
-    ],
-)
-def test_the_files_themselves_are_read(copied, name, old, new, changes) -> None:
+EXACT = ("chexreason/rewards.py", "exact: float = paper(100.0", "exact: float = paper(101.0")
+
+
+def edit(folder, name: str, old: str, new: str) -> None:
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+
+
+def test_the_files_themselves_are_read_and_only_what_computes_counts(copied) -> None:
     stage = STAGES["grpo"]
     before = provenance.made_by(stage, "demo")
-    text = (copied / name).read_text()
-    assert old in text
-    (copied / name).write_text(text.replace(old, new))
-    after = provenance.made_by(stage, "demo")
-    assert {key for key in before if before[key] != after[key]} == ({name} if changes else set())
 
+    def changed() -> set[str]:
+        return {key for key, digest in provenance.made_by(stage, "demo").items() if before[key] != digest}
 
-def test_another_checkpoint_is_another_maker(copied) -> None:
-    before = provenance.made_by(STAGES["sft"], "demo")
+    edit(copied, "chexreason/rewards.py", "Range: -short_penalty to 1.", "Between -short_penalty and 1.")
+    edit(copied, "chexreason/labels.py", "#: The 14 findings", "# a comment\n#: The 14 findings")
+    edit(copied, "companion/report/theme.py", "#0072b2", "#0072b3")
+    assert changed() == set()
+    edit(copied, *EXACT)
+    edit(copied, "chexreason/profiles/demo.yml", "seed: 0", "seed: 1")
     weights = copied / "companion" / "phantoms" / "checkpoints" / "qwen" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    after = provenance.made_by(STAGES["sft"], "demo")
-    assert {key for key in before if before[key] != after[key]} == {"companion/phantoms/checkpoints/qwen"}
+    assert changed() == {EXACT[0], "chexreason/profiles/demo.yml", "companion/phantoms/checkpoints/qwen"}
 
 
 @pytest.fixture
@@ -179,34 +161,28 @@ def experiment(copied, tmp_path):
 
 
 def test_the_experiment_agrees_with_its_record_until_something_changes(experiment, copied) -> None:
-    assert not list(provenance.disagreements("demo", experiment / "demo"))
-    (copied / "companion" / "evidence" / "analysis.py").write_text("shown = 'otherwise'\n")  # it only shows
+    edit(copied, "companion/evidence/analysis.py", "import ", "import json as shown\nimport ")  # it only shows
     assert not list(provenance.disagreements("demo", experiment / "demo"))
     metrics = experiment / "experiment" / "seed0" / "base-best-answers" / "metrics.csv"
     metrics.write_text(metrics.read_text() + "macro,f1,0.9\n")
-    rewards = copied / "chexreason" / "rewards.py"
-    rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
+    edit(copied, *EXACT)
     found = list(provenance.disagreements("demo", experiment / "demo"))
     assert [page for page, _ in found] == ["cells, scaffold, collapse, selection, cures"] * 2
     assert "results have changed since its runs: seed0/base-best-answers/metrics.csv" in found[0][1]
-    assert "chexreason/rewards.py" in found[1][1]
+    assert EXACT[0] in found[1][1]
+    (experiment / "experiment" / "record.json").unlink()
+    assert "no record" in next(provenance.disagreements("demo", experiment / "demo"))[1]
 
 
 def test_runs_of_other_code_are_recorded_only_after_some_were_run_again(experiment, copied) -> None:
     place = experiment / "experiment"
-    rewards = copied / "chexreason" / "rewards.py"
-    rewards.write_text(rewards.read_text().replace("paper(100.0", "paper(101.0"))
+    edit(copied, *EXACT)
     with pytest.raises(UserError, match="chexreason experiment again"):
         provenance.write_experiment_record(place)
     provenance.write_experiment_record(place, again={"arms": ["base"]})
     assert not list(provenance.disagreements("demo", experiment / "demo"))
     provenance.write_experiment_record(place)
     assert json.loads((place / "record.json").read_text())["again"] == {"arms": ["base"]}
-
-
-def test_an_experiment_without_a_record_is_not_shown(experiment) -> None:
-    (experiment / "experiment" / "record.json").unlink()
-    assert "no record" in next(provenance.disagreements("demo", experiment / "demo"))[1]
 
 
 def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measured_on(experiment, monkeypatch) -> None:
@@ -219,7 +195,7 @@ def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measu
         patch.setattr(provenance, "generator_digest", lambda: "another")
         [(page, what)] = provenance.disagreements("demo", experiment / "demo")
     assert page == "phantoms"
-    assert "films of another generator: python benchmarks/phantom_difficulty.py" in what
+    assert "images of another generator: python benchmarks/phantom_difficulty.py" in what
     table.write_text("hospital,auc\nA,0.99\n")
     assert "has changed since it was measured" in next(provenance.disagreements("demo", experiment / "demo"))[1]
 

@@ -1,5 +1,6 @@
-"""The Snakefile and the Makefile in folders whose names a shell would read otherwise."""
+"""The Snakefile and the Makefile: odd folder names, and the plan for the profile `paper` on Slurm, never submitted."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -9,23 +10,73 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from companion.workflow import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "it's my [first] clone"
+PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"
+PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
+
+
+def planned(python: str, *words: str, **environment: str) -> str:
+    """What a dry run of Snakemake says."""
+    command = [python, "-m", "snakemake", "--dry-run", "--nolock", "--resources", "gpu=1", *words]
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment, **paths}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory) -> str:
+    """What a dry run says, with empty folders in place of the data: a rehearsal reads none of it."""
+    folder = tmp_path_factory.mktemp("slurm")
+    settings = yaml.safe_load(PROFILE.read_text())
+    if not PLUGIN:
+        del settings["executor"]  # Snakemake knows no executor whose plugin is missing
+        settings["cores"] = settings.pop("jobs") * 8
+    (folder / "profile").mkdir()
+    (folder / "profile" / "config.yaml").write_text(yaml.safe_dump(settings))
+    places = {f"CHEXREASON_{name}": str(folder / name) for name in ("MIMIC", "CHEXPERT", "NIH", "CACHE")}
+    for place in places.values():
+        Path(place).mkdir()
+    return planned(sys.executable, "--profile", str(folder / "profile"), "--config", "profile=paper", **places)
+
+
+def test_every_stage_and_the_book_are_planned_once(rehearsal) -> None:
+    counted = dict(re.findall(r"^(\w+) +(\d+)$", rehearsal, flags=re.MULTILINE))
+    wanted = {"all": "1", "book": "1", "total": "6", **dict.fromkeys(stages.STAGES, "1")}
+    assert {name: counted.get(name) for name in wanted} == wanted
+
+
+def test_each_stage_asks_for_a_gpu_and_for_what_the_profile_says(rehearsal) -> None:
+    asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
+    assert set(asked) == set(stages.STAGES)
+    for stage, wanted in asked.items():
+        [job] = re.findall(rf"rule {stage}:\n(?:    .*\n)+", rehearsal)
+        assert "gpu=1" in job
+        assert f"runtime={wanted['runtime']}" in job
+        assert f"mem_mb={wanted['mem_mb']}" in job
+
+
+def test_no_stage_comes_before_one_that_it_needs(rehearsal) -> None:
+    order = [name for name in re.findall(r"rule (\w+):", rehearsal) if name in stages.STAGES]
+    after = {name: [earlier for earlier in stage.after if earlier in order] for name, stage in stages.STAGES.items()}
+    assert all(order.index(earlier) < order.index(name) for name in after for earlier in after[name])
 
 
 def test_commands_name_the_python_wherever_it_lies(tmp_path) -> None:
     (tmp_path / ODD).mkdir()
     (tmp_path / ODD / ".venv").symlink_to(sys.prefix)
     python = tmp_path / ODD / ".venv" / "bin" / Path(sys.executable).name
-    command = [str(python), "-m", "snakemake", "--cores", "1", "--resources", "gpu=1", "--config", "profile=smoke"]
-    command += ["--dry-run", "--forceall", "--nolock", "--printshellcmds", "results", ".cache/experiment/done/base-0"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    shown = ended.stdout + ended.stderr
+    shown = planned(
+        str(python), "--cores", "1", "--config", "profile=smoke", "--forceall", "--printshellcmds", "results",
+        ".cache/experiment/done/base-0",
+    )  # fmt: skip
     typed = [shlex.split(line) for line in re.findall(r"^.*-m companion .*$", shown, flags=re.MULTILINE)]
     found = [words[words.index("-m") - 1 :] for words in typed]
     assert all(words[:3] == [str(python), "-m", "companion"] for words in found)

@@ -18,7 +18,7 @@ from companion.phantoms.writers import write_tree
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    root = tmp_path_factory.mktemp("films")
+    root = tmp_path_factory.mktemp("images")
     write_tree(root, "A", {"train": 14}, 5, 64, progress=False)
     return root
 
@@ -56,27 +56,26 @@ def test_the_same_seed_writes_the_same_traces(profile) -> None:
 
 @pytest.fixture
 def real(studies, tmp_path):
-    """A cohort of two real films, without the marker of a phantom tree."""
+    """A cohort of two real images, without the marker of a phantom tree."""
     return Chosen("sft", "mimic", tmp_path, tuple(studies[:2]), (), {})
 
 
-def write(profile, *lines: str) -> None:
-    folder = profile.cache / "traces"
-    folder.mkdir(parents=True)
-    (folder / "only_label.jsonl").write_text("\n".join(lines) + "\n")
+def write(profile, text: str) -> None:
+    (profile.cache / "traces").mkdir(parents=True, exist_ok=True)
+    (profile.cache / "traces" / "only_label.jsonl").write_text(text)
 
 
 def line(study, trace: str) -> str:
-    return json.dumps({"study": study.key, "trace": trace})
+    return json.dumps({"study": study.key, "trace": trace}) + "\n"
 
 
 def lesson(study) -> str:
     return f"<solution>{', '.join(positives(study.labels, 'zeros'))}</solution>"
 
 
-def test_traces_of_real_films_are_matched_by_study_and_not_by_order(profile, real) -> None:
+def test_traces_of_real_images_are_matched_by_study_and_not_by_order(profile, real) -> None:
     first, second = real.studies
-    write(profile, line(second, lesson(second)), "", line(first, lesson(first)))
+    write(profile, line(second, lesson(second)) + "\n" + line(first, lesson(first)))
     assert lesson(first) != lesson(second)
     assert traces.of(real, prompts.get("only_label"), profile) == [lesson(first), lesson(second)]
 
@@ -91,7 +90,7 @@ def test_a_missing_file_and_a_missing_trace_are_said(profile, real) -> None:
 
 @pytest.mark.parametrize("bad", ['{"study": "x", ', '{"study": "x"}', '["x", "y"]', '{"study": "x", "trace": 3}'])
 def test_a_malformed_line_is_named(profile, real, bad) -> None:
-    write(profile, line(real.studies[0], "one"), bad)
+    write(profile, line(real.studies[0], "one") + bad + "\n")
     with pytest.raises(UserError, match=r"study and trace in line 2 of only_label\.jsonl") as caught:
         traces.of(real, prompts.get("only_label"), profile)
     assert bad not in str(caught.value)
@@ -100,21 +99,16 @@ def test_a_malformed_line_is_named(profile, real, bad) -> None:
 @pytest.mark.parametrize("bad", ["<solution>Fracture, Edema</solution>", "Cardiomegaly", "<solution></solution>"])
 def test_a_trace_that_ends_in_other_labels_is_no_lesson(profile, real, bad) -> None:
     first, second = real.studies
-    write(profile, line(first, lesson(first)), line(second, bad))
+    write(profile, line(first, lesson(first)) + line(second, bad))
     with pytest.raises(UserError, match=r"end in the labels recorded, got 1 of 2 that do not\. Move that file away"):
         traces.of(real, prompts.get("only_label"), profile)
 
 
 def test_what_a_killed_process_left_of_the_last_line_does_not_count(profile, real) -> None:
     first, second = real.studies
-    whole = line(second, lesson(second))
+    whole = line(second, lesson(second)).strip()
     for length in range(1, len(whole)):
-        write_again(profile, line(first, lesson(first)) + "\n" + whole[:length])
+        write(profile, line(first, lesson(first)) + whole[:length])
         assert list(traces.read(traces.place(profile, prompts.get("only_label")))) == [first.key]
-    write_again(profile, line(first, lesson(first)) + "\n" + whole)
+    write(profile, line(first, lesson(first)) + whole)
     assert len(traces.of(real, prompts.get("only_label"), profile)) == 2
-
-
-def write_again(profile, text: str) -> None:
-    (profile.cache / "traces").mkdir(parents=True, exist_ok=True)
-    (profile.cache / "traces" / "only_label.jsonl").write_text(text)

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import bad_server
 import pytest
-import yaml
-from taught import with_teacher
+import tenacity
+from bad_server import Reply
+from taught import with_teacher, write_profile
 
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.labels import positives
 from chexreason.recipe import Sizes
-from companion.replication.traces import backends, patience, write
-from companion.replication.traces.settings import Teacher, teacher_of
+from companion.replication.traces import ask, write
+from companion.replication.traces.teacher import Teacher, teacher_of
 
 FREE = prompts.get("free_reasoning")
 N = 6
@@ -30,19 +31,14 @@ N = 6
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
-    monkeypatch.delenv("CHEXREASON_TEACHER_KEY", raising=False)
+    monkeypatch.setattr(ask, "BACKOFF", tenacity.wait_fixed(0.01))
 
 
 @pytest.fixture
 def profile(real_tree, tmp_path):
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    return with_teacher(made, teacher(), data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2))
-
-
-def teacher(**changes) -> Teacher:
-    quickly = {"backend": "openai", "model": "llama", "requests_per_minute": 60_000, "timeout_s": 3600, "parallel": 2}
-    return Teacher(**{**quickly, "retries": 3, **changes})
+    teacher = Teacher(model="llama", timeout_s=3600, parallel=2, retries=3)
+    return with_teacher(made, teacher, data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2))
 
 
 @pytest.fixture
@@ -50,11 +46,10 @@ def run(profile):
     """Write the traces of `prompt` against a server that behaves so; gives the tally, the lines and the server."""
 
     def act(behave, prompt=FREE, limit=None, **changes):
-        chosen = cohorts.drawn(profile, "sft")
         with bad_server.running(behave) as server:
             settings = dataclasses.replace(teacher_of(profile), base_url=f"{server.root}/v1", **changes)
-            mine = with_teacher(profile, settings)
-            tally = write.write(chosen, prompt, mine, backends.ready(settings), limit, progress=False)
+            mine, asker = with_teacher(profile, settings), ask.asker(settings, "")
+            tally = write.write(cohorts.drawn(profile, "sft"), prompt, mine, asker, limit, progress=False)
         return tally, held(profile, prompt), server
 
     return act
@@ -65,82 +60,60 @@ def held(profile, prompt=FREE) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def given_up(profile, prompt=FREE) -> dict:
-    return json.loads(traces.place(profile, prompt).with_suffix(".given_up.json").read_text())
-
-
-def test_a_good_server_gives_every_study_its_trace(run, profile) -> None:
+def test_a_good_server_gives_every_study_its_trace_and_is_asked_once(run, profile) -> None:
+    assert str(run(bad_server.right, limit=2)[0]) == "2 traces written, 0 were there"
     tally, lines, server = run(bad_server.right)
-    assert str(tally) == "6 traces written, 0 were there"
+    assert str(tally) == "4 traces written, 2 were there"
+    assert (len(server.seen), len({line["study"] for line in lines})) == (N - 2, N)
     chosen = cohorts.drawn(profile, "sft")
-    assert len(lines) == len(server.seen) == N
-    lessons = traces.of(chosen, FREE, profile)
-    for study, lesson in zip(chosen.studies, lessons, strict=True):
+    for study, lesson in zip(chosen.studies, traces.of(chosen, FREE, profile), strict=True):
         assert lesson.startswith("<think>")
-        assert set(lesson.partition("<solution>")[2].removesuffix("</solution>").split(", ")) == positives(
-            study.labels, "zeros"
-        )
+        names = set(lesson.partition("<solution>")[2].removesuffix("</solution>").split(", "))
+        assert names == positives(study.labels, "zeros")
     assert {(line["teacher"], line["told"], line["answered_by"]) for line in lines} == {("llama", "1.1", "llama")}
-
-
-def test_the_server_is_sent_film_labels_and_task_and_nothing_of_the_patient(run, profile) -> None:
-    _, _, server = run(bad_server.right, prompts.get("reasoning_a"), film_pixels=32 * 32)
-    chosen = cohorts.drawn(profile, "sft")
-    labels = collections.Counter(frozenset(positives(study.labels, "zeros")) for study in chosen.studies)
-    assert collections.Counter(frozenset(seen.labels.split(", ")) for seen in server.seen) == labels
-    for seen in server.seen:
-        assert seen.path == "/v1/chat/completions"
-        assert seen.body["model"] == "llama"
-        assert "temperature" not in seen.body
-        assert prompts.get("reasoning_a").text in seen.text
-        assert (seen.film.mode, seen.film.size, seen.film.info) == ("L", (32, 32), {})
-        everything = json.dumps(seen.body) + str(seen.headers)
-        for study in chosen.studies:
-            assert study.patient_id not in everything
-            assert study.study_id not in everything
-        assert "Authorization" not in seen.headers
-
-
-def test_the_second_run_asks_nothing(run) -> None:
-    run(bad_server.right)
     tally, lines, server = run(bad_server.right)
     assert (tally.written, tally.there, len(lines), server.seen) == (0, N, N, [])
 
 
-def test_a_limit_is_a_first_part_and_the_rest_follows(run) -> None:
-    assert run(bad_server.right, limit=2)[0].written == 2
-    tally, lines, server = run(bad_server.right)
-    assert (tally.written, tally.there, len(server.seen)) == (4, 2, 4)
-    assert len({line["study"] for line in lines}) == N
+def test_the_server_is_sent_image_labels_and_task_and_nothing_of_the_patient(run, profile) -> None:
+    _, _, server = run(bad_server.right, prompts.get("reasoning_a"), image_pixels=32 * 32)
+    chosen = cohorts.drawn(profile, "sft")
+    labels = collections.Counter(frozenset(positives(study.labels, "zeros")) for study in chosen.studies)
+    assert collections.Counter(frozenset(seen.labels.split(", ")) for seen in server.seen) == labels
+    for seen in server.seen:
+        assert prompts.get("reasoning_a").text in seen.text
+        assert (seen.image.mode, seen.image.size, seen.image.info) == ("L", (32, 32), {})
+        everything = json.dumps(seen.body) + str(seen.headers)
+        for study in chosen.studies:
+            assert study.patient_id not in everything
+            assert study.study_id not in everything
 
 
-def test_only_label_asks_nobody(profile) -> None:
-    chosen, prompt = cohorts.drawn(profile, "sft"), prompts.get("only_label")
-    tally = write.write(chosen, prompt, profile, None, progress=False)
-    assert tally.written == N
-    assert all(lesson.startswith("<solution>") for lesson in traces.of(chosen, prompt, profile))
+def test_only_label_asks_nobody(run, profile) -> None:
+    tally, lines, server = run(bad_server.right, prompts.get("only_label"))
+    assert (tally.written, len(lines), server.seen) == (N, N, [])
+    assert len(traces.of(cohorts.drawn(profile, "sft"), prompts.get("only_label"), profile)) == N
 
 
 FAILURES = {
-    "errors": lambda s, reply: reply(status=[500, 502, 503, 504, 529][s % 5], raw=b"overloaded"),
-    "no JSON": lambda s, reply: reply(raw=b'{"choices": [{"mess'),
-    "a page": lambda s, reply: reply(raw=b"<html>gateway</html>"),
-    "another shape": lambda s, reply: reply(raw=[b'{"choices": []}', b'{"choices": [{"message": 1}]}'][s % 2]),
-    "no object": lambda s, reply: reply(raw=[b"[]", b'"x"'][s % 2]),
-    "deep": lambda s, reply: reply(raw=b"[" * 100_000),
-    "cut": lambda s, reply: reply("<think>half", cut=40),
-    "cut at once": lambda s, reply: reply("<think>half", cut=0),
-    "late": lambda s, reply: reply("x", wait=3.5),
-    "dripping": lambda s, reply: reply("x" * 400, drip=0.01),
-    "too many": lambda s, reply: reply(status=429, headers={"Retry-After": "0.05"}, raw=b"{}"),
-}  # fmt: skip
+    "errors": lambda s: Reply(status=[500, 502, 503, 504, 529][s % 5], raw=b"overloaded"),
+    "no JSON": lambda s: Reply(raw=b'{"choices": [{"mess'),
+    "a page": lambda s: Reply(raw=b"<html>gateway</html>"),
+    "another shape": lambda s: Reply(raw=[b'{"choices": []}', b'{"choices": [{"message": 1}]}'][s % 2]),
+    "no object": lambda s: Reply(raw=[b"[]", b'"x"'][s % 2]),
+    "deep": lambda s: Reply(raw=b"[" * 100_000),
+    "cut": lambda s: Reply("<think>half", cut=40),
+    "cut at once": lambda s: Reply("<think>half", cut=0),
+    "late": lambda s: Reply("x", wait=3.5),
+    "dripping": lambda s: Reply("x" * 400, drip=0.01),
+    "too many": lambda s: Reply(status=429, headers={"Retry-After": "0.05"}, raw=b"{}"),
+}
 
 
 @pytest.mark.parametrize("kind", FAILURES)
 def test_a_request_that_fails_is_sent_again(run, kind) -> None:
     def behave(seen, number):
-        bad = number <= 2
-        return FAILURES[kind](number, bad_server.Reply) if bad else bad_server.right(seen, number)
+        return FAILURES[kind](number) if number <= 2 else bad_server.right(seen, number)
 
     slow = kind in ("late", "dripping")
     tally, lines, server = run(behave, timeout_s=3 if slow else 3600)
@@ -150,9 +123,9 @@ def test_a_request_that_fails_is_sent_again(run, kind) -> None:
     assert not tally.faults
 
 
-def test_retry_after_holds_back_every_request(run) -> None:
+def test_a_request_waits_as_long_as_the_server_asks(run) -> None:
     def behave(seen, number):
-        many = bad_server.Reply(status=429, headers={"Retry-After": "1"}, raw=b"{}")
+        many = Reply(status=429, headers={"Retry-After": "1"}, raw=b"{}")
         return many if number == 1 else bad_server.right(seen, number)
 
     _, _, server = run(behave, parallel=1)
@@ -168,24 +141,6 @@ def test_no_more_requests_at_a_time_than_allowed_and_no_fewer(run) -> None:
 
     assert run(together, parallel=3)[2].most == 3
     assert run(bad_server.right, prompts.get("reasoning_a"), parallel=1)[2].most == 1
-
-
-def test_no_more_requests_a_minute_than_allowed(run, monkeypatch) -> None:
-    now, waits, asked = [0.0], [], []
-    with monkeypatch.context() as patched:
-        patched.setattr(patience.Pace, "rest", lambda self, seconds: waits.append(round(seconds, 6)))
-        pace = patience.Pace(600, clock=lambda: now[0])
-        for _ in range(3):
-            pace.turn()
-        pace.hold(2.0)
-        pace.turn()
-        now[0] = 5.0
-        pace.turn()
-    assert waits == [0.0, 0.1, 0.2, 2.0, 0.0]
-    made = patience.Pace.__init__
-    monkeypatch.setattr(patience.Pace, "__init__", lambda self, many: asked.append(many) or made(self, many))
-    run(bad_server.right, requests_per_minute=6000)
-    assert asked == [6000]
 
 
 WRONG = {
@@ -205,7 +160,7 @@ WRONG = {
 @pytest.mark.parametrize("fault", WRONG)
 def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run, fault) -> None:
     def behave(seen, number):
-        return bad_server.Reply(WRONG[fault](seen) if "turned down" not in seen.text else seen.right)
+        return Reply(WRONG[fault](seen) if "turned down" not in seen.text else seen.right)
 
     tally, lines, server = run(behave)
     assert tally.faults == {fault: N}
@@ -216,22 +171,18 @@ def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run
     assert all(f"turned down: {fault}." in text for text in again)
 
 
-def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_listed(run, profile) -> None:
+def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_asked_about_again(run) -> None:
     def behave(seen, number):
-        return bad_server.Reply([wrong(seen) for wrong in WRONG.values()][number % len(WRONG)])
+        return Reply([wrong(seen) for wrong in WRONG.values()][number % len(WRONG)])
 
     tally, lines, server = run(behave, attempts=3)
     assert (tally.written, lines, tally.given_up, len(server.seen)) == (0, [], N, 3 * N)
-    listed = given_up(profile)
-    assert set(listed) == {study.key for study in cohorts.drawn(profile, "sft").studies}
-    assert all(sum(reasons.values()) == 3 for reasons in listed.values())
     assert run(bad_server.right)[0].written == N
-    assert given_up(profile) == {}
 
 
 def test_answers_cut_at_the_limit_or_blocked_are_turned_down(run) -> None:
     def behave(seen, number):
-        return bad_server.Reply(seen.right, finish=["length", "content_filter"][number % 2])
+        return Reply(seen.right, finish=["length", "content_filter"][number % 2])
 
     tally, lines, _ = run(behave, attempts=2)
     assert lines == []
@@ -241,7 +192,7 @@ def test_answers_cut_at_the_limit_or_blocked_are_turned_down(run) -> None:
 def test_the_right_labels_in_another_order_are_accepted(run, profile) -> None:
     def behave(seen, number):
         names = ", ".join(reversed(seen.labels.split(", ")))
-        return bad_server.Reply(f"\n<think>{bad_server.THOUGHT}</think>\n<solution>{names}</solution>\n")
+        return Reply(f"\n<think>{bad_server.THOUGHT}</think>\n<solution>{names}</solution>\n")
 
     tally, lines, _ = run(behave)
     assert tally.written == N
@@ -255,7 +206,7 @@ def test_text_that_means_to_be_more_than_text_stays_one_line(run, profile) -> No
     )
 
     def behave(seen, number):
-        return bad_server.Reply(f"<think>{hostile}</think><solution>{seen.labels}</solution>")
+        return Reply(f"<think>{hostile}</think><solution>{seen.labels}</solution>")
 
     _, lines, _ = run(behave)
     assert {line["study"] for line in lines} == {study.key for study in cohorts.drawn(profile, "sft").studies}
@@ -264,12 +215,12 @@ def test_text_that_means_to_be_more_than_text_stays_one_line(run, profile) -> No
 
 def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
     def behave(seen, number):
-        return bad_server.right(seen, number) if number <= 2 else bad_server.Reply(status=503, raw=b"SECRET")
+        return bad_server.right(seen, number) if number <= 2 else Reply(status=503, raw=b"SECRET")
 
     with pytest.raises(UserError) as caught:
         run(behave, parallel=1, retries=1, failures_in_a_row=3)
     told = str(caught.value)
-    assert "got HTTP 503 Service Unavailable, for 3 studies in a row; 2 new traces are kept" in told
+    assert "got HTTP 503 Service Unavailable, for 3 studies in a row. 2 new traces are kept" in told
     assert "SECRET" not in told
     assert len(held(profile)) == 2
     assert run(bad_server.right)[0].written == N - 2
@@ -277,7 +228,7 @@ def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
 
 def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
     def behave(seen, number):
-        return bad_server.Reply(status=400, raw=b"{}") if number % 2 else bad_server.right(seen, number)
+        return Reply(status=400, raw=b"{}") if number % 2 else bad_server.right(seen, number)
 
     tally, lines, server = run(behave, parallel=1, failures_in_a_row=2)
     assert (tally.unanswered, tally.written, len(lines), len(server.seen)) == (3, 3, 3, N)
@@ -288,7 +239,7 @@ def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
     [
         ({"status": 401}, "HTTP 401 Unauthorized: the key is not accepted"),
         ({"status": 404}, "HTTP 404 Not Found: no such address or model"),
-        ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}}, "films are sent to the address in the"),
+        ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}}, "images are sent to the address in the"),
         ({"status": 429, "headers": {"Retry-After": "86400"}}, "the server asks to wait 1440 minutes"),
     ],
 )  # fmt: skip
@@ -297,7 +248,7 @@ def test_what_no_repeat_can_mend_ends_the_run_at_once(run, reply, told) -> None:
 
     def behave(request, number):
         seen.append(number)
-        return bad_server.Reply(raw=b"echo of the request", **reply)
+        return Reply(raw=b"echo of the request", **reply)
 
     with pytest.raises(UserError, match=told):
         run(behave, parallel=1)
@@ -306,7 +257,7 @@ def test_what_no_repeat_can_mend_ends_the_run_at_once(run, reply, told) -> None:
 
 def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
     def behave(seen, number):
-        return bad_server.Reply(seen.right, model="llama-lite" if number > 2 else "llama-2026-01")
+        return Reply(seen.right, model="llama-lite" if number > 2 else "llama-2026-01")
 
     with pytest.raises(UserError, match=r"answers of llama, got one of 'llama-lite': the server has put another"):
         run(behave, parallel=1)
@@ -315,15 +266,15 @@ def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
 
 def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, profile) -> None:
     run(bad_server.right, limit=2)
-    with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]; .*teacher\.mix"):
+    with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]"):
         run(bad_server.right, model="qwen")
-    assert run(bad_server.right, model="qwen", mix=True)[0].written == N - 2
+    assert run(bad_server.right)[0].written == N - 2
     path = traces.place(profile, FREE)
     lines = held(profile)
     lines[0]["trace"] = "<think>Something else entirely is here.</think><solution>Edema, Fracture</solution>"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UserError, match=r"fit the labels recorded, got 1 of 6 that do not"):
-        run(bad_server.right, mix=True)
+        run(bad_server.right)
 
 
 def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
@@ -341,40 +292,36 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:
-    from companion.replication.traces.lines import opened
-
-    with opened(traces.place(profile, FREE)), pytest.raises(UserError, match="another process that is writing it"):
+    with (
+        write.opened(traces.place(profile, FREE)),
+        pytest.raises(UserError, match="another process that is writing it"),
+    ):
         run(bad_server.right)
 
 
-def test_a_film_that_cannot_be_read_is_counted_and_left(run, profile, monkeypatch) -> None:
+def test_an_image_that_cannot_be_read_is_counted_and_left(run, profile, monkeypatch) -> None:
     chosen = cohorts.drawn(profile, "sft")
     broken = dataclasses.replace(chosen.studies[0], image=chosen.studies[0].image.with_name("gone.jpg"))
     monkeypatch.setattr(cohorts, "drawn", lambda *_: dataclasses.replace(chosen, studies=(broken, *chosen.studies[1:])))
     tally, lines, _ = run(bad_server.right)
-    assert str(tally) == "5 traces written, 0 were there, 1 unreadable films"
+    assert str(tally) == "5 traces written, 0 were there, 1 unreadable images"
     assert len(lines) == N - 1
 
 
-@pytest.fixture
-def command(real_tree, tmp_path):
-    """`chexreason traces` in a process of its own, with a profile of its own for the server at `root`."""
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    (tmp_path / "profiles").mkdir()
+def test_a_disk_that_is_full_keeps_whole_lines_and_stops(run, profile, monkeypatch) -> None:
+    write_line, full = os.fsync, iter([False, False, True])
 
-    def words(root: str, *more: str, **settings) -> tuple[list[str], dict[str, str]]:
-        given = {"sizes.sft": 12, "sizes.rl": 2, "teacher.backend": "openai", "teacher.model": "llama"}
-        given |= {"teacher.base_url": f"{root}/v1", "teacher.requests_per_minute": 60_000, "teacher.timeout_s": 3600}
-        given |= {name.replace("__", "."): value for name, value in settings.items()}
-        overrides = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
-        data = {**text["data"], "mimic": {"root": str(real_tree)}}
-        own = tmp_path / "profiles" / "own.yml"
-        own.write_text(yaml.safe_dump({**text, "data": data, "overrides": overrides}))
-        env = {**os.environ, "CHEXREASON_PROFILES": str(own.parent)}
-        places = ["--profile", "own", "--cache", str(tmp_path / "cache"), "--results", str(tmp_path / "results")]
-        return [sys.executable, "-m", "companion", "traces", *places, *more], env
+    def fsync(file):
+        if next(full, True):
+            raise OSError(28, "No space left on device")
+        write_line(file)
 
-    return words
+    with monkeypatch.context() as patch:
+        patch.setattr(write.os, "fsync", fsync)
+        with pytest.raises(OSError, match="No space left"):
+            run(bad_server.right)
+    assert len(held(profile)) == 2
+    assert run(bad_server.right)[0].written == N - 2
 
 
 def asleep(pid: int, woken: int = -1) -> int:
@@ -392,7 +339,7 @@ def asleep(pid: int, woken: int = -1) -> int:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(command, tmp_path, ending) -> None:
+def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(real_tree, tmp_path, ending) -> None:
     path = tmp_path / "cache" / "traces" / "free_reasoning.jsonl"
     ended = threading.Event()
 
@@ -402,10 +349,11 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
         return bad_server.right(seen, number)
 
     with bad_server.running(behave) as server:
-        words, env = command(server.root, "--prompt", "free_reasoning")
+        places = write_profile(tmp_path, real_tree, 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600)
+        words = [sys.executable, "-m", "companion", "traces", *places, "--prompt", "free_reasoning"]
         # Where the tests run in the background, a process inherits that Ctrl-C is ignored; one with a handler does not.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        first = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         signal.signal(signal.SIGINT, before)
         while not (path.is_file() and path.read_bytes().count(b"\n") >= (3 if ending == signal.SIGKILL else 6)):
             assert first.poll() is None, first.communicate()
@@ -426,7 +374,7 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(comman
         whole = kept.count(b"\n")
         assert 3 <= whole < 12
         assert asked_before - whole <= (4 if ending == signal.SIGKILL else 0)  # what was under way, and no more
-        second = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        second = subprocess.run(words, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
     assert f"{12 - whole} traces written, {whole} were there" in second.stdout
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -39,9 +39,6 @@ def test_what_is_counted(script) -> None:
         "same_labels": 3 / 4,  # the order of labels and the words before them do not count
         "same_failure": 3 / 4,
     }
-
-
-def test_answers_of_one_side_only_are_a_mistake(script) -> None:
     with pytest.raises(ValueError, match="got 1 and 0"):
         script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
 
@@ -60,9 +57,13 @@ def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:
     assert theirs.vllm_importance_sampling_correction, "TRL weighs what vLLM rounds otherwise"
 
 
-def test_scoring_with_vllm_asks_vllm(random_model, studies, monkeypatch) -> None:
+@pytest.fixture
+def without_vllm(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
+
+
+def test_scoring_with_vllm_asks_vllm(random_model, studies, without_vllm) -> None:
     with pytest.raises(UserError, match=r"Expected vLLM for engines\.decode, got none"):
         evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(), engine=vllm_engine.answers)
 
@@ -100,25 +101,20 @@ def test_an_engine_that_says_the_same_of_a_prompt_is_taken(family, started) -> N
     assert vllm_engine.engine(loaded) is same
 
 
-def test_an_engine_whose_film_tokens_see_only_those_before_is_refused(started) -> None:
+def test_an_engine_that_reads_the_prompt_otherwise_is_refused(started) -> None:
     loaded = models.load("medgemma", CHECKPOINTS / "medgemma")
     causal = Another(loaded, causal=True)
-    started(causal)
     assert vllm_engine.prompt_difference(loaded, causal, causal=True) == pytest.approx(0, abs=1e-5)
-    with pytest.raises(UserError, match=r"within 0\.001 a token, got .* apart\. Use another build"):
-        vllm_engine.engine(loaded)
+    for engine, told in (
+        (causal, r"within 0\.001 a token, got .* apart\. Use another build"),
+        (Another(loaded, extra=1), "tokens that transformers makes of a prompt"),
+    ):
+        started(engine)
+        with pytest.raises(UserError, match=told):
+            vllm_engine.engine(loaded)
 
 
-def test_an_engine_that_makes_other_tokens_of_a_prompt_is_refused(started) -> None:
-    loaded = models.load("medgemma", CHECKPOINTS / "medgemma")
-    started(Another(loaded, extra=1))
-    with pytest.raises(UserError, match="tokens that transformers makes of a prompt"):
-        vllm_engine.engine(loaded)
-
-
-def test_without_vllm_it_says_what_to_install(script, monkeypatch, capsys) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
+def test_without_vllm_it_says_what_to_install(script, without_vllm, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
     assert script.main() == 2
     assert capsys.readouterr().err.startswith(

@@ -1,79 +1,38 @@
-"""The cohorts as manifests of salted hashes, to be shared, and checked against one's own copy.
+"""The cohorts as manifests to be shared, and checked against one's own copy of the data.
 
-A manifest says of a cohort from which part of which data set it was drawn, by which rule and seed, how
-often each finding occurs, and which studies it holds: for each, SHA-256 over a random salt and the
-study's key. Who holds the data set can draw the cohort again, or look each study up, and see whether
-it is the same one. That is the purpose.
+A manifest says of a cohort from which part of which data set it was drawn, by which rule and seed, how often each
+finding occurs, and one SHA-256 over its studies and their labels in order. Who holds the data set can draw the cohort
+again and see whether it is the same one. No study can be looked up in it: the digest is over all of them at once.
 
-What the salt does and does not do. It keeps two manifests from being laid beside each other, and
-tables of ready-made hashes from being of use. It does **not** hide a study from somebody who holds the
-list of studies: they hash each with the salt, which stands in the manifest. Nor does it withstand
-trying: the numbers have few digits, so a machine that hashes fast enough goes through all of them.
-Where even the membership must not be known, set CHEXREASON_MANIFEST_KEY to a long secret. The hashes are
-then HMAC-SHA-256 under that key, and without it nobody can test a study, nor verify the manifest.
-
-Labels are covered by one digest over the whole cohort. A hash of a single study's labels would give
-them away: they are fourteen cells of four values.
+How often a finding occurs is told under each policy for uncertain labels. A report that says "possible pneumonia" is
+labelled uncertain; read as no, as yes or not at all, it gives three prevalences, for some findings far apart. Which the
+paper took is not in the text we have. So the three stand beside each other, from the tables alone.
 """
 
-import hashlib
-import hmac
 import json
 import os
-import secrets
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chexreason import cohorts
+from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS, Chosen
 from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
+from chexreason.labels import UNCERTAINTY_POLICIES, decide, positives
 from companion.replication import contamination
-from companion.replication.prevalence import draw_card, prevalence
 
-#: Raised when a hash, or what it is over, becomes another one.
-FORMAT = 1
-#: Where the holder of a secret key keeps it.
-KEY = "CHEXREASON_MANIFEST_KEY"
-#: A key shorter than this can be guessed.
-SHORTEST_KEY = 24
-
-#: What a manifest says beside the studies; where one differs, another cohort was asked for.
-FACTS = ("source", "split", "rule", "seed", "policy", "n")
+#: What has to be the same in a manifest and in the cohort that is drawn again; `studies` is the digest.
+FACTS = ("source", "split", "rule", "seed", "policy", "n", "studies")
+#: Columns of a plain table: as many as the narrowest usual terminal has.
+WIDTH = 80
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A manifest against one's own copy: studies in both, in the manifest only, here only; and what else differs."""
-
-    cohort: str
-    same: int
-    missing: int
-    others: int
-    differs: tuple[str, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether the same studies were drawn in the same order with the same labels."""
-        return not (self.missing or self.others or self.differs)
-
-    def __str__(self) -> str:
-        if self.holds:
-            return f"{self.cohort}: verified, {self.same:,} studies are the same"
-        counts = f"{self.same:,} studies in both, {self.missing:,} in the manifest only, {self.others:,} here only"
-        return "; ".join([f"{self.cohort}: differs; {counts}", *self.differs])
-
-
-def of(profile: Profile, chosen: Chosen, salt: str, key: str = "") -> dict[str, Any]:
-    """The manifest of a chosen cohort as plain data; hashes are in the cohort's order.
-
-    `salt` is in hexadecimal; `key` is a secret, or empty.
-    """
+def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
+    """A chosen cohort's manifest as plain data."""
     return {
-        "format": FORMAT,
         "cohort": chosen.name,
         "profile": profile.name,
         "source": chosen.dataset,
@@ -86,116 +45,99 @@ def of(profile: Profile, chosen: Chosen, salt: str, key: str = "") -> dict[str, 
         "unreadable": len(chosen.unreadable),
         "left_out": dict(chosen.left_out),
         "prevalence": prevalence(chosen),
-        "salt": salt,
-        "keyed": bool(key),
-        "key_check": _hash("the right key", salt, key) if key else "",
-        "labels": _hash(json.dumps([sorted(study.labels.items()) for study in chosen.studies]), salt, key),
-        "studies": [_hash(study.key, salt, key) for study in chosen.studies],
+        "studies": chosen.digest,
     }
 
 
-def _hash(text: str, salt: str, key: str) -> str:
-    salted = bytes.fromhex(salt) + text.encode()
-    return hmac.digest(key.encode(), salted, "sha256").hex() if key else hashlib.sha256(salted).hexdigest()
+def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
+    """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones.
 
-
-def place(folder: Path, name: str) -> Path:
-    """Where a cohort's manifest lies."""
-    return folder / f"{name}.json"
-
-
-def write(profile: Profile, names: Sequence[str], folder: Path, key: str) -> list[Path]:
-    """Write the manifests of cohorts, and the lists of their unreadable films into the cache; returns the former.
-
-    A manifest that is there already keeps its salt, so that an unchanged cohort leaves the file as it is.
-    Raises UserError for an unknown cohort and a key that is too short.
+    Under `ignore` a finding's share is of the studies that are not uncertain about it.
     """
-    _check_key(key)
-    written = []
-    for name in names:
-        chosen, target = cohorts.choose(profile, name), place(folder, name)
-        before = read(target) if target.is_file() else None
-        salt = before["salt"] if before and before["keyed"] == bool(key) else secrets.token_hex(16)
-        text = json.dumps(of(profile, chosen, salt, key), indent=1, ensure_ascii=False) + "\n"
-        write_atomically(target, text.encode())
-        if chosen.unreadable:
-            lines = "".join(f"{path}\n" for path in chosen.unreadable)
-            write_atomically(unreadable_list(profile, name), lines.encode())
-        written.append(target)
-    return written
+    names = chosen.studies[0].label_set if chosen.studies else ()
+    counts: dict[str, dict[str, int]] = {}
+    for policy in UNCERTAINTY_POLICIES:
+        decided = [decide(study.labels, policy, names) for study in chosen.studies]
+        counts[policy] = {name: sum(one[name] is True for one in decided) for name in names}
+        counts["uncertain"] = {name: sum(one[name] is None for one in decided) for name in names}  # ignore is last
+    return counts
 
 
-def unreadable_list(profile: Profile, name: str) -> Path:
-    """Where the films of a cohort that could not be read are named: in the cache, since a path names a patient."""
-    return profile.cache / "unreadable" / f"{name}.txt"
+def write(profile: Profile, name: str, folder: Path) -> Path:
+    """Write a cohort's manifest, and the list of its unreadable images into the cache: a path names a patient."""
+    chosen, target = cohorts.choose(profile, name), folder / f"{name}.json"
+    write_atomically(target, (json.dumps(manifest(profile, chosen), indent=1, ensure_ascii=False) + "\n").encode())
+    if chosen.unreadable:
+        listed = profile.cache / "unreadable" / f"{name}.txt"
+        write_atomically(listed, "".join(f"{path}\n" for path in chosen.unreadable).encode())
+    return target
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A manifest from its file. Raises UserError for a file that is none, or of another format."""
+    """A manifest from its file. Raises UserError for a file that is none."""
     if not path.is_file():
         raise UserError(f"a manifest at {path}", "no such file", "write one first: chexreason cohort write")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         found = None
-    wanted = {"format", "cohort", "salt", "keyed", "key_check", "labels", "studies", *FACTS}
-    if not isinstance(found, dict) or not wanted <= set(found):
+    if not isinstance(found, dict) or not {"cohort", *FACTS} <= set(found):
         raise UserError(f"a manifest at {path}", "another kind of file", "give the file that `cohort write` wrote")
-    if found["format"] != FORMAT:
-        raise UserError(f"a manifest of format {FORMAT}", f"format {found['format']}", "use the version that wrote it")
     if found["cohort"] not in COHORTS:
         raise unknown("cohort", found["cohort"], COHORTS, "chexreason/cohorts.py")
     return found
 
 
-def verify(profile: Profile, manifest: Mapping[str, Any], key: str = "") -> Verdict:
-    """Draw a manifest's cohort again from the profile's data and compare.
-
-    Raises UserError where the manifest was made with a key and `key` is not that one.
-    """
-    salt, key = str(manifest["salt"]), key if manifest["keyed"] else ""
-    if manifest["keyed"] and _hash("the right key", salt, key) != manifest["key_check"]:
-        raise UserError(
-            "the key that the manifest was made with", "another one" if key else "none", f"export {KEY}=the key"
-        )
-    here = of(profile, cohorts.choose(profile, str(manifest["cohort"])), salt, key)
-    theirs, ours = manifest["studies"], here["studies"]
-    differs = [f"{name}: {manifest[name]} there, {here[name]} here" for name in FACTS if manifest[name] != here[name]]
-    if set(theirs) == set(ours):
-        if theirs != ours:
-            differs.append("the same studies in another order")
-        elif manifest["labels"] != here["labels"]:
-            differs.append("the same studies with other labels")
-    same = len(set(theirs) & set(ours))
-    return Verdict(manifest["cohort"], same, len(theirs) - same, len(ours) - same, tuple(differs))
+def differences(profile: Profile, there: Mapping[str, Any]) -> list[str]:
+    """What differs between a manifest and its cohort as the profile's data give it; nothing if it is verified."""
+    here = manifest(profile, cohorts.choose(profile, str(there["cohort"])))
+    differ = [name for name in FACTS if here[name] != there[name]]
+    if differ == ["studies"]:
+        return ["other studies, another order or other labels"]
+    return [f"{name}: {there[name]} there, {here[name]} here" for name in differ if name != "studies"]
 
 
-def _check_key(key: str) -> None:
-    if key and len(key) < SHORTEST_KEY:
-        raise UserError(
-            f"a key of {SHORTEST_KEY} characters or more", f"one of {len(key)}",
-            f"export {KEY}=$(python -c 'import secrets; print(secrets.token_hex(32))') and keep it",
-        )  # fmt: skip
+def draw_card(profile: Profile, name: str) -> str:
+    """A cohort in plain text: its facts, and how often each finding occurs under each policy. Opens no image."""
+    chosen, (source, split) = cohorts.drawn(profile, name), COHORTS[name]
+    n, counts = len(chosen.studies), prevalence(chosen)
+    facts = [cohorts.rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
+    if name in ("sft", "rl"):
+        studies = data.load(source, profile.data[source].root, split).studies
+        could = (f"{sum(bool(positives(s.labels, p)) for s in studies):,} under {p}" for p in UNCERTAINTY_POLICIES)
+        facts.append(f"studies to draw from: {', '.join(could)}; this draw is under {profile.decoding.uncertain}")
+    lines = [f"{name}: {n:,} studies of {data.SOURCES[source].title}, {split} split, seed {profile.seed}"]
+    lines += [textwrap.fill(fact, WIDTH, initial_indent="  ", subsequent_indent="    ") for fact in facts]
+    lines.append(f"  {'positive studies':<26} {'uncertain':>9}" + "".join(f" {p:>13}" for p in UNCERTAINTY_POLICIES))
+    for finding, unsure in counts["uncertain"].items():
+        line = f"  {finding:<26} {unsure:>9,}"
+        for policy in UNCERTAINTY_POLICIES:
+            positive, of = counts[policy][finding], n - unsure if policy == "ignore" else n
+            line += f" {positive:>6,} {positive / max(1, of):>6.1%}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def act(profile: Profile, what: str, names: Sequence[str], place_of: Path | None, key: str) -> int:
+def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -> int:
     """Show, write or verify cohorts and say how; returns the exit status: 1 where something differs or overlaps."""
-    folder, wrong = place_of or profile.results / "cohorts", False
     for name in names:
         if name not in COHORTS:
             raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
     if what == "show":
         print("\n\n".join(draw_card(profile, name) for name in names))
         return 0
+    folder, wrong = place or profile.results / "cohorts", False
     if what == "write":
-        for path in write(profile, names, folder, key):
-            print(f"written: {os.path.relpath(path)}")
+        for name in names:
+            print(f"written: {os.path.relpath(write(profile, name, folder))}")
     else:
-        for path in [folder] if folder.is_file() else [place(folder, name) for name in names]:
-            verdict = verify(profile, read(path), key)
-            wrong |= not verdict.holds
-            print(verdict)
+        for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
+            found = read(path)
+            differ = differences(profile, found)
+            wrong |= bool(differ)
+            same = f"verified, {found['n']:,} studies are the same"
+            print(f"{found['cohort']}: {'differs; ' + '; '.join(differ) if differ else same}")
     for line in contamination.overlaps(profile):
-        wrong |= line.crossed
+        wrong |= bool(line.shared)
         print(line)
     return int(wrong)

@@ -1,10 +1,10 @@
 """vLLM as another engine for completions in scoring (`engines.decode`); in GRPO's rollouts (`grpo.vllm`) TRL has it.
 
 vLLM brings the torch that it was built with, so it is not among this package's requirements. Its kernels round
-differently, so that an answer may part from ours at some token: `benchmarks/vllm_agreement.py` says how often the
-labels differ. More than rounding is refused before the first answer: some of vLLM's attention backends, that of its
-build for processors among them, let a film's tokens see only those before, where Gemma 3 sees the whole film. In the
-rollouts TRL corrects for it: each token is weighed by the ratio of the two probabilities.
+differently, so that an answer may differ from ours from some token on: `benchmarks/vllm_agreement.py` says how often
+the labels differ. More than rounding is refused before the first answer: some of vLLM's attention backends, that of its
+build for processors among them, mask an image's tokens causally, where Gemma 3 attends to the whole image. In the
+rollouts TRL corrects for it: each token is weighted by the ratio of the two probabilities.
 """
 
 import importlib.util
@@ -28,14 +28,14 @@ from chexreason.prompts import Prompt
 from chexreason.recipe import Decoding
 
 #: How far the log-probabilities of a prompt's tokens may lie apart, on average, by the model's data type. In small
-#: stand-ins rounding makes up 2e-6 in float32 and 0.02 in bfloat16, and a film that is seen causally 0.76.
+#: stand-ins rounding makes up 2e-6 in float32 and 0.02 in bfloat16, and a causal mask over the image 0.76.
 APART = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 
 
 def answers(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
 ) -> list[list[int]]:
-    """The answers' tokens by vLLM, told all that transformers heeds: limits, penalty, end and silent tokens.
+    """The answers' tokens by vLLM, under the settings of transformers: limits, penalty, end and suppressed tokens.
 
     Raises UserError if vLLM is not installed, or computes something else than transformers.
     """
@@ -106,7 +106,7 @@ def _published(loaded: Loaded) -> Any:
 def prompt_difference(loaded: Loaded, started: Any, *, causal: bool = False) -> float:
     """How far vLLM's and transformers' log-probabilities of a prompt's tokens lie apart, on average.
 
-    The prompt shows a film of grey noise. With `causal`, transformers lets the film's tokens see only those before.
+    The prompt shows an image of grey noise. With `causal`, transformers masks the image's tokens causally.
     Raises UserError if the two make other tokens of the prompt.
     """
     from vllm import SamplingParams

@@ -1,14 +1,12 @@
 """Running one notebook from end to end, so that a half-run one is never taken for a whole one.
 
 papermill does the execution. Around it stand the things that it leaves to its caller: our notebooks
-are text files and become real .ipynb files first; a parameter that the notebook does not declare,
-or of another type, is refused by name (papermill only logs it); what the cells print reaches the
+are text files and become real .ipynb files first; what the cells print reaches the
 terminal while they run, progress bars included; the executed notebook appears under its name only
 when it has run to its end, and without the paths of this machine. A failed run leaves
 ``NN.failed.ipynb``, with the error in it: beside it, or where its caller wants it.
 """
 
-import ast
 import os
 import shutil
 import sys
@@ -26,9 +24,6 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from chexreason.errors import UserError
-
-#: A parameter's value as YAML or the command line can give it.
-Value = str | int | float | bool
 
 #: Seconds that a kernel may take to start, and to hand over what a cell has shown. Both are a matter of a second;
 #: nbclient's own limits (60 and 4) would fail a notebook, or lose its output, on a machine with much else to do.
@@ -55,16 +50,13 @@ def private_kernel() -> Iterator[Config]:
 
 
 def run_notebook(
-    source: Path, executed: Path, parameters: Mapping[str, Value], root: Path, failures: Path | None = None
+    source: Path, executed: Path, parameters: Mapping[str, Any], root: Path, failures: Path | None = None
 ) -> Path:
-    """Execute the text notebook `source` with `parameters`; the result is written to `executed`.
+    """Execute the text notebook `source` with `parameters`; the result is written to `executed`, which is returned.
 
-    The cells run in the folder of `source`, as they do by hand in Jupyter. `root` is the folder
-    whose path is taken out of all outputs. Returns `executed`.
-
-    Raises UserError for a missing or untagged notebook, an unknown or ill-typed parameter, and a
-    cell that fails; in the last case ``<executed>.failed.ipynb`` is left in the folder `failures`
-    (beside `executed` by default).
+    The cells run in the folder of `source`, as they do by hand in Jupyter. `root` is the folder whose path is taken out
+    of all outputs. Raises UserError for a missing notebook and a cell that fails; ``<executed>.failed.ipynb`` is then
+    left in the folder `failures` (beside `executed` by default).
     """
     notebook = read(source)
     failed = (failures or executed.parent) / executed.with_suffix(".failed.ipynb").name
@@ -77,21 +69,14 @@ def run_notebook(
     try:
         real, partial = scratch / f"{source.stem}.ipynb", scratch / "executed.ipynb"
         nbformat.write(notebook, real)
-        check(parameters, papermill.inspect_notebook(real), source.name)
         try:
             with private_kernel() as private:
                 papermill.execute_notebook(
-                    real,
-                    partial,
-                    dict(parameters),
-                    cwd=source.parent,
-                    progress_bar=False,
-                    stdout_file=sys.stdout,
-                    stderr_file=sys.stderr,
-                    config=private,
+                    real, partial, dict(parameters), cwd=source.parent, progress_bar=False, stdout_file=sys.stdout,
+                    stderr_file=sys.stderr, config=private,
                     start_timeout=PATIENCE,  # it would put its own in place of that of `private`
                     extra_arguments=["--IPKernelApp.log_level=50"],  # else it reports each interrupt as its own error
-                )
+                )  # fmt: skip
         except (PapermillExecutionError, DeadKernelError) as error:
             publish(partial, failed, root)
             raise _failure(error, source, failed) from error
@@ -103,72 +88,39 @@ def run_notebook(
 
 
 def read(source: Path) -> nbformat.NotebookNode:
-    """The text notebook as a real one: with a kernel, a cell tagged ``parameters`` and stable cell ids."""
+    """The text notebook as a real one, with stable cell ids; UserError if it is not there."""
     if not source.is_file():
         raise UserError("a notebook", f"{source}, which is not there", "run from a whole clone")
     notebook = jupytext.read(source)
-    if "kernelspec" not in notebook.metadata:
-        raise UserError(f"a kernelspec in the header of {source.name}", "none", "copy the header of 01_prompting.py")
-    if not any("parameters" in cell.metadata.get("tags", ()) for cell in notebook.cells):
-        raise UserError(f"a cell tagged 'parameters' in {source.name}", "none", 'tag it: # %% tags=["parameters"]')
     notebook.metadata.pop("jupytext", None)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"  # jupytext draws them at random, and git would show a change each time
     return notebook
 
 
-def check(parameters: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]], notebook: str) -> None:
-    """Refuse a parameter that the notebook does not declare or whose type is another.
-
-    `declared` is what `papermill.inspect_notebook` returns. The type is that of the declared
-    default; a whole number is accepted where a float is declared, a bool never is a number.
-    """
-    for name, value in parameters.items():
-        if name not in declared:
-            raise UserError(
-                f"a parameter of {notebook} among {', '.join(sorted(declared))}", repr(name), "mend its name"
-            )
-        wanted = type(ast.literal_eval(declared[name]["default"]))
-        widened = wanted is float and type(value) is int
-        if type(value) is not wanted and not widened:
-            raise UserError(
-                f"{name} of {notebook} to be of type {wanted.__name__}",
-                f"{value!r} of type {type(value).__name__}",
-                f"give one like {declared[name]['default']}",
-            )
-
-
 def publish(partial: Path, target: Path, root: Path) -> None:
-    """Tidy the executed notebook and give it its name, in one step (unless `target` is on another disk)."""
-    notebook = nbformat.read(partial, as_version=4)
-    tidy(notebook, root)
-    nbformat.validate(notebook)
-    nbformat.write(notebook, partial)
-    shutil.move(partial, target)
+    """Take out what changes with the machine or the minute, and give the executed notebook its name, in one step.
 
-
-def tidy(notebook: nbformat.NotebookNode, root: Path) -> None:
-    """Take out what changes with the machine or the minute: paths, start times, progress bars.
-
-    Bars and warnings go to the standard error stream; the terminal has shown them.
+    Paths, start times, bars and warnings go: the latter two to the standard error stream, which the terminal has shown.
     """
+    notebook = nbformat.read(partial, as_version=4)
     run = notebook.metadata.get("papermill", {})
     notebook.metadata["papermill"] = {key: run[key] for key in ("parameters", "duration", "version") if key in run}
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
-        if cell.cell_type != "code":
-            continue
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-        for output in cell.outputs:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for folder in (sys.prefix, str(root)):
-                _without_path(output, folder + os.sep)
+                _without_path(cell.outputs, folder + os.sep)
+    nbformat.validate(notebook)
+    nbformat.write(notebook, partial)
+    shutil.move(partial, target)  # a rename, unless `target` is on another disk
 
 
 def _without_path(node: Any, path: str) -> None:
     """Replace `path` by nothing in every text below `node` (a mapping or list of an output)."""
-    items = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in list(items):
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
         if isinstance(value, str):
             node[key] = value.replace(path, "")
         elif isinstance(value, dict | list):
@@ -176,7 +128,7 @@ def _without_path(node: Any, path: str) -> None:
 
 
 def _failure(error: PapermillExecutionError | DeadKernelError, source: Path, failed: Path) -> UserError:
-    """One line for a failed notebook; what only we can mend is shown with its traceback before."""
+    """One line for a failed notebook; one of our own mistakes is shown with its traceback before."""
     wanted, see = f"{source.name} to run to its end", f"see {failed}"
     if isinstance(error, DeadKernelError):
         return UserError(wanted, "a kernel that died, most often for want of memory", f"close other programs; {see}")

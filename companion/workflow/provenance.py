@@ -41,6 +41,10 @@ TASKS = {
 }
 #: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.
 BENCHMARKS = {"speed.csv": "", "stages.csv": "", "films.csv": "films", "vllm.csv": "vllm"}
+#: ... -> the script that makes it, if not speed.py.
+SCRIPTS = {"films.csv": "prepared_films.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
+#: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
+MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
 
 
 def closure(roots: Iterable[str]) -> list[Path]:
@@ -76,7 +80,8 @@ def _file_of(module: str) -> Path | None:
 def _imports(path: Path, changed: int) -> tuple[str, ...]:
     """The names of ours that a file imports; of `from a import b` both a and a.b, whichever is a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    unseen = {id(node) for test in ast.walk(tree) if _for_types(test) for node in ast.walk(test)}
+    for_types = (n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    unseen = {id(node) for test in for_types for node in ast.walk(test)}
     names: list[str] = []
     for node in ast.walk(tree):
         if id(node) in unseen:
@@ -88,41 +93,21 @@ def _imports(path: Path, changed: int) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name.partition(".")[0] in PACKAGES)
 
 
-def _for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
 def _digests(paths: Iterable[Path]) -> dict[str, str]:
     """file -> SHA-256: of code as parsed, of anything else as it is. Tables beside a module count with it."""
     paths = list(paths)
-    tables = {table for path in paths for table in path.parent.glob("*.csv")}
-    return {
-        path.relative_to(SOURCES).as_posix(): _module(path, path.stat().st_mtime_ns)
-        if path.suffix == ".py" else file_digest(path)
-        for path in sorted({*paths, *tables})
-    }  # fmt: skip
+    files = sorted({*paths, *(table for path in paths for table in path.parent.glob("*.csv"))})
+    return {path.relative_to(SOURCES).as_posix(): _digest(path, path.stat().st_mtime_ns) for path in files}
 
 
 @cache
-def _module(path: Path, changed: int) -> str:
-    return _text(bare(path.read_text(encoding="utf-8")))
-
-
-@cache
-def _checkpoint(folder: Path, changed: int) -> str:
-    return file_digest(folder)
+def _digest(path: Path, changed: int) -> str:
+    """SHA-256 of a module as parsed, of another file, or of a folder, which changed at that time."""
+    return _text(bare(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else file_digest(path)
 
 
 def _text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _engines(text: Mapping[str, Any], used: Collection[str]) -> list[str]:
-    """The modules that the engines in use are in; those of other packages are left to the environment's versions."""
-    entries = [entry for what, entry in text.get("engines", {}).items() if what in used]
-    names = [entry if isinstance(entry, str) else str(entry["name"]) for entry in entries]
-    modules = [name.rpartition(".")[0] for name in names]
-    return [name for name in modules if name.partition(".")[0] in PACKAGES]
 
 
 def made_by(stage: Stage, profile: str) -> dict[str, str]:
@@ -132,48 +117,57 @@ def made_by(stage: Stage, profile: str) -> dict[str, str]:
     return files | _code_and_settings([stage.module], profile, ("decode", stage.page))
 
 
-def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection[str]) -> dict[str, str]:
-    """The import closure of modules under a profile, the profile itself, and the weights that it names in here."""
-    settings, text = config.file_of(profile), config.raw(profile)
-    draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
-    files = _digests(closure([*modules, *draws, *_engines(text, engines)]))
-    files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
-    for folder in sorted(SOURCES / where for where in text["models"].values() if (SOURCES / where).is_dir()):
-        changed = (folder / "model.safetensors").stat().st_mtime_ns
-        files[folder.relative_to(SOURCES).as_posix()] = _checkpoint(folder, changed)
-    return files
-
-
-def left_by(stage: Stage, results: Path) -> dict[str, str]:
-    """file -> SHA-256, for every file of the stage's runs and its executed notebook, below `results`."""
-    runs = (path for folder in results.glob(f"{stage.number}-*") for path in folder.iterdir())
-    files = [results / "notebooks" / f"{stage.notebook}.ipynb", *sorted(runs)]
-    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
-
-
 def experiment_made_by() -> dict[str, str]:
     """file -> SHA-256, for every file that the experiment's numbers depend on."""
     return _code_and_settings(["companion.experiment.train"], EXPERIMENT, config.ENGINES)
 
 
-def _code_of(names: Sequence[str]) -> dict[str, str]:
-    """file -> SHA-256 of these modules and packages of ours."""
-    places = [SOURCES / name for name in names]
-    return _digests(path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place]))
+def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection[str]) -> dict[str, str]:
+    """The import closure of modules under a profile, the profile itself, and the weights that it names in here.
+
+    The engines in use count where they are ours; those of other packages are left to the environment's versions.
+    """
+    settings, text = config.file_of(profile), config.raw(profile)
+    draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
+    named = [entry for what, entry in text.get("engines", {}).items() if what in engines]
+    used = [(entry if isinstance(entry, str) else str(entry["name"])).rpartition(".")[0] for entry in named]
+    ours = [name for name in used if name.partition(".")[0] in PACKAGES]
+    files = _digests(closure([*modules, *draws, *ours]))
+    files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
+    for folder in sorted(SOURCES / where for where in text["models"].values() if (SOURCES / where).is_dir()):
+        changed = (folder / "model.safetensors").stat().st_mtime_ns
+        files[folder.relative_to(SOURCES).as_posix()] = _digest(folder, changed)
+    return files
+
+
+def left_by(stage: Stage, results: Path) -> dict[str, str]:
+    """file -> SHA-256, for every file of the stage's runs and its executed notebook, below `results`."""
+    notebook = results / "notebooks" / f"{stage.notebook}.ipynb"
+    return _left([notebook, *sorted(results.glob(f"{stage.number}-*/*"))], results)
 
 
 def experiment_left_by(results: Path) -> dict[str, str]:
     """file -> SHA-256, for every file of the experiment's runs below ``results/experiment``."""
-    files = (path for folder in sorted(results.glob("seed*/*")) for path in sorted(folder.iterdir()))
+    return _left(sorted(results.glob("seed*/*/*")), results)
+
+
+def _left(files: Iterable[Path], results: Path) -> dict[str, str]:
     return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
 
 
-def experiment_recorded(results: Path) -> dict[str, str]:
-    """What made the experiment's runs by their record; what is there now if there is no record yet."""
-    place = results / "record.json"
-    if not place.is_file():
-        return experiment_made_by()
-    return dict(json.loads(place.read_text(encoding="utf-8"))["made_by"])
+def record_file(stage: Stage, results: Path) -> Path:
+    """Where a stage's record lies: beside its executed notebook."""
+    return results / "notebooks" / f"{stage.notebook}.json"
+
+
+def write_record(stage: Stage, profile: str, results: Path, made: Mapping[str, str]) -> None:
+    """Write the record of a stage that has just run to its end; `made` is `made_by` from before it ran."""
+    _write(record_file(stage, results), {"profile": profile, "made_by": made, "left": left_by(stage, results)})
+
+
+def experiment_recorded(results: Path) -> dict[str, Any]:
+    """The record of the experiment's runs; what is there now made them if there is none yet."""
+    return _read(results / "record.json") or {"made_by": experiment_made_by()}
 
 
 def write_experiment_record(results: Path, again: Mapping[str, Any] | None = None) -> Path:
@@ -182,28 +176,23 @@ def write_experiment_record(results: Path, again: Mapping[str, Any] | None = Non
     `again` says which of them the code as it is now was seen to compute anew (`experiments.again`). Raises UserError
     without it if the code is not that of the last record: runs that other code made must not pass for this one's.
     """
-    place, made = results / "record.json", experiment_made_by()
-    then = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {"made_by": made}
+    place, made, then = results / "record.json", experiment_made_by(), experiment_recorded(results)
     if then["made_by"] != made and not again:
-        raise UserError(
-            "the code that made the experiment's runs", "another", "run `chexreason experiment again`, which compares"
-        )
+        do = "run `chexreason experiment again`, which compares"
+        raise UserError("the code that made the experiment's runs", "another", do)
     record = {"profile": EXPERIMENT, "made_by": made, "left": experiment_left_by(results)}
-    if seen := again or then.get("again"):
-        record["again"] = dict(seen)
-    write_atomically(place, (json.dumps(record, indent=1) + "\n").encode())
+    seen = again or then.get("again")
+    _write(place, record | ({"again": dict(seen)} if seen else {}))
     return place
 
 
-def record_file(stage: Stage, results: Path) -> Path:
-    """Where a stage's record lies: beside its executed notebook."""
-    return results / "notebooks" / f"{stage.notebook}.json"
+def _read(path: Path) -> dict[str, Any]:
+    """A record; empty where there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def write_record(stage: Stage, profile: str, results: Path, made: dict[str, str]) -> None:
-    """Write the record of a stage that has just run to its end; `made` is `made_by` from before it ran."""
-    record = {"profile": profile, "made_by": made, "left": left_by(stage, results)}
-    write_atomically(record_file(stage, results), (json.dumps(record, indent=1) + "\n").encode())
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
@@ -220,28 +209,36 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
     yield from _measured_by_others(results.parent / "benchmarks")
 
 
-#: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
-MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
+def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:
+    record = _read(path)
+    if not record:
+        yield page, f"its runs have no record of what made them ({path.name})"
+        return
+    whats = {"left": (left, "results"), "made_by": (made, "code, settings or checkpoints")}
+    for key, (now, what) in whats.items():
+        then = record[key]
+        changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            yield page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"
 
 
 def write_measured(table: Path) -> None:
-    """Note beside a table measured on drawn films which generator drew them."""
+    """Note beside a table measured on drawn images which generator drew them."""
     place = table.with_name("record.json")
-    known = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
-    known[table.name] = {"generator": generator_digest(), "sha256": file_digest(table)}
-    write_atomically(place, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+    known = _read(place) | {table.name: {"generator": generator_digest(), "sha256": file_digest(table)}}
+    _write(place, {name: dict(sorted(known[name].items())) for name in sorted(known)})
 
 
 def _measured_on_others(folder: Path) -> Iterator[tuple[str, str]]:
-    """Tables about drawn films that were measured on those of another generator, or changed since."""
-    place = folder / "record.json"
-    for name, then in (json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}).items():
+    """Tables about drawn images that were measured on those of another generator, or changed since."""
+    for name, then in _read(folder / "record.json").items():
         table = folder / name
         page, script = MEASURED.get(name, ("phantoms", f"phantom_{table.stem}.py"))
         if not table.is_file() or file_digest(table) != then["sha256"]:
             yield page, f"{name} has changed since it was measured: python benchmarks/{script}"
         elif then["generator"] != generator_digest():
-            yield page, f"{name} is about films of another generator: python benchmarks/{script}"
+            yield page, f"{name} is about images of another generator: python benchmarks/{script}"
 
 
 def measured_code(table: str, task: str = "") -> str:
@@ -249,33 +246,20 @@ def measured_code(table: str, task: str = "") -> str:
 
     A task for another model ("sft-qwen") is of the same code.
     """
-    return digest_of(_code_of(TASKS[BENCHMARKS[table] or task.partition("-")[0]]))[:12]
+    places = [SOURCES / name for name in TASKS[BENCHMARKS[table] or task.partition("-")[0]]]
+    files = _digests(path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place]))
+    return digest_of(files)[:12]
 
 
 def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
     """Benchmarks of other code than there is now."""
-    scripts = {"films.csv": "prepared_films.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
     for name in BENCHMARKS:
-        if (folder / name).is_file():
-            with (folder / name).open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            old = [row for row in rows if row.get("code") != measured_code(name, row.get("task", ""))]
-            if old:
-                what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))
-                again = f"{scripts.get(name, 'speed.py')} {what}".strip()
-                yield "costs", f"{name} was measured with other code: python benchmarks/{again}"
-
-
-def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:
-    if not path.is_file():
-        yield page, f"its runs have no record of what made them ({path.name})"
-        return
-    record = json.loads(path.read_text(encoding="utf-8"))
-    for then, now, what in (
-        (record["left"], left, "results"),
-        (record["made_by"], made, "code, settings or checkpoints"),
-    ):
-        changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
-        if changed:
-            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-            yield page, f"{what} have changed since its runs: {', '.join(changed[:3])}{more}"
+        if not (folder / name).is_file():
+            continue
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        old = [row for row in rows if row.get("code") != measured_code(name, row.get("task", ""))]
+        if old:
+            what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))
+            again = f"{SCRIPTS.get(name, 'speed.py')} {what}".strip()
+            yield "costs", f"{name} was measured with other code: python benchmarks/{again}"

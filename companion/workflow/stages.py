@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from chexreason import config
@@ -28,12 +27,12 @@ from companion.workflow.provenance import PACKAGES, disagreements, left_by, made
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     """Run a stage's notebook on a profile and note that it is done; returns the executed notebook."""
     if name not in STAGES:
-        raise unknown("stage", name, STAGES, "companion/workflow/stages.py")
+        raise unknown("stage", name, STAGES, "companion/evidence/sections.py")
     stage, done = STAGES[name], done_file(name, profile)
     made = made_by(stage, profile.source)
     done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
-    parameters: dict[str, batch.Value] = {
+    parameters = {
         "profile": profile.source,
         "seed": profile.seed,
         "results": _if_elsewhere(profile.results.parent, config.RESULTS),
@@ -45,8 +44,7 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     failures = profile.cache / "failed" if profile.rows == "cache" else None
     batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
     write_record(stage, profile.name, profile.results, made)
-    kept = {"code": digest_of(made), "files": left_by(stage, profile.results)}
-    write_if_changed(done, json.dumps(kept, indent=1) + "\n")
+    write_atomically(done, (json.dumps({"files": left_by(stage, profile.results)}, indent=1) + "\n").encode())
     return executed
 
 
@@ -73,17 +71,15 @@ def refresh(profile: config.Profile) -> None:
     since the time of the file is what Snakemake compares.
     """
     for name, stage in STAGES.items():
-        write_if_changed(code_file(name, profile), code_digest(stage, profile.name) + "\n")
-        done = done_file(name, profile)
-        if done.is_file() and not _holds(done, stage, profile.results):
-            done.unlink()
-
-
-def _holds(done: Path, stage: Stage, results: Path) -> bool:
-    try:
-        return bool(json.loads(done.read_text(encoding="utf-8"))["files"] == left_by(stage, results))
-    except (ValueError, KeyError):
-        return False
+        path, digest, done = code_file(name, profile), code_digest(stage, profile.name), done_file(name, profile)
+        if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest:
+            write_atomically(path, f"{digest}\n".encode())
+        try:
+            true = json.loads(done.read_text(encoding="utf-8"))["files"] == left_by(stage, profile.results)
+        except (FileNotFoundError, ValueError, KeyError):
+            true = False
+        if not true:
+            done.unlink(missing_ok=True)
 
 
 def code_digest(stage: Stage, profile: str) -> str:
@@ -91,25 +87,13 @@ def code_digest(stage: Stage, profile: str) -> str:
     return digest_of(made_by(stage, profile))
 
 
-def write_if_changed(path: Path, text: str) -> None:
-    """Write `text` in one step, and leave a file that holds it already untouched."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    write_atomically(path, text.encode())
-
-
 def book_sources() -> list[Path]:
     """Everything but a profile's results that the book is made from, the code that shows them included."""
-    packages = (path for name in PACKAGES for path in _files(config.ROOT / name))
-    code = (path for path in packages if path.suffix in (".py", ".js"))
-    shown = ("published", "phantoms", "benchmarks", "experiment")
-    folders = (config.ROOT / "book", *(config.RESULTS / name for name in shown))
-    return [config.ROOT / "_config.yml", *code, *(path for folder in folders for path in _files(folder))]
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    hidden = (".", "_")
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.relative_to(folder).parts[0].startswith(hidden))
+    results = (config.RESULTS / name for name in ("published", "phantoms", "benchmarks", "experiment"))
+    shown = [path for folder in (config.ROOT / "book", *results) for path in folder.rglob("*")
+             if path.is_file() and not path.relative_to(folder).parts[0].startswith((".", "_"))]  # fmt: skip
+    code = [path for name in PACKAGES for path in (config.ROOT / name).rglob("*") if path.suffix in (".py", ".js")]
+    return [config.ROOT / "_config.yml", *sorted(code), *sorted(shown)]
 
 
 #: jupyter-book, with as many pages executed at a time as there are cores: its command has no option for that.
@@ -153,9 +137,8 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     if wrong := altered():
-        raise UserError(
-            "the published numbers as they were checked", "; ".join(wrong.values()), "git checkout -- results/published"
-        )
+        do = "git checkout -- results/published"
+        raise UserError("the published numbers as they were checked", "; ".join(wrong.values()), do)
     stale = stale_pages(profile, results)
     for page, reasons in stale.items():
         print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
@@ -169,9 +152,9 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         settings.parent.mkdir()
         settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
-        environment = {**os.environ, "CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
-        environment["CHEXREASON_STALE"] = json.dumps(stale)
-        ended = subprocess.run(command, cwd=config.ROOT, env=environment, check=False)
+        environment = {"CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
+        environment |= {"CHEXREASON_STALE": json.dumps(stale)}
+        ended = subprocess.run(command, cwd=config.ROOT, env=os.environ | environment, check=False)
     first_page = out / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():
         raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")

@@ -1,7 +1,7 @@
 """The machine: cache folder, disk, GPU and library versions.
 
 What is needed is worked out from the profile: a checkpoint of some megabytes needs no GPU, one of
-gigabytes does. The estimate of the disk is a sum of what is known beforehand: films shrunk to the most
+gigabytes does. The estimate of the disk is a sum of what is known beforehand: images shrunk to the most
 that a model looks at, checkpoints that are kept, weights that are still to be fetched.
 """
 
@@ -16,17 +16,15 @@ from chexreason import config, data
 from chexreason.config import Profile
 from chexreason.runs import PACKAGES
 from companion.replication.doctor import datasets, weights
-from companion.replication.doctor.row import DIFFERS, MISSING, READY, Row
+from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
 
 GB = 1e9
 #: Weights beyond this are not trained on a processor in any time worth waiting for.
 NEEDS_GPU = 1 * GB
 #: The paper's card is sold as 80 GB; what it reports is a little more than 80e9 bytes.
 PAPERS_MEMORY = 80 * GB
-#: LoRA of rank 16 on the language model of MedGemma-4B: 34 layers of hidden size 2560, feed-forward size 10240, eight
-#: heads of 256 and four for keys and values; 16 (in + out) weights a matrix, seven matrices a layer. The weight and
-#: AdamW's two moments take 12 bytes.
-CHECKPOINT = 12 * 34 * 16 * (2 * (2560 + 2048) + 2 * (2560 + 1024) + 3 * (2560 + 10240))
+#: LoRA of rank 16 on MedGemma-4B (tests/test_models_published.py counts it): the weight and AdamW's two moments.
+CHECKPOINT = 12 * 29_802_496
 
 
 def check(profile: Profile) -> Iterator[Row]:
@@ -48,39 +46,34 @@ def _cache(profile: Profile) -> Row:
     if held and (place == config.ROOT or config.ROOT in place.parents):
         return Row("cache folder", MISSING, f"{place} lies in the repository, and credentialed rows go there", export)
     try:
-        with tempfile.TemporaryFile(dir=_standing(place)):
+        with tempfile.TemporaryFile(dir=_existing(place)):
             pass
     except OSError as error:
         return Row("cache folder", MISSING, f"{place}: {error.strerror}", f"{export}, one that you can write to")
     return Row("cache folder", READY, str(place))
 
 
-def _standing(place: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there: the doctor makes none."""
+def _existing(place: Path) -> Path:
+    """The folder itself or its nearest existing parent; nothing is created."""
     return next(folder for folder in (place, *place.parents) if folder.is_dir())
 
 
 def room(profile: Profile) -> int:
-    """Bytes that a whole study may still write: prepared films, checkpoints, and weights to be fetched."""
-    sizes = profile.sizes
-    official = {"chexpert": "test studies", "nih": "test images"}
-    films = sizes.sft + sizes.rl + (sizes.validation or 0)
-    films += sum(getattr(sizes, name) or datasets.official(name)[count][0] for name, count in official.items())
+    """Bytes that a whole study may still write: prepared images, checkpoints, and weights to be fetched."""
+    sizes, models = profile.sizes, profile.models.items()
+    images = sizes.sft + sizes.rl + (sizes.validation or 0)
+    for name, count in (("chexpert", "test studies"), ("nih", "test images")):
+        images += getattr(sizes, name) or datasets.official(name)[count][0]
     kept = 8 * (profile.sft.early_stopping_patience + 2) + 2 * (profile.grpo.checkpoints + 2)
-    largest = max(weights.size_of(base, source) for base, source in profile.models.items())
-    share = min(1.0, largest / weights.PUBLISHED["medgemma"])
-    fetched = sum(weights.to_fetch(base, source) for base, source in profile.models.items())
-    film = profile.sizes.image_pixels or 0  # grey, a byte a pixel; none are made ready where the size is not set
-    return int(films * film + kept * CHECKPOINT * share + fetched)
+    share = min(1.0, max(weights.size_of(*model) for model in models) / weights.PUBLISHED["medgemma"])
+    fetched = sum(weights.to_fetch(*model) for model in models)
+    return int(images * (sizes.image_pixels or 0) + kept * CHECKPOINT * share + fetched)  # grey: a byte a pixel
 
 
 def _disk(profile: Profile) -> Row:
-    free, need = shutil.disk_usage(_standing(profile.cache.resolve())).free, room(profile)
-    told = (
-        f"{weights.told_size(free)} free, {weights.told_size(need)} needed at most (films, checkpoints, weights to "
-        "fetch)"
-    )
-    return Row("disk", READY if free > need else MISSING, told, "free some space, or move CHEXREASON_CACHE and HF_HOME")
+    free, need = shutil.disk_usage(_existing(profile.cache.resolve())).free, room(profile)
+    got = f"{free / GB:.1f} GB free, {need / GB:.1f} GB needed at most (images, checkpoints, weights to fetch)"
+    return Row("disk", READY if free > need else MISSING, got, "free some space, or move CHEXREASON_CACHE and HF_HOME")
 
 
 def _gpu(needed: bool) -> Iterator[Row]:
@@ -94,13 +87,12 @@ def _gpu(needed: bool) -> Iterator[Row]:
         return
     if not torch.cuda.is_available():
         built = "torch sees none" if torch.version.cuda else "torch is a build without CUDA"
-        pinned = _pins().get("torch", "")
-        yield Row("GPU", MISSING, built, f"a machine with one, and a CUDA build of torch=={pinned}")
+        yield Row("GPU", MISSING, built, f"a machine with one, and a CUDA build of torch=={_pins().get('torch', '')}")
         return
     about = torch.cuda.get_device_properties(0)
-    memory = f"{about.name}, {about.total_memory / GB:.0f} GB"
     how = "the paper used 80 GB; see what helps on less in the chapter Run it for real"
-    yield Row("GPU", READY if about.total_memory >= PAPERS_MEMORY else DIFFERS, memory, how)
+    state = READY if about.total_memory >= PAPERS_MEMORY else DIFFERS
+    yield Row("GPU", state, f"{about.name}, {about.total_memory / GB:.0f} GB", how)
     if torch.cuda.is_bf16_supported(including_emulation=False):
         yield Row("bf16", READY, "the GPU computes in it")
     else:

@@ -1,7 +1,7 @@
 """What is publicly stated of the real models: their configurations, sizes and contexts, each with its source.
 
-The JSON files beside this one hold facts only. `skeleton` makes the real architecture of them with no weight
-in memory, so that what LoRA trains, what is frozen and how many weights there are can be seen on any machine.
+The JSON files beside this one hold facts only; of a configuration transformers makes the real architecture without any
+weight, so that what LoRA trains, what is frozen and how many weights there are can be seen on any machine.
 """
 
 import json
@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig
 
 from chexreason.errors import unknown
-from chexreason.models.families import FAMILIES
 
 #: family -> the file with its facts. NV-Reason-CXR-3B is a Qwen2.5-VL-3B with other weights.
 FILES: Mapping[str, str] = {"medgemma": "gemma3_4b", "qwen": "qwen2_5_vl_3b", "nv_reason": "qwen2_5_vl_3b"}
@@ -40,17 +38,10 @@ def facts(family: str) -> Published:
     """The facts of a family's published model; raises UserError for an unknown family."""
     if family not in FILES:
         raise unknown("model", family, FILES, "companion/replication/published/__init__.py")
-    place = Path(__file__).with_name(f"{FILES[family]}.json")
-    return Published(**json.loads(place.read_text(encoding="utf-8")))
+    return Published(**json.loads(Path(__file__).with_name(f"{FILES[family]}.json").read_text(encoding="utf-8")))
 
 
 def config_of(family: str) -> PreTrainedConfig:
     """The published configuration as transformers reads it."""
     config = dict(facts(family).config)
     return AutoConfig.for_model(config.pop("model_type"), **config)
-
-
-def skeleton(family: str) -> PreTrainedModel:
-    """The real architecture on the meta device: shapes and names, no values, a second to make."""
-    with torch.device("meta"):
-        return FAMILIES[family].model_class(config_of(family))

@@ -1,45 +1,57 @@
-"""The command `chexreason traces`: say what it costs, then write what is missing."""
+"""The command `chexreason traces`: say what it costs, then write what is missing.
 
-from collections.abc import Callable
+Tokens are estimated, not counted: four characters of text a token (ai.google.dev/gemini-api/docs/tokens), and 258
+tokens for each tile of 768 x 768 pixels of an image (geminibyexample.com/027-calculate-input-tokens, said of Gemini
+2.0); an image is taken to be 5:4. How long answers get is an assumption of ours. The upper bound supposes that every
+answer is turned down as often as the profile allows, and is as long as it allows.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
 
 from chexreason import cohorts, data, prompts
 from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
-from chexreason.prompts import SFT_FORMATS
-from companion.replication.traces import backends, price, write
-from companion.replication.traces.answer import Ask
-from companion.replication.traces.settings import teacher_of
+from chexreason.labels import FINDINGS
+from chexreason.prompts import SFT_FORMATS, Prompt
+from chexreason.traces import place, read
+from companion.replication.traces import check, write
+from companion.replication.traces.ask import asker
+from companion.replication.traces.teacher import Teacher, check_address, permit, teacher_of
 
 COHORT = "sft"
+CHARACTERS, TILE, TILE_TOKENS, SHAPE = 4, 768, 258, 5 / 4
+#: Tokens of an answer: assumed from the length that the longest prompt asks for, and what "low" means to Gemini 2.5.
+ANSWER, THINKING, LABELS_GIVEN = 350, 1024, 3
 
 
 def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None, tell: Callable[[str], object]) -> int:
     """Estimate and, unless `dry_run`, write the traces of one format or all; returns 1 if some could not be had.
 
-    Raises UserError for an unknown format, phantoms, a third party without the user's word, a missing key or
-    library, and, where it costs money, without `yes`.
+    Raises UserError for an unknown format, phantoms, a third party without the user's word, a missing key, and, where
+    it costs money, without `yes`.
     """
     if name not in (*SFT_FORMATS, "all"):
         raise unknown("format for SFT", name, (*SFT_FORMATS, "all"), "chexreason/prompts.py")
     if limit is not None and limit < 1:
         raise UserError("--limit of 1 or more", str(limit), "leave it out for all studies")
-    asked = [prompts.get(one) for one in (SFT_FORMATS if name == "all" else [name])]
     source, _ = cohorts.COHORTS[COHORT]
-    root = profile.data[source].root
-    if profile.data[source].draw is not None or data.is_phantom(root):
-        raise UserError(
-            "real films", f"phantoms in profile {profile.name}", "nothing is to be written: phantoms bring their traces"
-        )
+    held, teacher = profile.data[source], teacher_of(profile)
+    check_address(teacher)  # before it is shown: it could hold a key
+    if held.draw is not None or data.is_phantom(held.root):
+        do = "nothing is to be written: phantoms bring their traces"
+        raise UserError("real images", f"phantoms in profile {profile.name}", do)
+    asked = [prompts.get(one) for one in (SFT_FORMATS if name == "all" else [name])]
     chosen = cohorts.drawn(profile, COHORT)
-    estimates = [price.estimate(profile, prompt, [s.key for s in chosen.studies], limit) for prompt in asked]
-    tell(price.told(profile, estimates))
-    paid = sum(one.usd for one in estimates) > 0
-    ask: Ask | None = None
+    costs = pd.DataFrame([estimate(profile, prompt, [s.key for s in chosen.studies], limit) for prompt in asked])
+    tell(table(teacher, costs))
+    key = ""
     try:
-        if any(one.ask for one in estimates):
-            backends.permit(teacher_of(profile), data.SOURCES[source].credentialed)
-            price.check_price(profile)
-            ask = backends.ready(teacher_of(profile))
+        if costs["to ask"].any():
+            check_price(profile, teacher)
+            key = permit(teacher, data.SOURCES[source].credentialed)
     except UserError as error:
         if not dry_run:
             raise
@@ -47,17 +59,66 @@ def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None
     if dry_run:
         tell("dry run: nothing was sent or written")
         return 0
-    if paid and not yes:
-        raise UserError(
-            "--yes, since this costs money", "no such word", "read the estimate, then run it again with --yes"
-        )
+    if costs["USD"].sum() > 0 and not yes:
+        raise UserError("--yes, since this costs money", "none", "read the estimate, then run it again with --yes")
     incomplete = 0
     for prompt in asked:
-        tally = write.write(chosen, prompt, profile, ask, limit)
+        tally = write.write(chosen, prompt, profile, asker(teacher, key), limit)
         tell(f"{prompt.name}: {tally}")
         if tally.tokens_in:
-            tell(price.spent(profile, tally.tokens_in, tally.tokens_out))
+            usd = price(teacher, tally.tokens_in, tally.tokens_out)
+            tell(f"  spent: {tally.tokens_in:,} tokens in, {tally.tokens_out:,} out, about {usd:,.2f} USD")
         incomplete += tally.given_up + tally.unanswered
     if incomplete:
-        tell("what is missing is listed beside the traces (*.given_up.json); the same command asks again")
+        tell("some traces are missing; the same command asks again")
     return int(bool(incomplete))
+
+
+def estimate(profile: Profile, prompt: Prompt, keys: Sequence[str], limit: int | None = None) -> dict[str, object]:
+    """A row of the estimate: studies without a trace among `keys`, at most `limit`, their tokens and what they cost.
+
+    A format without reasoning is written from the labels, and one's own server costs nothing.
+    """
+    path, teacher = place(profile, prompt), teacher_of(profile)
+    found = read(path) if path.is_file() else {}
+    missing = [key for key in keys if key not in found]
+    ask = len(missing[:limit]) if prompt.answer.think else 0
+    side = [math.sqrt(teacher.image_pixels * SHAPE), math.sqrt(teacher.image_pixels / SHAPE)]
+    image = TILE_TOKENS * math.prod(math.ceil(pixels / TILE) for pixels in side)
+    sent = math.ceil(len(check.instruction(prompt, FINDINGS[:LABELS_GIVEN])) / CHARACTERS) + image
+    answer = ANSWER + (THINKING if teacher.reasoning_effort else 0)
+    return {
+        "prompt": prompt.name, "to ask": ask, "there": len(keys) - len(missing), "tokens in": ask * sent,
+        "tokens out": ask * answer, "USD": price(teacher, ask * sent, ask * answer),
+        "at most": teacher.attempts * price(teacher, ask * sent, ask * teacher.max_tokens),
+    }  # fmt: skip
+
+
+def price(teacher: Teacher, tokens_in: int, tokens_out: int) -> float:
+    """USD for these tokens; nobody sends a bill for a server on this machine or network."""
+    return 0.0 if teacher.local else (tokens_in * teacher.price_in + tokens_out * teacher.price_out) / 1e6
+
+
+def check_price(profile: Profile, teacher: Teacher) -> None:
+    """Raise UserError if the profile names another model or server that costs money, and not its price."""
+    changed = {one.name for one in profile.overrides if one.group == "teacher"}
+    if changed & {"model", "base_url"} and not {"price_in", "price_out"} <= changed and not teacher.local:
+        raise UserError(
+            f"the price of {teacher.model} in the profile", "only that of the paper's teacher",
+            "set teacher.price_in and teacher.price_out, in USD a million tokens",
+        )  # fmt: skip
+
+
+def table(teacher: Teacher, costs: pd.DataFrame) -> str:
+    """The estimate in plain text, with the assumptions that it rests on."""
+    formats = {"USD": "{:,.2f}".format, "at most": "{:,.2f}".format}
+    rows = [costs.to_string(index=False, formatters=formats), f"teacher: {teacher.model} at {teacher.base_url}"]
+    if teacher.local:
+        return "\n".join([*rows, "cost: none, the server is on this machine or network"])
+    return "\n".join([
+        *rows,
+        f"cost: about {costs['USD'].sum():,.2f} USD, at most {costs['at most'].sum():,.2f} if all {teacher.attempts} "
+        "answers to each study are turned down and as long as allowed",
+        f"assumed: {teacher.price_in:g} USD a million tokens in and {teacher.price_out:g} out (teacher.price_in, "
+        "teacher.price_out); see chexreason settings for their source, and check the price list",
+    ])  # fmt: skip

@@ -1,62 +1,88 @@
-"""Having a teacher write the traces of real films: asked, judged, and kept one by one (section 3.2.1).
+"""Having a teacher write the traces of real images: asked, judged, and kept one by one (section 3.2.1).
 
-Each study is asked about until an answer passes `check.fault`, or `teacher.attempts` answers have not. What passes
-is on the disk before the next is taken, so a process that is killed loses the answers under way and no other,
-and the same command goes on. What is given up is listed beside the traces, and asked about again by the next run.
+Each study is asked about until an answer passes `check.fault`, or `teacher.attempts` answers have not. The thread that
+asked puts what passes on the disk before it asks again, so a process that is killed loses the answers under way and no
+other, Ctrl-C loses none, and the same command goes on; what was given up is asked about again.
 """
 
+import errno
+import fcntl
 import io
 import json
+import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
-from chexreason import cohorts
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data.film import UnreadableFilm, open_film, shrunk
 from chexreason.data.study import Study
 from chexreason.errors import UserError
-from chexreason.files import write_atomically
 from chexreason.labels import positives
 from chexreason.prompts import Prompt
-from chexreason.traces import place, write_completion
-from companion.replication.traces import check, instructions
-from companion.replication.traces.answer import Answer, Ask, NoAnswer, Then
-from companion.replication.traces.lines import Lines, as_json, opened
-from companion.replication.traces.models import same_model
-from companion.replication.traces.patience import Pace, Stopped, patiently
-from companion.replication.traces.settings import Teacher, teacher_of
+from chexreason.traces import entry_of, place, read, write_completion
+from companion.replication.traces import check
+from companion.replication.traces.ask import Answer, Ask, Final, NoAnswer, Stopped, repeated
+from companion.replication.traces.teacher import Teacher, teacher_of
 
 
-@dataclass
-class Outcome:
-    """What came of one study. Without a trace it was given up, or `none` says why no answer came."""
+class Lines:
+    """A file of traces that this process alone adds to; `found` is what it holds, by study."""
 
-    study: Study
-    trace: str = ""
-    model: str = ""
-    faults: Counter[str] = field(default_factory=Counter)
-    none: NoAnswer | None = None
-    unreadable: bool = False
-    stopped: bool = False
-    tokens_in: int = 0
-    tokens_out: int = 0
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._file = file
+        self.found = read(path)
 
-    @property
-    def given_up(self) -> bool:
-        """Whether every answer was turned down."""
-        return not (self.trace or self.none or self.unreadable or self.stopped)
+    def add(self, study: str, trace: str, **about: str) -> None:
+        """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
+        entry, end = {"study": study, "trace": trace, **about}, self._file.seek(0, os.SEEK_END)
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError:  # a full disk: no half line may stand before another thread's
+            self._file.truncate(end)
+            raise
+        self.found[study] = entry
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Lines]:
+    """The file at `path`, made if need be. What a killed process left of a line is taken away first.
+
+    Raises UserError if another process is writing it, or where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+    except OSError as error:
+        got = f"{error.strerror} in {path.parent}"
+        raise UserError(f"permission to write {path.name}", got, "choose another cache folder") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            got = "another process that is writing it"
+            raise UserError(f"to be alone at {path.name}", got, "wait for that one to end") from None
+        held = path.read_bytes()
+        start = held.rfind(b"\n") + 1
+        if held[start:]:  # the beginning of a JSON object is never a whole one
+            file.write(b"\n") if entry_of(held[start:]) else file.truncate(start)
+        yield Lines(path, file)
 
 
 @dataclass
 class Tally:
-    """What came of a run: counts only, fit to be shown."""
+    """What a run led to: counts only, fit to be shown."""
 
     there: int
     written: int = 0
@@ -67,58 +93,39 @@ class Tally:
     tokens_out: int = 0
     faults: Counter[str] = field(default_factory=Counter)
 
-    def add(self, one: Outcome) -> None:
-        """Count an outcome."""
-        self.written += bool(one.trace)
-        self.given_up += one.given_up
-        self.unanswered += one.none is not None
-        self.unreadable += one.unreadable
-        self.tokens_in += one.tokens_in
-        self.tokens_out += one.tokens_out
-        self.faults += one.faults
-
     def __str__(self) -> str:
         """One line, and one for each reason that answers were turned down for."""
-        told = [f"{self.written} traces written, {self.there} were there"]
-        for count, what in (
-            (self.given_up, "given up"), (self.unanswered, "without an answer"), (self.unreadable, "unreadable films")
-        ):  # fmt: skip
-            told += [f"{count} {what}"] if count else []
+        counts = {"given up": self.given_up, "without an answer": self.unanswered, "unreadable images": self.unreadable}
+        told = [f"{count} {what}" for what, count in counts.items() if count]
         lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
-        return "\n".join([", ".join(told), *lines])
+        return "\n".join([", ".join([f"{self.written} traces written, {self.there} were there", *told]), *lines])
 
 
 def write(
-    chosen: Chosen, prompt: Prompt, profile: Profile, ask: Ask | None, limit: int | None = None, progress: bool = True
+    chosen: Chosen, prompt: Prompt, profile: Profile, ask: Ask, limit: int | None = None, progress: bool = True
 ) -> Tally:
-    """Write what is missing of a cohort's traces, at most `limit` of them; `ask` may be None where nothing is asked.
+    """Write what is missing of a cohort's traces, at most `limit` of them.
 
     Raises UserError where the file holds traces of another teacher or for other labels, and when the server fails too
     often or answers with another model; what was written until then is kept.
     """
     wanted = {study.key: positives(study.labels, profile.decoding.uncertain) for study in chosen.studies}
-    path = place(profile, prompt)
-    with opened(path) as lines:
+    with opened(place(profile, prompt)) as lines:
         check_held(lines, prompt, teacher_of(profile), wanted)
-        left = [study for study in chosen.studies if study.key not in lines.found][:limit]
-        tally = Tally(there=len(chosen.studies) - sum(study.key not in lines.found for study in chosen.studies))
-        if not instructions.needs_teacher(prompt):
+        missing = [study for study in chosen.studies if study.key not in lines.found]
+        tally, left = Tally(there=len(chosen.studies) - len(missing)), missing[:limit]
+        if not prompt.answer.think:  # the labels are the whole answer
             for study in left:
                 lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
                 tally.written += 1
-        elif left and ask is not None:
-            listed = path.with_suffix(".given_up.json")
-            given_up = json.loads(listed.read_bytes()) if listed.is_file() else {}
-            try:
-                _ask_all(left, prompt, profile, ask, wanted, lines, tally, given_up, progress)
-            finally:
-                write_atomically(listed, as_json({key: why for key, why in given_up.items() if key not in lines.found}))
+        elif left:
+            _Asking(prompt, teacher_of(profile), ask, wanted, lines, tally).run(left, progress)
         return tally
 
 
 def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str, frozenset[str]]) -> None:
     """Raise UserError for traces of these studies that do not fit: other labels, another teacher or another text."""
-    mine = {"teacher": teacher.model, "told": instructions.version(prompt)}
+    mine = {"teacher": teacher.model, "told": check.version(prompt)}
     held = [lines.found[key] for key in wanted if key in lines.found]
     unfit = sum(bool(check.fault(Answer(entry["trace"]), prompt, wanted[entry["study"]])) for entry in held)
     if unfit:
@@ -127,119 +134,90 @@ def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str,
             "move the file away if the labels or the uncertainty policy have changed, and start again",
         )  # fmt: skip
     others = {str(entry[name])[:60] for entry in held for name in mine if entry.get(name, mine[name]) != mine[name]}
-    if others and not teacher.mix:
+    if others:
         raise UserError(
             f"traces of one teacher, {teacher.model} told by version {mine['told']}", f"some of {sorted(others)}",
-            "go on with that teacher, move the file away, or set teacher.mix to true",
+            "go on with that teacher, or move the file away and start again",
         )  # fmt: skip
 
 
-def _ask_all(
-    left: list[Study], prompt: Prompt, profile: Profile, ask: Ask, wanted: dict[str, frozenset[str]],
-    lines: Lines, tally: Tally, given_up: dict[str, dict[str, int]], progress: bool,
-) -> None:  # fmt: skip
-    """Ask about every study in several threads; only this one writes."""
-    teacher = teacher_of(profile)
-    pace = Pace(teacher.requests_per_minute)
-    about = {"teacher": teacher.model, "told": instructions.version(prompt)}
+class _Asking:
+    """Several threads that ask about one study each; they share the file, the tally and the reason to stop."""
 
-    # A study holds a slot from its request until its trace is on the disk: a kill loses as many answers at most.
-    slots = threading.Semaphore(teacher.parallel)
+    def __init__(
+        self, prompt: Prompt, teacher: Teacher, ask: Ask, wanted: dict[str, frozenset[str]], lines: Lines, tally: Tally
+    ) -> None:
+        self.prompt, self.teacher, self.wanted, self.lines, self.tally = prompt, teacher, wanted, lines, tally
+        self.stop, self.lock, self.in_a_row, self.reason = threading.Event(), threading.Lock(), 0, ""
+        self.ask = repeated(ask, teacher.retries, self.stop)
 
-    def keep(one: Outcome) -> None:
+    def run(self, left: list[Study], progress: bool) -> None:
+        """Ask about every study. Whatever ends it early, answers under way are paid for and kept, too."""
+        with ThreadPoolExecutor(self.teacher.parallel) as pool:
+            futures = [pool.submit(self.about, study) for study in left]
+            try:
+                for future in tqdm(
+                    as_completed(futures), self.prompt.name, len(left), disable=not progress, mininterval=1
+                ):
+                    future.result()
+            finally:
+                self.stop.set()
+        if self.reason:
+            kept = f"{self.tally.written} new traces are kept: correct that, or wait, and run the same command again"
+            raise UserError(f"answers from {self.teacher.model}", self.reason, kept)
+
+    def about(self, study: Study) -> None:
+        """Ask about one study until an answer passes, and keep it. Raises UserError if another model answers."""
+        if self.stop.is_set():
+            return
         try:
-            tally.add(one)
-            if one.trace:
-                lines.add(one.study.key, one.trace, **about, answered_by=one.model)
-            if one.given_up:
-                given_up[one.study.key] = dict(one.faults)
-        finally:
-            slots.release()
-
-    def act(study: Study) -> Outcome:
-        while not slots.acquire(timeout=0.2):
-            if pace.stop.is_set():
-                return Outcome(study, stopped=True)
-        try:
-            return _ask_about(study, wanted[study.key], prompt, profile, ask, pace)
-        except BaseException:
-            slots.release()
+            image, fault = png(study, self.teacher.image_pixels), ""
+            for _ in range(self.teacher.attempts):
+                answer = self.ask(check.instruction(self.prompt, self.wanted[study.key], fault), image)
+                fault = self.keep(study, answer)
+                if not fault:
+                    return
+            with self.lock:
+                self.tally.given_up += 1
+        except UnreadableFilm:
+            with self.lock:
+                self.tally.unreadable += 1
+        except NoAnswer as none:
+            self.count_failure(none)
+        except Stopped:
+            return
+        except BaseException:  # no further request, however soon this thread takes its next study
+            self.stop.set()
             raise
 
-    with (
-        ThreadPoolExecutor(teacher.parallel) as pool,
-        tqdm(total=len(left), desc=prompt.name, unit="trace", mininterval=1.0, disable=not progress) as bar,
-    ):
-        in_a_row, reason = 0, ""
-        with closing(_each([pool.submit(act, study) for study in left], keep, pace)) as outcomes:
-            for one in outcomes:
-                bar.update()
-                bar.set_postfix(turned_down=tally.faults.total(), given_up=tally.given_up, refresh=False)
-                in_a_row = in_a_row + 1 if one.none else 0
-                if one.none and (one.none.then is Then.STOP or in_a_row >= teacher.failures_in_a_row):
-                    reason = one.none.reason + (f", for {in_a_row} studies in a row" if in_a_row > 1 else "")
-                    break
-    if reason:
-        kept = f"{tally.written} new traces are kept: mend that, or wait, and run the same command again"
-        raise UserError(f"answers from {teacher.model}", reason, kept)
+    def keep(self, study: Study, answer: Answer) -> str:
+        """Count an answer and write it if it passes; returns its fault."""
+        fault = check.fault(answer, self.prompt, self.wanted[study.key])
+        with self.lock:
+            self.in_a_row = 0
+            self.tally.tokens_in += answer.tokens_in
+            self.tally.tokens_out += answer.tokens_out
+            check.same_model(self.teacher.model, answer.model)
+            if fault:
+                self.tally.faults[fault] += 1
+            else:
+                about = {"teacher": self.teacher.model, "told": check.version(self.prompt)}
+                self.lines.add(study.key, answer.text.strip(), **about, answered_by=answer.model)
+                self.tally.written += 1
+        return fault
 
-
-def _each(
-    futures: Iterable[Future[Outcome]], keep: Callable[[Outcome], None], pace: Pace
-) -> Generator[Outcome, None, None]:
-    """Outcomes as they come, kept first. Whatever ends the loop early, answers under way are paid for and kept too."""
-    left = set(futures)
-    try:
-        for future in as_completed(set(left)):
-            left.discard(future)
-            one = future.result()
-            keep(one)
-            yield one
-    finally:
-        pace.stop.set()
-        for future in as_completed(left):
-            if future.exception() is None:
-                keep(future.result())
-
-
-def _ask_about(
-    study: Study, recorded: frozenset[str], prompt: Prompt, profile: Profile, ask: Ask, pace: Pace
-) -> Outcome:
-    """Ask about one study until an answer passes. Raises UserError if another model answers than was asked."""
-    teacher, one, fault = teacher_of(profile), Outcome(study), ""
-    if pace.stop.is_set():
-        one.stopped = True
-        return one
-    rng = cohorts.stream(profile.seed, f"waits {study.key}")
-    try:
-        film = png(study, teacher.film_pixels)
-        for _ in range(teacher.attempts):
-            text = instructions.told(prompt, recorded, fault)
-            answer = patiently(lambda text=text: ask(text, film), pace, teacher.retries, rng)  # type: ignore[misc]
-            one.tokens_in += answer.tokens_in
-            one.tokens_out += answer.tokens_out
-            same_model(teacher.model, answer.model)
-            fault = check.fault(answer, prompt, recorded)
-            if not fault:
-                one.trace, one.model = answer.text.strip(), answer.model
-                break
-            one.faults[fault] += 1
-    except UnreadableFilm:
-        one.unreadable = True
-    except UserError:  # another model answers: no further request, however soon this thread takes its next study
-        pace.stop.set()
-        raise
-    except NoAnswer as none:
-        one.none = none
-        if none.then is Then.STOP:
-            pace.stop.set()
-    except Stopped:
-        one.stopped = True
-    return one
+    def count_failure(self, none: NoAnswer) -> None:
+        """Stop where no request will be answered, or after too many studies in a row without an answer."""
+        with self.lock:
+            self.tally.unanswered += 1
+            self.in_a_row += 1
+            if isinstance(none, Final) or self.in_a_row >= self.teacher.failures_in_a_row:
+                self.reason = str(none) + (f", for {self.in_a_row} studies in a row" if self.in_a_row > 1 else "")
+                self.stop.set()
 
 
 def png(study: Study, pixels: int) -> bytes:
-    """The film as it is sent: grey, shrunk, and without the file's name or what else its file says."""
+    """The image as it is sent: grey, shrunk, and without the file's name or what else its file says."""
     file = io.BytesIO()
     shrunk(open_film(study.image), pixels).save(file, "PNG")
     return file.getvalue()

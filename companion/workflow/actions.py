@@ -1,0 +1,270 @@
+"""What each command does: a function of the parsed words.
+
+A function imports what it needs only when it is called, so that ``chexreason profiles`` does not wait for torch.
+"""
+
+import argparse
+import json
+import os
+import pkgutil
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chexreason import __version__
+from chexreason.errors import UserError
+
+if TYPE_CHECKING:
+    from chexreason.config import Profile
+    from chexreason.runs import Run
+
+Words = argparse.Namespace
+#: Where results of changes by hand go, unless --results says otherwise.
+OWN_RESULTS = "my_results"
+#: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+#: Stage -> what computes it without a notebook.
+COMPUTES = {
+    "prompting": "chexreason.prompting:ask_all",
+    "sft": "chexreason.sft:train_all",
+    "grpo": "chexreason.grpo:train_all",
+    "generalization": "chexreason.generalization:ask_all",
+}
+#: The method in the order in which README has it read.
+HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics")
+
+
+def show_version(words: Words) -> None:
+    """Print the versions of this package and of what its numbers depend on."""
+    from chexreason import runs
+
+    print(f"chexreason {__version__}")
+    for name, version in runs.versions().items():
+        print(f"  {name} {version}")
+
+
+def show_profiles(words: Words) -> None:
+    """Print each profile's name, tier and purpose."""
+    from chexreason import config
+
+    for name in config.profile_names():
+        about = config.raw(name)
+        print(f"{name:<10} {about['tier']:<12} {' '.join(str(about['what']).split())}")
+
+
+def show_settings(words: Words) -> None:
+    """Print every setting with its value, its source and the profiles that change it."""
+    from companion.replication.traces.teacher import Teacher
+    from companion.report.settings import all_groups, settings_table
+
+    for row in settings_table({**all_groups(), "teacher": Teacher}).to_dict("records"):
+        source = f"stated, {row['section']}" if row["source"] == "stated" else f"assumed: {row['why']}"
+        print(f"{row['group']}.{row['setting']} = {row['value']}   [{source}]")
+        for override in filter(None, str(row["overrides"]).split("; ")):
+            print(f"    {override}")
+
+
+def draw_phantoms(words: Words) -> None:
+    """Draw a tree of phantom images in a hospital's real layout."""
+    from companion.phantoms.writers import write_tree
+
+    write_tree(words.folder, words.hospital, {words.split: words.n}, words.seed, words.size)
+
+
+def pretrain(words: Words) -> None:
+    """Make the miniatures' base checkpoints again."""
+    from companion.phantoms.pretrain import make
+
+    for name in make.RECIPES if words.name == "all" else [words.name]:
+        print(os.path.relpath(make.make(name, words.cache)))
+
+
+def run_stages(words: Words) -> None:
+    """Run the notebook of a stage, or of all four in order."""
+    from companion.workflow import stages
+
+    profile, given = _profile(words), _given(words)
+    for name in stages.STAGES if words.stage == "all" else [words.stage]:
+        executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
+        print(f"{name}: {os.path.relpath(executed)}")
+
+
+def compute(words: Words) -> None:
+    """Decode and score without a notebook: the prompting or the generalization study."""
+    profile = _profile(words)  # first: a wrong name is told before torch is loaded
+    from chexreason.processes import first_before_others
+    from companion.phantoms.prepare import prepare
+
+    with first_before_others():  # of several processes, one draws for all
+        prepare(profile)
+    _tell(pkgutil.resolve_name(COMPUTES[words.stage])(profile))
+
+
+def run_experiment(words: Words) -> None:
+    """Train one arm of the experiment at one seed and evaluate it under the test conditions."""
+    from companion.experiment import arms
+
+    if words.arm == "list":
+        for name, arm in arms.ARMS.items():
+            print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
+    elif words.arm == "record":
+        from companion.workflow import provenance
+
+        print(os.path.relpath(provenance.write_experiment_record(_profile(words).results)))
+    elif words.arm == "again":
+        from companion.workflow import again
+
+        again.run_again(_profile(words))
+    else:
+        arms.get(words.arm)  # first: a wrong name is told before torch is loaded
+        profile = _profile(words)
+        from companion.experiment import train
+
+        _tell(train.run_arm(words.arm, profile.seed, profile))
+
+
+def build_book(words: Words) -> None:
+    """Build the book from the results of a profile."""
+    from companion.workflow import stages
+
+    print(f"book: {os.path.relpath(stages.build_book(words.profile, words.out.resolve()))}")
+
+
+def check_fresh(words: Words) -> None:
+    """Say whether the committed results agree with the code as it is; for releases."""
+    from companion.workflow import stages
+
+    stages.require_fresh(words.profile)
+    print(f"fresh: results/{words.profile} agree with the code, the settings and their own record")
+
+
+def show_size(words: Words) -> None:
+    """Print how large the method, its companion and the tests are, in files and lines."""
+    from chexreason.config import ROOT
+    from companion.workflow.provenance import PACKAGES, closure
+
+    loaded = closure(["chexreason.grpo"])
+    parts = {
+        "loaded by `import chexreason.grpo`": loaded,
+        "of these in companion": [path for path in loaded if path.is_relative_to(ROOT / "companion")],
+        "the hour's read": [ROOT / "chexreason" / f"{name}.py" for name in HOUR],
+    }
+    parts |= {f"{name}/": list((ROOT / name).rglob("*.py")) for name in (*PACKAGES, "tests", "benchmarks")}
+    for what, paths in parts.items():
+        lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
+        print(f"{what:<36} {len(paths):>4} files {lines:>7,} lines")
+    print("the four additions: make test, or .venv/bin/python -m pytest tests/test_extension.py")
+
+
+def show_audit(words: Words) -> None:
+    """Say what the paper's own numbers support: arithmetic, contradictions, matched labels, intervals, power."""
+    if words.json:
+        from companion.evidence import audit
+
+        print(json.dumps(audit.summary(), indent=1, ensure_ascii=False))
+    else:
+        from companion.report import terminal
+
+        print(terminal.audit_text(shutil.get_terminal_size().columns))
+
+
+def judge_claims(words: Words) -> None:
+    """Judge the paper's claims on its own tables, or on a run."""
+    from companion.evidence import claims
+
+    if words.results is not None and words.run is None:
+        got = f"--results {words.results} alone"
+        raise UserError("--run with --results", got, "say what of that folder to judge, --run demo for instance")
+    side = None if words.run is None else claims.open_side(words.run, words.results)
+    found = claims.outcomes(claims.CLAIMS, side)
+    from companion.report import terminal_claims as told
+
+    if words.json:
+        print(json.dumps(told.claims_data(found), indent=1, ensure_ascii=False))
+    else:
+        print(told.claims_text(found, shutil.get_terminal_size().columns, side.missing if side else ()))
+
+
+def see_doctor(words: Words) -> int:
+    """Say whether a profile can run on this machine: what is ready, what is missing, how to get it."""
+    profile = _profile(words, unset=True)
+    from companion.replication import doctor
+
+    return doctor.tell(profile, shutil.get_terminal_size().columns)
+
+
+def handle_cohorts(words: Words) -> int:
+    """Show the cohorts, write them as manifests, or verify manifests with your own data."""
+    profile = _profile(words)
+    from chexreason import cohorts
+    from companion.phantoms.prepare import prepare
+    from companion.replication import manifests
+
+    prepare(profile, teach=False)
+    return manifests.run(profile, words.what, [words.cohort] if words.cohort else list(cohorts.COHORTS), words.manifest)
+
+
+def write_traces(words: Words) -> int:
+    """Have a teacher write the reasoning traces of real images; says first what that costs."""
+    profile = _profile(words)
+    from companion.replication.traces import command
+
+    return command.run(profile, words.prompt, words.dry_run, words.yes, words.limit, print)
+
+
+def _profile(words: Words, unset: bool = False) -> "Profile":
+    """The profile that the words name, with what they change. Such a run never overwrites committed results."""
+    from chexreason import config
+    from chexreason.files import digest_of
+
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    given, results, cache = _given(words), words.results, words.cache
+    known = words.profile in config.profile_names()
+    if given or not known or words.seed not in (None, config.raw(words.profile)["seed"]):
+        results = results or config.ROOT / OWN_RESULTS
+        if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
+            usual = Path(os.environ.get("CHEXREASON_CACHE", config.ROOT / ".cache")) / "own"
+            asked = digest_of([given.get("settings"), words.seed])[:8]
+            cache = cache or usual / f"{Path(words.profile).stem}-{asked}"
+    return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
+
+
+def _given(words: Words) -> dict[str, Any]:
+    """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
+    import yaml
+
+    from chexreason.rewards import REWARDS
+
+    given: dict[str, Any] = {}
+    for entry in words.set or []:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
+        given.setdefault("settings", {})[name] = yaml.safe_load(value)
+    modules, rewards = list(words.module or []), []
+    for name in getattr(words, "reward", None) or []:
+        if not name.endswith(".py"):
+            rewards.append(name)
+            continue
+        known = set(REWARDS)
+        config.load_module(name)
+        module = f"extension_{Path(name).stem}"  # imported before, if it registers nothing now
+        rewards += [made for made in REWARDS if made not in known] or [
+            made for made, cls in REWARDS.items() if str(getattr(cls, "__module__", "")).endswith(module)
+        ]
+        modules.append(str(Path(name).resolve()))
+    given |= {"modules": modules} if modules else {}
+    return given | ({"study": {"grpo": {"rewards": rewards}}} if rewards else {})
+
+
+def _tell(finished: Sequence["Run"]) -> None:
+    for run in finished:
+        print(os.path.relpath(run.folder))
+    if not finished and os.environ.get("RANK") == "0":
+        print("trained by several processes; the same command by one, or `make book`, scores what they left")
