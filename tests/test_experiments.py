@@ -17,9 +17,10 @@ from chexreason.hyperparameters import GRPO
 from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
 from chexreason.rewards import REWARDS, Hard, Nuanced
-from companion.evidence import comparable
+from companion.evidence import analysis, comparable, outcomes
 from companion.evidence.analysis import OWN, Answers, Cell, Key, NotComparable
-from companion.workflow import again, analysis, arms, outcomes
+from companion.experiment import arms, scores
+from companion.workflow import again
 
 N = 120
 YARDSTICKS = (*OWN.values(), "visible")
@@ -88,7 +89,7 @@ def test_an_arm_without_a_stabiliser_differs_from_the_paper_in_that_alone() -> N
 
 
 def test_cells_are_scored_as_scikit_learn_does(answers) -> None:
-    table = analysis.cells(answers.of["sft", 0], answers.labels)
+    table = scores.cells(answers.of["sft", 0], answers.labels)
     macro = table[(table["finding"] == "macro") & (table["metric"] == "f1")].set_index(
         ["population", "film", "yardstick"]
     )

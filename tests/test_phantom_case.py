@@ -16,7 +16,6 @@ from companion.phantoms import (
     draw,
     draw_with_masks,
     lesion_of,
-    masks,
     sample_case,
     without,
 )
@@ -32,21 +31,20 @@ def only(finding: str, severity: float, index: int = 0, hospital: str = "A") -> 
     return replace(case, lesions=(replace(lesion_of(5, index, finding), severity=severity),))
 
 
+def masks(case: Case, size: int) -> dict[str, np.ndarray]:
+    return draw_with_masks(case, size)[1]
+
+
 def change(case: Case, finding: str, size: int = SIZE) -> np.ndarray:
     """Absolute difference in grey levels that a finding makes."""
     return np.abs(draw(case, size).astype(int) - draw(without(case, finding), size).astype(int))
 
 
-def test_the_same_request_gives_the_same_case_and_film() -> None:
+def test_the_same_request_gives_the_same_case_and_image_and_another_gives_another() -> None:
     one, two = sample_case(3, 7, "B"), sample_case(3, 7, "B")
-    assert one == two
-    assert one.recorded == two.recorded
+    assert (one, one.recorded) == (two, two.recorded)
     np.testing.assert_array_equal(draw(one, SIZE), draw(two, SIZE))
-
-
-def test_another_index_or_seed_gives_another_patient() -> None:
-    assert sample_case(3, 7, "B").anatomy != sample_case(3, 8, "B").anatomy
-    assert sample_case(3, 7, "B").anatomy != sample_case(4, 7, "B").anatomy
+    assert one.anatomy not in (sample_case(3, 8, "B").anatomy, sample_case(4, 7, "B").anatomy)
 
 
 @pytest.mark.parametrize("size", [56, 168, 224])
@@ -128,20 +126,11 @@ def test_among_other_findings_too_only_its_own_place_changes(finding: str) -> No
 
 
 @pytest.mark.parametrize("hospital", ["B", "C"])
-def test_another_hospital_keeps_every_landmark(hospital: str) -> None:
+def test_another_hospital_keeps_every_finding_in_its_place(hospital: str) -> None:
     for index in range(12):
         case = sample_case(4, index, "A", enrichment=4.0)
         moved = at_hospital(case, hospital)
-        for view in ("PA", "AP"):
-            here, there = Chest(case.anatomy, view), Chest(moved.anatomy, view)
-            for side in SIDES:
-                np.testing.assert_array_equal(here.lung_outline(side), there.lung_outline(side))
-                np.testing.assert_array_equal(here.ribs(side), there.ribs(side))
-                np.testing.assert_array_equal(here.clavicle(side), there.clavicle(side))
-                assert here.hilum(side) == there.hilum(side)
-                assert here.dome_top(side) == there.dome_top(side)
-            np.testing.assert_array_equal(here.heart_outline(), there.heart_outline())
-        # On the same projection and pose every finding lies on the same pixels, whatever the film looks like.
+        # On the same projection and pose every finding lies on the same pixels, however the image looks.
         placed = replace(moved.acquisition, view=case.acquisition.view, pose=case.acquisition.pose)
         one, other = masks(case, SIZE), masks(replace(moved, acquisition=placed), SIZE)
         assert one.keys() == other.keys()
@@ -156,14 +145,9 @@ def test_landmarks_are_found_on_the_drawn_films_of_all_hospitals() -> None:
             shown = replace(case.acquisition, inverted=False)
             image = draw(replace(case, acquisition=shown), SIZE).astype(float)
             chest, canvas = Chest(case.anatomy, shown.view), Canvas(SIZE, shown.pose)
-            lungs = canvas.polygon(*(chest.lung_outline(side, inset=0.06) for side in SIDES)) > 0.9
-            heart = canvas.polygon(chest.heart_outline(0.8)) > 0.9
-            assert image[lungs & ~canvas_heart(canvas, chest)].mean() + 20 < image[heart].mean(), (index, hospital)
-
-
-def canvas_heart(canvas: Canvas, chest: Chest) -> np.ndarray:
-    """The heart and some room around it."""
-    return canvas.polygon(chest.heart_outline(1.25)) > 0.1
+            lungs = ndimage.binary_erosion(canvas.polygon(*map(chest.lung_outline, SIDES)) > 0.9, iterations=3)
+            heart, around = (canvas.polygon(chest.heart_outline(growth)) for growth in (0.8, 1.25))
+            assert image[lungs & (around < 0.1)].mean() + 20 < image[heart > 0.9].mean(), (index, hospital)
 
 
 @pytest.mark.parametrize("finding", FINDING_PAINTERS)
@@ -208,24 +192,25 @@ def test_the_side_is_the_patients() -> None:
         assert seen[:, half].sum() > 0.95 * seen.sum()
 
 
-def test_mistakes_are_told() -> None:
-    case = sample_case(0, 0, "A")
-    with pytest.raises(UserError, match="a hospital among A, B, C, got 'D'"):
-        sample_case(0, 0, "D")
-    with pytest.raises(UserError, match="hospital"):
-        at_hospital(case, "mimic")
-    with pytest.raises(UserError, match="finding to take away"):
-        without(case, "Cold")
-    with pytest.raises(UserError, match="finding to draw"):
-        lesion_of(0, 0, NO_FINDING)
-    with pytest.raises(UserError, match="enrichment"):
-        sample_case(0, 0, "A", enrichment=0)
-    with pytest.raises(UserError, match="shortcut strength"):
-        sample_case(0, 0, "A", shortcut=1.5)
-    with pytest.raises(UserError, match="0 or more"):
-        sample_case(0, -1, "A")
-    with pytest.raises(UserError, match="film size"):
-        draw(case, 8)
+CASE = sample_case(0, 0, "A")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: sample_case(0, 0, "D"), "a hospital among A, B, C, got 'D'"),
+        (lambda: at_hospital(CASE, "mimic"), "hospital"),
+        (lambda: without(CASE, "Cold"), "finding to take away"),
+        (lambda: lesion_of(0, 0, NO_FINDING), "finding to draw"),
+        (lambda: sample_case(0, 0, "A", enrichment=0), "enrichment"),
+        (lambda: sample_case(0, 0, "A", shortcut=1.5), "shortcut strength"),
+        (lambda: sample_case(0, -1, "A"), "0 or more"),
+        (lambda: draw(CASE, 8), "image size"),
+    ],
+)
+def test_a_wrong_request_names_what_was_expected(wrong, message) -> None:
+    with pytest.raises(UserError, match=message):
+        wrong()
 
 
 def test_gas_over_gas_is_not_lighter_than_air() -> None:

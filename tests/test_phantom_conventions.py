@@ -91,15 +91,6 @@ def test_text_mining_knows_ten_names_and_errs_as_published() -> None:
         assert hits / (hits + missed) == pytest.approx(MINING[finding].sensitivity, abs=0.12)
 
 
-def test_rates_of_the_text_miner_are_consistent() -> None:
-    for finding, mining in MINING.items():
-        rate = HOSPITALS["C"].rates[finding]
-        assert rate.recorded is not None
-        assert rate.drawn == pytest.approx(rate.recorded * mining.ppv / mining.sensitivity, rel=0.15), finding
-        false = rate.recorded * (1 - mining.ppv) / (1 - rate.drawn)
-        assert 0 < false < mining.sensitivity < 1, "a label says something of the film"
-
-
 def test_enrichment_raises_the_rare_findings_only() -> None:
     count = {e: Counter(x.finding for i in range(600) for x in sample_case(4, i, "A", e).lesions) for e in (1.0, 8.0)}
     assert count[8.0]["Fracture"] > 3 * count[1.0]["Fracture"]
@@ -163,8 +154,6 @@ def test_conventions_do_not_share_their_luck() -> None:
     assert abs(np.corrcoef(both.T)[0, 1]) < 3.5 / len(films) ** 0.5
 
 
-def test_an_unknown_convention_is_told() -> None:
+def test_an_unknown_convention_is_refused() -> None:
     with pytest.raises(UserError, match="a labelling convention among radiologist, report, text-mined, got 'nurse'"):
         relabel(cases("A")[0], "nurse")
-    with pytest.raises(UserError, match="labelling convention"):
-        record([], "nurse", np.random.default_rng(0))

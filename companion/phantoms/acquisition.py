@@ -1,9 +1,9 @@
-"""How a film is taken and shown: geometry, exposure, scatter, noise, display curve, markers.
+"""How an image is taken and shown: geometry, exposure, scatter, noise, display curve, markers.
 
-The three styles imitate what a model meets in the paper's three data sets (section 3.1): `equalised`
-(histogram equalisation, as in MIMIC-CXR-JPG), `windowed` (a window and burned-in words, as in
-CheXpert) and `film-like` (8 bits as stored, of uneven exposure, as in NIH). Curves and scatter are computed from the
-film without findings, so that a finding changes its own pixels and no others.
+The three styles imitate what a model meets in the paper's three data sets (section 3.1): `equalised` (histogram
+equalisation, as in MIMIC-CXR-JPG), `windowed` (a window and burned-in words, as in CheXpert) and `film-like` (8 bits as
+stored, of uneven exposure, as in NIH). Curves and scatter are computed from the image without findings, so that a
+finding changes its own pixels and no others.
 """
 
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ class Style:
     """The ranges from which a hospital's acquisitions are drawn."""
 
     curve: str  # a name in CURVES
-    ap: float  # share of AP films
-    portable: float  # share of AP films that say so
+    ap: float  # share of AP images
+    portable: float  # share of AP images that say so
     scatter: tuple[float, float]
     noise: tuple[float, float]
     detail: tuple[float, float]  # strength of the local contrast processing
     gamma: tuple[float, float]
     floor: tuple[float, float]  # grey of the blackest part of the body, 0 to 1
     ceiling: tuple[float, float]  # grey of the whitest
-    misread: float  # share of films with a poor exposure: flat, too dark or too light
-    inverted: float  # share of films stored with black and white exchanged
-    marker: float  # share of films with a side marker
-    collimation: float  # share of films with visible shutters
+    misread: float  # share of images with a poor exposure: flat, too dark or too light
+    inverted: float  # share of images stored with black and white exchanged
+    marker: float  # share of images with a side marker
+    collimation: float  # share of images with visible shutters
     white_border: float  # share of those whose border is white
     angle: float  # standard deviation of the rotation, degrees
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Something burned into the film or laid on it in lead."""
+    """Something burned into the image or laid on it in lead."""
 
     text: str
     x: float  # left edge, 0 to 1
@@ -57,7 +57,7 @@ class Acquisition:
     curve: str
     scatter: float  # scattered over primary light
     noise: float  # relative noise at unit exposure
-    heel: tuple[float, float]  # change of depth across the film, in x and y
+    heel: tuple[float, float]  # change of depth across the image, in x and y
     detail: float
     gamma: float
     low: float  # quantile of depth shown at the floor
@@ -88,7 +88,7 @@ def _marks(style: Style, ap: bool, rng: np.random.Generator) -> tuple[Mark, ...]
 
 
 def sample_acquisition(style: Style, rng: np.random.Generator) -> Acquisition:
-    """One film in a hospital's style."""
+    """One image in a hospital's style."""
     ap = bool(rng.random() < style.ap)
     pose = Pose(
         angle=style.angle * float(np.clip(rng.standard_normal(), -2.5, 2.5)) * (1.4 if ap else 0.8),
@@ -159,7 +159,7 @@ def windowed(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.n
 
 
 def film_like(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a film's long curve with a toe and a shoulder: flat in the air and in the densest parts."""
+    """Knots of X-ray film's long curve with a toe and a shoulder: flat in the air and in the densest parts."""
     lo, hi = _levels(reference, acquisition.low, acquisition.high)
     lo -= 0.18 * (hi - lo)
     knots = np.linspace(lo - 1.0, hi + 1.2, 128)
@@ -177,8 +177,8 @@ def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2
 
 @lru_cache(maxsize=256)
 def _ink(text: str, height: int, turn: int, ring: bool) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each pixel a mark's letters and its disc (none without a ring) cover, 0 to 1; letters are
-    `height` pixels high.
+    """How much of each pixel a mark's letters and its disc (none without a ring) cover, 0 to 1; letters are `height`
+    pixels high.
     """
     font = ImageFont.load_default(size=max(6, round(1.35 * height)))
     left, top, right, bottom = (int(v) for v in font.getbbox(text))
@@ -197,11 +197,9 @@ def _write(image: Map, marks: tuple[Mark, ...]) -> None:
     size = image.shape[0]
     for mark in marks:
         letters, disc = _ink(mark.text, max(5, round(size * mark.height)), mark.turn, mark.ring)
-        row, column = (
-            min(round(mark.y * size), size - letters.shape[0]),
-            min(round(mark.x * size), size - letters.shape[1]),
-        )
-        place = image[row : row + letters.shape[0], column : column + letters.shape[1]]
+        high, wide = letters.shape
+        row, column = min(round(mark.y * size), size - high), min(round(mark.x * size), size - wide)
+        place = image[row : row + high, column : column + wide]
         place += disc * (np.float32(0.03) - place)
         place += letters * (np.float32(0.98) - place)
 
@@ -218,11 +216,11 @@ def _mottle(rng: np.random.Generator, size: int) -> Map:
 
 
 def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas) -> np.ndarray:
-    """The film of an optical depth, uint8 (size, size); `reference` is the depth without findings.
+    """The image of an optical depth, uint8 (size, size); `reference` is the depth without findings.
 
-    The detector sees ``I = exp(-D) + s * blur(J (1 - J))`` where ``J = exp(-D0)``: scatter comes from
-    where there is a body that lets light through. Noise has the deviation ``n / sqrt(I)`` (relative),
-    and what is shown is ``curve(-log I - k * (blur(-log I0) - mean))``.
+    The detector sees ``I = exp(-D) + s * blur(J (1 - J))`` where ``J = exp(-D0)``: scatter comes from where there is a
+    body that lets light through. Noise has the deviation ``n / sqrt(I)`` (relative), and what is shown is ``curve(-log
+    I - k * (blur(-log I0) - mean))``.
     """
     size = depth.shape[0]
     rng = np.random.default_rng(acquisition.noise_seed)
@@ -231,15 +229,12 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     light = np.exp(-depth) + veil
     shown = -np.log(light)
     plain = -np.log(open_beam + veil)
-    heel_x, heel_y = acquisition.heel
+    heel_x, heel_y = map(np.float32, acquisition.heel)
     x, y = grid(size)
     wide = canvas.blur(plain, 0.16)
-    correction = np.float32(acquisition.detail) * (wide - wide.mean()) - (
-        np.float32(heel_x) * x + np.float32(heel_y) * y
-    )
-    shown += (
-        _mottle(rng, size) * np.float32(acquisition.noise * size / 224) / np.sqrt(light + np.float32(0.06)) - correction
-    )
+    correction = np.float32(acquisition.detail) * (wide - wide.mean()) - (heel_x * x + heel_y * y)
+    noise = _mottle(rng, size) * np.float32(acquisition.noise * size / 224)
+    shown += noise / np.sqrt(light + np.float32(0.06)) - correction
     rows, columns = _frame(acquisition.shutters, size)
     step = max(1, size // 75)
     sample = (plain - correction)[rows, columns][::step, ::step]

@@ -1,13 +1,13 @@
 """Which findings a patient has: a Gaussian copula whose correlations are fitted to published pairs of labels.
 
-Findings come together in the paper's data sets (section 3.1), and not in the same way in each, so
-that each hospital has a correlation matrix of its own in `correlations.csv`. It was fitted by
-`benchmarks/phantom_prevalence.py`, so that the *recorded* labels come together as often as published; a
-row's `basis` says by which table, or that nothing fixes the pair and it is assumed.
+Findings come together in the paper's data sets (section 3.1), and not in the same way in each, so that each hospital
+has a correlation matrix of its own in `correlations.csv`. It was fitted by `benchmarks/phantom_prevalence.py`, so that
+the *recorded* labels come together as often as published; a row's `basis` says by which table, or that nothing fixes
+the pair and it is assumed.
 
-Two things in the table are shortcuts rather than disease: devices travel with disease, and the sicker are filmed
-in bed, from the front (AP). Both obey one parameter, `shortcut`: at 1 they are as strong as published, at 0
-devices and projection know nothing of the disease.
+Two things in the table are shortcuts rather than disease: devices travel with disease, and the sicker are imaged in
+bed, from the front (AP). Both obey one parameter, `shortcut`: at 1 they are as strong as published, at 0 devices and
+projection know nothing of the disease.
 """
 
 import csv
@@ -28,7 +28,7 @@ CORRELATIONS = Path(__file__).with_name("correlations.csv")
 
 #: The findings of the matrix, in the order of the labels.
 DRAWN: tuple[str, ...] = tuple(name for name in FINDINGS if name in FINDING_PAINTERS)
-#: The name under which the table holds each finding's correlation with an AP film.
+#: The name under which the table holds each finding's correlation with an AP image.
 AP_FILM = "AP film"
 
 #: Findings drawn in fewer studies than this count as rare and are what `enrichment` raises.
@@ -46,7 +46,7 @@ class Copula:
 
     factor: np.ndarray  # (F, F) lower Cholesky factor of the correlations, F = 13 in the order of `DRAWN`
     leaning: np.ndarray  # (F,) weights of the latent findings in a patient's sickness; that has variance 1
-    strength: float  # correlation of sickness with an AP film, 0 to 1
+    strength: float  # correlation of sickness with an AP image, 0 to 1
 
 
 @lru_cache(maxsize=64)
@@ -79,7 +79,7 @@ def copula(hospital: str, shortcut: float = 1.0) -> Copula:
     together = together * scale
     known = correlations(hospital, "findings")
     film = np.array([known.get((name, AP_FILM), 0.0) for name in DRAWN])
-    # The sum of latent findings that goes with AP films as each finding is said to. Findings that go together
+    # The sum of latent findings that goes with AP images as each finding is said to. Findings that go together
     # but lean to different projections have no such sum: the ridge takes the nearest with a variance that can be.
     ridge = 0.0
     while True:
@@ -95,13 +95,12 @@ def sample_findings(
 ) -> tuple[tuple[str, ...], float]:
     """The findings to draw for one patient, and the patient's sickness, which is N(0, 1).
 
-    `enrichment` multiplies the odds of each rare finding (copula's rate under `RARE`); 1 keeps the natural
-    rates. Pairs of findings do not fix how many patients have none, so `place.well` does: above 0 it
-    is the share of patients who have nothing but perhaps devices, whatever the copula says; below 0, a
-    patient with nothing at all is drawn anew with the chance ``-well``. That ties devices to disease,
-    so the part of it that a shortcut below 1 takes away falls on patients without disease, be there
-    devices or not, and devices are drawn at their final rate. Raises UserError for an enrichment that
-    is not a finite positive number and a shortcut outside of 0 to 1.
+    `enrichment` multiplies the odds of each rare finding (copula's rate under `RARE`); 1 keeps the natural rates. Pairs
+    of findings do not fix how many patients have none, so `place.well` does: above 0 it is the share of patients who
+    have nothing but perhaps devices, whatever the copula says; below 0, a patient with nothing at all is drawn anew
+    with the chance ``-well``. That ties devices to disease, so the part of it that a shortcut below 1 takes away falls
+    on patients without disease, be there devices or not, and devices are drawn at their final rate. Raises UserError
+    for an enrichment that is not a finite positive number and a shortcut outside of 0 to 1.
     """
     if not 0 < enrichment < float("inf"):
         raise UserError("an enrichment above 0", repr(enrichment), "pass 1.0 for the natural rates")

@@ -1,6 +1,6 @@
 """How the three base checkpoints in `companion/phantoms/checkpoints` are made (`chexreason pretrain NAME`).
 
 None of this is in the paper: its base models came trained. Ours are trained here, in two stages
-(`tower`, then `language`) on pictures drawn for the purpose (`pool`, `drawings`) with the lessons of
+(`vision_encoder`, then `language`) on pictures drawn for the purpose (`pool`, `drawings`) with the lessons of
 `lessons`. The recipes are in `make`. Everything is seeded, kept in the cache and resumed.
 """
