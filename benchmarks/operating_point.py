@@ -13,8 +13,8 @@ of the draws divided by their number, plus that of the same mean when the tested
 is a t interval of these two (Satterthwaite). `change` is against the cut of `FROM`, on the same images and draws.
 
 No image here is used elsewhere: the seeds are this script's own. The encoder was pre-trained on other drawn images of
-all three hospitals (`companion/phantoms/pretrain`), so the probe may see more at B and C than one that knows only A would.
-The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
+all three hospitals (`companion/phantoms/pretrain`), so the probe may see more at B and C than one that knows only A
+would. The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
 scores. Writes results/phantoms/operating_point.csv.
 """
 

@@ -46,13 +46,13 @@ def test_drawings_come_again_from_their_seed_and_never_show_a_chest_concept() ->
 
 def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path) -> None:
     request = Request("drawings", 120, 5)
-    images, cells, about = pool(request, tmp_path)
+    images, cells, about = pool(request, tmp_path, workers=1)
     assert images.shape == (120, miniature.IMAGE_PX, miniature.IMAGE_PX)
     first, second, third = sorted(tmp_path.rglob("part-*.npz"))
     written = second.stat().st_mtime_ns
     first.unlink()
     third.unlink()
-    again = pool(request, tmp_path)
+    again = pool(request, tmp_path, workers=1)
     assert second.stat().st_mtime_ns == written, "what is there is not drawn again"
     assert np.array_equal(images, again[0])
     assert np.array_equal(cells, again[1])
@@ -77,9 +77,9 @@ def film(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (miniature.IMAGE_PX,) * 2, dtype=np.uint8)
 
 
-def test_the_readers_tokens_are_the_processors_own(random_model) -> None:
+def test_a_lesson_is_read_as_the_template_writes_it(random_model) -> None:
     processor = random_model.processor
-    inputs, labels = language.Reader(processor, film()).batch(LESSON, ANSWERS)
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, film())
     for k, answer in enumerate(ANSWERS):
         rendered = processor.apply_chat_template(models.chat(LESSON.text, answer), tokenize=False)
         whole = processor(images=[[Image.fromarray(film()).convert("RGB")]], text=[rendered], return_tensors="pt",
@@ -101,7 +101,7 @@ def test_the_readers_tokens_are_the_processors_own(random_model) -> None:
 def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> None:
     model, processor = random_model.model, random_model.processor
     films = np.stack([film(1), film(2)])
-    inputs, labels = language.Reader(processor, films[0]).batch(LESSON, ANSWERS)
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, films[0])
     images = vision_encoder.pixels(processor, films)
     with torch.no_grad():
         tokens = vision_encoder.features(model, images)

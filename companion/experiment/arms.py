@@ -71,7 +71,7 @@ ARMS: dict[str, Arm] = {
     },
     "cure-two-hospitals": Arm(
         "cures", "films of hospital A first, then as many of B, each with its own labels", "grpo", FEW,
-        start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle": False}),
+        start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle_dataset": False}),
     ),
     "cure-visible": Arm(
         "cures", "rewarded for what can be seen, whatever a convention records", "grpo", FEW,

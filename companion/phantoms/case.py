@@ -41,8 +41,7 @@ class Case:
     anatomy: Anatomy
     lesions: tuple[Lesion, ...]
     acquisition: Acquisition
-    sickness: float  # standard normal; the sicker are more often imaged in bed, as far as the shortcut goes
-    shortcut: float  # 0 to 1: how strongly devices, projection and words on the image go with disease
+    sickness: float  # standard normal; the sicker are more often imaged in bed
 
     @property
     def truth(self) -> frozenset[str]:
@@ -55,44 +54,28 @@ class Case:
         return relabel(self, hospital_named(self.hospital).convention)
 
 
-def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0) -> Case:
+def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> Case:
     """Case number `index` of the stream `seed` at a hospital.
 
     `enrichment` multiplies the odds of the rare findings (1 keeps the hospital's natural rates), so that a training set
-    of a given size holds enough of each. `shortcut` is the strength of the associations that are not disease, from 0
-    (none) to 1 (as published or assumed, see `shortcuts`). Raises UserError for an unknown hospital and a number out of
-    range.
+    of a given size holds enough of each. Raises UserError for an unknown hospital and a number out of range.
     """
-    place = hospital_named(hospital)
-    lesions, sickness = sample_lesions(seed, index, hospital, enrichment, shortcut)
-    style = leaning(place, sickness, shortcut)
-    return Case(
-        seed=seed,
-        index=index,
-        hospital=hospital,
-        anatomy=sample_anatomy(_stream(seed, index, ANATOMY)),
-        lesions=lesions,
-        acquisition=sample_acquisition(style, _stream(seed, index, ACQUISITION)),
-        sickness=sickness,
-        shortcut=shortcut,
-    )
+    lesions, sickness = sample_lesions(seed, index, hospital, enrichment)
+    acquisition = sample_acquisition(leaning(hospital_named(hospital), sickness), _stream(seed, index, ACQUISITION))
+    return Case(seed, index, hospital, sample_anatomy(_stream(seed, index, ANATOMY)), lesions, acquisition, sickness)
 
 
-def sample_lesions(
-    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
-) -> tuple[tuple[Lesion, ...], float]:
+def sample_lesions(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> tuple[tuple[Lesion, ...], float]:
     """The lesions of `sample_case` and the patient's sickness, without the patient: for counts of labels."""
-    names, sickness = findings_of(seed, index, hospital, enrichment, shortcut)
+    names, sickness = findings_of(seed, index, hospital, enrichment)
     return tuple(lesion_of(seed, index, name) for name in names), sickness
 
 
-def findings_of(
-    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
-) -> tuple[tuple[str, ...], float]:
+def findings_of(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> tuple[tuple[str, ...], float]:
     """The names of the findings of `sample_case`, and the patient's sickness."""
     if index < 0 or seed < 0:
         raise UserError("a seed and an index of 0 or more", f"seed {seed}, index {index}", "count from 0")
-    return sample_findings(hospital_named(hospital), _stream(seed, index, FINDINGS_STREAM), enrichment, shortcut)
+    return sample_findings(hospital_named(hospital), _stream(seed, index, FINDINGS_STREAM), enrichment)
 
 
 def labelling_stream(seed: int, index: int, convention: str) -> np.random.Generator:
@@ -132,7 +115,7 @@ def without(case: Case, finding: str) -> Case:
 
 def at_hospital(case: Case, hospital: str) -> Case:
     """The same patient with the same findings, filmed and labelled at another hospital."""
-    style = leaning(hospital_named(hospital), case.sickness, case.shortcut)
+    style = leaning(hospital_named(hospital), case.sickness)
     acquisition = sample_acquisition(style, _stream(case.seed, case.index, ACQUISITION))
     return replace(case, hospital=hospital, acquisition=acquisition)
 

@@ -52,14 +52,11 @@ def _rates(hospital: str) -> Mapping[str, Rate]:
         rows = [row for row in csv.DictReader(file) if row["hospital"] == hospital]
     return {
         row["finding"]: Rate(
-            drawn=float(row["drawn"]),
-            copula=float(row["copula"]),
-            recorded=float(row["recorded"]) if row["recorded"] else None,
-            uncertain=float(row["uncertain"] or 0.0),
-            negative=float(row["negative"] or 0.0),
+            float(row["drawn"]), float(row["copula"]), float(row["recorded"]) if row["recorded"] else None,
+            float(row["uncertain"] or 0.0), float(row["negative"] or 0.0),
         )
         for row in rows
-    }
+    }  # fmt: skip
 
 
 #: `Style` setting -> its value at A, B and C; all of them are our choice by eye.

@@ -25,10 +25,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.processing_utils import ProcessorMixin
 
 from chexreason.models.processors import QwenFilmProcessor
+from companion.phantoms.pretrain import IMAGE_PX, IMAGE_TOKENS, PATCH_PX
 
-IMAGE_PX = 168
-PATCH_PX = 14
-IMAGE_TOKENS = (IMAGE_PX // PATCH_PX // 2) ** 2
 VOCABULARY = 2048
 
 GEMMA_TOKENS = ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",

@@ -85,9 +85,12 @@ def write_tree(
 def in_parallel(function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], workers: int) -> Iterator[Any]:
     """``function(*task)`` for each task, in order, computed by `workers` processes of one thread each."""
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
 
     with parallel_config("loky", inner_max_num_threads=1):
         yield from Parallel(workers, return_as="generator")(delayed(function)(*task) for task in tasks)
+    if workers > 1:
+        get_reusable_executor().shutdown()  # or they stay for minutes, with their memory
 
 
 def generator_digest() -> str:

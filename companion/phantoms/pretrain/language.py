@@ -30,44 +30,27 @@ def image_tokens(model: PreTrainedModel, processor: ProcessorMixin, images: np.n
     return torch.cat(parts)
 
 
-class Reader:
-    """Turns (lesson, answers) into tensors; a lesson's prompt is tokenised once."""
+def tensors(
+    processor: ProcessorMixin, lesson: Lesson, answers: Sequence[str], image: np.ndarray
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """(model inputs without pixels, labels) for B answers; labels are -100 outside the answers.
 
-    def __init__(self, processor: ProcessorMixin, image: np.ndarray) -> None:
-        self.processor, self.image = processor, image
-        self.prompts: dict[str, dict[str, torch.Tensor]] = {}
-        template = processor.apply_chat_template(chat("x", "y"), tokenize=False)
-        #: What closes an answer in the family's chat format.
-        self.end = template.rsplit("y", 1)[1].rstrip("\n")
-
-    def prompt(self, text: str) -> dict[str, torch.Tensor]:
-        """The prompt's tensors for one picture."""
-        if text not in self.prompts:
-            rendered = self.processor.apply_chat_template(chat(text), add_generation_prompt=True, tokenize=False)
-            rgb = np.repeat(self.image[None], 3, axis=0)
-            self.prompts[text] = dict(
-                self.processor(images=[[rgb]], text=[rendered], return_tensors="pt", add_special_tokens=False,
-                               input_data_format="channels_first")
-            )  # fmt: skip
-        return self.prompts[text]
-
-    def batch(self, lesson: Lesson, answers: Sequence[str]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """(model inputs without pixels, labels) for B answers; labels are -100 outside the answers."""
-        prompt = self.prompt(lesson.text)
-        tokenizer = self.processor.tokenizer
-        ids = [tokenizer(answer + self.end, add_special_tokens=False)["input_ids"] for answer in answers]
-        longest = max(map(len, ids))
-        answer_BT = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in ids])
-        mask_BT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
-        inputs: dict[str, torch.Tensor] = {}
-        for name, value in prompt.items():
-            if name in ("pixel_values", "num_crops"):
-                continue
-            repeated = value.expand(len(answers), -1)
-            fill = {"input_ids": answer_BT, "attention_mask": mask_BT}.get(name, torch.zeros_like(answer_BT))
-            inputs[name] = repeated if name == "image_grid_thw" else torch.cat([repeated, fill], dim=1)
-        labels = torch.where(mask_BT.bool(), answer_BT, torch.tensor(-100))
-        return inputs, labels
+    Any `image` (px, px) will do: how many tokens stand for it depends on its size alone.
+    """
+    prompt = processor.apply_chat_template(chat(lesson.text), add_generation_prompt=True, tokenize=False)
+    # What closes an answer in the family's chat format; the line break after it is not taught.
+    end = processor.apply_chat_template(chat("x", "y"), tokenize=False).rsplit("y", 1)[1].rstrip("\n")
+    inputs = processor(
+        images=[[np.repeat(image[None], 3, axis=0)]] * len(answers), text=[prompt + answer + end for answer in answers],
+        return_tensors="pt", padding=True, padding_side="right", add_special_tokens=False,
+        input_data_format="channels_first",
+    )  # fmt: skip
+    ids_BT, mask_BT = inputs["input_ids"], inputs["attention_mask"]
+    taught = [len(processor.tokenizer(answer + end, add_special_tokens=False)["input_ids"]) for answer in answers]
+    start = mask_BT.sum(1) - torch.tensor(taught)  # the same for all: they share the prompt
+    answered_BT = (torch.arange(ids_BT.shape[1]) >= start[:, None]) & mask_BT.bool()
+    labels_BT = torch.where(answered_BT, ids_BT, torch.tensor(-100))[:, int(start.min()) :]
+    return {name: value for name, value in inputs.items() if name not in ("pixel_values", "num_crops")}, labels_BT
 
 
 def loss_of(
@@ -91,7 +74,6 @@ def train(
     Resumes from `keep` if that file is there.
     """
     tokens_N = image_tokens(model, processor, images)
-    reader = Reader(processor, images[0])
     weights = [p for name, p in model.named_parameters() if ".language_model." in name or "lm_head" in name]
     plan = [(batch, lessons) for steps, batch, lessons in stages for _ in range(steps)]
 
@@ -100,8 +82,8 @@ def train(
         share = np.array([lesson.weight for lesson in lessons])
         lesson = lessons[rng.choice(len(lessons), p=share / share.sum())]
         chosen = rng.choice(len(images), batch, replace=False)
-        inputs, labels = reader.batch(lesson, [lesson.answer(about[i], rng) for i in chosen])
-        return loss_of(model, inputs, labels, tokens_N[chosen])
+        answers = [lesson.answer(about[i], rng) for i in chosen]
+        return loss_of(model, *tensors(processor, lesson, answers, images[0]), tokens_N[chosen])
 
     model.train()
     last = fit(

@@ -19,8 +19,7 @@ from tqdm import tqdm
 from chexreason.files import digest_of, file_digest, write_atomically
 from companion.phantoms import draw_with_masks, sample_case
 from companion.phantoms.copula import DRAWN
-from companion.phantoms.miniature import IMAGE_PX, IMAGE_TOKENS
-from companion.phantoms.pretrain import drawings
+from companion.phantoms.pretrain import IMAGE_PX, IMAGE_TOKENS, drawings
 from companion.phantoms.writers import generator_digest, in_parallel
 
 SIDE = round(IMAGE_TOKENS**0.5)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
-from companion.phantoms.miniature import PATCH_PX
+from companion.phantoms.pretrain import PATCH_PX
 
 HELD_OUT = 500
 SAVE_EVERY = 50
