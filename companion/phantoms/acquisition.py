@@ -19,7 +19,7 @@ from companion.phantoms.canvas import Canvas, Map, Pose, grid
 class Style:
     """The ranges from which a hospital's acquisitions are drawn."""
 
-    curve: str  # a name in CURVES
+    curve: str  # "equalised", "windowed" or "film-like"
     ap: float  # share of AP images
     portable: float  # share of AP images that say so
     scatter: tuple[float, float]
@@ -129,42 +129,25 @@ def sample_acquisition(style: Style, rng: np.random.Generator) -> Acquisition:
     )
 
 
-def _frame(shutters: tuple[float, float, float, float], size: int) -> tuple[slice, slice]:
-    left, right, top, bottom = (round(v * size) for v in shutters)
-    return slice(top, size - bottom), slice(left, size - right)
-
-
-def _levels(reference: Map, low: float, high: float) -> tuple[float, float]:
-    lo, hi = np.quantile(reference, [low, high])
-    return float(lo), float(max(hi, lo + 0.2))
-
-
-def equalised(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a curve that is mostly the reference's cumulative histogram."""
-    lo, hi = _levels(reference, acquisition.low / 2, 1.0)
-    knots = np.linspace(lo - 0.8, hi + 0.9, 128)
-    ranked = np.searchsorted(np.sort(reference), knots) / reference.size
-    straight = np.clip((knots - lo) / (hi - lo), 0, 1)
-    return knots, (0.70 * ranked + 0.30 * straight) ** acquisition.gamma
-
-
-def windowed(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a straight window with soft ends."""
-    lo, hi = _levels(reference, acquisition.low, acquisition.high)
-    lo -= 0.12 * (hi - lo)  # the lungs are dark grey, not black
-    knots = np.linspace(lo - 0.6, hi + 1.2, 96)
+def _curve(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of the display curve for the depths of a body, and its values, 0 to 1."""
+    equalised, windowed = (acquisition.curve == name for name in ("equalised", "windowed"))
+    quantiles = [acquisition.low / 2, 1.0] if equalised else [acquisition.low, acquisition.high]
+    lo, hi = np.quantile(reference, quantiles)
+    lo, hi = float(lo), float(max(hi, lo + 0.2))
+    lo -= (0.0 if equalised else 0.12 if windowed else 0.18) * (hi - lo)  # the lungs are dark grey, not black
+    below, above, number = (0.8, 0.9, 128) if equalised else (0.6, 1.2, 96) if windowed else (1.0, 1.2, 128)
+    knots = np.linspace(lo - below, hi + above, number)
     t = (knots - lo) / (hi - lo)
-    soft = 0.5 + 0.5 * np.tanh(2.1 * (t - 0.5)) / np.tanh(1.2)
-    return knots, np.clip(0.5 * soft + 0.5 * np.clip(t, 0, 1), 0, 1) ** acquisition.gamma
-
-
-def film_like(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of X-ray film's long curve with a toe and a shoulder: flat in the air and in the densest parts."""
-    lo, hi = _levels(reference, acquisition.low, acquisition.high)
-    lo -= 0.18 * (hi - lo)
-    knots = np.linspace(lo - 1.0, hi + 1.2, 128)
-    t = (knots - lo) / (hi - lo)
-    return knots, np.interp(t, [-0.5, 0.0, 0.75, 1.0, 1.5], [-0.10, 0.0, 0.80, 0.98, 1.06]).clip(0) ** acquisition.gamma
+    if equalised:  # mostly the reference's cumulative histogram
+        ranked = np.searchsorted(np.sort(reference), knots) / reference.size
+        values = 0.70 * ranked + 0.30 * np.clip(t, 0, 1)
+    elif windowed:  # a straight window with soft ends
+        soft = 0.5 + 0.5 * np.tanh(2.1 * (t - 0.5)) / np.tanh(1.2)
+        values = np.clip(0.5 * soft + 0.5 * np.clip(t, 0, 1), 0, 1)
+    else:  # X-ray film's long curve with a toe and a shoulder: flat in the air and in the densest parts
+        values = np.interp(t, [-0.5, 0.0, 0.75, 1.0, 1.5], [-0.10, 0.0, 0.80, 0.98, 1.06]).clip(0)
+    return knots, values**acquisition.gamma
 
 
 def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2048) -> Map:
@@ -235,11 +218,12 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     correction = np.float32(acquisition.detail) * (wide - wide.mean()) - (heel_x * x + heel_y * y)
     noise = _mottle(rng, size) * np.float32(acquisition.noise * size / 224)
     shown += noise / np.sqrt(light + np.float32(0.06)) - correction
-    rows, columns = _frame(acquisition.shutters, size)
+    left, right, top, bottom = (round(v * size) for v in acquisition.shutters)
+    rows, columns = slice(top, size - bottom), slice(left, size - right)
     step = max(1, size // 75)
     sample = (plain - correction)[rows, columns][::step, ::step]
     body = sample[reference[rows, columns][::step, ::step] > 0.25]
-    knots, values = CURVES[acquisition.curve](body.ravel(), acquisition)
+    knots, values = _curve(body.ravel(), acquisition)
     image = _look_up(shown, knots, acquisition.floor + (acquisition.ceiling - acquisition.floor) * values)
     if acquisition.inverted:
         image = 1 - image
@@ -247,7 +231,3 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     closed[rows, columns] = image[rows, columns]
     _write(closed, acquisition.marks)
     return (np.clip(closed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-
-
-#: name -> curve; a hospital's style names one.
-CURVES = {"equalised": equalised, "windowed": windowed, "film-like": film_like}

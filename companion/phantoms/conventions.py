@@ -5,7 +5,7 @@ parents are seldom named, mild findings go unmentioned, doubts are kept as -1. `
 parents, each label 1 or 0. `text-mined`: ten NIH names, with the errors that radiologists found in them; no parents, no
 devices, no doubts.
 
-A convention looks at lesions only. Its chances are those of its home, the hospital that it was published for, whichever
+A convention looks at lesions only. Its chances are those of its home (A and C; `radiologist` has none), whichever
 image it is used on: so any image can be labelled by any convention (`case.relabel`). Each finding uses its own random
 numbers, so that one finding's presence does not move another's label.
 """
@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES, closure
 from companion.phantoms.copula import matrix
-from companion.phantoms.hospitals import HOSPITALS, Hospital
+from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.lesion import Lesion
 
 Labels = dict[str, float]
@@ -84,14 +84,9 @@ def truth_of(lesions: Sequence[Lesion]) -> frozenset[str]:
     return closure(drawn) if rest else drawn | {NO_FINDING}
 
 
-def _home(convention: str) -> Hospital:
-    """The hospital whose published rates give a convention its chances."""
-    return next(place for place in HOSPITALS.values() if place.convention == convention)
-
-
 def report(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     """Labels mined from a report; a finding that is not mentioned has no entry."""
-    rates = _home("report").rates
+    rates = HOSPITALS["A"].rates
     numbers = dict(zip(FINDINGS, rng.random((len(FINDINGS), 5)), strict=True))
     unlabelled = rng.random() < UNLABELLED
     severity = {lesion.finding: lesion.severity for lesion in lesions}
@@ -131,10 +126,9 @@ def radiologist(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
 
 
 @lru_cache(maxsize=1)
-def _errors() -> tuple[Hospital, np.ndarray]:
-    """The home of text mining, and the factor (F, F) that makes errors of one study travel together."""
-    home = _home("text-mined")
-    return home, np.linalg.cholesky(matrix(home.name, "errors", tuple(MINING)))
+def _errors() -> np.ndarray:
+    """The factor (F, F) that makes errors of text mining in one study travel together."""
+    return np.linalg.cholesky(matrix("C", "errors", tuple(MINING)))
 
 
 def mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> frozenset[str]:
@@ -143,12 +137,11 @@ def mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> frozenset[str]
     A study's luck is one number a finding, correlated between findings (assumed: fitted to the published pairs),
     because a report that says too much of one thing tends to say too much of its like.
     """
-    home, factor = _errors()
-    luck = ndtr(factor @ rng.standard_normal(len(MINING)))
+    luck = ndtr(_errors() @ rng.standard_normal(len(MINING)))
     drawn = {lesion.finding for lesion in lesions}
     found = set()
     for number, (finding, mining) in zip(luck, MINING.items(), strict=True):
-        rate = home.rates[finding]
+        rate = HOSPITALS["C"].rates[finding]
         false = (rate.recorded or rate.drawn) * (1 - mining.ppv) / (1 - rate.drawn)
         if number < (mining.sensitivity if finding in drawn else false):
             found.add(finding)

@@ -117,10 +117,10 @@ def first_index(hospital: str, split: str) -> int:
 
 
 def _check(layout: str, sizes: Mapping[str, int]) -> None:
+    known = LAYOUTS[layout].splits
     for split, n in sizes.items():
-        if split not in LAYOUTS[layout].splits:
-            known = ", ".join(LAYOUTS[layout].splits)
-            raise UserError(f"a split of the {layout} layout among {known}", repr(split), "change the sizes")
+        if split not in known:
+            raise UserError(f"a split of the {layout} layout among {', '.join(known)}", repr(split), "change the sizes")
         if not isinstance(n, int) or isinstance(n, bool) or not 0 <= n <= MOST:
             raise UserError(f"between 0 and {MOST} studies of split {split!r}", repr(n), "change the sizes")
     if not any(sizes.values()):
