@@ -111,14 +111,17 @@ def main() -> int:
 
                 vllm_stand_in.write(args.family, Path(folder))
                 source = folder
-            asked = ["--family", args.family, "--model", source, "--films", str(args.films)]
-            ours, theirs = (_side(side, asked, Path(folder) / f"{side}.json") for side in ("transformers", "vllm"))
+            ours, theirs = (_side(side, args, source, Path(folder)) for side in ("transformers", "vllm"))
     except UserError as error:
         print(f"vllm_agreement: {error}", file=sys.stderr)
         return 2
+    import torch
+
+    versions = {package: importlib.metadata.version(package) for package in ("vllm", "transformers", "torch")}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     name = "stand-in" if args.stand_in else Path(source).name
-    row = {"family": args.family, "model": name, **_where(), **theirs["found"]}
-    row["code"] = provenance.measured_code(RESULT.name)
+    row = {"family": args.family, "model": name, "device": device, **versions, **theirs["found"],
+           "code": provenance.measured_code(RESULT.name)}  # fmt: skip
     if theirs["ids"]:
         row |= agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
     table = pd.DataFrame([row])
@@ -135,24 +138,14 @@ def main() -> int:
     return 0 if agree else 1
 
 
-def _side(side: str, asked: list[str], out: Path) -> dict[str, Any]:
-    """What one side said, in a process of its own."""
-    command = [sys.executable, __file__, "--child", side, *asked, "--out", str(out)]
-    ended = subprocess.run(command, stdout=sys.stderr, check=False)
+def _side(side: str, args: argparse.Namespace, source: str, folder: Path) -> dict[str, Any]:
+    """What one side said, in a process of its own, since each takes the GPU's memory."""
+    out = folder / f"{side}.json"
+    asked = ["--family", args.family, "--model", source, "--films", str(args.films), "--out", str(out)]
+    ended = subprocess.run([sys.executable, __file__, "--child", side, *asked], check=False)
     if ended.returncode:
         raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
-    said: dict[str, Any] = json.loads(out.read_text())
-    return said
-
-
-def _where() -> dict[str, str]:
-    """The device and the versions."""
-    import torch
-    from vllm import __version__
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    versions = {package: importlib.metadata.version(package) for package in ("transformers", "torch")}
-    return {"device": device, "vllm": str(__version__), **versions}
+    return dict(json.loads(out.read_text()))
 
 
 if __name__ == "__main__":

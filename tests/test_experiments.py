@@ -39,7 +39,7 @@ def flipped(rng: np.random.Generator, population: str, index: int, share: float)
     return names(TRUE[population][index] ^ (rng.random(len(NIH_SHARED)) < share))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def labels() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [(p, i, y, flipped(rng, p, i, 0.05)) for p in "ABC" for i in range(N) for y in YARDSTICKS]
@@ -52,7 +52,7 @@ def answers_of(seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["population", "film", "index", "completion", "failed", "predicted"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def answers(labels) -> Answers:
     models = [("base-best", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
     found = Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)

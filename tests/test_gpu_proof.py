@@ -17,18 +17,15 @@ def proof(monkeypatch):
     return importlib.import_module("gpu_proof")
 
 
-def test_without_a_gpu_it_says_what_to_do(proof, monkeypatch, capsys) -> None:
+def test_without_a_gpu_or_with_an_unknown_set_of_options_it_says_what_to_do(proof, monkeypatch, capsys) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["gpu_proof.py"])
-    assert proof.main() == 2
-    said = capsys.readouterr().err
-    assert said.startswith("gpu_proof: Expected a GPU that torch sees, got none. Run this where there is one, or walk")
-
-
-def test_an_unknown_set_of_options_is_refused_before_anything_runs(proof, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["gpu_proof.py", "--tiny", "--options", "paper,8gb"])
-    assert proof.main() == 2
-    assert "a set of options among 24gb, 40gb, decode-64" in capsys.readouterr().err
+    for options, said in (
+        ([], "gpu_proof: Expected a GPU that torch sees, got none. Run this where there is one, or walk"),
+        (["--tiny", "--options", "paper,8gb"], "gpu_proof: Expected a set of options among 24gb, 40gb, decode-64"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["gpu_proof.py", *options])
+        assert proof.main() == 2
+        assert capsys.readouterr().err.startswith(said)
 
 
 def test_the_whole_script_walks_its_path(proof, monkeypatch, capsys, tmp_path) -> None:

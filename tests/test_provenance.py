@@ -55,7 +55,7 @@ ALL = {"prompting", "sft", "grpo", "generalization"}
         ("chexreason/sft.py", {"sft"}),
         ("chexreason/rewards.py", {"grpo"}),
         ("chexreason/evaluate.py", ALL),
-        ("companion/phantoms/film.py", ALL),
+        ("companion/phantoms/radiograph.py", ALL),
         ("companion/phantoms/rates.csv", ALL),
         ("companion/speed/sft.py", {"sft"}),
         ("chexreason/profiles/demo.yml", ALL),
@@ -77,7 +77,7 @@ def test_what_made_the_numbers_is_told_when_it_changes(demo, monkeypatch, name, 
 
 def test_what_only_shows_has_no_say_and_what_computes_has() -> None:
     files = provenance.made_by(STAGES["grpo"], "demo")
-    assert {"chexreason/rewards.py", "companion/phantoms/film.py", "notebooks/03_grpo.py"} <= set(files)
+    assert {"chexreason/rewards.py", "companion/phantoms/radiograph.py", "notebooks/03_grpo.py"} <= set(files)
     elsewhere = ("companion/report/", "companion/evidence/", "companion/workflow/", "companion/replication/")
     assert not [name for name in files if name.startswith(elsewhere)]
 

@@ -6,20 +6,18 @@ population is a difference of images, a difference between two conventions on on
 difference between two populations is one of patients.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from chexreason.data.study import Study
-from chexreason.files import digest_of, write_atomically
+from chexreason.files import digest_of
 from chexreason.labels import NIH_SHARED, POSITIVE
 from companion.phantoms import Case, at_hospital, draw, relabel, sample_case
 from companion.phantoms.conventions import CONVENTIONS
-from companion.phantoms.writers import generator_digest
+from companion.phantoms.writers import generator_digest, save_image
 
 #: Images are drawn from a stream that no training cohort uses.
 SEED = 9000
@@ -65,9 +63,7 @@ def films(world: World, count: int, cache: Path) -> list[Study]:
         key = f"{index:05d}"
         path = folder / f"{key}.png"
         if not path.is_file():
-            data = io.BytesIO()
-            Image.fromarray(draw(world.case(index))).save(data, format="png")
-            write_atomically(path, data.getvalue())
+            save_image(draw(world.case(index)), path)
         studies.append(Study("mimic", key, key, path, "PA", "test", {}, FINDINGS))
     return studies
 

@@ -5,9 +5,10 @@ parents are seldom named, mild findings go unmentioned, doubts are kept as -1. `
 parents, each label 1 or 0. `text-mined`: ten NIH names, with the errors that radiologists found in them; no parents, no
 devices, no doubts.
 
-A convention looks at lesions only. Its chances are those of its home (A and C; `radiologist` has none), whichever
-image it is used on: so any image can be labelled by any convention (`case.relabel`). Each finding uses its own random
-numbers, so that one finding's presence does not move another's label.
+A convention looks at lesions only. Its chances are those of the hospital that it was published for (A for `report`, C
+for `text-mined`; `radiologist` has none), whichever image it is used on: so any image can be labelled by any convention
+(`case.relabel`). Each finding uses its own random numbers, so that one finding's presence does not move another's
+label.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -167,14 +167,15 @@ def _draw(root: Path, request: Mapping[str, Any], split: str, number: int) -> Dr
     case = sample_case(request["seed"], first_index(hospital, split) + number, hospital)
     files = LAYOUTS[request["layout"]].files(split, number)
     if not (root / files.image).is_file():
-        _save(draw(case, size), root / files.image)
+        save_image(draw(case, size), root / files.image)
     if files.second is not None and not (root / files.second).is_file():
-        _save(np.full((size, size), 128, np.uint8), root / files.second)
+        save_image(np.full((size, size), 128, np.uint8), root / files.second)
     lesions = tuple(lesion.to_dict() for lesion in case.lesions)
     return Drawn(split, number, case.acquisition.view, case.recorded, case.truth, lesions)
 
 
-def _save(image_HW: np.ndarray, path: Path) -> None:
+def save_image(image_HW: np.ndarray, path: Path) -> None:
+    """Write an image (H, W) uint8 as its file's name says, PNG or JPEG, whole or not at all."""
     data = io.BytesIO()
     options = {"quality": JPEG_QUALITY} if path.suffix == ".jpg" else {}
     Image.fromarray(image_HW).save(data, {".jpg": "JPEG", ".png": "PNG"}[path.suffix], **options)

@@ -119,15 +119,14 @@ def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
     final_loss = language.train(
         model, processor, images, about, recipe.stages, seed=recipe.seed, keep=second, label=f"{name}: language"
     )
-    concepts = recipe.pictures.concepts
+    areas = {concept: round(float(area), 3) for concept, area in zip(recipe.pictures.concepts, seen, strict=True)}
     training = {
         "name": name,
         "imitates": recipe.imitates,
         "start": recipe.start,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "pictures": vars(recipe.pictures),
-        "tower": {"steps": recipe.vision_steps, "batch": vision_encoder.BATCH,
-                  "held_out_auc": {concepts[int(k)]: round(v, 3) for k, v in seen.items()}},
+        "tower": {"steps": recipe.vision_steps, "batch": vision_encoder.BATCH, "held_out_auc": areas},
         "language": [{"steps": s, "batch": b, "lessons": [x.name for x in ls]} for s, b, ls in recipe.stages],
         "final_loss": round(final_loss, 3),
         "seed": recipe.seed,

@@ -116,11 +116,11 @@ def start_from_components(model: PreTrainedModel, images: np.ndarray, seed: int)
 def train(
     model: PreTrainedModel, processor: ProcessorMixin, images: np.ndarray, cells: np.ndarray, *,
     steps: int, seed: int, keep: Path, label: str = "vision encoder",
-) -> dict[str, float]:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """Train vision encoder and projector on images (N, px, px) and cells (N, cells, C).
 
-    Resumes from `keep` if that file is there. The last `HELD_OUT` pictures are never trained on;
-    returns the area under the ROC curve of each concept on them, by the concept's index.
+    Resumes from `keep` if that file is there. The last `HELD_OUT` pictures are never trained on; returns the area under
+    the ROC curve of each concept on them (C,).
     """
     train_on = np.arange(len(images))[:-HELD_OUT]
     heads = Heads(int(model.config.get_text_config().hidden_size), cells.shape[-1])
@@ -142,8 +142,7 @@ def train(
         {"model": model, "heads": heads}, [*seeing, *heads.parameters()], loss,
         steps=steps, seed=seed, keep=keep, learning_rate=1.5e-3, label=label,
     )  # fmt: skip
-    values = aucs(model, processor, heads, images[-HELD_OUT:], whole[-HELD_OUT:])
-    return {str(k): float(value) for k, value in enumerate(values)}
+    return aucs(model, processor, heads, images[-HELD_OUT:], whole[-HELD_OUT:])
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
