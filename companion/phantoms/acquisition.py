@@ -6,8 +6,9 @@ stored, of uneven exposure, as in NIH). Curves and scatter are computed from the
 finding changes its own pixels and no others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,25 +16,34 @@ from PIL import Image, ImageDraw, ImageFont
 from companion.phantoms.canvas import Canvas, Map, Pose, grid
 
 
+def _at(*values: Any) -> Any:
+    return field(metadata={"at": dict(zip("ABC", values, strict=True))})
+
+
 @dataclass(frozen=True)
 class Style:
-    """The ranges from which a hospital's acquisitions are drawn."""
+    """What a hospital's acquisitions are drawn from, with its value at A, B and C; all are our choice by eye."""
 
-    curve: str  # "equalised", "windowed" or "film-like"
-    ap: float  # share of AP images
-    portable: float  # share of AP images that say so
-    scatter: tuple[float, float]
-    noise: tuple[float, float]
-    detail: tuple[float, float]  # strength of the local contrast processing
-    gamma: tuple[float, float]
-    floor: tuple[float, float]  # grey of the blackest part of the body, 0 to 1
-    ceiling: tuple[float, float]  # grey of the whitest
-    misread: float  # share of images with a poor exposure: flat, too dark or too light
-    inverted: float  # share of images stored with black and white exchanged
-    marker: float  # share of images with a side marker
-    collimation: float  # share of images with visible shutters
-    white_border: float  # share of those whose border is white
-    angle: float  # standard deviation of the rotation, degrees
+    curve: str = _at("equalised", "windowed", "film-like")
+    ap: float = _at(0.62, 0.80, 0.40)  # share of AP images
+    portable: float = _at(0.35, 0.60, 0.40)  # share of AP images that say so
+    scatter: tuple[float, float] = _at((0.45, 0.95), (0.55, 1.20), (0.30, 0.90))
+    noise: tuple[float, float] = _at((0.003, 0.008), (0.010, 0.022), (0.008, 0.018))
+    detail: tuple[float, float] = _at((0.10, 0.28), (0.05, 0.20), (0.0, 0.15))  # strength of local contrast processing
+    gamma: tuple[float, float] = _at((0.80, 1.10), (0.75, 1.30), (0.75, 1.35))
+    floor: tuple[float, float] = _at((0.0, 0.04), (0.0, 0.06), (0.0, 0.08))  # grey of the blackest part of the body
+    ceiling: tuple[float, float] = _at((0.95, 1.0), (0.85, 1.0), (0.80, 1.0))  # grey of the whitest
+    misread: float = _at(0.05, 0.20, 0.30)  # share of images with a poor exposure: flat, too dark or too light
+    inverted: float = _at(0.0, 0.0, 0.03)  # share of images stored with black and white exchanged
+    marker: float = _at(0.8, 0.9, 0.85)  # share of images with a side marker
+    collimation: float = _at(0.5, 0.3, 0.4)  # share of images with visible shutters
+    white_border: float = _at(0.0, 0.1, 0.3)  # share of those whose border is white
+    angle: float = _at(2.2, 2.5, 2.0)  # standard deviation of the rotation, degrees
+
+
+def style_of(hospital: str) -> Style:
+    """The style of hospital A, B or C."""
+    return Style(**{entry.name: entry.metadata["at"][hospital] for entry in fields(Style)})
 
 
 @dataclass(frozen=True)
