@@ -122,7 +122,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
         return finished
     loaded = models.load(arm.base, profile.models[arm.base])
     loaded = with_adapter(loaded, adapter) if adapter else loaded
-    images = [(world, study) for world in asked for study in worlds.films(world, count, shared.cache)]
+    images = [(world, study) for world in asked for study in worlds.images(world, count, shared.cache)]
     label = f"{run_id} seed {profile.seed}"
     if arm.samples:
         answers = _best_of(arm.samples, images, loaded, prompt, profile, label, known)

@@ -55,7 +55,7 @@ ASKED: dict[str, tuple[World, ...]] = {
 }  # fmt: skip
 
 
-def films(world: World, count: int, cache: Path) -> list[Study]:
+def images(world: World, count: int, cache: Path) -> list[Study]:
     """The images of a world as studies without labels, drawn into `cache` where they are missing."""
     folder = cache / "worlds" / digest_of([SEED, generator_digest()])[:12] / world.name
     studies = []

@@ -114,7 +114,7 @@ def without(case: Case, finding: str) -> Case:
 
 
 def at_hospital(case: Case, hospital: str) -> Case:
-    """The same patient with the same findings, filmed and labelled at another hospital."""
+    """The same patient with the same findings, imaged and labelled at another hospital."""
     style = leaning(hospital_named(hospital), case.sickness)
     acquisition = sample_acquisition(style, _stream(case.seed, case.index, ACQUISITION))
     return replace(case, hospital=hospital, acquisition=acquisition)
