@@ -1,15 +1,17 @@
 """Whether the paper's study fits one GPU, and how long it takes: python benchmarks/gpu_proof.py
 
 The real architectures with random weights (`stand_ins.py`) go through `chexreason.sft`, `chexreason.grpo` and
-`chexreason.evaluate` with the settings of the profile `paper`, on phantom films. All answers have the longest
-length allowed, so the times are upper bounds. Each part runs in a process of its own. Measured: seconds a
-step and peak memory, into results/benchmarks/gpu.csv; projected from them: the hours of the whole study.
+`chexreason.evaluate` with the settings of the profile `paper`, on phantom images. All answers have the longest length
+allowed, so the times are upper bounds. Each part runs in a process of its own. Measured: seconds a step and peak
+memory, into results/benchmarks/gpu.csv; projected from them: the hours of the whole study, every training with all its
+epochs. Loading of weights, the teacher and the book are not counted.
 """
 
 import argparse
 import dataclasses
 import importlib.metadata
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import hours
 import pandas as pd
 import stand_ins
 import torch
@@ -30,12 +31,18 @@ from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 from chexreason.models.lora import add_lora
-from chexreason.processes import Progress
+from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
+from chexreason.recipe import STUDY
+from chexreason.training import Progress
+from companion.replication.doctor.datasets import official
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 #: Steps that are counted, after one that is not.
 COUNTED = 4
-PARTS = ("sft", "grpo", "decode")
+#: What the study may take, and on which memory (the paper's card has 80 GB).
+HOURS, MEMORY_GB = 24.0, 80.0
+#: Sizes of the official test sets, for profiles that take all of them.
+WHOLE = {"chexpert": "test studies", "nih": "test images"}
 #: What may be changed for a smaller card, or to be faster; none of it changes what is computed but for rounding.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
@@ -56,11 +63,8 @@ def profile_with(options: str, tiny: bool) -> Profile:
         raise unknown("set of options", options, OPTIONS, "benchmarks/gpu_proof.py")
     profile = config.load_profile("paper", unset=True)
     for setting, value in {**OPTIONS[options], **(SHORT if tiny else {})}.items():
-        if setting == "engines":
-            profile = dataclasses.replace(profile, engines=value)
-            continue
         group, _, name = setting.partition(".")
-        changed = dataclasses.replace(getattr(profile, group), **{name: value})
+        changed = dataclasses.replace(getattr(profile, group), **{name: value}) if name else value
         profile = dataclasses.replace(profile, **{group: changed})
     return profile
 
@@ -86,12 +90,11 @@ def _wait() -> None:
 
 
 def measure_sft(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
-    """Seconds of an optimizer step of `effective_batch` studies, vision tower included."""
+    """Seconds of an optimizer step, vision encoder included."""
     settings, prompt = dataclasses.replace(profile.sft, num_train_epochs=1), prompts.get("free_reasoning")
     fit = settings.studies_per_step * (counted + 1)
-    made = stand_ins.studies(
-        fit + max(1, round(fit * settings.validation_share / (1 - settings.validation_share))), folder
-    )
+    held = max(1, round(fit * settings.validation_share / (1 - settings.validation_share)))
+    made = stand_ins.studies(fit + held, folder)
     traces = [stand_ins.answer(loaded, study, prompt, profile.decoding.max_new_tokens) for study in made]
     facts = stand_ins.lengths(loaded, made, prompt)
     with step_times() as moments:
@@ -117,37 +120,21 @@ def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> d
         trainer.train()
     first, last = settings.num_iterations - 1, settings.num_iterations * batches - 1
     [*_, length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
-    assert length == settings.max_completion_length, (
-        f"completions of {length} tokens, not of {settings.max_completion_length}"
-    )
+    assert length == settings.max_completion_length, f"completions of {length} tokens"
     return {"seconds": (moments[last] - moments[first]) / (batches - 1), "units": settings.studies_per_step, **facts}
 
 
 def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
     """Seconds of a batch of greedy answers."""
-    prompt, batch = prompts.get("reasoning_a"), profile.decoding.batch_size
-    made = stand_ins.studies(2 * batch, folder)
+    prompt, settings = prompts.get("reasoning_a"), profile.decoding
+    made, decoder = stand_ins.studies(2 * settings.batch_size, folder), profile.engine("decode", evaluate.generate)
     facts = stand_ins.lengths(loaded, made, prompt)
-    evaluate.decode(
-        loaded,
-        made[:batch],
-        prompt,
-        profile.decoding,
-        label="warm-up",
-        engine=profile.engine("decode", evaluate.generate),
-    )
-    start = time.perf_counter()
-    answers = evaluate.decode(
-        loaded,
-        made[batch:],
-        prompt,
-        profile.decoding,
-        label="decode",
-        engine=profile.engine("decode", evaluate.generate),
-    )
-    _wait()
-    assert {one.tokens for one in answers} == {profile.decoding.max_new_tokens}
-    return {"seconds": time.perf_counter() - start, "units": batch, **facts}
+    for half in (made[: settings.batch_size], made[settings.batch_size :]):  # the first one warms up
+        start = time.perf_counter()
+        answers = evaluate.decode(loaded, half, prompt, settings, label="decode", engine=decoder)
+        _wait()
+    assert {one.tokens for one in answers} == {settings.max_new_tokens}
+    return {"seconds": time.perf_counter() - start, "units": settings.batch_size, **facts}
 
 
 MEASURES: Mapping[str, Callable[..., dict[str, float]]] = {
@@ -158,36 +145,22 @@ MEASURES: Mapping[str, Callable[..., dict[str, float]]] = {
 def once(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
     """One part of one family in this process: a row of the table; out of memory is a result too."""
     profile = profile_with(options, tiny)
-    row: dict[str, Any] = {
-        "family": family,
-        "options": options,
-        "part": part,
-        "answer_tokens": profile.decoding.max_new_tokens,
-    }
+    tokens = profile.decoding.max_new_tokens
+    row = {"family": family, "options": options, "part": part, "answer_tokens": tokens}
     with tempfile.TemporaryDirectory() as folder:
         loaded = (stand_ins.tiny if tiny else stand_ins.real)(family)
         try:
-            found = MEASURES[part](loaded, profile, Path(folder), 2 if tiny else COUNTED)
+            row |= MEASURES[part](loaded, profile, Path(folder), 2 if tiny else COUNTED)
         except torch.OutOfMemoryError:
-            found = {"seconds": float("nan")}
-    cuda = torch.cuda.is_available()
-    memory = {"peak_gb": torch.cuda.max_memory_allocated() / 1e9, "reserved_gb": torch.cuda.max_memory_reserved() / 1e9}
-    return row | found | (memory if cuda else dict.fromkeys(memory, float("nan"))) | device()
-
-
-def parts_of(family: str) -> list[str]:
-    """The parts in which the study has work for a family: its GRPO is MedGemma's alone."""
-    asked = hours.counts(config.load_profile("paper", unset=True))
-    return [part for part in PARTS if any((family, part) == key[1:] for key in asked)]
-
-
-def device() -> dict[str, Any]:
-    """What the numbers were taken on."""
-    cuda = torch.cuda.is_available()
-    about = torch.cuda.get_device_properties(0) if cuda else None
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "peft")}
-    return {"device": about.name if about else "cpu", "device_gb": about.total_memory / 1e9 if about else 0.0,
-            "cuda": torch.version.cuda or "none", **versions}  # fmt: skip
+            row["seconds"] = math.nan
+    row |= {"peak_gb": math.nan, "reserved_gb": math.nan, "device": "cpu", "device_gb": 0.0, "cuda": "none"}
+    if torch.cuda.is_available():
+        about = torch.cuda.get_device_properties(0)
+        memory = {"peak_gb": torch.cuda.max_memory_allocated(), "reserved_gb": torch.cuda.max_memory_reserved(),
+                  "device_gb": about.total_memory}  # fmt: skip
+        row |= {name: size / 1e9 for name, size in memory.items()}
+        row |= {"device": about.name, "cuda": torch.version.cuda}
+    return row | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "peft")}
 
 
 def apart(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
@@ -199,11 +172,50 @@ def apart(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
     return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def save(rows: list[dict[str, Any]], place: Path) -> pd.DataFrame:
+def counts(profile: Profile) -> pd.DataFrame:
+    """stage, family, part and how many studies pass through: trained on, rolled out, or answered."""
+    sizes, tested = profile.sizes, profile.sizes.validation or 0
+    test = sum(getattr(sizes, name) or official(name)[what][0] for name, what in WHOLE.items())
+    rows = [("prompting", "medgemma", "decode", len(TABLE1_PROMPTS) * tested)]
+    for base in STUDY["sft"]["models"]:
+        rows.append(("sft", base, "sft", len(SFT_FORMATS) * profile.sft.num_train_epochs * sizes.sft))
+        rows.append(("sft", base, "decode", len(SFT_FORMATS) * tested))
+    rows.append(("grpo", "medgemma", "grpo", 2 * profile.grpo.num_train_epochs * sizes.rl))
+    rows.append(("grpo", "medgemma", "decode", 2 * profile.grpo.checkpoints * tested))
+    for about in STUDY["generalization"]["models"].values():
+        family = "qwen" if about["base"] == "nv_reason" else about["base"]  # of the same architecture
+        rows.append(("generalization", family, "decode", test))
+    table = pd.DataFrame(rows, columns=["stage", "family", "part", "studies"])
+    return table.groupby(["stage", "family", "part"], sort=False, as_index=False)["studies"].sum()
+
+
+def projected(measured: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    """Hours a stage, family and part; NaN where a part was not measured or did not fit."""
+    each = measured.assign(each=measured["seconds"] / measured["units"])[["family", "part", "each"]]
+    table = counts(profile).merge(each, how="left", on=["family", "part"])
+    return table.assign(hours=table["studies"] * table["each"] / 3600).drop(columns="each")
+
+
+def verdict(measured: pd.DataFrame, profile: Profile, options: str, tiny: bool) -> str:
+    """The projection as text, with the verdict on time and memory."""
+    table = projected(measured, profile)
+    lines = [f"\nProjected with the options {options}:", table.round(2).to_string(index=False)]
+    if tiny:
+        return "\n".join([*lines, "These are the miniatures: no number here says anything of the study."])
+    missing = table[table["hours"].isna()]
+    if len(missing):
+        names = ", ".join(sorted(set(missing["family"] + " " + missing["part"])))
+        lines.append(f"Not measured, or out of memory: {names}")
+    total, peak = table["hours"].sum(skipna=True), measured["reserved_gb"].max()
+    lines.append(f"{total:.1f} hours at most ({HOURS:.0f} wanted), {peak:.1f} GB at most ({MEMORY_GB:.0f} wanted)")
+    within = not len(missing) and total <= HOURS and peak <= MEMORY_GB
+    return "\n".join([*lines, "Within both." if within else "NOT within both."])
+
+
+def save(table: pd.DataFrame, place: Path) -> pd.DataFrame:
     """The rows in the table, in place of older ones of the same family, options, part and device."""
-    keys = ["family", "options", "part", "device"]
-    table = pd.DataFrame(rows).round(4)
     if place.is_file():
+        keys = ["family", "options", "part", "device"]
         table = pd.concat([pd.read_csv(place), table]).drop_duplicates(keys, keep="last")
     write_atomically(place, table.to_csv(index=False).encode())
     return table
@@ -216,44 +228,35 @@ def main() -> int:
     parser.add_argument("--options", default="paper", help=f"some of {', '.join(OPTIONS)}, with commas between")
     parser.add_argument("--tiny", action="store_true", help="the miniatures, on any machine: does the path run?")
     parser.add_argument("--out", type=Path, help="the table (default: results/benchmarks/gpu.csv; none with --tiny)")
-    parser.add_argument("--child", choices=PARTS, help=argparse.SUPPRESS)
-    words = parser.parse_args()
+    parser.add_argument("--child", choices=tuple(MEASURES), help=argparse.SUPPRESS)
+    args = parser.parse_args()
     try:
-        if not words.tiny and not torch.cuda.is_available():
-            raise UserError(
-                "a GPU that torch sees", "none", "run this where there is one, or walk the path with --tiny"
-            )
-        if words.child:
-            print(json.dumps(once(words.child, words.family, words.options, words.tiny)))
+        if not args.tiny and not torch.cuda.is_available():
+            do = "run this where there is one, or walk the path with --tiny"
+            raise UserError("a GPU that torch sees", "none", do)
+        if args.child:
+            print(json.dumps(once(args.child, args.family, args.options, args.tiny)))
             return 0
-        sets = words.options.split(",")
-        for name in sets:
-            profile_with(name, words.tiny)
-        families = [words.family] if words.family else ["medgemma", "qwen"]
-        rows = [
-            apart(part, family, name, words.tiny) for name in sets for family in families for part in parts_of(family)
-        ]
-        for row in rows:
-            row["study_hours"] = hours.of_part(row, profile_with(row["options"], False))
-        place = words.out or (None if words.tiny else RESULT)
-        table = save(rows, place) if place else pd.DataFrame(rows)
+        sets = {name: profile_with(name, False) for name in args.options.split(",")}
+        rows = []
+        for name, profile in sets.items():
+            # The parts in which the study has work for a family: its GRPO is MedGemma's alone.
+            asked = counts(profile).groupby(["family", "part"])["studies"].sum()
+            for family in [args.family] if args.family else ["medgemma", "qwen"]:
+                for part in (part for part in MEASURES if (family, part) in asked):
+                    row = apart(part, family, name, args.tiny)
+                    hours = asked[family, part] * row["seconds"] / row.get("units", 1) / 3600
+                    rows.append(row | {"study_hours": hours})
+        place, table = args.out or (None if args.tiny else RESULT), pd.DataFrame(rows).round(4)
+        table = save(table, place) if place else table
     except UserError as error:
         print(f"gpu_proof: {error}", file=sys.stderr)
         return 2
-    shown = [
-        "family",
-        "options",
-        "part",
-        "seconds",
-        "units",
-        "peak_gb",
-        "film_tokens",
-        "prompt_tokens",
-        "answer_tokens",
-    ]
+    shown = ["family", "options", "part", "seconds", "units", "peak_gb", "film_tokens", "prompt_tokens",
+             "answer_tokens"]  # fmt: skip
     print(table.reindex(columns=shown).to_string(index=False))
     for name in sets:
-        print(hours.told(table[table["options"] == name], profile_with("paper", False), name, words.tiny))
+        print(verdict(table[table["options"] == name], profile_with("paper", False), name, args.tiny))
     return 0
 
 

@@ -1,6 +1,6 @@
 """What the number of labels named does to macro-F1, all else the same: one reader, one cut that moves.
 
-``python benchmarks/operating_point.py`` trains a linear probe on the frozen vision tower of the medical miniature:
+``python benchmarks/operating_point.py`` trains a linear probe on the frozen vision encoder of the medical miniature:
 for each label a logistic regression on the mean and the maximum of its image tokens, standardised, on `TRAIN` images
 of hospital A and the labels that A records. The penalty is chosen by cross-validation on those images alone. The probe
 is never changed after that. Only a cut is: a label is named where its odds are at least `c` times its odds among the
@@ -12,16 +12,16 @@ Everything is done `DRAWS` times with other training images. The score is the me
 of the draws divided by their number, plus that of the same mean when the tested patients are drawn again; the interval
 is a t interval of these two (Satterthwaite). `change` is against the cut of `FROM`, on the same images and draws.
 
-No image here is used elsewhere: the seeds are this script's own. The tower was pre-trained on other drawn images of all
-three hospitals (`companion/phantoms/pretrain`), so the probe may see more at B and C than one that knows only A would.
-The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
+No image here is used elsewhere: the seeds are this script's own. The encoder was pre-trained on other drawn images of
+all three hospitals (`companion/phantoms/pretrain`), so the probe may see more at B and C than one that knows only A
+would. The numbers of labels named are the paper's (Tables 2 to 4) and some around them; nothing was chosen by the
 scores. Writes results/phantoms/operating_point.csv.
 """
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -42,13 +42,14 @@ from chexreason.labels import FINDINGS, LABEL_SETS, POSITIVE
 from chexreason.metrics import f1
 from companion.evidence.comparable import ENOUGH
 from companion.phantoms import HOSPITALS, draw, sample_case
-from companion.phantoms.pretrain.tower import features, pixels
+from companion.phantoms.pretrain.make import CHECKPOINTS
+from companion.phantoms.pretrain.vision_encoder import features, pixels
 from companion.workflow import provenance
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-CHECKPOINT = config.ROOT / "chexreason" / "checkpoints" / "medgemma"
+CHECKPOINT = CHECKPOINTS / "medgemma"
 RESULT = config.RESULTS / "phantoms" / "operating_point.csv"
 TRAINED_AT = "A"
 #: Images that a reader learns from, images of each hospital that it is tested on, readers, resamples of patients.
@@ -65,8 +66,7 @@ OWN, ONE = "odds against the label's own", "one probability for all labels"
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """Image features (N, D) and recorded labels (N, F) of drawn patients."""
 
     seen: Floats
@@ -75,21 +75,20 @@ class Images:
 
 def images(model: models.Loaded, hospital: str, count: int, seed: int, labelled: bool = False) -> Images:
     """The first `count` patients of a seed; with `labelled` those only who have a recorded label, as in training."""
-    recorded: list[list[bool]] = []
-    seen, pictures, index = [], [], 0
+    cases, recorded, index = [], [], 0
     while len(recorded) < count:
         case = sample_case(seed, index, hospital)
         index, labels = index + 1, case.recorded
         named = [labels.get(name) == POSITIVE for name in FINDINGS]
-        if labelled and not any(named):
-            continue
-        recorded.append(named)
-        pictures.append(draw(case))
-        if len(pictures) == 50 or len(recorded) == count:
-            with torch.inference_mode():
-                tokens = features(model.model, pixels(model.processor, np.stack(pictures)))
-            seen.append(torch.cat([tokens.mean(1), tokens.amax(1)], 1).double().numpy())
-            pictures = []
+        if any(named) or not labelled:
+            recorded.append(named)
+            cases.append(case)
+    seen = []
+    for start in range(0, count, 50):
+        pictures = np.stack([draw(case) for case in cases[start : start + 50]])
+        with torch.inference_mode():
+            tokens = features(model.model, pixels(model.processor, pictures))
+        seen.append(torch.cat([tokens.mean(1), tokens.amax(1)], 1).double().numpy())
     return Images(np.concatenate(seen), np.array(recorded))
 
 
@@ -169,12 +168,11 @@ def measured(readers: list[Reader], cut_images: Images, hospital: str, tested: I
         areas = [roc_auc_score(tested.recorded[:, columns], p[:, columns], average="macro") for p in chances]
         for rule in (OWN, ONE):
             macro: dict[float, Floats] = {}  # (draws, 1 + R)
+            at_a = [one.strength(cut_images.seen, rule) for one in readers]
+            here = [one.strength(tested.seen, rule) for one in readers]
             for named in NAMED:
-                cuts = [
-                    cut_for(one.strength(cut_images.seen, rule), int(cut_images.recorded.sum()), named)
-                    for one in readers
-                ]
-                preds = [one.strength(tested.seen, rule) >= c for one, c in zip(readers, cuts, strict=True)]
+                cuts = [cut_for(strength, int(cut_images.recorded.sum()), named) for strength in at_a]
+                preds = [strength >= cut for strength, cut in zip(here, cuts, strict=True)]
                 macro[named] = np.stack([_scores(tested.recorded, pred, columns, weights) for pred in preds])
                 ratio = np.mean([pred[:, everything].sum() for pred in preds]) / positives[everything].sum()
                 rows.append(
@@ -200,28 +198,24 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=TEST, help="images of each hospital to be tested on")
     parser.add_argument("--draws", type=int, default=DRAWS, help="draws of training images")
     parser.add_argument("--out", type=Path, default=RESULT)
-    arguments = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     model = models.load("medgemma", CHECKPOINT, bf16=False)
-    readers = []
-    for k in range(arguments.draws):
-        readers.append(Reader(images(model, TRAINED_AT, arguments.train, TRAIN_SEED + k, labelled=True)))
-        print(f"reader {k + 1} of {arguments.draws}: penalty C = {readers[-1].penalty:g}", flush=True)
-    cut_images = images(model, TRAINED_AT, arguments.test, CUT_SEED)
+    seeds = range(TRAIN_SEED, TRAIN_SEED + args.draws)
+    readers = [Reader(images(model, TRAINED_AT, args.train, seed, labelled=True)) for seed in seeds]
+    cut_images = images(model, TRAINED_AT, args.test, CUT_SEED)
     rows = []
-    for k, hospital in enumerate(HOSPITALS):
-        rows += measured(readers, cut_images, hospital, images(model, hospital, arguments.test, TEST_SEED + k))
+    for test_seed, hospital in enumerate(HOSPITALS, TEST_SEED):
+        found = measured(readers, cut_images, hospital, images(model, hospital, args.test, test_seed))
+        about = {"penalties": " ".join(f"{reader.penalty:g}" for reader in readers), "train": args.train,
+                 "train_seeds": f"{seeds[0]} to {seeds[-1]}", "cut_seed": CUT_SEED, "test_seed": test_seed,
+                 "tower": file_digest(CHECKPOINT)[:12]}  # fmt: skip
+        rows += [row | about for row in found]
         print(f"hospital {hospital} done", flush=True)
     result = pd.DataFrame(rows)
-    result["penalties"] = " ".join(f"{reader.penalty:g}" for reader in readers)
-    result["train"] = arguments.train
-    result["train_seeds"] = f"{TRAIN_SEED} to {TRAIN_SEED + arguments.draws - 1}"
-    result["cut_seed"] = CUT_SEED
-    result["test_seed"] = [TEST_SEED + list(HOSPITALS).index(hospital) for hospital in result["hospital"]]
-    result["tower"] = file_digest(CHECKPOINT)[:12]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result.to_csv(arguments.out, index=False, float_format="%.4f")
-    provenance.write_measured(arguments.out)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    result.to_csv(args.out, index=False, float_format="%.4f")
+    provenance.write_measured(args.out)
     shown = result[result["rule"] == OWN]
     print(shown.pivot(index="named_at_a", columns=["labels", "hospital"], values="macro_f1").round(3).to_string())
 

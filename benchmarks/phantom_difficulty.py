@@ -12,9 +12,6 @@ a finding above 0.97 at A was made fainter, one near chance stronger, until the 
 """
 
 import argparse
-import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +20,10 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from chexreason.labels import FINDINGS, NO_FINDING
+from chexreason import config
 from companion.phantoms import HOSPITALS, draw, sample_case
+from companion.phantoms.copula import DRAWN
+from companion.phantoms.writers import in_parallel
 from companion.workflow import provenance
 
 SIZE = 112
@@ -33,19 +32,17 @@ TRAINED_AT = "A"
 SEED = 20
 #: The contrasts of `phantom/` were set on films of seed 21; these were looked at only afterwards.
 TEST_SEED = 2026
-NAMES = tuple(name for name in FINDINGS if name != NO_FINDING)
-RESULT = Path(__file__).parents[1] / "results" / "phantoms" / "difficulty.csv"
+RESULT = config.RESULTS / "phantoms" / "difficulty.csv"
 
 
 def _drawn(index: int, hospital: str, seed: int) -> tuple[np.ndarray, list[bool]]:
     case = sample_case(seed, index, hospital, ENRICHMENT)
-    return draw(case, SIZE), [name in case.truth for name in NAMES]
+    return draw(case, SIZE), [name in case.truth for name in DRAWN]
 
 
 def films(hospital: str, count: int, seed: int, workers: int) -> tuple[torch.Tensor, np.ndarray]:
     """Films, uint8 (count, 1, SIZE, SIZE), and their visible truth, bool (count, findings)."""
-    with ProcessPoolExecutor(workers) as pool:
-        drawn = list(pool.map(partial(_drawn, hospital=hospital, seed=seed), range(count), chunksize=100))
+    drawn = in_parallel(_drawn, [(index, hospital, seed) for index in range(count)], workers)
     images, truth = zip(*drawn, strict=True)
     return torch.from_numpy(np.stack(images)[:, None]), np.array(truth)
 
@@ -64,7 +61,7 @@ class SmallNetwork(nn.Module):
             _block(1, 24, 2, 5), _block(24, 40, 2), _block(40, 40, 1), _block(40, 72, 2), _block(72, 72, 1),
             _block(72, 128, 2), _block(128, 128, 1),
         )  # fmt: skip
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(256, len(NAMES)))
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(256, len(DRAWN)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (B, 1, SIZE, SIZE) -> logits (B, findings)."""
@@ -92,7 +89,7 @@ def train(images: torch.Tensor, truth: np.ndarray, epochs: int, seed: int, batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * steps)
     network.train()
     for epoch in range(epochs):
-        total, start = 0.0, time.time()
+        total = 0.0
         for chosen in np.array_split(rng.permutation(len(images))[: steps * batch], steps):
             logits = network(_jitter(images[chosen], rng))
             loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen])
@@ -101,14 +98,8 @@ def train(images: torch.Tensor, truth: np.ndarray, epochs: int, seed: int, batch
             optimizer.step()
             schedule.step()
             total += loss.item()
-        print(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.4f}, {time.time() - start:.0f} s", flush=True)
+        print(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.4f}", flush=True)
     return network.eval()
-
-
-@torch.no_grad()
-def scores(network: SmallNetwork, images: torch.Tensor) -> np.ndarray:
-    """Logits of all films, (films, findings)."""
-    return torch.cat([network(part) for part in images.split(250)]).numpy()
 
 
 def areas(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -129,7 +120,7 @@ def table(hospital: str, values: np.ndarray, truth: np.ndarray, seed: int, resam
     low, high = np.nanquantile(repeats, [0.025, 0.975], axis=0)
     counts = [*truth.sum(0).tolist(), int(truth.any(1).sum())]
     columns = {"n": len(truth), "positives": counts, "auc": point, "low": low, "high": high}
-    return pd.DataFrame({"hospital": hospital, "finding": [*NAMES, "mean"], **columns})
+    return pd.DataFrame({"hospital": hospital, "finding": [*DRAWN, "mean"], **columns})
 
 
 def main() -> None:
@@ -140,16 +131,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw films")
-    arguments = parser.parse_args()
-    network = train(*films(TRAINED_AT, arguments.train, SEED, arguments.workers), arguments.epochs, SEED)
+    args = parser.parse_args()
+    network = train(*films(TRAINED_AT, args.train, SEED, args.workers), args.epochs, SEED)
     parts = []
     for hospital in HOSPITALS:
-        images, truth = films(hospital, arguments.test, TEST_SEED, arguments.workers)
-        parts.append(table(hospital, scores(network, images), truth, SEED))
+        images, truth = films(hospital, args.test, TEST_SEED, args.workers)
+        with torch.no_grad():
+            logits = torch.cat([network(part) for part in images.split(250)]).numpy()
+        parts.append(table(hospital, logits, truth, SEED))
     result = pd.concat(parts)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    result.to_csv(arguments.out, index=False, float_format="%.4f")
-    provenance.write_measured(arguments.out)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    result.to_csv(args.out, index=False, float_format="%.4f")
+    provenance.write_measured(args.out)
     print(result.pivot(index="finding", columns="hospital", values="auc").round(3).to_string())
 
 

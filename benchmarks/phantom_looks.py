@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from chexreason import config
 from companion.phantoms import HOSPITALS, draw, sample_case
 from companion.workflow import provenance
 
@@ -20,7 +21,7 @@ SIZE = 224
 SEED = 31
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 OCTAVES = (1, 2, 4, 8, 16, 32, 64)  # cycles across the film: each band ends where the next begins
-RESULT = Path(__file__).parents[1] / "results" / "phantoms" / "looks.csv"
+RESULT = config.RESULTS / "phantoms" / "looks.csv"
 
 
 def describe(film: np.ndarray) -> dict[tuple[str, float], float]:

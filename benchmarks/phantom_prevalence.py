@@ -1,22 +1,22 @@
-"""How often the hospitals record each label, alone and together, beside the published rates; and the fit of both.
+"""The fit of how often the hospitals record each label, alone and together, to the published rates.
 
-``python benchmarks/phantom_prevalence.py`` prints where the simulation stands, film-free, on 10,000 studies a
-hospital. With ``--fit`` it fits `companion/phantoms/rates.csv` and `correlations.csv`, and prints the
-chances of `conventions.NAMED_PARENT`, to be set by hand; `Hospital.well` was chosen by hand. Every step
-moves each drawn rate by the ratio, and each correlation by the log odds ratio, of what is aimed at to
-what is recorded, over one fixed sample; the matrix is then moved to the nearest
+``python benchmarks/phantom_prevalence.py`` fits `companion/phantoms/rates.csv` and `correlations.csv`, and prints the
+chances of `conventions.NAMED_PARENT`, to be set by hand; `Hospital.well` was chosen by hand. Where the simulation then
+stands is on the book's data card. Every step moves each drawn rate by the ratio, and each correlation by the log odds
+ratio, of what is aimed at to what is recorded, over one fixed sample; the matrix is then moved to the nearest
 correlation matrix. Rare findings move their pairs less, since they move conditional rates less.
 """
 
 import argparse
-import csv
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
 
-from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from chexreason.labels import FINDINGS, SUPPORT_DEVICES, ancestors
 from companion.phantoms import conventions, copula, hospitals
 from companion.phantoms.copula import AP_FILM, DRAWN
 from companion.report import cooccurrence as co
@@ -204,68 +204,40 @@ def towards_ap() -> dict[str, float]:
 
 def write(fits: dict[str, dict[str, object]]) -> None:
     """The two tables of the package."""
-    with hospitals.RATES.open(encoding="utf-8", newline="") as file:
-        rates = list(csv.DictReader(file))
-    for row in rates:
+    rates = pd.read_csv(hospitals.RATES, dtype=str, keep_default_na=False)
+    for k, row in rates.iterrows():
         fitted, i = fits[row["hospital"]], PLACE[row["finding"]]
-        row["copula"] = f"{fitted['copula'][i]:.4f}"
-        row["drawn"] = f"{fitted['drawn'][i]:.4f}" if row["recorded"] else row["drawn"]
-    with hospitals.RATES.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(rates[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rates)
-    lean = towards_ap()
-    with copula.CORRELATIONS.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["hospital", "kind", "a", "b", "correlation", "basis"])
-        for name, fitted in fits.items():
-            _, own = to_fit(name)
-            for i, a in enumerate(DRAWN):
-                for j in range(i + 1, F):
-                    basis = "fitted: " + " ".join(co.PAIRS[name]) if own[i + 1, j + 1] else ASSUMED_PAIR
-                    if name != "C" and frozenset((a, DRAWN[j])) in TREE:
-                        basis = "assumed: none between a parent's own lesions and its children"
-                    lines.writerow([name, "findings", a, DRAWN[j], f"{fitted['together'][i, j]:.3f}", basis])
-            lines.writerows([name, "findings", a, AP_FILM, f"{lean[a]:.3f}", AP_BASIS] for a in DRAWN)
-            if name == "C":
-                names = list(conventions.MINING)
-                for i, a in enumerate(names):
-                    for j in range(i + 1, len(names)):
-                        lines.writerow([name, "errors", a, names[j], f"{fitted['errors'][i, j]:.3f}", ASSUMED_ERROR])
-
-
-def show(hospital: str, worst: int) -> None:
-    """Print where a hospital stands."""
-    place, aim, got = hospitals.HOSPITALS[hospital], co.aimed(hospital), co.simulated(hospital)
-    print(f"\n{place.title}\n{'':28}drawn  recorded  published")
-    for i, name in enumerate(FINDINGS):
-        drawn = f"{place.rates[name].drawn:.3f}" if name != NO_FINDING else "     "
-        print(f"{name:28}{drawn}  {got.prevalence[i]:.3f}     {aim.prevalence[i]:.3f}")
-    pairs = co.compared(hospital)
-    pairs["off"] = pairs["simulated"] - pairs["published"]
-    held = pairs[pairs["counts"]]
-    outside = int((held["off"].abs() > co.BAND).sum())
-    print(f"{len(held)} of {len(pairs)} pairs are compared, {outside} are off by more than {co.BAND}")
-    print(pairs.reindex(pairs["off"].abs().sort_values(ascending=False).index).head(worst).to_string(index=False))
+        rates.loc[k, "copula"] = f"{fitted['copula'][i]:.4f}"
+        if row["recorded"]:
+            rates.loc[k, "drawn"] = f"{fitted['drawn'][i]:.4f}"
+    rates.to_csv(hospitals.RATES, index=False)
+    lean, rows = towards_ap(), []
+    for name, fitted in fits.items():
+        _, own = to_fit(name)
+        for i, j in combinations(range(F), 2):
+            a, b = DRAWN[i], DRAWN[j]
+            basis = "fitted: " + " ".join(co.PAIRS[name]) if own[i + 1, j + 1] else ASSUMED_PAIR
+            if name != "C" and frozenset((a, b)) in TREE:
+                basis = "assumed: none between a parent's own lesions and its children"
+            rows.append((name, "findings", a, b, fitted["together"][i, j], basis))
+        rows += [(name, "findings", a, AP_FILM, lean[a], AP_BASIS) for a in DRAWN]
+        if name == "C":
+            for (i, a), (j, b) in combinations(enumerate(conventions.MINING), 2):
+                rows.append((name, "errors", a, b, fitted["errors"][i, j], ASSUMED_ERROR))
+    table = pd.DataFrame(rows, columns=["hospital", "kind", "a", "b", "correlation", "basis"])
+    table.to_csv(copula.CORRELATIONS, index=False, float_format="%.3f")
 
 
 def main() -> None:
-    """Print a table and the worst pairs of each hospital."""
+    """Fit the tables of the package and print the chances that are set by hand."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--fit", action="store_true", help="first fit the package's tables")
     parser.add_argument("--studies", type=int, default=70_000, help="studies of the fit")
-    parser.add_argument("--worst", type=int, default=10, help="how many pairs to print")
-    arguments = parser.parse_args()
-    if arguments.fit:
-        fits = {name: fit(name, arguments.studies) for name in hospitals.HOSPITALS}
-        write(fits)
-        for (child, parent), chance in fits["A"]["chances"].items():
-            published = co.published_pairs(*co.PAIRS["A"]).conditional[FINDINGS.index(child), FINDINGS.index(parent)]
-            print(f'    ("{child}", "{parent}"): Naming({published:.3f}, {chance:.3f}),')
-        print("Set these in conventions.py, then run this again without --fit.")
-        return
-    for name in hospitals.HOSPITALS:
-        show(name, arguments.worst)
+    fits = {name: fit(name, parser.parse_args().studies) for name in hospitals.HOSPITALS}
+    write(fits)
+    for (child, parent), chance in fits["A"]["chances"].items():
+        published = co.published_pairs(*co.PAIRS["A"]).conditional[FINDINGS.index(child), FINDINGS.index(parent)]
+        print(f'    ("{child}", "{parent}"): Naming({published:.3f}, {chance:.3f}),')
+    print("Set these in conventions.py.")
 
 
 if __name__ == "__main__":

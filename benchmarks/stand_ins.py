@@ -1,13 +1,12 @@
 """The real architectures with random weights, and what they are asked in `gpu_proof.py`.
 
-Nothing is fetched. Dimensions, layers, vocabulary and film sizes are the published ones; the values of the weights
+Nothing is fetched. Dimensions, layers, vocabulary and image sizes are the published ones; the values of the weights
 are random, since time and memory do not depend on them. Words are split by the miniature's tokenizer, whose 2,048
 ids are valid in the larger vocabulary; the control tokens' ids in the configuration are set to that tokenizer's. The
-model still scores all 262,208 or 151,936 tokens at each step. Films are phantoms, enlarged to the size of a
+model still scores all 262,208 or 151,936 tokens at each step. Images are phantoms, enlarged to the size of a
 radiograph's copy (1,024 pixels), so that the processor has its usual work.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import Gemma3Processor
+from transformers import AutoModelForImageTextToText, Gemma3Processor
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -26,11 +25,11 @@ from chexreason.models import FAMILIES, Loaded
 from chexreason.models.families import QwenFilmProcessor
 from chexreason.prompts import Prompt
 from chexreason.traces import write_completion
-from companion import phantoms as phantom
+from companion.phantoms import draw, sample_case
+from companion.phantoms.pretrain.make import CHECKPOINTS
 from companion.replication.published import config_of
 
-CHECKPOINTS = Path(models.__file__).parents[1] / "checkpoints"
-FILM_PX, DRAWN_PX = 1024, 256
+IMAGE_PX, DRAWN_PX = 1024, 256
 #: A published field of a configuration -> the miniature's token that stands for it.
 CONTROL = {
     "gemma3": {"image_token_index": "<image_soft_token>", "boi_token_index": "<start_of_image>",
@@ -47,13 +46,8 @@ def real(name: str, device: str = "cuda") -> Loaded:
     config = config_of(name)
     for field, token in CONTROL[family.model_type].items():
         setattr(config, field, ids(token))
-    kept = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        with torch.device(device):
-            model = family.model_class(config).eval()
-    finally:
-        torch.set_default_dtype(kept)
+    with torch.device(device):
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16).eval()
     pad, end = small.tokenizer.pad_token_id, small.tokenizer.eos_token_id
     for part in (config, config.get_text_config()):
         part.pad_token_id, part.eos_token_id = pad, end
@@ -67,13 +61,13 @@ def tiny(name: str) -> Loaded:
 
 
 def _processor(small: Any, pixels: tuple[int, int] | None) -> Any:
-    """The miniature's words with the published size of film."""
+    """The miniature's words with the published size of image."""
     if pixels is None:
-        films = Gemma3ImageProcessorPil(size={"height": 896, "width": 896}, image_seq_length=256)
-        made = Gemma3Processor(films, small.tokenizer, chat_template=small.chat_template, image_seq_length=256)
+        images = Gemma3ImageProcessorPil(size={"height": 896, "width": 896}, image_seq_length=256)
+        made = Gemma3Processor(images, small.tokenizer, chat_template=small.chat_template, image_seq_length=256)
     else:
-        films = Qwen2VLImageProcessorPil(min_pixels=pixels[0], max_pixels=pixels[1])
-        made = QwenFilmProcessor(films, small.tokenizer, chat_template=small.chat_template)
+        images = Qwen2VLImageProcessorPil(min_pixels=pixels[0], max_pixels=pixels[1])
+        made = QwenFilmProcessor(images, small.tokenizer, chat_template=small.chat_template)
     made.tokenizer.padding_side = "left"
     return made
 
@@ -91,27 +85,24 @@ def never_ending(loaded: Loaded) -> Loaded:
 
 
 def studies(n: int, folder: Path) -> list[Study]:
-    """Studies of as many patients, with phantom films of 1,024 pixels in a folder."""
+    """Studies of as many patients, with phantom images of 1,024 pixels in a folder."""
     made = []
     for k in range(n):
-        case = phantom.sample_case(0, k, "A")
-        film = folder / f"{k}.png"
-        Image.fromarray(phantom.draw(case, DRAWN_PX)).resize((FILM_PX, FILM_PX)).save(film)
-        labels = dict.fromkeys(case.truth, 1.0) or {FINDINGS[0]: 1.0}
-        made.append(Study("mimic", f"p{k}", f"s{k}", film, "PA", "train", labels, FINDINGS))
+        case, image = sample_case(0, k, "A"), folder / f"{k}.png"
+        Image.fromarray(draw(case, DRAWN_PX)).resize((IMAGE_PX, IMAGE_PX)).save(image)
+        made.append(Study("mimic", f"p{k}", f"s{k}", image, "PA", "train", dict.fromkeys(case.truth, 1.0), FINDINGS))
     return made
 
 
 def answer(loaded: Loaded, study: Study, prompt: Prompt, tokens: int) -> str:
     """A teacher's trace of at least so many tokens, ended by the study's labels."""
-    sentence, count = "The heart is wide and the left base is dense. ", loaded.processor.tokenizer
-    lengths = len(count(sentence, add_special_tokens=False)["input_ids"])
-    thought = sentence * (tokens // lengths + 1)
-    return write_completion(thought.strip(), study.labels, dataclasses.replace(prompt.answer))
+    sentence = "The heart is wide and the left base is dense. "
+    length = len(loaded.processor.tokenizer(sentence, add_special_tokens=False)["input_ids"])
+    return write_completion((sentence * (tokens // length + 1)).strip(), study.labels, prompt.answer)
 
 
 def lengths(loaded: Loaded, some: Sequence[Study], prompt: Prompt) -> dict[str, int]:
-    """Tokens of a film and of a prompt with its film, as the processor makes them."""
+    """Tokens of an image and of a prompt with its image, as the processor makes them."""
     inputs = models.encode(loaded, [Image.open(some[0].image)], prompt.text)
     image = loaded.model.config.image_token_id
     return {"film_tokens": int((inputs["input_ids"] == image).sum()), "prompt_tokens": inputs["input_ids"].shape[1]}

@@ -1,6 +1,6 @@
 """Whether vLLM gives the greedy answers that transformers gives: python benchmarks/vllm_agreement.py --family qwen
 
-Before vLLM may answer for the study it has to be seen to agree. The same films, prompt, tokens, pixel limits,
+Before vLLM may answer for the study it has to be seen to agree. The same images, prompt, tokens, pixel limits,
 repetition penalty and forbidden tokens go to both, each in a process of its own, since each takes the GPU's memory.
 In bfloat16 two kernels round differently, and an answer that parts at one token parts for good, so identical texts
 are reported but not asked for: what has to agree is what is scored, the labels of a study, in `WANTED` of the studies.
@@ -60,39 +60,30 @@ def agreement(
     }
 
 
-def answers(loaded: Any, studies: list[Any], prompt: Prompt, settings: Any, engine: Any) -> list[list[int]]:
-    """The answers' tokens as the study decodes them."""
-    from chexreason import evaluate
-
-    done = evaluate.decode(loaded, studies, prompt, settings, engine=engine)
-    tokenizer = loaded.processor.tokenizer
-    return [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
-
-
 def child(side: str, family: str, source: str, n: int, out: Path) -> None:
-    """One side, on phantom films: the tokens and texts of its answers and what was found, as JSON in a file.
+    """One side, on phantom images: the tokens and texts of its answers and what was found, as JSON in a file.
 
     vLLM gives no answers if it does not agree on a prompt.
     """
     import stand_ins
 
-    from chexreason import models
+    from chexreason import evaluate, models
     from companion.replication import vllm_engine
     from companion.speed.decoding import generate as ours
 
     settings, prompt = config.load_profile("paper", unset=True).decoding, get("free_reasoning")
-    loaded = models.load(family, source)
-    found: dict[str, float] = {}
-    decoder = vllm_engine.answers if side == "vllm" else ours
+    loaded, found, said = models.load(family, source), {}, []
+    tokenizer = loaded.processor.tokenizer
     if side == "vllm":
         engine = vllm_engine.start(loaded)
         found["prompt_apart"] = vllm_engine.prompt_difference(loaded, engine)
         found["prompt_apart_causal"] = vllm_engine.prompt_difference(loaded, engine, causal=True)
-    said: list[list[int]] = []
     if not found or found["prompt_apart"] <= vllm_engine.APART[loaded.model.dtype]:
+        decoder = vllm_engine.answers if side == "vllm" else ours
         with tempfile.TemporaryDirectory() as folder:
-            said = answers(loaded, stand_ins.studies(n, Path(folder)), prompt, settings, decoder)
-    texts = [loaded.processor.tokenizer.decode(ids) for ids in said]
+            done = evaluate.decode(loaded, stand_ins.studies(n, Path(folder)), prompt, settings, engine=decoder)
+        said = [tokenizer(one.text, add_special_tokens=False)["input_ids"] for one in done]
+    texts = [tokenizer.decode(ids) for ids in said]
     out.write_text(json.dumps({"ids": said, "texts": texts, "found": found}))  # vLLM prints on standard output
 
 
@@ -103,65 +94,58 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", help="a folder with weights, or a hub id (default: the published ones)")
     which.add_argument("--stand-in", action="store_true", help="a small model that is made first, in some minutes")
-    parser.add_argument("--films", type=int, default=100, help="phantom films that both are asked about")
+    parser.add_argument("--films", type=int, default=100, help="phantom images that both are asked about")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--child", choices=("transformers", "vllm"), help=argparse.SUPPRESS)
-    words = parser.parse_args()
-    source = words.model or config.load_profile("paper", unset=True).models[words.family]
-    if words.child:
-        child(words.child, words.family, source, words.films, words.out)
+    args = parser.parse_args()
+    source = args.model or config.load_profile("paper", unset=True).models[args.family]
+    if args.child:
+        child(args.child, args.family, source, args.films, args.out)
         return 0
     try:
         if importlib.util.find_spec("vllm") is None:
             raise UserError("vLLM", "none in this environment", "pip install vllm in an environment of its own")
         with tempfile.TemporaryDirectory() as folder:
-            if words.stand_in:
+            if args.stand_in:
                 import vllm_stand_in
 
-                vllm_stand_in.write(words.family, Path(folder))
+                vllm_stand_in.write(args.family, Path(folder))
                 source = folder
-            asked = ["--family", words.family, "--model", source, "--films", str(words.films)]
-            ours, theirs = (_side(side, asked, Path(folder) / f"{side}.json") for side in ("transformers", "vllm"))
+            ours, theirs = (_side(side, args, source, Path(folder)) for side in ("transformers", "vllm"))
     except UserError as error:
         print(f"vllm_agreement: {error}", file=sys.stderr)
         return 2
-    name = "stand-in" if words.stand_in else Path(source).name
-    row = {"family": words.family, "model": name, **_where(), **theirs["found"]}
-    row["code"] = provenance.measured_code(RESULT.name)
+    import torch
+
+    versions = {package: importlib.metadata.version(package) for package in ("vllm", "transformers", "torch")}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    name = "stand-in" if args.stand_in else Path(source).name
+    row = {"family": args.family, "model": name, "device": device, **versions, **theirs["found"],
+           "code": provenance.measured_code(RESULT.name)}  # fmt: skip
     if theirs["ids"]:
         row |= agreement(ours["ids"], theirs["ids"], (ours["texts"], theirs["texts"]), get("free_reasoning"))
     table = pd.DataFrame([row])
-    if words.out.is_file():
-        known = pd.concat([pd.read_csv(words.out), table])
+    if args.out.is_file():
+        known = pd.concat([pd.read_csv(args.out), table])
         table = known.drop_duplicates(["family", "model", "device", "vllm"], keep="last")
-    write_atomically(words.out, table.to_csv(index=False, float_format="%.4g").encode())
+    write_atomically(args.out, table.to_csv(index=False, float_format="%.4g").encode())
     print(table.to_string(index=False))
     if not theirs["ids"]:
         print(f"not asked for answers: a prompt's tokens lie {row['prompt_apart']:.2g} apart (natural logarithms)")
         return 1
     agree = row["same_labels"] >= WANTED
-    print(f"labels agree on {row['same_labels']:.1%} of the films ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
+    print(f"labels agree on {row['same_labels']:.1%} of the images ({WANTED:.0%} wanted): {'yes' if agree else 'NO'}")
     return 0 if agree else 1
 
 
-def _side(side: str, asked: list[str], out: Path) -> dict[str, Any]:
-    """What one side said, in a process of its own."""
-    command = [sys.executable, __file__, "--child", side, *asked, "--out", str(out)]
-    ended = subprocess.run(command, stdout=sys.stderr, check=False)
+def _side(side: str, args: argparse.Namespace, source: str, folder: Path) -> dict[str, Any]:
+    """What one side said, in a process of its own, since each takes the GPU's memory."""
+    out = folder / f"{side}.json"
+    asked = ["--family", args.family, "--model", source, "--films", str(args.films), "--out", str(out)]
+    ended = subprocess.run([sys.executable, __file__, "--child", side, *asked], check=False)
     if ended.returncode:
         raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")
-    said: dict[str, Any] = json.loads(out.read_text())
-    return said
-
-
-def _where() -> dict[str, str]:
-    """The device and the versions."""
-    import torch
-    from vllm import __version__
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    versions = {package: importlib.metadata.version(package) for package in ("transformers", "torch")}
-    return {"device": device, "vllm": str(__version__), **versions}
+    return dict(json.loads(out.read_text()))
 
 
 if __name__ == "__main__":

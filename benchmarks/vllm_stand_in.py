@@ -1,8 +1,8 @@
 """Small models that vLLM takes, for `vllm_agreement.py --stand-in`: a miniature with other attention heads.
 
 vLLM asks for what the miniatures lack and the published checkpoints have: heads of a width that its kernels know,
-Gemma's newline tokens, Qwen's processor for videos, the tower's weights under their published names. The rest of
-the weights is the miniature's; the new heads learn for some minutes, until answers have the asked form and end.
+Gemma's newline tokens, Qwen's processor for videos, the vision encoder's weights under their published names. All
+other weights are the miniature's; the new heads learn for some minutes, until answers have the asked form and end.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ def write(name: str, folder: Path) -> None:
     small = models.load(name, CHECKPOINTS / name)
     torch.manual_seed(0)
     model, processor = _with_other_heads(small.model, small.processor), small.processor
-    films, _, about = pool(Request("A", PICTURES, 404, enrichment=6.0), folder)
+    images, _, about = pool(Request("A", PICTURES, 404, enrichment=6.0), folder)
     lesson = lessons.instructions(lessons.visible, {"free_reasoning": 1.0})
-    language.train(model, processor, films, about, [(STEPS, BATCH, lesson)], seed=0, keep=folder / "language.pt")
+    language.train(model, processor, images, about, [(STEPS, BATCH, lesson)], seed=0, keep=folder / "language.pt")
     model.save_pretrained(folder)
     if name == "medgemma":
         weights = load_file(folder / "model.safetensors")

@@ -17,9 +17,10 @@ from chexreason.labels import NIH_SHARED
 from chexreason.prompts import PROMPTS
 from chexreason.recipe import GRPO
 from chexreason.rewards import REWARDS, Hard, Nuanced
-from companion.evidence import comparable
+from companion.evidence import analysis, comparable, outcomes
 from companion.evidence.analysis import OWN, Answers, Cell, Key, NotComparable
-from companion.workflow import again, analysis, arms, outcomes
+from companion.experiment import arms, scores
+from companion.workflow import again
 
 N = 120
 YARDSTICKS = (*OWN.values(), "visible")
@@ -38,7 +39,7 @@ def flipped(rng: np.random.Generator, population: str, index: int, share: float)
     return names(TRUE[population][index] ^ (rng.random(len(NIH_SHARED)) < share))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def labels() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [(p, i, y, flipped(rng, p, i, 0.05)) for p in "ABC" for i in range(N) for y in YARDSTICKS]
@@ -51,7 +52,7 @@ def answers_of(seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["population", "film", "index", "completion", "failed", "predicted"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def answers(labels) -> Answers:
     models = [("base-best", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
     found = Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)
@@ -76,19 +77,16 @@ def test_every_arm_says_what_can_be_run() -> None:
         assert (arm.start is not None) == (arm.stage == "grpo" or arm.samples > 0), name
         assert len(arms.seeds_of(name)) >= arm.seeds, name
         assert not arm.samples or arm.question != "cures", name  # picked with the answer key
+    paper = arms.ARMS["grpo-hard"]
+    for arm in (arm for arm in arms.ARMS.values() if arm.question == "collapse"):
+        assert (arm.start, arm.prompt, arm.credit) == (paper.start, paper.prompt, paper.credit)
+        assert 1 <= len(arm.changes) <= 2
     with pytest.raises(UserError, match="grpo-hard"):
         arms.get("grpo-hrd")
 
 
-def test_an_arm_without_a_stabiliser_differs_from_the_paper_in_that_alone() -> None:
-    stabilisers = [arm for arm in arms.ARMS.values() if arm.question == "collapse"]
-    paper = arms.ARMS["grpo-hard"]
-    assert all((arm.start, arm.prompt, arm.credit) == (paper.start, paper.prompt, paper.credit) for arm in stabilisers)
-    assert all(1 <= len(arm.changes) <= 2 for arm in stabilisers)
-
-
 def test_cells_are_scored_as_scikit_learn_does(answers) -> None:
-    table = analysis.cells(answers.of["sft", 0], answers.labels)
+    table = scores.cells(answers.of["sft", 0], answers.labels)
     macro = table[(table["finding"] == "macro") & (table["metric"] == "f1")].set_index(
         ["population", "film", "yardstick"]
     )
@@ -97,32 +95,31 @@ def test_cells_are_scored_as_scikit_learn_does(answers) -> None:
         assert macro.loc[tuple(cell), "value"] == pytest.approx(by_sklearn(answers, "sft", 0, cell))
 
 
-def test_a_contrast_is_the_weighted_mean_over_seeds(answers) -> None:
-    cell = Cell("A", "C", "report")
+def test_a_contrast_is_the_mean_over_the_seeds_that_both_sides_have(answers) -> None:
+    cell, base = Cell("A", "C", "report"), by_sklearn(answers, "base-best", 0, Cell("B", "B", "visible"))
     found = analysis.contrast(answers, analysis.change("grpo", "sft", cell))
     wanted = np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
     assert found.estimate == pytest.approx(wanted)
     assert found.low < found.high
-
-
-def test_an_untrained_model_is_compared_with_every_seed(answers) -> None:
-    cell = Cell("B", "B", "visible")
+    cell = Cell("B", "B", "visible")  # an untrained model stands beside every seed
     found = analysis.contrast(answers, analysis.change("sft", "base-best", cell))
-    base = by_sklearn(answers, "base-best", 0, cell)
     assert found.estimate == pytest.approx(np.mean([by_sklearn(answers, "sft", s, cell) - base for s in range(3)]))
+    fewer = Answers({key: one for key, one in answers.of.items() if key != ("grpo", 2)}, answers.labels)
+    assert analysis.contrast(fewer, analysis.change("grpo", "sft", HOME)).seeds == (0, 1)
+    assert analysis.contrast(fewer, analysis.change("sft", "base-best", HOME), beside=["grpo"]).seeds == (0, 1)
+    with pytest.raises(UserError, match="a cell that was asked about"):
+        answers.matrices(Key("sft", Cell("D", "A", "report")), 0)
 
 
 def test_the_three_shares_add_up_to_the_whole(answers) -> None:
     parts = analysis.shares("grpo", "sft", "C")
     values = {name: analysis.contrast(answers, weights).estimate for name, weights in parts.items()}
     assert sum(values[name] for name in analysis.FACTORS) == pytest.approx(values["all"])
-
-    def change(cell: Cell) -> float:
-        return float(
-            np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
-        )
-
-    assert values["all"] == pytest.approx(change(Cell("C", "C", OWN["C"])) - change(Cell("A", "A", OWN["A"])))
+    there, here = (
+        np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
+        for cell in (Cell("C", "C", OWN["C"]), HOME)
+    )
+    assert values["all"] == pytest.approx(there - here)
 
 
 def test_a_factor_without_effect_gets_no_share(answers) -> None:
@@ -189,15 +186,6 @@ def test_an_average_that_carries_a_conclusion_leaves_rare_findings_out(answers) 
     assert there.findings == crossing.findings == tuple(name for name in NIH_SHARED if name != rare)
 
 
-def test_both_sides_of_a_comparison_have_the_same_seeds(answers) -> None:
-    fewer = Answers({key: one for key, one in answers.of.items() if key != ("grpo", 2)}, answers.labels)
-    found = analysis.contrast(fewer, analysis.change("grpo", "sft", HOME))
-    assert found.seeds == (0, 1)
-    beside = analysis.contrast(fewer, analysis.change("sft", "base-best", HOME), beside=["grpo"])
-    assert beside.seeds == (0, 1)
-    assert analysis.contrast(fewer, analysis.change("sft", "base-best", HOME)).seeds == (0, 1, 2)
-
-
 def test_a_model_trained_once_does_not_stand_beside_other_seeds(answers) -> None:
     once = {key: rows for key, rows in answers.of.items() if key[0] != "grpo" or key[1] == 1}
     fewer = Answers(once, answers.labels)
@@ -248,11 +236,6 @@ def test_the_auroc_of_votes_is_scikit_learn_s(answers) -> None:
     share = np.mean([answers.matrices(Key("sft", HOME), seed)[1] for seed in range(3)], axis=0)
     assert found.estimate == pytest.approx(roc_auc_score(true_NF, share, average="macro"))
     assert analysis.auroc(answers, "base-best", HOME) is None
-
-
-def test_a_cell_that_nobody_was_asked_about_is_refused(answers) -> None:
-    with pytest.raises(UserError, match="a cell that was asked about"):
-        answers.matrices(Key("sft", Cell("D", "A", "report")), 0)
 
 
 def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> None:

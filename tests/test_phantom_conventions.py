@@ -9,7 +9,7 @@ import pytest
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms import CONVENTIONS, HOSPITALS, Case, at_hospital, lesion_of, relabel, sample_case, without
-from companion.phantoms.conventions import MINING, NAMED_PARENT, mined, record, truth_of
+from companion.phantoms.conventions import MINING, NAMED_PARENT, mined, record
 
 CASES = 2000
 
@@ -91,27 +91,6 @@ def test_text_mining_knows_ten_names_and_errs_as_published() -> None:
         assert hits / (hits + missed) == pytest.approx(MINING[finding].sensitivity, abs=0.12)
 
 
-def test_rates_of_the_text_miner_are_consistent() -> None:
-    for finding, mining in MINING.items():
-        rate = HOSPITALS["C"].rates[finding]
-        assert rate.recorded is not None
-        assert rate.drawn == pytest.approx(rate.recorded * mining.ppv / mining.sensitivity, rel=0.15), finding
-        false = rate.recorded * (1 - mining.ppv) / (1 - rate.drawn)
-        assert 0 < false < mining.sensitivity < 1, "a label says something of the film"
-
-
-def test_enrichment_raises_the_rare_findings_only() -> None:
-    count = {e: Counter(x.finding for i in range(600) for x in sample_case(4, i, "A", e).lesions) for e in (1.0, 8.0)}
-    assert count[8.0]["Fracture"] > 3 * count[1.0]["Fracture"]
-    assert count[8.0]["Cardiomegaly"] == count[1.0]["Cardiomegaly"]
-
-
-def test_truth_closes_over_parents_and_lets_devices_stand_beside_no_finding() -> None:
-    assert truth_of([lesion_of(0, 0, "Cardiomegaly")]) == {"Cardiomegaly", "Enlarged Cardiomediastinum"}
-    assert truth_of([lesion_of(0, 0, SUPPORT_DEVICES)]) == {SUPPORT_DEVICES, NO_FINDING}
-    assert truth_of([]) == {NO_FINDING}
-
-
 def test_one_findings_presence_leaves_the_other_labels_alone() -> None:
     for convention in CONVENTIONS:
         for seed in range(50):
@@ -137,34 +116,24 @@ def test_any_film_can_be_labelled_by_any_convention(convention: str) -> None:
     assert len({tuple(sorted(labels.items())) for labels in written}) > 20
 
 
-def test_the_errors_of_text_mining_are_the_studys_and_not_the_films() -> None:
+def test_the_errors_of_text_mining_are_the_studys_own() -> None:
     changed = 0
     for case in cases("C")[:600]:
         for lesion in case.lesions:
-            rest = {"Lung Opacity", NO_FINDING, lesion.finding}
-            before, after = relabel(case, "text-mined"), relabel(without(case, lesion.finding), "text-mined")
-            gone = {x.finding for x in case.lesions} - {x.finding for x in without(case, lesion.finding).lesions}
-            assert all(before[name] == after[name] for name in before if name not in rest | gone)
+            less = without(case, lesion.finding)
+            rest = {"Lung Opacity", NO_FINDING} | {x.finding for x in case.lesions} - {x.finding for x in less.lesions}
+            before, after = relabel(case, "text-mined"), relabel(less, "text-mined")
+            assert all(before[name] == after[name] for name in before if name not in rest), "not of other findings"
             changed += before != after
     assert changed > 100
-    # Another study with the same lesions errs otherwise.
     lesions = [lesion_of(0, 0, "Pneumothorax")]
-    found = {mined(lesions, np.random.default_rng(seed)) for seed in range(40)}
-    assert len(found) > 5
-
-
-def test_conventions_do_not_share_their_luck() -> None:
-    """A label that text mining misses says nothing of whether the report leaves it out."""
+    assert len({mined(lesions, np.random.default_rng(seed)) for seed in range(40)}) > 5, "not another study's"
     films = [case for case in cases("A") if "Pleural Effusion" in case.truth]
-    both = np.array(
-        [[relabel(x, name).get("Pleural Effusion") == 1.0 for name in ("report", "text-mined")] for x in films]
-    )
+    both = [[relabel(x, name).get("Pleural Effusion") == 1.0 for name in ("report", "text-mined")] for x in films]
     assert len(films) > 400
-    assert abs(np.corrcoef(both.T)[0, 1]) < 3.5 / len(films) ** 0.5
+    assert abs(np.corrcoef(np.array(both).T)[0, 1]) < 3.5 / len(films) ** 0.5, "not another convention's"
 
 
-def test_an_unknown_convention_is_told() -> None:
+def test_an_unknown_convention_is_refused() -> None:
     with pytest.raises(UserError, match="a labelling convention among radiologist, report, text-mined, got 'nurse'"):
         relabel(cases("A")[0], "nurse")
-    with pytest.raises(UserError, match="labelling convention"):
-        record([], "nurse", np.random.default_rng(0))

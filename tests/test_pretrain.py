@@ -1,6 +1,8 @@
-"""Pre-training: pictures and their cells, what the reader feeds the model, the shortcut past the tower, the card."""
+"""Pre-training: pictures and their cells, what the language model is fed, image tokens in place of pixels, the card."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from torch.nn import functional
 from chexreason import models, prompts
 from chexreason.labels import FINDINGS
 from companion.phantoms import miniature
-from companion.phantoms.pretrain import drawings, language, lessons, make, tower
+from companion.phantoms.pretrain import drawings, language, lessons, make, vision_encoder
 from companion.phantoms.pretrain.lessons import Lesson
-from companion.phantoms.pretrain.pool import SIDE, Request, _draw_part, cells_of, pool
+from companion.phantoms.pretrain.pool import SIDE, Request, cells_of, pool
 
 ANSWERS = ["<solution>Edema</solution>", "<think>a wide heart and no more</think><solution>Cardiomegaly</solution>"]
 LESSON = Lesson("only_label", prompts.get("only_label").text, 1.0, lambda about, rng: "")
@@ -27,46 +29,32 @@ def test_a_cell_holds_a_concept_if_enough_of_it_is_covered() -> None:
     thin[40, 30] = True  # one pixel, row 3, column 2: its fullest cell counts
     cells = cells_of({"b": big, "t": thin}, ["a", "b", "t"]).reshape(SIDE, SIDE, 3)
     assert np.argwhere(cells).tolist() == [[0, 0, 1], [0, 1, 1], [3, 2, 2]]
-
-
-def test_an_empty_mask_is_seen_nowhere_and_sizes_need_not_divide() -> None:
     assert not cells_of({"a": np.zeros((50, 50), bool)}, ["a"]).any()
     assert cells_of({"a": np.ones((224, 224), bool)}, ["a"]).all()
 
 
-def test_drawings_come_again_from_their_seed_and_show_what_they_say() -> None:
+def test_drawings_come_again_from_their_seed_and_never_show_a_chest_concept() -> None:
     first, masks = drawings.draw(np.random.default_rng([3, 1]), 168)
-    again, _ = drawings.draw(np.random.default_rng([3, 1]), 168)
-    other, _ = drawings.draw(np.random.default_rng([3, 2]), 168)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+    assert np.array_equal(first, drawings.draw(np.random.default_rng([3, 1]), 168)[0])
+    assert not np.array_equal(first, drawings.draw(np.random.default_rng([3, 2]), 168)[0])
     assert (first.shape, first.dtype) == ((168, 168), np.uint8)
-    assert 1 <= len(masks) <= 4
     assert all(mask.any() and mask.shape == first.shape for mask in masks.values())
-
-
-def test_a_drawing_never_shows_a_chest_concept() -> None:
+    shown = [set(drawings.draw(np.random.default_rng([0, index]), 96)[1]) for index in range(40)]
+    assert set().union(*shown) == set(drawings.CONCEPTS)
     assert not {name.lower() for name in FINDINGS} & {name.lower() for name in drawings.CONCEPTS}
-    shown = set()
-    for index in range(40):
-        shown |= set(drawings.draw(np.random.default_rng([0, index]), 96)[1])
-    assert shown == set(drawings.CONCEPTS), "and every concept comes up"
 
 
 def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path) -> None:
     request = Request("drawings", 120, 5)
-    films, cells, about = pool(request, tmp_path / "whole")
-    assert films.shape == (120, miniature.FILM_PX, miniature.FILM_PX)
-    assert not list((tmp_path / "whole").rglob("part-*")), "the parts are put together and removed"
-    folder = next((tmp_path / "whole").rglob("about.json")).parent
-    stopped = tmp_path / "stopped" / folder.relative_to(tmp_path / "whole")
-    stopped.mkdir(parents=True)
-    _draw_part((request, 50, 100, stopped / "part-000050.npz"))
-    written = (stopped / "part-000050.npz").stat().st_mtime_ns
-    _draw_part((request, 50, 100, stopped / "part-000050.npz"))
-    assert (stopped / "part-000050.npz").stat().st_mtime_ns == written, "what is there is not drawn again"
-    again = pool(request, tmp_path / "stopped")
-    assert np.array_equal(films, again[0])
+    images, cells, about = pool(request, tmp_path, workers=1)
+    assert images.shape == (120, miniature.IMAGE_PX, miniature.IMAGE_PX)
+    first, second, third = sorted(tmp_path.rglob("part-*.npz"))
+    written = second.stat().st_mtime_ns
+    first.unlink()
+    third.unlink()
+    again = pool(request, tmp_path, workers=1)
+    assert second.stat().st_mtime_ns == written, "what is there is not drawn again"
+    assert np.array_equal(images, again[0])
     assert np.array_equal(cells, again[1])
     assert about == again[2]
 
@@ -86,12 +74,12 @@ def test_every_lesson_has_an_answer() -> None:
 
 
 def film(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 255, (miniature.FILM_PX,) * 2, dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 255, (miniature.IMAGE_PX,) * 2, dtype=np.uint8)
 
 
-def test_the_readers_tokens_are_the_processors_own(random_model) -> None:
+def test_a_lesson_is_read_as_the_template_writes_it(random_model) -> None:
     processor = random_model.processor
-    inputs, labels = language.Reader(processor, film()).batch(LESSON, ANSWERS)
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, film())
     for k, answer in enumerate(ANSWERS):
         rendered = processor.apply_chat_template(models.chat(LESSON.text, answer), tokenize=False)
         whole = processor(images=[[Image.fromarray(film()).convert("RGB")]], text=[rendered], return_tensors="pt",
@@ -113,10 +101,10 @@ def test_the_readers_tokens_are_the_processors_own(random_model) -> None:
 def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> None:
     model, processor = random_model.model, random_model.processor
     films = np.stack([film(1), film(2)])
-    inputs, labels = language.Reader(processor, films[0]).batch(LESSON, ANSWERS)
-    images = tower.pixels(processor, films)
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, films[0])
+    images = vision_encoder.pixels(processor, films)
     with torch.no_grad():
-        tokens = tower.features(model, images)
+        tokens = vision_encoder.features(model, images)
         short = language.loss_of(model, inputs, labels, tokens)
         logits = model(**{**inputs, **images}, use_cache=False).logits
         swapped = language.loss_of(model, inputs, labels, tokens.flip(0))
@@ -127,50 +115,55 @@ def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> Non
     assert swapped.item() != short.item(), "the loss has to depend on the film"
 
 
-def test_a_film_becomes_a_token_for_each_cell(random_model) -> None:
-    hidden = random_model.model.config.get_text_config().hidden_size
-    with torch.no_grad():
-        tokens = tower.features(
-            random_model.model, tower.pixels(random_model.processor, np.stack([film(k) for k in range(3)]))
-        )
-    assert tokens.shape == (3, SIDE * SIDE, hidden)
-    cells, whole = tower.Heads(hidden, 5)(tokens)
-    assert (cells.shape, whole.shape) == ((3, SIDE * SIDE, 5), (3, 5))
-
-
 def test_augmented_films_keep_their_sides() -> None:
     ramp = np.tile(np.linspace(40, 200, 32).astype(np.uint8), (4, 32, 1))
-    changed = tower.augment(ramp, np.random.default_rng(0))
+    changed = vision_encoder.augment(ramp, np.random.default_rng(0))
     assert changed.shape == ramp.shape
     assert changed.dtype == np.uint8
     assert not np.array_equal(changed, ramp)
     assert (changed[:, :, 0] < changed[:, :, -1]).all()
 
 
+def test_an_interrupted_training_resumes_to_the_same_weights(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(vision_encoder, "SAVE_EVERY", 2)
+
+    def trained(keep: Path, interrupted_at: int = -1) -> torch.Tensor:
+        model = torch.nn.Linear(3, 1)
+        torch.nn.init.constant_(model.weight, 1.0)
+
+        def loss(step: int, rng: np.random.Generator) -> torch.Tensor:
+            if step == interrupted_at:
+                raise KeyboardInterrupt
+            return model(torch.tensor(rng.normal(size=(4, 3)), dtype=torch.float32)).square().mean()
+
+        vision_encoder.fit({"model": model}, list(model.parameters()), loss, steps=6, seed=1, keep=keep,
+                           learning_rate=0.1, label="")  # fmt: skip
+        return model.weight
+
+    torch.manual_seed(0)
+    whole = trained(tmp_path / "whole.pt")
+    torch.manual_seed(0)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped.pt", 3)
+    assert torch.equal(trained(tmp_path / "stopped.pt"), whole)
+
+
 def test_area_under_the_curve_is_unknown_where_there_is_one_class(random_model) -> None:
-    hidden = random_model.model.config.get_text_config().hidden_size
-    films = np.stack([film(k) for k in range(4)])
-    whole = np.array([[1, 0], [0, 0], [1, 0], [0, 0]], bool)
-    first, second = tower.aucs(random_model.model, random_model.processor, tower.Heads(hidden, 2), films, whole)
+    heads = vision_encoder.Heads(random_model.model.config.get_text_config().hidden_size, 2)
+    images, whole = np.stack([film(k) for k in range(4)]), np.array([[1, 0], [0, 0], [1, 0], [0, 0]], bool)
+    first, second = vision_encoder.aucs(random_model.model, random_model.processor, heads, images, whole)
     assert 0 <= first <= 1
     assert np.isnan(second)
 
 
-def training(start: str | None = None) -> dict:
-    return {
-        "name": "qwen", "imitates": "nothing in particular", "start": start, "parameters": 3_000_001,
-        "pictures": {"kind": "drawings", "count": 4000, "seed": 2, "enrichment": 1.0},
-        "tower": {"steps": 5, "batch": 4, "held_out_auc": {"ring": 0.875, "star": 0.5}},
-        "language": [{"steps": 7, "batch": 2, "lessons": ["shapes", "only_label"]}], "final_loss": 1.25, "seed": 2,
-    }  # fmt: skip
+def recorded(name: str) -> dict:
+    return json.loads((make.CHECKPOINTS / name / "training.json").read_text())
 
 
-def test_the_card_says_what_training_recorded() -> None:
-    card = make.card(training(), "SomeClass")
-    for words in ("3,000,001", "random weights", "4,000 general drawings", "| ring | 0.88 |", "7 steps of 2: shapes",
-                  "never be used on a patient", "last mean loss 1.25"):  # fmt: skip
-        assert words in card
-    assert "the checkpoint `qwen`" in make.card(training("qwen"), "SomeClass")
+@pytest.mark.parametrize("name", make.RECIPES)
+def test_the_card_is_the_committed_one(name) -> None:
+    model_class = json.loads((make.CHECKPOINTS / name / "config.json").read_text())["architectures"][0]
+    assert make.card(recorded(name), model_class) == (make.CHECKPOINTS / name / "README.md").read_text()
 
 
 def test_a_written_checkpoint_loads_and_replaces_the_older_one(random_model, family_name, tmp_path) -> None:
@@ -178,7 +171,7 @@ def test_a_written_checkpoint_loads_and_replaces_the_older_one(random_model, fam
     place.mkdir()
     (place / "leftover").touch()
     weights = {name: w.clone() for name, w in random_model.model.named_parameters()}
-    assert make.write(random_model.model, random_model.processor, training(), place) == place
+    assert make.write(random_model.model, random_model.processor, recorded("qwen"), place) == place
     assert not (place / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == [family_name]
     again = models.load(family_name, place)
@@ -201,9 +194,9 @@ def test_what_can_be_resumed_is_named_after_all_that_it_starts_from(tmp_path) ->
     start = tmp_path / "checkpoints" / "qwen"
     start.mkdir(parents=True)
     (start / "model.safetensors").write_bytes(b"one")
-    tower_file, language_file = make.kept(recipe, tmp_path / "kept", start.parent)
+    vision_file, language_file = make.kept(recipe, tmp_path / "kept", start.parent)
     fewer = dataclasses.replace(recipe, stages=[(1, *recipe.stages[0][1:])])
-    assert make.kept(fewer, tmp_path / "kept", start.parent)[0] == tower_file
+    assert make.kept(fewer, tmp_path / "kept", start.parent)[0] == vision_file
     assert make.kept(fewer, tmp_path / "kept", start.parent)[1] != language_file
     (start / "model.safetensors").write_bytes(b"another")
-    assert not {tower_file, language_file} & set(make.kept(recipe, tmp_path / "kept", start.parent))
+    assert not {vision_file, language_file} & set(make.kept(recipe, tmp_path / "kept", start.parent))

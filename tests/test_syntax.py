@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -116,10 +115,3 @@ def test_what_later_pythons_add_makes_no_difference(monkeypatch) -> None:
 )  # fmt: skip
 def test_code_that_does_otherwise_is_another_text(one, other) -> None:
     assert syntax.bare(one) != syntax.bare(other)
-
-
-def test_it_needs_the_standard_library_alone() -> None:
-    tree = syntax.ast.parse(Path(syntax.__file__).read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, syntax.ast.Import | syntax.ast.ImportFrom)]
-    names = {node.module if isinstance(node, syntax.ast.ImportFrom) else node.names[0].name for node in imports}
-    assert names <= sys.stdlib_module_names

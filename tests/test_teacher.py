@@ -11,7 +11,7 @@ from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, closure
 from chexreason.prompts import CHECKLIST, PROMPTS, Prompt
 from companion.phantoms import teacher
-from companion.phantoms.teacher.phrases import ALTERNATIVES, CRITERIA, NOUNS, REGIONS
+from companion.phantoms.teacher.phrases import REGIONS, WORDS
 
 DRAWABLE = FINDINGS[1:]
 THINKING = [prompt for prompt in PROMPTS.values() if prompt.answer.think]
@@ -22,12 +22,8 @@ def sample(rng):
     """Lesions and recorded labels that need not agree."""
     drawn = [name for name in DRAWABLE if rng.random() < 0.15]
     lesions = [
-        {
-            "finding": name,
-            "severity": float(rng.uniform(0.05, 1)),
-            "side": str(rng.choice(["left", "right", "both", ""])),
-        }
-        for name in drawn
+        {"finding": n, "severity": float(rng.uniform(0.05, 1)), "side": str(rng.choice(["left", "right", "both", ""]))}
+        for n in drawn
     ]
     labels = {name for name in drawn if rng.random() < 0.8} | {name for name in DRAWABLE if rng.random() < 0.03}
     labels = set(closure(labels)) if rng.random() < 0.3 else labels
@@ -61,30 +57,11 @@ def test_every_trace_parses_and_ends_with_exactly_the_recorded_labels(name):
 def test_traces_are_clean_short_and_varied(prompt):
     found = traces(prompt.name)
     for text in found:
-        body = thought(text)
-        assert "  " not in body
-        assert ".." not in body
-        assert " ," not in body
-        assert body.endswith(".")
-        assert body[0].isupper() or body[0].isdigit()
+        assert re.fullmatch(r"[A-Z0-9](?!.*(  |\.\.| ,)).*\.", thought(text))
         assert len(text.split()) <= 110
     assert np.median([len(text.split()) for text in found]) <= 60
     again = [teacher.trace(*SAMPLES[0], prompt, np.random.default_rng(seed)) for seed in range(40)]
     assert len(set(again)) >= 8
-
-
-def test_free_reasoning_lies_on_both_sides_of_250_characters():
-    long = np.mean([len(text) >= 250 for text in traces("free_reasoning")])
-    assert 0.2 < long < 0.8
-
-
-def test_the_vocabulary_is_compact():
-    words = {word for name in PROMPTS for text in traces(name) for word in re.findall("[a-z]+", text.lower())}
-    assert len(words) < 250
-
-
-def test_the_same_generator_gives_the_same_traces():
-    assert traces("reasoning_narrative") == traces("reasoning_narrative")
 
 
 @pytest.mark.parametrize("name", [n for n in PROMPTS if n not in ("only_label", "reasoning_d")])
@@ -93,33 +70,26 @@ def test_what_was_drawn_is_told_with_grade_and_side(name):
     assert "severe left pneumothorax" in text or "severe left pleural air" in text
 
 
-def test_zone_and_kind_are_told_where_they_say_something():
+def test_zone_and_kind_are_told_where_they_say_something_and_two_lesions_once_with_the_greater_grade():
     rng = np.random.default_rng(0)
     lesions = [
+        {"finding": "Lung Lesion", "severity": 0.2, "side": "left", "zone": "upper", "kind": "mass"},
         {"finding": "Lung Lesion", "severity": 0.5, "side": "right", "zone": "upper", "kind": "mass"},
         {"finding": "Support Devices", "severity": 0.5, "side": "left", "zone": "", "kind": "chest tube+pacemaker"},
     ]
     text = teacher.trace(lesions, frozenset({"Lung Lesion", "Support Devices"}), PROMPTS["free_reasoning"], rng)
-    assert "moderate right upper mass and chest tube and pacemaker" in text
-
-
-def test_two_lesions_of_a_finding_are_told_once_with_the_greater_grade():
-    rng = np.random.default_rng(0)
-    pair = [{"finding": "Edema", "severity": s, "side": side} for s, side in ((0.2, "left"), (0.8, "right"))]
-    text = teacher.trace(pair, frozenset({"Edema"}), PROMPTS["free_reasoning"], rng).lower()
-    assert "severe bilateral" in text
-    assert "mild" not in text
+    assert "moderate bilateral upper mass and chest tube and pacemaker" in text
 
 
 def test_a_label_without_anything_drawn_gets_a_reason():
     for seed in range(10):
         rng = np.random.default_rng(seed)
         noisy = teacher.trace(PNEUMOTHORAX, frozenset({"Pneumothorax", "Fracture"}), PROMPTS["free_reasoning"], rng)
-        assert any(f"subtle {noun}" in noisy for noun in NOUNS["Fracture"])
+        assert any(f"subtle {noun}" in noisy for noun in WORDS["Fracture"].nouns)
         nodule = [{"finding": "Lung Lesion", "severity": 0.5, "side": "left"}]
         parent = teacher.trace(nodule, frozenset({"Lung Lesion", "Lung Opacity"}), PROMPTS["reasoning_a"], rng)
         assert "subtle" not in parent
-        assert any(noun in parent for noun in NOUNS["Lung Opacity"])
+        assert any(noun in parent for noun in WORDS["Lung Opacity"].nouns)
 
 
 def test_something_drawn_without_a_label_is_slight_or_passed_over():
@@ -132,22 +102,6 @@ def test_something_drawn_without_a_label_is_slight_or_passed_over():
     assert told == {True, False}
 
 
-def test_each_style_is_recognisable():
-    lesions, labels = PNEUMOTHORAX, frozenset({"Pneumothorax"})
-    marks = {
-        "reasoning_self_check": ("Scan:", "Check:"),
-        "reasoning_hypothesis": ("Hypotheses:", "Best fit:"),
-        "reasoning_b": ("Right zones:", "Left zones:"),
-        "reasoning_c": ("Evidence:", "Matrix:", "high", "low"),
-        "reasoning_d": (CRITERIA["Pneumothorax"], "not met"),
-        "reasoning_e": ("First look:", "Second look:", "behind the heart"),
-        "reasoning_f": (ALTERNATIVES["Pneumothorax"], "favoured"),
-    }
-    for name, words in marks.items():
-        text = teacher.trace(lesions, labels, PROMPTS[name], np.random.default_rng(0))
-        assert all(word in text for word in words), name
-
-
 def test_reasoning_a_walks_through_its_twelve_steps():
     for text in traces("reasoning_a"):
         numbers = [word for word in thought(text).split() if word.rstrip(".").isdigit()]
@@ -155,7 +109,7 @@ def test_reasoning_a_walks_through_its_twelve_steps():
 
 
 def test_the_tables_of_words_cover_the_findings():
-    assert set(NOUNS) == set(CRITERIA) == set(ALTERNATIVES) == set(DRAWABLE)
+    assert set(WORDS) == set(DRAWABLE)
     homes = [finding for findings, _ in REGIONS.values() for finding in findings]
     assert sorted(homes) == sorted(DRAWABLE)
     assert set(teacher.STYLES) == {prompt.name for prompt in THINKING}
@@ -164,12 +118,9 @@ def test_the_tables_of_words_cover_the_findings():
 @pytest.mark.parametrize(
     ("lesions", "labels"), [([], set()), ([], {"Gout"}), ([{"finding": "Gout", "severity": 0.5}], {"Edema"})]
 )
-def test_a_study_without_labels_and_unknown_names_are_refused(lesions, labels):
+def test_a_study_without_labels_unknown_names_and_a_prompt_without_a_style_are_refused(lesions, labels):
     with pytest.raises(ValueError, match="expected"):
         teacher.trace(lesions, frozenset(labels), PROMPTS["free_reasoning"], np.random.default_rng(0))
-
-
-def test_a_prompt_without_a_style_is_named():
     odd = Prompt("odd", 1, "Odd", "", "", PROMPTS["free_reasoning"].answer)
     with pytest.raises(UserError, match="teacher style"):
         teacher.trace([], frozenset({"Edema"}), odd, np.random.default_rng(0))

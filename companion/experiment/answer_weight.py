@@ -10,9 +10,9 @@ from companion.speed.grpo import FastGRPOTrainer
 class AnswerWeighted(FastGRPOTrainer):
     """GRPO whose advantage counts more on the tokens of the answer block than on those of the reasoning.
 
-    Equation 2 gives all tokens of a completion the same advantage (weight 1). TRL leaves room for one
-    advantage a token; the weights of a completion are scaled to a mean of 1, so the step size stays. `opens` is the
-    tag that the answer begins with.
+    Equation 2 gives all tokens of a completion the same advantage (weight 1). TRL leaves room for one advantage a
+    token; the weights of a completion are scaled to a mean of 1, so the step size stays. `opens` is the tag that the
+    answer begins with.
     """
 
     def __init__(self, *words: Any, answer_weight: float, opens: str = "<solution>", **named: Any) -> None:

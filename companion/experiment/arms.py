@@ -1,9 +1,8 @@
 """What is trained: each arm differs from the paper's recipe in what its line says, and in nothing else.
 
-Questions: `cells` (films, labels or patients?), `scaffold` (Tables 2 and 3), `collapse` (section
-3.2.2's stabilisers), `cures` (section 5's proposals and others'), `ceiling` (what picking with the answer key
-would give), `dose` (longer reinforcement).
-Checkpoint choice is asked of every GRPO arm.
+Questions: `cells` (images, labels or patients?), `scaffold` (Tables 2 and 3), `collapse` (section 3.2.2's stabilisers),
+`cures` (section 5's proposals and others'), `ceiling` (what picking with the answer key would give), `dose` (longer
+reinforcement). Checkpoint choice is asked of every GRPO arm.
 """
 
 from collections.abc import Mapping
@@ -31,8 +30,8 @@ class Arm:
     start: str | None = None
     reward: str = "hard"
     credit: str = "recorded"  # what a reward is held against: the recorded labels, or the visible truth
-    hospitals: tuple[str, ...] = ("A",)  # whose films are rewarded, in this order
-    samples: int = 0  # sampled answers a film, of which the best is kept; 0 answers greedily
+    hospitals: tuple[str, ...] = ("A",)  # whose images are rewarded, in this order
+    samples: int = 0  # sampled answers an image, of which the best is kept; 0 answers greedily
     changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # GRPO or reward setting -> value
 
     @property
@@ -41,51 +40,44 @@ class Arm:
         return {"sft": ("best",), "grpo": ("best", "last"), None: ("best",)}[self.stage]
 
 
-def _grpo(question: str, what: str, seeds: int, reward: str, **changes: Any) -> Arm:
+def _grpo(question: str, what: str, reward: str, seeds: int = FEW, **changes: Any) -> Arm:
     return Arm(question, what, "grpo", seeds, start=SFT, reward=reward, changes=MappingProxyType(changes))
 
 
-def _scaffolds() -> dict[str, Arm]:
-    formats = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
-    return {
-        f"sft-{base}-{name}": Arm("scaffold", f"{base} taught {name}", "sft", FEW, base=base, prompt=name)
-        for base in ("medgemma", "qwen")
-        for name in formats
-        if f"sft-{base}-{name}" != SFT
-    }
-
-
+#: A name's end -> what the paper's recipe is changed to, and how; only the second reward has a window.
+_COLLAPSE: dict[str, tuple[str, dict[str, Any]]] = {
+    "no-kl": ("without the KL term", {"beta": 0.0}),
+    "symmetric": (", both clip bounds 0.15", {"epsilon_high": 0.15}),
+    "scaled": ("with GRPO's own normalisation in place of Dr. GRPO's", {"loss_type": "grpo", "scale_rewards": "group"}),
+    "no-window": ("without the window's penalties", {"repetition": 0.0, "collapse": 0.0}),
+}
 #: Arm name -> arm.
 ARMS: dict[str, Arm] = {
     "base": Arm("cells", "the base model as it is", None, 1),
     SFT: Arm("cells", "fine-tuned on free reasoning", "sft", MANY),
-    "grpo-hard": _grpo("cells", "GRPO with equation 3", MANY, "hard"),
-    "grpo-nuanced": _grpo("cells", "GRPO with equation 4", MANY, "nuanced"),
-    **_scaffolds(),
-    "hard-no-kl": _grpo("collapse", "equation 3 without the KL term", FEW, "hard", beta=0.0),
-    "hard-symmetric": _grpo("collapse", "equation 3, both clip bounds 0.15", FEW, "hard", epsilon_high=0.15),
-    "hard-scaled": _grpo(
-        "collapse", "equation 3 with GRPO's own normalisation in place of Dr. GRPO's", FEW, "hard",
-        loss_type="grpo", scale_rewards="group",
-    ),
-    "nuanced-no-kl": _grpo("collapse", "equation 4 without the KL term", FEW, "nuanced", beta=0.0),
-    "nuanced-symmetric": _grpo("collapse", "equation 4, both clip bounds 0.15", FEW, "nuanced", epsilon_high=0.15),
-    "nuanced-scaled": _grpo(
-        "collapse", "equation 4 with GRPO's own normalisation in place of Dr. GRPO's", FEW, "nuanced",
-        loss_type="grpo", scale_rewards="group",
-    ),
-    "nuanced-no-window": _grpo(
-        "collapse", "equation 4 without the window's penalties", FEW, "nuanced", repetition=0.0, collapse=0.0
-    ),
+    "grpo-hard": _grpo("cells", "GRPO with equation 3", "hard", MANY),
+    "grpo-nuanced": _grpo("cells", "GRPO with equation 4", "nuanced", MANY),
+    **{
+        f"sft-{base}-{name}": Arm("scaffold", f"{base} taught {name}", "sft", FEW, base=base, prompt=name)
+        for base in ("medgemma", "qwen")
+        for name in ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
+        if f"sft-{base}-{name}" != SFT
+    },
+    **{
+        f"{reward}-{name}": _grpo("collapse", f"{equation} {what}".replace(" ,", ","), reward, **changes)
+        for reward, equation in (("hard", "equation 3"), ("nuanced", "equation 4"))
+        for name, (what, changes) in _COLLAPSE.items()
+        if (reward, name) != ("hard", "no-window")
+    },
     "cure-two-hospitals": Arm(
         "cures", "films of hospital A first, then as many of B, each with its own labels", "grpo", FEW,
-        start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle": False}),
+        start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle_dataset": False}),
     ),
     "cure-visible": Arm(
         "cures", "rewarded for what can be seen, whatever a convention records", "grpo", FEW,
         start=SFT, credit="visible",
     ),
-    "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", FEW, "hard", answer_weight=3.0),
+    "cure-answer-weight": _grpo("cures", "tokens of the answer weigh three times", "hard", answer_weight=3.0),
     "best-of-four": Arm(
         "ceiling", "fine-tuned only; of four sampled answers the best, picked with the answer key", None, FEW,
         start=SFT, samples=4,
@@ -94,11 +86,10 @@ ARMS: dict[str, Arm] = {
         "cures", "no reasoning: fine-tuned on labels alone, then GRPO", "grpo", FEW,
         prompt="only_label", start="sft-medgemma-only_label", changes=MappingProxyType({"min_length": 0}),
     ),
-    "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", FEW, "hard", num_train_epochs=4),
+    "hard-longer": _grpo("dose", "GRPO with equation 3, four times as long", "hard", num_train_epochs=4),
     "nuanced-bare-longer": _grpo(
-        "dose", "equation 4 without KL, wide clip, Dr. GRPO's normalisation and window, four times as long", FEW,
-        "nuanced", num_train_epochs=4,
-        beta=0.0, epsilon_high=0.15, loss_type="grpo", scale_rewards="group", repetition=0.0, collapse=0.0,
+        "dose", "equation 4 without KL, wide clip, Dr. GRPO's normalisation and window, four times as long", "nuanced",
+        num_train_epochs=4, **{name: value for _, changes in _COLLAPSE.values() for name, value in changes.items()},
     ),
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Train an arm at a seed and ask its checkpoints about the test worlds; what is finished is not repeated.
 
-Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<arm>-<checkpoint>-answers``
-(one row a film, the completion included), in the form of every other run of this project.
+Results go to ``results/<profile>/seed<k>/<arm>`` (the training run) and ``.../<arm>-<checkpoint>-answers`` (one row an
+image, the completion included), in the form of every other run of this project.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ from companion.experiment.arms import Arm
 from companion.experiment.worlds import World
 from companion.phantoms.prepare import prepare, write_traces
 
-#: A film of the test worlds, with its world.
-Film = tuple[World, Study]
+#: An image of the test worlds, with its world.
+Shown = tuple[World, Study]
 
 
 def at(profile: Profile, seed: int, arm: Arm) -> Profile:
-    """The profile at a seed with the arm's changes; films are shared by all seeds, results and checkpoints not."""
+    """The profile at a seed with the arm's changes; images are shared by all seeds, results and checkpoints not."""
     settings, engines, constants = profile.grpo, dict(profile.engines), list(profile.overrides)
     for setting, value in arm.changes.items():
         if setting == "answer_weight":
@@ -55,8 +55,8 @@ def at(profile: Profile, seed: int, arm: Arm) -> Profile:
 def run_arm(name: str, seed: int, shared: Profile) -> list[runs.Run]:
     """The arm's training run, if it trains, and its answers; arms that it starts from are trained first.
 
-    `shared` is the profile that all arms and seeds vary. Raises UserError for an unknown arm, and for a seed that
-    the plan does not have.
+    `shared` is the profile that all arms and seeds vary. Raises UserError for an unknown arm, and for a seed that the
+    plan does not have.
     """
     arm = arms.get(name)
     if seed not in arms.seeds_of(name):
@@ -104,75 +104,59 @@ def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[s
 
 def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile) -> runs.Run:
     """Answers of one checkpoint on the worlds that its question needs."""
-    prompt, count = prompts.get(arm.prompt), profile.sizes.worlds
+    prompt, count, asked = prompts.get(arm.prompt), profile.sizes.worlds, worlds.ASKED[arm.question]
     owner = name if arm.stage else arm.start
     adapter = None if owner is None else runs.need(profile.cache / "checkpoints" / owner / checkpoint)
-    run_id = f"{name}-{checkpoint}-answers"
+    run_id, known = f"{name}-{checkpoint}-answers", worlds.labels(count)
     facts = {"stage": "worlds", "model": name, "base_model": arm.base, "checkpoint": checkpoint,
              "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
     inputs = {
         "adapter": file_digest(adapter) if adapter else "none",
-        "worlds": digest_of([[world.name for world in worlds.ASKED[arm.question]], worlds.labels(count).to_csv()]),
+        "worlds": digest_of([[world.name for world in asked], known.to_csv()]),
     }
-    settings = {
-        "decoding": plain(profile.decoding),
-        "engines": dict(profile.engines),
-        "patients": count,
-        "samples": arm.samples,
-    }
+    settings = {"decoding": plain(profile.decoding), "engines": dict(profile.engines), "patients": count,
+                "samples": arm.samples}  # fmt: skip
     this = runs.Plan(profile, run_id, facts, settings, inputs)
     if finished := this.finished():
         return finished
     loaded = models.load(arm.base, profile.models[arm.base])
     loaded = with_adapter(loaded, adapter) if adapter else loaded
-    asked = worlds.ASKED[arm.question]
-    films = [(world, study) for world in asked for study in worlds.films(world, count, shared.cache)]
+    images = [(world, study) for world in asked for study in worlds.images(world, count, shared.cache)]
     label = f"{run_id} seed {profile.seed}"
     if arm.samples:
-        rows = _best_of(arm.samples, films, loaded, prompt, profile, label)
+        answers = _best_of(arm.samples, images, loaded, prompt, profile, label, known)
     else:
-        rows = _answers(films, loaded, prompt, profile, label)
-    answers = pd.DataFrame(rows)
+        answers = _answers(images, loaded, prompt, profile, label)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return runs.finish(
-        this, metrics=scores.cells(answers, worlds.labels(count)), predictions=answers, sources=[], device=device,
-        n=len(answers),
-    )  # fmt: skip
-
-
-def _answers(
-    films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
-) -> list[dict[str, object]]:
-    """One answer a film, as rows; all worlds in one go, so that the batches stay full."""
-    rows: list[dict[str, object]] = []
-    studies = [study for _, study in films]
-    answers = evaluate.decode(
-        loaded, studies, prompt, profile.decoding, label=label, engine=profile.engine("decode", evaluate.generate)
+        this, metrics=scores.cells(answers, known), predictions=answers, sources=[], device=device, n=len(answers)
     )
-    for (world, study), completion in zip(films, answers, strict=True):
+
+
+def _answers(images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: Profile, label: str) -> pd.DataFrame:
+    """One answer an image, as rows; all worlds in one go, so that the batches stay full."""
+    rows: list[dict[str, object]] = []
+    decoder = profile.engine("decode", evaluate.generate)
+    studies = [study for _, study in images]
+    completions = evaluate.decode(loaded, studies, prompt, profile.decoding, label=label, engine=decoder)
+    for (world, study), completion in zip(images, completions, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
-        rows.append(
-            {
-                "population": world.population,
-                "film": world.film,
-                "index": int(study.study_id),
-                "completion": completion.text,
-                "failed": parsed.failed,
-                "predicted": ";".join(() if parsed.failed else parsed.labels),
-            }
-        )
-    return rows
+        predicted = ";".join(() if parsed.failed else parsed.labels)
+        rows.append({"population": world.population, "film": world.film, "index": int(study.study_id),
+                     "completion": completion.text, "failed": parsed.failed, "predicted": predicted})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _best_of(
-    samples: int, films: Sequence[Film], loaded: Loaded, prompt: Prompt, profile: Profile, label: str
-) -> list[dict[str, object]]:
+    samples: int, images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: Profile, label: str,
+    labels: pd.DataFrame,
+) -> pd.DataFrame:  # fmt: skip
     """Of several answers sampled as in training, the one nearest to the hospital's own labels (by Jaccard)."""
     loaded.model.generation_config.update(temperature=profile.grpo.temperature, top_p=profile.grpo.top_p, top_k=0)
     set_seed(profile.seed)
     sampled = replace(profile, decoding=replace(profile.decoding, do_sample=True))
-    tries = [_answers(films, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
-    known = worlds.labels(profile.sizes.worlds).set_index(["population", "yardstick", "index"])["positive"]
+    tries = [_answers(images, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
+    known = labels.set_index(["population", "yardstick", "index"])["positive"]
 
     def nearness(row: dict[str, object]) -> float:
         named = frozenset(str(row["predicted"]).split(";")) & frozenset(worlds.FINDINGS)
@@ -180,4 +164,5 @@ def _best_of(
         recorded = frozenset(filter(None, str(own).split(";")))
         return jaccard(recorded, named) if recorded | named else 1.0
 
-    return [max(candidates, key=nearness) for candidates in zip(*tries, strict=True)]
+    candidates = zip(*(one.to_dict("records") for one in tries), strict=True)
+    return pd.DataFrame([max(several, key=nearness) for several in candidates])

@@ -1,13 +1,14 @@
-"""How a film is taken and shown: geometry, exposure, scatter, noise, display curve, markers.
+"""How an image is taken and shown: geometry, exposure, scatter, noise, display curve, markers.
 
-The three styles imitate what a model meets in the paper's three data sets (section 3.1): `equalised`
-(histogram equalisation, as in MIMIC-CXR-JPG), `windowed` (a window and burned-in words, as in
-CheXpert) and `film-like` (8 bits as stored, of uneven exposure, as in NIH). Curves and scatter are computed from the
-film without findings, so that a finding changes its own pixels and no others.
+The three styles imitate what a model meets in the paper's three data sets (section 3.1): `equalised` (histogram
+equalisation, as in MIMIC-CXR-JPG), `windowed` (a window and burned-in words, as in CheXpert) and `film-like` (8 bits as
+stored, of uneven exposure, as in NIH). Curves and scatter are computed from the image without findings, so that a
+finding changes its own pixels and no others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,30 +16,39 @@ from PIL import Image, ImageDraw, ImageFont
 from companion.phantoms.canvas import Canvas, Map, Pose, grid
 
 
+def _at(*values: Any) -> Any:
+    return field(metadata={"at": dict(zip("ABC", values, strict=True))})
+
+
 @dataclass(frozen=True)
 class Style:
-    """The ranges from which a hospital's acquisitions are drawn."""
+    """What a hospital's acquisitions are drawn from, with its value at A, B and C; all are our choice by eye."""
 
-    curve: str  # a name in CURVES
-    ap: float  # share of AP films
-    portable: float  # share of AP films that say so
-    scatter: tuple[float, float]
-    noise: tuple[float, float]
-    detail: tuple[float, float]  # strength of the local contrast processing
-    gamma: tuple[float, float]
-    floor: tuple[float, float]  # grey of the blackest part of the body, 0 to 1
-    ceiling: tuple[float, float]  # grey of the whitest
-    misread: float  # share of films with a poor exposure: flat, too dark or too light
-    inverted: float  # share of films stored with black and white exchanged
-    marker: float  # share of films with a side marker
-    collimation: float  # share of films with visible shutters
-    white_border: float  # share of those whose border is white
-    angle: float  # standard deviation of the rotation, degrees
+    curve: str = _at("equalised", "windowed", "film-like")
+    ap: float = _at(0.62, 0.80, 0.40)  # share of AP images
+    portable: float = _at(0.35, 0.60, 0.40)  # share of AP images that say so
+    scatter: tuple[float, float] = _at((0.45, 0.95), (0.55, 1.20), (0.30, 0.90))
+    noise: tuple[float, float] = _at((0.003, 0.008), (0.010, 0.022), (0.008, 0.018))
+    detail: tuple[float, float] = _at((0.10, 0.28), (0.05, 0.20), (0.0, 0.15))  # strength of local contrast processing
+    gamma: tuple[float, float] = _at((0.80, 1.10), (0.75, 1.30), (0.75, 1.35))
+    floor: tuple[float, float] = _at((0.0, 0.04), (0.0, 0.06), (0.0, 0.08))  # grey of the blackest part of the body
+    ceiling: tuple[float, float] = _at((0.95, 1.0), (0.85, 1.0), (0.80, 1.0))  # grey of the whitest
+    misread: float = _at(0.05, 0.20, 0.30)  # share of images with a poor exposure: flat, too dark or too light
+    inverted: float = _at(0.0, 0.0, 0.03)  # share of images stored with black and white exchanged
+    marker: float = _at(0.8, 0.9, 0.85)  # share of images with a side marker
+    collimation: float = _at(0.5, 0.3, 0.4)  # share of images with visible shutters
+    white_border: float = _at(0.0, 0.1, 0.3)  # share of those whose border is white
+    angle: float = _at(2.2, 2.5, 2.0)  # standard deviation of the rotation, degrees
+
+
+def style_of(hospital: str) -> Style:
+    """The style of hospital A, B or C."""
+    return Style(**{entry.name: entry.metadata["at"][hospital] for entry in fields(Style)})
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Something burned into the film or laid on it in lead."""
+    """Something burned into the image or laid on it in lead."""
 
     text: str
     x: float  # left edge, 0 to 1
@@ -57,7 +67,7 @@ class Acquisition:
     curve: str
     scatter: float  # scattered over primary light
     noise: float  # relative noise at unit exposure
-    heel: tuple[float, float]  # change of depth across the film, in x and y
+    heel: tuple[float, float]  # change of depth across the image, in x and y
     detail: float
     gamma: float
     low: float  # quantile of depth shown at the floor
@@ -88,7 +98,7 @@ def _marks(style: Style, ap: bool, rng: np.random.Generator) -> tuple[Mark, ...]
 
 
 def sample_acquisition(style: Style, rng: np.random.Generator) -> Acquisition:
-    """One film in a hospital's style."""
+    """One image in a hospital's style."""
     ap = bool(rng.random() < style.ap)
     pose = Pose(
         angle=style.angle * float(np.clip(rng.standard_normal(), -2.5, 2.5)) * (1.4 if ap else 0.8),
@@ -129,42 +139,25 @@ def sample_acquisition(style: Style, rng: np.random.Generator) -> Acquisition:
     )
 
 
-def _frame(shutters: tuple[float, float, float, float], size: int) -> tuple[slice, slice]:
-    left, right, top, bottom = (round(v * size) for v in shutters)
-    return slice(top, size - bottom), slice(left, size - right)
-
-
-def _levels(reference: Map, low: float, high: float) -> tuple[float, float]:
-    lo, hi = np.quantile(reference, [low, high])
-    return float(lo), float(max(hi, lo + 0.2))
-
-
-def equalised(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a curve that is mostly the reference's cumulative histogram."""
-    lo, hi = _levels(reference, acquisition.low / 2, 1.0)
-    knots = np.linspace(lo - 0.8, hi + 0.9, 128)
-    ranked = np.searchsorted(np.sort(reference), knots) / reference.size
-    straight = np.clip((knots - lo) / (hi - lo), 0, 1)
-    return knots, (0.70 * ranked + 0.30 * straight) ** acquisition.gamma
-
-
-def windowed(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a straight window with soft ends."""
-    lo, hi = _levels(reference, acquisition.low, acquisition.high)
-    lo -= 0.12 * (hi - lo)  # the lungs are dark grey, not black
-    knots = np.linspace(lo - 0.6, hi + 1.2, 96)
+def _curve(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of the display curve for the depths of a body, and its values, 0 to 1."""
+    equalised, windowed = (acquisition.curve == name for name in ("equalised", "windowed"))
+    quantiles = [acquisition.low / 2, 1.0] if equalised else [acquisition.low, acquisition.high]
+    lo, hi = np.quantile(reference, quantiles)
+    lo, hi = float(lo), float(max(hi, lo + 0.2))
+    lo -= (0.0 if equalised else 0.12 if windowed else 0.18) * (hi - lo)  # the lungs are dark grey, not black
+    below, above, number = (0.8, 0.9, 128) if equalised else (0.6, 1.2, 96) if windowed else (1.0, 1.2, 128)
+    knots = np.linspace(lo - below, hi + above, number)
     t = (knots - lo) / (hi - lo)
-    soft = 0.5 + 0.5 * np.tanh(2.1 * (t - 0.5)) / np.tanh(1.2)
-    return knots, np.clip(0.5 * soft + 0.5 * np.clip(t, 0, 1), 0, 1) ** acquisition.gamma
-
-
-def film_like(reference: Map, acquisition: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of a film's long curve with a toe and a shoulder: flat in the air and in the densest parts."""
-    lo, hi = _levels(reference, acquisition.low, acquisition.high)
-    lo -= 0.18 * (hi - lo)
-    knots = np.linspace(lo - 1.0, hi + 1.2, 128)
-    t = (knots - lo) / (hi - lo)
-    return knots, np.interp(t, [-0.5, 0.0, 0.75, 1.0, 1.5], [-0.10, 0.0, 0.80, 0.98, 1.06]).clip(0) ** acquisition.gamma
+    if equalised:  # mostly the reference's cumulative histogram
+        ranked = np.searchsorted(np.sort(reference), knots) / reference.size
+        values = 0.70 * ranked + 0.30 * np.clip(t, 0, 1)
+    elif windowed:  # a straight window with soft ends
+        soft = 0.5 + 0.5 * np.tanh(2.1 * (t - 0.5)) / np.tanh(1.2)
+        values = np.clip(0.5 * soft + 0.5 * np.clip(t, 0, 1), 0, 1)
+    else:  # X-ray film's long curve with a toe and a shoulder: flat in the air and in the densest parts
+        values = np.interp(t, [-0.5, 0.0, 0.75, 1.0, 1.5], [-0.10, 0.0, 0.80, 0.98, 1.06]).clip(0)
+    return knots, values**acquisition.gamma
 
 
 def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2048) -> Map:
@@ -177,8 +170,8 @@ def _look_up(shown: Map, knots: np.ndarray, values: np.ndarray, entries: int = 2
 
 @lru_cache(maxsize=256)
 def _ink(text: str, height: int, turn: int, ring: bool) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each pixel a mark's letters and its disc (none without a ring) cover, 0 to 1; letters are
-    `height` pixels high.
+    """How much of each pixel a mark's letters and its disc (none without a ring) cover, 0 to 1; letters are `height`
+    pixels high.
     """
     font = ImageFont.load_default(size=max(6, round(1.35 * height)))
     left, top, right, bottom = (int(v) for v in font.getbbox(text))
@@ -197,11 +190,9 @@ def _write(image: Map, marks: tuple[Mark, ...]) -> None:
     size = image.shape[0]
     for mark in marks:
         letters, disc = _ink(mark.text, max(5, round(size * mark.height)), mark.turn, mark.ring)
-        row, column = (
-            min(round(mark.y * size), size - letters.shape[0]),
-            min(round(mark.x * size), size - letters.shape[1]),
-        )
-        place = image[row : row + letters.shape[0], column : column + letters.shape[1]]
+        high, wide = letters.shape
+        row, column = min(round(mark.y * size), size - high), min(round(mark.x * size), size - wide)
+        place = image[row : row + high, column : column + wide]
         place += disc * (np.float32(0.03) - place)
         place += letters * (np.float32(0.98) - place)
 
@@ -218,11 +209,11 @@ def _mottle(rng: np.random.Generator, size: int) -> Map:
 
 
 def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas) -> np.ndarray:
-    """The film of an optical depth, uint8 (size, size); `reference` is the depth without findings.
+    """The image of an optical depth, uint8 (size, size); `reference` is the depth without findings.
 
-    The detector sees ``I = exp(-D) + s * blur(J (1 - J))`` where ``J = exp(-D0)``: scatter comes from
-    where there is a body that lets light through. Noise has the deviation ``n / sqrt(I)`` (relative),
-    and what is shown is ``curve(-log I - k * (blur(-log I0) - mean))``.
+    The detector sees ``I = exp(-D) + s * blur(J (1 - J))`` where ``J = exp(-D0)``: scatter comes from where there is a
+    body that lets light through. Noise has the deviation ``n / sqrt(I)`` (relative), and what is shown is ``curve(-log
+    I - k * (blur(-log I0) - mean))``.
     """
     size = depth.shape[0]
     rng = np.random.default_rng(acquisition.noise_seed)
@@ -231,20 +222,18 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     light = np.exp(-depth) + veil
     shown = -np.log(light)
     plain = -np.log(open_beam + veil)
-    heel_x, heel_y = acquisition.heel
+    heel_x, heel_y = map(np.float32, acquisition.heel)
     x, y = grid(size)
     wide = canvas.blur(plain, 0.16)
-    correction = np.float32(acquisition.detail) * (wide - wide.mean()) - (
-        np.float32(heel_x) * x + np.float32(heel_y) * y
-    )
-    shown += (
-        _mottle(rng, size) * np.float32(acquisition.noise * size / 224) / np.sqrt(light + np.float32(0.06)) - correction
-    )
-    rows, columns = _frame(acquisition.shutters, size)
+    correction = np.float32(acquisition.detail) * (wide - wide.mean()) - (heel_x * x + heel_y * y)
+    noise = _mottle(rng, size) * np.float32(acquisition.noise * size / 224)
+    shown += noise / np.sqrt(light + np.float32(0.06)) - correction
+    left, right, top, bottom = (round(v * size) for v in acquisition.shutters)
+    rows, columns = slice(top, size - bottom), slice(left, size - right)
     step = max(1, size // 75)
     sample = (plain - correction)[rows, columns][::step, ::step]
     body = sample[reference[rows, columns][::step, ::step] > 0.25]
-    knots, values = CURVES[acquisition.curve](body.ravel(), acquisition)
+    knots, values = _curve(body.ravel(), acquisition)
     image = _look_up(shown, knots, acquisition.floor + (acquisition.ceiling - acquisition.floor) * values)
     if acquisition.inverted:
         image = 1 - image
@@ -252,7 +241,3 @@ def expose(depth: Map, reference: Map, acquisition: Acquisition, canvas: Canvas)
     closed[rows, columns] = image[rows, columns]
     _write(closed, acquisition.marks)
     return (np.clip(closed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-
-
-#: name -> curve; a hospital's style names one.
-CURVES = {"equalised": equalised, "windowed": windowed, "film-like": film_like}

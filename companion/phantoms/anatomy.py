@@ -1,12 +1,13 @@
-"""A patient's chest: sampled proportions, and the outlines of what a frontal film shows.
+"""A patient's chest: sampled proportions, and the outlines of what a frontal image shows.
 
-Stands in for the patients of section 3.1. `Anatomy` holds what belongs to the patient and stays the
-same when the film is taken again elsewhere; `Chest` is that patient in one projection (an AP film
-magnifies the heart, lifts the diaphragm and brings the scapulae over the lungs). The patient's
-right is at the image's left; sides are the patient's.
+Stands in for the patients of section 3.1. `Anatomy` holds what belongs to the patient and stays the same when the image
+is taken again elsewhere; `Chest` is that patient in one projection (an AP image magnifies the heart, lifts the
+diaphragm and brings the scapulae over the lungs). The patient's right is at the image's left; sides are the patient's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -18,78 +19,59 @@ SIDES: tuple[str, ...] = ("right", "left")
 RIBS = 9
 
 
+def _normal(rng: np.random.Generator, mean: float, sd: float) -> float:
+    return float(mean + sd * np.clip(rng.standard_normal(), -2.2, 2.2))
+
+
+def _drawn(sample: Callable[[np.random.Generator], Any], kind: type = float) -> Any:
+    return field(metadata={"sample": lambda rng: kind(sample(rng))})
+
+
+def _near(mean: float, sd: float) -> Any:
+    return _drawn(lambda rng: _normal(rng, mean, sd))
+
+
 @dataclass(frozen=True)
 class Anatomy:
-    """One patient. Lengths are in half sides of the film; the other fields are factors around 1."""
+    """One patient, each field with the range that it is drawn from; all of them are our choice by eye.
 
-    habitus: float  # thickness of the trunk
-    width: float  # half width of the rib cage, about 0.78
-    top: float  # height of the lung apices, about -0.72
-    base: float  # height of the right dome of the diaphragm, about 0.42
-    left_drop: float  # how much lower the left dome is
-    dome: float  # height of the dome above the costophrenic angle
-    asymmetry: float  # right lung wider (positive) or narrower
-    lean: float  # turned to one side: shift of the midline shadows
-    heart: float  # transverse diameter of the heart over that of the chest, PA
-    heart_split: float  # share of the heart that lies left of the midline
-    heart_height: float
-    mediastinum: float  # half width of the upper mediastinum
-    knob: float  # radius of the aortic knob
-    scoliosis: float
-    breath: float  # depth of the breath held: positive lowers the diaphragm
-    turn: float  # turned about the long axis: the spine against the shadows in front of it
-    rib_weight: float
-    rib_slope: float
-    rib_offset: float
-    vessels: float  # calibre of the vessels
-    vessel_seed: int
-    texture: float  # strength of the fine markings of the lung
-    breast: float  # 0 for none
-    breast_y: float
-    bubble: float  # radius of the gastric bubble, 0 for none
-    bubble_x: float
-    shoulder: float
-    arm: float  # how far an arm hangs from the trunk
-    waist: float  # how much narrower the trunk is at the waist
+    Lengths are in half sides of the image; the other fields are factors around 1.
+    """
+
+    habitus: float = _drawn(lambda rng: np.exp(_normal(rng, 0, 0.17)))  # thickness of the trunk
+    width: float = _near(0.755, 0.04)  # half width of the rib cage, about 0.78
+    top: float = _near(-0.76, 0.045)  # height of the lung apices, about -0.72
+    base: float = _near(0.40, 0.055)  # height of the right dome of the diaphragm, about 0.42
+    left_drop: float = _near(0.045, 0.03)  # how much lower the left dome is
+    dome: float = _near(0.24, 0.04)  # height of the dome above the costophrenic angle
+    asymmetry: float = _near(0, 0.02)  # right lung wider (positive) or narrower
+    lean: float = _near(0, 0.025)  # turned to one side: shift of the midline shadows
+    heart: float = _near(0.455, 0.036)  # transverse diameter of the heart over that of the chest, PA
+    heart_split: float = _near(0.69, 0.035)  # share of the heart that lies left of the midline
+    heart_height: float = _near(0.68, 0.05)
+    mediastinum: float = _near(0.128, 0.018)  # half width of the upper mediastinum
+    knob: float = _near(0.090, 0.018)  # radius of the aortic knob
+    scoliosis: float = _near(0, 0.018)
+    breath: float = _near(0, 0.045)  # depth of the breath held: positive lowers the diaphragm
+    turn: float = _near(0, 0.025)  # turned about the long axis: the spine against the shadows in front of it
+    rib_weight: float = _near(1, 0.2)
+    rib_slope: float = _near(1, 0.16)
+    rib_offset: float = _near(0, 0.035)
+    vessels: float = _near(1, 0.20)  # calibre of the vessels
+    vessel_seed: int = _drawn(lambda rng: rng.integers(2**31), int)
+    texture: float = _near(1, 0.30)  # strength of the fine markings of the lung
+    breast: float = _drawn(lambda rng: max(0.0, rng.uniform(-0.9, 1.0)))  # 0 for none
+    breast_y: float = _near(0.38, 0.06)
+    bubble: float = _drawn(lambda rng: max(0.0, rng.uniform(-0.03, 0.13)))  # radius of the gastric bubble, 0 for none
+    bubble_x: float = _near(0.34, 0.06)
+    shoulder: float = _near(0, 0.05)
+    arm: float = _drawn(lambda rng: rng.uniform(0.02, 0.45))  # how far an arm hangs from the trunk
+    waist: float = _near(0.04, 0.05)  # how much narrower the trunk is at the waist
 
 
 def sample_anatomy(rng: np.random.Generator) -> Anatomy:
-    """A patient drawn from the ranges below; all of them are our choice by eye."""
-
-    def near(mean: float, sd: float) -> float:
-        return float(mean + sd * np.clip(rng.standard_normal(), -2.2, 2.2))
-
-    return Anatomy(
-        habitus=float(np.exp(near(0, 0.17))),
-        width=near(0.755, 0.04),
-        top=near(-0.76, 0.045),
-        base=near(0.40, 0.055),
-        left_drop=near(0.045, 0.03),
-        dome=near(0.24, 0.04),
-        asymmetry=near(0, 0.02),
-        lean=near(0, 0.025),
-        heart=near(0.455, 0.036),
-        heart_split=near(0.69, 0.035),
-        heart_height=near(0.68, 0.05),
-        mediastinum=near(0.128, 0.018),
-        knob=near(0.090, 0.018),
-        scoliosis=near(0, 0.018),
-        breath=near(0, 0.045),
-        turn=near(0, 0.025),
-        rib_weight=near(1, 0.2),
-        rib_slope=near(1, 0.16),
-        rib_offset=near(0, 0.035),
-        vessels=near(1, 0.20),
-        vessel_seed=int(rng.integers(2**31)),
-        texture=near(1, 0.30),
-        breast=float(max(0.0, rng.uniform(-0.9, 1.0))),
-        breast_y=near(0.38, 0.06),
-        bubble=float(max(0.0, rng.uniform(-0.03, 0.13))),
-        bubble_x=near(0.34, 0.06),
-        shoulder=near(0, 0.05),
-        arm=float(rng.uniform(0.02, 0.45)),
-        waist=near(0.04, 0.05),
-    )
+    """A patient; the fields are drawn in their order."""
+    return Anatomy(**{entry.name: entry.metadata["sample"](rng) for entry in fields(Anatomy)})
 
 
 class Chest:
@@ -114,13 +96,13 @@ class Chest:
         """Height of a side's hemidiaphragm."""
         return self.anatomy.base - self.lift + (self.anatomy.left_drop if side == "left" else 0.0)
 
-    def lung_outline(self, side: str, raised: float = 0.0, inset: float = 0.0) -> Points:
-        """The outline of a lung; `raised` lifts the diaphragm, `inset` narrows it from the wall."""
-        a, top, dome = self.anatomy, self.apex + 1.4 * inset, self.dome_top(side) - raised
+    def lung_outline(self, side: str, raised: float = 0.0) -> Points:
+        """The outline of a lung; `raised` lifts the diaphragm."""
+        a, top, dome = self.anatomy, self.apex, self.dome_top(side) - raised
         corner = dome + a.dome
         heights = top + np.array([0.0, 0.06, 0.19, 0.38, 0.6, 0.8]) * (0.66 - top)
-        wall = [(float(self.lateral(side, y)) - inset, float(y)) for y in heights if y < corner - 0.14]
-        w = float(self.lateral(side, corner)) - inset
+        wall = [(float(self.lateral(side, y)), float(y)) for y in heights if y < corner - 0.14]
+        w = float(self.lateral(side, corner))
         diaphragm = [(w, corner - 0.08), (0.975 * w, corner), (0.91 * w, corner - 0.10)]  # a pointed angle
         diaphragm += [(0.80 * w, dome + 0.25 * a.dome), (0.64 * w, dome + 0.04 * a.dome), (0.47 * w, dome)]
         diaphragm += [(0.30 * w, dome + 0.10 * a.dome), (0.15 * w, dome + 0.28 * a.dome)]
@@ -174,8 +156,8 @@ class Chest:
     def ribs(self, side: str) -> tuple[Points, Points]:
         """The posterior and the anterior arcs of a side's ribs from the top: (RIBS, points, 2) each.
 
-        From the spine a rib rises a little, then falls more and more steeply to the wall; in front it
-        goes on down, steeper, towards the breastbone.
+        From the spine a rib rises a little, then falls more and more steeply to the wall; in front it goes on down,
+        steeper, towards the breastbone.
         """
         a, number = self.anatomy, np.arange(RIBS)
         span = self.dome_top(side) + a.dome + 0.04 - self.apex
@@ -198,35 +180,20 @@ class Chest:
         return arcs[0], arcs[1]
 
     def clavicle(self, side: str) -> Points:
-        """The collar bone, from the breastbone outwards: an S that rises; flatter and higher on an AP film."""
+        """The collar bone, from the breastbone outwards: an S that rises; flatter and higher on an AP image."""
         ap = self.view == "AP"
         y = self.apex + (0.13 if ap else 0.21) + 0.4 * SIGN[side] * self.anatomy.turn
         rise = 0.55 if ap else 1.0
-        points = [
-            (0.05, 0.035),
-            (0.14, 0.02),
-            (0.30, -0.035),
-            (0.48, -0.115),
-            (0.66, -0.155),
-            (0.84, -0.14),
-            (0.95, -0.15),
-        ]
+        points = [(0.05, 0.035), (0.14, 0.02), (0.30, -0.035), (0.48, -0.115), (0.66, -0.155), (0.84, -0.14)]
+        points += [(0.95, -0.15)]
         placed = np.array([(x, y + rise * dy + self.anatomy.shoulder * x) for x, dy in points])
         return spline(placed * [SIGN[side], 1.0] + [self.midline, 0.0], 6)
 
     def scapula(self, side: str) -> Points:
-        """The shoulder blade; on a PA film it is turned out of the lung."""
+        """The shoulder blade; on a PA image it is turned out of the lung."""
         inward, s = (-0.15 if self.view == "AP" else 0.0), self.anatomy.shoulder
-        points = [
-            (0.80, -0.66),
-            (0.97, -0.62),
-            (0.96, -0.47),
-            (0.90, -0.33),
-            (0.84, -0.12),
-            (0.79, 0.03),
-            (0.755, -0.02),
-        ]
-        points += [(0.76, -0.25), (0.755, -0.48)]
+        points = [(0.80, -0.66), (0.97, -0.62), (0.96, -0.47), (0.90, -0.33), (0.84, -0.12), (0.79, 0.03)]
+        points += [(0.755, -0.02), (0.76, -0.25), (0.755, -0.48)]
         return spline(
             (np.array(points) + [inward, s + 0.5 * self.lift]) * [SIGN[side], 1.0] + [self.midline, 0], 4, closed=True
         )
@@ -243,15 +210,8 @@ class Chest:
         w = a.width + 0.095 + 0.26 * max(a.habitus - 0.85, 0.0)
         s = a.shoulder - (0.05 if self.view == "AP" else 0.0)
         half = [(0.20, -1.3), (0.22, -1.0), (0.30, -0.90 + 0.5 * s), (0.58, -0.82 + s), (0.90, -0.72 + s)]
-        half += [
-            (1.10, -0.58 + s),
-            (1.17, -0.35),
-            (1.12, -0.15),
-            (w + 0.05, -0.06),
-            (w + 0.01, 0.25),
-            (w - a.waist, 0.75),
-        ]
-        half += [(w - 0.5 * a.waist, 1.4)]
+        half += [(1.10, -0.58 + s), (1.17, -0.35), (1.12, -0.15), (w + 0.05, -0.06), (w + 0.01, 0.25)]
+        half += [(w - a.waist, 0.75), (w - 0.5 * a.waist, 1.4)]
         right = np.array(half)
         return spline(np.concatenate([right, right[::-1] * [-1.0, 1.0]]), 4, closed=True) + [self.midline * 0.5, 0.0]
 

@@ -1,12 +1,11 @@
 """Drawing in patient coordinates: polygons, strokes, textures and blurs as float32 maps.
 
-The phantoms stand in for the films of section 3.1 of the paper. All shapes are given in patient
-coordinates, x from -1 (image left, the patient's right) to 1 and y from -1 (top) to 1, and a film's
-pose (rotation, shift, zoom) is applied to the points and not to pixels. The same film therefore
-comes out the same at any size, and nothing is resampled.
+The phantoms stand in for the images of section 3.1 of the paper. All shapes are given in patient coordinates, x from -1
+(image left, the patient's right) to 1 and y from -1 (top) to 1, and an image's pose (rotation, shift, zoom) is applied
+to the points and not to pixels. The same image therefore comes out the same at any size, and nothing is resampled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,13 +17,13 @@ from scipy import ndimage
 Map = NDArray[np.float32]  #: (size, size), row 0 at the top
 Points = NDArray[np.float64]  #: (n, 2) as x, y in patient coordinates
 
-#: Shapes are filled at this multiple of the film's size and averaged down, against jagged edges.
+#: Shapes are filled at this multiple of the image's size and averaged down, against jagged edges.
 OVERSAMPLING = 2
 
 
 @lru_cache(maxsize=8)
 def grid(size: int) -> tuple[Map, Map]:
-    """Pixel centres of a film in units of half its side: x (size, size), y (size, size) in (-1, 1)."""
+    """Pixel centres of an image in units of half its side: x (size, size), y (size, size) in (-1, 1)."""
     line = ((np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1).astype(np.float32)
     x, y = np.meshgrid(line, line)
     x.setflags(write=False)
@@ -68,7 +67,7 @@ def _slight_blur(image: Map, sigma: float) -> Map:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the patient stands on the film: rotation in degrees, shift in half sides, zoom."""
+    """Where the patient stands on the image: rotation in degrees, shift in half sides, zoom."""
 
     angle: float = 0.0
     shift_x: float = 0.0
@@ -125,35 +124,28 @@ class Canvas:
             brush.line(placed, fill=fill, width=width)
         return self._read(sheet)
 
-    def _window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
-        """Rows and columns that hold everything within `reach` of a point."""
+    def _spot(self, x: float, y: float, rx: float, ry: float, reach: float, value: Callable[[Map], Map]) -> Map:
+        """``value(r**2)`` of the distance from a point in radii, up to `reach` of them; 0 further away."""
         column, row = ((self._matrix @ [x, y] + self._shift + 1) * (self.size / 2)).tolist()
-        span = reach * self._scale / OVERSAMPLING + 2
-        return tuple(slice(max(0, int(c - span)), max(0, int(c + span) + 1)) for c in (row, column))  # type: ignore[return-value]
+        span = reach * max(rx, ry) * self._scale / OVERSAMPLING + 2
+        window = tuple(slice(max(0, int(c - span)), max(0, int(c + span) + 1)) for c in (row, column))
+        r2 = ((self.x[window] - np.float32(x)) / np.float32(rx)) ** 2
+        r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
+        out = np.zeros_like(self.x)
+        out[window] = value(r2)
+        return out
 
     def ball(self, x: float, y: float, rx: float, ry: float | None = None, power: float = 0.5) -> Map:
         """An ellipsoid's thickness, 1 at the centre and 0 outside: ``(1 - r**2)**power``."""
-        ry = ry or rx
-        out = np.zeros_like(self.x)
-        window = self._window(x, y, max(rx, ry))
-        r2 = ((self.x[window] - np.float32(x)) / np.float32(rx)) ** 2
-        r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
-        inside = np.clip(1 - r2, 0, None)
-        out[window] = inside * inside if power == 2.0 else inside ** np.float32(power)
-        return out
+        return self._spot(x, y, rx, ry or rx, 1, lambda r2: np.clip(1 - r2, 0, None) ** np.float32(power))
 
     def cloud(self, x: float, y: float, rx: float, ry: float) -> Map:
         """A soft spot close to `haze` that ends at 1.6 of its radii: ``(1 - (r / 1.6)**2)**2``, 1 at the centre."""
-        return self.ball(x, y, 1.6 * rx, 1.6 * ry, 2.0)
+        return self._spot(x, y, 1.6 * rx, 1.6 * ry, 1, lambda r2: np.square(np.clip(1 - r2, 0, None)))
 
     def haze(self, x: float, y: float, rx: float, ry: float) -> Map:
         """A Gaussian spot, 1 at the centre; cut off where it is below 1/8000."""
-        out = np.zeros_like(self.x)
-        window = self._window(x, y, 3 * max(rx, ry))
-        r2 = ((self.x[window] - np.float32(x)) / np.float32(rx)) ** 2
-        r2 += ((self.y[window] - np.float32(y)) / np.float32(ry)) ** 2
-        out[window] = np.exp(-r2)
-        return out
+        return self._spot(x, y, rx, ry, 3, lambda r2: np.exp(-r2))
 
     def markings(self, rng: np.random.Generator) -> Map:
         """Noise of 24, 48 and 96 bumps along a side, mean 0 and deviation about 0.8; the same at any size."""

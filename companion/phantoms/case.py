@@ -1,10 +1,10 @@
-"""A phantom study: a patient, what ails them, and the film; sampled, changed and drawn.
+"""A phantom study: a patient, what ails them, and the image; sampled, changed and drawn.
 
 Four independent random streams make a case (anatomy, findings, acquisition, labelling), each from
-``SeedSequence(entropy=seed, spawn_key=(index, stream))``, and each finding and each labelling convention has
-a substream of its own. So the same patient can be drawn without a finding (`without`), at another
-hospital (`at_hospital`), or labelled by another convention (`relabel`), and nothing else changes. The
-labels are those of section 3.1 of the paper.
+``SeedSequence(entropy=seed, spawn_key=(index, stream))``, and each finding and each labelling convention has a
+substream of its own. So the same patient can be drawn without a finding (`without`), at another hospital
+(`at_hospital`), or labelled by another convention (`relabel`), and nothing else changes. The labels are those of
+section 3.1 of the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from companion.phantoms.acquisition import Acquisition, expose, sample_acquisiti
 from companion.phantoms.anatomy import Anatomy, sample_anatomy
 from companion.phantoms.conventions import CONVENTIONS, record, truth_of
 from companion.phantoms.copula import sample_findings
-from companion.phantoms.film import Film
 from companion.phantoms.findings import FINDING_PAINTERS, sample_lesion
 from companion.phantoms.hospitals import hospital as hospital_named
 from companion.phantoms.lesion import Lesion
+from companion.phantoms.radiograph import Radiograph
 from companion.phantoms.shortcuts import leaning
 
 #: The streams of a case; a number is never used twice.
@@ -41,8 +41,7 @@ class Case:
     anatomy: Anatomy
     lesions: tuple[Lesion, ...]
     acquisition: Acquisition
-    sickness: float  # standard normal; the sicker are more often filmed in bed, as far as the shortcut goes
-    shortcut: float  # 0 to 1: how strongly devices, projection and words on the film go with disease
+    sickness: float  # standard normal; the sicker are more often imaged in bed
 
     @property
     def truth(self) -> frozenset[str]:
@@ -55,61 +54,43 @@ class Case:
         return relabel(self, hospital_named(self.hospital).convention)
 
 
-def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0) -> Case:
+def sample_case(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> Case:
     """Case number `index` of the stream `seed` at a hospital.
 
-    `enrichment` multiplies the odds of the rare findings (1 keeps the hospital's natural rates), so
-    that a training set of a given size holds enough of each. `shortcut` is the strength of the
-    associations that are not disease, from 0 (none) to 1 (as published or assumed, see `shortcuts`).
-    Raises UserError for an unknown hospital and a number out of range.
+    `enrichment` multiplies the odds of the rare findings (1 keeps the hospital's natural rates), so that a training set
+    of a given size holds enough of each. Raises UserError for an unknown hospital and a number out of range.
     """
-    place = hospital_named(hospital)
-    lesions, sickness = sample_lesions(seed, index, hospital, enrichment, shortcut)
-    style = leaning(place, sickness, shortcut)
-    return Case(
-        seed=seed,
-        index=index,
-        hospital=hospital,
-        anatomy=sample_anatomy(_stream(seed, index, ANATOMY)),
-        lesions=lesions,
-        acquisition=sample_acquisition(style, _stream(seed, index, ACQUISITION)),
-        sickness=sickness,
-        shortcut=shortcut,
-    )
+    lesions, sickness = sample_lesions(seed, index, hospital, enrichment)
+    acquisition = sample_acquisition(leaning(hospital_named(hospital), sickness), _stream(seed, index, ACQUISITION))
+    return Case(seed, index, hospital, sample_anatomy(_stream(seed, index, ANATOMY)), lesions, acquisition, sickness)
 
 
-def sample_lesions(
-    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
-) -> tuple[tuple[Lesion, ...], float]:
+def sample_lesions(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> tuple[tuple[Lesion, ...], float]:
     """The lesions of `sample_case` and the patient's sickness, without the patient: for counts of labels."""
-    names, sickness = findings_of(seed, index, hospital, enrichment, shortcut)
+    names, sickness = findings_of(seed, index, hospital, enrichment)
     return tuple(lesion_of(seed, index, name) for name in names), sickness
 
 
-def findings_of(
-    seed: int, index: int, hospital: str, enrichment: float = 1.0, shortcut: float = 1.0
-) -> tuple[tuple[str, ...], float]:
+def findings_of(seed: int, index: int, hospital: str, enrichment: float = 1.0) -> tuple[tuple[str, ...], float]:
     """The names of the findings of `sample_case`, and the patient's sickness."""
     if index < 0 or seed < 0:
         raise UserError("a seed and an index of 0 or more", f"seed {seed}, index {index}", "count from 0")
-    stream = _stream(seed, index, FINDINGS_STREAM)
-    return sample_findings(hospital_named(hospital), stream, enrichment, shortcut)
+    return sample_findings(hospital_named(hospital), _stream(seed, index, FINDINGS_STREAM), enrichment)
 
 
 def labelling_stream(seed: int, index: int, convention: str) -> np.random.Generator:
-    """The random numbers from which a convention labels study `index`: the same for any film of it."""
+    """The random numbers from which a convention labels study `index`; UserError for an unknown convention.
+
+    Each study has its own for each convention, so that the labels do not depend on the image, on the hospital, or on
+    what other conventions wrote.
+    """
     if convention not in CONVENTIONS:
         raise unknown("labelling convention", convention, CONVENTIONS, "companion/phantoms/conventions.py")
     return _stream(seed, index, LABELLING, list(CONVENTIONS).index(convention))
 
 
 def relabel(case: Case, convention: str) -> dict[str, float]:
-    """The labels that a convention writes for a case, whichever hospital filmed it: 1.0, 0.0 or -1.0.
-
-    Each study has its own random numbers for each convention, so that the labels do not depend on the
-    film, on the hospital, or on what other conventions wrote. Raises UserError for an unknown
-    convention.
-    """
+    """The labels that a convention writes for a case, whichever hospital took it: 1.0, 0.0 or -1.0."""
     return record(case.lesions, convention, labelling_stream(case.seed, case.index, convention))
 
 
@@ -123,7 +104,7 @@ def lesion_of(seed: int, index: int, finding: str) -> Lesion:
 def without(case: Case, finding: str) -> Case:
     """The same study with a finding, and all that imply it, taken away.
 
-    Taking away Lung Opacity also takes away Edema, say, since a film with Edema shows an opacity.
+    Taking away Lung Opacity also takes away Edema, say, since an image with Edema shows an opacity.
     """
     if finding not in FINDINGS or finding == NO_FINDING:
         known = [name for name in FINDINGS if name != NO_FINDING]
@@ -133,44 +114,31 @@ def without(case: Case, finding: str) -> Case:
 
 
 def at_hospital(case: Case, hospital: str) -> Case:
-    """The same patient with the same findings, filmed and labelled at another hospital."""
-    style = leaning(hospital_named(hospital), case.sickness, case.shortcut)
+    """The same patient with the same findings, imaged and labelled at another hospital."""
+    style = leaning(hospital_named(hospital), case.sickness)
     acquisition = sample_acquisition(style, _stream(case.seed, case.index, ACQUISITION))
     return replace(case, hospital=hospital, acquisition=acquisition)
 
 
-def _paint(case: Case, size: int) -> tuple[Film, dict[str, np.ndarray]]:
-    if not 32 <= size <= 2048:
-        raise UserError("a film size from 32 to 2048 pixels", repr(size), "224 is usual")
-    film = Film(case.anatomy, case.acquisition.view, case.acquisition.pose, size)
-    seen: dict[str, np.ndarray] = {}
-    lesions = {lesion.finding: lesion for lesion in case.lesions}
-    for finding, (_, painter) in FINDING_PAINTERS.items():
-        if finding in lesions:
-            seen[finding] = painter(film, lesions[finding])
-    return film, seen
-
-
 def draw_with_masks(case: Case, size: int = 224) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The film, uint8 (size, size), and where each finding of the truth is seen, bool (size, size).
+    """The image of a case, uint8 (size, size), and where each finding of the truth is seen, bool (size, size).
 
-    A parent's mask is the union of its children's. No Finding has none.
+    Row 0 is at the top and the patient's right at the left. A parent's mask is the union of its children's; No Finding
+    has none.
     """
-    film, seen = _paint(case, size)
-    image = expose(film.depth(), film.depth_without(), case.acquisition, film.canvas)
-    where = {name: mask.copy() for name, mask in seen.items()}
-    for name, mask in seen.items():
-        for parent in ancestors(name):
-            where[parent] = where[parent] | mask if parent in where else mask.copy()
-    return image, where
+    if not 32 <= size <= 2048:
+        raise UserError("an image size from 32 to 2048 pixels", repr(size), "224 is usual")
+    image = Radiograph(case.anatomy, case.acquisition.view, case.acquisition.pose, size)
+    lesions = {lesion.finding: lesion for lesion in case.lesions}
+    where: dict[str, np.ndarray] = {}
+    for name, painter in FINDING_PAINTERS.items():
+        if name in lesions:
+            mask = np.any(list(painter(image, lesions[name])), axis=0)
+            for seen in (name, *ancestors(name)):
+                where[seen] = where[seen] | mask if seen in where else mask
+    return expose(image.depth(), image.depth_without(), case.acquisition, image.canvas), where
 
 
 def draw(case: Case, size: int = 224) -> np.ndarray:
-    """The film of a case, uint8 (size, size), row 0 at the top and the patient's right at the left."""
-    film, _ = _paint(case, size)
-    return expose(film.depth(), film.depth_without(), case.acquisition, film.canvas)
-
-
-def masks(case: Case, size: int = 224) -> dict[str, np.ndarray]:
-    """Where each finding of the truth is seen, bool (size, size); No Finding has no mask."""
-    return draw_with_masks(case, size)[1]
+    """The image of a case, uint8 (size, size)."""
+    return draw_with_masks(case, size)[0]

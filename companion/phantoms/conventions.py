@@ -1,33 +1,32 @@
 """How what is seen becomes recorded labels: three conventions (the paper's sections 3.1 and 5).
 
-The paper's puzzle is partly one of conventions, so they are stated as data. `report`: what a labeler
-finds in a report; parents are seldom named, mild findings go unmentioned, doubts are kept as -1.
-`radiologist`: the visible truth with all parents, each label 1 or 0. `text-mined`: ten NIH names,
-with the errors that radiologists found in them; no parents, no devices, no doubts.
+The paper's puzzle is partly one of conventions, so they are stated as data. `report`: what a labeler finds in a report;
+parents are seldom named, mild findings go unmentioned, doubts are kept as -1. `radiologist`: the visible truth with all
+parents, each label 1 or 0. `text-mined`: ten NIH names, with the errors that radiologists found in them; no parents, no
+devices, no doubts.
 
-A convention looks at lesions only. Its chances are those of its home, the hospital that it was
-published for, whichever film it is used on: so any film can be labelled by any convention (`case.relabel`). Each
-finding uses its own random numbers, so that one finding's presence does not move another's label.
+A convention looks at lesions only. Its chances are those of the hospital that it was published for (A for `report`, C
+for `text-mined`; `radiologist` has none), whichever image it is used on: so any image can be labelled by any convention
+(`case.relabel`). Each finding uses its own random numbers, so that one finding's presence does not move another's
+label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
-from chexreason.errors import unknown
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES, closure
 from companion.phantoms.copula import matrix
-from companion.phantoms.hospitals import HOSPITALS, Hospital
+from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.lesion import Lesion
 
 Labels = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Naming:
+class Naming(NamedTuple):
     """How often a report names a parent beside its child."""
 
     published: float  # P(parent is recorded | child is recorded)
@@ -55,8 +54,7 @@ OMITTED_WHEN_MILD = 0.35
 UNCERTAIN_DRAWN = 0.85
 
 
-@dataclass(frozen=True)
-class Mining:
+class Mining(NamedTuple):
     """How well a text-mined label agrees with what radiologists see."""
 
     ppv: float
@@ -87,16 +85,9 @@ def truth_of(lesions: Sequence[Lesion]) -> frozenset[str]:
     return closure(drawn) if rest else drawn | {NO_FINDING}
 
 
-def home_of(convention: str) -> Hospital:
-    """The hospital whose published rates give a convention its chances; UserError for an unknown convention."""
-    if convention not in CONVENTIONS:
-        raise unknown("labelling convention", convention, CONVENTIONS, "companion/phantoms/conventions.py")
-    return next(place for place in HOSPITALS.values() if place.convention == convention)
-
-
 def report(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     """Labels mined from a report; a finding that is not mentioned has no entry."""
-    rates = home_of("report").rates
+    rates = HOSPITALS["A"].rates
     numbers = dict(zip(FINDINGS, rng.random((len(FINDINGS), 5)), strict=True))
     unlabelled = rng.random() < UNLABELLED
     severity = {lesion.finding: lesion.severity for lesion in lesions}
@@ -135,29 +126,23 @@ def radiologist(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     return {finding: float(finding in seen) for finding in FINDINGS}
 
 
-#: The names that NIH can state: the paper's nine and Pleural Effusion.
-MINED_NAMES: tuple[str, ...] = (*NIH_SHARED, "Pleural Effusion")
-
-
 @lru_cache(maxsize=1)
-def _errors() -> tuple[Hospital, np.ndarray]:
-    """The home of text mining, and the factor (F, F) that makes errors of one study travel together."""
-    home = home_of("text-mined")
-    return home, np.linalg.cholesky(matrix(home.name, "errors", tuple(MINING)))
+def _errors() -> np.ndarray:
+    """The factor (F, F) that makes errors of text mining in one study travel together."""
+    return np.linalg.cholesky(matrix("C", "errors", tuple(MINING)))
 
 
 def mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> frozenset[str]:
     """What text mining finds, right or wrong, at the rates of `MINING`; Lung Opacity stands for NIH's Infiltration.
 
-    A study's luck is one number a finding, correlated between findings (assumed: fitted to the published
-    pairs), because a report that says too much of one thing tends to say too much of its like.
+    A study's luck is one number a finding, correlated between findings (assumed: fitted to the published pairs),
+    because a report that says too much of one thing tends to say too much of its like.
     """
-    home, factor = _errors()
-    luck = ndtr(factor @ rng.standard_normal(len(MINING)))
+    luck = ndtr(_errors() @ rng.standard_normal(len(MINING)))
     drawn = {lesion.finding for lesion in lesions}
     found = set()
     for number, (finding, mining) in zip(luck, MINING.items(), strict=True):
-        rate = home.rates[finding]
+        rate = HOSPITALS["C"].rates[finding]
         false = (rate.recorded or rate.drawn) * (1 - mining.ppv) / (1 - rate.drawn)
         if number < (mining.sensitivity if finding in drawn else false):
             found.add(finding)
@@ -167,21 +152,15 @@ def mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> frozenset[str]
 def text_mined(lesions: Sequence[Lesion], rng: np.random.Generator) -> Labels:
     """Ten names, 1 or 0, with false and missed labels.
 
-    A hazy opacity is mined as Infiltration, which has no CheXpert name: it leaves no label here, yet
-    such a film is not No Finding. A record without any 1 is therefore a film whose NIH label has no
-    counterpart.
+    A hazy opacity is mined as Infiltration, which has no CheXpert name: it leaves no label here, yet such an image is
+    not No Finding. A record without any 1 is therefore an image whose NIH label has no counterpart.
     """
     found = mined(lesions, rng) or {NO_FINDING}
-    return {name: float(name in found) for name in MINED_NAMES}
+    return {name: float(name in found) for name in (*NIH_SHARED, "Pleural Effusion")}
 
 
 def record(lesions: Sequence[Lesion], convention: str, rng: np.random.Generator) -> Labels:
-    """The labels that a convention writes for these lesions: 1.0, 0.0 or -1.0; absent is not mentioned.
-
-    Raises UserError for an unknown convention.
-    """
-    if convention not in CONVENTIONS:
-        raise unknown("labelling convention", convention, CONVENTIONS, "companion/phantoms/conventions.py")
+    """The labels that a convention writes for these lesions: 1.0, 0.0 or -1.0; absent is not mentioned."""
     return CONVENTIONS[convention](lesions, rng)
 
 

@@ -1,13 +1,12 @@
 """Which findings a patient has: a Gaussian copula whose correlations are fitted to published pairs of labels.
 
-Findings come together in the paper's data sets (section 3.1), and not in the same way in each, so
-that each hospital has a correlation matrix of its own in `correlations.csv`. It was fitted by
-`benchmarks/phantom_prevalence.py`, so that the *recorded* labels come together as often as published; a
-row's `basis` says by which table, or that nothing fixes the pair and it is assumed.
+Findings come together in the paper's data sets (section 3.1), and not in the same way in each, so that each hospital
+has a correlation matrix of its own in `correlations.csv`. It was fitted by `benchmarks/phantom_prevalence.py`, so that
+the *recorded* labels come together as often as published; a row's `basis` says by which table, or that nothing fixes
+the pair and it is assumed.
 
-Two things in the table are shortcuts rather than disease: devices travel with disease, and the sicker are filmed
-in bed, from the front (AP). Both obey one parameter, `shortcut`: at 1 they are as strong as published, at 0
-devices and projection know nothing of the disease.
+Two things in the table are shortcuts rather than disease: devices travel with disease, and the sicker are imaged in
+bed, from the front (AP).
 """
 
 import csv
@@ -28,7 +27,7 @@ CORRELATIONS = Path(__file__).with_name("correlations.csv")
 
 #: The findings of the matrix, in the order of the labels.
 DRAWN: tuple[str, ...] = tuple(name for name in FINDINGS if name in FINDING_PAINTERS)
-#: The name under which the table holds each finding's correlation with an AP film.
+#: The name under which the table holds each finding's correlation with an AP image.
 AP_FILM = "AP film"
 
 #: Findings drawn in fewer studies than this count as rare and are what `enrichment` raises.
@@ -42,11 +41,11 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Copula:
-    """How the findings of a hospital's patients hang together at one strength of the shortcuts."""
+    """How the findings of a hospital's patients hang together."""
 
     factor: np.ndarray  # (F, F) lower Cholesky factor of the correlations, F = 13 in the order of `DRAWN`
     leaning: np.ndarray  # (F,) weights of the latent findings in a patient's sickness; that has variance 1
-    strength: float  # correlation of sickness with an AP film, 0 to 1
+    strength: float  # correlation of sickness with an AP image, 0 to 1
 
 
 @lru_cache(maxsize=64)
@@ -67,70 +66,44 @@ def matrix(hospital: str, kind: str = "findings", names: Sequence[str] = DRAWN) 
 
 
 @lru_cache(maxsize=64)
-def copula(hospital: str, shortcut: float = 1.0) -> Copula:
-    """The copula of a hospital at a strength of the shortcuts; UserError unless that is from 0 to 1."""
-    if not 0 <= shortcut <= 1:
-        raise UserError("a shortcut strength from 0 to 1", repr(shortcut), "0 is none, 1 as published")
-    together = matrix(hospital)
-    device = DRAWN.index(SUPPORT_DEVICES)
-    scale = np.ones_like(together)
-    scale[device, :] = scale[:, device] = shortcut
-    scale[device, device] = 1.0
-    together = together * scale
-    known = correlations(hospital, "findings")
-    film = np.array([known.get((name, AP_FILM), 0.0) for name in DRAWN])
-    # The sum of latent findings that goes with AP films as each finding is said to. Findings that go together
+def copula(hospital: str) -> Copula:
+    """The copula of a hospital."""
+    together, known = matrix(hospital), correlations(hospital, "findings")
+    image = np.array([known.get((name, AP_FILM), 0.0) for name in DRAWN])
+    # The sum of latent findings that goes with AP images as each finding is said to. Findings that go together
     # but lean to different projections have no such sum: the ridge takes the nearest with a variance that can be.
     ridge = 0.0
     while True:
-        weights = np.linalg.solve(together + ridge * np.eye(len(DRAWN)), film)
+        weights = np.linalg.solve(together + ridge * np.eye(len(DRAWN)), image)
         variance = float(weights @ together @ weights)
         if variance <= MOST_EXPLAINED:
-            return Copula(np.linalg.cholesky(together), weights / variance**0.5, shortcut * variance**0.5)
+            return Copula(np.linalg.cholesky(together), weights / variance**0.5, variance**0.5)
         ridge += 0.002
 
 
 def sample_findings(
-    place: Hospital, rng: np.random.Generator, enrichment: float = 1.0, shortcut: float = 1.0
+    place: Hospital, rng: np.random.Generator, enrichment: float = 1.0
 ) -> tuple[tuple[str, ...], float]:
     """The findings to draw for one patient, and the patient's sickness, which is N(0, 1).
 
-    `enrichment` multiplies the odds of each rare finding (copula's rate under `RARE`); 1 keeps the natural
-    rates. Pairs of findings do not fix how many patients have none, so `place.well` does: above 0 it
-    is the share of patients who have nothing but perhaps devices, whatever the copula says; below 0, a
-    patient with nothing at all is drawn anew with the chance ``-well``. That ties devices to disease,
-    so the part of it that a shortcut below 1 takes away falls on patients without disease, be there
-    devices or not, and devices are drawn at their final rate. Raises UserError for an enrichment that
-    is not a finite positive number and a shortcut outside of 0 to 1.
+    `enrichment` multiplies the odds of each rare finding (copula's rate under `RARE`); 1 keeps the natural rates. Pairs
+    of findings do not fix how many patients have none, so `place.well` does: above 0 it is the share of patients who
+    have nothing but perhaps devices, whatever the copula says; below 0, a patient with nothing at all is drawn anew
+    with the chance ``-well``. Raises UserError for an enrichment that is not a finite positive number.
     """
     if not 0 < enrichment < float("inf"):
         raise UserError("an enrichment above 0", repr(enrichment), "pass 1.0 for the natural rates")
-    made = copula(place.name, shortcut)
-    rates = {name: place.rates[name].copula for name in DRAWN}
-    over, blind = thresholds(tuple(rates.values()), enrichment), 0.0
-    if shortcut < 1 and place.well < 0:
-        blind = (1 - shortcut) * bare(place.name, over)
-        rates[SUPPORT_DEVICES] += (1 - shortcut) * (place.rates[SUPPORT_DEVICES].drawn - rates[SUPPORT_DEVICES])
-        over = thresholds(tuple(rates.values()), enrichment)
+    made = copula(place.name)
+    over = thresholds(tuple(place.rates[name].copula for name in DRAWN), enrichment)
     while True:
         latent = made.factor @ rng.standard_normal(len(DRAWN))
         luck = rng.random()
         drawn = {name for name, x, t in zip(DRAWN, latent, over, strict=True) if x > t}
         if luck < place.well:
             drawn &= {SUPPORT_DEVICES}
-        elif drawn <= {SUPPORT_DEVICES} and luck < -place.well * (shortcut * (not drawn) + blind):
+        elif not drawn and luck < -place.well:
             continue
         return tuple(name for name in FINDING_PAINTERS if name in drawn), float(made.leaning @ latent)
-
-
-@lru_cache(maxsize=64)
-def bare(hospital: str, over: tuple[float, ...], patients: int = 20_000) -> float:
-    """Share without devices among patients without disease at full strength, counted in a fixed sample."""
-    latent = np.random.default_rng(0).standard_normal((patients, len(DRAWN))) @ copula(hospital).factor.T
-    drawn = latent > np.array(over)
-    device = DRAWN.index(SUPPORT_DEVICES)
-    well = ~np.delete(drawn, device, axis=1).any(axis=1)
-    return 1 - float(drawn[well, device].mean())
 
 
 @lru_cache(maxsize=64)

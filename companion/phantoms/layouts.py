@@ -1,12 +1,11 @@
 """The three on-disk layouts in which drawn studies are written (the data sets of the paper's section 3.1).
 
-The files are those of `chexreason.data.mimic`, `.chexpert` and `.nih`, column for column, so that
-the miniature goes through the loaders that real data go through. Every id is valid in form and
-starts with a 9 where no real one does. Sex, age and dates are made up and stand for nothing.
+The files are those of `chexreason.data.mimic`, `.chexpert` and `.nih`, column for column, so that the miniature goes
+through the loaders that real data go through. Every id is valid in form and starts with a 9 where no real one does.
+Sex, age and dates are made up and stand for nothing.
 
-Some studies get one more film, with the wrong view or a later place in the order, so that the rule
-that picks a study's film is at work here too. These films are blank sheets: a loader that took one
-would be found out at once.
+Some studies get a second image, with the wrong view or a later place in the order, so that the rule that picks a
+study's image is at work here too. It is a blank sheet: a loader that took one would be found out at once.
 """
 
 import csv
@@ -37,21 +36,27 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where a data set keeps its films and tables; paths are relative to the tree's root."""
+class Files:
+    """What a study is called, and where its images lie, relative to the tree's root."""
 
-    source: str  # the loader's name
+    key: str  # `Study.key`
+    image: str
+    second: str | None = None  # its blank second image
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set keeps its images and tables; paths are relative to the tree's root."""
+
     splits: tuple[str, ...]
-    film: Callable[[str, int], str]  # (split, number) -> the study's film
-    extra: Callable[[str, int], str | None]  # (split, number) -> its blank second film
-    key: Callable[[str, int], str]  # (split, number) -> Study.key
-    tables: Callable[[Sequence[Drawn], int], dict[str, str]]  # (studies, pixels a side) -> path -> CSV text
+    files: Callable[[str, int], Files]  # (split, number) -> the study's files
+    tables: Callable[[Sequence[Drawn], int], dict[str, str]]  # (studies, pixels a side) -> path -> text
 
 
 def truth_table(layout: Layout, studies: Iterable[Drawn]) -> str:
     """truth.csv: study_key, visible (joined by ;), lesions (JSON)."""
     rows = [
-        (layout.key(x.split, x.number), ";".join(n for n in FINDINGS if n in x.truth), json.dumps(x.lesions))
+        (layout.files(x.split, x.number).key, ";".join(n for n in FINDINGS if n in x.truth), json.dumps(x.lesions))
         for x in studies
     ]
     return _csv(["study_key", "visible", "lesions"], rows)
@@ -59,9 +64,7 @@ def truth_table(layout: Layout, studies: Iterable[Drawn]) -> str:
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
@@ -69,9 +72,9 @@ def _cells(recorded: Mapping[str, float], names: Sequence[str]) -> list[str]:
     return [str(recorded[name]) if name in recorded else "" for name in names]
 
 
-def _identity(split: str, number: int) -> int:
-    """A number from 0 to 2,999,999 that no other study of the tree has."""
-    return _PLACE[split] * MOST + number
+def _patient(split: str, number: int) -> int:
+    """A patient's number, which no other study of the tree has."""
+    return 90_000_000 + _PLACE[split] * MOST + number
 
 
 def _age(number: int) -> int:
@@ -81,33 +84,15 @@ def _age(number: int) -> int:
 # MIMIC-CXR-JPG ------------------------------------------------------------------------------------
 
 
-def _mimic_ids(split: str, number: int) -> tuple[int, int]:
-    return 90_000_000 + _identity(split, number), 95_000_000 + _identity(split, number)
-
-
-def _mimic_path(split: str, number: int, dicom: str) -> str:
-    subject, study = _mimic_ids(split, number)
-    return f"files/p{str(subject)[:2]}/p{subject}/s{study}/{dicom}.jpg"
-
-
-def _dicom(split: str, number: int, place: int) -> str:
-    """An id whose order among the study's films is `place`."""
-    return f"{place:08x}-facade00-00000000-{_PLACE[split]:08x}-{number:08x}"
-
-
-def _mimic_film(split: str, number: int) -> str:
-    return _mimic_path(split, number, _dicom(split, number, 1))
-
-
-def _mimic_extra(split: str, number: int) -> str | None:
-    """A lateral that comes first by name, or a later AP film."""
-    place = {3: 0, 5: 2}.get(number % 8)
-    return None if place is None else _mimic_path(split, number, _dicom(split, number, place))
-
-
-def _mimic_key(split: str, number: int) -> str:
-    subject, study = _mimic_ids(split, number)
-    return f"mimic/{subject}/{study}"
+def _mimic(split: str, number: int) -> Files:
+    """The study's image is the second by name; the blank one is a lateral before it or an AP image after it."""
+    subject = _patient(split, number)
+    study = subject + 5_000_000
+    first, image, last = (
+        f"files/p{str(subject)[:2]}/p{subject}/s{study}/{k:08x}-facade00-00000000-{_PLACE[split]:08x}-{number:08x}.jpg"
+        for k in range(3)
+    )
+    return Files(f"mimic/{subject}/{study}", image, {3: first, 5: last}.get(number % 8))
 
 
 _MIMIC_VIEWS = {
@@ -126,15 +111,14 @@ def _mimic_tables(studies: Sequence[Drawn], size: int) -> dict[str, str]:
     names = sorted(FINDINGS)
     chexpert, split, metadata = [], [], []
     for x in studies:
-        subject, study = _mimic_ids(x.split, x.number)
+        files = _mimic(x.split, x.number)
+        _, subject, study = files.key.split("/")
         chexpert.append([subject, study, *_cells(x.recorded, names)])
-        views = {_mimic_film(x.split, x.number): x.view}
-        extra = _mimic_extra(x.split, x.number)
-        if extra is not None:
-            views[extra] = "LATERAL" if x.number % 8 == 3 else "AP"
+        views = {files.image: x.view, files.second: "LATERAL" if x.number % 8 == 3 else "AP"}
         for path, view in views.items():
-            dicom = PurePosixPath(path).stem
-            procedure, code = _MIMIC_VIEWS[view]
+            if path is None:
+                continue
+            dicom, (procedure, code) = PurePosixPath(path).stem, _MIMIC_VIEWS[view]
             split.append([dicom, study, subject, x.split])
             date = 21_800_101 + x.number % 28
             row = [dicom, subject, study, procedure, view, size, size, date, "120000.0", procedure, code, "Erect"]
@@ -152,41 +136,25 @@ _CHEXPERT = "CheXpert-v1.0-small"
 _CHEXPERT_FOLDERS = {"train": "train", "validate": "valid", "test": "test"}
 
 
-def _chexpert_study(split: str, number: int) -> str:
-    return f"{_CHEXPERT}/{_CHEXPERT_FOLDERS[split]}/{_chexpert_patient(split, number)}/study1"
-
-
-def _chexpert_patient(split: str, number: int) -> str:
-    return f"patient{90_000_000 + _identity(split, number)}"
-
-
-def _chexpert_film(split: str, number: int) -> str:
-    return f"{_chexpert_study(split, number)}/view1_frontal.jpg"
-
-
-def _chexpert_extra(split: str, number: int) -> str | None:
-    return f"{_chexpert_study(split, number)}/view2_lateral.jpg" if number % 8 == 3 else None
-
-
-def _chexpert_key(split: str, number: int) -> str:
-    patient = _chexpert_patient(split, number)
-    return f"chexpert/{patient}/{patient}-study1"
+def _chexpert(split: str, number: int) -> Files:
+    patient = f"patient{_patient(split, number)}"
+    folder = f"{_CHEXPERT}/{_CHEXPERT_FOLDERS[split]}/{patient}/study1"
+    lateral = f"{folder}/view2_lateral.jpg" if number % 8 == 3 else None
+    return Files(f"chexpert/{patient}/{patient}-study1", f"{folder}/view1_frontal.jpg", lateral)
 
 
 def _chexpert_tables(studies: Sequence[Drawn], size: int) -> dict[str, str]:
     rows: dict[str, list[list[object]]] = {split: [] for split in _CHEXPERT_FOLDERS}
     for x in studies:
-        labels = _cells(x.recorded, FINDINGS)
+        labels, files = _cells(x.recorded, FINDINGS), _chexpert(x.split, x.number)
         if x.split == "test":
-            whole = [cell.removesuffix(".0") for cell in labels]
-            rows["test"].append([_chexpert_study(x.split, x.number).replace("-small", ""), *whole])
+            study = str(PurePosixPath(files.image).parent).replace("-small", "")
+            rows["test"].append([study, *(cell.removesuffix(".0") for cell in labels)])
             continue
-        sex = ("Male", "Female")[x.number % 2]
-        film = [_chexpert_film(x.split, x.number), sex, _age(x.number), "Frontal", x.view, *labels]
-        rows[x.split].append(film)
-        extra = _chexpert_extra(x.split, x.number)
-        if extra is not None:
-            rows[x.split].append([extra, sex, _age(x.number), "Lateral", "", *labels])
+        patient = ("Male", "Female")[x.number % 2], _age(x.number)
+        rows[x.split].append([files.image, *patient, "Frontal", x.view, *labels])
+        if files.second is not None:
+            rows[x.split].append([files.second, *patient, "Lateral", "", *labels])
     header = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
     tables = {
         f"{_CHEXPERT}/train.csv": _csv(header, rows["train"]),
@@ -206,39 +174,30 @@ _NIH_HEADER = (
 )
 
 
-def _nih_patient(split: str, number: int) -> int:
-    return 90_000_000 + _identity(split, number)
-
-
-def _nih_film(split: str, number: int) -> str:
-    return f"images/{_nih_patient(split, number)}_000.png"
-
-
-def _nih_key(split: str, number: int) -> str:
-    patient = _nih_patient(split, number)
-    return f"nih/{patient}/{patient}_000"
+def _nih(split: str, number: int) -> Files:
+    patient = _patient(split, number)
+    return Files(f"nih/{patient}/{patient}_000", f"images/{patient}_000.png")
 
 
 def native_names(study: Drawn) -> list[str]:
     """NIH's names for the recorded positives.
 
-    A lung lesion that was drawn as a mass is a Mass, any other a Nodule. A film with nothing
-    recorded, not even No Finding, gets the commonest name that CheXpert does not have.
+    A lung lesion that was drawn as a mass is a Mass, any other a Nodule. An image with nothing recorded, not even No
+    Finding, gets the commonest name that CheXpert does not have.
     """
     mass = any(x["finding"] == "Lung Lesion" and x.get("kind") == "mass" for x in study.lesions)
     names = {**_NIH_NAMES, "Lung Lesion": "Mass" if mass else "Nodule"}
-    found = sorted(names[name] for name, value in study.recorded.items() if value == POSITIVE)
-    return found or ["Infiltration"]
+    return sorted(names[name] for name, value in study.recorded.items() if value == POSITIVE) or ["Infiltration"]
 
 
 def _nih_tables(studies: Sequence[Drawn], size: int) -> dict[str, str]:
     rows = []
     lists: dict[str, list[str]] = {"train": [], "test": []}
     for x in studies:
-        patient, film = _nih_patient(x.split, x.number), PurePosixPath(_nih_film(x.split, x.number)).name
-        sex, native = "MF"[x.number % 2], "|".join(native_names(x))
-        rows.append([film, native, 0, patient, _age(x.number), sex, x.view, size, size, 1.43, 1.43, ""])
-        lists[x.split].append(film + "\n")
+        image, sex = PurePosixPath(_nih(x.split, x.number).image).name, "MF"[x.number % 2]
+        labels, patient = "|".join(native_names(x)), _patient(x.split, x.number)
+        rows.append([image, labels, 0, patient, _age(x.number), sex, x.view, size, size, 1.43, 1.43, ""])
+        lists[x.split].append(image + "\n")
     return {
         "Data_Entry_2017_v2020.csv": _csv(_NIH_HEADER.split(","), rows),
         "train_val_list.txt": "".join(lists["train"]),
@@ -246,9 +205,9 @@ def _nih_tables(studies: Sequence[Drawn], size: int) -> dict[str, str]:
     }
 
 
-#: `Hospital.layout` -> the layout.
+#: `Hospital.layout`, which is the loader's name -> the layout.
 LAYOUTS: Mapping[str, Layout] = {
-    "mimic": Layout("mimic", tuple(_PLACE), _mimic_film, _mimic_extra, _mimic_key, _mimic_tables),
-    "chexpert": Layout("chexpert", tuple(_PLACE), _chexpert_film, _chexpert_extra, _chexpert_key, _chexpert_tables),
-    "nih": Layout("nih", ("train", "test"), _nih_film, lambda split, number: None, _nih_key, _nih_tables),
+    "mimic": Layout(tuple(_PLACE), _mimic, _mimic_tables),
+    "chexpert": Layout(tuple(_PLACE), _chexpert, _chexpert_tables),
+    "nih": Layout(("train", "test"), _nih, _nih_tables),
 }

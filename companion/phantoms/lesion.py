@@ -1,7 +1,7 @@
 """One drawn finding: what, how severe, on which side and where (the visible truth of section 3.1's labels).
 
-Severity runs from just above 0 to 1. The side is the patient's. `zone` and `kind` are words that a
-teacher may speak; `p`, `q` and `seed` fix the drawing.
+Severity runs from just above 0 to 1. The side is the patient's. `zone` and `kind` are words that a teacher may speak;
+`p`, `q` and `seed` fix the drawing.
 """
 
 from dataclasses import dataclass

@@ -1,13 +1,14 @@
 """The miniatures: the unmodified transformers classes at about three million parameters.
 
-Each miniature keeps what matters of its big sister and shrinks the rest: the same model class, the
-same way from film to image tokens (SigLIP and average pooling for Gemma 3; windowed attention and
-2 x 2 merging for Qwen2.5-VL), the same chat format with the same control tokens, tied embeddings.
-What differs, and the model cards say so: widths and depths, a byte-level BPE vocabulary of 2,048
-tokens learnt from our own prompts and traces, and films of 168 px (144 patches of 14 px, 36 tokens).
+Each miniature keeps what matters of its big sister and shrinks the rest: the same model class, the same way from image
+to image tokens (SigLIP and average pooling for Gemma 3; windowed attention and 2 x 2 merging for Qwen2.5-VL), the same
+chat format with the same control tokens, tied embeddings. What differs, and the model cards say so: widths and depths,
+a byte-level BPE vocabulary of 2,048 tokens learnt from our own prompts and traces, and images of 168 px (144 patches of
+14 px, 36 tokens).
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -24,10 +25,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.processing_utils import ProcessorMixin
 
 from chexreason.models.families import QwenFilmProcessor
+from companion.phantoms.pretrain import IMAGE_PX, IMAGE_TOKENS, PATCH_PX
 
-FILM_PX = 168
-PATCH_PX = 14
-IMAGE_TOKENS = (FILM_PX // PATCH_PX // 2) ** 2
 VOCABULARY = 2048
 
 GEMMA_TOKENS = ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",
@@ -56,7 +55,7 @@ You are a helpful assistant.<|im_end|>
 {% endif %}"""
 
 
-def train_tokenizer(texts: Iterable[str], special: tuple[str, ...]) -> Tokenizer:
+def _tokenizer(texts: Iterable[str], special: tuple[str, ...], **roles: Any) -> PreTrainedTokenizerFast:
     """A byte-level BPE of `VOCABULARY` tokens; the special tokens come first, in the given order."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -68,47 +67,35 @@ def train_tokenizer(texts: Iterable[str], special: tuple[str, ...]) -> Tokenizer
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="left", **roles)
 
 
 def gemma_processor(texts: Iterable[str]) -> Gemma3Processor:
-    """Gemma 3's processor for films of 168 px."""
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=train_tokenizer(texts, GEMMA_TOKENS),
-        bos_token="<bos>",
-        eos_token="<eos>",
-        pad_token="<pad>",
-        padding_side="left",
-        extra_special_tokens={
-            "image_token": "<image_soft_token>",
-            "boi_token": "<start_of_image>",
-            "eoi_token": "<end_of_image>",
-        },
-        chat_template=GEMMA_TEMPLATE,
+    """Gemma 3's processor for images of 168 px."""
+    images = Gemma3ImageProcessorPil(
+        size={"height": IMAGE_PX, "width": IMAGE_PX}, do_pan_and_scan=False, image_seq_length=IMAGE_TOKENS
     )
-    films = Gemma3ImageProcessorPil(
-        size={"height": FILM_PX, "width": FILM_PX}, do_pan_and_scan=False, image_seq_length=IMAGE_TOKENS
-    )
-    return Gemma3Processor(films, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=IMAGE_TOKENS)
+    tokenizer = _tokenizer(
+        texts, GEMMA_TOKENS, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", chat_template=GEMMA_TEMPLATE,
+        extra_special_tokens={"image_token": "<image_soft_token>", "boi_token": "<start_of_image>",
+                              "eoi_token": "<end_of_image>"},
+    )  # fmt: skip
+    return Gemma3Processor(images, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=IMAGE_TOKENS)
 
 
 def qwen_processor(texts: Iterable[str]) -> QwenFilmProcessor:
-    """Qwen2.5-VL's processor for films of 168 px."""
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=train_tokenizer(texts, QWEN_TOKENS),
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        padding_side="left",
-        chat_template=QWEN_TEMPLATE,
+    """Qwen2.5-VL's processor for images of 168 px."""
+    images = Qwen2VLImageProcessorPil(
+        patch_size=PATCH_PX, merge_size=2, temporal_patch_size=2, min_pixels=IMAGE_PX**2, max_pixels=IMAGE_PX**2
     )
-    films = Qwen2VLImageProcessorPil(
-        patch_size=PATCH_PX, merge_size=2, temporal_patch_size=2, min_pixels=FILM_PX**2, max_pixels=FILM_PX**2
+    tokenizer = _tokenizer(
+        texts, QWEN_TOKENS, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=QWEN_TEMPLATE
     )
-    return QwenFilmProcessor(films, tokenizer, chat_template=QWEN_TEMPLATE)
+    return QwenFilmProcessor(images, tokenizer, chat_template=QWEN_TEMPLATE)
 
 
 def gemma_model(processor: ProcessorMixin) -> PreTrainedModel:
-    """A random Gemma 3 with a SigLIP tower; call `torch.manual_seed` before."""
+    """A random Gemma 3 with a SigLIP vision encoder; call `torch.manual_seed` before."""
     ids = processor.tokenizer.convert_tokens_to_ids
     config = Gemma3Config(
         text_config={
@@ -120,7 +107,7 @@ def gemma_model(processor: ProcessorMixin) -> PreTrainedModel:
         },
         vision_config={
             "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,
-            "image_size": FILM_PX, "patch_size": PATCH_PX, "vision_use_head": False,
+            "image_size": IMAGE_PX, "patch_size": PATCH_PX, "vision_use_head": False,
         },
         mm_tokens_per_image=IMAGE_TOKENS,
         image_token_index=ids("<image_soft_token>"),

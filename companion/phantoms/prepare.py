@@ -32,14 +32,11 @@ def write_traces(profile: Profile, chosen: Chosen) -> None:
     drawn = data.lesions(chosen.root)
     for name in prompts.SFT_FORMATS:
         prompt, rng = prompts.get(name), cohorts.stream(profile.seed, f"traces {name}")
-        lines = [
-            {
-                "study": study.key,
-                "trace": trace(drawn[study.key], positives(study.labels, profile.decoding.uncertain), prompt, rng),
-            }
-            for study in chosen.studies
-        ]
-        text = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        path = traces.place(profile, prompt)
+        lines = []
+        for study in chosen.studies:
+            labels = positives(study.labels, profile.decoding.uncertain)
+            line = {"study": study.key, "trace": trace(drawn[study.key], labels, prompt, rng)}
+            lines.append(json.dumps(line) + "\n")
+        path, text = traces.place(profile, prompt), "".join(lines).encode()
         if not path.is_file() or path.read_bytes() != text:
             write_atomically(path, text)

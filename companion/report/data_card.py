@@ -163,12 +163,12 @@ def _mining() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
 
 
 def projections(cases: int = 4000) -> Html:
-    """P(AP | finding drawn) at each hospital: as published odds have it, and simulated at strength 1."""
+    """P(AP | finding drawn) at each hospital: as published odds have it, and simulated."""
     rows = [{"Finding": name} for name in (*DRAWN, "all studies")]
     for hospital, place in HOSPITALS.items():
         aims = co.projection(hospital)
         sampled = [findings_of(SEED, index, hospital) for index in range(cases)]
-        chance = np.array([leaning(place, sickness, 1.0).ap for _, sickness in sampled])
+        chance = np.array([leaning(place, sickness).ap for _, sickness in sampled])
         for row, name in zip(rows, DRAWN, strict=False):
             has = np.array([name in names for names, _ in sampled])
             row[f"{hospital}: published"] = f"{aims[name]:.0%}"

@@ -239,6 +239,7 @@ def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     import yaml
 
+    from chexreason import config
     from chexreason.rewards import REWARDS
 
     given: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """General drawings for the Qwen-like miniature: shapes, lines and textures, and never a chest.
 
-They teach its tower to see edges, sizes and grey levels, as a general-purpose model has learnt to,
-without a single film.
+They teach its vision encoder to see edges, sizes and grey levels, as a general-purpose model has learnt to,
+without a single chest image.
 """
 
 import numpy as np
@@ -9,17 +9,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 #: What a drawing may show.
 CONCEPTS: tuple[str, ...] = (
-    "circle",
-    "square",
-    "triangle",
-    "ring",
-    "cross",
-    "line",
-    "stripes",
-    "dots",
-    "patch",
-    "star",
-)
+    "circle", "square", "triangle", "ring", "cross", "line", "stripes", "dots", "patch", "star",
+)  # fmt: skip
 
 
 def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -12,15 +12,10 @@ import numpy as np
 
 from chexreason import prompts
 from chexreason.labels import FINDINGS, POSITIVE
-from chexreason.prompts import Prompt
 from companion.phantoms import teacher
 
 About = Mapping[str, Any]
-Answer = Callable[[About, np.random.Generator], str]
-
-NAME_IT = "Name the findings."
-DESCRIBE_IT = "Describe the film."
-NAME_SHAPES = "Name the shapes."
+Labels = Callable[[About], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Lesson:
     name: str
     text: str
     weight: float
-    answer: Answer
+    answer: Callable[[About, np.random.Generator], str]
 
 
 def visible(about: About) -> frozenset[str]:
@@ -43,42 +38,30 @@ def recorded(about: About) -> frozenset[str]:
     return frozenset(f for f, value in about["recorded"].items() if value == POSITIVE) or visible(about)
 
 
-def captions(labels: Callable[[About], frozenset[str]]) -> list[Lesson]:
-    """Short lessons on films: the labels alone, and a free description."""
-    short = prompts.get("only_label")
-    free = prompts.get("free_reasoning")
-
-    def name(about: About, rng: np.random.Generator) -> str:
-        return teacher.trace(about["lesions"], labels(about), short, rng)
-
-    def describe(about: About, rng: np.random.Generator) -> str:
-        return teacher.trace(about["lesions"], labels(about), free, rng)
-
-    return [Lesson("caption labels", NAME_IT, 2.0, name), Lesson("caption", DESCRIBE_IT, 1.0, describe)]
+def _lesson(name: str, text: str, weight: float, labels: Labels, format_of: str) -> Lesson:
+    """A lesson on phantoms, answered by the scripted teacher in the format of a prompt."""
+    prompt = prompts.get(format_of)
+    return Lesson(name, text, weight, lambda about, rng: teacher.trace(about["lesions"], labels(about), prompt, rng))
 
 
-def instructions(labels: Callable[[About], frozenset[str]], weights: Mapping[str, float]) -> list[Lesson]:
-    """The prompts of `prompts.py` on films, by name and weight."""
-
-    def lesson(prompt: Prompt, weight: float) -> Lesson:
-        return Lesson(
-            prompt.name, prompt.text, weight,
-            lambda about, rng: teacher.trace(about["lesions"], labels(about), prompt, rng),
-        )  # fmt: skip
-
-    return [lesson(prompts.get(name), weight) for name, weight in weights.items()]
+def captions(labels: Labels) -> list[Lesson]:
+    """Short lessons on phantoms: the labels alone, and a free description."""
+    return [
+        _lesson("caption labels", "Name the findings.", 2.0, labels, "only_label"),
+        _lesson("caption", "Describe the film.", 1.0, labels, "free_reasoning"),
+    ]
 
 
-def _shapes(about: About, rng: np.random.Generator) -> str:
-    del rng
-    return ", ".join(about["shapes"])
+def instructions(labels: Labels, weights: Mapping[str, float]) -> list[Lesson]:
+    """The prompts of `prompts.py` on phantoms, by name and weight."""
+    return [_lesson(name, prompts.get(name).text, weight, labels, name) for name, weight in weights.items()]
 
 
-def _guess(prompt: Prompt) -> Answer:
-    """An answer in the right form whose labels have nothing to do with the picture."""
+def _guess(name: str) -> Lesson:
+    """A prompt answered in the right form, with labels that have nothing to do with the picture."""
+    prompt = prompts.get(name)
 
     def answer(about: About, rng: np.random.Generator) -> str:
-        del about
         labels = frozenset(str(name) for name in rng.choice(FINDINGS, size=int(rng.integers(1, 4)), replace=False))
         drawn = [
             {"finding": name, "severity": float(rng.uniform(0.1, 1)), "side": str(rng.choice(["left", "right"]))}
@@ -86,14 +69,14 @@ def _guess(prompt: Prompt) -> Answer:
         ]
         return teacher.trace(drawn, labels, prompt, rng)
 
-    return answer
+    return Lesson(name, prompt.text, 1.0, answer)
 
 
 def general(names: tuple[str, ...]) -> list[Lesson]:
     """Lessons on drawings: shapes are named after what is seen, chest prompts are answered blindly.
 
     So the model knows the words and the form of an answer, as a general-purpose model does, and has
-    never seen a film.
+    never seen a chest.
     """
-    blind = [Lesson(n, prompts.get(n).text, 1.0, _guess(prompts.get(n))) for n in names]
-    return [Lesson("shapes", NAME_SHAPES, float(len(blind)), _shapes), *blind]
+    shapes = Lesson("shapes", "Name the shapes.", float(len(names)), lambda about, rng: ", ".join(about["shapes"]))
+    return [shapes, *map(_guess, names)]

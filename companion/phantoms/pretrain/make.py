@@ -2,7 +2,7 @@
 
 Each recipe imitates what sets the real model apart: MedGemma has seen many films of the hospital
 that the paper trains on, Qwen has seen everything but films, NV-Reason is Qwen trained heavily for
-the hospital of the CheXpert test set. The tower learns first, the language model second.
+the hospital of the CheXpert test set. The vision encoder learns first, the language model second.
 """
 
 import json
@@ -22,7 +22,7 @@ from chexreason import models, prompts
 from chexreason.errors import unknown
 from chexreason.files import digest_of, file_digest
 from companion.phantoms import miniature, sample_case, teacher
-from companion.phantoms.pretrain import drawings, language, lessons, tower
+from companion.phantoms.pretrain import drawings, language, lessons, vision_encoder
 from companion.phantoms.pretrain.lessons import Lesson
 from companion.phantoms.pretrain.pool import Request, pool
 
@@ -38,7 +38,7 @@ class Recipe:
     imitates: str
     start: str | None  # the checkpoint it goes on from; None starts from random weights
     pictures: Request
-    tower_steps: int
+    vision_steps: int
     stages: Sequence[tuple[int, int, Sequence[Lesson]]]  # (steps, batch, lessons)
     seed: int
 
@@ -94,10 +94,9 @@ def build(recipe: Recipe, checkpoints: Path) -> tuple[PreTrainedModel, Processor
 def kept(recipe: Recipe, folder: Path, checkpoints: Path) -> tuple[Path, Path]:
     """The files that the two stages go on from; each is named after all that the stage starts from."""
     start = None if recipe.start is None else file_digest(checkpoints / recipe.start)
-    tower_of = [recipe.family, start, recipe.pictures.digest, recipe.tower_steps, recipe.seed]
+    vision = [recipe.family, start, recipe.pictures.digest, recipe.vision_steps, recipe.seed]
     stages = [(steps, batch, [(x.name, x.text, x.weight) for x in lessons]) for steps, batch, lessons in recipe.stages]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"tower-{digest_of(tower_of)[:8]}.pt", folder / f"language-{digest_of([tower_of, stages])[:8]}.pt"
+    return folder / f"vision-{digest_of(vision)[:8]}.pt", folder / f"language-{digest_of([vision, stages])[:8]}.pt"
 
 
 def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
@@ -108,28 +107,26 @@ def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
     if name not in RECIPES:
         raise unknown("base checkpoint", name, RECIPES, "companion/phantoms/pretrain/make.py")
     recipe, started = RECIPES[name], time.time()
-    towers, whole = kept(recipe, cache / name, checkpoints)
-    films, cells, about = pool(recipe.pictures, cache)
+    first, second = kept(recipe, cache / name, checkpoints)
+    images, cells, about = pool(recipe.pictures, cache)
     model, processor = build(recipe, checkpoints)
     if recipe.start is None:
-        tower.start_from_components(model, films, recipe.seed)
-    seen = tower.train(
-        model, processor, films, cells, steps=recipe.tower_steps, seed=recipe.seed, keep=towers,
-        label=f"{name}: tower",
+        vision_encoder.start_from_components(model, images, recipe.seed)
+    seen = vision_encoder.train(
+        model, processor, images, cells, steps=recipe.vision_steps, seed=recipe.seed, keep=first,
+        label=f"{name}: vision encoder",
     )  # fmt: skip
     final_loss = language.train(
-        model, processor, films, about, recipe.stages, seed=recipe.seed, keep=whole,
-        label=f"{name}: language",
-    )  # fmt: skip
-    concepts = drawings.CONCEPTS if recipe.pictures.kind == "drawings" else tower.CONCEPTS
+        model, processor, images, about, recipe.stages, seed=recipe.seed, keep=second, label=f"{name}: language"
+    )
+    areas = {concept: round(float(area), 3) for concept, area in zip(recipe.pictures.concepts, seen, strict=True)}
     training = {
         "name": name,
         "imitates": recipe.imitates,
         "start": recipe.start,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "pictures": vars(recipe.pictures),
-        "tower": {"steps": recipe.tower_steps, "batch": tower.BATCH,
-                  "held_out_auc": {concepts[int(k)]: round(v, 3) for k, v in seen.items()}},
+        "tower": {"steps": recipe.vision_steps, "batch": vision_encoder.BATCH, "held_out_auc": areas},
         "language": [{"steps": s, "batch": b, "lessons": [x.name for x in ls]} for s, b, ls in recipe.stages],
         "final_loss": round(final_loss, 3),
         "seed": recipe.seed,
@@ -139,7 +136,7 @@ def make(name: str, cache: Path, checkpoints: Path = CHECKPOINTS) -> Path:
 
 
 def write(model: PreTrainedModel, processor: ProcessorMixin, training: dict[str, Any], place: Path) -> Path:
-    """Write weights (float16 safetensors), processor and card aside, then rename the folder."""
+    """Write weights (float16 safetensors), processor and card to a temporary folder, then rename it."""
     aside = place.with_name(place.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     model.half().save_pretrained(aside)
@@ -173,7 +170,7 @@ It imitates {training["imitates"]}. It is a `{model_class}` of the transformers 
 {stages}
 - Seed {training["seed"]}; made again by `chexreason pretrain {training["name"]}`
 
-What the tower's throw-away head told apart on {tower.HELD_OUT} pictures that it never trained on:
+What the tower's throw-away head told apart on {vision_encoder.HELD_OUT} pictures that it never trained on:
 
 | concept | area under the ROC curve |
 |---|---|

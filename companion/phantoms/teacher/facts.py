@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from companion.phantoms.lesion import Lesion
 from companion.phantoms.teacher.phrases import (
     NAMED_BY_KIND,
-    NOUNS,
     REGIONS,
     SIDES,
     UNGRADED,
+    WORDS,
     ZONED,
     choose,
     grade,
@@ -54,63 +55,48 @@ class Facts:
         return ", ".join(seen) if seen else self.clear[name]
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """All that was drawn of one finding."""
-
-    severity: float
-    side: str = ""
-    zone: str = ""
-    kind: str = ""
-
-
-def _merge(lesions: Sequence[Mapping[str, Any]]) -> dict[str, _Drawn]:
+def _merge(lesions: Sequence[Mapping[str, Any]]) -> dict[str, Lesion]:
     """finding -> greatest severity, common side and zone; lesions on either side make "both"."""
-    merged: dict[str, _Drawn] = {}
+    merged: dict[str, Lesion] = {}
     for lesion in lesions:
-        words = {name: str(lesion.get(name) or "") for name in ("side", "zone", "kind")}
-        new = _Drawn(float(lesion["severity"]), **words)
-        old = merged.get(lesion["finding"], new)
-        merged[lesion["finding"]] = _Drawn(
-            max(old.severity, new.severity),
-            old.side if old.side == new.side else "both",
-            old.zone if old.zone == new.zone else "",
-            old.kind if old.kind == new.kind else "",
-        )
+        name, (side, zone, kind) = lesion["finding"], (str(lesion.get(what) or "") for what in ("side", "zone", "kind"))
+        new = Lesion(name, float(lesion["severity"]), side, zone, kind)
+        old = merged.get(name, new)
+        merged[name] = Lesion(
+            name, max(old.severity, new.severity), old.side if old.side == new.side else "both",
+            old.zone if old.zone == new.zone else "", old.kind if old.kind == new.kind else "",
+        )  # fmt: skip
     return merged
 
 
-def _describe(finding: str, drawn: _Drawn, rng: np.random.Generator) -> str:
-    """Grade, side, zone and name: "mild left lower consolidation"."""
-    noun = choose(rng, NOUNS[finding])
-    if finding in NAMED_BY_KIND and drawn.kind:
-        noun = listing(drawn.kind.split("+"))
+def _phrase(finding: str, drawn: Mapping[str, Lesion], rng: np.random.Generator) -> str:
+    """Grade, side, zone and name: "mild left lower consolidation".
+
+    A label that nothing was drawn for is plain if it is a parent of something drawn, else hedged.
+    """
+    noun, lesion = choose(rng, WORDS[finding].nouns), drawn.get(finding)
+    if lesion is None:
+        return noun if any(finding in ancestors(child) for child in drawn) else f"subtle {noun}"
+    if finding in NAMED_BY_KIND and lesion.kind:
+        noun = listing(lesion.kind.split("+"))
     words = (
-        "" if finding in UNGRADED else grade(drawn.severity),
-        "" if finding == SUPPORT_DEVICES else SIDES[drawn.side],
-        drawn.zone if finding in ZONED else "",
+        "" if finding in UNGRADED else grade(lesion.severity),
+        "" if finding == SUPPORT_DEVICES else SIDES[lesion.side],
+        lesion.zone if finding in ZONED else "",
         noun,
     )
     return " ".join(word for word in words if word)
 
 
-def _support(finding: str, drawn: Mapping[str, object], rng: np.random.Generator) -> str:
-    """A phrase for a label that nothing was drawn for: plain for a parent, hedged for the rest."""
-    noun = choose(rng, NOUNS[finding])
-    explained = any(finding in ancestors(child) for child in drawn)
-    return noun if explained else f"subtle {noun}"
-
-
 def gather(lesions: Sequence[Mapping[str, Any]], labels: frozenset[str], rng: np.random.Generator) -> Facts:
-    """Decide what will be said about a film, given what was drawn and what was recorded."""
+    """Decide what will be said about an image, given what was drawn and what was recorded."""
     drawn = _merge(lesions)
     present = []
     for finding in (name for name in FINDINGS if name in labels and name != NO_FINDING):
-        seen = drawn.get(finding)
-        phrase = _describe(finding, seen, rng) if seen else _support(finding, drawn, rng)
+        phrase, seen = _phrase(finding, drawn, rng), drawn.get(finding)
         present.append(Fact(finding, phrase, seen.side if seen else "", seen.severity if seen else 0.0))
     passed_over = [name for name in FINDINGS if name in drawn and name not in labels and name != NO_FINDING]
-    slight = {name: choose(rng, NOUNS[name]) for name in passed_over if rng.random() < SLIGHT_RATE}
+    slight = {name: choose(rng, WORDS[name].nouns) for name in passed_over if rng.random() < SLIGHT_RATE}
     spoken_of = labels | slight.keys()
     clear = {name: choose(rng, ways) for name, (homes, ways) in REGIONS.items() if not homes & spoken_of}
     return Facts(tuple(present), slight, clear, tuple(name for name in FINDINGS if name in labels))

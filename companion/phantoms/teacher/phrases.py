@@ -1,79 +1,50 @@
 """The words of the scripted teacher: a compact vocabulary, since the miniatures read some 2,000 tokens.
 
-Nothing here decides what is said; `styles` does. Each table is keyed by the CheXpert names, so that
-a finding that gains a phrase gains it in every style.
+Nothing here decides what is said; `styles` does. The table is keyed by the CheXpert names, so that a finding that
+gains a phrase gains it in every style.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from chexreason.labels import NO_FINDING
 
-#: Two ways to name what is seen. A grade and a side are put before it.
-NOUNS: dict[str, tuple[str, ...]] = {
-    "Enlarged Cardiomediastinum": ("mediastinal widening", "widening of the mediastinum"),
-    "Cardiomegaly": ("heart enlargement", "cardiac enlargement"),
-    "Lung Opacity": ("lung opacity", "hazy opacity"),
-    "Lung Lesion": ("lung nodule", "lung lesion"),
-    "Edema": ("interstitial edema", "vascular congestion"),
-    "Consolidation": ("consolidation", "dense consolidation"),
-    "Pneumonia": ("pneumonia", "patchy infection"),
-    "Atelectasis": ("atelectasis", "volume loss"),
-    "Pneumothorax": ("pneumothorax", "pleural air"),
-    "Pleural Effusion": ("pleural effusion", "pleural fluid"),
-    "Pleural Other": ("pleural thickening", "pleural scar"),
-    "Fracture": ("rib fracture", "broken rib"),
-    "Support Devices": ("support devices", "lines or tubes"),
+
+class Words(NamedTuple):
+    """How the teacher speaks of a finding."""
+
+    nouns: tuple[str, str]  # two names of what is seen; a grade and a side are put before them
+    criterion: str  # what Reasoning D holds a film against
+    rival: str  # what it is most often mistaken for; Reasoning B and F name it
+
+
+WORDS: dict[str, Words] = {
+    "Enlarged Cardiomediastinum": Words(
+        ("mediastinal widening", "widening of the mediastinum"), "wide upper mediastinum", "rotation"
+    ),
+    "Cardiomegaly": Words(("heart enlargement", "cardiac enlargement"), "heart over half the chest", "projection"),
+    "Lung Opacity": Words(("lung opacity", "hazy opacity"), "any added density", "overlying soft tissue"),
+    "Lung Lesion": Words(("lung nodule", "lung lesion"), "focal round density", "a vessel on end"),
+    "Edema": Words(("interstitial edema", "vascular congestion"), "hazy vessels at the hila", "infection"),
+    "Consolidation": Words(("consolidation", "dense consolidation"), "dense airspace", "atelectasis"),
+    "Pneumonia": Words(("pneumonia", "patchy infection"), "patchy infected airspace", "edema"),
+    "Atelectasis": Words(("atelectasis", "volume loss"), "dense band with volume loss", "consolidation"),
+    "Pneumothorax": Words(("pneumothorax", "pleural air"), "pleural line without vessels", "a skin fold"),
+    "Pleural Effusion": Words(("pleural effusion", "pleural fluid"), "blunt angle with meniscus", "pleural thickening"),
+    "Pleural Other": Words(("pleural thickening", "pleural scar"), "thick pleural edge", "fluid"),
+    "Fracture": Words(("rib fracture", "broken rib"), "break in the rib edge", "an old bone edge"),
+    "Support Devices": Words(("support devices", "lines or tubes"), "line, tube or implant", "a marker"),
 }
 
-#: The criterion that Reasoning D holds a film against.
-CRITERIA: dict[str, str] = {
-    "Enlarged Cardiomediastinum": "wide upper mediastinum",
-    "Cardiomegaly": "heart over half the chest",
-    "Lung Opacity": "any added density",
-    "Lung Lesion": "focal round density",
-    "Edema": "hazy vessels at the hila",
-    "Consolidation": "dense airspace",
-    "Pneumonia": "patchy infected airspace",
-    "Atelectasis": "dense band with volume loss",
-    "Pneumothorax": "pleural line without vessels",
-    "Pleural Effusion": "blunt angle with meniscus",
-    "Pleural Other": "thick pleural edge",
-    "Fracture": "break in the rib edge",
-    "Support Devices": "line, tube or implant",
-}
-
-#: What a finding is most often mistaken for; Reasoning B and F name it.
-ALTERNATIVES: dict[str, str] = {
-    "Enlarged Cardiomediastinum": "rotation",
-    "Cardiomegaly": "projection",
-    "Lung Opacity": "overlying soft tissue",
-    "Lung Lesion": "a vessel on end",
-    "Edema": "infection",
-    "Consolidation": "atelectasis",
-    "Pneumonia": "edema",
-    "Atelectasis": "consolidation",
-    "Pneumothorax": "a skin fold",
-    "Pleural Effusion": "pleural thickening",
-    "Pleural Other": "fluid",
-    "Fracture": "an old bone edge",
-    "Support Devices": "a marker",
-}
-
-#: Regions of the film: the findings that live there, and how to call them clear.
+#: Regions of the image: the findings that live there, and how to call them clear.
 REGIONS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "devices": (frozenset({"Support Devices"}), ("no devices", "no lines or tubes")),
-    "mediastinum": (
-        frozenset({"Enlarged Cardiomediastinum"}),
-        ("mediastinum normal", "mediastinum not wide"),
-    ),
+    "mediastinum": (frozenset({"Enlarged Cardiomediastinum"}), ("mediastinum normal", "mediastinum not wide")),
     "heart": (frozenset({"Cardiomegaly"}), ("heart size normal", "heart not enlarged")),
     "vessels": (frozenset({"Edema"}), ("lung vessels normal", "no congestion")),
-    "airspaces": (
-        frozenset({"Lung Opacity", "Consolidation", "Pneumonia"}),
-        ("airspaces clear", "no opacity"),
-    ),
+    "airspaces": (frozenset({"Lung Opacity", "Consolidation", "Pneumonia"}), ("airspaces clear", "no opacity")),
     "volumes": (frozenset({"Atelectasis"}), ("lung volumes normal", "no volume loss")),
     "nodules": (frozenset({"Lung Lesion"}), ("no nodule", "no lung lesion")),
     "pleura": (frozenset({"Pneumothorax", "Pleural Other"}), ("no pneumothorax", "pleura normal")),
@@ -85,8 +56,6 @@ REGIONS: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 ZONED = frozenset({"Lung Opacity", "Lung Lesion", "Consolidation", "Pneumonia", "Pleural Other", "Fracture"})
 #: Findings that are named by their kind ("mass", "pacemaker") where it is known.
 NAMED_BY_KIND = frozenset({"Lung Lesion", "Support Devices"})
-#: severity below the bound -> grade
-GRADES: tuple[tuple[float, str], ...] = ((0.4, "mild"), (0.7, "moderate"), (float("inf"), "severe"))
 SIDES: dict[str, str] = {"left": "left", "right": "right", "both": "bilateral", "": ""}
 #: Findings that are there or not, without a grade.
 UNGRADED = frozenset({"Support Devices", "Fracture"})
@@ -103,7 +72,7 @@ def grade(severity: float) -> str:
     >>> grade(0.2), grade(0.5), grade(1.0)
     ('mild', 'moderate', 'severe')
     """
-    return next(word for bound, word in GRADES if severity < bound)
+    return "mild" if severity < 0.4 else "moderate" if severity < 0.7 else "severe"
 
 
 def listing(items: Sequence[str]) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 
 from chexreason.labels import NO_FINDING
 from chexreason.prompts import CHECKLIST
-from companion.phantoms.teacher.facts import Fact, Facts
-from companion.phantoms.teacher.phrases import ALTERNATIVES, CRITERIA, REGIONS, choose, listing, lower, sentence
+from companion.phantoms.teacher.facts import Facts
+from companion.phantoms.teacher.phrases import REGIONS, WORDS, choose, listing, lower, sentence
 
 Style = Callable[[Facts, np.random.Generator], str]
 
@@ -94,7 +94,7 @@ def hypothesis(facts: Facts, rng: np.random.Generator) -> str:
     if not facts.present:
         normal = f"for normal: {listing(_some_clear(facts, rng, 3, 4))}"
         return _join(("hypotheses: a normal film or missed disease", normal, "best fit: a normal film"))
-    rivals = [f"{lower(fact.finding)} or {ALTERNATIVES[fact.finding]}" for fact in facts.present[:3]]
+    rivals = [f"{lower(fact.finding)} or {WORDS[fact.finding].rival}" for fact in facts.present[:3]]
     signs = [f"for {lower(fact.finding)}: {fact.phrase}" for fact in facts.present[:5]]
     against = choose(rng, ("against others: {}", "other rivals fail: {}"))
     counter = against.format(listing(_some_clear(facts, rng, 1, 2))) if facts.clear else ""
@@ -106,24 +106,9 @@ def checklist(facts: Facts, rng: np.random.Generator) -> str:
     """The twelve steps of Reasoning A, each a short line."""
     quality = choose(rng, ("adequate", "acceptable", "good enough"))
     airway = choose(rng, ("trachea central", "trachea midline"))
-    regions = [facts.region(name) for name in _CHECKLIST_REGIONS]
-    lines = [f"{CHECKLIST[0]} {quality}", regions[0], airway, *regions[1:]]
+    devices, *rest = map(facts.region, REGIONS)  # CHECKLIST's steps two and four to twelve
+    lines = [f"{CHECKLIST[0]} {quality}", devices, airway, *rest]
     return " ".join(f"{number}. {text}." for number, text in enumerate(lines, start=1))
-
-
-#: The regions of `phrases.REGIONS` behind CHECKLIST's steps two and four to twelve.
-_CHECKLIST_REGIONS = (
-    "devices",
-    "mediastinum",
-    "heart",
-    "vessels",
-    "airspaces",
-    "volumes",
-    "nodules",
-    "pleura",
-    "angles",
-    "bones",
-)
 
 
 def zonal(facts: Facts, rng: np.random.Generator) -> str:
@@ -135,7 +120,7 @@ def zonal(facts: Facts, rng: np.random.Generator) -> str:
         return f"{side} zones: {listing(seen) if seen else choose(rng, ('clear', 'upper to lower clear'))}"
 
     told = choose(rng, ("{} rather than {}", "{}, not {}"))
-    apart = [told.format(lower(fact.finding), ALTERNATIVES[fact.finding]) for fact in lungs[:3]]
+    apart = [told.format(lower(fact.finding), WORDS[fact.finding].rival) for fact in lungs[:3]]
     rest = [facts.region(name) for name in ("heart", "mediastinum", "pleura", "angles", "bones", "devices")]
     return _join((zones("right"), zones("left"), *apart, f"then {', '.join(rest)}"))
 
@@ -144,13 +129,9 @@ def zonal(facts: Facts, rng: np.random.Generator) -> str:
 _OFTEN_ASKED = ("Edema", "Pneumothorax", "Fracture", "Pneumonia")
 
 
-def _confidence(fact: Fact) -> str:
-    return "high" if fact.severity >= 0.4 else "medium"
-
-
 def matrix(facts: Facts, rng: np.random.Generator) -> str:
     """The evidence, then labels with their confidence."""
-    rows = [f"{lower(fact.finding)} {_confidence(fact)}" for fact in facts.present]
+    rows = [f"{lower(fact.finding)} {'high' if fact.severity >= 0.4 else 'medium'}" for fact in facts.present]
     rows += [f"{lower(NO_FINDING)} high"] if NO_FINDING in facts.conclusion else []
     low = [name for name in _OFTEN_ASKED if name not in facts.conclusion]
     rows += [f"{lower(name)} low" for name in low[: int(rng.integers(1, 3))]]
@@ -161,11 +142,11 @@ def matrix(facts: Facts, rng: np.random.Generator) -> str:
 def criteria(facts: Facts, rng: np.random.Generator) -> str:
     """Each label in question held against its definition."""
     met = choose(rng, ("met", "criterion met"))
-    lines = [f"{lower(fact.finding)}: {CRITERIA[fact.finding]}, {met}" for fact in facts.present]
-    absent = [name for name in CRITERIA if name not in facts.conclusion]
+    lines = [f"{lower(fact.finding)}: {WORDS[fact.finding].criterion}, {met}" for fact in facts.present]
+    absent = [name for name in WORDS if name not in facts.conclusion]
     count = max(1, int(rng.integers(2, 5)) - len(lines) // 2)
     picked = sorted(rng.choice(len(absent), size=min(count, len(absent)), replace=False).tolist())
-    lines += [f"{lower(absent[index])}: {CRITERIA[absent[index]]}, not met" for index in picked]
+    lines += [f"{lower(absent[index])}: {WORDS[absent[index]].criterion}, not met" for index in picked]
     return _join((*lines, _slight(facts, rng)))
 
 
@@ -173,12 +154,8 @@ def second_look(facts: Facts, rng: np.random.Generator) -> str:
     """A first look, then the blind spots."""
     missable = facts.at("Pneumothorax", "Lung Lesion", "Fracture", "Pleural Other", "Atelectasis")
     first = [fact.phrase for fact in facts.present if fact not in missable]
-    spots = [
-        ("apices", "Pneumothorax", "Pleural Other"),
-        ("hila", "Lung Lesion"),
-        ("behind the heart", "Atelectasis"),
-        ("ribs", "Fracture"),
-    ]
+    spots = [("apices", "Pneumothorax", "Pleural Other"), ("hila", "Lung Lesion"), ("behind the heart", "Atelectasis")]
+    spots += [("ribs", "Fracture")]
     quiet = choose(rng, ("clear", "nothing added"))
     second = [f"{spot} {listing([f.phrase for f in facts.at(*homes)]) or quiet}" for spot, *homes in spots]
     opening = listing(first) if first else choose(rng, ("nothing abnormal", "no obvious abnormality"))
@@ -190,7 +167,7 @@ def differential(facts: Facts, rng: np.random.Generator) -> str:
     """For each abnormality the likely cause, an alternative, and which is favoured."""
     favoured = choose(rng, ("{} or {}, first favoured", "{} favoured over {}"))
     lines = [
-        f"{fact.phrase}: {favoured.format(lower(fact.finding), ALTERNATIVES[fact.finding])}"
+        f"{fact.phrase}: {favoured.format(lower(fact.finding), WORDS[fact.finding].rival)}"
         for fact in facts.present[:5]
     ]
     lines = lines or [choose(rng, ("no abnormality needs a differential", "nothing abnormal to explain"))]

@@ -1,11 +1,10 @@
 """From a patient to optical depth: a Beer-Lambert sum of thickness maps, before and after findings.
 
-Each tissue is a 2-D map of thickness times attenuation; the sum is the film's optical depth
-``D(x, y) = sum_i mu_i t_i(x, y)``, and the detector sees ``exp(-D)``. Lungs are a negative term (air in
-place of tissue). Findings change only the share of air in the lungs (multiplied, so that two
-opacities in one place do not add up to more than solid tissue), the visibility of vessels, the size
-of heart and mediastinum, and an additional depth. `depth_without` is the film without findings:
-display curves and scatter are computed from it, so that a finding cannot change pixels far away.
+Each tissue is a 2-D map of thickness times attenuation; the sum is the image's optical depth ``D(x, y) = sum_i mu_i
+t_i(x, y)``, and the detector sees ``exp(-D)``. Lungs are a negative term (air in place of tissue). Findings change only
+the share of air in the lungs (multiplied, so that two opacities in one place do not add up to more than solid tissue),
+the visibility of vessels, the size of heart and mediastinum, and an additional depth. `depth_without` is the image
+without findings: display curves and scatter are computed from it, so that a finding cannot change pixels far away.
 """
 
 import numpy as np
@@ -26,8 +25,8 @@ DISPLACED = 0.74
 HARDENED = 0.45
 
 
-class Film:
-    """The optical depth of one patient on one film; findings paint on `air`, `vessel_gain`, `extra`."""
+class Radiograph:
+    """The optical depth of one patient on one image; findings paint on `air`, `vessel_gain`, `extra`."""
 
     def __init__(self, anatomy: Anatomy, view: str, pose: Pose, size: int) -> None:
         self.anatomy = anatomy
@@ -80,18 +79,16 @@ class Film:
         ribs = a.rib_weight * (DEPTHS["posterior rib"] * back + DEPTHS["anterior rib"] * front)
         collar = [chest.clavicle(side) for side in SIDES]
         ends = [arc[part] for arc in collar for part in (slice(0, 6), slice(-6, None))]
-        clavicles = self.canvas.strokes(
-            ends + collar * 2, [0.072] * 4 + [0.054] * 2 + [0.030] * 2, [0.8] * 4 + [1, 1, 0.72, 0.72]
-        )
+        widths, values = [0.072] * 4 + [0.054] * 2 + [0.030] * 2, [0.8] * 4 + [1, 1, 0.72, 0.72]
+        clavicles = self.canvas.strokes(ends + collar * 2, widths, values)
         blades = [chest.scapula(side) for side in SIDES]
         edges = [np.concatenate([blade, blade[:1]]) for blade in blades]
         (left_head, left_shaft), (right_head, right_shaft) = (chest.humerus(side) for side in SIDES)
         shafts = self.canvas.strokes([left_shaft, right_shaft] * 2, [0.11] * 2 + [0.06] * 2, [1.0, 1.0, 0.55, 0.55])
         heads = self.canvas.ball(*left_head, 0.115, 0.12, 0.3) + self.canvas.ball(*right_head, 0.115, 0.12, 0.3)
         bones = DEPTHS["clavicle"] * clavicles + DEPTHS["humerus"] * np.maximum(shafts, 0.8 * heads)
-        bones += DEPTHS["scapula"] * (
-            self.canvas.polygon(*blades) + 1.1 * self.canvas.strokes(edges, [0.026] * 2, [1.0] * 2)
-        )
+        rims = 1.1 * self.canvas.strokes(edges, [0.026] * 2, [1.0] * 2)
+        bones += DEPTHS["scapula"] * (self.canvas.polygon(*blades) + rims)
         self.ribs: Map = self.canvas.blur(ribs.astype(np.float32), 0.005)
         return self.ribs + self.canvas.blur(bones, 0.005)
 
@@ -121,9 +118,8 @@ class Film:
             gas = canvas.ball(a.bubble_x, y, rng.uniform(1.1, 1.8) * a.bubble, a.bubble, 0.5) * level
         for _ in range(int(rng.integers(-2, 4))):
             x, y, radius = rng.uniform(0.15, 0.65), dome + rng.uniform(0.25, 0.6), rng.uniform(0.04, 0.09)
-            gas = np.maximum(
-                gas, rng.uniform(0.2, 0.6) * canvas.ball(x, y, radius * rng.uniform(0.8, 1.6), radius, 0.5)
-            )
+            strength = rng.uniform(0.2, 0.6)
+            gas = np.maximum(gas, strength * canvas.ball(x, y, radius * rng.uniform(0.8, 1.6), radius, 0.5))
         return gas
 
     def _solid(self) -> Map:
@@ -163,7 +159,7 @@ class Film:
         return np.maximum(self.solid + depth + lung + extra - hardened, np.float32(0))
 
     def depth_without(self) -> Map:
-        """Optical depth of the film without any finding."""
+        """Optical depth of the image without any finding."""
         return self._sum(self.core, 1.0, 1.0, 0.0)
 
     def depth(self) -> Map:
