@@ -11,8 +11,7 @@ from chexreason import runs
 from chexreason.config import RESULTS
 from companion.evidence import tables as evidence
 from companion.report.audit_figures import book_style
-from companion.report.experiments.intervals import framed
-from companion.report.figures import to_svg
+from companion.report.plots import framed, to_svg
 from companion.report.tables import frame_table
 from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
 

@@ -9,12 +9,9 @@ SVG of its own, so that panels stand beside one another on a desk and below one 
 each takes the page's text colour.
 """
 
-import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,15 +27,10 @@ from companion.evidence.stats import Floats, ema
 from companion.evidence.tables import profile as shown_profile
 from companion.evidence.tables import read_runs, results_root, tier_of
 from companion.report.behind import runs_behind
-from companion.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
+from companion.report.plots import STYLE, cycle, key_of, to_svg
+from companion.report.theme import Html, badge, block, escape
 
 SMOOTHING = 0.95
-STYLE: Any = {
-    "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK,
-    "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
-    "grid.alpha": 0.15, "grid.linewidth": 0.6, "svg.fonttype": "none", "font.family": "sans-serif",
-    "axes.titlesize": 10, "axes.titleweight": "bold", "svg.hashsalt": "chexreason", "path.simplify": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,7 +184,7 @@ def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
-        for (name, found), (colour, dash, marker) in zip(_each(histories), _cycle(len(histories)), strict=True):
+        for (name, found), (colour, dash, marker) in zip(_each(histories), cycle(len(histories)), strict=True):
             logged = [raw for raw in (series(one, panel.metric) for one in found) if not raw.empty]
             if not logged:
                 continue
@@ -208,35 +200,6 @@ def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         return to_svg(drawing, f"{panel.title}. {describe(panel, histories)}")
-
-
-def _cycle(count: int) -> list[tuple[str, str, str]]:
-    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
-    colours = [*SERIES, (INK, "solid", "v")]
-    dashes = [dash for _, dash, _ in SERIES]
-    styles = [
-        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
-        for turn in range(len(dashes))
-        for colour, dash, marker in colours
-    ]
-    if count > len(styles):
-        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
-    return styles[:count]
-
-
-def to_svg(drawing: Figure, alt: str) -> str:
-    """A figure as an SVG element that takes the page's colour and font and is read out as `alt`."""
-    buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    # Ids repeat from figure to figure, and a page must not hold the same id twice.
-    prefix = fresh_id("svg")
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = svg.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
-    svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r"font: ([0-9.]+px|bold [0-9.]+px|[0-9. a-z]+px) [^;\"]+", r"font: \1 inherit", svg)
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
 
 
 def describe(panel: Panel, histories: Histories) -> str:
@@ -285,15 +248,3 @@ def caption(spec: FigureSpec, histories: Histories) -> str:
     )
     parts = [f"{panel.title}{_points(panel, histories)}: {describe(panel, histories)}" for panel in spec.panels]
     return " ".join([drawn + " ".join(parts), *([spec.note] if spec.note else [])])
-
-
-def key_of(names: Sequence[str]) -> str:
-    """The legend of several series, each with its colour and dash."""
-    dashes = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
-    entries = "".join(
-        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
-        f'stroke="{colour.replace(INK, "currentColor")}" '
-        f'stroke-width="3" stroke-dasharray="{dashes[dash]}"/></svg>{escape(name)}</li>'
-        for name, (colour, dash, _) in zip(names, _cycle(len(names)), strict=True)
-    )
-    return f'<ul class="cxr-key">{entries}</ul>'

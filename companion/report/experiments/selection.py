@@ -12,15 +12,14 @@ from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
 from companion.report.experiments.answers import answers, behind, facts, have, missing, model, trained
-from companion.report.experiments.cells import either
-from companion.report.experiments.intervals import Line, framed, panel
-from companion.report.theme import Html, Prose, signed, spoken
+from companion.report.plots import framed, intervals, numbers
+from companion.report.theme import Html, signed, spoken
 
 CELL = scores.own("A")
 
 
 @cache
-def _arms() -> list[str]:
+def ways() -> list[str]:
     """The arms whose best and last checkpoint may both be compared at home, by both outcomes."""
     return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(*_both(name)) and not _unfit(name)]
 
@@ -39,13 +38,13 @@ def _unfit(arm: str) -> str:
 
 def seeds() -> list[int]:
     """The trainings that every arm has."""
-    return answers().seeds([model(name, which) for name in _arms() for which in ("best", "last")])
+    return answers().seeds([model(name, which) for name in ways() for which in ("best", "last")])
 
 
 def frequent() -> set[str]:
     """The findings with enough positives on both sides: among the validation studies of each seed, and elsewhere."""
     found = set(analysis.frequent(answers(), [CELL]))
-    for name in _arms():
+    for name in ways():
         for seed in seeds():
             values = evidence.scores(trained()[name, seed], "best")
             found &= set(comparable.frequent({one: float(values[one, "support"]) for one in FINDINGS}))
@@ -82,29 +81,32 @@ def over_trainings(values: list[float]) -> Interval:
 def chosen_and_others(outcome: str) -> tuple[list[float], list[float]]:
     """Best minus last, a training each, mean over arms: where it was chosen and elsewhere."""
     of = outcomes.OUTCOMES[outcome]
-    pairs = [[(on_validation(arm, seed, of), on_others(arm, seed, of)) for arm in _arms()] for seed in seeds()]
+    pairs = [[(on_validation(arm, seed, of), on_others(arm, seed, of)) for arm in ways()] for seed in seeds()]
     means = np.array(pairs).mean(axis=1)
     return means[:, 0].tolist(), means[:, 1].tolist()
 
 
 def figure() -> Html:
     """For each reinforcement arm: best minus last, where it was chosen and elsewhere."""
-    if not _arms():
+    if not (names := ways()):
         return missing("any reinforcement whose checkpoints may be compared")
-    lines = []
-    for name in _arms():
-        others = over_trainings([on_others(name, seed, MICRO) for seed in seeds()])
-        chosen = float(np.mean([on_validation(name, seed, MICRO) for seed in seeds()]))
-        lines.append(Line(name, others, 0, chosen))
+    chosen = {name: float(np.mean([on_validation(name, seed, MICRO) for seed in seeds()])) for name in names}
+    values = {
+        "on other patients": {
+            name: over_trainings([on_others(name, seed, MICRO) for seed in seeds()]) for name in names
+        },
+        "where it was chosen": {name: Interval(value, value, value) for name, value in chosen.items()},
+    }
+    title = "Best checkpoint minus last"
     return framed(
         "The best checkpoint, where it was chosen and on other patients",
-        facts(*(model(name) for name in _arms()), measure="micro-F1 over the same nine findings (post hoc)"),
-        [panel("Best checkpoint minus last", lines, "difference in micro-F1")],
-        "Hollow squares: on the validation studies that the best checkpoint was chosen by. Circles: the same "
-        "difference, over the same findings and trainings, on patients that had no say; t intervals over "
+        facts(*map(model, names), measure="micro-F1 over the same nine findings (post hoc)"),
+        [intervals(title, values, "difference in micro-F1")],
+        "Squares, without an interval: on the validation studies that the best checkpoint was chosen by. Circles: the "
+        "same difference, over the same findings and trainings, on patients that had no say; t intervals over "
         f"{len(seeds())} trainings, not corrected for their number.",
         columns=1,
-        behind=behind(*(model(name, which) for name in _arms() for which in ("best", "last"))),
+        behind=numbers({title: values}) + behind(*(model(name, which) for name in names for which in ("best", "last"))),
     )
 
 
@@ -116,7 +118,7 @@ def gone(outcome: Outcome) -> Interval:
 
 def verdict() -> str | None:
     """What choosing adds, in a line; None without the runs."""
-    if not _arms():
+    if not ways():
         return None
     said = []
     for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
@@ -126,25 +128,3 @@ def verdict() -> str | None:
             f"difference {spoken(gone(outcome))}"
         )
     return f"best minus last over nine findings, most of them rare: {'; '.join(said)}"
-
-
-def finding() -> Prose:
-    """The mean advantage of the best checkpoint where it was chosen, and elsewhere, and the difference."""
-    if not _arms():
-        return Prose("*Not run yet, or no way to train whose checkpoints may be compared.*")
-    said = []
-    for outcome in (MACRO, MICRO):
-        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
-        added = gone(outcome)
-        said.append(
-            f"by {outcome.title} {signed(chosen)} where it was chosen and {signed(others)} on other patients, a "
-            f"difference of {spoken(added)}, "
-            + either(added, "distinguishable from zero", "not distinguishable from zero")
-        )
-    many = len(frequent())
-    return Prose(
-        f"Over {len(_arms())} ways to train, {len(seeds())} trainings each, and the same nine findings on both sides, "
-        f"the best checkpoint minus the last is {said[0]}. That average carries no conclusion: {many} of the nine "
-        f"findings {'has' if many == 1 else 'have'} {comparable.ENOUGH} positives on both sides. Pooled over the nine "
-        f"(post hoc) it is {said[1]}. The intervals are t intervals over the trainings; the patients stay as they are."
-    )
