@@ -11,7 +11,7 @@ import pandas as pd
 from chexreason.hyperparameters import GRPO
 from companion.evidence import sealed
 from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose, badge, block
+from companion.report.theme import Html, badge, block
 
 FILE = "recipes.csv"
 TEXT = ("recipe", "group", "clip", "advantage", "temperature", "top_p", "learning_rate", "reward", "read", "source")
@@ -73,15 +73,7 @@ def spans() -> dict[str, Span]:
     }
 
 
-def compared() -> Prose:
-    """How the paper's recipe differs from the others."""
-    beta, group = spans()["beta"], spans()["group"]
-    without = sum(float(row["beta"]) == 0 for row in rows())
-    return Prose(
-        f"The paper's KL weight of {beta.ours:g} is {beta.ours / beta.most:.0f} times the largest of the "
-        f"{len(rows())} others ({beta.most:g}); {without} of them have none. Its groups of {group.ours:.0f} answers "
-        f"{'are the smallest' if group.ours < group.least else 'are within the range'} (the others': "
-        f"{group.least:.0f} to {group.most:.0f}). A weight is relative to the scale of "
-        "the advantages, so the ratio is no measure of how far a policy may go. What is seen under one of these "
-        "recipes need not be seen under another."
-    )
+def range_of_groups() -> str:
+    """How the paper's group size stands among its neighbours'."""
+    group = spans()["group"]
+    return "the smallest" if group.ours < group.least else "within the range"
