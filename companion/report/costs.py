@@ -75,8 +75,8 @@ def speed_figure(results: Path | None = None) -> Html:
     if found.empty:
         return _missing()
     shown = {
-        f"{TASKS[one.task]}: {_times(one.ratio)}": Interval(one.ratio, one.least, one.most)
-        for one in found.itertuples()
+        f"{TASKS[one['task']]}: {_times(one['ratio'])}": Interval(one["ratio"], one["least"], one["most"])
+        for one in found.to_dict("records")
     }
     least, most = int(found["rounds"].min()), int(found["rounds"].max())
     return framed(
@@ -109,13 +109,13 @@ def stages_figure(task: str, results: Path | None = None) -> Html:
         drawing = Figure(figsize=(4.4, 1.1 + 0.42 * len(wide)), layout="constrained")
         axes = drawing.add_subplot()
         sns.barplot(named, x="cpu_s", y="stage", hue="side", order=list(wide.index), hue_order=list(SIDES.values()),
-                    palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, saturation=1, ax=axes)  # fmt: skip
+                    palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, ax=axes)  # fmt: skip
         for bars, hatch in zip(axes.containers, ("", "//"), strict=True):
             for bar in bars:
                 bar.set_hatch(hatch)
         axes.set(xlabel="processor seconds", ylabel="")
         axes.grid(visible=False, axis="y")
-        axes.get_legend().set(title="", frame_on=False)
+        sns.move_legend(axes, "lower right", title="", frameon=False)
         said = "; ".join(
             f"{stage} {row['stock']:.2f} before, {row['ours']:.2f} after" for stage, row in wide.iterrows()
         )
@@ -163,7 +163,7 @@ def slowest(results: Path | None = None) -> tuple[str, str, str]:
     found, stages = ratios(results), _table("stages", results)
     if found.empty or stages is None or "decode" not in set(stages["task"]):
         return "–", "–", "–"
-    least = found.loc[found["ratio"].idxmin()]
+    least = found.sort_values("ratio").iloc[0]
     ours = stages.query("task == 'decode' and side == 'ours'").set_index("stage")["cpu_s"]
     shared = ours.drop(["new tokens", "rest"], errors="ignore").sum() / ours.sum()
     return TASKS[str(least["task"])], f"{least['ratio']:.2f}", f"{shared:.0%}"

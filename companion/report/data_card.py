@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
-from companion.phantoms import FINDING_PAINTERS, HOSPITALS
+from companion.phantoms import HOSPITALS
 from companion.phantoms.case import findings_of
 from companion.phantoms.conventions import MINING
 from companion.phantoms.copula import DRAWN
@@ -75,9 +75,9 @@ def conditional_rates() -> Html:
         "Published and simulated: how often b is recorded where a is",
         badge("miniature", f"{co.CASES:,} studies a hospital", f"seed {SEED}", "labels only"),
         [_panel(name, series) for name, series in zip(HOSPITALS, SERIES, strict=False)],
-        f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks are "
-        f"compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} expected "
-        f"ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {' '.join(map(_told, HOSPITALS))}",
+        f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
+        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
+        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {' '.join(map(_told, HOSPITALS))}",
         columns=3,
     )
 
@@ -100,7 +100,7 @@ def _panel(name: str, series: tuple[str, str, str]) -> str:
 def _told(name: str) -> str:
     held = pairs().query("hospital == @name and counts")
     off = held["off"].abs()
-    worst, outside = held.loc[off.idxmax()], int((off > co.BAND).sum())
+    worst, outside = held.iloc[int(off.to_numpy().argmax())], int((off > co.BAND).sum())
     return (
         f"At {name}, {len(held) - outside} of {len(held)} compared pairs lie within {100 * co.BAND:.0f} points, half "
         f"of them within {100 * off.median():.1f}; the farthest is {worst['finding']} where {worst['given']} is "

@@ -63,9 +63,9 @@ def means() -> str:
 
 def extremes() -> tuple[str, str]:
     """The hardest and the easiest finding at the hospital of the training films, each with its area."""
-    rows = difficulty_values().query("finding != @MEAN and hospital == @TRAINED_AT").set_index("finding")["auc"]
-    hardest, easiest = (f"{name} ({decimal(rows[name], 2)})" for name in (rows.idxmin(), rows.idxmax()))
-    return hardest, easiest
+    rows = difficulty_values().query("finding != @MEAN and hospital == @TRAINED_AT").sort_values("auc")
+    told = [f"{name} ({decimal(auc, 2)})" for name, auc in zip(rows["finding"], rows["auc"], strict=True)]
+    return told[0], told[-1]
 
 
 def looks() -> Html:
@@ -88,8 +88,8 @@ def _short(value: float) -> str:
 def apart(quantity: str) -> tuple[float, float]:
     """How far the medians of the imitating hospital and of the real films are apart at most, and where."""
     rows = looks_values().query("quantity == @quantity").pivot(index="at", columns="source", values="median")
-    found = (rows[LIKE_REAL] - rows["real"]).abs()
-    return float(found.max()), float(found.idxmax())
+    found = (rows[LIKE_REAL] - rows["real"]).abs().sort_values()
+    return float(found.iloc[-1]), float(found.index[-1])
 
 
 def inside() -> str:
