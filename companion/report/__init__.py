@@ -31,7 +31,6 @@ HOMES = {
     "tiers": "front_page",
 }
 PARTS = (
-    "abroad",
     "audit_counts",
     "audit_figures",
     "audit_lists",

@@ -77,7 +77,8 @@ def conditional_rates() -> Html:
         [_panel(name, series) for name, series in zip(HOSPITALS, SERIES, strict=False)],
         f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
         f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
-        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {' '.join(map(_told, HOSPITALS))}",
+        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. "
+        + " ".join(map(_told, HOSPITALS)),
         columns=3,
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 from great_tables import GT, html, loc, style
 
-from chexreason.labels import LABEL_SETS
+from chexreason.labels import LABEL_SETS, NIH_SHARED
 from chexreason.runs import Run
 from companion.evidence.audit.lines import GROUNDS, reference_lines
 from companion.evidence.tables import (
@@ -35,7 +35,6 @@ from companion.evidence.tables import (
 )
 from companion.evidence.tables import profile as shown_profile
 from companion.report import few, leads
-from companion.report.abroad import shared_findings as shared_values
 from companion.report.baselines import all_labels
 from companion.report.behind import runs_behind
 from companion.report.paired import titled
@@ -93,6 +92,26 @@ def runs_table(finished: Iterable[Run]) -> Html:
     """The runs that a stage has made: how many studies each was scored on, how long it took, and on what."""
     columns = ["run_id", "label_set", "n", "seconds", "device"]
     return frame_table(pd.DataFrame([run.info for run in finished])[columns], "The runs behind the tables below")
+
+
+def shared_values(profile: str | None = None, results: Path | None = None) -> pd.DataFrame:
+    """Macro-F1 over the nine findings that both test sets have: a row a model and side.
+
+    The paper sets an average over fourteen findings beside one over nine; this table does not.
+    """
+    near, far = gather(5, profile, results), gather(6, profile, results)
+    rows = []
+    for side in ["paper", "ours"] if leads.whole(near) and leads.whole(far) else ["paper"]:
+        for model, title in MODELS.items():
+            one, other = (shown.side(side, model).reindex(NIH_SHARED).mean() for shown in (near, far))
+            fourteen = near.side(side, model)["macro"]
+            rows.append(
+                {"Values of": "paper" if side == "paper" else near.tier,
+                 "Model": title if side == "paper" else titled(model, near.tier),
+                 "CheXpert, all fourteen": fourteen, "CheXpert, the nine": one, "NIH, the nine": other,
+                 "Change on the nine": other - one}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def shared_findings(profile: str | None = None, results: Path | None = None) -> Html:

@@ -134,8 +134,8 @@ def curves(reward: str) -> Html:
     runs = {name: first[name] for name in ways() if arms.get(name).reward == reward and name in first}
     if not runs:
         return missing(f"the {reward} reward")
-    histories = {name: run.history() for name, run in runs.items()}
-    unlogged = [name for name, history in histories.items() if series(history, "kl").empty]
+    histories = {name: [run.history()] for name, run in runs.items()}
+    unlogged = [name for name, (history,) in histories.items() if series(history, "kl").empty]
     without = f" {', '.join(unlogged)}: trained without the KL term, so no distance is logged." if unlogged else ""
     return framed(
         f"Training with the {reward} reward",
