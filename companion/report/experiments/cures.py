@@ -93,7 +93,7 @@ def verdict() -> str | None:
 
 
 def with_key() -> pd.DataFrame:
-    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings, and ("low", hospital) whether one
+    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings, and, as "low A" and so on, whether one
     training lies below naming every label. Empty without the runs."""
     if not have(model(CEILING), model(SFT)):
         return pd.DataFrame()
@@ -102,7 +102,7 @@ def with_key() -> pd.DataFrame:
     found = pd.DataFrame(index=list(ANSWERS))
     for h in "ABC":
         found[h] = [float(np.mean(each[title, h])) for title in ANSWERS]
-        found["low", h] = [min(each[title, h]) < _floor(h) for title in ANSWERS]
+        found[f"low {h}"] = [min(each[title, h]) < _floor(h) for title in ANSWERS]
     return found
 
 
@@ -112,7 +112,7 @@ def ceiling() -> Html:
     if found.empty:
         return missing("the answers picked with the key")
     shown = {f"hospital {h}": [decimal(value) + (BELOW if low else "") for value, low in
-                               zip(found[h], found["low", h], strict=True)] for h in "ABC"}  # fmt: skip
+                               zip(found[h], found[f"low {h}"], strict=True)] for h in "ABC"}  # fmt: skip
     head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
     table = frame_table(pd.DataFrame({"answer": found.index, **shown}), "What an answer key is worth", wrap=("answer",))
     note = (
@@ -124,7 +124,7 @@ def ceiling() -> Html:
 def raised_by_key() -> str:
     """What picking with the key raises at the hospitals where the model itself may be compared, in a sentence."""
     found = with_key()
-    fit = [h for h in "ABC" if not found.empty and not found.loc["SFT, its one greedy answer", ("low", h)]]
+    fit = [h for h in "ABC" if not found.empty and not found.loc["SFT, its one greedy answer", f"low {h}"]]
     if not fit:
         return "At no hospital may the fine-tuned model be compared."
     one, best, blind, picked = found[fit].to_numpy(dtype=float)
