@@ -17,7 +17,7 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.audit import facts
-from companion.report import abroad, sentences, theme, visible
+from companion.report import sentences, tables, theme, visible
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 N = 40  # studies of each synthetic run
@@ -204,7 +204,7 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
         text = report.table(6, "smoke", results).text
         assert "Not run yet: 04-generalization-qwen-nih" in text
         assert "–" in {cell for row in Cells(text).rows for cell in row}
-        assert len(abroad.finding("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
+        assert len(sentences.abroad("smoke", results).text.split("\n\n")) == 1  # the whole set
     finally:
         (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")
 
@@ -240,14 +240,14 @@ def test_series_are_seen_on_light_and_dark(ground):
 
 
 def test_each_sentence_about_our_values_names_the_tier(results):
-    for say in (sentences.prompting, sentences.sft, sentences.grpo, abroad.finding, abroad.intervals):
+    for say in (sentences.prompting, sentences.sft, sentences.grpo, sentences.abroad, sentences.intervals):
         ours = say("smoke", results).text.split("In this run")[1:]
         assert all(part.startswith(" (miniature, profile smoke)") for part in ours)
         assert "In this run" not in say("miniature", results).text
 
 
 def test_shared_findings_are_averaged_over_the_same_nine():
-    rows = abroad.shared_findings("miniature").set_index(["Values of", "Model"])
+    rows = tables.shared_values("miniature").set_index(["Values of", "Model"])
     near = evidence.published(5).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     assert len(near) == len(far) == len(NIH_SHARED)

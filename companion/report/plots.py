@@ -32,13 +32,13 @@ Values = Mapping[str, Mapping[str, Interval | str]]
 
 
 def intervals(
-    title: str, values: Values, unit: str, *, width: float = 4.4, line: float | None = 0.0, log: bool = False,
+    title: str, values: Values, unit: str, *, line: float = 0.0, log: bool = False,
     points: Mapping[str, Sequence[float]] | None = None, span: tuple[float, float] | None = None,
 ) -> str:  # fmt: skip
     """Estimates with their intervals, rows one below the other and series side by side in a row; as an SVG element.
 
-    `line` is marked across all rows, `points` are single values (trainings, say) by row, `span` is the axis's range.
-    Where there is no estimate, the row says so.
+    `line` is marked across all rows: 0 for differences, else a level to compare with. `points` are single values by row
+    (trainings, say), `span` is the axis's range. Where there is no estimate, the row says so.
     """
     rows = list(dict.fromkeys(row for one in values.values() for row in one))
     told = [(series, row, value) for series, one in values.items() for row, value in one.items()]
@@ -48,10 +48,9 @@ def intervals(
     dodge = 0.5 * (1 - 1 / len(values))
     with mpl.rc_context(STYLE):
         tall = (0.1 + 0.18 * len(values)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)
-        drawing = Figure(figsize=(width, 0.95 + 0.2 * (len(values) > 1) + tall), layout="constrained")
+        drawing = Figure(figsize=(4.4, 0.95 + 0.2 * (len(values) > 1) + tall), layout="constrained")
         axes = drawing.add_subplot()
-        if line is not None:
-            axes.axvline(line, color=INK, linewidth=0.8)
+        axes.axvline(line, color=INK, linewidth=0.8)
         if points:
             found = pd.DataFrame([(row, x) for row, each in points.items() for x in each], columns=["row", "value"])
             sns.stripplot(found, x="value", y="row", order=rows, color=colours[0], alpha=0.55, jitter=False, ax=axes)
@@ -80,21 +79,28 @@ def intervals(
                 place = rows.index(row) + (list(values).index(series) / max(1, len(values) - 1) - 0.5) * dodge
                 axes.annotate("not compared", (0, place), (5 * side, 0), textcoords="offset points", va="center",
                               ha="left" if side > 0 else "right", style="italic")  # fmt: skip
-        return to_svg(drawing, f"{title}. {'; '.join(said(values))}.")
+        return to_svg(drawing, f"{title}. {'; '.join(said(values, line != 0))}.")
 
 
-def said(values: Values) -> list[str]:
-    """Each estimate in words: its row, its series where there are several, and the value with its interval."""
+def said(values: Values, level: bool = False) -> list[str]:
+    """Each estimate in words: its row, its series where there are several, and the value with its interval; levels
+    have no sign, differences have one."""
+
+    def told(value: Interval | str) -> str:
+        if isinstance(value, str) or not level:
+            return spoken(value)
+        return f"{value.estimate:.3g} ({value.low:.3g} to {value.high:.3g})"
+
     return [
-        f"{row}{f', {series}' if len(values) > 1 else ''}: {spoken(value)}".replace("\n", ", ")
+        f"{row}{f', {series}' if len(values) > 1 else ''}: {told(value)}".replace("\n", ", ")
         for series, one in values.items()
         for row, value in one.items()
     ]
 
 
-def numbers(panels: Mapping[str, Values]) -> str:
+def numbers(panels: Mapping[str, Values], level: bool = False) -> str:
     """What some panels show as a list of numbers to unfold."""
-    lines = [f"<li>{escape(f'{title}, {one}')}</li>" for title, values in panels.items() for one in said(values)]
+    lines = [f"<li>{escape(f'{title}, {one}')}</li>" for title, values in panels.items() for one in said(values, level)]
     title = f"The numbers ({len(lines)})"
     return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'
 

@@ -80,7 +80,7 @@ def figure() -> Html:
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. Right of the "
         f"line, at {line:.2f}, one list of labels dominates: the plan's rule for a collapse.",
         columns=1,
-        behind=numbers({title: values}) + behind(model(SFT), *(model(name, "last") for name in names)),
+        behind=numbers({title: values}, level=True) + behind(model(SFT), *(model(name, "last") for name in names)),
     )
 
 

@@ -104,7 +104,7 @@ def figure() -> Html:
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
         "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
         "the line, is in no comparison; how many runs do stands under its name.",
-        behind=numbers(panels) + runs_behind(of),
+        behind=numbers(panels, level=True) + runs_behind(of),
     )  # fmt: skip
 
 
