@@ -20,7 +20,6 @@ HOMES = {
     "experiment": "front_page",
     "figure": "figures",
     "frame_table": "tables",
-    "front": "front_page",
     "ledger": "verdict_table",
     "other_test_sets": "tables",
     "recorded_and_visible": "visible",

@@ -93,8 +93,8 @@ def verdict() -> str | None:
 
 
 def with_key() -> pd.DataFrame:
-    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings, and, as "low A" and so on, whether one
-    training lies below naming every label. Empty without the runs."""
+    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings; under "low A" and so on, whether
+    one training lies below naming every label. Empty without the runs."""
     if not have(model(CEILING), model(SFT)):
         return pd.DataFrame()
     seeds = answers().seeds([model(CEILING), model(SFT)])
