@@ -17,7 +17,7 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.audit import facts
-from companion.report import sentences, tables, theme, visible
+from companion.report import beside, sentences, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 N = 40  # studies of each synthetic run
@@ -247,7 +247,7 @@ def test_each_sentence_about_our_values_names_the_tier(results):
 
 
 def test_shared_findings_are_averaged_over_the_same_nine():
-    rows = tables.shared_values("miniature").set_index(["Values of", "Model"])
+    rows = beside.shared_values("miniature").set_index(["Values of", "Model"])
     near = evidence.published(5).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     assert len(near) == len(far) == len(NIH_SHARED)
@@ -255,14 +255,14 @@ def test_shared_findings_are_averaged_over_the_same_nine():
 
 
 def test_answers_are_scored_against_the_visible_findings_too(results):
-    frame = visible.twice_scored("smoke", results)
+    frame = beside.twice_scored("smoke", results)
     assert list(frame.index) == [f"mini {name}" for name in evidence.MODELS.values()]
     # The made-up runs record exactly what is visible, and each finding counts on its own.
     assert (frame[("nih", "recorded")] == frame[("nih", "visible")]).all()
     shown = evidence.gather(6, "smoke", results)
     assert frame.loc["mini ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
-    assert visible.twice_scored("demo", results).empty
-    assert "drawn films" in report.recorded_and_visible("demo", results).text
+    assert beside.twice_scored("demo", results).empty
+    assert "drawn images" in report.recorded_and_visible("demo", results).text
 
 
 def test_what_is_shown_follows_the_environment(monkeypatch, results):
