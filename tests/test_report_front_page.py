@@ -25,7 +25,7 @@ from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import front_page
 from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
-from companion.report.theme import signed, spoken
+from companion.report.theme import signed
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 CONVENTION = {"A": "report", "B": "radiologist", "C": "text-mined"}
@@ -138,29 +138,6 @@ GAIN, LOSS = contrast(0.05, 0.1, 0.15), contrast(-0.15, -0.1, -0.05)
 UP, DOWN = contrast(-0.05, 0.02, 0.09), contrast(-0.09, -0.02, 0.05)
 NONE = "SFT scores 0.184, below naming every label (0.2)"
 JUDGED = ("grpo-improves-chexpert-nine", "optimised-lose-more")
-#: What a finding rests on, and a value that does not bear it out.
-OTHER = {
-    "same_findings": (front_page.verdict_table, "judged",
-                       lambda *_: dict.fromkeys(JUDGED, SimpleNamespace(verdict=claims.HOLDS))),
-    "beside_radiologists": (front_page.facts, "value", lambda *_: 0.6),
-    "naming": (front_page.audit_operating, "moved", lambda *_: SimpleNamespace(change=UP)),
-    "no_gain": (cells, "home", lambda *_: GAIN),
-    "called_normal": (posthoc, "changed", lambda *_: UP),
-    "untouched": (front_page, "changed", lambda *_: GAIN),
-    "mitigations": (cures, "against_plain", lambda *_: GAIN),
-    "untestable": (scaffold, "difference", lambda *_: Interval(0.1, 0.05, 0.15)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_a_value_that_does_not_bear_it_out_is_said_in_its_place(committed, name, monkeypatch) -> None:
-    place, what, instead = OTHER[name]
-    monkeypatch.setattr(place, what, instead)
-    found = getattr(front_page, name)()
-    assert not found.holds
-    assert front_page.stand(found) == "No longer borne out by the results at hand:"
-
-
 #: What takes long to compute.
 SLOW = ((front_page, "changed"), (posthoc, "changed"), (cells, "home"), (cells, "as_planned"), (cells, "off"),
         (cures, "against_plain"), (cures, "tested"), (cures, "worked"), (scaffold, "difference"),
@@ -243,18 +220,6 @@ BROKEN: list[Case] = [
     ("untestable", scaffold, "constants", (), 6),
     ("untestable", collapse, "nothing", (), False),
 ]  # fmt: skip
-#: What leaves them as they are: a sign inside the noise, and a side that is not compared where none has to be.
-BORNE_OUT: list[Case] = [
-    *alike("no_gain", cells, "home", [()], UP, DOWN),
-    *alike("no_gain", front_page, "changed", [(HARD, "B")], UP, DOWN),
-    *alike("no_gain", front_page, "changed", [(NUANCED, "A"), (HARD_LAST, "B")], UP, DOWN, NONE),
-    *alike("called_normal", front_page, "changed", [(HARD, "B", CALLED_NORMAL)], UP, DOWN, NONE),
-    ("untouched", front_page, "changed", (HARD, "A", MACRO), DOWN),
-    *alike("untouched", front_page, "changed", [(NUANCED, "A", MACRO)], UP, DOWN, NONE),
-    *alike("mitigations", cures, "against_plain", [("cure-visible", "B")], UP, DOWN, NONE),
-    *alike("mitigations", front_page, "changed", [(HARD, "A"), (HARD, "B")], UP, DOWN),
-    ("untestable", scaffold, "constants", (), 7),
-]
 
 
 def with_value(case: Case, monkeypatch: pytest.MonkeyPatch) -> front_page.Finding:
@@ -279,41 +244,9 @@ def named_by(case: Case) -> str:
 @pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize("case", BROKEN, ids=named_by)
 def test_each_condition_of_a_finding_is_needed(case, monkeypatch) -> None:
-    assert not with_value(case, monkeypatch).holds
-
-
-@pytest.mark.usefixtures("computed")
-@pytest.mark.parametrize("case", BORNE_OUT, ids=named_by)
-def test_what_cannot_be_distinguished_from_zero_takes_no_finding_away(case, monkeypatch) -> None:
-    assert with_value(case, monkeypatch).holds
-
-
-def test_a_collapse_or_a_cure_that_gains_at_one_hospital_is_noticed(committed, monkeypatch) -> None:
-    real = cures.against_plain
-    monkeypatch.setattr(
-        cures, "against_plain", lambda name, h: GAIN if (name, h) == ("cure-visible", "B") else real(name, h)
-    )
-    assert not front_page.mitigations().holds
-    spread = collapse.spread
-    monkeypatch.setattr(
-        collapse, "spread", lambda name: replace(spread(name), collapsed=int(name == "hard-no-kl-last"))
-    )
-    assert not front_page.untestable().holds
-
-
-def test_changed_answers_take_the_finding_away(committed, monkeypatch) -> None:
-    """After GRPO the answers are those after SFT: no more abnormal patients are called normal."""
-    known = answers.answers()
-    same = {
-        (name, seed): known.of[f"{arms.SFT}-best", seed] if name == "grpo-hard-last" else frame
-        for (name, seed), frame in known.of.items()
-    }
-    draws = {population: known._known[population] for population in "ABC"}
-    swapped = replace(known, of=same, _known=draws, _read={})
-    monkeypatch.setattr(answers, "answers", lambda: swapped)
-    found = front_page.called_normal()
+    found = with_value(case, monkeypatch)
     assert not found.holds
-    assert found.hard == ", ".join([spoken(Interval(0.0, 0.0, 0.0))] * 3)
+    assert front_page.stand(found) == "No longer borne out by the results at hand:"
 
 
 def test_without_the_experiment_what_it_found_is_not_told(tmp_path) -> None:

@@ -85,7 +85,8 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
     tables = [gather(number, profile, results) for number in (5, 6)]
     columns = [
         Column(kind, list(map(decimal, frame[dataset, kind])), f"{DATASETS[dataset][1]} (for {DATASETS[dataset][0]})")
-        for dataset, kind in frame.columns.tolist()
+        for dataset in ("chexpert", "nih")
+        for kind in ("recorded", "visible")
     ]
     names, notes = _marked(frame.index, tables), []
     if any(name.endswith(UNFIT) for name in names):

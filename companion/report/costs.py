@@ -108,14 +108,17 @@ def stages_figure(task: str, results: Path | None = None) -> Html:
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(4.4, 1.1 + 0.42 * len(wide)), layout="constrained")
         axes = drawing.add_subplot()
-        sns.barplot(named, x="cpu_s", y="stage", hue="side", order=list(wide.index), hue_order=list(SIDES.values()),
-                    palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, ax=axes)  # fmt: skip
+        sns.barplot(
+            named, x="cpu_s", y="stage", hue="side", order=list(wide.index), hue_order=list(SIDES.values()),
+            palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, saturation=1, ax=axes,
+        )  # fmt: skip
         for bars, hatch in zip(axes.containers, ("", "//"), strict=True):
             for bar in bars:
                 bar.set_hatch(hatch)
         axes.set(xlabel="processor seconds", ylabel="")
         axes.grid(visible=False, axis="y")
-        sns.move_legend(axes, "lower right", title="", frameon=False)
+        drawing.legend(*axes.get_legend_handles_labels(), loc="outside lower center", frameon=False)
+        axes.legend_ = None  # the figure's stands below the bars
         said = "; ".join(
             f"{stage} {row['stock']:.2f} before, {row['ours']:.2f} after" for stage, row in wide.iterrows()
         )
