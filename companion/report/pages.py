@@ -44,7 +44,7 @@ def settings(group: str) -> Html:
     )
     if not (shown["profiles that change it"] != "").any():
         shown = shown.drop(columns="profiles that change it")
-    names = tuple(name for name in shown if name != "value")
+    names = tuple(str(name) for name in shown if name != "value")
     return frame_table(shown, f"Settings: {GROUPS[group]}", wrap=names)
 
 
