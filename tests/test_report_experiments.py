@@ -364,8 +364,8 @@ def test_more_are_called_normal_only_where_each_interval_lies_above_zero(
 def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posthoc, "answers", lambda: None)
     monkeypatch.setattr(posthoc, "have", lambda *_: True)
-    for name in ("facts", "behind"):
-        monkeypatch.setattr(posthoc, name, lambda *_, **__: "")
+    monkeypatch.setattr(posthoc, "facts", lambda *_, **__: "")
+    monkeypatch.setattr(posthoc, "asked", lambda *_: [])
     monkeypatch.setattr(analysis, "frequent", lambda *_: NIH_SHARED)
     monkeypatch.setattr(analysis, "auroc", lambda *_: None)
     monkeypatch.setattr(analysis, "contrast", lambda known, weights, outcome, findings: made_up(0.4, 0.5, 0.6))

@@ -19,11 +19,11 @@ from typing import Any
 HOMES = {
     "experiment": "front_page",
     "figure": "figures",
-    "frame_table": "tables",
+    "frame_table": "frames",
     "ledger": "verdict_table",
     "other_test_sets": "beside",
     "recorded_and_visible": "beside",
-    "runs_table": "tables",
+    "runs_table": "frames",
     "settings_table": "settings",
     "shared_findings": "beside",
     "table": "tables",

@@ -6,7 +6,7 @@ paper's section 4.4 cannot be told apart. Drawn images know what is to be seen, 
 what a hospital recorded and against what is visible.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +18,10 @@ from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import DATASETS, MODELS, Evidence, gather, has_rows, read_runs, scores, tier_of
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
-from companion.report.behind import runs_behind
+from companion.report.frames import UNFIT, Column, frame_table, framed, grid
 from companion.report.paired import titled
-from companion.report.tables import UNFIT, Column, frame_table, grid, unfit_note
-from companion.report.theme import Html, badge, block, decimal, escape, scrolling, signed
+from companion.report.tables import unfit_note
+from companion.report.theme import Html, badge, block, decimal, escape, signed
 
 SHARED = "nih9"
 
@@ -55,7 +55,8 @@ def shared_findings(profile: str | None = None, results: Path | None = None) -> 
     facts = [f"profile {shown.profile}", *(["hospitals B and C"] if shown.tier == "miniature" else [])]
     head = badge(shown.tier, *facts, "macro-F1") if ours else badge("published", "macro-F1")
     notes = [note for one in tables for note in unfit_note(one)] if ours else []
-    return _framed(head, body, "Macro-F1 on the findings that both test sets have", notes, tables if ours else [])
+    label, runs = "Macro-F1 on the findings that both test sets have", _runs(tables) if ours else []
+    return framed(body, label, heads=[head], notes=notes, runs=runs)
 
 
 def twice_scored(profile: str | None = None, results: Path | None = None) -> pd.DataFrame:
@@ -100,7 +101,8 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
         )
     head = badge(tables[1].tier, f"profile {tables[1].profile}", "macro-F1 over the nine shared findings")
     body = grid("Model", names, columns)
-    return _framed(head, body, "Scores against recorded and against visible findings", map(escape, notes), tables)
+    label = "Scores against recorded and against visible findings"
+    return framed(body, label, heads=[head], notes=list(map(escape, notes)), runs=_runs(tables))
 
 
 def other_test_sets(profile: str | None = None, results: Path | None = None) -> Html:
@@ -115,9 +117,9 @@ def other_test_sets(profile: str | None = None, results: Path | None = None) -> 
         rows = ["macro", *LABEL_SETS[str(next(iter(runs.values())).info["label_set"])]]
         frame = pd.DataFrame(columns).reindex(rows).map(decimal).rename_axis("finding").reset_index()
         n = ", ".join(sorted({str(run.info["n"]) for run in runs.values()}))
-        head = f'<div class="cxr-head">{badge(tier_of(name, results), name, dataset, f"n = {n} studies", "F1")}</div>'
-        parts.append(head + frame_table(frame, f"F1 on {dataset}").text + runs_behind(runs.values()))
-    return block("".join(parts))
+        head = badge(tier_of(name, results), name, dataset, f"n = {n} studies", "F1")
+        parts.append(frame_table(frame, f"F1 on {dataset}", head=head, runs=runs.values()).text)
+    return Html("".join(parts))
 
 
 def _marked(models: pd.Series | pd.Index, tables: Sequence[Evidence]) -> list[str]:
@@ -126,7 +128,5 @@ def _marked(models: pd.Series | pd.Index, tables: Sequence[Evidence]) -> list[st
     return [str(name) + (UNFIT if name in out else "") for name in models]
 
 
-def _framed(head: str, body: str, label: str, notes: Iterable[str], tables: Sequence[Evidence]) -> Html:
-    runs = [run for one in tables for run in one.runs.values()]
-    lines = "".join(f'<p class="cxr-note">{line}</p>' for line in notes)
-    return block(f'<div class="cxr-head">{head}</div>{scrolling(body, label)}{lines}{runs_behind(runs)}')
+def _runs(tables: Sequence[Evidence]) -> list[Run]:
+    return [run for one in tables for run in one.runs.values()]

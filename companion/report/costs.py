@@ -11,8 +11,8 @@ from chexreason import runs
 from chexreason.config import RESULTS
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval
+from companion.report.frames import frame_table
 from companion.report.plots import STYLE, framed, intervals, to_svg
-from companion.report.tables import frame_table
 from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
 
 #: task of results/benchmarks/speed.csv -> what it is called here
@@ -49,7 +49,7 @@ def laptop(profile: str | None = None, results: Path | None = None) -> Html:
     shown = pd.DataFrame(rows, columns=["Stage", "Runs", "Minutes", "Device"])
     shown["Minutes"] = (shown["Minutes"] / 60).map("{:.1f}".format)
     head = badge(found["tier"][0], name, "as noted in each run's run.json")
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(shown, "What each stage took")
+    return frame_table(shown, "What each stage took", head=head)
 
 
 def ratios(results: Path | None = None) -> pd.DataFrame:
@@ -156,8 +156,8 @@ def memory(results: Path | None = None) -> Html:
     on = found.iloc[-1]
     libraries = ", ".join(f"{name} {on[name]}" for name in LIBRARIES if name in on)
     facts = f"{on['processor']}, {on['cores']} cores; greedy answers use all, the rest one" if "processor" in on else ""
-    table = frame_table(shown, "Seconds and peak memory of each task on both sides")
-    return block(f'<div class="cxr-head">{_facts(facts, libraries)}</div>') + table
+    label = "Seconds and peak memory of each task on both sides"
+    return frame_table(shown, label, head=_facts(facts, libraries))
 
 
 def slowest(results: Path | None = None) -> tuple[str, str, str]:
@@ -190,8 +190,7 @@ def engines(results: Path | None = None) -> Html | Prose:
     }).set_index("").T.rename_axis("").reset_index()  # fmt: skip
     head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
     said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
-    table = frame_table(shown, said, wrap=tuple(shown.columns), dense=True)
-    return block(f'<div class="cxr-head">{head}</div>') + table
+    return frame_table(shown, said, wrap=list(shown.columns), dense=True, head=head)
 
 
 def gpu(results: Path | None = None) -> Html | Prose:

@@ -21,8 +21,8 @@ from companion.phantoms.conventions import MINING
 from companion.phantoms.copula import DRAWN
 from companion.phantoms.shortcuts import leaning
 from companion.report import cooccurrence as co
+from companion.report.frames import frame_table
 from companion.report.plots import STYLE, framed, to_svg
-from companion.report.tables import frame_table
 from companion.report.theme import SERIES, Html, badge
 
 SEED = 21

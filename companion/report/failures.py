@@ -21,11 +21,10 @@ from companion.evidence.comparable import ENOUGH, every_label
 from companion.evidence.stats import Interval
 from companion.evidence.tables import DATASETS, has_rows, read_runs, tier_of, unfit
 from companion.evidence.tables import profile as shown_profile
-from companion.report.behind import runs_behind
+from companion.report.frames import UNFIT, Column, framed, grid
 from companion.report.leads import enough
 from companion.report.paired import titled, together
-from companion.report.tables import UNFIT, Column, grid
-from companion.report.theme import Html, Prose, badge, block, decimal, escape, scrolling, spoken
+from companion.report.theme import Html, Prose, badge, block, decimal, escape, spoken
 
 KINDS: Mapping[str, str] = {
     Failure.REPEATED_BLOCK: "a block twice",
@@ -136,9 +135,8 @@ def _table(shown: Mapping[str, Run], profile: str, dataset: str, title: str) -> 
         "nothing, and may be of several kinds. One training each: another would give other numbers.",
         *([f"{UNFIT} Takes part in no order: {'; '.join(reasons)}."] if reasons else []),
     ]
-    lines = "".join(f'<p class="cxr-note">{escape(line)}</p>' for line in notes)
-    heading = f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
-    return block(heading + f'<div class="cxr-breaks">{scrolling(body, title)}</div>' + lines + runs_behind(runs))
+    body = f'<div class="cxr-breaks">{body}</div>'
+    return framed(body, title, title=title, heads=[head], notes=list(map(escape, notes)), runs=runs)
 
 
 def _failed(run: Run) -> int:

@@ -14,8 +14,8 @@ from markdown_it.token import Token
 from chexreason import config, prompts
 from companion.evidence import sealed
 from companion.phantoms import HOSPITALS
+from companion.report.frames import frame_table
 from companion.report.settings import settings_table
-from companion.report.tables import frame_table
 from companion.report.theme import Html, badge, block, escape, scrolling
 
 CHECKPOINTS = config.ROOT / "companion" / "phantoms" / "checkpoints"

@@ -11,9 +11,9 @@ import pandas as pd
 from chexreason import config
 from companion.evidence.stats import Interval
 from companion.phantoms import HOSPITALS
+from companion.report.frames import frame_table
 from companion.report.plots import framed, intervals
-from companion.report.tables import frame_table
-from companion.report.theme import Html, badge, block, decimal
+from companion.report.theme import Html, badge, decimal
 
 FOLDER: Path = config.RESULTS / "phantoms"
 TRAINED_AT = "A"
@@ -77,8 +77,8 @@ def looks() -> Html:
     wide = wide.rename(columns={**named, **{name: f"hospital {name}" for name in HOSPITALS}})
     front = ["", named["at"], named["real"], f"hospital {LIKE_REAL}"]
     head = badge("miniature", f"n = {values['films'].min()} images a source", "median (middle 80 %)")
-    table = frame_table(wide[[*front, *(name for name in wide if name not in front)]], "Grey levels and frequencies")
-    return block(f'<div class="cxr-head">{head}</div>') + table
+    columns = [*front, *(name for name in wide if name not in front)]
+    return frame_table(wide[columns], "Grey levels and frequencies", head=head)
 
 
 def _short(value: float) -> str:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from chexreason.hyperparameters import GRPO
 from companion.evidence import sealed
-from companion.report.tables import frame_table
-from companion.report.theme import Html, badge, block
+from companion.report.frames import frame_table
+from companion.report.theme import Html, badge
 
 FILE = "recipes.csv"
 TEXT = ("recipe", "group", "clip", "advantage", "temperature", "top_p", "learning_rate", "reward", "read", "source")
@@ -44,8 +44,8 @@ def neighbours() -> Html:
         row["source"] = row["source"].replace("/", BREAK)
     frame = pd.DataFrame(found)[list(HEADS)].replace("", "–").rename(columns=HEADS)
     wide = ("Recipe", "Clip bounds", "Advantage", "Temperature, top-p", "Learning rate", "Reward", "Read in")
-    table = frame_table(frame, "Recipes", wrap=wide, dense=True)
-    return block(f'<div class="cxr-head">{badge("published", "public code and configurations")}</div>') + table
+    head = badge("published", "public code and configurations")
+    return frame_table(frame, "Recipes", wrap=wide, dense=True, head=head)
 
 
 def _papers() -> dict[str, str]:

@@ -5,23 +5,19 @@ headed by its tier and tinted, a miniature's model is called one in its own head
 table says tier, profile, n and seed, and the runs behind it are listed below. Bold is for the paper's
 side alone: the highest as printed, ties included. Ours has none, since a highest value is no best
 (`leads`), and a run that is constant or below naming every label carries a sign. Without runs the
-paper's values stand alone, with the command that makes the rest. great_tables builds the table
-(headings are linked to cells, as screen readers need); its own style sheet has fixed light colours and
-is left out in favour of `theme.STYLE`.
+paper's values stand alone, with the command that makes the rest.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from great_tables import GT, html, loc, style
+from great_tables import html
 
 from chexreason import metrics
 from chexreason.labels import LABEL_SETS
-from chexreason.runs import Run
 from companion.evidence.audit.facts import supports
 from companion.evidence.audit.lines import GROUNDS, reference_lines
 from companion.evidence.comparable import ENOUGH
@@ -38,27 +34,15 @@ from companion.evidence.tables import (
 )
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
-from companion.report.behind import runs_behind
+from companion.report.frames import UNFIT, Column, framed, grid
+from companion.report.frames import frame_table as frame_table
 from companion.report.paired import titled
-from companion.report.theme import Html, badge, block, decimal, escape, fresh_id, scrolling
+from companion.report.theme import Html, badge, decimal, escape
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
-#: Stands beside our runs that take part in no order.
-UNFIT = "¶"
 STUB_HEADS = {1: "Prompt", 2: "Values", 3: "Values", 4: "Values", 5: "Finding", 6: "Finding"}
 #: Mark of a row with few positives, and in whose studies: the paper's, then ours in the order in which they are shown.
 FEW = (("†", "in the paper's test set"), ("‡", "among the studies of the {}"), ("§", "among the studies of the {}"))
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its heading, what stands over it, its cells as text, and which of them are bold."""
-
-    head: Any
-    cells: Sequence[str]
-    over: str = ""
-    tint: bool = False
-    bold: Sequence[int] = ()
 
 
 def table(
@@ -76,69 +60,11 @@ def table(
     made, spec = [one for one in sides if one.runs], sides[0].spec
     build = _by_heading if number == 1 else _by_side if number >= 5 else _stacked
     label = f"Table {number}: {spec.title}"
-    head = f'<div class="cxr-head"><strong>{escape(label)}</strong></div>'
-    head += "".join(f'<div class="cxr-head">{_badges(one)}</div>' for one in made or sides[:1])
     lines = [*dict.fromkeys(note for one in made or sides[:1] for note in _notes(one)), *_few_notes(sides[0], made)]
-    notes = "".join(f'<p class="cxr-note">{line}</p>' for line in [*lines, _reference(number)])
-    behind = runs_behind(run for one in made for run in one.runs.values())
-    return block(head + scrolling(build(sides[0], made), label, dense=number >= 5) + notes + behind)
-
-
-def grid(
-    stub: str, rows: Sequence[str], columns: Sequence[Column], *, groups: Sequence[str] | None = None,
-    tinted: Sequence[int] = (), tight: bool = False,
-) -> str:  # fmt: skip
-    """A table with a heading a row, and groups of rows or columns; `tinted` rows are ours, `tight` fits ten columns."""
-    names = [f"column{k}" for k in range(len(columns))]
-    cells = dict(zip(names, (one.cells for one in columns), strict=True))
-    frame = pd.DataFrame({"row": list(rows), "group": list(groups or [""] * len(rows)), **cells})
-    built = GT(frame if groups else frame.drop(columns="group"), rowname_col="row", id=fresh_id("table"),
-               groupname_col="group" if groups else None)  # fmt: skip
-    built = built.tab_stubhead(stub).cols_align("right", columns=names)
-    built = built.cols_label(dict(zip(names, (one.head for one in columns), strict=True)))
-    for over in dict.fromkeys(one.over for one in columns if one.over):
-        built = built.tab_spanner(over, [name for name, one in zip(names, columns, strict=True) if one.over == over])
-    bold = [loc.body(columns=[name], rows=list(one.bold)) for name, one in zip(names, columns, strict=True) if one.bold]
-    tints = [name for name, one in zip(names, columns, strict=True) if one.tint]
-    tint = [loc.body(columns=tints), loc.column_labels(columns=tints)] if tints else []
-    tint += [loc.body(rows=list(tinted)), loc.stub(rows=list(tinted))] if tinted else []
-    looks: list[tuple[Any, list[Any]]] = [
-        (style.text(weight="bold"), bold),
-        (style.css("background:var(--cxr-tint);"), tint),
-    ]
-    if tight:
-        heads, last = loc.column_labels(columns=names), [len(frame) - 1]
-        looks += [
-            (style.css("padding-left:.2em;padding-right:.2em;"), [loc.body(columns=names), heads]),
-            (style.css("font-size:.82em;"), [heads]),
-            (style.css("border-top:2px solid var(--cxr-line);"), [loc.body(rows=last), loc.stub(rows=last)]),
-        ]
-    for look, places in looks:
-        built = built.tab_style(look, places) if places else built
-    return _bare(built)
-
-
-def frame_table(frame: pd.DataFrame, label: str, wrap: tuple[str, ...] = (), dense: bool = False) -> Html:
-    """A data frame as a table of the book: wide ones scroll by themselves, columns in `wrap` break their lines."""
-    built = GT(frame.reset_index(drop=True), id=fresh_id("table")).cols_align("left")
-    if wrap:
-        built = built.tab_style(style.css("white-space:normal;min-width:6.5em"), loc.body(columns=list(wrap)))
-    raw = _bare(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else _bare(built)
-    return block(scrolling(raw, label, dense))
-
-
-def runs_table(finished: Iterable[Run]) -> Html:
-    """The runs that a stage has made: how many studies each was scored on, how long it took, and on what."""
-    columns = ["run_id", "label_set", "n", "seconds", "device"]
-    return frame_table(pd.DataFrame([run.info for run in finished])[columns], "The runs behind the tables below")
-
-
-def _bare(built: GT) -> str:
-    """The table's HTML without great_tables' style sheet and its outer box."""
-    raw = re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
-    found = re.search(r"<table.*</table>", raw, flags=re.DOTALL)
-    assert found, "great_tables always writes a table element"
-    return found[0]
+    return framed(
+        build(sides[0], made), label, title=label, heads=[_badges(one) for one in made or sides[:1]],
+        notes=[*lines, _reference(number)], runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
+    )  # fmt: skip
 
 
 def _by_heading(shown: Evidence, made: Sequence[Evidence]) -> str:

@@ -26,9 +26,9 @@ from companion.report.experiments.answers import (
     trained,
 )
 from companion.report.figures import Panel, panel_svg, series
+from companion.report.frames import frame_table
 from companion.report.plots import framed, intervals, key_of, numbers
-from companion.report.tables import frame_table
-from companion.report.theme import Html, badge, block, decimal, spoken
+from companion.report.theme import Html, badge, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
           Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
@@ -106,7 +106,7 @@ def table() -> Html:
         )
     head = facts(*list(shown)[1:], measure="hospital A, micro-F1 post hoc")
     label = "The spread of the answers after the last step"
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(pd.DataFrame(rows), label, wrap=("Arm",))
+    return frame_table(pd.DataFrame(rows), label, wrap=["Arm"], head=head)
 
 
 def entropy_ratio(arm: str) -> float:

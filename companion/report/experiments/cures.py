@@ -17,7 +17,7 @@ from companion.report.experiments.answers import (
     SFT,
     Comparison,
     answers,
-    behind,
+    asked,
     changed,
     facts,
     have,
@@ -25,9 +25,9 @@ from companion.report.experiments.answers import (
     model,
     patients,
 )
+from companion.report.frames import frame_table
 from companion.report.plots import Values
-from companion.report.tables import frame_table
-from companion.report.theme import Html, block, decimal
+from companion.report.theme import Html, decimal
 
 CEILING = "best-of-four"
 #: Answers that the ceiling and its image-blind control pick from, and draws of other patients.
@@ -114,11 +114,15 @@ def ceiling() -> Html:
     shown = {f"hospital {h}": [decimal(value) + (BELOW if low else "") for value, low in
                                zip(found[h], found[f"low {h}"], strict=True)] for h in "ABC"}  # fmt: skip
     head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
-    table = frame_table(pd.DataFrame({"answer": found.index, **shown}), "What an answer key is worth", wrap=("answer",))
-    note = (
-        f'<p class="cxr-note">{BELOW}: below naming every label, in one training at least. Post hoc, no interval.</p>'
+    note = f"{BELOW}: below naming every label, in one training at least. Post hoc, no interval."
+    return frame_table(
+        pd.DataFrame({"answer": found.index, **shown}),
+        "What an answer key is worth",
+        wrap=["answer"],
+        head=head,
+        notes=[note],
+        runs=asked(model(CEILING), model(SFT)),
     )
-    return block(f'<div class="cxr-head">{head}</div>') + table + block(note + behind(model(CEILING), model(SFT)))
 
 
 def raised_by_key() -> str:

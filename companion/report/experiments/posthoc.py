@@ -21,7 +21,7 @@ from companion.report.experiments.answers import (
     NUANCED,
     SFT,
     answers,
-    behind,
+    asked,
     changed,
     facts,
     have,
@@ -29,8 +29,8 @@ from companion.report.experiments.answers import (
     model,
 )
 from companion.report.experiments.cells import YARDSTICKS
-from companion.report.tables import frame_table
-from companion.report.theme import Html, block, decimal, spoken
+from companion.report.frames import frame_table
+from companion.report.theme import Html, decimal, spoken
 
 #: Heads of the table's columns, short enough for one screen.
 HEADS = {
@@ -67,17 +67,14 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
     frame = pd.DataFrame(rows).fillna("")
     head = facts(*shown(checkpoint), measure="nine findings, post hoc but for macro-F1")
     note = (
-        '<p class="cxr-note">Means over trainings. Named: labels named per recorded. Called normal: the share of '
-        f"abnormal patients answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer "
-        "for nearly all; such a score takes part in no comparison. AUROC: of the votes, the share of the trainings "
-        "that name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
-        "positives.</p>"
+        "Means over trainings. Named: labels named per recorded. Called normal: the share of abnormal patients "
+        f"answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer for nearly all; "
+        "such a score takes part in no comparison. AUROC: of the votes, the share of the trainings that name a "
+        "finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough positives."
     )
-    body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", dense=True)
-    return (
-        block(f'<div class="cxr-head"><strong>Hospital {hospital}</strong></div><div class="cxr-head">{head}</div>')
-        + body + block(note + behind(*shown(checkpoint)))
-    )  # fmt: skip
+    title, label = f"Hospital {hospital}", f"Hospital {hospital}: four models, four yardsticks"
+    runs = asked(*shown(checkpoint))
+    return frame_table(frame, label, dense=True, title=title, head=head, notes=[note], runs=runs)
 
 
 def called_normal_rises(arm: str, checkpoint: str = "last") -> bool:
@@ -114,9 +111,7 @@ def failures() -> Html:
              or "–"}
         )  # fmt: skip
     head = facts(*shown("last"), measure="own images of A, B and C, post hoc")
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(
-        pd.DataFrame(rows), "Why answers could not be read", wrap=("by kind",)
-    )
+    return frame_table(pd.DataFrame(rows), "Why answers could not be read", wrap=["by kind"], head=head)
 
 
 #: The first of these that holds is the kind of a failure.
