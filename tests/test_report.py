@@ -192,12 +192,6 @@ def test_paper_replication_and_miniature_stand_side_by_side(asked, three_tiers):
     ]  # fmt: skip
 
 
-def test_the_ledger_judges_each_tier(three_tiers):
-    text = report.ledger("paper", three_tiers).text
-    assert "on our runs (paper, replication)" in text
-    assert "on our runs (demo, miniature)" in text
-
-
 def test_half_a_set_of_runs_shows_what_is_missing(results):
     (results / "smoke" / "04-generalization-qwen-nih" / "run.json").rename(results / "aside.json")
     try:
@@ -237,13 +231,6 @@ def test_series_are_seen_on_light_and_dark(ground):
     for colour, _, _ in theme.SERIES:
         light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, colour
-
-
-def test_each_sentence_about_our_values_names_the_tier(results):
-    for say in (sentences.prompting, sentences.sft, sentences.grpo, sentences.abroad, sentences.intervals):
-        ours = say("smoke", results).text.split("In this run")[1:]
-        assert all(part.startswith(" (miniature, profile smoke)") for part in ours)
-        assert "In this run" not in say("miniature", results).text
 
 
 def test_shared_findings_are_averaged_over_the_same_nine():

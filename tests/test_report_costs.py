@@ -63,13 +63,6 @@ def test_the_least_gain_is_named_with_what_no_side_can_save(results):
     assert costs.slowest(results) == ("greedy answers, Gemma 3", "1.50", "50%")
 
 
-def test_memory_stands_for_both_sides(results):
-    shown = costs.memory(results).text
-    assert "1500" in shown
-    assert "800" in shown
-    assert "1400" not in shown, "a single switch is not ours"
-
-
 def test_a_measured_gpu_is_shown(results):
     assert "Not measured yet" in str(costs.gpu(results))
     pd.DataFrame({"device": ["a made-up card"], "peak_gb": [61.5]}).to_csv(
@@ -82,13 +75,6 @@ def test_without_measurements_each_part_says_how_to_get_them(tmp_path):
     for part in (costs.speed_figure, lambda where: costs.stages_figure("grpo", where), costs.memory):
         assert "python benchmarks/speed.py" in part(tmp_path).text
     assert costs.slowest(tmp_path) == ("–", "–", "–")
-
-
-def test_the_laptop_table_adds_up_the_runs_of_the_profile():
-    shown = costs.laptop("demo").text
-    assert "miniature" in shown
-    for stage in ("prompting", "sft", "grpo", "generalization", "together"):
-        assert f">{stage}<" in shown
 
 
 def test_a_vllm_that_was_refused_is_told_from_one_that_agrees(tmp_path):

@@ -109,16 +109,6 @@ def by_sklearn(name: str, hospital: str, seed: int, findings=NIH_SHARED, average
 
 
 @pytest.mark.usefixtures("results")
-def test_all_arms_are_found_with_their_seeds() -> None:
-    known = answers.answers()
-    for name, arm in arms.ARMS.items():
-        if arm.question != "scaffold":
-            seeds = list(arms.seeds_of(name)) if arm.stage or arm.samples else [0]
-            assert known.seeds([f"{name}-best"]) == seeds, name
-    assert f"{FACTORY['PATIENTS']} patients a hospital" in answers.about()
-
-
-@pytest.mark.usefixtures("results")
 def test_films_labels_or_patients() -> None:
     gain = cells.home("grpo-hard")
     assert gain.low > 0
@@ -180,12 +170,6 @@ def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
     assert len(collapse.against_start()) == 10
     for reward in ("hard", "nuanced"):
         assert collapse.curves(reward).text.count("<svg role") == 3
-
-
-@pytest.mark.usefixtures("constant_general")
-def test_where_nothing_collapsed_no_stabiliser_is_tested() -> None:
-    assert collapse.verdict() == "none of 2 ways to train, in any training"
-    assert "cannot be tested" in collapse.untested()
 
 
 @pytest.mark.usefixtures("results")
@@ -280,14 +264,6 @@ def test_a_hospital_that_was_trained_on_is_not_abroad() -> None:
 
 
 @pytest.mark.usefixtures("results")
-def test_what_the_answer_key_picks_is_no_cure() -> None:
-    assert cures.CEILING in arms.ARMS
-    assert answers.have(f"{cures.CEILING}-best")
-    assert cures.cures() == [name for name in arms.ARMS if name.startswith("cure-")]
-    assert all("best-of-four" not in text for text in (cures.verdict(), str(cures.gains()), report.experiment().text))
-
-
-@pytest.mark.usefixtures("results")
 def test_where_the_model_is_below_naming_every_label_the_key_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "At A and B and C picking with the key raises" in cures.raised_by_key()
     assert BELOW not in _row("SFT, its one greedy answer")
@@ -350,15 +326,6 @@ def test_what_was_looked_at_afterwards_is_called_post_hoc(monkeypatch: pytest.Mo
         assert posthoc.called_normal("grpo-hard").endswith("(above zero at each)")
     for shown in (posthoc.table("A"), posthoc.failures()):
         assert "post hoc" in shown.text
-
-
-@pytest.mark.parametrize("off", [None, "A", "B", "C"])
-@pytest.mark.parametrize("other", [UP, DOWN, LOSS, NONE])
-def test_more_are_called_normal_only_where_each_interval_lies_above_zero(
-    monkeypatch: pytest.MonkeyPatch, off: str | None, other: object
-) -> None:
-    monkeypatch.setattr(posthoc, "changed", lambda after, before, at, outcome: other if at == off else GAIN)
-    assert posthoc.called_normal_rises("grpo-hard") == (off is None)
 
 
 def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,14 +433,6 @@ def test_one_training_has_no_interval_over_trainings() -> None:
     before, after = (answers.runs.read(RESULTS / "demo" / run).metrics() for run in trainings.PAIRS["C"])
     macro = [one.query("finding == 'macro' and metric == 'f1'")["value"].item() for one in (before, after)]
     assert rows[5].trainings == pytest.approx([macro[1] - macro[0]])
-
-
-@pytest.mark.usefixtures("results")
-def test_the_front_page_leads_to_every_chapter() -> None:
-    shown = report.experiment().text
-    for page in ("cells", "scaffold", "collapse", "selection", "cures"):
-        assert f'href="{page}.html"' in shown
-    assert "1 of the 4 that can be compared abroad: cure-visible" in shown
 
 
 @pytest.mark.usefixtures("nothing")

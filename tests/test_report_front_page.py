@@ -222,7 +222,7 @@ BROKEN: list[Case] = [
 ]  # fmt: skip
 
 
-def with_value(case: Case, monkeypatch: pytest.MonkeyPatch) -> front_page.Finding:
+def with_value(case: Case, monkeypatch: pytest.MonkeyPatch) -> front_page.Found:
     maker, place, what, where, value = case
     real = getattr(place, what)
 

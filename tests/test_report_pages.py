@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 
 from companion.phantoms import FINDING_PAINTERS, HOSPITALS
@@ -70,15 +69,6 @@ def test_phantom_pictures_are_described():
     assert hospitals.count("<img ") == 3
     assert "records: " in hospitals
     assert phantoms.gallery("C", count=2).text.count("<img ") == 2
-
-
-def test_outline_is_the_edge_of_the_mask():
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[2:6, 2:6] = True
-    coloured = phantoms.outlined(np.zeros((8, 8), dtype=np.uint8), mask)
-    edge = (coloured == phantoms.OUTLINE).all(axis=2)
-    assert edge.sum() == 12
-    assert not edge[3:5, 3:5].any()
 
 
 @pytest.mark.parametrize("group", pages.GROUPS)
