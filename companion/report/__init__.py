@@ -17,7 +17,6 @@ from typing import Any
 
 #: What pages and notebooks ask for -> the module that has it.
 HOMES = {
-    "experiment": "front_page",
     "figure": "figures",
     "frame_table": "frames",
     "ledger": "verdict_table",
@@ -27,7 +26,6 @@ HOMES = {
     "settings_table": "settings",
     "shared_findings": "beside",
     "table": "tables",
-    "tiers": "front_page",
 }
 PARTS = (
     "audit_counts",

@@ -1,4 +1,4 @@
-"""The front page: what was found, and whether the results at hand still bear it out; and what each tier can say.
+"""The front page: what was found, and whether the results at hand still bear it out.
 
 The sentences stand in `book/index.md`. A function here is one of them: the values that it holds, and `holds`, a check
 of all that the sentence claims. Where it fails, the page says so in front of the sentence, and a test refuses that for
@@ -14,9 +14,9 @@ from companion.evidence.claims import CHANCE
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, NORMAL_CALLED
 from companion.evidence.tables import MODELS
 from companion.report import audit_operating, verdict_table
-from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection
+from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
 from companion.report.experiments.answers import HARD, NUANCED, SFT, Comparison, changed, have, model
-from companion.report.theme import TIERS, Html, badge, block, escape, scrolling, signed, spoken
+from companion.report.theme import signed, spoken
 
 
 def stand(found: Found) -> str:
@@ -182,51 +182,3 @@ def _run() -> bool:
 
 def _clear(one: Comparison) -> bool:
     return not isinstance(one, str) and one.excludes_zero
-
-
-def experiment() -> Html:
-    """The experiment's five questions, each with what its chapter found and the way there."""
-    questions = {
-        "cells": ("Images, labels or patients: what does reinforcement not carry over?", cells.verdict()),
-        "scaffold": ("Do reasoning scaffolds help the model without medical pre-training?", scaffold.verdict()),
-        "collapse": ("Does anything collapse without a stabiliser?", collapse.verdict()),
-        "selection": ("How much of a gain is the choice of the checkpoint?", selection.verdict()),
-        "cures": ("Does a cure gain abroad and lose nothing at home?", cures.verdict()),
-    }
-    rows = [
-        f'<tr><th scope="row" class="cxr-left cxr-wrap"><a href="{page}.html">{escape(question)}</a></th>'
-        f'<td class="cxr-left cxr-wrap cxr-ours">{escape(verdict or "not run yet")}</td></tr>'
-        for page, (question, verdict) in questions.items()
-    ]
-    head = f'<div class="cxr-head">{answers.about()}</div>'
-    body = _front_table(("question", "what the experiment found"), rows)
-    note = (
-        "Changes of macro-F1 over the findings with enough positives, with 95 % intervals over trainings (t) and "
-        "patients, unless the row says otherwise; the choice of the checkpoint is averaged over all nine findings, "
-        "with intervals over trainings alone. Not compared: a model there scores below naming every label, or gives "
-        "one answer to nearly all."
-    )
-    behind = answers.behind(*(answers.model(name) for name in ("base", answers.SFT, answers.HARD, answers.NUANCED)))
-    return block(head + scrolling(body, "What the experiment found") + f'<p class="cxr-note">{note}</p>{behind}')
-
-
-def tiers() -> Html:
-    """The three tiers of evidence, and what each can say."""
-    what = {
-        "published": "what the paper's numbers do and do not support",
-        "miniature": "why an effect can arise, with the truth known",
-        "replication": "whether the paper's numbers come back",
-    }
-    rows = [
-        f'<tr><th scope="row" class="cxr-left">{badge(tier)}</th>'
-        f'<td class="cxr-left cxr-wrap">{escape(TIERS[tier])}</td>'
-        f'<td class="cxr-left cxr-wrap">{escape(text)}</td></tr>'
-        for tier, text in what.items()
-    ]
-    return block(scrolling(_front_table(("tier", "what it is", "what it can say"), rows), "The three tiers"))
-
-
-def _front_table(heads: tuple[str, ...], rows: list[str]) -> str:
-    """A table that breaks its lines rather than scroll."""
-    head = "".join(f'<th scope="col" class="cxr-left">{escape(text)}</th>' for text in heads)
-    return f'<table class="cxr-front"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -4,7 +4,17 @@
 computed from ``results/experiment``; nothing here trains.
 """
 
-from companion.report.experiments import cells, collapse, cures, health, posthoc, scaffold, selection, trainings
+from companion.report.experiments import (
+    answers,
+    cells,
+    collapse,
+    cures,
+    health,
+    posthoc,
+    scaffold,
+    selection,
+    trainings,
+)
 from companion.report.experiments.answers import (
     HARD,
     NAMES,
@@ -25,6 +35,7 @@ __all__ = [
     "NUANCED",
     "SFT",
     "again",
+    "answers",
     "arms_table",
     "cells",
     "changed",

@@ -1,7 +1,5 @@
 """Without each stabiliser in turn: does anything collapse, and what prevents it? (section 3.2.2)"""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -35,31 +33,25 @@ PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("rewa
 HOME = scores.own("A")
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How varied a model's answers are on hospital A's test images, and how good; means over trainings."""
-
-    commonest: float  # share of the answers that give the commonest list of labels
-    lists: float  # different lists
-    failed: float
-    micro_f1: float
-    collapsed: int  # trainings in which one list dominates
-    seeds: int
-
-
-def spread(name: str) -> Spread:
-    """The spread of one checkpoint's answers ("grpo-hard-last", say)."""
-    found = pd.DataFrame(analysis.variety(answers(), name, HOME))
-    micro = analysis.contrast(answers(), {Key(name, HOME): 1.0}, MICRO).estimate
-    collapsed = int((found["commonest"] > analysis.COLLAPSED).sum())
-    commonest, lists, failed = found[["commonest", "lists", "failed"]].mean()
-    return Spread(commonest, lists, failed, micro, collapsed, len(found))
-
-
 def ways() -> list[str]:
     """The arms of reinforcement that are judged here, as far as they have been run."""
     wanted = [HARD, NUANCED, *(name for name, arm in arms.ARMS.items() if arm.question in ("collapse", "dose"))]
     return [name for name in wanted if have(model(name, "last"))]
+
+
+def after_last() -> pd.DataFrame:
+    """A row a model on hospital A's test images, fine-tuning first, then each arm after its last step; means over
+    trainings: `commonest` is the share of the answers that give the commonest list of labels, `lists` are different
+    ones, `failed` is a share; `most` is the largest `commonest` of a training, `collapsed` counts those above the
+    plan's threshold among `trainings`. Empty without the runs."""
+    names = [model(name, "last") for name in ways()]
+    rows = {}
+    for name in [model(SFT), *names] if names else []:
+        found = pd.DataFrame(analysis.variety(answers(), name, HOME))
+        micro = analysis.contrast(answers(), {Key(name, HOME): 1.0}, MICRO).estimate
+        collapsed, most = (found["commonest"] > analysis.COLLAPSED).sum(), found["commonest"].max()
+        rows[name] = {**found.mean(), "micro": micro, "most": most, "collapsed": collapsed, "trainings": len(found)}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def figure() -> Html:
@@ -86,27 +78,24 @@ def figure() -> Html:
 
 def table() -> Html:
     """After the last step: how varied the answers are, for each arm and for what they started from."""
-    if not (names := ways()):
+    found = after_last()
+    if found.empty:
         return missing("the arms without a stabiliser")
-    rows = []
-    shown = {model(SFT): "fine-tuned, where all start", **{model(n, "last"): arms.get(n).what for n in names}}
-    for name, label in shown.items():
-        found, arm = spread(name), name.removesuffix("-last")
-        rows.append(
-            {
-                "Arm": label,
-                "Commonest": decimal(found.commonest, 2),
-                "Different": f"{found.lists:.0f}",
-                "Failed": decimal(found.failed, 2),
-                "Micro-F1": decimal(found.micro_f1),
-                "minus SFT": "" if name == model(SFT) else spoken(changed(name, model(SFT), "A", MICRO)),
-                "Entropy, end over start": decimal(entropy_ratio(arm), 2) if arm in names else "",
-                "Collapsed": f"{found.collapsed} of {found.seeds}",
-            }
-        )
-    head = facts(*list(shown)[1:], measure="hospital A, micro-F1 post hoc")
-    label = "The spread of the answers after the last step"
-    return frame_table(pd.DataFrame(rows), label, wrap=["Arm"], head=head)
+    arms_of = ["", *ways()]
+    shown = pd.DataFrame(
+        {
+            "Arm": [arms.get(arm).what if arm else "fine-tuned, where all start" for arm in arms_of],
+            "Commonest": found["commonest"].map("{:.2f}".format),
+            "Different": found["lists"].map("{:.0f}".format),
+            "Failed": found["failed"].map("{:.2f}".format),
+            "Micro-F1": found["micro"].map(decimal),
+            "minus SFT": [spoken(changed(model(a, "last"), model(SFT), "A", MICRO)) if a else "" for a in arms_of],
+            "Entropy, end over start": [decimal(entropy_ratio(arm), 2) if arm else "" for arm in arms_of],
+            "Collapsed": [f"{n:.0f} of {of:.0f}" for n, of in zip(found["collapsed"], found["trainings"], strict=True)],
+        }
+    )
+    head = facts(*found.index[1:], measure="hospital A, micro-F1 post hoc")
+    return frame_table(shown, "The spread of the answers after the last step", wrap=["Arm"], head=head)
 
 
 def entropy_ratio(arm: str) -> float:
@@ -157,17 +146,19 @@ def reward_spread(arm: str) -> float:
 
 def verdict() -> str | None:
     """What collapses, in a line; None without any run."""
-    found = {name: spread(model(name, "last")) for name in ways()}
-    collapsed = [f"{name} ({one.collapsed} of {one.seeds} trainings)" for name, one in found.items() if one.collapsed]
-    if not found:
+    found = after_last().iloc[1:]
+    if found.empty:
         return None
-    return ", ".join(collapsed) if collapsed else f"none of {len(found)} ways to train, in any training"
+    off = found[found["collapsed"] > 0]
+    named = [f"{name.removesuffix('-last')} ({one.collapsed:.0f} of {one.trainings:.0f} trainings)"
+             for name, one in off.iterrows()]  # fmt: skip
+    return ", ".join(named) if named else f"none of {len(found)} ways to train, in any training"
 
 
 def nothing() -> bool:
     """Whether something was run and nothing collapsed, in any training."""
-    found = [spread(model(name, "last")) for name in ways()]
-    return bool(found) and not any(one.collapsed for one in found)
+    found = after_last()
+    return not found.empty and not found["collapsed"].iloc[1:].any()
 
 
 def untested() -> str:
@@ -178,20 +169,14 @@ def untested() -> str:
     return text if nothing() else ""
 
 
-def commonest(arm: str, checkpoint: str) -> str:
-    """The share of the commonest list at home, mean over trainings; a dash without the runs."""
-    name = model(arm, checkpoint)
-    return decimal(spread(name).commonest, 2) if have(name) else "–"
-
-
 def widest() -> str:
     """The largest share of the commonest list after the last step: of an arm, and of a single training."""
-    found = {name: spread(model(name, "last")).commonest for name in ways()}
-    if not found:
+    found = after_last().iloc[1:]
+    if found.empty:
         return "–"
-    single = max(one.commonest for name in found for one in analysis.variety(answers(), model(name, "last"), HOME))
-    most = max(found, key=found.__getitem__)
-    return f"{found[most]:.2f} in an arm ({most}) and {single:.2f} in a single training"
+    first = found.sort_values("commonest").iloc[-1]
+    arm = str(first.name).removesuffix("-last")
+    return f"{first['commonest']:.2f} in an arm ({arm}) and {found['most'].max():.2f} in a single training"
 
 
 def single_labels() -> list[str]:
