@@ -57,9 +57,6 @@ class Prose:
     def __str__(self) -> str:
         return self.text
 
-    def __add__(self, other: "Prose") -> "Prose":
-        return Prose("\n\n".join(part for part in (self.text, other.text) if part))
-
 
 def escape(text: object) -> str:
     """Text made safe for HTML, attributes included."""

@@ -150,7 +150,7 @@ def verdict() -> str | None:
     if found.empty:
         return None
     off = found[found["collapsed"] > 0]
-    named = [f"{name.removesuffix('-last')} ({one.collapsed:.0f} of {one.trainings:.0f} trainings)"
+    named = [f"{str(name).removesuffix('-last')} ({one.collapsed:.0f} of {one.trainings:.0f} trainings)"
              for name, one in off.iterrows()]  # fmt: skip
     return ", ".join(named) if named else f"none of {len(found)} ways to train, in any training"
 
@@ -163,10 +163,9 @@ def nothing() -> bool:
 
 def untested() -> str:
     """What follows if nothing collapsed; empty if something did."""
-    text = (
-        "Nothing collapsed with a stabiliser or without, so whether the stabilisers prevent collapse cannot be tested."
-    )
-    return text if nothing() else ""
+    if not nothing():
+        return ""
+    return "Nothing collapsed with a stabiliser or without, so whether these prevent collapse cannot be tested."
 
 
 def widest() -> str:
