@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from chexreason import config
 from companion.phantoms import FINDING_PAINTERS, HOSPITALS
 from companion.report import notebooks, pages, phantoms
 
