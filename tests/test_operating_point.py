@@ -100,7 +100,7 @@ def test_only_the_cut_moves(values):
 def test_the_table_has_a_record_and_is_about_the_tower_that_is_there(values):
     record = json.loads((audit_operating.RESULT.parent / "record.json").read_text(encoding="utf-8"))
     assert record[audit_operating.RESULT.name]["sha256"] == file_digest(audit_operating.RESULT)
-    tower = file_digest(config.ROOT / "chexreason" / "checkpoints" / "medgemma")[:12]
+    tower = file_digest(config.ROOT / "companion" / "phantoms" / "checkpoints" / "medgemma")[:12]
     assert set(values["tower"]) == {tower}
 
 

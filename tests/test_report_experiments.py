@@ -20,7 +20,7 @@ from chexreason.metrics import label_cells
 from companion.evidence import analysis, claims, comparable
 from companion.evidence import tables as evidence
 from companion.evidence.analysis import OWN, Cell, Contrast, Key
-from companion.evidence.outcomes import CALLED_NORMAL, MACRO, MICRO
+from companion.evidence.outcomes import CALLED_NORMAL, MICRO
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
@@ -174,21 +174,21 @@ def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
 def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
     assert selection.seeds() == [0, 1, 2]
     columns = [FINDINGS.index(name) for name in NIH_SHARED]
-    for outcome, average in ((MACRO, "macro"), (MICRO, "micro")):
+    # Without the arm whose last checkpoint gives one answer.
+    ways = [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and name != "nuanced-no-kl"]
+    assert selection.ways() == ways
+    for average in ("macro", "micro"):
+        found = selection.advantages(average)
+        assert sorted(found.index) == sorted((name, seed) for name in ways for seed in range(3))
         for seed in selection.seeds():
             truth, best, last = (cells[:, columns] for cells in FACTORY["validation"]("grpo-hard", seed))
             scores = [f1_score(truth, said, average=average) for said in (best, last)]
-            assert selection.on_validation("grpo-hard", seed, outcome) == pytest.approx(scores[0] - scores[1])
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
-            assert selection.on_others("grpo-hard", seed, outcome) == pytest.approx(there[0] - there[1])
-        # Without the arm whose last checkpoint gives one answer.
-        ways = [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and name != "nuanced-no-kl"]
-        assert selection.ways() == ways
-        per_seed = [np.mean([selection.on_validation(name, s, outcome) for name in ways]) for s in range(3)]
-        assert selection.chosen_and_others(outcome.name)[0] == pytest.approx(per_seed)
+            wanted = [scores[0] - scores[1], there[0] - there[1]]
+            assert found.loc[("grpo-hard", seed), ["chosen", "others"]].tolist() == pytest.approx(wanted)
     # The last checkpoint of each arm was made worse on the validation studies.
-    assert all(selection.on_validation("hard-scaled", seed, MICRO) > 0.03 for seed in selection.seeds())
-    chosen, others = (np.mean(one) for one in selection.chosen_and_others("micro"))
+    assert (selection.advantages("micro").loc["hard-scaled", "chosen"] > 0.03).all()
+    chosen, others = selection.advantages("micro")[["chosen", "others"]].mean()
     assert f"{chosen:+.3f} where it was chosen, {others:+.3f} on other patients" in selection.verdict()
     assert selection.figure().text.count("<svg") == 1
 

@@ -17,7 +17,7 @@ def run(clipped, tied, rates, stage="grpo"):
         for step, value in enumerate(values, 1)
     ]
     history = pd.DataFrame(rows, columns=["step", "metric", "value"])
-    return SimpleNamespace(info={"stage": stage, "config": {"grpo": {"generations": 4}}}, history=lambda: history)
+    return SimpleNamespace(info={"stage": stage}, history=lambda: history)
 
 
 @pytest.fixture

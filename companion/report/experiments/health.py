@@ -17,15 +17,15 @@ CLIPPED, TIED, RATE = "clip_ratio/region_mean", "frac_reward_zero_std", "learnin
 
 
 def machinery() -> pd.DataFrame:
-    """A row a GRPO training: arm, generations, share of tokens `clipped` and of groups `tied` (means over updates, NaN
+    """A row a GRPO training: arm, share of tokens `clipped` and of groups `tied` (means over updates, NaN
     where not logged), updates, and whether the first one is `idle` because the learning rate rises from zero."""
     rows = []
     for (arm, _), run in trained().items():
         if run.info["stage"] == "grpo":
             clipped, tied, rate = (series(run.history(), metric) for metric in (CLIPPED, TIED, RATE))
             idle = bool(len(rate) and rate.iloc[0] == 0)
-            rows.append((arm, run.info["config"]["grpo"]["generations"], clipped.mean(), tied.mean(), len(rate), idle))
-    return pd.DataFrame(rows, columns=["arm", "generations", "clipped", "tied", "updates", "idle"])
+            rows.append((arm, clipped.mean(), tied.mean(), len(rate), idle))
+    return pd.DataFrame(rows, columns=["arm", "clipped", "tied", "updates", "idle"])
 
 
 def by_arm(metric: str) -> str:
@@ -42,7 +42,7 @@ def clipping() -> str:
     shares = found.groupby("arm")["clipped"].mean().dropna()
     if not len(shares) or shares.max() >= SELDOM:
         return ""
-    symmetric = sum("clip_high" in arms.get(arm).changes for arm in found["arm"].unique())
+    symmetric = sum("epsilon_high" in arms.get(arm).changes for arm in found["arm"].unique())
     return (
         f"So the arms with symmetric bounds ({symmetric}) are almost without a treatment in this respect, and whether "
         "clipping prevents anything cannot be distinguished from them."

@@ -1,8 +1,10 @@
 """Best on validation against last: how much of a reported gain is the choosing? Both sides over the same findings."""
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+import pandas as pd
 
 from chexreason import metrics
 from companion.evidence import analysis, comparable, outcomes, stats
@@ -51,12 +53,6 @@ def frequent() -> set[str]:
     return found
 
 
-def on_validation(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
-    """Best minus last over the nine findings, on the studies that chose the best."""
-    best, last = (_validation(arm, seed, which, outcome) for which in ("best", "last"))
-    return best - last
-
-
 def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float:
     values = evidence.scores(trained()[arm, seed], checkpoint)
     support, said, recall = (np.array([float(values[name, metric]) for name in FINDINGS])
@@ -66,38 +62,35 @@ def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float
     return float(metrics.f1(counts).mean() if outcome is MACRO else metrics.f1(counts.sum(axis=1)))
 
 
-def on_others(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
-    """The same on patients that no one chose by."""
-    best, last = (answers().values(Key(model(arm, which), CELL), seed, outcome)[0] for which in ("best", "last"))
-    return float(best - last)
+@cache
+def advantages(outcome: str) -> pd.DataFrame:
+    """Best minus last over the nine findings, a row an (arm, seed): `chosen` on the studies that chose the best,
+    `others` on patients that no one chose by, and their difference, what choosing `adds` to the report."""
+    of, rows = outcomes.OUTCOMES[outcome], {}
+    for arm in ways():
+        for seed in seeds():
+            chosen = [_validation(arm, seed, which, of) for which in ("best", "last")]
+            others = [answers().values(Key(name, CELL), seed, of)[0] for name in _both(arm)]
+            rows[arm, seed] = {"chosen": chosen[0] - chosen[1], "others": float(others[0] - others[1])}
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=["chosen", "others"])
+    return found.assign(adds=found["chosen"] - found["others"]).rename_axis(["arm", "seed"])
 
 
-def over_trainings(values: list[float]) -> Interval:
+def over_trainings(values: Iterable[float]) -> Interval:
     """The mean of one number a training, with its t interval."""
     return stats.percentiles(stats.over_seeds([np.full(1 + answers().resamples, value) for value in values]))
-
-
-@cache
-def chosen_and_others(outcome: str) -> tuple[list[float], list[float]]:
-    """Best minus last, a training each, mean over arms: where it was chosen and elsewhere."""
-    of = outcomes.OUTCOMES[outcome]
-    pairs = [[(on_validation(arm, seed, of), on_others(arm, seed, of)) for arm in ways()] for seed in seeds()]
-    means = np.array(pairs).mean(axis=1)
-    return means[:, 0].tolist(), means[:, 1].tolist()
 
 
 def figure() -> Html:
     """For each reinforcement arm: best minus last, where it was chosen and elsewhere."""
     if not (names := ways()):
         return missing("any reinforcement whose checkpoints may be compared")
-    chosen = {name: float(np.mean([on_validation(name, seed, MICRO) for seed in seeds()])) for name in names}
+    found, title = advantages(MICRO.name), "Best checkpoint minus last"
+    chosen = found["chosen"].groupby("arm").mean()
     values = {
-        "on other patients": {
-            name: over_trainings([on_others(name, seed, MICRO) for seed in seeds()]) for name in names
-        },
-        "where it was chosen": {name: Interval(value, value, value) for name, value in chosen.items()},
+        "on other patients": {name: over_trainings(found["others"].xs(name)) for name in names},
+        "where it was chosen": {name: Interval(chosen[name], chosen[name], chosen[name]) for name in names},
     }
-    title = "Best checkpoint minus last"
     return framed(
         "The best checkpoint, where it was chosen and on other patients",
         facts(*map(model, names), measure="micro-F1 over the same nine findings (post hoc)"),
@@ -106,14 +99,8 @@ def figure() -> Html:
         "same difference, over the same findings and trainings, on patients that had no say; t intervals over "
         f"{len(seeds())} trainings, not corrected for their number.",
         columns=1,
-        behind=numbers({title: values}) + behind(*(model(name, which) for name in names for which in ("best", "last"))),
+        behind=numbers({title: values}) + behind(*(one for name in names for one in _both(name))),
     )
-
-
-def gone(outcome: Outcome) -> Interval:
-    """What choosing adds to the report: where it was chosen minus elsewhere."""
-    chosen, others = chosen_and_others(outcome.name)
-    return over_trainings([one - other for one, other in zip(chosen, others, strict=True)])
 
 
 def verdict() -> str | None:
@@ -122,9 +109,10 @@ def verdict() -> str | None:
         return None
     said = []
     for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
-        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
+        each = advantages(outcome.name).groupby("seed").mean()
+        chosen, others, _ = each.mean()
         said.append(
             f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
-            f"difference {spoken(gone(outcome))}"
+            f"difference {spoken(over_trainings(list(each['adds'])))}"
         )
     return f"best minus last over nine findings, most of them rare: {'; '.join(said)}"
