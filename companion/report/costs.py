@@ -12,7 +12,7 @@ from chexreason.config import RESULTS
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval
 from companion.report.frames import frame_table
-from companion.report.plots import STYLE, framed, intervals, to_svg
+from companion.report.plots import STYLE, framed, picture, to_svg
 from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
 
 #: task of results/benchmarks/speed.csv -> what it is called here
@@ -79,17 +79,20 @@ def speed_figure(results: Path | None = None) -> Html:
         for one in found.to_dict("records")
     }
     least, most = int(found["rounds"].min()), int(found["rounds"].max())
-    return framed(
+    return picture(
         "How many times as fast?",
         _facts(
             f"median and range of {least if least == most else f'{least} to {most}'} rounds",
             "greedy answers on all cores, else one thread",
         ),
-        [intervals("Times as fast", {"": shown}, "times as fast (logarithmic)", line=1, log=True)],
+        {"Times as fast": {"": shown}},
+        "times as fast (logarithmic)",
         "Right of the line, this repository needs less time than TRL, transformers, scikit-learn and PIL as they come, "
         "for the same numbers. Each round runs both sides in turn on the same studies; a "
         "point is the median of the rounds' ratios, which need not be the ratio of the medians in the table below.",
         columns=1,
+        line=1,
+        log=True,
     )
 
 

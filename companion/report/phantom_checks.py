@@ -12,7 +12,7 @@ from chexreason import config
 from companion.evidence.stats import Interval
 from companion.phantoms import HOSPITALS
 from companion.report.frames import frame_table
-from companion.report.plots import framed, intervals
+from companion.report.plots import picture
 from companion.report.theme import Html, badge, decimal
 
 FOLDER: Path = config.RESULTS / "phantoms"
@@ -43,12 +43,14 @@ def difficulty() -> Html:
         for name, rows in values.groupby("hospital")
     }  # fmt: skip
     films = sorted(set(values["n"]))
-    return framed(
+    return picture(
         "How hard each finding is",
         badge("miniature", f"n = {films[0] if len(films) == 1 else f'{films[0]} to {films[-1]}'} images a hospital"),
-        [intervals("Area under the ROC curve", shown, "area under the ROC curve", line=0.5)],
+        {"Area under the ROC curve": shown},
+        "area under the ROC curve",
         "Intervals at 95 % over images; the line is chance.",
         columns=1,
+        line=0.5,
     )
 
 

@@ -7,7 +7,7 @@ to who cannot see it. Type of 9 points in a panel of 4.4 inches stays above 9 pi
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +16,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from chexreason.runs import Run
 from companion.evidence.stats import Interval
+from companion.report.behind import runs_behind
 from companion.report.theme import INK, SERIES, Html, block, escape, fresh_id, spoken
 
 STYLE: Any = {
@@ -80,6 +82,19 @@ def intervals(
                 axes.annotate("not compared", (0, place), (5 * side, 0), textcoords="offset points", va="center",
                               ha="left" if side > 0 else "right", style="italic")  # fmt: skip
         return to_svg(drawing, f"{title}. {'; '.join(said(values, line != 0))}.")
+
+
+def picture(
+    title: str, head: str, panels: Mapping[str, Values], unit: str, says: str, *, runs: Iterable[Run] = (),
+    columns: int = 2, line: float = 0.0, log: bool = False, span: tuple[float, float] | None = None,
+    points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> Html:  # fmt: skip
+    """A figure of `intervals`, a panel a title, with its caption, all its numbers and the runs behind them."""
+    drawn = [
+        intervals(name, values, unit, line=line, log=log, span=span, points=(points or {}).get(name))
+        for name, values in panels.items()
+    ]
+    return framed(title, head, drawn, says, columns, behind=numbers(panels, line != 0) + runs_behind(runs))
 
 
 def said(values: Values, level: bool = False) -> list[str]:

@@ -14,8 +14,7 @@ from companion.evidence.sections import EXPERIMENT
 from companion.evidence.stats import Interval
 from companion.evidence.tables import results_root
 from companion.experiment import arms, scores, worlds
-from companion.report.behind import runs_behind
-from companion.report.plots import Values, framed, intervals, numbers
+from companion.report.plots import Values, picture
 from companion.report.theme import Html, badge, block
 
 PROFILE = EXPERIMENT
@@ -62,11 +61,6 @@ def asked(*models: str) -> list[runs.Run]:
     return [run for run in _all_runs() if run.info["stage"] == "worlds" and run.run_id in names]
 
 
-def behind(*models: str) -> str:
-    """The runs that asked these models, to unfold below a figure."""
-    return runs_behind(asked(*models))
-
-
 def model(arm: str, checkpoint: str = "best") -> str:
     """The name of a checkpoint among the answers."""
     return f"{arm}-{checkpoint}"
@@ -109,9 +103,8 @@ def compare(
     """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
     if not have(*models):
         return missing(f"all of {', '.join(map(named, models))}")
-    drawn = [intervals(name, values, unit) for name, values in panels.items()]
-    below = numbers(panels) + behind(*models)
-    return framed(title, facts(*models, measure=measure), drawn, says + counted(panels), columns, behind=below)
+    head, runs_of = facts(*models, measure=measure), asked(*models)
+    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns)
 
 
 def counted(panels: Mapping[str, Values]) -> str:

@@ -14,7 +14,7 @@ from companion.report.experiments.answers import (
     PROFILE,
     SFT,
     answers,
-    behind,
+    asked,
     changed,
     facts,
     have,
@@ -25,7 +25,7 @@ from companion.report.experiments.answers import (
 )
 from companion.report.figures import Panel, panel_svg, series
 from companion.report.frames import frame_table
-from companion.report.plots import framed, intervals, key_of, numbers
+from companion.report.plots import framed, key_of, picture
 from companion.report.theme import Html, badge, decimal, spoken
 
 PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
@@ -65,14 +65,18 @@ def figure() -> Html:
     }
     values = {"": {title: analysis.commonest(answers(), name, HOME) for title, name in shown.items()}}
     title, line = "After the last step, hospital A's images", analysis.COLLAPSED
-    return framed(
+    return picture(
         "How often is the commonest answer given?",
         facts(*(model(name, "last") for name in names), measure="share of the answers"),
-        [intervals(title, values, "share of the answers", points=points, line=line, span=(0, 1))],
+        {title: values},
+        "share of the answers",
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. Right of the "
         f"line, at {line:.2f}, one list of labels dominates: the plan's rule for a collapse.",
+        runs=asked(*shown.values()),
         columns=1,
-        behind=numbers({title: values}, level=True) + behind(model(SFT), *(model(name, "last") for name in names)),
+        line=line,
+        span=(0, 1),
+        points={title: points},
     )
 
 

@@ -13,13 +13,12 @@ from companion.evidence import comparable, stats
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval, resampled_f1
 from companion.evidence.tables import counted as kept_cells
-from companion.report.behind import runs_behind
 from companion.report.experiments.answers import NOT_RUN, PROFILE, missing, sizes, trained
-from companion.report.plots import framed, intervals, numbers
+from companion.report.plots import picture
 from companion.report.theme import Html, badge, spoken
 
 LABELS = "chexpert14"
-BASES = {"medgemma": "medical base", "qwen": "general base"}
+BASES = {"medgemma": "Medical base", "qwen": "General base"}
 PROTOCOL, ALONE = "reasoning_a", "only_label"
 
 
@@ -79,32 +78,28 @@ def figure() -> Html:
     """A panel a base model: each seed's macro-F1 as a point, the mean with its interval, formats side by side."""
     if not whole():
         return missing("all four formats on both base models")
-    panels, drawn_as = {}, []
-    level = float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()]))
+    panels: dict[str, dict[str, dict[str, Interval]]] = {}
+    points: dict[str, dict[str, list[float]]] = {}
     for base, title in BASES.items():
-        points, means = {}, {}
+        means, each = panels.setdefault(title, {}).setdefault("", {}), points.setdefault(title, {})
         for name, runs in runs_of(base).items():
             off = len(unfit(base, name))
             row = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
-            points[row] = [float(drawn(base, name, seed)[0]) for seed in runs]
+            each[row] = [float(drawn(base, name, seed)[0]) for seed in runs]
             means[row] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
-        panels[title.capitalize()] = {"": means}
-        drawn_as.append(
-            intervals(title.capitalize(), {"": means}, "macro-F1", points=points, line=level, span=(0, 0.8))
-        )
     of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
     seeds = sorted({seed for base in BASES for runs in runs_of(base).values() for seed in runs})
     head = badge("miniature", PROFILE, sizes(), f"{of[0].info['n']} validation studies",
                  f"seeds {', '.join(map(str, seeds))}", f"macro-F1 over {len(findings())} findings")  # fmt: skip
-    return framed(
+    return picture(
         "On the general base formats cannot be compared" if isinstance(difference("qwen"), str) else
         "Four formats, two base models",
-        head,
-        drawn_as,
+        head, panels, "macro-F1",
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
         "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
         "the line, is in no comparison; how many runs do stands under its name.",
-        behind=numbers(panels, level=True) + runs_behind(of),
+        runs=of, points=points, span=(0, 0.8),
+        line=float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()])),
     )  # fmt: skip
 
 

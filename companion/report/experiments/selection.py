@@ -13,8 +13,8 @@ from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import answers, behind, facts, have, missing, model, trained
-from companion.report.plots import framed, intervals, numbers
+from companion.report.experiments.answers import answers, asked, facts, have, missing, model, trained
+from companion.report.plots import picture
 from companion.report.theme import Html, signed, spoken
 
 CELL = scores.own("A")
@@ -91,15 +91,16 @@ def figure() -> Html:
         "on other patients": {name: over_trainings(found["others"].xs(name)) for name in names},
         "where it was chosen": {name: Interval(chosen[name], chosen[name], chosen[name]) for name in names},
     }
-    return framed(
+    return picture(
         "The best checkpoint, where it was chosen and on other patients",
         facts(*map(model, names), measure="micro-F1 over the same nine findings (post hoc)"),
-        [intervals(title, values, "difference in micro-F1")],
+        {title: values},
+        "difference in micro-F1",
         "Squares, without an interval: on the validation studies that the best checkpoint was chosen by. Circles: the "
         "same difference, over the same findings and trainings, on patients that had no say; t intervals over "
         f"{len(seeds())} trainings, not corrected for their number.",
+        runs=asked(*(one for name in names for one in _both(name))),
         columns=1,
-        behind=numbers({title: values}) + behind(*(one for name in names for one in _both(name))),
     )
 
 

@@ -18,10 +18,9 @@ from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.evidence.tables import read_runs
 from companion.experiment import scores
-from companion.report.behind import runs_behind
 from companion.report.experiments.answers import BELOW, HARD, SFT, answers, asked, facts, have, missing, model
 from companion.report.paired import together
-from companion.report.plots import framed, intervals, numbers
+from companion.report.plots import picture
 from companion.report.theme import Html, badge, signed
 
 #: Hospital -> the demo's runs after SFT and after GRPO on it.
@@ -88,20 +87,18 @@ def figure() -> Html:
     )
     of = asked(model(HARD), model(SFT)) + [read_runs(DEMO)[one] for pair in PAIRS.values() for one in pair]
     head = facts(model(HARD), model(SFT), measure="macro-F1 over nine findings")
-    points = {row.label: row.trainings for row in found}
-    return framed(
+    return picture(
         "Train it again and the number changes"
         if any(min(row.trainings) < 0 < max(row.trainings) for row in found)
         else "The same change, trained again",
         head + f'</div><div class="cxr-head">{badge("miniature", DEMO, "1 training")}',
-        [intervals(title, values, "GRPO minus SFT, macro-F1", points=points)],
+        {title: values}, "GRPO minus SFT, macro-F1",
         "From SFT to GRPO with the hard reward, best checkpoint (the demo at A on the studies that chose it, the "
         "experiment on others), each hospital with its own patients, images and labels. A pale dot is a training; one "
         "bar varies the patients alone, the other the trainings, too. The demo has one training, so its bar says "
         f"nothing about another training. {BELOW}: a side is below naming every label. Rare findings are in these "
         "averages, so they reconcile the two layers and carry no conclusion.",
-        columns=1,
-        behind=numbers({title: values}) + runs_behind(of),
+        runs=of, columns=1, points={title: {row.label: row.trainings for row in found}},
     )  # fmt: skip
 
 
