@@ -288,7 +288,7 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
         folder = results / "smoke" / name
         answer(folder, truth(folder))
     assert leads.near_highest(evidence.gather(2, "smoke", results)) is None
-    for say in (sentences.sft, sentences.grpo, sentences.abroad, sentences.intervals):
+    for say in (sentences.sft, sentences.grpo, sentences.intervals):
         said = say("smoke", results).text
         ours = said[said.index("miniature, profile smoke") :]
         assert not re.search(VERDICTS, ours), ours

@@ -59,22 +59,6 @@ def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
     return Prose(_our_rewards(after, before) if whole(after) and whole(before) else "")
 
 
-def abroad(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.4: our untouched base, SFT checkpoint and ChexReason at both hospitals, and what is left out."""
-    lines = []
-    for shown in (gather(number, profile, results) for number in (5, 6)):
-        if whole(shown):
-            base, start, end = (
-                shown.side("ours", name)["macro"] for name in ("medgemma", "medgemma_sft", "chexreason")
-            )
-            said = (
-                f"{lead_in(shown)} {place(shown)}, the untouched base scores {base:.3f}, the SFT checkpoint "
-                f"{start:.3f} and ChexReason {end:.3f}: {ONE_TRAINING}. {left_out(shown)}"
-            )
-            lines.append(said.strip())
-    return Prose("\n\n".join(lines))
-
-
 def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
     """The change from SFT to ChexReason in our runs with its spread over patients: paired bootstrap."""
     lines = []
