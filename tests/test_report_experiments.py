@@ -20,7 +20,7 @@ from chexreason.metrics import label_cells
 from companion.evidence import analysis, claims, comparable
 from companion.evidence import tables as evidence
 from companion.evidence.analysis import OWN, Cell, Contrast, Key
-from companion.evidence.outcomes import CALLED_NORMAL, MICRO
+from companion.evidence.outcomes import MICRO
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
@@ -310,22 +310,6 @@ def test_the_blind_control_has_no_patient_s_own_answer(monkeypatch: pytest.Monke
             assert scores[0] < cures._score(SFT, hospital, seed)
 
 
-@pytest.mark.usefixtures("results")
-def test_what_was_looked_at_afterwards_is_called_post_hoc(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The hard reward's answers are right more often than fine-tuning's: no more abnormal patients are called normal.
-    found = answers.changed("grpo-hard-last", SFT, "A", CALLED_NORMAL)
-    assert found.estimate < 0
-    assert not posthoc.called_normal_rises("grpo-hard")
-    said = posthoc.called_normal("grpo-hard")
-    assert said.startswith(f"{spoken(found)} at A, ")
-    assert "above zero" not in said
-    with monkeypatch.context() as patch:
-        patch.setattr(posthoc, "changed", lambda *_: GAIN)
-        assert posthoc.called_normal("grpo-hard").endswith("(above zero at each)")
-    for shown in (posthoc.table("A"), posthoc.failures()):
-        assert "post hoc" in shown.text
-
-
 def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posthoc, "answers", lambda: None)
     monkeypatch.setattr(posthoc, "have", lambda *_: True)
@@ -341,14 +325,6 @@ def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPa
     assert len(marked) == len(OWN) + 1  # one a yardstick
     assert all(row.count(f"0.500{posthoc.BELOW}") == row.count(posthoc.BELOW) == 1 for row in marked)
     assert all("GRPO, hard" in row for row in marked)
-
-
-def test_an_arm_is_worse_only_if_its_whole_interval_lies_below_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"grpo-hard": DOWN, "hard-no-kl": LOSS, "hard-scaled": UP, "hard-longer": GAIN, "nuanced-scaled": NONE}
-    monkeypatch.setattr(collapse, "ways", lambda: list(told))
-    monkeypatch.setattr(collapse, "changed", lambda after, *_: told[after.removesuffix("-last")])
-    assert collapse.worse() == ["hard-no-kl"]
-    assert list(collapse.against_start()) == [name for name in told if name != "nuanced-scaled"]
 
 
 def test_a_finding_that_is_rare_in_one_seed_is_in_no_format_s_average(monkeypatch: pytest.MonkeyPatch) -> None:
