@@ -25,7 +25,7 @@ from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
 from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection, trainings
-from companion.report.experiments.answers import BELOW, NOT_RUN
+from companion.report.experiments.names import BELOW, NOT_RUN
 from companion.report.theme import spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))

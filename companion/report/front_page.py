@@ -14,8 +14,9 @@ from companion.evidence.claims import CHANCE
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, NORMAL_CALLED
 from companion.evidence.tables import MODELS
 from companion.report import audit_operating, verdict_table
-from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
-from companion.report.experiments.answers import HARD, NUANCED, SFT, Comparison, changed, have, model
+from companion.report.experiments import cells, collapse, cures, posthoc, scaffold
+from companion.report.experiments.answers import Comparison, changed, have
+from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
 from companion.report.theme import signed, spoken
 
 
@@ -136,7 +137,7 @@ def untouched() -> Found:
     )
     pairs = [(arm, h) for arm in (SFT, HARD, NUANCED) for h in "ABC"]
     named = [changed(model(arm), model("base"), h, NAMED) for arm, h in pairs]
-    overlap = {f"{answers.NAMES[arm]} at {h}": changed(model(arm), model("base"), h, JACCARD) for arm, h in pairs}
+    overlap = {f"{NAMES[arm]} at {h}": changed(model(arm), model("base"), h, JACCARD) for arm, h in pairs}
     apart = [f"{where}, {spoken(one)}" for where, one in overlap.items() if _clear(one)]
     return Found(
         before=list(map(spoken, before)), after=list(map(spoken, after)),

@@ -15,18 +15,8 @@ from companion.report.experiments import (
     selection,
     trainings,
 )
-from companion.report.experiments.answers import (
-    HARD,
-    NAMES,
-    NUANCED,
-    SFT,
-    changed,
-    compare,
-    compared,
-    have,
-    model,
-    told,
-)
+from companion.report.experiments.answers import changed, compare, compared, have, told
+from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
 from companion.report.experiments.plan import again, arms_table
 
 __all__ = [

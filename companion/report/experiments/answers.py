@@ -1,7 +1,6 @@
 """What the experiment has answered so far, read once for all chapters; and how two models' answers are set against
 one another there: one call for a difference (`changed`), one for a figure of many (`compare`)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -10,20 +9,12 @@ import pandas as pd
 from chexreason import runs
 from companion.evidence import analysis
 from companion.evidence.outcomes import MACRO, Outcome
-from companion.evidence.sections import EXPERIMENT
 from companion.evidence.stats import Interval
 from companion.evidence.tables import results_root
-from companion.experiment import arms, scores, worlds
+from companion.experiment import scores, worlds
+from companion.report.experiments.names import NOT_RUN, PROFILE, model, named
 from companion.report.plots import Values, picture
 from companion.report.theme import Html, badge, block
-
-PROFILE = EXPERIMENT
-HARD, NUANCED, SFT = "grpo-hard", "grpo-nuanced", arms.SFT
-#: What the arms are called in sentences and figures.
-NAMES = {"base": "untouched", SFT: "SFT", HARD: "GRPO, hard", NUANCED: "GRPO, nuanced"}
-#: Mark of a score below naming every label.
-BELOW = "▽"
-NOT_RUN = "not run yet"
 
 #: A difference with its interval, or why there is none, as the end of a sentence.
 Comparison = analysis.Contrast | str
@@ -59,11 +50,6 @@ def asked(*models: str) -> list[runs.Run]:
     """The runs that asked these models, a seed each."""
     names = {f"{name}-answers" for name in models}
     return [run for run in _all_runs() if run.info["stage"] == "worlds" and run.run_id in names]
-
-
-def model(arm: str, checkpoint: str = "best") -> str:
-    """The name of a checkpoint among the answers."""
-    return f"{arm}-{checkpoint}"
 
 
 def have(*models: str) -> bool:
@@ -120,20 +106,6 @@ def counted(panels: Mapping[str, Values]) -> str:
     )
     lacking = len(found) - len(whole)
     return text + (f" {lacking} are not compared; the numbers below say why." if lacking else "")
-
-
-def named(text: str) -> str:
-    """A sentence in which checkpoints go by their names: "SFT" for "sft-medgemma-free_reasoning-best".
-
-    >>> named("sft-medgemma-free_reasoning-best scores 0.184, hard-no-kl-last scores 0.2")
-    'SFT scores 0.184, hard-no-kl (last checkpoint) scores 0.2'
-    """
-
-    def name(found: re.Match[str]) -> str:
-        arm, checkpoint = found.groups()
-        return NAMES.get(arm, arm) + (" (last checkpoint)" if checkpoint == "last" else "")
-
-    return re.sub(r"\b([a-z][a-z_-]*)-(best|last)\b", name, text)
 
 
 def facts(*models: str, measure: str = "macro-F1") -> str:

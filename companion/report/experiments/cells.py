@@ -7,19 +7,8 @@ from companion.evidence.analysis import FACTORS, OWN, Key
 from companion.evidence.outcomes import MACRO
 from companion.experiment import scores
 from companion.experiment.worlds import FINDINGS
-from companion.report.experiments.answers import (
-    HARD,
-    NUANCED,
-    SFT,
-    Comparison,
-    answers,
-    changed,
-    compare,
-    compared,
-    have,
-    model,
-    told,
-)
+from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have, told
+from companion.report.experiments.names import HARD, NUANCED, SFT, model
 from companion.report.theme import Html, spoken
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}

@@ -8,21 +8,8 @@ from companion.evidence.analysis import Key
 from companion.evidence.outcomes import MICRO
 from companion.experiment import arms, scores
 from companion.report.behind import runs_behind
-from companion.report.experiments.answers import (
-    HARD,
-    NUANCED,
-    PROFILE,
-    SFT,
-    answers,
-    asked,
-    changed,
-    facts,
-    have,
-    missing,
-    model,
-    sizes,
-    trained,
-)
+from companion.report.experiments.answers import answers, asked, changed, facts, have, missing, sizes, trained
+from companion.report.experiments.names import HARD, NUANCED, PROFILE, SFT, model
 from companion.report.figures import Panel, panel_svg, series
 from companion.report.frames import frame_table
 from companion.report.plots import framed, key_of, picture

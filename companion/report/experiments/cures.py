@@ -11,20 +11,8 @@ from companion.evidence import analysis, outcomes
 from companion.evidence.analysis import Key
 from companion.evidence.comparable import every_label
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import (
-    BELOW,
-    HARD,
-    SFT,
-    Comparison,
-    answers,
-    asked,
-    changed,
-    facts,
-    have,
-    missing,
-    model,
-    patients,
-)
+from companion.report.experiments.answers import Comparison, answers, asked, changed, facts, have, missing, patients
+from companion.report.experiments.names import BELOW, HARD, SFT, model
 from companion.report.frames import frame_table
 from companion.report.plots import Values
 from companion.report.theme import Html, decimal

@@ -8,7 +8,8 @@ import pandas as pd
 
 from chexreason.rewards import Hard
 from companion.experiment import arms
-from companion.report.experiments.answers import SFT, answers, model, trained
+from companion.report.experiments.answers import answers, trained
+from companion.report.experiments.names import SFT, model
 from companion.report.figures import series
 
 #: Share of the tokens below which the clip bounds count as hardly acting; our choice.

@@ -6,7 +6,7 @@ import pandas as pd
 
 from companion.evidence.tables import results_root
 from companion.experiment import arms
-from companion.report.experiments.answers import PROFILE
+from companion.report.experiments.names import PROFILE
 from companion.report.frames import frame_table
 from companion.report.theme import Html
 

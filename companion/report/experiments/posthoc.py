@@ -14,21 +14,9 @@ from chexreason.completions import Failure, parse_completion
 from companion.evidence import analysis
 from companion.evidence.analysis import OWN, Cell, Key
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, OUTCOMES
-from companion.report.experiments.answers import (
-    BELOW,
-    HARD,
-    NAMES,
-    NUANCED,
-    SFT,
-    answers,
-    asked,
-    changed,
-    facts,
-    have,
-    missing,
-    model,
-)
+from companion.report.experiments.answers import answers, asked, changed, facts, have, missing
 from companion.report.experiments.cells import YARDSTICKS
+from companion.report.experiments.names import BELOW, HARD, NAMES, NUANCED, SFT, model
 from companion.report.frames import frame_table
 from companion.report.theme import Html, decimal, spoken
 

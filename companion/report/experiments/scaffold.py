@@ -13,7 +13,8 @@ from companion.evidence import comparable, stats
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval, resampled_f1
 from companion.evidence.tables import counted as kept_cells
-from companion.report.experiments.answers import NOT_RUN, PROFILE, missing, sizes, trained
+from companion.report.experiments.answers import missing, sizes, trained
+from companion.report.experiments.names import NOT_RUN, PROFILE
 from companion.report.plots import picture
 from companion.report.theme import Html, badge, spoken
 

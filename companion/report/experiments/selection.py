@@ -13,7 +13,8 @@ from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import answers, asked, facts, have, missing, model, trained
+from companion.report.experiments.answers import answers, asked, facts, have, missing, trained
+from companion.report.experiments.names import model
 from companion.report.plots import picture
 from companion.report.theme import Html, signed, spoken
 

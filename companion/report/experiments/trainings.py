@@ -18,7 +18,8 @@ from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.evidence.tables import read_runs
 from companion.experiment import scores
-from companion.report.experiments.answers import BELOW, HARD, SFT, answers, asked, facts, have, missing, model
+from companion.report.experiments.answers import answers, asked, facts, have, missing
+from companion.report.experiments.names import BELOW, HARD, SFT, model
 from companion.report.paired import together
 from companion.report.plots import picture
 from companion.report.theme import Html, badge, signed
