@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms import (
@@ -92,12 +93,8 @@ def gallery(hospital: str, count: int = 8) -> Html:
 
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The film (size, size) as RGB with the edge of a mask in colour."""
-    inner = mask.copy()
-    for axis in (0, 1):
-        for shift in (-1, 1):
-            inner &= np.roll(mask, shift, axis)
     coloured = np.repeat(image[..., None], 3, axis=2)
-    coloured[mask & ~inner] = OUTLINE
+    coloured[mask & ~binary_erosion(mask, border_value=1)] = OUTLINE
     return coloured
 
 
