@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from great_tables import html
 
@@ -203,7 +204,7 @@ def _notes(shown: Evidence) -> list[str]:
     for run in [run for run in shown.runs.values() if has_rows(run)][:1]:
         rows, label_set = run.predictions(), str(run.info["label_set"])
         true_BF = metrics.label_cells(rows["truth"], label_set)
-        every = metrics.scores(true_BF, metrics.all_labels(true_BF), label_set, mask=counted(rows, label_set))
+        every = metrics.scores(true_BF, np.ones_like(true_BF), label_set, mask=counted(rows, label_set))
         notes.append(
             f"Answering every label for every one of the {every.n} studies of the {shown.tier}, without a look at "
             f"the image, would score micro-F1 {decimal(every.micro['f1'])} and macro-F1 {decimal(every.macro['f1'])}."
