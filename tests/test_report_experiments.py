@@ -410,6 +410,18 @@ def test_one_training_has_no_interval_over_trainings() -> None:
 
 
 @pytest.mark.usefixtures("nothing")
+@pytest.mark.parametrize("page", ["cells", "collapse", "cures", "scaffold", "selection", "sft"])
+def test_a_chapter_can_be_read_before_anything_is_run(page: str) -> None:
+    """Its cells run, and each value in its sentences is there."""
+    text = (RESULTS.parent / "book" / f"{page}.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for cell in re.findall(r"^```{code-cell}[^\n]*\n:tags:[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(cell, names)
+    said = [str(eval(value, names)) for value in re.findall(r"{eval}`([^`]*)`", text)]
+    assert said
+
+
+@pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
     shown = [cells.split(), collapse.figure(), collapse.table(), collapse.curves("hard"), selection.figure(),
              scaffold.figure(), cures.ceiling(), trainings.figure(), posthoc.table("A"), posthoc.failures(),

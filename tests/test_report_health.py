@@ -36,8 +36,7 @@ def test_shares_are_means_over_updates_and_seeds(trained):
     assert health.by_arm("clipped") == "0.20% to 0.60%"  # (0 + .002 + 0 + .006) / 4, and .006
     assert health.by_arm("tied") == "10% to 30%"
     assert "the arms with symmetric bounds (1)" in health.clipping()
-    found = health.machinery()
-    assert (len(found), found["idle"].sum(), found["updates"].min()) == (3, 2, 2)
+    assert health.idle_updates() == (2, 3, 2)
 
 
 def test_where_the_clip_bounds_act_often_no_arm_is_said_to_be_without_a_treatment(trained):

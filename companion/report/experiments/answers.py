@@ -87,7 +87,7 @@ def compare(
     measure: str = "macro-F1", columns: int = 2,
 ) -> Html:  # fmt: skip
     """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
-    if not have(*models):
+    if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
         return missing(f"all of {', '.join(map(named, models))}")
     head, runs_of = facts(*models, measure=measure), asked(*models)
     return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns)

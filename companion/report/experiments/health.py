@@ -29,6 +29,12 @@ def machinery() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "clipped", "tied", "updates", "idle"])
 
 
+def idle_updates() -> tuple[int, int, int]:
+    """Trainings whose first update changes nothing, all trainings, and the least updates of one."""
+    found = machinery()
+    return int(found["idle"].sum()), len(found), min(found["updates"].astype(int), default=0)
+
+
 def by_arm(metric: str) -> str:
     """The range over arms of a share in `machinery`, means over trainings; a dash if no arm logs it."""
     means = machinery().groupby("arm")[metric].apply(lambda each: each.mean(skipna=False)).dropna()

@@ -41,12 +41,12 @@ def _unfit(arm: str) -> str:
 
 def seeds() -> list[int]:
     """The trainings that every arm has."""
-    return answers().seeds([model(name, which) for name in ways() for which in ("best", "last")])
+    return answers().seeds([one for name in ways() for one in _both(name)]) if ways() else []
 
 
 def frequent() -> set[str]:
     """The findings with enough positives on both sides: among the validation studies of each seed, and elsewhere."""
-    found = set(analysis.frequent(answers(), [CELL]))
+    found = set(analysis.frequent(answers(), [CELL])) if ways() else set()
     for name in ways():
         for seed in seeds():
             values = evidence.scores(trained()[name, seed], "best")
