@@ -14,9 +14,9 @@
 # # Nine ways to ask (section 4.1)
 #
 # Before anything is trained, the paper asks the medically pre-trained model the same question about the
-# same films in nine wordings. Some prescribe a protocol step by step, some leave the reasoning free, some
+# same images in nine wordings. Some prescribe a protocol step by step, some leave the reasoning free, some
 # demand a second look. What differs between two rows of Table 1 is therefore the instruction alone: the
-# checkpoint, the films, the decoding and the parser stay the same.
+# checkpoint, the images, the decoding and the parser stay the same.
 #
 # An answer that the parser cannot read counts as a failure and as an answer that names nothing, so that a
 # prompt cannot win by being answered only where it is easy.
@@ -38,7 +38,7 @@ from companion.phantoms.prepare import prepare
 # %% [markdown]
 # ## What is run
 #
-# The profile decides which films and which checkpoint stand for the paper's, and how many studies are
+# The profile decides which images and which checkpoint stand for the paper's, and how many studies are
 # asked about. Its tier goes with every number below: a number from phantoms is not one from patients.
 
 # %%
@@ -70,7 +70,7 @@ report.runs_table(done)
 # %% [markdown]
 # ## Table 1
 #
-# The published value stands beside this run's. The levels cannot be compared, since model and films are others;
+# The published value stands beside this run's. The levels cannot be compared, since model and images are others;
 # whether an order can be told among these prompts depends on how many studies there are, and the book says so.
 
 # %%

@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Learning from a teacher's traces (section 4.2)
 #
-# Supervised fine-tuning shows the model a film, the question, and an answer that a teacher wrote knowing the
+# Supervised fine-tuning shows the model an image, the question, and an answer that a teacher wrote knowing the
 # labels. The paper compares four kinds of answer (the labels alone, free reasoning, a narrative, and the
 # twelve-step protocol) on a model that was pre-trained on medicine and on one that was not. Its claim is that
 # the best format depends on which of the two is taught.
 #
-# Only a low-rank update of the language model learns (LoRA); the vision tower stays as it was. The loss counts
+# Only a low-rank update of the language model learns (LoRA); the vision encoder stays as it was. The loss counts
 # the answer's tokens and nothing else (equation 1).
 
 # %% tags=["parameters"]
@@ -70,7 +70,7 @@ report.runs_table(done)
 # ## Figure 1: how each format was learned
 #
 # A high token accuracy says that the form of the answer is learned. It does not say that the labels are right:
-# most tokens of a trace are the same for every film.
+# most tokens of a trace are the same for every image.
 
 # %%
 report.figure(1, chosen.name, chosen.results.parent)

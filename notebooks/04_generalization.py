@@ -13,8 +13,8 @@
 # %% [markdown]
 # # At other hospitals (section 4.4)
 #
-# Five models answer about the films of two hospitals from which neither the fine-tuning nor the rewards took a
-# film. (The NV-Reason kind of model is another matter: it was made elsewhere, with the first of the two in view.)
+# Five models answer about the images of two hospitals from which neither the fine-tuning nor the rewards took an
+# image. (The NV-Reason kind of model is another matter: it was made elsewhere, with the first of the two in view.)
 # One names its findings as the training hospital does, though its labels were read by radiologists; the other
 # has its own list, of which nine findings have a counterpart. The paper's central claim is read off here: a
 # reward lifts the score where the labels are of the same kind and lowers it where they are not, while

@@ -2,11 +2,7 @@
 
 import re
 
-import pytest
-
-from chexreason import config
 from chexreason.labels import FINDINGS
-from companion.phantoms.conventions import MINING
 from companion.phantoms.copula import DRAWN
 from companion.report import cooccurrence as co
 from companion.report import data_card
@@ -41,27 +37,7 @@ def test_the_figure_shows_every_pair_and_tells_the_farthest() -> None:
     assert "white" not in shown.split("</style>")[1]
 
 
-def test_the_farthest_pairs_come_first() -> None:
-    rows = cells(data_card.farthest(3).text)
-    assert [row[0] for row in rows] == ["A"] * 3 + ["B"] * 3 + ["C"] * 3
-    off = [abs(float(row[3][:-1]) - float(row[4][:-1])) for row in rows]
-    for start in (0, 3, 6):
-        assert off[start : start + 3] == pytest.approx(sorted(off[start : start + 3], reverse=True), abs=0.11)
-
-
-def test_label_noise_says_what_is_assumed() -> None:
-    rows = cells(data_card.label_noise().text)
-    assert len(rows) == len(MINING)
-    assert {row[0] for row in rows if row[1] == "published"} == {"Lung Lesion", "Pneumothorax"}
-
-
 def test_projections_are_published_beside_simulated() -> None:
     rows = cells(data_card.projections(300).text)
     assert [row[0] for row in rows] == [*DRAWN, "all studies"]
     assert rows[DRAWN.index("Edema")][1] > rows[DRAWN.index("Lung Lesion")][1]
-
-
-def test_sources_and_composition_are_told() -> None:
-    assert "MIT-LCP/mimic-cxr" in data_card.sources().text
-    drawn = [place.draw["sizes"] for place in config.load_profile("demo").data.values() if place.draw is not None]
-    assert f"the profile demo draws {sum(sum(sizes.values()) for sizes in drawn):,}" in str(data_card.composition())

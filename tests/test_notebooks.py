@@ -46,10 +46,6 @@ def test_the_notebooks_take_the_same_parameters():
     assert names == ["profile", "seed", "results", "cache", "given"]
 
 
-def test_the_notebooks_of_the_folder_are_those_of_the_stages():
-    assert sorted(sections.NOTEBOOKS.glob("*.py")) == sorted(SOURCES.values())
-
-
 def test_prose_in_a_notebook_does_not_change_its_digest(tmp_path, monkeypatch):
     stage = stages.STAGES["prompting"]
     text, digest = stage.source.read_text(), stages.code_digest(stage, "smoke")
@@ -88,13 +84,6 @@ def test_every_run_is_there_and_whole(smoke):
         assert run.info["tier"] == "miniature"
         assert len(run.metrics()) > 0
         assert len(run.predictions()) == run.info["n"]
-
-
-def test_the_terminal_showed_how_far_it_was(smoke):
-    for stage in stages.STAGES:
-        assert f"{stage}: " in smoke.shown
-    assert "SFT medgemma free_reasoning" in smoke.shown
-    assert "film/s" in smoke.shown or "s/film" in smoke.shown
 
 
 def test_nothing_half_made_is_left(smoke):

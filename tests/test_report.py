@@ -17,7 +17,7 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.audit import facts
-from companion.report import abroad, sentences, theme, visible
+from companion.report import beside, theme
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 N = 40  # studies of each synthetic run
@@ -192,19 +192,12 @@ def test_paper_replication_and_miniature_stand_side_by_side(asked, three_tiers):
     ]  # fmt: skip
 
 
-def test_the_ledger_judges_each_tier(three_tiers):
-    text = report.ledger("paper", three_tiers).text
-    assert "on our runs (paper, replication)" in text
-    assert "on our runs (demo, miniature)" in text
-
-
 def test_half_a_set_of_runs_shows_what_is_missing(results):
     (results / "smoke" / "04-generalization-qwen-nih" / "run.json").rename(results / "aside.json")
     try:
         text = report.table(6, "smoke", results).text
         assert "Not run yet: 04-generalization-qwen-nih" in text
         assert "–" in {cell for row in Cells(text).rows for cell in row}
-        assert len(abroad.finding("smoke", results).text.split("\n\n")) == 2  # the paper, and the whole set
     finally:
         (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")
 
@@ -239,15 +232,8 @@ def test_series_are_seen_on_light_and_dark(ground):
         assert (light + 0.05) / (dark + 0.05) >= 3, colour
 
 
-def test_each_sentence_about_our_values_names_the_tier(results):
-    for say in (sentences.prompting, sentences.sft, sentences.grpo, abroad.finding, abroad.intervals):
-        ours = say("smoke", results).text.split("In this run")[1:]
-        assert all(part.startswith(" (miniature, profile smoke)") for part in ours)
-        assert "In this run" not in say("miniature", results).text
-
-
 def test_shared_findings_are_averaged_over_the_same_nine():
-    rows = abroad.shared_findings("miniature").set_index(["Values of", "Model"])
+    rows = beside.shared_values("miniature").set_index(["Values of", "Model"])
     near = evidence.published(5).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     far = evidence.published(6).query("column == 'chexreason' and row in @NIH_SHARED")["value"]
     assert len(near) == len(far) == len(NIH_SHARED)
@@ -255,14 +241,14 @@ def test_shared_findings_are_averaged_over_the_same_nine():
 
 
 def test_answers_are_scored_against_the_visible_findings_too(results):
-    frame = visible.twice_scored("smoke", results)
+    frame = beside.twice_scored("smoke", results)
     assert list(frame.index) == [f"mini {name}" for name in evidence.MODELS.values()]
     # The made-up runs record exactly what is visible, and each finding counts on its own.
     assert (frame[("nih", "recorded")] == frame[("nih", "visible")]).all()
     shown = evidence.gather(6, "smoke", results)
     assert frame.loc["mini ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
-    assert visible.twice_scored("demo", results).empty
-    assert "drawn films" in report.recorded_and_visible("demo", results).text
+    assert beside.twice_scored("demo", results).empty
+    assert "drawn images" in report.recorded_and_visible("demo", results).text
 
 
 def test_what_is_shown_follows_the_environment(monkeypatch, results):

@@ -48,7 +48,7 @@ def test_the_ratios_leave_single_switches_out_and_count_the_films_in(results):
 
 def test_the_figure_says_its_numbers_to_who_cannot_see_it(results):
     shown = costs.speed_figure(results).text
-    assert "GRPO step 3; greedy answers, Gemma 3 1.5; films, read again 35" in shown
+    assert "GRPO step: 3: 3 (2.5 to 3.5)" in shown
     assert "3 to 5 rounds" in shown
 
 
@@ -60,16 +60,7 @@ def test_the_stages_are_summed_and_the_largest_saving_is_named(results):
 
 
 def test_the_least_gain_is_named_with_what_no_side_can_save(results):
-    text = str(costs.slowest(results))
-    assert text.startswith("The least gain, 1.50 times, is in: greedy answers, Gemma 3.")
-    assert "50% goes into" in text
-
-
-def test_memory_stands_for_both_sides(results):
-    shown = costs.memory(results).text
-    assert "1500" in shown
-    assert "800" in shown
-    assert "1400" not in shown, "a single switch is not ours"
+    assert costs.slowest(results) == ("greedy answers, Gemma 3", "1.50", "50%")
 
 
 def test_a_measured_gpu_is_shown(results):
@@ -83,14 +74,7 @@ def test_a_measured_gpu_is_shown(results):
 def test_without_measurements_each_part_says_how_to_get_them(tmp_path):
     for part in (costs.speed_figure, lambda where: costs.stages_figure("grpo", where), costs.memory):
         assert "python benchmarks/speed.py" in part(tmp_path).text
-    assert "Not measured yet" in str(costs.slowest(tmp_path))
-
-
-def test_the_laptop_table_adds_up_the_runs_of_the_profile():
-    shown = costs.laptop("demo").text
-    assert "miniature" in shown
-    for stage in ("prompting", "sft", "grpo", "generalization", "together"):
-        assert f">{stage}<" in shown
+    assert costs.slowest(tmp_path) == ("–", "–", "–")
 
 
 def test_a_vllm_that_was_refused_is_told_from_one_that_agrees(tmp_path):

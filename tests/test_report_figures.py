@@ -14,7 +14,7 @@ from chexreason.config import RESULTS
 from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.stats import ema
-from companion.report import figures, theme
+from companion.report import figures, plots, theme
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 
@@ -54,10 +54,10 @@ def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
 def test_captions_tell_logged_values_and_never_the_average(results):
     history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
     raw = figures.series(history, "reward")
-    said = figures.describe(figures.FIGURES[3].panels[0], {"hard": history})
+    said = figures.describe(figures.FIGURES[3].panels[0], {"hard": [history]})
     assert f"{figures._short(raw.iloc[0])} first, {figures._short(raw.iloc[-1])} last" in said
-    assert said in figures.caption(figures.FIGURES[3], {"hard": history})
-    assert f"({len(raw)} values on {raw.index.max()} steps)" in figures.caption(figures.FIGURES[3], {"hard": history})
+    assert said in figures.caption(figures.FIGURES[3], {"hard": [history]})
+    assert f"({len(raw)} values on {raw.index.max()} steps)" in figures.caption(figures.FIGURES[3], {"hard": [history]})
 
 
 def test_a_fall_at_the_end_is_no_rise():
@@ -66,7 +66,7 @@ def test_a_fall_at_the_end_is_no_rise():
     history = pd.DataFrame({"step": range(1, 16, 2), "metric": "reward", "value": values})
     smooth = ema(values, figures.SMOOTHING)
     assert smooth[-1] > smooth[0]
-    said = figures.describe(figures.Panel("reward", "Total reward", "reward"), {"hard": history})
+    said = figures.describe(figures.Panel("reward", "Total reward", "reward"), {"hard": [history]})
     assert said == "0.217 first, 0.171 last; last third below the first."
 
 
@@ -111,10 +111,10 @@ def test_without_the_experiment_the_book_shows_its_profile(results, monkeypatch)
 
 
 def test_no_two_series_look_alike():
-    styles = figures._cycle(20)
+    styles = plots.cycle(20)
     assert len({(colour, dash) for colour, dash, _ in styles}) == 20
     assert styles[:4] == list(theme.SERIES)
-    lines = re.findall(r"<line [^>]*>", figures.key_of([f"arm {k}" for k in range(7)]))
+    lines = re.findall(r"<line [^>]*>", plots.key_of([f"arm {k}" for k in range(7)]))
     assert len(set(lines)) == 7
     with pytest.raises(ValueError, match="at most 20 series"):
-        figures._cycle(21)
+        plots.cycle(21)

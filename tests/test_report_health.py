@@ -1,4 +1,4 @@
-"""What of GRPO's machinery acted: the sentences follow what was logged."""
+"""What of GRPO's machinery acted: read from what was logged."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ def run(clipped, tied, rates, stage="grpo"):
         for step, value in enumerate(values, 1)
     ]
     history = pd.DataFrame(rows, columns=["step", "metric", "value"])
-    return SimpleNamespace(info={"stage": stage, "config": {"grpo": {"generations": 4}}}, history=lambda: history)
+    return SimpleNamespace(info={"stage": stage}, history=lambda: history)
 
 
 @pytest.fixture
@@ -26,29 +26,27 @@ def trained(monkeypatch):
     return lambda found: monkeypatch.setattr(health, "trained", lambda: found)
 
 
-def test_sentences_hold_the_means_over_updates_and_seeds(trained):
+def test_shares_are_means_over_updates_and_seeds(trained):
     trained({
         ("grpo-hard", 0): run([0.0, 0.002], [0.2, 0.2], [0.0, 1e-4]),
         ("grpo-hard", 1): run([0.0, 0.006], [0.4, 0.4], [1e-5, 1e-4]),
         ("hard-symmetric", 0): run([0.004, 0.008], [0.1], [0.0, 1e-4, 1e-4]),
         ("sft-medgemma-free_reasoning", 0): run([0.9], [0.9], [0.0], stage="sft"),
     })  # fmt: skip
-    said = str(health.said())
-    assert "act on 0.20% to 0.60% of the tokens" in said  # (0 + .002 + 0 + .006) / 4, and .006
-    assert "the arms with symmetric bounds (1)" in said
-    assert "In 10% to 30% of the groups of 4 answers" in said
-    assert "changes nothing in 2 of 3 trainings, of 2 updates or more each" in said
+    assert health.by_arm("clipped") == "0.20% to 0.60%"  # (0 + .002 + 0 + .006) / 4, and .006
+    assert health.by_arm("tied") == "10% to 30%"
+    assert "the arms with symmetric bounds (1)" in health.clipping()
+    assert health.idle_updates() == (2, 3, 2)
 
 
 def test_where_the_clip_bounds_act_often_no_arm_is_said_to_be_without_a_treatment(trained):
     trained({("grpo-hard", 0): run([0.0, 0.4], [0.2, 0.2], [0.0, 1e-4])})
-    said = str(health.said())
-    assert "act on 20.00% to 20.00% of the tokens" in said
-    assert "without a treatment" not in said
+    assert health.by_arm("clipped") == "20.00% to 20.00%"
+    assert health.clipping() == ""
 
 
-def test_what_was_not_logged_is_not_told(trained):
-    trained({("grpo-hard", 0): run([], [], [])})
-    assert str(health.said()) == ""
-    trained({})
-    assert "Not run yet" in str(health.said())
+@pytest.mark.parametrize("found", [{}, {("grpo-hard", 0): run([], [], [])}])
+def test_what_was_not_logged_is_not_told(trained, found):
+    trained(found)
+    assert (health.by_arm("clipped"), health.by_arm("tied"), health.clipping()) == ("–", "–", "")
+    assert health.lowest_last() == (0, 0, 0)

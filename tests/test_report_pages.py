@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 
-from chexreason import prompts
+from chexreason import config
 from companion.phantoms import FINDING_PAINTERS, HOSPITALS
-from companion.report import notebooks, pages, phantoms, theme
+from companion.report import notebooks, pages, phantoms
 
 FACTORY = Path(__file__).with_name("synthetic_results.py")
 
@@ -22,17 +21,6 @@ def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     subprocess.run([sys.executable, FACTORY, "smoke", root, root / "cache", "01"], check=True)
     return root
-
-
-def test_pages_show_everything_there_is():
-    for group in pages.GROUPS:
-        assert "cxr-source" in pages.settings(group).text
-    cards = pages.prompt_cards().text
-    assert all(theme.escape(prompt.text) in cards for prompt in prompts.PROMPTS.values())
-    for dataset in ("MIMIC-CXR-JPG", "CheXpert", "NIH ChestX-ray14"):
-        assert "access" in pages.dataset_facts(dataset).text
-    assert "Left out are" in pages.shared_labels().text
-    assert pages.hospitals().text.count("<tr>") == 3
 
 
 def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():
@@ -75,28 +63,15 @@ def test_progress_bars_and_colour_codes_stay_out(tmp_path):
 def test_phantom_pictures_are_described():
     shown = phantoms.finding("Pneumothorax").text
     assert shown.count("<img ") == shown.count('alt="Pneumothorax, ') == 3 + len(HOSPITALS)
-    assert "Where to look." in shown
-    assert set(phantoms.LOOK) == set(FINDING_PAINTERS)
-    assert len(FINDING_PAINTERS) == 13
+    page = (config.ROOT / "book" / "phantoms.md").read_text(encoding="utf-8")
+    assert set(re.findall(r'phantoms\.finding\("(.*)"\)', page)) == set(FINDING_PAINTERS)
     hospitals = phantoms.hospitals().text
     assert hospitals.count("<img ") == 3
     assert "records: " in hospitals
     assert phantoms.gallery("C", count=2).text.count("<img ") == 2
 
 
-def test_outline_is_the_edge_of_the_mask():
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[2:6, 2:6] = True
-    coloured = phantoms.outlined(np.zeros((8, 8), dtype=np.uint8), mask)
-    edge = (coloured == phantoms.OUTLINE).all(axis=2)
-    assert edge.sum() == 12
-    assert not edge[3:5, 3:5].any()
-
-
-def test_a_reason_with_a_semicolon_stays_one_line():
-    shown = pages.settings("sizes").text
-    assert "are the most that any of the models looks at; MIMIC&#x27;s films have ten times as many)" in shown
-    assert pages._overrides("demo: 1 (small; fast); paper: 2 (as stated)") == [
-        "demo: 1 (small; fast)",
-        "paper: 2 (as stated)",
-    ]
+@pytest.mark.parametrize("group", pages.GROUPS)
+def test_settings_say_what_is_stated_and_why_others_are_assumed(group):
+    shown = pages.settings(group).text
+    assert "stated, section 3" in shown or "assumed: " in shown

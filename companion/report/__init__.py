@@ -1,12 +1,10 @@
-"""Every table, figure and sentence of the book; the only part of the package that its pages import.
+"""Every table and figure of the book, and the sentences that values decide on; the only part of the package that its
+pages import.
 
-`evidence` reads the paper's values and a profile's runs, `tables` and `figures` draw them (Tables 1 to 6, Figures 1
-to 3), `sentences` and `abroad` say what they say, `leads` what may be called best, `paired` sets runs against one
-another, `differences` and `failures` take a change apart, `front_page` sums up, the `audit_*` modules and
-`verdict_table` show what the paper's own numbers support, `experiments` what our experiment says, `recipes` how others
-train, `pages`, `phantoms`, `data_card` and `notebooks` fill the pages about settings, prompts, data, models, films,
-their card and executed notebooks; `cooccurrence` holds the phantoms' labels against published counts. Nothing here
-trains or decodes, and torch is not imported, so that the book builds without it.
+`evidence` reads the paper's values and a profile's runs; `frames` and `plots` build tables and figures of any kind;
+`tables`, `beside` and `figures` are the paper's, `sentences`, `leads` and `paired` say what may be concluded from them,
+`experiments` what our experiment says, the `audit_*` modules what the paper's own numbers support; the others fill one
+page each. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
 asked for, which saves about a second a page.
@@ -17,21 +15,17 @@ from typing import Any
 
 #: What pages and notebooks ask for -> the module that has it.
 HOMES = {
-    "experiment": "front_page",
     "figure": "figures",
-    "frame_table": "tables",
-    "front": "front_page",
+    "frame_table": "frames",
     "ledger": "verdict_table",
-    "other_test_sets": "tables",
-    "recorded_and_visible": "visible",
-    "runs_table": "tables",
+    "other_test_sets": "beside",
+    "recorded_and_visible": "beside",
+    "runs_table": "frames",
     "settings_table": "settings",
-    "shared_findings": "tables",
+    "shared_findings": "beside",
     "table": "tables",
-    "tiers": "front_page",
 }
 PARTS = (
-    "abroad",
     "audit_counts",
     "audit_figures",
     "audit_lists",

@@ -190,20 +190,17 @@ def projection(hospital: str) -> dict[str, float]:
 
 def compared(hospital: str, cases: int = CASES, seed: int = 21) -> pd.DataFrame:
     """A row an ordered pair: given, finding, published, simulated, n, counts (whether the rules compare it)."""
-    aim, got = aimed(hospital), simulated(hospital, cases, seed)
-    published, found = aim.conditional, got.conditional
-    rows = []
-    for i, given in enumerate(FINDINGS):
-        for j, finding in enumerate(FINDINGS):
-            if i == j or np.isnan(aim.both[i, j]):
-                continue
-            counts = _support(hospital, given) >= MIN_PUBLISHED and aim.prevalence[i] * CASES >= MIN_SIMULATED
-            rows.append((given, finding, published[i, j], found[i, j], int(got.both[i, i]), counts))
-    names = ["given", "finding", "published", "simulated", "n", "counts"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _support(hospital: str, given: str) -> float:
-    """Published positives of a finding in the set that its pairs come from."""
-    i = FINDINGS.index(given)
-    return float(published_pairs(*PAIRS[hospital]).both[i, i])
+    aim, got, size = aimed(hospital), simulated(hospital, cases, seed), len(FINDINGS)
+    support = np.diag(published_pairs(*PAIRS[hospital]).both)
+    counts = (support >= MIN_PUBLISHED) & (aim.prevalence * CASES >= MIN_SIMULATED)
+    rows = pd.DataFrame(
+        {
+            "given": np.repeat(FINDINGS, size),
+            "finding": np.tile(FINDINGS, size),
+            "published": aim.conditional.ravel(),
+            "simulated": got.conditional.ravel(),
+            "n": np.repeat(np.diag(got.both).astype(int), size),
+            "counts": np.repeat(counts, size),
+        }
+    )
+    return rows[(rows["given"] != rows["finding"]) & ~np.isnan(aim.both.ravel())].reset_index(drop=True)

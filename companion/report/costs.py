@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
+import matplotlib as mpl
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 
 from chexreason import runs
 from chexreason.config import RESULTS
 from companion.evidence import tables as evidence
-from companion.report.audit_figures import book_style
-from companion.report.experiments.intervals import framed
-from companion.report.figures import to_svg
-from companion.report.tables import frame_table
+from companion.evidence.stats import Interval
+from companion.report.frames import frame_table
+from companion.report.plots import STYLE, framed, picture, to_svg
 from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
 
 #: task of results/benchmarks/speed.csv -> what it is called here
@@ -40,18 +39,17 @@ def _table(name: str, results: Path | None) -> pd.DataFrame | None:
 def laptop(profile: str | None = None, results: Path | None = None) -> Html:
     """What each stage of the shown profile took when its runs were made."""
     name = profile or evidence.profile()
-    rows = []
-    found = [run.info for run in runs.read_all((results or RESULTS) / name)]
-    for stage in runs.STAGES:
-        made = [info for info in found if info["stage"] == stage]
-        if made:
-            seconds = sum(info["seconds"] for info in made)
-            devices = ", ".join(sorted({str(info["device"]) for info in made}))
-            rows.append({"Stage": stage, "Runs": len(made), "Minutes": f"{seconds / 60:.1f}", "Device": devices})
-    total = sum(info["seconds"] for info in found)
-    rows.append({"Stage": "together", "Runs": len(found), "Minutes": f"{total / 60:.1f}", "Device": ""})
-    head = badge(found[0]["tier"], name, "as noted in each run's run.json") if found else ""
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(pd.DataFrame(rows), "What each stage took")
+    found = pd.DataFrame([run.info for run in runs.read_all((results or RESULTS) / name)])
+    if found.empty:
+        return block(f'<p class="cxr-note">The profile {escape(name)} has no runs.</p>')
+    rows = [("together", len(found), found["seconds"].sum(), "")]
+    for stage in reversed([stage for stage in runs.STAGES if stage in set(found["stage"])]):
+        of = found[found["stage"] == stage]
+        rows.insert(0, (stage, len(of), of["seconds"].sum(), ", ".join(sorted(set(of["device"].astype(str))))))
+    shown = pd.DataFrame(rows, columns=["Stage", "Runs", "Minutes", "Device"])
+    shown["Minutes"] = (shown["Minutes"] / 60).map("{:.1f}".format)
+    head = badge(found["tier"][0], name, "as noted in each run's run.json")
+    return frame_table(shown, "What each stage took", head=head)
 
 
 def ratios(results: Path | None = None) -> pd.DataFrame:
@@ -76,39 +74,30 @@ def speed_figure(results: Path | None = None) -> Html:
     found = ratios(results)
     if found.empty:
         return _missing()
-    colour, _, marker = SERIES[0]
-    with book_style():
-        drawing = Figure(figsize=(7.2, 0.95 + 0.32 * len(found)), layout="constrained")
-        axes = drawing.add_subplot()
-        axes.axvline(1, color=INK, linewidth=0.8)
-        for row, one in enumerate(found.to_dict("records")):
-            axes.plot([one["least"], one["most"]], [row, row], color=colour, linewidth=2)
-            axes.plot([one["ratio"]], [row], marker, color=colour, markersize=6)
-            axes.annotate(_times(one["ratio"]), (one["most"], row), (6, 0), textcoords="offset points", va="center")
-        axes.set(xscale="log", xlabel="times as fast (logarithmic)", ylim=(len(found) - 0.5, -0.5))
-        axes.set_xlim(0.8, found["most"].max() * 3)
-        axes.set_yticks(range(len(found)), [TASKS[task] for task in found["task"]])
-        axes.grid(visible=False, axis="y")
-        said = "; ".join(f"{TASKS[one['task']]} {_times(one['ratio'])}" for one in found.to_dict("records"))
-        shown = to_svg(drawing, f"Times as fast as the libraries as they come. {said}.")
-    return framed(
+    shown = {
+        f"{TASKS[one['task']]}: {_times(one['ratio'])}": Interval(one["ratio"], one["least"], one["most"])
+        for one in found.to_dict("records")
+    }
+    least, most = int(found["rounds"].min()), int(found["rounds"].max())
+    return picture(
         "How many times as fast?",
-        _facts(f"median and range of {_rounds(found)} rounds", "greedy answers on all cores, else one thread"),
-        [shown],
+        _facts(
+            f"median and range of {least if least == most else f'{least} to {most}'} rounds",
+            "greedy answers on all cores, else one thread",
+        ),
+        {"Times as fast": {"": shown}},
+        "times as fast (logarithmic)",
         "Right of the line, this repository needs less time than TRL, transformers, scikit-learn and PIL as they come, "
         "for the same numbers. Each round runs both sides in turn on the same studies; a "
         "point is the median of the rounds' ratios, which need not be the ratio of the medians in the table below.",
         columns=1,
+        line=1,
+        log=True,
     )
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
-
-
-def _rounds(found: pd.DataFrame) -> str:
-    least, most = int(found["rounds"].min()), int(found["rounds"].max())
-    return str(least) if least == most else f"{least} to {most}"
 
 
 def stages_figure(task: str, results: Path | None = None) -> Html:
@@ -117,21 +106,22 @@ def stages_figure(task: str, results: Path | None = None) -> Html:
     found = None if found is None else found[found["task"] == task]
     if found is None or found.empty:
         return _missing()
-    wide = found.pivot(index="stage", columns="side", values="cpu_s").fillna(0.0)
-    wide = wide.loc[wide["stock"].sort_values(ascending=False).index]
-    with book_style():
-        drawing = Figure(figsize=(7.2, 1.1 + 0.42 * len(wide)), layout="constrained")
+    wide = found.pivot(index="stage", columns="side", values="cpu_s").fillna(0.0).sort_values("stock", ascending=False)
+    named = found.assign(side=found["side"].map(SIDES))
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(4.4, 1.1 + 0.42 * len(wide)), layout="constrained")
         axes = drawing.add_subplot()
-        for shift, (side, label), (colour, _, _), hatch in zip(
-            (-0.2, 0.2), SIDES.items(), SERIES, ("", "//"), strict=False
-        ):
-            places = np.arange(len(wide)) + shift
-            axes.barh(places, wide[side], 0.36, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.4, label=label)
-        axes.set_yticks(range(len(wide)), list(wide.index))
-        axes.set(xlabel="processor seconds", ylim=(len(wide) - 0.4, -0.6))
-        axes.xaxis.set_major_locator(MultipleLocator(0.5 if wide.to_numpy().max() < 5 else 1))
+        sns.barplot(
+            named, x="cpu_s", y="stage", hue="side", order=list(wide.index), hue_order=list(SIDES.values()),
+            palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, saturation=1, ax=axes,
+        )  # fmt: skip
+        for bars, hatch in zip(axes.containers, ("", "//"), strict=True):
+            for bar in bars:
+                bar.set_hatch(hatch)
+        axes.set(xlabel="processor seconds", ylabel="")
         axes.grid(visible=False, axis="y")
-        drawing.legend(loc="outside lower center", ncols=2, frameon=False)
+        drawing.legend(*axes.get_legend_handles_labels(), loc="outside lower center", frameon=False)
+        axes.legend_ = None  # the figure's stands below the bars
         said = "; ".join(
             f"{stage} {row['stock']:.2f} before, {row['ours']:.2f} after" for stage, row in wide.iterrows()
         )
@@ -160,62 +150,50 @@ def memory(results: Path | None = None) -> Html:
     found = _table("speed", results)
     if found is None:
         return _missing()
-    whole = found[found["switches"] == "all"].set_index("task").reindex([task for task in TASKS if task != "films"])
-    rows = [
-        {
-            "Task": TASKS[str(task)],
-            "Seconds, stock": f"{row['stock_s']:.3g}",
-            "Seconds, ours": f"{row['ours_s']:.3g}",
-            "Peak MB, stock": f"{row['stock_peak_mb']:.0f}",
-            "Peak MB, ours": f"{row['ours_peak_mb']:.0f}",
-        }
-        for task, row in whole.dropna(subset="ratio").iterrows()
-    ]
+    whole = found[(found["switches"] == "all") & (found["task"] != "films")].dropna(subset="ratio").set_index("task")
+    whole = whole.reindex([task for task in TASKS if task in whole.index])
+    columns = {"stock_s": "Seconds, stock", "ours_s": "Seconds, ours", "stock_peak_mb": "Peak MB, stock",
+               "ours_peak_mb": "Peak MB, ours"}  # fmt: skip
+    shown = whole[list(columns)].map(lambda value: f"{value:.3g}" if value < 1000 else f"{value:.0f}")
+    shown = shown.rename(index=TASKS, columns=columns).rename_axis("Task").reset_index()
     on = found.iloc[-1]
     libraries = ", ".join(f"{name} {on[name]}" for name in LIBRARIES if name in on)
-    head = (
-        _facts(f"{on['processor']}, {on['cores']} cores; greedy answers use all, the rest one", libraries)
-        if "processor" in on
-        else ""
-    )
-    table = frame_table(pd.DataFrame(rows), "Seconds and peak memory of each task on both sides")
-    return block(f'<div class="cxr-head">{head}</div>') + table
+    facts = f"{on['processor']}, {on['cores']} cores; greedy answers use all, the rest one" if "processor" in on else ""
+    label = "Seconds and peak memory of each task on both sides"
+    return frame_table(shown, label, head=_facts(facts, libraries))
 
 
-def slowest(results: Path | None = None) -> Prose:
-    """What gains least, and how much of it no side can save, from the stages of decoding."""
+def slowest(results: Path | None = None) -> tuple[str, str, str]:
+    """The task with the least gain, that gain, and the share of decoding's time that no side can save; dashes where
+    nothing was measured."""
     found, stages = ratios(results), _table("stages", results)
     if found.empty or stages is None or "decode" not in set(stages["task"]):
-        return Prose(f"*{NOT_YET}* where the time of decoding goes.")
-    least = min(found.to_dict("records"), key=lambda one: float(one["ratio"]))
-    ours = stages[(stages["task"] == "decode") & (stages["side"] == "ours")].set_index("stage")["cpu_s"]
+        return "–", "–", "–"
+    least = found.sort_values("ratio").iloc[0]
+    ours = stages.query("task == 'decode' and side == 'ours'").set_index("stage")["cpu_s"]
     shared = ours.drop(["new tokens", "rest"], errors="ignore").sum() / ours.sum()
-    return Prose(
-        f"The least gain, {least['ratio']:.2f} times, is in: {TASKS[least['task']]}. Of decoding's time that is left, "
-        f"{shared:.0%} goes into reading the films, the vision tower and the prompts, which both sides do once a film."
-    )
+    return TASKS[str(least["task"])], f"{least['ratio']:.2f}", f"{shared:.0%}"
 
 
 def engines(results: Path | None = None) -> Html | Prose:
-    """Whether vLLM says what transformers says, a row a model that both were asked with."""
+    """Whether vLLM says what transformers says, a column a model that both were asked with."""
     found = _table("vllm", results)
     if found is None:
         return Prose(f"*{NOT_YET}* `python benchmarks/vllm_agreement.py --stand-in` compares the two.")
-    columns: dict[str, dict[str, str]] = {}
-    for one in found.to_dict("records"):
-        same = {"same answer to the last token": one["same_answer"], "same labels": one["same_labels"]}
-        asked = one["answers"] > 0  # not where it is missing: vLLM was refused
-        columns[f"{FAMILIES[one['family']]}, {one['model']}"] = {
-            "apart on a prompt": f"{one['prompt_apart']:.1g}",
-            "apart if film tokens see only those before": f"{one['prompt_apart_causal']:.1g}",
-            **{what: f"{share:.0%} of {one['answers']:.0f}" if asked else "not asked" for what, share in same.items()},
-            "ran on": f"{one['device']}, vLLM {one['vllm']}, transformers {one['transformers']}",
-        }
+    # `answers` is missing where vLLM was refused.
+    shares = {"same_answer": "same answer to the last token", "same_labels": "same labels"}
+    shown = pd.DataFrame({
+        "": found["family"].map(FAMILIES) + ", " + found["model"],
+        "apart on a prompt": found["prompt_apart"].map("{:.1g}".format),
+        "apart if image tokens see only those before": found["prompt_apart_causal"].map("{:.1g}".format),
+        **{what: [f"{share:.0%} of {n:.0f}" if n > 0 else "not asked"
+                  for share, n in zip(found[name], found["answers"], strict=True)] for name, what in shares.items()},
+        "ran on": found["device"] + ", vLLM " + found["vllm"].astype(str) + ", transformers "
+        + found["transformers"].astype(str),
+    }).set_index("").T.rename_axis("").reset_index()  # fmt: skip
     head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
     said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
-    table = pd.DataFrame(columns).rename_axis("").reset_index()
-    shown = frame_table(table, said, wrap=tuple(table.columns), dense=True)
-    return block(f'<div class="cxr-head">{head}</div>') + shown
+    return frame_table(shown, said, wrap=list(shown.columns), dense=True, head=head)
 
 
 def gpu(results: Path | None = None) -> Html | Prose:
@@ -223,9 +201,8 @@ def gpu(results: Path | None = None) -> Html | Prose:
     found = _table("gpu", results)
     if found is None:
         return Prose(
-            f"*{NOT_YET}* no GPU was at hand when this book was built. `python benchmarks/gpu_proof.py` builds the "
-            "real architectures with random weights, runs the paper's steps on them, and writes peak memory, seconds a "
-            "step and the projected hours of the whole study into `results/benchmarks/gpu.csv`, which this page then "
-            "shows."
+            f"*{NOT_YET}* `python benchmarks/gpu_proof.py` builds the real architectures with random weights, runs the "
+            "paper's steps on them, and writes peak memory, seconds a step and the projected hours of the whole study "
+            "into `results/benchmarks/gpu.csv`, which this page then shows."
         )
     return frame_table(found, "Memory and time of the real architectures on a GPU", dense=True)

@@ -10,35 +10,28 @@ from functools import lru_cache
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
-from companion.phantoms import FINDING_PAINTERS, HOSPITALS
+from companion.phantoms import HOSPITALS
 from companion.phantoms.case import findings_of
 from companion.phantoms.conventions import MINING
 from companion.phantoms.copula import DRAWN
 from companion.phantoms.shortcuts import leaning
 from companion.report import cooccurrence as co
-from companion.report.figures import STYLE, to_svg
-from companion.report.tables import frame_table
-from companion.report.theme import SERIES, Html, Prose, badge, block, escape
+from companion.report.frames import frame_table
+from companion.report.plots import STYLE, framed, to_svg
+from companion.report.theme import SERIES, Html, badge
 
 SEED = 21
 
 
-def composition() -> Prose:
-    """What there is, in numbers."""
-    drawn = {}
-    for name in ("demo", "miniature"):
-        places = [place.draw for place in config.load_profile(name).data.values() if place.draw is not None]
-        drawn[name] = sum(sum(place["sizes"].values()) for place in places)
-    return Prose(
-        f"An instance is a study: one frontal film, its recorded labels, its visible truth and the list of what was "
-        f"drawn. There are {len(HOSPITALS)} hospitals, {len(FINDING_PAINTERS)} findings that can be drawn, and as "
-        f"many studies as anybody asks for: the profile demo draws {drawn['demo']:,}, the profile miniature "
-        f"{drawn['miniature']:,}. A study is fixed by its seed and its number; the same request gives the same bytes."
-    )
+def drawn(profile: str) -> int:
+    """How many studies a profile draws, at all hospitals together."""
+    places = [place.draw for place in config.load_profile(profile).data.values() if place.draw is not None]
+    return sum(sum(place["sizes"].values()) for place in places)
 
 
 def prevalences() -> Html:
@@ -69,39 +62,46 @@ def sources() -> Html:
     return frame_table(pd.DataFrame(rows), "Sources of the published rates", wrap=("Data set", "Source"))
 
 
+@lru_cache(maxsize=1)
+def pairs() -> pd.DataFrame:
+    """`cooccurrence.compared` of the three hospitals, with `hospital` and `off`, simulated minus published."""
+    found = pd.concat([co.compared(name, seed=SEED).assign(hospital=name) for name in HOSPITALS], ignore_index=True)
+    return found.assign(off=found["simulated"] - found["published"])
+
+
 def conditional_rates() -> Html:
     """The figure: published against simulated conditional rates, a panel a hospital."""
-    drawn = "".join(_panel(name, co.compared(name, seed=SEED), SERIES[i]) for i, name in enumerate(HOSPITALS))
-    head = badge("miniature", f"{co.CASES:,} studies a hospital", f"seed {SEED}", "labels only")
-    return block(
-        '<div class="cxr-head"><strong>Published and simulated: how often b is recorded where a is</strong></div>'
-        f'<div class="cxr-head">{head}</div><div class="cxr-panels cxr-panels-3">{drawn}</div>'
-        f"<figcaption>{escape(_caption())}</figcaption>",
-        "figure",
+    return framed(
+        "Published and simulated: how often b is recorded where a is",
+        badge("miniature", f"{co.CASES:,} studies a hospital", f"seed {SEED}", "labels only"),
+        [_panel(name, series) for name, series in zip(HOSPITALS, SERIES, strict=False)],
+        f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
+        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
+        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. "
+        + " ".join(map(_told, HOSPITALS)),
+        columns=3,
     )
 
 
-def _panel(name: str, pairs: pd.DataFrame, series: tuple[str, str, str]) -> str:
+def _panel(name: str, series: tuple[str, str, str]) -> str:
     colour, _, marker = series
-    held, other = pairs[pairs["counts"]], pairs[~pairs["counts"]].dropna()
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(2.8, 2.9), layout="constrained")
         axes = drawing.add_subplot()
         line = np.array([0.0, 1.0])
         axes.fill_between(line, line - co.BAND, line + co.BAND, color=colour, alpha=0.18, linewidth=0)
-        axes.scatter(other["published"], other["simulated"], s=9, marker=marker, color="none", edgecolor=colour,
-                     linewidth=0.7, alpha=0.55)  # fmt: skip
-        axes.scatter(held["published"], held["simulated"], s=11, marker=marker, color=colour, linewidth=0)
-        axes.set(title=f"Hospital {name}: {HOSPITALS[name].convention}", xlabel="published", ylabel="simulated",
-                 xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")  # fmt: skip
-        return to_svg(drawing, f"Hospital {name}. {_told(name, pairs)}")
+        for counts, rows in pairs().query("hospital == @name").dropna().groupby("counts"):
+            look = {"facecolor": colour, "linewidth": 0} if counts else {"facecolor": "none", "linewidth": 0.7}
+            sns.scatterplot(rows, x="published", y="simulated", marker=marker, s=11, edgecolor=colour, ax=axes, **look)
+        axes.set(title=f"Hospital {name}: {HOSPITALS[name].convention}", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03),
+                 aspect="equal")  # fmt: skip
+        return to_svg(drawing, f"Hospital {name}. {_told(name)}")
 
 
-def _told(name: str, pairs: pd.DataFrame) -> str:
-    held = pairs[pairs["counts"]]
-    off = (held["simulated"] - held["published"]).abs()
-    worst = held.iloc[int(off.to_numpy().argmax())]
-    outside = int((off > co.BAND).sum())
+def _told(name: str) -> str:
+    held = pairs().query("hospital == @name and counts")
+    off = held["off"].abs()
+    worst, outside = held.iloc[int(off.to_numpy().argmax())], int((off > co.BAND).sum())
     return (
         f"At {name}, {len(held) - outside} of {len(held)} compared pairs lie within {100 * co.BAND:.0f} points, half "
         f"of them within {100 * off.median():.1f}; the farthest is {worst['finding']} where {worst['given']} is "
@@ -109,27 +109,17 @@ def _told(name: str, pairs: pd.DataFrame) -> str:
     )
 
 
-def _caption() -> str:
-    told = " ".join(_told(name, co.compared(name, seed=SEED)) for name in HOSPITALS)
-    return (
-        f"Each mark is an ordered pair of labels; the band is {100 * co.BAND:.0f} points to each side. Filled marks "
-        f"are compared: the condition has at least {co.MIN_PUBLISHED} published positives and {co.MIN_SIMULATED} "
-        f"expected ones in {co.CASES:,} studies. Open marks rest on fewer and are not. {told}"
-    )
-
-
 def farthest(count: int = 5) -> Html:
     """The compared pairs of each hospital that are farthest off."""
-    rows = []
-    for name in HOSPITALS:
-        pairs = co.compared(name, seed=SEED)
-        held = pairs[pairs["counts"]].assign(off=lambda frame: frame["simulated"] - frame["published"])
-        for row in held.reindex(held["off"].abs().sort_values(ascending=False).index).head(count).itertuples():
-            rows.append(
-                {"Hospital": name, "Where this is recorded": row.given, "so is this": row.finding,
-                 "published": f"{row.published:.1%}", "simulated": f"{row.simulated:.1%}", "studies": f"{row.n:,}"}
-            )  # fmt: skip
-    return frame_table(pd.DataFrame(rows), "The pairs that are farthest off", dense=True)
+    held = pairs()[pairs()["counts"]]
+    first = held.reindex(held["off"].abs().sort_values(ascending=False).index).groupby("hospital").head(count)
+    shown = first.sort_values("hospital", kind="stable").rename(
+        columns={"hospital": "Hospital", "given": "Where this is recorded", "finding": "so is this", "n": "studies"}
+    )
+    shown[["published", "simulated"]] = shown[["published", "simulated"]].map("{:.1%}".format)
+    shown["studies"] = shown["studies"].map("{:,}".format)
+    columns = ["Hospital", "Where this is recorded", "so is this", "published", "simulated", "studies"]
+    return frame_table(shown[columns], "The pairs that are farthest off", dense=True)
 
 
 def label_noise() -> Html:

@@ -8,7 +8,7 @@ the models would do on other images.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from companion.evidence.comparable import ENOUGH, every_label
 from companion.evidence.stats import Interval
 from companion.evidence.tables import DATASETS, has_rows, read_runs, tier_of, unfit
 from companion.evidence.tables import profile as shown_profile
-from companion.report.behind import runs_behind
+from companion.report.frames import UNFIT, Column, framed, grid
 from companion.report.leads import enough
-from companion.report.paired import Together, titled, together
-from companion.report.tables import UNFIT
-from companion.report.theme import Html, Prose, badge, block, decimal, escape, scrolling, spoken
+from companion.report.paired import titled, together
+from companion.report.theme import Html, Prose, badge, block, decimal, escape, spoken
 
 KINDS: Mapping[str, str] = {
     Failure.REPEATED_BLOCK: "a block twice",
@@ -102,21 +101,30 @@ def abroad(dataset: str, profile: str | None = None, results: Path | None = None
 def _table(shown: Mapping[str, Run], profile: str, dataset: str, title: str) -> Html:
     if not shown or not has_rows(*shown.values()):
         return block(f'<p class="cxr-note">This needs the rows of the runs of {escape(profile)}.</p>')
-    runs, tier = list(shown.values()), tier_of(profile)
-    scored = together(runs)
-    found = {name: kinds(run) for name, run in shown.items()}
-    seen = [kind for kind in KINDS if any(counts[kind] for counts in found.values())]
+    runs, tier, zero = list(shown.values()), tier_of(profile), "0"
+    scored, found = together(runs), [kinds(run) for run in runs]
+    seen = [kind for kind in KINDS if any(counts[kind] for counts in found)]
     out = {name: unfit(run, _checkpoint(run)) for name, run in shown.items()}
     many = f"{len(scored.frequent)} finding{'s' if len(scored.frequent) != 1 else ''}"
-    heads = ["macro-F1", f"macro-F1 of the {many} with {ENOUGH} positives or more", "labels named per recorded",
-             "unreadable answers", *(f"… {KINDS[kind]}" for kind in seen)]  # fmt: skip
-    rows = []
-    for k, (name, run) in enumerate(shown.items()):
-        frequent = float(scored.macro(scored.frequent)[0, k]) if scored.frequent else None
-        failed = int(run.predictions()["failed"].astype(bool).sum())
-        cells = [decimal(float(scored.macro()[0, k])), decimal(frequent), decimal(_named(run), 2), str(failed)]
-        rows.append([name + (UNFIT if out[name] else ""), *cells, *(str(found[name][kind]) for kind in seen)])
-    rows.append(["naming every label", *_floor(scored), "0", *("0" for _ in seen)])
+    # The last row of each column is a reader who names every label for every study.
+    each = dict(zip(scored.names, every_label(list(scored.positives.values()), scored.studies), strict=True))
+    often = (
+        [*scored.macro(scored.frequent)[0], np.mean([each[name] for name in scored.frequent])]
+        if scored.frequent
+        else [None] * (len(runs) + 1)
+    )
+    columns = {
+        "macro-F1": [decimal(value) for value in (*scored.macro()[0], np.mean(list(each.values())))],
+        f"macro-F1 of the {many} with {ENOUGH} positives or more": list(map(decimal, often)),
+        "labels named per recorded": [
+            *(decimal(_named(run), 2) for run in runs),
+            decimal(len(each) * scored.studies / sum(scored.positives.values()), 2),
+        ],
+        "unreadable answers": [*(str(_failed(run)) for run in runs), zero],
+        **{f"… {KINDS[kind]}": [*(str(counts[kind]) for counts in found), zero] for kind in seen},
+    }
+    names = [*(name + (UNFIT if out[name] else "") for name in shown), "naming every label"]
+    body = grid("", names, [Column(head, cells) for head, cells in columns.items()])
     real, hospital = DATASETS[dataset]
     where = f"{hospital} (in place of {real})" if tier == "miniature" else real
     seeds = ", ".join(sorted({str(run.info["seed"]) for run in runs}))
@@ -127,31 +135,12 @@ def _table(shown: Mapping[str, Run], profile: str, dataset: str, title: str) -> 
         "nothing, and may be of several kinds. One training each: another would give other numbers.",
         *([f"{UNFIT} Takes part in no order: {'; '.join(reasons)}."] if reasons else []),
     ]
-    lines = "".join(f'<p class="cxr-note">{escape(line)}</p>' for line in notes)
-    heading = f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>'
-    return block(heading + scrolling(_rows(["model", *heads], rows), title) + lines + runs_behind(runs))
+    body = f'<div class="cxr-breaks">{body}</div>'
+    return framed(body, title, title=title, heads=[head], notes=list(map(escape, notes)), runs=runs)
 
 
-def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A small table whose headings break their lines."""
-    wrap = 'style="white-space:normal;min-width:5em"'
-    first, *others = heads
-    head = f'<th scope="col" class="cxr-left">{escape(first)}</th>'
-    head += "".join(f'<th scope="col" {wrap}>{escape(text)}</th>' for text in others)
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
-        for name, *cells in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _floor(scored: Together) -> list[str]:
-    """Macro-F1, the same over frequent findings, and labels named of a reader who names every label for every study."""
-    each = dict(zip(scored.names, every_label(list(scored.positives.values()), scored.studies), strict=True))
-    many = [each[name] for name in scored.frequent]
-    named = len(each) * scored.studies / sum(scored.positives.values())
-    return [decimal(float(np.mean(list(each.values())))), decimal(float(np.mean(many)) if many else None),
-            decimal(named, 2)]  # fmt: skip
+def _failed(run: Run) -> int:
+    return int(run.predictions()["failed"].astype(bool).sum())
 
 
 def _named(run: Run) -> float:
@@ -190,10 +179,9 @@ def _said(first: Run | None, second: Run | None, one: str, other: str) -> str:
         return ""
     found, counts = change(first, second), kinds(first)
     reasons = {name: unfit(run, _checkpoint(run)) for name, run in ((one, first), (other, second))}
-    failed = [int(run.predictions()["failed"].astype(bool).sum()) for run in (first, second)]
     text = (
-        f"{failed[0]} of {found.studies} answers of the {one} cannot be read, {counts[Failure.REPEATED_BLOCK]} of them "
-        f"because a block is written twice; of the {other}, {failed[1]}."
+        f"{_failed(first)} of {found.studies} answers of the {one} cannot be read, {counts[Failure.REPEATED_BLOCK]} of "
+        f"them because a block is written twice; of the {other}, {_failed(second)}."
     )
     if out := "; ".join(f"the {name} {reason}" for name, reason in reasons.items() if reason):
         return f"{text} No change of macro-F1 is given: {out}."

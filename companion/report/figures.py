@@ -4,21 +4,17 @@ Figure 1 shows the four formats of fine-tuning, Figures 2 and 3 the two rewards;
 average of smoothing 0.95, over trainings where there are several. The book shows a miniature by the
 trainings that have most steps and seeds, which are the experiment's; a notebook shows its own profile's.
 Captions come from the logged values, never from the average, which lags and hides a fall at the end. A
-fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one. A panel is an
-SVG of its own, so that panels stand beside one another on a desk and below one another on a phone, and
-each takes the page's text colour.
+fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one.
 """
 
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,19 +22,14 @@ from chexreason import prompts
 from chexreason.errors import unknown
 from chexreason.runs import Run, read_all
 from companion.evidence.sections import EXPERIMENT
-from companion.evidence.stats import Floats, ema
+from companion.evidence.stats import ema
 from companion.evidence.tables import profile as shown_profile
 from companion.evidence.tables import read_runs, results_root, tier_of
 from companion.report.behind import runs_behind
-from companion.report.theme import INK, SERIES, Html, badge, block, escape, fresh_id
+from companion.report.plots import STYLE, cycle, framed, key_of, to_svg
+from companion.report.theme import Html, badge, block, escape
 
 SMOOTHING = 0.95
-STYLE: Any = {
-    "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK,
-    "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
-    "grid.alpha": 0.15, "grid.linewidth": 0.6, "svg.fonttype": "none", "font.family": "sans-serif",
-    "axes.titlesize": 10, "axes.titleweight": "bold", "svg.hashsalt": "chexreason", "path.simplify": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,8 @@ class FigureSpec:
     note: str = ""
 
 
-#: One training's history, or several of the same arm, a seed each.
-Histories = Mapping[str, pd.DataFrame | Sequence[pd.DataFrame]]
+#: Label of a series -> the histories of its trainings, a seed each.
+Histories = Mapping[str, Sequence[pd.DataFrame]]
 
 
 def _grpo(number: int, reward: str) -> FigureSpec:
@@ -132,17 +123,9 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
         )
     runs = [run for found in shown.values() for run in found]
     histories = {name: [run.history() for run in found] for name, found in shown.items()}
-    width = 2.8 if len(spec.panels) == 3 else 3.6  # inches; three stand in a row
-    drawn = "".join(panel_svg(panel, histories, width) for panel in spec.panels)
-    grid = "grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))"  # four stand two by two
-    style = f' style="{grid}"' if len(spec.panels) == 4 else ""
-    return block(
-        f'<div class="cxr-head"><strong>{escape(label)}</strong></div><div class="cxr-head">{_badge(shown)}</div>'
-        + (key_of(list(shown)) if len(shown) > 1 else "")
-        + f'<div class="cxr-panels cxr-panels-{len(spec.panels)}"{style}>{drawn}</div>'
-        + f"<figcaption>{escape(caption(spec, histories))}{runs_behind(runs)}</figcaption>",
-        "figure",
-    )
+    key = key_of(list(shown)) if len(shown) > 1 else ""
+    drawn = [panel_svg(panel, histories) for panel in spec.panels]
+    return framed(label, _badge(runs), drawn, caption(spec, histories), key=key, behind=runs_behind(runs))
 
 
 def _own(spec: FigureSpec, profile: str, results: Path | None) -> dict[str, list[Run]]:
@@ -166,8 +149,7 @@ def _extent(shown: Mapping[str, Sequence[Run]]) -> tuple[int, int]:
     return max(steps, default=0), len(steps)
 
 
-def _badge(shown: Mapping[str, Sequence[Run]]) -> str:
-    runs = [run for found in shown.values() for run in found]
+def _badge(runs: Sequence[Run]) -> str:
     sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
     seeds = [str(seed) for seed in sorted({int(run.info["seed"]) for run in runs})]
     return badge(
@@ -182,78 +164,48 @@ def series(history: pd.DataFrame, metric: str) -> pd.Series:
     return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy(), dtype=float)
 
 
-def _each(histories: Histories) -> Iterator[tuple[str, list[pd.DataFrame]]]:
-    for name, found in histories.items():
-        yield name, [found] if isinstance(found, pd.DataFrame) else list(found)
+def _logged(panel: Panel, histories: Histories) -> dict[str, list[pd.Series]]:
+    """The panel's metric of each series, a training each, where it was logged."""
+    found = {name: [series(one, panel.metric) for one in each] for name, each in histories.items()}
+    return {name: kept for name, each in found.items() if (kept := [raw for raw in each if not raw.empty])}
 
 
 def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
     """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
+    logged, looks = _logged(panel, histories), dict(zip(histories, cycle(len(histories)), strict=True))
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
-        for (name, found), (colour, dash, marker) in zip(_each(histories), _cycle(len(histories)), strict=True):
-            logged = [raw for raw in (series(one, panel.metric) for one in found) if not raw.empty]
-            if not logged:
-                continue
-            for raw in logged:
-                axes.plot(raw.index, raw, color=colour, alpha=0.7, linewidth=0.7)
-            mean = pd.concat(logged, axis=1).mean(axis=1)
+        for name, found in logged.items():
+            colour, dash, marker = looks[name]
+            for raw in found:
+                sns.lineplot(raw, color=colour, alpha=0.7, linewidth=0.7, errorbar=None, ax=axes)
+            mean = pd.concat(found, axis=1).mean(axis=1)
+            smooth = pd.Series(ema(mean.to_numpy(), SMOOTHING), index=mean.index)
             # A few points alone would hardly be seen as a line.
-            dots = marker if len(mean) < 4 else ""
-            smooth = ema(mean.to_numpy(), SMOOTHING)
-            axes.plot(mean.index, smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, label=name)
-        if not axes.lines:
+            dots = marker if len(mean) < 4 else None
+            sns.lineplot(smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, errorbar=None, ax=axes)
+        if not logged:
             axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
         axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         return to_svg(drawing, f"{panel.title}. {describe(panel, histories)}")
 
 
-def _cycle(count: int) -> list[tuple[str, str, str]]:
-    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
-    colours = [*SERIES, (INK, "solid", "v")]
-    dashes = [dash for _, dash, _ in SERIES]
-    styles = [
-        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
-        for turn in range(len(dashes))
-        for colour, dash, marker in colours
-    ]
-    if count > len(styles):
-        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
-    return styles[:count]
-
-
-def to_svg(drawing: Figure, alt: str) -> str:
-    """A figure as an SVG element that takes the page's colour and font and is read out as `alt`."""
-    buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    # Ids repeat from figure to figure, and a page must not hold the same id twice.
-    prefix = fresh_id("svg")
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = svg.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
-    svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r"font: ([0-9.]+px|bold [0-9.]+px|[0-9. a-z]+px) [^;\"]+", r"font: \1 inherit", svg)
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
-
-
 def describe(panel: Panel, histories: Histories) -> str:
     """The first and the last logged value of each series (means over trainings), and how its last third lies."""
     parts = []
-    for name, found in _each(histories):
-        logged = [raw for raw in (series(one, panel.metric).to_numpy() for one in found) if len(raw)]
-        if logged:
-            first, last = (float(np.mean([raw[place] for raw in logged])) for place in (0, -1))
-            lead = f"{name} " if len(histories) > 1 else ""
-            parts.append(f"{lead}{_short(first)} first, {_short(last)} last; {_thirds(logged)}")
+    for name, found in _logged(panel, histories).items():
+        first, last = (float(np.mean([raw.iloc[place] for raw in found])) for place in (0, -1))
+        lead = f"{name} " if len(histories) > 1 else ""
+        parts.append(f"{lead}{_short(first)} first, {_short(last)} last; {_thirds(found)}")
     return (". ".join(parts) + ".") if parts else "Not logged."
 
 
-def _thirds(logged: Sequence[Floats]) -> str:
+def _thirds(found: Sequence[pd.Series]) -> str:
     """Whether the last third of the logged values lies above the first, training by training."""
-    changes = [float(raw[-max(1, len(raw) // 3) :].mean() - raw[: max(1, len(raw) // 3)].mean()) for raw in logged]
+    thirds = [max(1, len(raw) // 3) for raw in found]
+    changes = [float(raw.iloc[-k:].mean() - raw.iloc[:k].mean()) for raw, k in zip(found, thirds, strict=True)]
     up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
     if len(changes) == 1:
         return f"last third {'above' if up else 'below' if down else 'level with'} the first"
@@ -264,36 +216,19 @@ def _short(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def _points(panel: Panel, histories: Histories) -> str:
-    """How many values a training has logged, and on how many steps."""
-    logged = [series(one, panel.metric) for _, found in _each(histories) for one in found]
-    many = [len(raw) for raw in logged if len(raw)]
-    steps = max(int(one["step"].max()) for _, found in _each(histories) for one in found)
-    if not many:
-        return ""
-    points = str(many[0]) if min(many) == max(many) else f"{min(many)} to {max(many)}"
-    return f" ({points} values on {steps} steps)"
-
-
 def caption(spec: FigureSpec, histories: Histories) -> str:
     """What is drawn, and what the logged values are; computed from the histories."""
-    several = any(len(found) > 1 for _, found in _each(histories))
-    drawn = (
+    several = any(len(found) > 1 for found in histories.values())
+    text = (
         f"Thin: a training as logged. Bold: the exponential average (smoothing {SMOOTHING}, as in the paper)"
         f"{' of the mean over trainings' if several else ''}. Numbers: the first and the last "
         f"logged value{', means over trainings' if several else ''}. "
     )
-    parts = [f"{panel.title}{_points(panel, histories)}: {describe(panel, histories)}" for panel in spec.panels]
-    return " ".join([drawn + " ".join(parts), *([spec.note] if spec.note else [])])
-
-
-def key_of(names: Sequence[str]) -> str:
-    """The legend of several series, each with its colour and dash."""
-    dashes = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
-    entries = "".join(
-        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
-        f'stroke="{colour.replace(INK, "currentColor")}" '
-        f'stroke-width="3" stroke-dasharray="{dashes[dash]}"/></svg>{escape(name)}</li>'
-        for name, (colour, dash, _) in zip(names, _cycle(len(names)), strict=True)
-    )
-    return f'<ul class="cxr-key">{entries}</ul>'
+    steps = max(int(one["step"].max()) for found in histories.values() for one in found)
+    for panel in spec.panels:
+        many = sorted({len(raw) for found in _logged(panel, histories).values() for raw in found})
+        points = (
+            f" ({' to '.join(map(str, dict.fromkeys((many[0], many[-1]))))} values on {steps} steps)" if many else ""
+        )
+        text += f"{panel.title}{points}: {describe(panel, histories)} "
+    return text + spec.note

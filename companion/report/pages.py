@@ -12,12 +12,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from chexreason import config, prompts
-from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence import sealed
 from companion.phantoms import HOSPITALS
+from companion.report.frames import frame_table
 from companion.report.settings import settings_table
-from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose, badge, block, escape, scrolling
+from companion.report.theme import Html, badge, block, escape, scrolling
 
 CHECKPOINTS = config.ROOT / "companion" / "phantoms" / "checkpoints"
 GROUPS = {
@@ -30,45 +29,23 @@ GROUPS = {
 }
 
 
-def settings_summary() -> Prose:
-    """How many settings the paper states, and how many had to be assumed."""
-    table = settings_table()
-    stated = int((table["source"] == "stated").sum())
-    return Prose(
-        f"Of the {len(table)} settings of this study, the paper states {stated}; the other {len(table) - stated} "
-        "had to be assumed, and each says why."
-    )
-
-
 def settings(group: str) -> Html:
     """The settings of one group: value, whether stated or assumed, what for, and what profiles change."""
     table = settings_table()
     mine = table[table["group"] == group]
-    changed = bool((mine["overrides"] != "").any())
-    rows = []
-    for row in mine.to_dict("records"):
-        source = f"section {row['section']}" if row["source"] == "stated" else row["why"]
-        others = "<br>".join(escape(line) for line in _overrides(row["overrides"]))
-        rows.append(
-            f'<tr><th scope="row" class="cxr-left cxr-wrap"><code>{escape(row["setting"])}</code><br>'
-            f"{escape(row['what'])}</th><td>{escape('all' if row['value'] is None else row['value'])}</td>"
-            f'<td class="cxr-left cxr-wrap"><span class="cxr-source cxr-{row["source"]}">{row["source"]}</span> '
-            f"{escape(source)}</td>" + (f'<td class="cxr-left cxr-wrap">{others}</td>' if changed else "") + "</tr>"
-        )
-    names = ["setting", "value", "source"] + (["profiles that change it"] if changed else [])
-    head = "".join(f'<th scope="col"{"" if name == "value" else " class=cxr-left"}>{name}</th>' for name in names)
-    body = f'<table class="cxr-wide"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return block(scrolling(body, f"Settings: {GROUPS[group]}"))
-
-
-def _overrides(listed: str) -> list[str]:
-    """One line a profile; a reason may hold a semicolon of its own, so a line begins at a profile's name.
-
-    >>> _overrides("demo: 1 (small; fast); paper: 2 (as stated)")
-    ['demo: 1 (small; fast)', 'paper: 2 (as stated)']
-    """
-    names = "|".join(map(re.escape, config.profile_names()))
-    return [line for line in re.split(rf"; (?=(?:{names}): )", listed) if line]
+    stated = "stated, section " + mine["section"].astype(str)
+    shown = pd.DataFrame(
+        {
+            "setting": mine["setting"] + ": " + mine["what"],
+            "value": ["all" if value is None else str(value) for value in mine["value"]],
+            "source": stated.where(mine["source"] == "stated", "assumed: " + mine["why"].astype(str)),
+            "profiles that change it": mine["overrides"],
+        }
+    )
+    if not (shown["profiles that change it"] != "").any():
+        shown = shown.drop(columns="profiles that change it")
+    names = tuple(str(name) for name in shown if name != "value")
+    return frame_table(shown, f"Settings: {GROUPS[group]}", wrap=names)
 
 
 def prompt_cards() -> Html:
@@ -105,15 +82,6 @@ def hospitals() -> Html:
     ]
     frame = pd.DataFrame(rows)
     return frame_table(frame, "The three simulated hospitals", wrap=tuple(frame.columns[1:]))
-
-
-def shared_labels() -> Prose:
-    """Which findings NIH shares, as a sentence."""
-    rest = [name for name in FINDINGS if name not in NIH_SHARED]
-    return Prose(
-        f"The paper scores NIH on {len(NIH_SHARED)} of the {len(FINDINGS)} findings: {', '.join(NIH_SHARED)}. "
-        f"Left out are {', '.join(rest)}."
-    )
 
 
 def model_cards() -> Html:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms import (
@@ -42,24 +43,6 @@ ZONES: dict[str, str] = {
 }
 
 
-#: finding -> where to look, for the page's captions.
-LOOK: dict[str, str] = {
-    "Enlarged Cardiomediastinum": "Look at the band above the heart: its edges move apart, the aortic knob with them.",
-    "Cardiomegaly": "Compare the heart's width with that of the chest: both borders of the heart move outwards.",
-    "Lung Opacity": "Look for a haze without edges, in which vessels can still be made out.",
-    "Lung Lesion": "Look for round shadows with sharp edges, inside the lung and not on a rib.",
-    "Edema": "Look around both hila: a haze like wings, wider vessels, and short lines at the wall of the lower chest.",
-    "Consolidation": "Look for one dense area, sharp on one side, with the dark branches of air-filled bronchi in it.",
-    "Pneumonia": "Look for fluffy patches that run into each other, in a faint haze.",
-    "Atelectasis": "Look at the diaphragm, which is higher, and at the plates of dense lung above it.",
-    "Pneumothorax": "Look outside the fine line of the pleura: the rim beyond it is darker and has no vessels.",
-    "Pleural Effusion": "Look at the angle between diaphragm and wall: it is filled, and the surface rises outwards.",
-    "Pleural Other": "Look along the wall or over the apex: a dense, uneven band between the ribs and the lung.",
-    "Fracture": "Follow each rib outwards: where it breaks there is a step, a gap with dense ends, or callus.",
-    "Support Devices": "Look for what no body grows: tubes, lines, electrodes with cables, a pacemaker, wires.",
-}
-
-
 def finding(name: str, index: int | None = None) -> Html:
     """One finding in one patient: without it, mild, severe, outlined, and severe at the other hospitals."""
     index = FINDINGS.index(name) if index is None else index
@@ -73,8 +56,7 @@ def finding(name: str, index: int | None = None) -> Html:
     ]
     others = [place for place in HOSPITALS if place != severe.hospital]
     pictures += [(draw(at_hospital(severe, place), SIDE), f"the same patient at hospital {place}") for place in others]
-    words = escape(f"{LOOK[name]} {_place(severe.lesions[0])}")
-    caption = f'<p class="cxr-note"><strong>Where to look.</strong> {words}</p>'
+    caption = f'<p class="cxr-note">{escape(_place(severe.lesions[0]))}</p>'
     return block(_films([(picture, f"{name}, {note}", note) for picture, note in pictures], columns=6) + caption)
 
 
@@ -111,12 +93,8 @@ def gallery(hospital: str, count: int = 8) -> Html:
 
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The film (size, size) as RGB with the edge of a mask in colour."""
-    inner = mask.copy()
-    for axis in (0, 1):
-        for shift in (-1, 1):
-            inner &= np.roll(mask, shift, axis)
     coloured = np.repeat(image[..., None], 3, axis=2)
-    coloured[mask & ~inner] = OUTLINE
+    coloured[mask & ~binary_erosion(mask, border_value=1)] = OUTLINE
     return coloured
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from chexreason.recipe import GRPO
 from companion.evidence import sealed
-from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose, badge, block
+from companion.report.frames import frame_table
+from companion.report.theme import Html, badge
 
 FILE = "recipes.csv"
 TEXT = ("recipe", "group", "clip", "advantage", "temperature", "top_p", "learning_rate", "reward", "read", "source")
@@ -44,8 +44,8 @@ def neighbours() -> Html:
         row["source"] = row["source"].replace("/", BREAK)
     frame = pd.DataFrame(found)[list(HEADS)].replace("", "–").rename(columns=HEADS)
     wide = ("Recipe", "Clip bounds", "Advantage", "Temperature, top-p", "Learning rate", "Reward", "Read in")
-    table = frame_table(frame, "Recipes", wrap=wide, dense=True)
-    return block(f'<div class="cxr-head">{badge("published", "public code and configurations")}</div>') + table
+    head = badge("published", "public code and configurations")
+    return frame_table(frame, "Recipes", wrap=wide, dense=True, head=head)
 
 
 def _papers() -> dict[str, str]:
@@ -73,15 +73,7 @@ def spans() -> dict[str, Span]:
     }
 
 
-def compared() -> Prose:
-    """How the paper's recipe differs from the others."""
-    beta, group = spans()["beta"], spans()["group"]
-    without = sum(float(row["beta"]) == 0 for row in rows())
-    return Prose(
-        f"The paper's KL weight of {beta.ours:g} is {beta.ours / beta.most:.0f} times the largest of the "
-        f"{len(rows())} others ({beta.most:g}); {without} of them have none. Its groups of {group.ours:.0f} answers "
-        f"{'are the smallest' if group.ours < group.least else 'are within the range'} (the others': "
-        f"{group.least:.0f} to {group.most:.0f}). A weight is relative to the scale of "
-        "the advantages, so the ratio is no measure of how far a policy may go. What is seen under one of these "
-        "recipes need not be seen under another."
-    )
+def range_of_groups() -> str:
+    """How the paper's group size stands among its neighbours'."""
+    group = spans()["group"]
+    return "the smallest" if group.ours < group.least else "within the range"

@@ -1,21 +1,19 @@
-"""What the tables say, in sentences computed from their values (sections 4.1 to 4.3; `abroad` has 4.4).
+"""What may be said of our own values in Tables 1 to 6 (sections 4.1 to 4.4): the sentences that values decide on.
 
-No chapter holds a number: a sentence here reads both sides of a table and says what is highest, what rose and what
-fell. Of the paper's values it says what is printed, and whether the difference is more than chance makes on so many
-studies. Of ours it names a best only where `leads` allows it; runs of one training each get no order, only their
-values and the spread over patients. Each sentence about our values names their tier.
+The chapters tell the paper's values themselves. Here it is decided which sentence is true of ours: a best is named only
+where `leads` allows it; runs of one training each get no order, only their values and the spread over patients; runs
+that score below naming every label take part in nothing. Each sentence names the tier.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from chexreason.runs import Run
-from companion.evidence.audit import validation
 from companion.evidence.stats import Interval
-from companion.evidence.tables import Evidence, gather, has_rows, title_of
+from companion.evidence.tables import DATASETS, Evidence, gather, has_rows, title_of
 from companion.report.leads import (
     ONE_TRAINING,
     enough,
@@ -23,102 +21,103 @@ from companion.report.leads import (
     highest,
     lead_in,
     left_out,
+    name_of,
     near_highest,
-    printed_change,
-    printed_lead,
     scored,
     unfit_of,
-    verdict,
     whole,
     within_chance,
 )
-from companion.report.paired import together
+from companion.report.paired import LEVEL, together
 from companion.report.theme import Prose, signed, spoken
 
 
 def prompting(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.1: which prompt scores highest and whether by more than chance, and which prompt fails most."""
+    """Section 4.1: which of our prompts scores highest, whether it may be called best, and which fails most."""
     shown = gather(1, profile, results)
-    lines = [f"In the paper, {_printed_highest(shown)}"]
-    if shown.runs:
-        lines += [f"{lead_in(shown)} {line}" for line in (_our_best(shown),) if line]
-        lines += [line for line in (left_out(shown), _orders(shown) if whole(shown) else "") if line]
-    lines.append(_both(shown, lambda side: _failures(shown, side)))
-    return Prose(" ".join(lines))
+    if not shown.runs:
+        return Prose("")
+    lines = [f"{lead_in(shown)} {_our_best(shown)}", left_out(shown), _orders(shown) if whole(shown) else ""]
+    return Prose(" ".join([*filter(None, lines), f"{lead_in(shown)} {failures(1, 'ours', profile, results)}"]))
 
 
 def sft(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.2: the highest format of each base model, and what can be said of the two orders."""
+    """Section 4.2: what can be said of our formats on each base model."""
     tables = {"MedGemma": gather(2, profile, results), "Qwen2.5-VL": gather(3, profile, results)}
-    first = next(iter(tables.values()))
-    clauses = [f"with {name}, {_printed_highest(shown)}" for name, shown in tables.items()]
-    tops = [highest(shown.side("paper", "macro")) for shown in tables.values()]
-    same = "share their highest format" if set(tops[0]) & set(tops[1]) else "differ in their highest format"
-    ending = f"As printed, then, the two base models {same}; what is within chance of the highest could be it as well."
-    paragraphs = [f"In the paper, {' '.join([clauses[0], _capital(clauses[1])])} {ending}"]
-    if all(whole(shown) for shown in tables.values()):
-        lines = [f"{lead_in(first)} each format was taught once to each base model: {ONE_TRAINING}."]
-        lines += [f"{name}: {_spread(shown)} {left_out(shown)}".strip() for name, shown in tables.items()]
-        if not all(len(fit_rows(shown)) > 1 for shown in tables.values()):
-            lines.append("Whether the best format depends on the base model cannot be seen here.")
-        paragraphs.append(" ".join(lines))
-    return Prose("\n\n".join(paragraphs))
+    if not all(whole(shown) for shown in tables.values()):
+        return Prose("")
+    lines = [f"{lead_in(tables['MedGemma'])} each format was taught once to each base model: {ONE_TRAINING}."]
+    lines += [f"{name}: {_spread(shown)} {left_out(shown)}".strip() for name, shown in tables.items()]
+    if not all(len(fit_rows(shown)) > 1 for shown in tables.values()):
+        lines.append("Whether the best format depends on the base model cannot be seen here.")
+    return Prose(" ".join(lines))
 
 
 def grpo(profile: str | None = None, results: Path | None = None) -> Prose:
-    """Section 4.3: hard against nuanced, GRPO against the SFT checkpoint, and what choosing the best is worth."""
+    """Section 4.3: our two rewards and the SFT checkpoint: the values, and the differences over patients."""
     after, before = gather(4, profile, results), gather(2, profile, results)
-    values, rewards = after.side("paper", "macro"), printed_lead(4, "hard_best", "nuanced_best")
-    gain, last = (printed_change((2, "free_reasoning"), (4, row)) for row in ("hard_best", "hard_last"))
-    start, end = before.side("paper", "micro")["free_reasoning"], after.side("paper", "micro")["hard_best"]
-    paragraphs = [
-        f"In the paper, the best checkpoint's macro-F1 is {values['hard_best']:.3f} with the hard reward and "
-        f"{values['nuanced_best']:.3f} with the nuanced one: a difference of {spoken(rewards)}, {verdict(rewards)}. "
-        f"From the SFT checkpoint to the best hard-reward checkpoint, macro-F1 changes by {spoken(gain)}, "
-        f"{verdict(gain)}, and micro-F1 goes from {start:.3f} to {end:.3f}. At the last step the change of macro-F1 "
-        f"since the SFT checkpoint is {spoken(last)}, {verdict(last)}. {_assumed()}"
-    ]
-    if whole(after) and whole(before):
-        paragraphs.append(_our_rewards(after, before))
-    return Prose("\n\n".join(paragraphs))
+    return Prose(_our_rewards(after, before) if whole(after) and whole(before) else "")
+
+
+def intervals(profile: str | None = None, results: Path | None = None) -> Prose:
+    """The change from SFT to ChexReason in our runs with its spread over patients: paired bootstrap."""
+    lines = []
+    for shown in (gather(number, profile, results) for number in (5, 6)):
+        both = scored(shown, "medgemma_sft", "chexreason")
+        if not both:
+            continue
+        lead, found, out = f"{lead_in(shown)} {place(shown)},", both.difference(0, 1), unfit_of(shown)
+        reasons = [f"{name_of(shown, m)} {out[m]}" for m in ("medgemma_sft", "chexreason") if m in out]
+        if reasons:
+            lines.append(f"{lead} no change is given: {'; '.join(reasons)}.")
+            continue
+        carried = (
+            f" Over {enough(both.frequent, len(both.names))} ({', '.join(both.frequent)}), which alone could "
+            f"carry a conclusion, it is {spoken(both.difference(0, 1, both.frequent))}."
+            if both.frequent
+            else f" No finding has enough positives to carry a conclusion among these {both.studies} studies."
+        )
+        lines.append(
+            f"{lead} ChexReason minus the SFT checkpoint is {signed(found.estimate)} in macro-F1, with a {LEVEL:.0%} "
+            f"interval over {both.patients} patients from {signed(found.low)} to {signed(found.high)}.{carried} Both "
+            "are one training, and what another training would give is not in the interval."
+        )
+    return Prose("\n\n".join(lines) or "There are no rows of predictions here, so no interval can be computed.")
 
 
 # The pieces of sentences.
 
 
-def _both(shown: Evidence, say: Callable[[str], str]) -> str:
-    sides = ["paper", "ours"] if shown.runs else ["paper"]
-    return " ".join(f"{lead_in(shown) if side == 'ours' else 'In the paper,'} {say(side)}" for side in sides)
+def place(shown: Evidence) -> str:
+    """Where a test set's studies are from, as an adverbial."""
+    real, hospital = DATASETS[shown.spec.dataset]
+    return f"at {hospital} (in place of {real})" if shown.tier == "miniature" else f"on the {real} test set"
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def _titles(shown: Evidence, rows: Iterable[str]) -> str:
-    return " and ".join(title_of(shown.spec, row) for row in rows)
-
-
-def _assumed() -> str:
-    return (
-        "The 95% intervals are ours: the text that we have states no number of validation studies, "
-        f"{validation.size()} are assumed, and another training is not in them."
-    )
-
-
-def _printed_highest(shown: Evidence) -> str:
-    """The paper's highest macro-F1 of Tables 1 to 3, and which others are within chance of it."""
-    top, near = within_chance(shown.spec.number, shown.rows())
-    value = shown.side("paper", "macro").max()
+def printed_highest(number: int) -> str:
+    """The paper's highest macro-F1 of Tables 1 to 3, and which others are within chance of it, as a clause."""
+    shown = gather(number)
+    top, near = within_chance(number, shown.rows())
     lead = (
         f"its lead over {_titles(shown, near)} is within chance"
         if near
         else f"its lead over each of the other {len(shown.rows()) - len(top)} is more than chance makes"
     )
-    return (
-        f"the highest macro-F1 as printed is that of {_titles(shown, top)} ({value:.3f}); {lead} on "
-        f"{validation.size()} studies (assumed)."
-    )
+    return f"{_titles(shown, top)} ({shown.side('paper', 'macro').max():.3f}); {lead}"
+
+
+def failures(number: int, side: str, profile: str | None = None, results: Path | None = None) -> str:
+    """The rows with the highest rate of answers that fail to parse, in a sentence."""
+    shown = gather(number, profile, results)
+    rates = shown.side(side, "all", "failure_rate")
+    if rates.max() == 0:
+        return "no prompt's answers failed to parse."
+    most = _titles(shown, highest(rates))
+    return f"the highest rate of answers that fail to parse is {rates.max():.1%} ({most})."
+
+
+def _titles(shown: Evidence, rows: Iterable[str]) -> str:
+    return " and ".join(title_of(shown.spec, row) for row in rows)
 
 
 def _our_best(shown: Evidence) -> str:
@@ -169,14 +168,6 @@ def _correlations(paper_M: np.ndarray, ranks_RM: np.ndarray) -> Interval:
     lengths_R = np.sqrt((paper_M**2).sum() * (ranks_RM**2).sum(axis=1))
     found_R = np.divide(ranks_RM @ paper_M, lengths_R, out=np.zeros(len(ranks_RM)), where=lengths_R > 0)
     return Interval(float(found_R[0]), *(float(bound) for bound in np.quantile(found_R[1:], [0.025, 0.975])))
-
-
-def _failures(shown: Evidence, side: str) -> str:
-    rates = shown.side(side, "all", "failure_rate")
-    if rates.max() == 0:
-        return "no prompt's answers failed to parse."
-    most = _titles(shown, highest(rates))
-    return f"the highest rate of answers that fail to parse is {rates.max():.1%} ({most})."
 
 
 def _spread(shown: Evidence) -> str:

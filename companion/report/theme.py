@@ -10,6 +10,7 @@ a dash and a marker of its own.
 import html
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 from companion.evidence.stats import Interval
 
@@ -55,9 +56,6 @@ class Prose:
 
     def __str__(self) -> str:
         return self.text
-
-    def __add__(self, other: "Prose") -> "Prose":
-        return Prose("\n\n".join(part for part in (self.text, other.text) if part))
 
 
 def escape(text: object) -> str:
@@ -120,52 +118,7 @@ def percent(share: float) -> str:
 
 
 #: Sent along with every table and figure, so that a notebook shows them as the book does.
-STYLE = """<style>
-.cxr{--cxr-text:var(--pst-color-text-base,inherit);--cxr-line:var(--pst-color-border,#8888);
---cxr-muted:var(--pst-color-text-muted,inherit);--cxr-tint:#8882;--cxr-accent:var(--pst-color-primary,#0072b2);
-color:var(--cxr-text);margin:1.2em 0 1.6em;max-width:100%;text-align:left}
-.cxr .cxr-scroll{overflow-x:auto;max-width:100%;-webkit-overflow-scrolling:touch}
-.cxr .cxr-scroll:focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
-.cxr .cxr-head{display:flex;flex-wrap:wrap;gap:.3em .55em;align-items:center;font-size:.85em;margin:.3em 0 .6em}
-.cxr .cxr-tier{border:1.5px solid currentColor;border-radius:1em;padding:.05em .65em;font-weight:600;
-white-space:nowrap}
-.cxr .cxr-findings li{margin:.7em 0}
-.cxr .cxr-findings .cxr-tier{font-size:.75em;padding:0 .5em}
-.cxr .cxr-published{color:var(--cxr-muted)}.cxr .cxr-miniature{border-style:dashed}
-.cxr .cxr-fact+.cxr-fact::before{content:"\\00b7";margin-right:.5em;opacity:.6}
-.cxr .cxr-note{font-size:.85em;color:var(--cxr-muted);margin:.5em 0 0}
-.cxr details.cxr-runs{font-size:.85em;margin-top:.5em}.cxr details.cxr-runs summary{cursor:pointer}
-.cxr details.cxr-runs code{white-space:nowrap}
-.cxr table{border-collapse:collapse;width:auto;margin:0;font-variant-numeric:tabular-nums;color:var(--cxr-text);
-background:transparent;font-size:.85em;display:table}
-.cxr .cxr-dense th,.cxr .cxr-dense td{padding:.26em .34em;font-size:.9em}
-.cxr .cxr-dense .gt_stub{white-space:normal;min-width:7em}
-.cxr th,.cxr td{padding:.28em .6em;border:0;border-bottom:1px solid var(--cxr-line);background:transparent;
-text-align:right;vertical-align:baseline;white-space:nowrap}
-.cxr thead th{font-weight:600;vertical-align:bottom;text-align:right}
-.cxr tbody th,.cxr th.cxr-left,.cxr td.cxr-left,.cxr th.gt_left,.cxr td.gt_left{text-align:left}
-.cxr tbody th,.cxr td{font-weight:400}
-.cxr th.gt_column_spanner_outer{text-align:center}.cxr .gt_group_heading{font-weight:600;padding-top:.9em}
-.cxr .cxr-wrap,.cxr td.cxr-left.cxr-wrap{white-space:normal;min-width:6.5em;vertical-align:top}
-.cxr table.dataframe{width:max-content}
-.cxr table.dataframe td{white-space:normal;max-width:18em;text-align:left;vertical-align:top}
-.cxr table.dataframe th{text-align:left}
-.cxr .cxr-wide{width:100%}.cxr .cxr-wide td,.cxr .cxr-wide th{vertical-align:top}
-.cxr .cxr-ours{background:var(--cxr-tint)}
-.cxr figcaption{font-size:.9em;margin:.4em 0 0;text-align:left;color:var(--cxr-text)}
-.cxr .cxr-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(15.5rem,100%),1fr));gap:.8rem}
-.cxr .cxr-panels-3{grid-template-columns:repeat(auto-fit,minmax(min(12.5rem,100%),1fr))}
-.cxr .cxr-panels-2{grid-template-columns:repeat(auto-fit,minmax(min(21rem,100%),1fr))}
-.cxr .cxr-panels-1{max-width:36rem}
-.cxr .cxr-panels svg{width:100%;height:auto;display:block;color:var(--cxr-text)}
-.cxr .cxr-key{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;margin:.2em 0 .4em;padding:0;list-style:none}
-.cxr .cxr-key svg{width:2.4em;height:.8em;vertical-align:middle;margin-right:.35em}
-.cxr .cxr-films{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.5rem;max-width:60rem}
-.cxr .cxr-films-3,.cxr .cxr-films-6{grid-template-columns:repeat(3,minmax(0,1fr))}
-figure.cxr,.cxr .cxr-films figure{margin-left:0!important;margin-right:0!important;padding:0}
-.cxr .cxr-films img{width:100%;height:auto;display:block;background:#000}
-.cxr .cxr-films figcaption{font-size:.8em;margin:.15em 0 .2em}
-</style>"""
+STYLE = f"<style>\n{Path(__file__).with_name('theme.css').read_text(encoding='utf-8')}</style>"
 
 
 def block(inner: str, element: str = "div", label: str = "") -> Html:

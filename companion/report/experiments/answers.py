@@ -1,29 +1,29 @@
-"""What the experiment has answered so far, read once for all chapters."""
+"""What the experiment has answered so far, read once for all chapters; and how two models' answers are set against
+one another there: one call for a difference (`changed`), one for a figure of many (`compare`)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import pandas as pd
 
-from chexreason import config, runs
+from chexreason import runs
 from companion.evidence import analysis
 from companion.evidence.outcomes import MACRO, Outcome
-from companion.evidence.sections import EXPERIMENT
+from companion.evidence.stats import Interval
 from companion.evidence.tables import results_root
-from companion.experiment import arms, scores, worlds
-from companion.report.behind import runs_behind
+from companion.experiment import scores, worlds
+from companion.report.experiments.names import NOT_RUN, PROFILE, model, named
+from companion.report.plots import Values, picture
 from companion.report.theme import Html, badge, block
 
-PROFILE = EXPERIMENT
-HARD, NUANCED, SFT = "grpo-hard", "grpo-nuanced", arms.SFT
+#: A difference with its interval, or why there is none, as the end of a sentence.
+Comparison = analysis.Contrast | str
 
 
 @cache
 def answers() -> analysis.Answers:
     """All answers with their labels; empty if nothing has been run."""
-    folder = results_root() / PROFILE
-    read = analysis.read(folder, pd.DataFrame())
+    read = analysis.read(results_root() / PROFILE, pd.DataFrame())
     return analysis.Answers(read.of, worlds.labels(patients(read)) if read.of else pd.DataFrame())
 
 
@@ -33,35 +33,23 @@ def patients(known: analysis.Answers) -> int:
 
 
 @cache
-def runs_of() -> dict[str, list[runs.Run]]:
-    """Model -> the runs that asked it, a seed each."""
-    found: dict[str, list[runs.Run]] = {}
-    for folder in sorted((results_root() / PROFILE).glob("seed*")):
-        for run in runs.read_all(folder):
-            if run.info["stage"] == "worlds":
-                found.setdefault(run.run_id.removesuffix("-answers"), []).append(run)
-    return found
+def _all_runs() -> list[runs.Run]:
+    return [run for folder in sorted((results_root() / PROFILE).glob("seed*")) for run in runs.read_all(folder)]
 
 
-def behind(*models: str) -> str:
-    """The runs that asked these models, to unfold below a figure."""
-    return runs_behind(run for name in models for run in runs_of().get(name, []))
-
-
-@cache
 def trained() -> dict[tuple[str, int], runs.Run]:
     """(arm, seed) -> its training run."""
-    found = {}
-    for folder in sorted((results_root() / PROFILE).glob("seed*")):
-        for run in runs.read_all(folder):
-            if run.info["stage"] in ("sft", "grpo"):
-                found[run.info["run_id"], int(run.info["seed"])] = run
-    return found
+    return {
+        (str(run.info["run_id"]), int(run.info["seed"])): run
+        for run in _all_runs()
+        if run.info["stage"] in ("sft", "grpo")
+    }
 
 
-def model(arm: str, checkpoint: str = "best") -> str:
-    """The name of a checkpoint among the answers."""
-    return f"{arm}-{checkpoint}"
+def asked(*models: str) -> list[runs.Run]:
+    """The runs that asked these models, a seed each."""
+    names = {f"{name}-answers" for name in models}
+    return [run for run in _all_runs() if run.info["stage"] == "worlds" and run.run_id in names]
 
 
 def have(*models: str) -> bool:
@@ -69,14 +57,13 @@ def have(*models: str) -> bool:
     return bool(answers().seeds(models)) if models else False
 
 
-Comparison = analysis.Contrast | str
-
-
 def compared(
     weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Sequence[str] = (),
     findings: Sequence[str] | None = None,
 ) -> Comparison:  # fmt: skip
-    """A contrast, or why there is none, as the end of a sentence (`analysis.NotComparable`)."""
+    """A contrast, or why there is none (`analysis.NotComparable`)."""
+    if not have(*{key.model for key in weights}, *beside):
+        return NOT_RUN
     try:
         return analysis.contrast(answers(), weights, outcome, findings, beside=beside)
     except analysis.NotComparable as reason:
@@ -85,26 +72,40 @@ def compared(
 
 def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
-    cell = scores.own(hospital)
-    return compared(analysis.change(after, before, cell), outcome, beside)
+    return compared(analysis.change(after, before, scores.own(hospital)), outcome, beside)
 
 
-#: What the arms are called in sentences and figures.
-NAMES = {"base": "untouched", SFT: "SFT", HARD: "GRPO, hard", NUANCED: "GRPO, nuanced"}
+def told(value: Interval | str) -> str:
+    """What an interval says of zero; what has none is not compared."""
+    if isinstance(value, str):
+        return "so nothing is concluded"
+    return "distinguishable from zero" if value.excludes_zero else "not distinguishable from zero"
 
 
-def named(text: str) -> str:
-    """A sentence in which checkpoints go by their names: "SFT" for "sft-medgemma-free_reasoning-best".
+def compare(
+    title: str, panels: Mapping[str, Values], unit: str, models: Sequence[str], says: str, *,
+    measure: str = "macro-F1", columns: int = 2,
+) -> Html:  # fmt: skip
+    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
+    if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
+        return missing(f"all of {', '.join(map(named, models))}")
+    head, runs_of = facts(*models, measure=measure), asked(*models)
+    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns)
 
-    >>> named("sft-medgemma-free_reasoning-best scores 0.184, hard-no-kl-last scores 0.2")
-    'SFT scores 0.184, hard-no-kl (last checkpoint) scores 0.2'
-    """
 
-    def name(found: re.Match[str]) -> str:
-        arm, checkpoint = found.groups()
-        return NAMES.get(arm, arm) + (" (last checkpoint)" if checkpoint == "last" else "")
-
-    return re.sub(r"\b([a-z][a-z_-]*)-(best|last)\b", name, text)
+def counted(panels: Mapping[str, Values]) -> str:
+    """How many intervals a figure shows, which leave zero out, and how many would by chance; ends a caption."""
+    found = {f"{title}, {row}, {series}": value for title, one in panels.items() for series, each in one.items()
+             for row, value in each.items()}  # fmt: skip
+    whole = {name: value for name, value in found.items() if not isinstance(value, str)}
+    off = [name for name, value in whole.items() if value.excludes_zero]
+    which = f" ({'; '.join(off)})" if 0 < len(off) <= 6 else ""
+    text = (
+        f" {len(whole)} intervals at 95 % over trainings (t) and patients, not corrected for their number; zero lies "
+        f"outside {len(off) or 'none'} of them{which}, where chance would put {len(whole) / 20:.1f}."
+    )
+    lacking = len(found) - len(whole)
+    return text + (f" {lacking} are not compared; the numbers below say why." if lacking else "")
 
 
 def facts(*models: str, measure: str = "macro-F1") -> str:
@@ -112,16 +113,16 @@ def facts(*models: str, measure: str = "macro-F1") -> str:
     known = answers()
     seeds = [known.seeds([name]) for name in models if name != model("base")] or [[0]]
     few, most = min(map(len, seeds)), max(map(len, seeds))
-    told = f"seeds {', '.join(map(str, seeds[0]))}" if few == most else f"{few} to {most} trainings an arm"
-    return badge("miniature", PROFILE, sizes(), f"{patients(known)} patients a hospital", told, measure)
+    which = f"seeds {', '.join(map(str, seeds[0]))}" if few == most else f"{few} to {most} trainings an arm"
+    return badge("miniature", PROFILE, sizes(), f"{patients(known)} patients a hospital", which, measure)
 
 
 def sizes() -> str:
     """How many studies the arms were trained on, and where."""
     found = [run.info for run in trained().values()]
-    numbers = {stage: {info["n_train"] for info in found if info["stage"] == stage} for stage in ("sft", "grpo")}
-    told = [f"{'/'.join(map(str, sorted(n)))} {stage.upper()} studies" for stage, n in numbers.items() if n]
-    return ", ".join([*told, *sorted({str(info["device"]) for info in found})])
+    studies = {stage: {info["n_train"] for info in found if info["stage"] == stage} for stage in ("sft", "grpo")}
+    stages = [f"{'/'.join(map(str, sorted(n)))} {stage.upper()} studies" for stage, n in studies.items() if n]
+    return ", ".join([*stages, *sorted({str(info["device"]) for info in found})])
 
 
 def about() -> str:
@@ -133,7 +134,6 @@ def about() -> str:
 
 def missing(what: str) -> Html:
     """What stands in place of a figure whose runs are not there yet."""
-    profile = config.load_profile(PROFILE).name
     return block(
-        f'<p class="cxr-note">The profile {profile} has not run {what}. <code>make experiments</code> runs it.</p>'
+        f'<p class="cxr-note">The profile {PROFILE} has not run {what}. <code>make experiments</code> runs it.</p>'
     )

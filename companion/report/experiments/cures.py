@@ -1,6 +1,6 @@
 """What is proposed against the loss abroad, and whether it helps; and what picking with the answer key would give."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -11,22 +11,11 @@ from companion.evidence import analysis, outcomes
 from companion.evidence.analysis import Key
 from companion.evidence.comparable import every_label
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import (
-    HARD,
-    SFT,
-    Comparison,
-    answers,
-    behind,
-    changed,
-    facts,
-    have,
-    missing,
-    model,
-    patients,
-)
-from companion.report.experiments.intervals import BELOW, Line, counted, framed, panel
-from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose, block, decimal, spoken
+from companion.report.experiments.answers import Comparison, answers, asked, changed, facts, have, missing, patients
+from companion.report.experiments.names import BELOW, HARD, SFT, model
+from companion.report.frames import frame_table
+from companion.report.plots import Values
+from companion.report.theme import Html, decimal
 
 CEILING = "best-of-four"
 #: Answers that the ceiling and its image-blind control pick from, and draws of other patients.
@@ -48,29 +37,14 @@ def against_plain(name: str, hospital: str) -> Comparison:
     return changed(model(name), model(HARD), hospital)
 
 
-def figure() -> Html:
+def gains() -> dict[str, Values]:
     """Each cure against plain reinforcement, at home and at each hospital that it was not trained on."""
-    found = cures()
-    if not found:
-        return missing("any cure")
-    panels, drawn = [], 0
-    for series, (hospital, title) in enumerate({"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}.items()):
-        lines = [
-            Line(name.removeprefix("cure-"), against_plain(name, hospital), series)
-            for name in found
-            if hospital == "A" or hospital in abroad(name)
-        ]
-        drawn += sum(not isinstance(line.value, str) for line in lines)
-        panels.append(panel(title, lines, "minus plain reinforcement, macro-F1"))
-    return framed(
-        "Cures against plain reinforcement",
-        facts(*map(model, found), model(HARD)),
-        panels,
-        "Right of the line is better than reinforcement with the hard reward. A cure lies to the right abroad and not "
-        "to the left at home. An arm that was trained on images of B is abroad at C alone. Rows without a point are "
-        "not compared: a model there scores below naming every label." + counted(drawn),
-        behind=behind(*map(model, found), model(HARD)),
-    )
+    places = {"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}
+    return {
+        title: {"": {name.removeprefix("cure-"): against_plain(name, hospital) for name in cures()
+                     if hospital == "A" or hospital in abroad(name)}}
+        for hospital, title in places.items()
+    }  # fmt: skip
 
 
 def tested(found: Iterable[str]) -> list[str]:
@@ -97,65 +71,63 @@ def worked(found: Iterable[str]) -> list[str]:
 
 def verdict() -> str | None:
     """How many cures work, in a line; None without any cure's runs."""
-    found = cures()
-    if not found:
+    if not (found := cures()):
         return None
     good, fair = worked(found), tested(found)
     text = f"{len(good) or 'none'} of the {len(fair)} that can be compared abroad"
     text += f": {', '.join(good)}" if good else ", by more than chance allows"
-    return text + _untested(found, "; ")
+    off = [name for name in found if name not in fair]
+    return text + (f"; not compared: {', '.join(off)}" if off else "")
 
 
-def _untested(found: list[str], lead: str) -> str:
-    """The cures that cannot be tested abroad, as the end of a sentence; empty if all can."""
-    off = [name for name in found if name not in tested(found)]
-    return f"{lead}not compared: {', '.join(off)}" if off else ""
-
-
-def finding() -> Prose:
-    """Which cures gain abroad and do not lose at home."""
-    found = cures()
-    if not found:
-        return Prose("*Not run yet.*")
-    good = worked(found)
-    many = f"Of {len(found)} cures tried, {len(tested(found))} can be compared at a hospital abroad"
-    lead = (
-        f"{many}; of these, {', '.join(good)} {'gains' if len(good) == 1 else 'gain'} there and "
-        f"{'is' if len(good) == 1 else 'are'} not seen to lose at home."
-        if good
-        else f"{many}, and none of these gains there by more than chance allows."
-    )
-    rows = [f"{name}: {'; '.join(f'{spoken(against_plain(name, h))} at {h}' for h in ('A', *abroad(name)))}"
-            for name in found]  # fmt: skip
-    return Prose(f"{lead} Minus plain reinforcement, macro-F1: {'. '.join(rows)}.")
+def with_key() -> pd.DataFrame:
+    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings; under "low A" and so on, whether
+    one training lies below naming every label. Empty without the runs."""
+    if not have(model(CEILING), model(SFT)):
+        return pd.DataFrame()
+    seeds = answers().seeds([model(CEILING), model(SFT)])
+    each = {(title, h): [score(h, seed) for seed in seeds] for title, score in ANSWERS.items() for h in "ABC"}
+    found = pd.DataFrame(index=list(ANSWERS))
+    for h in "ABC":
+        found[h] = [float(np.mean(each[title, h])) for title in ANSWERS]
+        found[f"low {h}"] = [min(each[title, h]) < _floor(h) for title in ANSWERS]
+    return found
 
 
 def ceiling() -> Html:
     """What an answer key is worth: the best of four answers picked with it, with and without a look at the image."""
-    if not have(model(CEILING), model(SFT)):
+    found = with_key()
+    if found.empty:
         return missing("the answers picked with the key")
-    seeds = answers().seeds([model(CEILING), model(SFT)])
-    rows = []
-    for title, score in {
-        "SFT, its one greedy answer": lambda h, s: _score(model(SFT), h, s),
-        "the best of four of its sampled answers, picked with the answer key": lambda h, s: _score(
-            model(CEILING), h, s
-        ),
-        "one greedy answer, given to another patient": lambda h, s: _blind(h, s, 1),
-        "the best of four given to other patients, picked with the answer key": lambda h, s: _blind(h, s, TRIES),
-    }.items():
-        found = {hospital: [score(hospital, seed) for seed in seeds] for hospital in "ABC"}
-        values = {
-            f"hospital {h}": decimal(float(np.mean(each))) + (BELOW if min(each) < _floor(h) else "")
-            for h, each in found.items()
-        }
-        rows.append({"answer": title, **values})
+    shown = {f"hospital {h}": [decimal(value) + (BELOW if low else "") for value, low in
+                               zip(found[h], found[f"low {h}"], strict=True)] for h in "ABC"}  # fmt: skip
     head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
-    table = frame_table(pd.DataFrame(rows), "What an answer key is worth", wrap=("answer",))
-    note = (
-        f'<p class="cxr-note">{BELOW}: below naming every label, in one training at least. Post hoc, no interval.</p>'
+    note = f"{BELOW}: below naming every label, in one training at least. Post hoc, no interval."
+    return frame_table(
+        pd.DataFrame({"answer": found.index, **shown}),
+        "What an answer key is worth",
+        wrap=["answer"],
+        head=head,
+        notes=[note],
+        runs=asked(model(CEILING), model(SFT)),
     )
-    return block(f'<div class="cxr-head">{head}</div>') + table + block(note + behind(model(CEILING), model(SFT)))
+
+
+def raised_by_key() -> str:
+    """What picking with the key raises at the hospitals where the model itself may be compared, in a sentence."""
+    found = with_key()
+    fit = [h for h in "ABC" if not found.empty and not found.loc["SFT, its one greedy answer", f"low {h}"]]
+    if not fit:
+        return "At no hospital may the fine-tuned model be compared."
+    one, best, blind, picked = found[fit].to_numpy(dtype=float)
+    more = int((picked - blind > best - one).sum())
+    return (
+        f"At {' and '.join(fit)} picking with the key raises macro-F1 by {_range(best - one)} over the model's one "
+        f"answer. Where answers are given to *other* patients, so that no image has a say, the score is "
+        f"{_range(blind)} with one and {_range(picked)} with the best of {TRIES}; at {more} of {len(fit)} hospitals "
+        "that is the larger step"
+        + (", so a step of this size needs no look at the image." if more == len(fit) else ".")
+    )
 
 
 def _floor(hospital: str) -> float:
@@ -191,31 +163,16 @@ def _others(n: int, rng: np.random.Generator) -> np.ndarray:
     return order[(np.argsort(order) + 1) % n]
 
 
-def ceiling_said() -> Prose:
-    """What the rows with the key say, in a sentence: of hospitals where the model itself may be compared."""
-    if not have(model(CEILING), model(SFT)):
-        return Prose("*Not run yet.*")
-    lead = "No answer key is at hand at a bedside, so this is a ceiling and no cure."
-    seeds = answers().seeds([model(CEILING), model(SFT)])
-    fit = [h for h in "ABC" if min(_score(model(SFT), h, seed) for seed in seeds) >= _floor(h)]
-    if not fit:
-        return Prose(f"{lead} At no hospital may the fine-tuned model be compared.")
-    rows = {
-        "seen": (lambda h, s: _score(model(SFT), h, s), lambda h, s: _score(model(CEILING), h, s)),
-        "blind": (lambda h, s: _blind(h, s, 1), lambda h, s: _blind(h, s, TRIES)),
-    }
-    one, best, blind, picked = (
-        np.array([np.mean([score(h, s) for s in seeds]) for h in fit]) for pair in rows.values() for score in pair
-    )
-    more = int((picked - blind > best - one).sum())
-    return Prose(
-        f"{lead} Post hoc, and without an interval: at {' and '.join(fit)} picking with the key raises macro-F1 by "
-        f"{_range(best - one)} over the model's one answer. Where answers are given to *other* patients, so that no "
-        f"image has a say, the score is {_range(blind)} with one and {_range(picked)} with the best of {TRIES}; at "
-        f"{more} of {len(fit)} hospitals that is the larger step"
-        + (", so a step of this size needs no look at the image." if more == len(fit) else ".")
-    )
-
-
 def _range(values: np.ndarray) -> str:
     return f"{values.min():.3f} to {values.max():.3f}"
+
+
+#: What an answer is -> its macro-F1 at a hospital and seed.
+ANSWERS: Mapping[str, Callable[[str, int], float]] = {
+    "SFT, its one greedy answer": lambda hospital, seed: _score(model(SFT), hospital, seed),
+    "the best of four of its sampled answers, picked with the answer key":
+        lambda hospital, seed: _score(model(CEILING), hospital, seed),
+    "one greedy answer, given to another patient": lambda hospital, seed: _blind(hospital, seed, 1),
+    "the best of four given to other patients, picked with the answer key":
+        lambda hospital, seed: _blind(hospital, seed, TRIES),
+}  # fmt: skip

@@ -1,15 +1,14 @@
-"""The tables of the plan's page, from the registry of arms and the profile."""
+"""The plan's page, from the registry of arms and the experiment's record."""
 
 import json
 
 import pandas as pd
 
-from chexreason import config
 from companion.evidence.tables import results_root
-from companion.experiment import arms, worlds
-from companion.report.experiments.answers import PROFILE
-from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose
+from companion.experiment import arms
+from companion.report.experiments.names import PROFILE
+from companion.report.frames import frame_table
+from companion.report.theme import Html
 
 
 def arms_table() -> Html:
@@ -27,27 +26,16 @@ def arms_table() -> Html:
     return frame_table(pd.DataFrame(rows), "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
 
 
-def sizes() -> Prose:
-    """How large the runs are, from the profile."""
-    profile = config.load_profile(PROFILE)
-    return Prose(
-        f"Sizes: {profile.sizes.sft} studies to fine-tune on, {profile.sizes.rl} rewarded studies, "
-        f"{profile.sizes.validation} validation studies, {len(worlds.WORLDS)} test worlds of {profile.sizes.worlds} "
-        "patients each. `make experiments` repeats all of it, `chexreason experiment ARM --seed SEED` one arm."
-    )
-
-
-def again() -> Prose:
+def again() -> str:
     """Which runs the code as it is now was seen to compute anew, from the experiment's record; empty if none."""
     place = results_root() / PROFILE / "record.json"
     seen = json.loads(place.read_text(encoding="utf-8")).get("again") if place.is_file() else None
     if not seen:
-        return Prose("")
-    revision = (seen["revision"] or "unknown")[:7]
-    against = seen.get("against", "those kept")
-    return Prose(
-        f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision {revision}) "
-        f"trained and asked {len(seen['arms'])} arms anew at seed {seen['seed']} "
-        f"({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} files are "
-        f"{against}, to the byte. `chexreason experiment again` repeats that."
+        return ""
+    return (
+        f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision "
+        f"{(seen['revision'] or 'unknown')[:7]}) trained and asked {len(seen['arms'])} arms anew at seed "
+        f"{seen['seed']} ({', '.join(seen['arms'])}), which between them pass through all of it: all "
+        f"{seen['files']} files are "
+        f"{seen.get('against', 'those kept')}, to the byte."
     )

@@ -14,24 +14,11 @@ from chexreason.completions import Failure, parse_completion
 from companion.evidence import analysis
 from companion.evidence.analysis import OWN, Cell, Key
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, OUTCOMES
-from companion.experiment.worlds import YARDSTICKS
-from companion.report.experiments.answers import (
-    HARD,
-    NAMES,
-    NUANCED,
-    SFT,
-    answers,
-    behind,
-    changed,
-    facts,
-    have,
-    missing,
-    model,
-)
-from companion.report.experiments.cells import YARDSTICK_NAMES
-from companion.report.experiments.intervals import BELOW, Line, counted, framed, panel
-from companion.report.tables import frame_table
-from companion.report.theme import Html, Prose, block, decimal, spoken
+from companion.report.experiments.answers import answers, asked, changed, facts, have, missing
+from companion.report.experiments.cells import YARDSTICKS
+from companion.report.experiments.names import BELOW, HARD, NAMES, NUANCED, SFT, model
+from companion.report.frames import frame_table
+from companion.report.theme import Html, decimal, spoken
 
 #: Heads of the table's columns, short enough for one screen.
 HEADS = {
@@ -54,7 +41,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
     for yardstick in YARDSTICKS:
         cell = Cell(hospital, hospital, yardstick)
         frequent = analysis.frequent(answers(), [cell])
-        head = YARDSTICK_NAMES[yardstick] + (" (its own)" if yardstick == OWN[hospital] else "")
+        head = YARDSTICKS[yardstick] + (" (its own)" if yardstick == OWN[hospital] else "")
         for name, title in shown(checkpoint).items():
             row, head = {"held against": head, "model": title}, ""
             for outcome in OUTCOMES.values():
@@ -68,44 +55,14 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
     frame = pd.DataFrame(rows).fillna("")
     head = facts(*shown(checkpoint), measure="nine findings, post hoc but for macro-F1")
     note = (
-        '<p class="cxr-note">Means over trainings. Named: labels named per recorded. Called normal: the share of '
-        f"abnormal patients answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer "
-        "for nearly all; such a score takes part in no comparison. AUROC: of the votes, the share of the trainings "
-        "that name a finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough "
-        "positives.</p>"
+        "Means over trainings. Named: labels named per recorded. Called normal: the share of abnormal patients "
+        f"answered “No Finding”. {BELOW}: below naming every label for every patient, or one answer for nearly all; "
+        "such a score takes part in no comparison. AUROC: of the votes, the share of the trainings that name a "
+        "finding; a dash where there is one training. Macro-F1 and AUROC hold the findings with enough positives."
     )
-    body = frame_table(frame, f"Hospital {hospital}: four models, four yardsticks", dense=True)
-    return (
-        block(f'<div class="cxr-head"><strong>Hospital {hospital}</strong></div><div class="cxr-head">{head}</div>')
-        + body + block(note + behind(*shown(checkpoint)))
-    )  # fmt: skip
-
-
-def changes(checkpoint: str = "last") -> Html:
-    """From SFT to each reward at each hospital by four outcomes, with intervals."""
-    models = [model(arm, checkpoint) for arm in (HARD, NUANCED)]
-    if not have(*models, model(SFT)):
-        return missing("both rewards")
-    panels, drawn = [], 0
-    for outcome in (NAMED, CALLED_NORMAL, JACCARD, MICRO):
-        lines = [
-            Line(f"{hospital}, {NAMES[arm]}", changed(name, model(SFT), hospital, outcome), series)
-            for hospital in "ABC"
-            for series, (arm, name) in enumerate(zip((HARD, NUANCED), models, strict=True))
-        ]
-        drawn += sum(not isinstance(line.value, str) for line in lines)
-        panels.append(panel(outcome.title[0].upper() + outcome.title[1:], lines, "change from SFT"))
-    rises = all(called_normal_rises(arm, checkpoint) for arm in (HARD, NUANCED))
-    return framed(
-        "At the last step more abnormal patients are called normal"
-        if rises and checkpoint == "last"
-        else "From SFT to reinforcement",
-        facts(*models, model(SFT), measure="post hoc"),
-        panels,
-        f"From SFT to the {checkpoint} checkpoint, each hospital with its own patients, images and labels. Post hoc: "
-        "these outcomes were chosen after the answers had been seen." + counted(drawn),
-        behind=behind(*models, model(SFT)),
-    )
+    title, label = f"Hospital {hospital}", f"Hospital {hospital}: four models, four yardsticks"
+    runs = asked(*shown(checkpoint))
+    return frame_table(frame, label, dense=True, title=title, head=head, notes=[note], runs=runs)
 
 
 def called_normal_rises(arm: str, checkpoint: str = "last") -> bool:
@@ -114,42 +71,10 @@ def called_normal_rises(arm: str, checkpoint: str = "last") -> bool:
     return all(not isinstance(one, str) and one.low > 0 for one in found)
 
 
-def finding() -> Prose:
-    """What these outcomes say, in sentences."""
-    if not have(*shown("last")):
-        return Prose("*Not run yet.*")
-    said = []
-    for arm in (HARD, NUANCED):
-        found = [spoken(changed(model(arm, "last"), model(SFT), h, CALLED_NORMAL)) for h in "ABC"]
-        lead = f"{NAMES[arm]}, last checkpoint minus SFT: {found[0]} at A, {found[1]} at B and {found[2]} at C"
-        said.append(lead + (", above zero at each" if called_normal_rises(arm) else ""))
-    before = changed(model(SFT), model("base"), "A", NAMED)
-    scores = [changed(model(SFT), model("base"), h, MACRO) for h in "AB"]
-    return Prose(
-        "All of this is *post hoc*: the outcomes were chosen after the answers had been seen, and the intervals are "
-        "not corrected for their number.\n\n"
-        f"**Share of abnormal patients answered “No Finding”.** {'. '.join(said)}.\n\n"
-        f"**Overlap with the labels.** {_overlap()}\n\n"
-        f"**Before reinforcement.** SFT minus untouched, at A: labels named per recorded {spoken(before)}; macro-F1 "
-        f"over the frequent findings {spoken(scores[0])} at A and {spoken(scores[1])} at B. The untouched model saw "
-        "the findings of many more drawn images, with what is visible as the label, so this is no fair race; it says "
-        "that the changes which reinforcement makes start from a model that names fewer labels."
-    )
-
-
-def _overlap() -> str:
-    """Where mean Jaccard or micro-F1 changed from SFT or from the untouched model, zero outside the interval."""
-    off = []
-    for before, name in ((model(SFT), "SFT"), (model("base"), "untouched")):
-        for arm in (HARD, NUANCED):
-            for outcome in (JACCARD, MICRO):
-                for hospital in "ABC":
-                    found = changed(model(arm, "last"), before, hospital, outcome)
-                    if not isinstance(found, str) and found.excludes_zero:
-                        off.append(f"{NAMES[arm]} minus {name} at {hospital}, {outcome.title}: {spoken(found)}")
-    lead = "Mean Jaccard and micro-F1 of both rewards at each hospital, last checkpoint, against SFT and untouched: "
-    return lead + (f"zero is outside these intervals alone: {'; '.join(off)}." if off
-                   else "no interval leaves zero out.")  # fmt: skip
+def called_normal(arm: str) -> str:
+    """The change from SFT to the last checkpoint of the share of abnormal patients called normal, in words."""
+    found = [f"{spoken(changed(model(arm, 'last'), model(SFT), h, CALLED_NORMAL))} at {h}" for h in "ABC"]
+    return ", ".join(found) + (" (above zero at each)" if called_normal_rises(arm) else "")
 
 
 def failures() -> Html:
@@ -174,9 +99,7 @@ def failures() -> Html:
              or "–"}
         )  # fmt: skip
     head = facts(*shown("last"), measure="own images of A, B and C, post hoc")
-    return block(f'<div class="cxr-head">{head}</div>') + frame_table(
-        pd.DataFrame(rows), "Why answers could not be read", wrap=("by kind",)
-    )
+    return frame_table(pd.DataFrame(rows), "Why answers could not be read", wrap=["by kind"], head=head)
 
 
 #: The first of these that holds is the kind of a failure.

@@ -13,13 +13,13 @@ from companion.evidence import comparable, stats
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval, resampled_f1
 from companion.evidence.tables import counted as kept_cells
-from companion.report.behind import runs_behind
-from companion.report.experiments.answers import PROFILE, missing, sizes, trained
-from companion.report.experiments.intervals import counted, dots, framed
-from companion.report.theme import Html, Prose, badge, spoken
+from companion.report.experiments.answers import missing, sizes, trained
+from companion.report.experiments.names import NOT_RUN, PROFILE
+from companion.report.plots import picture
+from companion.report.theme import Html, badge, spoken
 
 LABELS = "chexpert14"
-BASES = {"medgemma": "medical base", "qwen": "general base"}
+BASES = {"medgemma": "Medical base", "qwen": "General base"}
 PROTOCOL, ALONE = "reasoning_a", "only_label"
 
 
@@ -76,34 +76,31 @@ def whole() -> bool:
 
 
 def figure() -> Html:
-    """A panel a base model: each seed's macro-F1 as a point, the mean as a bar, formats side by side."""
+    """A panel a base model: each seed's macro-F1 as a point, the mean with its interval, formats side by side."""
     if not whole():
         return missing("all four formats on both base models")
-    panels, number = [], 0
-    level = float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()]))
-    for series, base in enumerate(BASES):
-        rows, means = {}, {}
+    panels: dict[str, dict[str, dict[str, Interval]]] = {}
+    points: dict[str, dict[str, list[float]]] = {}
+    for base, title in BASES.items():
+        means, each = panels.setdefault(title, {}).setdefault("", {}), points.setdefault(title, {})
         for name, runs in runs_of(base).items():
             off = len(unfit(base, name))
-            title = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
-            rows[title] = [float(drawn(base, name, seed)[0]) for seed in runs]
-            means[title] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
-        number += len(rows)
-        panels.append(dots(BASES[base].capitalize(), rows, means, "macro-F1", series, line=level, span=(0, 0.8)))
+            row = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
+            each[row] = [float(drawn(base, name, seed)[0]) for seed in runs]
+            means[row] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
     of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
     seeds = sorted({seed for base in BASES for runs in runs_of(base).values() for seed in runs})
     head = badge("miniature", PROFILE, sizes(), f"{of[0].info['n']} validation studies",
                  f"seeds {', '.join(map(str, seeds))}", f"macro-F1 over {len(findings())} findings")  # fmt: skip
-    return framed(
+    return picture(
         "On the general base formats cannot be compared" if isinstance(difference("qwen"), str) else
         "Four formats, two base models",
-        head,
-        panels,
-        "A point a training, a bar for their mean with its interval. Dashed: naming every label for every study. A "
-        "format of which one run gives one answer to nearly all images, or lies below the dashed line, is in no "
-        "comparison; how many runs do stands under its name."
-        + counted(number),
-        behind=runs_behind(of),
+        head, panels, "macro-F1",
+        "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
+        "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
+        "the line, is in no comparison; how many runs do stands under its name.",
+        runs=of, points=points, span=(0, 0.8),
+        line=float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()])),
     )  # fmt: skip
 
 
@@ -114,7 +111,8 @@ def constants(base: str = "qwen") -> int:
 
 def difference(base: str) -> Interval | str:
     """Protocol minus labels alone over trainings and patients; a text if one of the two takes part in none."""
-    runs = runs_of(base)
+    if not (runs := runs_of(base)):
+        return NOT_RUN
     if len(runs[ALONE]) < 2:
         return comparable.ONE_TRAINING
     if many := sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE)):
@@ -137,28 +135,29 @@ def verdict() -> str | None:
     )
 
 
-def finding() -> Prose:
-    """Whether the protocol helps the general model and harms the medical one, as far as these runs can tell."""
-    if not whole():
-        return Prose("*Not run yet.*")
-    medical, general = difference("medgemma"), difference("qwen")
-    parts = []
-    if off := constants():
-        runs = [(name, seed, run) for name, of in runs_of("qwen").items() for seed, run in of.items()]
-        one = sum("one answer" in reason for name in runs_of("qwen") for reason in unfit("qwen", name).values())
-        low = sum(bool(drawn("qwen", name, seed)[0] < floor(run)) for name, seed, run in runs)
-        parts.append(
-            f"{off} of {len(runs)} runs of the general base take part in no comparison: {one} give one answer to "
-            f"nearly all images, and {low} score below naming every label."
-        )
-    if isinstance(medical, str) or isinstance(general, str):
-        parts.insert(0, "**These runs cannot answer the question.**")
-        parts.append("So nothing can be said of whether the best format depends on the base model.")
-    below = ", ".join(f"{len(unfit('medgemma', name))} of {len(runs)} with {prompts.get(name).title}"
-                      for name, runs in runs_of("medgemma").items())  # fmt: skip
-    parts.append(
-        f"The twelve-step protocol minus the labels alone, over {len(findings())} findings: on the medical base "
-        f"{spoken(medical)}; on the general base {spoken(general)}. On the medical base these runs are "
-        f"constant or below naming every label: {below}."
+def answered() -> str:
+    """Whether the runs can answer the question at all; empty if they can."""
+    if not any(isinstance(difference(base), str) for base in BASES):
+        return ""
+    return "These runs cannot answer the question: nothing can be said of whether the best format depends on the base."
+
+
+def general_base() -> str:
+    """Why runs of the general base take part in no comparison, in a sentence; empty if all do."""
+    if not (off := constants()):
+        return ""
+    runs = [(name, seed, run) for name, of in runs_of("qwen").items() for seed, run in of.items()]
+    one = sum("one answer" in reason for name in runs_of("qwen") for reason in unfit("qwen", name).values())
+    low = sum(bool(drawn("qwen", name, seed)[0] < floor(run)) for name, seed, run in runs)
+    return (
+        f"{off} of {len(runs)} runs of the general base take part in no comparison: {one} give one answer to nearly "
+        f"all images, and {low} score below naming every label."
     )
-    return Prose(" ".join(parts))
+
+
+def medical_base() -> str:
+    """How many runs of each format on the medical base take part in no comparison."""
+    return ", ".join(
+        f"{len(unfit('medgemma', name))} of {len(runs)} with {prompts.get(name).title}"
+        for name, runs in runs_of("medgemma").items()
+    )

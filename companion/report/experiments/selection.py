@@ -1,8 +1,10 @@
 """Best on validation against last: how much of a reported gain is the choosing? Both sides over the same findings."""
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+import pandas as pd
 
 from chexreason import metrics
 from companion.evidence import analysis, comparable, outcomes, stats
@@ -11,16 +13,16 @@ from companion.evidence.analysis import FINDINGS, Key
 from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import answers, behind, facts, have, missing, model, trained
-from companion.report.experiments.cells import either
-from companion.report.experiments.intervals import Line, framed, panel
-from companion.report.theme import Html, Prose, signed, spoken
+from companion.report.experiments.answers import answers, asked, facts, have, missing, trained
+from companion.report.experiments.names import model
+from companion.report.plots import picture
+from companion.report.theme import Html, signed, spoken
 
 CELL = scores.own("A")
 
 
 @cache
-def _arms() -> list[str]:
+def ways() -> list[str]:
     """The arms whose best and last checkpoint may both be compared at home, by both outcomes."""
     return [name for name, arm in arms.ARMS.items() if arm.stage == "grpo" and have(*_both(name)) and not _unfit(name)]
 
@@ -39,23 +41,17 @@ def _unfit(arm: str) -> str:
 
 def seeds() -> list[int]:
     """The trainings that every arm has."""
-    return answers().seeds([model(name, which) for name in _arms() for which in ("best", "last")])
+    return answers().seeds([one for name in ways() for one in _both(name)]) if ways() else []
 
 
 def frequent() -> set[str]:
     """The findings with enough positives on both sides: among the validation studies of each seed, and elsewhere."""
-    found = set(analysis.frequent(answers(), [CELL]))
-    for name in _arms():
+    found = set(analysis.frequent(answers(), [CELL])) if ways() else set()
+    for name in ways():
         for seed in seeds():
             values = evidence.scores(trained()[name, seed], "best")
             found &= set(comparable.frequent({one: float(values[one, "support"]) for one in FINDINGS}))
     return found
-
-
-def on_validation(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
-    """Best minus last over the nine findings, on the studies that chose the best."""
-    best, last = (_validation(arm, seed, which, outcome) for which in ("best", "last"))
-    return best - last
 
 
 def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float:
@@ -67,84 +63,58 @@ def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float
     return float(metrics.f1(counts).mean() if outcome is MACRO else metrics.f1(counts.sum(axis=1)))
 
 
-def on_others(arm: str, seed: int, outcome: Outcome = MACRO) -> float:
-    """The same on patients that no one chose by."""
-    best, last = (answers().values(Key(model(arm, which), CELL), seed, outcome)[0] for which in ("best", "last"))
-    return float(best - last)
+@cache
+def advantages(outcome: str) -> pd.DataFrame:
+    """Best minus last over the nine findings, a row an (arm, seed): `chosen` on the studies that chose the best,
+    `others` on patients that no one chose by, and their difference, what choosing `adds` to the report."""
+    of, rows = outcomes.OUTCOMES[outcome], {}
+    for arm in ways():
+        for seed in seeds():
+            chosen = [_validation(arm, seed, which, of) for which in ("best", "last")]
+            others = [answers().values(Key(name, CELL), seed, of)[0] for name in _both(arm)]
+            rows[arm, seed] = {"chosen": chosen[0] - chosen[1], "others": float(others[0] - others[1])}
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=["chosen", "others"])
+    return found.assign(adds=found["chosen"] - found["others"]).rename_axis(["arm", "seed"])
 
 
-def over_trainings(values: list[float]) -> Interval:
+def over_trainings(values: Iterable[float]) -> Interval:
     """The mean of one number a training, with its t interval."""
     return stats.percentiles(stats.over_seeds([np.full(1 + answers().resamples, value) for value in values]))
 
 
-@cache
-def chosen_and_others(outcome: str) -> tuple[list[float], list[float]]:
-    """Best minus last, a training each, mean over arms: where it was chosen and elsewhere."""
-    of = outcomes.OUTCOMES[outcome]
-    pairs = [[(on_validation(arm, seed, of), on_others(arm, seed, of)) for arm in _arms()] for seed in seeds()]
-    means = np.array(pairs).mean(axis=1)
-    return means[:, 0].tolist(), means[:, 1].tolist()
-
-
 def figure() -> Html:
     """For each reinforcement arm: best minus last, where it was chosen and elsewhere."""
-    if not _arms():
+    if not (names := ways()):
         return missing("any reinforcement whose checkpoints may be compared")
-    lines = []
-    for name in _arms():
-        others = over_trainings([on_others(name, seed, MICRO) for seed in seeds()])
-        chosen = float(np.mean([on_validation(name, seed, MICRO) for seed in seeds()]))
-        lines.append(Line(name, others, 0, chosen))
-    return framed(
+    found, title = advantages(MICRO.name), "Best checkpoint minus last"
+    chosen = found["chosen"].groupby("arm").mean()
+    values = {
+        "on other patients": {name: over_trainings(found["others"].xs(name)) for name in names},
+        "where it was chosen": {name: Interval(chosen[name], chosen[name], chosen[name]) for name in names},
+    }
+    return picture(
         "The best checkpoint, where it was chosen and on other patients",
-        facts(*(model(name) for name in _arms()), measure="micro-F1 over the same nine findings (post hoc)"),
-        [panel("Best checkpoint minus last", lines, "difference in micro-F1")],
-        "Hollow squares: on the validation studies that the best checkpoint was chosen by. Circles: the same "
-        "difference, over the same findings and trainings, on patients that had no say; t intervals over "
+        facts(*map(model, names), measure="micro-F1 over the same nine findings (post hoc)"),
+        {title: values},
+        "difference in micro-F1",
+        "Squares, without an interval: on the validation studies that the best checkpoint was chosen by. Circles: the "
+        "same difference, over the same findings and trainings, on patients that had no say; t intervals over "
         f"{len(seeds())} trainings, not corrected for their number.",
+        runs=asked(*(one for name in names for one in _both(name))),
         columns=1,
-        behind=behind(*(model(name, which) for name in _arms() for which in ("best", "last"))),
     )
-
-
-def gone(outcome: Outcome) -> Interval:
-    """What choosing adds to the report: where it was chosen minus elsewhere."""
-    chosen, others = chosen_and_others(outcome.name)
-    return over_trainings([one - other for one, other in zip(chosen, others, strict=True)])
 
 
 def verdict() -> str | None:
     """What choosing adds, in a line; None without the runs."""
-    if not _arms():
+    if not ways():
         return None
     said = []
     for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
-        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
+        each = advantages(outcome.name).groupby("seed").mean()
+        chosen, others, _ = each.mean()
         said.append(
             f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
-            f"difference {spoken(gone(outcome))}"
+            f"difference {spoken(over_trainings(list(each['adds'])))}"
         )
     return f"best minus last over nine findings, most of them rare: {'; '.join(said)}"
-
-
-def finding() -> Prose:
-    """The mean advantage of the best checkpoint where it was chosen, and elsewhere, and the difference."""
-    if not _arms():
-        return Prose("*Not run yet, or no way to train whose checkpoints may be compared.*")
-    said = []
-    for outcome in (MACRO, MICRO):
-        chosen, others = (float(np.mean(one)) for one in chosen_and_others(outcome.name))
-        added = gone(outcome)
-        said.append(
-            f"by {outcome.title} {signed(chosen)} where it was chosen and {signed(others)} on other patients, a "
-            f"difference of {spoken(added)}, "
-            + either(added, "distinguishable from zero", "not distinguishable from zero")
-        )
-    many = len(frequent())
-    return Prose(
-        f"Over {len(_arms())} ways to train, {len(seeds())} trainings each, and the same nine findings on both sides, "
-        f"the best checkpoint minus the last is {said[0]}. That average carries no conclusion: {many} of the nine "
-        f"findings {'has' if many == 1 else 'have'} {comparable.ENOUGH} positives on both sides. Pooled over the nine "
-        f"(post hoc) it is {said[1]}. The intervals are t intervals over the trainings; the patients stay as they are."
-    )

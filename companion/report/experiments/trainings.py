@@ -3,15 +3,12 @@
 The chapters of the demo have one training of each model, and so intervals over patients alone. The experiment trained
 the same recipe several times, on more studies. One figure shows both, over the same nine findings, so that nobody
 takes the one for the other. It reconciles two layers of the book and carries no conclusion: rare findings are
-in the average, and where a model lies below naming every label its points are hollow.
+in the average, and a row in which a model lies below naming every label is marked.
 """
 
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from chexreason.runs import Run
 from companion.evidence import analysis, stats
@@ -21,12 +18,11 @@ from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.evidence.tables import read_runs
 from companion.experiment import scores
-from companion.report.behind import runs_behind
-from companion.report.experiments.answers import HARD, SFT, answers, facts, have, missing, model, runs_of
-from companion.report.experiments.intervals import framed
-from companion.report.figures import STYLE, to_svg
+from companion.report.experiments.answers import answers, asked, facts, have, missing
+from companion.report.experiments.names import BELOW, HARD, SFT, model
 from companion.report.paired import together
-from companion.report.theme import INK, SERIES, Html, Prose, badge, signed, spoken
+from companion.report.plots import picture
+from companion.report.theme import Html, badge, signed
 
 #: Hospital -> the demo's runs after SFT and after GRPO on it.
 DEMO = "demo"
@@ -45,7 +41,7 @@ class Row:
     trainings: tuple[float, ...]
     patients: Interval  # over patients alone
     both: Interval | None  # over trainings and patients; None for one training
-    hollow: bool  # whether a side lies below naming every label
+    below: bool  # whether a side lies below naming every label
 
 
 def _experiment(hospital: str) -> Row:
@@ -55,7 +51,7 @@ def _experiment(hospital: str) -> Row:
         answers().values(Key(model(HARD), cell), seed) - answers().values(Key(model(SFT), cell), seed) for seed in seeds
     ]
     off = any(analysis.unfit(answers(), Key(name, cell), seeds, MACRO, FINDINGS) for name in (model(HARD), model(SFT)))
-    label = f"{hospital}, experiment ({len(seeds)} trainings)"
+    label = f"{hospital}, experiment ({len(seeds)} trainings){BELOW if off else ''}"
     patients, both = stats.percentiles(np.mean(values, axis=0)), stats.percentiles(stats.over_seeds(values))
     return Row(label, tuple(float(one[0]) for one in values), patients, both, off)
 
@@ -67,7 +63,8 @@ def _demo(hospital: str, have_runs: dict[str, Run]) -> Row:
         evidence.unfit(have_runs[run_id], "best" if have_runs[run_id].info["stage"] == "grpo" else None, FINDINGS)
         for run_id in PAIRS[hospital]
     )
-    return Row(f"{hospital}, demo (1 training)", (found.estimate,), found, None, off)
+    label = f"{hospital}, demo (1 training){BELOW if off else ''}"
+    return Row(label, (found.estimate,), found, None, off)
 
 
 def rows() -> list[Row]:
@@ -79,72 +76,40 @@ def rows() -> list[Row]:
 
 
 def figure() -> Html:
-    """A dot a training at each hospital; thin: patients alone; thick: trainings and patients."""
-    found = rows()
-    if not found:
+    """A dot a training at each hospital; one bar for patients alone, one for trainings and patients."""
+    if not (found := rows()):
         return missing("the demo and the experiment")
-    of = [run for name in (model(HARD), model(SFT)) for run in runs_of()[name]]
-    of += [read_runs(DEMO)[one] for pair in PAIRS.values() for one in pair]
+    title, values = (
+        "GRPO minus SFT",
+        {
+            "patients alone": {row.label: row.patients for row in found},
+            "trainings and patients": {row.label: row.both for row in found if row.both},
+        },
+    )
+    of = asked(model(HARD), model(SFT)) + [read_runs(DEMO)[one] for pair in PAIRS.values() for one in pair]
     head = facts(model(HARD), model(SFT), measure="macro-F1 over nine findings")
-    return framed(
+    return picture(
         "Train it again and the number changes"
-        if any(_turns(row) for row in found)
+        if any(min(row.trainings) < 0 < max(row.trainings) for row in found)
         else "The same change, trained again",
         head + f'</div><div class="cxr-head">{badge("miniature", DEMO, "1 training")}',
-        [_panel(found)],
+        {title: values}, "GRPO minus SFT, macro-F1",
         "From SFT to GRPO with the hard reward, best checkpoint (the demo at A on the studies that chose it, the "
-        "experiment on others), each hospital with its own patients, images and "
-        "labels. A dot is a training; thin bars vary the patients alone, thick ones the trainings, too. The demo has "
-        "one training, and so no thick bar: its thin bar says nothing about another training. Hollow: a side is below "
-        "naming every label. Rare findings are in these averages, so they reconcile the two layers and carry no "
-        "conclusion.",
-        columns=1,
-        behind=runs_behind(of),
-    )
+        "experiment on others), each hospital with its own patients, images and labels. A pale dot is a training; one "
+        "bar varies the patients alone, the other the trainings, too. The demo has one training, so its bar says "
+        f"nothing about another training. {BELOW}: a side is below naming every label. Rare findings are in these "
+        "averages, so they reconcile the two layers and carry no conclusion.",
+        runs=of, columns=1, points={title: {row.label: row.trainings for row in found}},
+    )  # fmt: skip
 
 
-def _panel(found: list[Row]) -> str:
-    with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(4.4, 0.8 + 0.36 * len(found)), layout="constrained")
-        axes = drawing.add_subplot()
-        axes.axvline(0, color=INK, linewidth=0.8)
-        for place, row in enumerate(found):
-            colour, _, marker = SERIES[0 if row.both else 1]
-            axes.plot([row.patients.low, row.patients.high], [place] * 2, color=colour, linewidth=1,
-                      solid_capstyle="butt")  # fmt: skip
-            if row.both:
-                axes.plot([row.both.low, row.both.high], [place] * 2, color=colour, linewidth=4, alpha=0.45,
-                          solid_capstyle="butt")  # fmt: skip
-            axes.plot(row.trainings, [place] * len(row.trainings), marker, color=colour, markersize=5,
-                      markerfacecolor="none" if row.hollow else colour)  # fmt: skip
-        axes.set_yticks(range(len(found)), [row.label for row in found])
-        axes.set(xlabel="GRPO minus SFT, macro-F1", ylim=(len(found) - 0.4, -0.6))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.grid(visible=False, axis="y")
-        said = "; ".join(f"{row.label}: {spoken(row.both or row.patients)}" for row in found)
-        return to_svg(drawing, f"GRPO minus SFT. {said}.")
-
-
-def _turns(row: Row) -> bool:
-    """Whether trainings disagree on the sign of the change."""
-    return min(row.trainings) < 0 < max(row.trainings)
-
-
-def finding() -> Prose:
-    """How far single trainings lie apart, in a sentence."""
-    found = {row.label.split(",")[0] + (" demo" if row.both is None else ""): row for row in rows()}
-    if not found:
-        return Prose("*Not run yet.*")
-    parts = []
-    for hospital in "ABC":
-        many, one = found[hospital], found[f"{hospital} demo"]
+def ranges() -> str:
+    """How far single trainings lie apart at each hospital, as the end of a sentence; empty without the runs."""
+    found, parts = rows(), []
+    for hospital, many, one in zip("ABC", found[::2], found[1::2], strict=False):
+        low, also = (" (below naming every label)" if row.below else "" for row in (many, one))
         parts.append(
-            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}"
-            f"{' (below naming every label)' if many.hollow else ''}, and {signed(one.trainings[0])} in the demo's "
-            f"single one{' (below naming every label)' if one.hollow else ''}"
+            f"at {hospital} from {signed(min(many.trainings))} to {signed(max(many.trainings))}{low}, and "
+            f"{signed(one.trainings[0])} in the demo's single one{also}"
         )
-    return Prose(
-        f"The same change by another training, macro-F1 over nine findings: {'; '.join(parts)}. The demo trained on "
-        "fewer studies and was tested on other patients, so the experiment's dots alone show what another training "
-        "does. One training cannot say which of these is typical."
-    )
+    return "; ".join(parts)

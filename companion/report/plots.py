@@ -1,0 +1,172 @@
+"""How figures are drawn: the style, one function for estimates with their intervals, and the way into a page.
+
+A panel is an SVG of its own, so that panels stand beside one another on a desk and below one another on a phone. It
+takes the page's text colour, tells its series by marker as well as by a colour-blind-safe colour, and says its numbers
+to who cannot see it. Type of 9 points in a panel of 4.4 inches stays above 9 pixels on a phone.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from chexreason.runs import Run
+from companion.evidence.stats import Interval
+from companion.report.behind import runs_behind
+from companion.report.theme import INK, SERIES, Html, block, escape, fresh_id, spoken
+
+STYLE: Any = {
+    "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK,
+    "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
+    "grid.alpha": 0.15, "grid.linewidth": 0.6, "svg.fonttype": "none", "font.family": "sans-serif",
+    "axes.titlesize": 10, "axes.titleweight": "bold", "svg.hashsalt": "chexreason", "path.simplify": True,
+}  # fmt: skip
+DASHES = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
+
+#: Series -> row -> an estimate with its interval, or why there is none.
+Values = Mapping[str, Mapping[str, Interval | str]]
+
+
+def intervals(
+    title: str, values: Values, unit: str, *, line: float = 0.0, log: bool = False,
+    points: Mapping[str, Sequence[float]] | None = None, span: tuple[float, float] | None = None,
+) -> str:  # fmt: skip
+    """Estimates with their intervals, rows one below the other and series side by side in a row; as an SVG element.
+
+    `line` is marked across all rows: 0 for differences, else a level to compare with. `points` are single values by row
+    (trainings, say), `span` is the axis's range. Where there is no estimate, the row says so.
+    """
+    rows = list(dict.fromkeys(row for one in values.values() for row in one))
+    told = [(series, row, value) for series, one in values.items() for row, value in one.items()]
+    # The median of an interval's ends and its estimate is the estimate, and their whole range the interval.
+    bounds = [(s, r, x) for s, r, v in told if not isinstance(v, str) for x in (v.low, v.estimate, v.high)]
+    colours, _, markers = zip(*cycle(len(values)), strict=True)
+    dodge = 0.5 * (1 - 1 / len(values))
+    with mpl.rc_context(STYLE):
+        tall = (0.1 + 0.18 * len(values)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)
+        drawing = Figure(figsize=(4.4, 0.95 + 0.2 * (len(values) > 1) + tall), layout="constrained")
+        axes = drawing.add_subplot()
+        axes.axvline(line, color=INK, linewidth=0.8)
+        if points:
+            found = pd.DataFrame([(row, x) for row, each in points.items() for x in each], columns=["row", "value"])
+            sns.stripplot(found, x="value", y="row", order=rows, color=colours[0], alpha=0.55, jitter=False, ax=axes)
+        sns.pointplot(
+            pd.DataFrame(bounds, columns=["series", "row", "value"]), x="value", y="row", hue="series", order=rows,
+            hue_order=list(values), palette=list(colours), markers=list(markers), dodge=dodge or False, orient="y",
+            estimator="median", errorbar=("pi", 100), linestyle="none", markersize=5, err_kws={"linewidth": 2}, ax=axes,
+        )  # fmt: skip
+        handles, labels = axes.get_legend_handles_labels()
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
+        if len(values) > 1:
+            drawing.legend(handles, labels, loc="outside lower center", ncols=min(3, len(values)), frameon=False)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set(title=title, xlabel=unit, ylabel="", ylim=(len(rows) - 0.4, -0.6), **({"xlim": span} if span else {}))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.grid(visible=False, axis="y")
+        if log:
+            axes.set_xscale("log")
+        if not bounds:
+            axes.set(xlim=(-1, 1), xticks=[])
+        left, right = axes.get_xlim()
+        side = 1 if right > -left else -1  # where there is more room
+        for series, row, value in told:
+            if isinstance(value, str):
+                place = rows.index(row) + (list(values).index(series) / max(1, len(values) - 1) - 0.5) * dodge
+                axes.annotate("not compared", (0, place), (5 * side, 0), textcoords="offset points", va="center",
+                              ha="left" if side > 0 else "right", style="italic")  # fmt: skip
+        return to_svg(drawing, f"{title}. {'; '.join(said(values, line != 0))}.")
+
+
+def picture(
+    title: str, head: str, panels: Mapping[str, Values], unit: str, says: str, *, runs: Iterable[Run] = (),
+    columns: int = 2, line: float = 0.0, log: bool = False, span: tuple[float, float] | None = None,
+    points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> Html:  # fmt: skip
+    """A figure of `intervals`, a panel a title, with its caption, all its numbers and the runs behind them."""
+    drawn = [
+        intervals(name, values, unit, line=line, log=log, span=span, points=(points or {}).get(name))
+        for name, values in panels.items()
+    ]
+    return framed(title, head, drawn, says, columns, behind=numbers(panels, line != 0) + runs_behind(runs))
+
+
+def said(values: Values, level: bool = False) -> list[str]:
+    """Each estimate in words: its row, its series where there are several, and the value with its interval; levels
+    have no sign, differences have one."""
+
+    def told(value: Interval | str) -> str:
+        if isinstance(value, str) or not level:
+            return spoken(value)
+        return f"{value.estimate:.3g} ({value.low:.3g} to {value.high:.3g})"
+
+    return [
+        f"{row}{f', {series}' if len(values) > 1 else ''}: {told(value)}".replace("\n", ", ")
+        for series, one in values.items()
+        for row, value in one.items()
+    ]
+
+
+def numbers(panels: Mapping[str, Values], level: bool = False) -> str:
+    """What some panels show as a list of numbers to unfold."""
+    lines = [f"<li>{escape(f'{title}, {one}')}</li>" for title, values in panels.items() for one in said(values, level)]
+    title = f"The numbers ({len(lines)})"
+    return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'
+
+
+def framed(
+    title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "", behind: str = ""
+) -> Html:
+    """Panels under a title and a badge, with the caption that says what to see, and the runs behind them."""
+    return block(
+        f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>{key}'
+        f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>'
+        f"<figcaption>{escape(says)}{behind}</figcaption>",
+        "figure",
+    )
+
+
+def cycle(count: int) -> list[tuple[str, str, str]]:
+    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
+    colours = [*SERIES, (INK, "solid", "v")]
+    dashes = list(DASHES)
+    styles = [
+        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
+        for turn in range(len(dashes))
+        for colour, dash, marker in colours
+    ]
+    if count > len(styles):
+        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
+    return styles[:count]
+
+
+def key_of(names: Sequence[str]) -> str:
+    """The legend of several series, each with its colour and dash."""
+    entries = "".join(
+        f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
+        f'stroke="{colour.replace(INK, "currentColor")}" '
+        f'stroke-width="3" stroke-dasharray="{DASHES[dash]}"/></svg>{escape(name)}</li>'
+        for name, (colour, dash, _) in zip(names, cycle(len(names)), strict=True)
+    )
+    return f'<ul class="cxr-key">{entries}</ul>'
+
+
+def to_svg(drawing: Figure, alt: str) -> str:
+    """A figure as an SVG element that takes the page's colour and font and is read out as `alt`."""
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    # Ids repeat from figure to figure, and a page must not hold the same id twice.
+    prefix = fresh_id("svg")
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
+    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r"font: ([0-9.]+px|bold [0-9.]+px|[0-9. a-z]+px) [^;\"]+", r"font: \1 inherit", svg)
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)
