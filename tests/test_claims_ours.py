@@ -19,10 +19,9 @@ from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from companion.evidence import claims, stats
 from companion.evidence.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
-from companion.evidence.claims.checks import changes
+from companion.evidence.claims.effects import changes, rare
 from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
-from companion.evidence.claims.sides import rare
 from companion.evidence.comparable import ENOUGH
 from companion.report import terminal_claims, verdict_table
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from chexreason.labels import LABEL_SETS
 from companion.evidence.audit import uncertainty as sure
+from companion.evidence.claims.effects import over
 from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
-from companion.evidence.claims.sides import over
 from companion.evidence.tables import MODELS
 
 

@@ -11,7 +11,7 @@ Drawn films are named by their hospital and never by the data set that it stands
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from chexreason.metrics import f1, label_cells
 from chexreason.runs import Run, read, read_all
 from companion.evidence.audit.uncertainty import centred, shared
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
-from companion.evidence.claims.sides import DRAWS, Side
+from companion.evidence.claims.sides import DRAWS, OF_REAL_DATA, Side
 from companion.evidence.comparable import ENOUGH, frequent
 from companion.evidence.stats import ema, resampled_counts
 from companion.evidence.tables import (
@@ -45,12 +45,11 @@ from companion.evidence.tables import (
 )
 
 Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
-OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
 
 
-class Ours:
+class Ours(Side):
     """The side of some runs by run id; all of one tier."""
 
     def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0, alone: bool = True) -> None:
@@ -68,10 +67,6 @@ class Ours:
         self._counts: dict[tuple[str, str | None], Counts] = {}
         self._scores: dict[tuple[str, str | None], pd.Series] = {}
         self._digests: dict[str, str] = {}
-
-    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
-        """Each check as it is: there is one training."""
-        return check(self)
 
     def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
         """The findings with enough positives among a table's studies."""
@@ -172,14 +167,6 @@ class Ours:
         return Quantity(
             value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=1
         )
-
-    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
-        """Public counts are of real hospitals, and so no evidence about these runs."""
-        raise CannotTell(OF_REAL_DATA)
-
-    def measured(self, what: str, otherwise: str) -> Quantity:
-        """Nothing of the experiment."""
-        raise CannotTell(otherwise)
 
     # Where the numbers come from.
 
