@@ -28,6 +28,7 @@ from companion.evidence.claims import (
     outcomes,
 )
 from companion.evidence.claims.verdicts import Claim
+from companion.evidence.claims.views import on_paper
 from companion.evidence.comparable import MOSTLY
 from companion.evidence.sections import EXPERIMENT, STAGES
 from companion.evidence.tables import beside, read_runs, results_root
@@ -99,7 +100,7 @@ min-height:2.1em;max-width:100%}
 def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Outcome]:
     """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
     if profile is None:
-        return outcomes(CLAIMS)
+        return on_paper()
     there = read_runs(profile, results) or any((results_root(results) / profile).glob("seed*/*/run.json"))
     return outcomes(CLAIMS, open_side(profile, results)) if there else {}
 

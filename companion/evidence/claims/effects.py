@@ -53,12 +53,14 @@ class Effect:
     evidence: str = "untold"  # what shows it, by default
     measure: str = ""  # in place of the average
     how: How = field(default_factory=How)
+    best: tuple[int, str] | None = None  # the row of a table that is said to be its best
 
     def __call__(self, side: Side) -> Quantity:
         return self.ask(side, self.how)
 
     def __neg__(self) -> "Effect":
-        return replace(self, ask=lambda side, how: self.ask(side, how).times(-1), plus=self.minus, minus=self.plus)
+        turned = replace(self, plus=self.minus, minus=self.plus, best=None)
+        return replace(turned, ask=lambda side, how: self.ask(side, how).times(-1))
 
     def by(self, average: str) -> "Effect":
         """By another average."""
@@ -94,6 +96,8 @@ def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
 def shared(side: Side) -> tuple[str, ...]:
     """The findings of both Tables 5 and 6 that carry a conclusion in both."""
     both = set(side.carrying(5, NIH_SHARED)) & set(side.carrying(6, NIH_SHARED))
+    if not both:
+        raise CannotTell(f"none of these findings has {ENOUGH} positives")
     return tuple(name for name in NIH_SHARED if name in both)
 
 
@@ -161,6 +165,7 @@ def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> 
     return Effect(
         lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
         titled(table, row), _named("the best", table, others, among), _shown(table), how=How(by),
+        best=(table, row) if not among or table == 4 else None,
     )  # fmt: skip
 
 
@@ -244,13 +249,13 @@ class Twin:
 
 
 def _twin(which: str, effect: Effect) -> Twin:
-    choice, ending, words, how, evidence = {
-        "micro": (AVERAGING, "micro", "by micro-F1", {"average": "micro"}, ""),
-        "last": (CHECKPOINT, "last-step", "at the last step", {"last": True}, ""),
-        "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too", {"findings": NIH_SHARED}, "matched"),
-        "drop": (LARGEST, "not-one-finding", "without the finding that moves most", {"drop": True}, ""),
+    choice, ending, words, how = {
+        "micro": (AVERAGING, "micro", "by micro-F1", replace(effect.how, average="micro")),
+        "last": (CHECKPOINT, "last-step", "at the last step", replace(effect.how, last=True)),
+        "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too", effect.on_shared().how),
+        "drop": (LARGEST, "not-one-finding", "without the finding that moves most", replace(effect.how, drop=True)),
     }[which]
-    return Twin(choice, ending, words, replace(effect, how=replace(effect.how, **how)), evidence)
+    return Twin(choice, ending, words, replace(effect, how=how), "matched" if which == "nine" else "")
 
 
 def claim(

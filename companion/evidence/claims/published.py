@@ -36,7 +36,9 @@ class Published(Side):
                        "NIH test": nih}  # fmt: skip
         self._seed, self._correlation = seed, correlation
         self._common: dict[tuple[str, str], Floats] = like._common if like else {}
-        self._found = {key: one for key, one in like._found.items() if key[0] != 6} if like else {}
+        self._found: dict[tuple[int, str, str], Quantity] = {}
+        if like is not None:
+            self._found |= {key: one for key, one in like._found.items() if key[0] != 6}
         self._supports = {5: supports_of(5), 6: supports_of(6, nih)}
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:

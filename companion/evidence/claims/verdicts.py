@@ -124,10 +124,10 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
         ), None  # fmt: skip
     low, high = _interval(found)
     against = FAILS if claim.stated and not claim.sharpened else OTHERWISE
-    # A count has exceeded a bar of 0 or reached another one; an interval lies above its bar.
-    bar = claim.bar + (1e-9 if claim.bar == 0 else -1e-9) if claim.kind == AS_COUNTED else claim.bar
+    # An interval lies above its bar; of an order of trainings the bar itself is enough, unless it is 0.
+    bar = _reach(claim) if claim.kind == AS_COUNTED else claim.bar
     if not is_test(claim, found):
-        verdict = HOLDS if found.value >= bar else against
+        verdict = HOLDS if reaches(claim, found.value) else against
         reason = "as counted" if verdict == HOLDS else "counted otherwise"
     elif low > bar:
         verdict, reason = HOLDS, "beyond chance"
@@ -144,6 +144,15 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
     n = ", ".join(map(str, sorted(found.n)))
     runs = tuple(sorted(found.runs))
     return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, n, runs), found
+
+
+def reaches(claim: Claim, value: float) -> bool:
+    """Whether a value alone, without an interval, speaks for a claim: it exceeds a bar of 0, or reaches another one."""
+    return value >= _reach(claim)
+
+
+def _reach(claim: Claim) -> float:
+    return claim.bar + (1e-9 if claim.bar == 0 else -1e-9)
 
 
 def is_test(claim: Claim, found: Quantity) -> bool:
