@@ -45,7 +45,7 @@ def run_audit(place, *words):
 
 
 def test_every_file_is_as_it_was_checked():
-    assert facts.altered() == {}
+    assert sealed.altered() == {}
     listed = set(sealed.digests())
     assert listed == {path.name for path in (RESULTS / "published").glob("*.csv")}
     assert set(facts.digests()) == set(facts.TABLE_NUMBERS)
@@ -55,7 +55,7 @@ def test_every_file_is_as_it_was_checked():
 def test_an_altered_file_is_named_and_not_read(copy, name):
     text = (copy / name).read_text()
     change(copy / name, text[-40:], text[-40:].replace("1", "2").replace("0", "1") + "\n")
-    wrong = facts.altered()
+    wrong = sealed.altered()
     assert list(wrong) == [name]
     assert f"results/published/{name} as it was checked" in wrong[name]
     assert "git checkout" in wrong[name]
@@ -65,17 +65,17 @@ def test_an_altered_file_is_named_and_not_read(copy, name):
 
 def test_a_file_that_nobody_checked_is_told(copy):
     (copy / "table7.csv").write_text("table,row,column,metric,value\n")
-    assert "digest" in facts.altered()["table7.csv"]
+    assert "digest" in sealed.altered()["table7.csv"]
     with pytest.raises(UserError, match=r"table7\.csv"):
         sealed.rows("table7.csv", ())
 
 
 def test_a_missing_file_is_told(copy):
     (copy / "table5.csv").unlink()
-    assert "no such file" in facts.altered()["table5.csv"]
+    assert "no such file" in sealed.altered()["table5.csv"]
     (copy / sealed.SUMS).unlink()
     with pytest.raises(UserError, match="SHA256SUMS"):
-        facts.altered()
+        sealed.altered()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_missing_file_is_told(copy):
 )
 def test_a_broken_row_is_told_with_its_line(copy, old, new, told):
     change(copy / "table2.csv", old, new, seal=True)
-    assert facts.altered() == {}
+    assert sealed.altered() == {}
     with pytest.raises(UserError, match=told) as error:
         sealed.rows("table2.csv", ("table", "row", "column", "metric", "value"), ("value",))
     assert "results/published/table2.csv" in str(error.value)

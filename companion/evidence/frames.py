@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from chexreason.labels import FINDINGS
-from companion.evidence import contradictions
+from companion.evidence import contradictions, sealed
 from companion.evidence.audit import (
     arithmetic,
     attainability,
@@ -179,7 +179,7 @@ def studies_needed() -> pd.DataFrame:
     return pd.DataFrame(
         {"difference": one.name, "macro-F1": f"{one.macros[0]:.3f} or {one.macros[1]:.3f}",
          "studies used": one.used, "needed": one.needed(), "assumed": one.assumed,
-         **{f"prevalences of {name}": power.at_hospitals(one).get(name) for name in conventions.PARTS}}
+         **{f"prevalences of {name}": one.at_hospitals().get(name) for name in conventions.PARTS}}
         for one in power.questions()
     ).astype(object)  # fmt: skip
 
@@ -247,7 +247,7 @@ def counted(frame: pd.DataFrame) -> str:
 
 def remarkable(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that do not simply agree."""
-    return frame[frame["verdict"] != AGREES]
+    return frame[~frame["verdict"].isin([AGREES, views.UNSTATED])]
 
 
 def data() -> dict[str, Any]:
@@ -258,7 +258,7 @@ def data() -> dict[str, Any]:
             return asdict(value)
         return value.item() if isinstance(value, np.generic) else None if value != value else value
 
-    return {"tier": "published", "paper": facts.PAPER, "altered": facts.altered(), **{
+    return {"tier": "published", "paper": facts.PAPER, "altered": sealed.altered(), **{
         name: {"title": part.title, "note": part.note,
                "rows": [{str(key): plain(cell) for key, cell in row.items()} for row in part.frame.to_dict("records")]}
         for name, part in PARTS.items()

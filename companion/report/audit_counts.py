@@ -70,7 +70,8 @@ def label_conventions() -> Html:
         rows("… and in whose company", shares, "share that carry the second label", height=4.2, joined=True,
              looks=looks, xlim=(-0.04, 1.04)),
     ]  # fmt: skip
-    shift = max(conventions.shifts("chexpert"), key=lambda one: one.ratio)
+    train, test = (facts.prevalence(*part, FINDINGS) for part in (("mimic", "train"), ("chexpert", "test")))
+    shift = max(FINDINGS, key=lambda name: test[name] / train[name])
     mimic = policies["MIMIC-CXR-JPG, train"]
     widest = max(mimic, key=lambda finding: mimic[finding][1] - mimic[finding][0])
     zeros, ones, without = (f"{share:.1%}" for share in mimic[widest])
@@ -78,7 +79,7 @@ def label_conventions() -> Html:
     caption = (
         "Left: bars run from counting uncertain labels as negative to counting them as positive; the stroke leaves "
         f"them out ({widest} in MIMIC: {zeros}, {ones} and {without}). The same word is not equally frequent: "
-        f"{shift.finding} is in {shift.train:.1%} of MIMIC's training studies and in {shift.test:.1%} "
+        f"{shift} is in {train[shift]:.1%} of MIMIC's training studies and in {test[shift]:.1%} "
         f"of the CheXpert test set. Right: of CheXpert's studies with {alone.given}, {alone.reports:.0%} carry "
         f"{alone.also} when labels are mined from reports and {alone.radiologists:.0%} when radiologists label; of "
         f"those with {company.given}, {company.reports:.0%} and {company.radiologists:.0%} carry {company.also}."

@@ -221,11 +221,11 @@ def arithmetic_summary() -> Prose:
         f"{inside[ROUNDING]} differ in the last place as rounding may make them, and {inside.get(ERROR, 0)} are wrong. "
         f"Of {sum(outside.values())} numbers in the text, {outside[AGREES] + outside.get(ROUNDING, 0)} agree with the "
         f"tables, {outside[ERROR]} do not, and {outside[ALONE]} have nothing to be held against. Of "
-        f"{sum(said.values())} claims of the ledger that need no margin of ours, {said[AGREES]} agree with the printed "
-        "numbers under every reading, whatever chance may do; "
-        f"{said[DEPENDS]} depend on the reading, {said[UNBORNE]} are not borne out and {said[ALONE]} rest on nothing "
-        f"printed. The text names the best of {sum(named.values())} columns, and of {named[AGREES]} it names the right "
-        "one wherever it does."
+        f"{sum(said.values())} claims that compare printed numbers, without a margin of ours, {said[AGREES]} agree "
+        f"with them under every reading, {said[DEPENDS]} depend on the reading and {said[UNBORNE]} are not borne out; "
+        "chance is left aside here. "
+        f"The text names the best of {sum(named.values())} columns, and of {named[AGREES]} it names the right one "
+        "wherever it does."
     )
 
 

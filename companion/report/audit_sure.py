@@ -144,18 +144,16 @@ def power_curves() -> Html:
         for title, r in ((f"Two models that err alike (r = {sure.PAIRED:g})", sure.PAIRED),
                          ("Two that err independently (r = 0)", 0.0))
     ]  # fmt: skip
-    needed = {names[one.name]: [power.at_prevalence(one, float(share)) for share in shares] for one in asked}
+    needed = {names[one.name]: [one.at_prevalence(float(share)) for share in shares] for one in asked}
     said = "; ".join(
-        f"{q.name}: " + ", ".join(f"{power.at_prevalence(q, p):,} at {p:.0%}" for p in power.PREVALENCES) for q in asked
+        f"{q.name}: " + ", ".join(f"{q.at_prevalence(p):,} at {p:.0%}" for p in power.PREVALENCES) for q in asked
     )
     panels.append(curves(
         "If every finding were as common", pd.DataFrame(needed, shares), said,
         marks=(("y", test),), xscale="log", yscale="log", xlabel="share of studies", ylabel="studies needed",
         also=_in_percent,
     ))  # fmt: skip
-    places = pd.DataFrame(
-        [power.at_hospitals(one) for one in asked], [name.replace(": ", "\n") for name in names.values()]
-    )
+    places = pd.DataFrame([one.at_hospitals() for one in asked], [name.replace(": ", "\n") for name in names.values()])
     panels.append(rows("With whose prevalences", places, "studies needed", height=3.2, joined=True, xscale="log"))
     first, *_, last = asked
     grounds: dict[str, list[str]] = {}
@@ -169,8 +167,8 @@ def power_curves() -> Html:
         f"{rough(first.needed())} studies ({rough(first.needed(sure.ALIKE))} if the two models' errors correlated "
         f"by {sure.ALIKE:g}), {pair[last.name]} on NIH about {rough(last.needed())}. Below: the number of studies for "
         f"that power, by how common the findings are. Were every finding in 2 % of the studies, {pair[first.name]} "
-        f"would take {rough(power.at_prevalence(first, 0.02))}; in 20 %, {rough(power.at_prevalence(first, 0.2))}. Right: "
-        f"with the prevalences of each public set. What is assumed: {assumed}."
+        f"would take {rough(first.at_prevalence(0.02))}; in 20 %, {rough(first.at_prevalence(0.2))}. "
+        f"Right: with the prevalences of each public set. What is assumed: {assumed}."
     )
     return picture("How many studies would it take?", panels, caption, "power", "two-sided, 5 %")
 

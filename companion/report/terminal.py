@@ -107,11 +107,8 @@ def _table(frame: pd.DataFrame, width: int) -> str:
     widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= width:
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows])
+    heads = [f"{name} " if k > 1 else "" for k, name in enumerate(head)]
     return "\n".join(
-        _wrapped(
-            f"- {row[0]}: {row[1]}; "
-            + "; ".join(f"{n} {cell}" for n, cell in zip(head[2:], row[2:], strict=True) if cell),
-            width,
-        )
+        _wrapped("- " + "; ".join(f"{name}{cell}" for name, cell in zip(heads, row, strict=True) if cell), width)
         for row in rows
     )

@@ -154,8 +154,8 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
         return score(side, table, plus, how) - score(side, other, minus, how)
 
     if plus == minus and table >= 5:
-        names = ["CheXpert" if one == 5 else "NIH" for one in (table, other)]
-        return Effect(ask, f"{MODELS[plus]} on {names[0]}", names[1], "matched")
+        names = [f"{MODELS[plus]} on {'CheXpert' if one == 5 else 'NIH'}" for one in (table, other)]
+        return Effect(ask, names[0], names[1], "matched")
     return Effect(ask, titled(table, plus), titled(other, minus), _shown(table))
 
 

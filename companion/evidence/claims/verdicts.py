@@ -122,7 +122,8 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
             claim.name, side.name, side.tier, NOT_RUN if missing else REFUSED, str(refusal), missing=missing,
             unlike=isinstance(refusal, Unlike),
         ), None  # fmt: skip
-    low, high = _interval(found)
+    interval = stats.percentiles(np.append(found.value, found.draws), LEVEL)
+    low, high = interval.low, interval.high
     against = FAILS if claim.stated and not claim.sharpened else OTHERWISE
     # An interval lies above its bar; of an order of trainings the bar itself is enough, unless it is 0.
     bar = _reach(claim) if claim.kind == AS_COUNTED else claim.bar
@@ -158,11 +159,6 @@ def _reach(claim: Claim) -> float:
 def is_test(claim: Claim, found: Quantity) -> bool:
     """Whether the interval decides: not if the claim counts what is printed, or what was asked of untrained models."""
     return claim.kind == BEYOND_CHANCE or found.trainings is not None
-
-
-def _interval(found: Quantity) -> tuple[float, float]:
-    low, high = np.quantile(found.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return min(float(low), found.value), max(float(high), found.value)
 
 
 Judged = tuple[Outcome, Quantity | None]

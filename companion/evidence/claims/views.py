@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from companion.evidence.audit import facts
-from companion.evidence.audit.printed import AGREES, ALONE, DEPENDS, ERROR, UNBORNE
+from companion.evidence.audit.printed import AGREES, DEPENDS, ERROR, UNBORNE
 from companion.evidence.claims import CLAIMS, REFUSED, outcomes
 from companion.evidence.claims.effects import Effect, titled
 from companion.evidence.claims.verdicts import Claim, Outcome, reaches
@@ -29,22 +29,19 @@ def on_paper() -> Mapping[str, Outcome]:
 def comparisons() -> pd.DataFrame:
     """What the text says by comparing, as printed and without intervals, under each reading of the ledger.
 
-    Claims with a margin of ours are left out: words of degree have no bar in the paper. Readings of ours can make a
-    comparison depend, and never refute one whose own effect cannot be had.
+    Claims with a margin of ours are left out, since words of degree have no bar in the paper, and so are those that
+    cannot be tested (`untold`).
     """
     rows = []
     for name, claim in CLAIMS.items():
-        if claim.stated and not claim.sharpened:
+        if claim.stated and not claim.sharpened and on_paper()[name].effect is not None:
             twins = [twin for _, twin in claim.choice if not CLAIMS[twin].stated]
             effects = {one: on_paper()[one].effect for one in (name, *twins)}
             held = {one: reaches(CLAIMS[one], value) for one, value in effects.items() if value is not None}
-            if name not in held:
-                verdict, note = ALONE, on_paper()[name].reason
-            else:
-                verdict, note = AGREES if all(held.values()) else DEPENDS if any(held.values()) else UNBORNE, ""
+            verdict = AGREES if all(held.values()) else DEPENDS if any(held.values()) else UNBORNE
             shown = (f"{'✓' if held[one] else '✗'} {CLAIMS[one].rests_on} {effects[one]:+.3f}" for one in held)
             rows.append({"where": claim.place, "what": claim.says, "as printed": "; ".join(shown).replace(" -0", " −0"),
-                         "verdict": verdict, "note": note})  # fmt: skip
+                         "verdict": verdict})  # fmt: skip
     return pd.DataFrame(rows)
 
 
