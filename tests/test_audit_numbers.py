@@ -41,7 +41,7 @@ def misprint(monkeypatch):
 )
 def test_a_printed_number_stands_for_half_a_unit_to_either_side(text, stands_for):
     assert printed.printed(text) == Range(*stands_for)
-    with pytest.raises(ValueError, match="[Ee]xpected a number"):
+    with pytest.raises(ValueError, match="xpected a number"):
         printed.printed(f"about {text}")
 
 

@@ -23,7 +23,7 @@ from companion.evidence.claims.effects import changes, rare
 from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
 from companion.evidence.comparable import ENOUGH
-from companion.report import terminal_claims, verdict_table
+from companion.report import terminal, verdict_table
 
 #: Ids of the runs that show one training.
 ONCE = r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-"
@@ -196,7 +196,7 @@ def test_one_runs_folder_is_judged_by_what_it_has(made):
     assert all((one.verdict == NOT_RUN) == bool(one.missing) for one in found.values())
     assert len(side.missing) == 28
     assert found["grpo-loses-nih"].missing in side.missing
-    told = terminal_claims.claims_text(found, 80, side.missing)
+    told = terminal.claims_text(found, 80, side.missing)
     waiting = sum(bool(one.missing) for one in found.values())
     assert f"{waiting} claims wait for runs that are not there" in " ".join(told.split())
     assert f"{NOT_RUN} {waiting}" in " ".join(told.split())
@@ -220,7 +220,7 @@ def test_a_whole_profile_is_judged(tmp_path):
     FACTORY["write"]("smoke", tmp_path, tmp_path / "cache", n=160)
     found = claims.outcomes(CLAIMS, claims.open_runs("smoke", tmp_path))
     reached = {name for name, one in found.items() if one.effect is not None}
-    assert {"grpo-improves-last-step", "common-lose-validation", "free-saturates-lower",
+    assert {"grpo-improves-validation-last-step", "common-lose-validation", "free-saturates-lower",
             "constrained-converge-faster"} <= reached  # fmt: skip
     assert len(reached) > 55
 
@@ -348,7 +348,7 @@ def test_what_is_not_run_is_a_dash(judged, monkeypatch):
     assert f"{verdict_table.SIGNS[REFUSED]} {REFUSED}" in refused
     assert "one training" in refused
     assert "+0." in refused, "with effect and interval"
-    told = terminal_claims.claims_text(found, 300)
+    told = terminal.claims_text(found, 300)
     assert f"– {CLAIMS['hard-beats-nuanced-macro'].says}" in told
     # The whole table, with these runs as the profile's.
     monkeypatch.setattr(verdict_table, "judged", lambda profile, results=None: found if profile else
