@@ -177,7 +177,7 @@ def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
 
 def published(number: int) -> pd.DataFrame:
     """A table of the paper, tidy (table, row, column, metric, value). UserError unless it is as it was checked."""
-    return sealed.frame(f"table{_spec(number).number}.csv", ("table", *KEYS, "value"), ("value",))
+    return sealed.frame(f"table{_spec(number).number}.csv")
 
 
 def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:

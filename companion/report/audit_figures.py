@@ -96,10 +96,9 @@ def rows(
             label: str | None = str(column) if frame.shape[1] > 1 else None
             for at, (name, cell) in enumerate(frame[column].items()):
                 if isinstance(cell, Interval):
-                    axes.plot([cell.low, cell.high], [at + shift] * 2, color=colour, linewidth=thin)
-                    if inner is not None:
-                        core = inner[column].iloc[at]
-                        axes.plot([core.low, core.high], [at + shift] * 2, color=colour, linewidth=3)
+                    bars = [(cell, thin), *([(inner[column].iloc[at], 3.0)] if inner is not None else [])]
+                    for one, width in bars:
+                        axes.hlines(at + shift, one.low, one.high, color=colour, linewidth=width)
                 elif pd.isna(cell):
                     continue
                 value = cell.estimate if isinstance(cell, Interval) else cell

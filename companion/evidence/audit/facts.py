@@ -23,7 +23,7 @@ TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
 @functools.cache
 def cells(number: int) -> Mapping[tuple[str, str, str], str]:
     """A table of the paper: (row, column, metric) -> the number as it is printed."""
-    found = sealed.rows(f"table{number}.csv", ("table", "row", "column", "metric", "value"), ("value",))
+    found = sealed.rows(f"table{number}.csv")
     return {(row["row"], row["column"], row["metric"]): row["value"] for row in found}
 
 
@@ -62,8 +62,7 @@ class Count(NamedTuple):
 @functools.cache
 def _counts() -> dict[tuple[str, str], dict[str, Count]]:
     found: dict[tuple[str, str], dict[str, Count]] = {}
-    columns = ("dataset", "split", "label", "positives", "uncertain", "n")
-    for row in sealed.rows("label_counts.csv", columns, ("positives", "n")):
+    for row in sealed.rows("label_counts.csv"):
         uncertain = int(row["uncertain"]) if row["uncertain"] else None
         count = Count(int(row["positives"]), uncertain, int(row["n"]))
         found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = count
@@ -100,7 +99,7 @@ def share_with(dataset: str, split: str, given: str, also: str) -> float:
     """Of the studies that carry the label `given`, the share that carry `also` too."""
     found = {
         (row["label_a"], row["label_b"]): int(row["both"])
-        for row in sealed.rows("label_pairs.csv", ("dataset", "split", "label_a", "label_b", "both"), ("both",))
+        for row in sealed.rows("label_pairs.csv")
         if (row["dataset"], row["split"]) == (dataset, split)
     }
     both = found[given, also] if (given, also) in found else found[also, given]
@@ -118,17 +117,15 @@ class Reader(NamedTuple):
 
 def readers(dataset: str) -> list[Reader]:
     """The report labeler and the radiologists, where they are published."""
-    columns = ("dataset", "line", "reader", "macro_f1", "source")
     return [
         Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
-        for row in sealed.rows("reference_lines.csv", columns, ("macro_f1",))
+        for row in sealed.rows("reference_lines.csv")
         if row["dataset"] == dataset
     ]
 
 
 def mimic_splits() -> dict[str, int]:
     """Studies of MIMIC-CXR-JPG's own train, validate and test split."""
-    listed = {(row["dataset"], row["fact"]): row["value"]
-              for row in sealed.rows("datasets.csv", ("dataset", "fact", "value"))}  # fmt: skip
+    listed = {(row["dataset"], row["fact"]): row["value"] for row in sealed.rows("datasets.csv")}
     numbers = listed["MIMIC-CXR-JPG", "training, validation and test studies"].split(", ")
     return {name: int(text.replace(",", "")) for name, text in zip(("train", "validate", "test"), numbers, strict=True)}

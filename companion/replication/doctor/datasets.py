@@ -45,7 +45,7 @@ def access(source: str) -> str:
 
 def _facts(title: str) -> dict[str, tuple[str, str]]:
     """fact -> (value, source) of a data set in results/published/datasets.csv."""
-    rows = sealed.rows("datasets.csv", ("dataset", "fact", "value", "source"))
+    rows = sealed.rows("datasets.csv")
     return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
 
 
