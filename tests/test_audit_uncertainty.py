@@ -6,7 +6,7 @@ import scipy.stats
 
 from chexreason.config import RESULTS
 from chexreason.labels import NIH_SHARED
-from companion.evidence.audit import differences, facts, power, validation
+from companion.evidence.audit import differences, power, validation
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.claims import open_runs
 from companion.evidence.claims.calibration import calibrate
@@ -153,15 +153,6 @@ def test_micro_f1_of_validation_is_wilsons_over_all_labels():
             assert interval.low < interval.estimate < interval.high
 
 
-def test_finding_intervals_know_their_positives():
-    found = sure.finding_intervals(5)
-    interval, positives = found["Fracture", "chexreason"]
-    assert positives == 5
-    assert interval == sure.interval(0.2, 5)
-    few, many = sure.finding_intervals(6, 500), sure.finding_intervals(6, 25596)
-    assert all(few[cell][0].low <= one.low <= one.high <= few[cell][0].high for cell, (one, _) in many.items())
-
-
 def test_rarer_findings_ask_for_more_studies():
     for one in power.questions():
         assert one.assumed
@@ -174,8 +165,3 @@ def test_rarer_findings_ask_for_more_studies():
     assert chexpert.at_hospitals()["CheXpert, test"] == chexpert.needed()
     with pytest.raises(ValueError, match="prevalence"):
         chexpert.at_prevalence(0.0)
-
-
-def test_zero_scores_of_rare_findings_are_not_certain():
-    assert sure.interval(0.0, 4).high > 0.3
-    assert facts.supports("chexpert", "test", ("Pleural Other",)) == {"Pleural Other": 4}

@@ -135,10 +135,11 @@ def _panel(found: Found, order: list[int], labels: list[str]) -> str:
     """A row a finding; one without positives stays empty, since a bar of no width would read as certainty."""
     one, none = found.rows, {k for k, name in enumerate(found.names) if not found.positives[name]}
     low, high = np.clip(one.low_all, -1, 1), np.clip(one.high_all, -1, 1)
-    together_all, alone = (
-        pd.DataFrame({"F1": [np.nan if k in none else Interval(one.estimate[k], ends[0][k], ends[1][k]) for k in order]},
-                     labels)
-        for ends in ((low, high), (one.low, one.high))
-    )  # fmt: skip
-    return rows("95% intervals over patients", together_all, "difference in F1", height=0.9 + 0.26 * len(order),
+    whole, alone = (
+        pd.Series([np.nan if k in none else Interval(one.estimate[k], a[k], b[k]) for k in order], labels).to_frame(
+            "F1"
+        )
+        for a, b in ((low, high), (one.low, one.high))
+    )
+    return rows("95% intervals over patients", whole, "difference in F1", height=0.9 + 0.26 * len(order),
                 inner=alone, marks=[("", "solid", INK, 0.0)])  # fmt: skip
