@@ -27,7 +27,6 @@ from companion.evidence.claims import (
     open_side,
     outcomes,
 )
-from companion.evidence.claims.verdicts import Claim
 from companion.evidence.claims.views import on_paper
 from companion.evidence.comparable import MOSTLY
 from companion.evidence.sections import EXPERIMENT, STAGES
@@ -164,23 +163,25 @@ def _tier(found: Mapping[str, Outcome]) -> str:
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim, one = CLAIMS[name], paper[name]
     kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
-    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(one.verdict)}"'
-    data += f' data-standing="{escape(one.standing)}" data-choice="{"; ".join(["any", *kinds] if kinds else [])}"'
-    data += "" if claim.stated else ' data-twin="yes"'
-    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
+    data = {
+        "topic": claim.topic.lower(), "paper": one.verdict, "standing": one.standing,
+        "choice": "; ".join(["any", *kinds] if kinds else []), **({} if claim.stated else {"twin": "yes"}),
+        **{f"run{k}": found[name].verdict for k, found in enumerate(ours.values())},
+    }  # fmt: skip
+    attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
+    whose = " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""
+    place, shown = EVIDENCE[claim.evidence]
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
-        f'<td data-head="where">{escape(claim.place)}{_ours(claim)}</td>',
+        f'<td data-head="where">{escape(claim.place)}{whose}</td>',
         _verdict(one, heads[2]),
         f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
         *(_verdict(found[name], head) for head, found in ours.items()),
+        f'<td data-head="evidence"><a href="{place}" aria-label="evidence: {escape(claim.says)}">{escape(shown)}</a></td>',
     ]
-    place, shown = EVIDENCE[claim.evidence]
-    link = f'<a href="{place}" aria-label="evidence: {escape(claim.says)}">'
-    cells.append(f'<td data-head="evidence">{link}{escape(shown)}</a></td>')
     look = "" if claim.stated else ' class="cxr-twin"'
-    return f"<tr{look} {data}>{''.join(cells)}</tr>"
+    return f"<tr{look} {attributes}>{''.join(cells)}</tr>"
 
 
 def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
@@ -189,23 +190,22 @@ def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
     for kind, twin in one.turned_by:
         other = found[twin]
         effect = "" if other.effect is None else f" {signed(other.effect)}"
-        said.append(f'{escape(kind)}<span class="cxr-small">{SIGNS[other.verdict]} {other.verdict}{effect}: '
-                    f"{escape(CLAIMS[twin].rests_on)}</span>")  # fmt: skip
+        told = f"{SIGNS[other.verdict]} {other.verdict}{effect}: {escape(CLAIMS[twin].rests_on)}"
+        said.append(f'{escape(kind)}<span class="cxr-small">{told}</span>')
     return "".join(said) or "–"
 
 
 def _verdict(one: Outcome, head: str) -> str:
-    order = VERDICTS.index(one.verdict)
+    cell = f'<td data-head="{escape(head)}" data-sort="{VERDICTS.index(one.verdict)}">'
     if one.verdict == NOT_RUN:
-        return f'<td data-head="{escape(head)}" data-sort="{order}"><span title="not run">–</span></td>'
+        return f'{cell}<span title="not run">–</span></td>'
     words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
             f"{signed(one.low)} to {signed(one.high)}</span>"
         )
-    said = f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
-    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}{_runs(one)}</td>'
+    return f'{cell}{words}<span class="cxr-small">{escape("; ".join(details(one)))}</span>{_runs(one)}</td>'
 
 
 def details(one: Outcome) -> list[str]:
@@ -242,8 +242,3 @@ def _controls(ours: list[str]) -> str:
         + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )
-
-
-def _ours(claim: Claim) -> str:
-    """What of a claim is ours and not the paper's, behind its place."""
-    return " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""

@@ -216,7 +216,7 @@ class Seeds(Side):
     def _labels(self) -> Measure:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
         parts = [analysis.shares(ASKED["chexreason"], ASKED["medgemma_sft"], there)["labels"] for there in "BC"]
-        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
+        value, *draws = np.mean([analysis.contrast(self._answers, one).values for one in parts], axis=0).tolist()
         return -value, -np.array(draws), self._frequent(*parts), "A, B and C"
 
     def _stabilisers(self) -> Measure:
@@ -237,7 +237,7 @@ class Seeds(Side):
     def _gain(self, model: str, hospitals: str) -> Measure:
         """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
         changes = [analysis.change(model, ASKED["chexreason"], scores.own(there)) for there in hospitals]
-        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
+        value, *draws = np.mean([analysis.contrast(self._answers, one).values for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
 
     def _frequent(self, *contrasts: Mapping[analysis.Key, float]) -> tuple[str, ...]:
