@@ -178,7 +178,7 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str
         _verdict(one, heads[2]),
         f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
         *(_verdict(found[name], head) for head, found in ours.items()),
-        f'<td data-head="evidence"><a href="{place}" aria-label="evidence: {escape(claim.says)}">{escape(shown)}</a></td>',
+        f'<td data-head="evidence"><a href="{place}" aria-label="evidence: {escape(claim.says)}">{shown}</a></td>',
     ]
     look = "" if claim.stated else ' class="cxr-twin"'
     return f"<tr{look} {attributes}>{''.join(cells)}</tr>"
