@@ -176,12 +176,13 @@ def differences() -> pd.DataFrame:
 
 def studies_needed() -> pd.DataFrame:
     """How many studies each difference takes, and with whose prevalences."""
-    return pd.DataFrame(
+    rows = [
         {"difference": one.name, "macro-F1": f"{one.macros[0]:.3f} or {one.macros[1]:.3f}",
          "studies used": one.used, "needed": one.needed(), "assumed": one.assumed,
          **{f"prevalences of {name}": one.at_hospitals().get(name) for name in conventions.PARTS}}
         for one in power.questions()
-    ).astype(object)  # fmt: skip
+    ]  # fmt: skip
+    return pd.DataFrame(rows, dtype=object)
 
 
 def labels_named() -> pd.DataFrame:

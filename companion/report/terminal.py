@@ -97,7 +97,7 @@ def _titled(title: str, width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, width, subsequent_indent="  ")
+    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _table(frame: pd.DataFrame, width: int) -> str:
