@@ -63,36 +63,6 @@ EVIDENCE = {
     "cures": ("cures.html", "cures"),
     "data": ("data.html#chexpert", "how the test set was used"),
 }  # fmt: skip
-STYLE = """<style>
-.cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
-.cxr-ledger .cxr-controls[hidden]{display:none}
-.cxr-ledger .cxr-controls label{display:flex;flex-direction:column;gap:.15em}
-.cxr-ledger :is(select,input,.cxr-controls button){font:inherit;color:var(--cxr-text);
-background:var(--pst-color-background,Canvas);border:1px solid var(--cxr-line);border-radius:.3em;padding:.25em .5em;
-min-height:2.1em;max-width:100%}
-.cxr-ledger thead button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:left}
-.cxr-ledger thead button::after{content:" ↕";opacity:.6}
-.cxr-ledger th[aria-sort=ascending] button::after{content:" ↑";opacity:1}
-.cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
-.cxr-ledger :is(button,select,input,a,summary):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
-.cxr-ledger table{width:100%;table-layout:auto}
-.cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
-.cxr-ledger tbody th{min-width:14em}
-.cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
-.cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
-.cxr-ledger .cxr-small{display:block;font-size:.9em;color:var(--cxr-muted);font-weight:400;white-space:normal}
-.cxr-ledger details summary{cursor:pointer;font-size:.9em;color:var(--cxr-muted)}
-.cxr-ledger details ul{margin:.2em 0 0;padding-left:1.1em;font-size:.9em;overflow-wrap:anywhere}
-.cxr-ledger tr.cxr-twin th{font-weight:400;padding-left:1.4em}
-@media (max-width:700px){
-.cxr-ledger thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
-.cxr-ledger :is(table,tbody){display:block}
-.cxr-ledger tbody tr:not([hidden]){display:block;border-bottom:2px solid var(--cxr-line);padding:.5em 0}
-.cxr-ledger :is(td,tbody th){display:block;border:0;padding:.15em 0;min-width:0}
-.cxr-ledger tbody th{font-weight:600}
-.cxr-ledger td[data-head]::before{content:attr(data-head) ": ";font-size:.9em;color:var(--cxr-muted)}
-}
-</style>"""
 
 
 @functools.cache
@@ -132,9 +102,9 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
     badges = badge("published", "arXiv 2512.23090")
     badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
-    script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
+    style, script = (Path(__file__).with_name(f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return block(
-        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
+        f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         f'<p class="cxr-note">{escape(explained())}</p></div><script>{script}</script>'
