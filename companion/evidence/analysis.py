@@ -260,7 +260,7 @@ def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
 
 
 class Variety(NamedTuple):
-    """How varied a model's answers to a world's films are."""
+    """How varied a model's answers to a world's images are."""
 
     commonest: float  # share of the answers that give the commonest list of labels
     lists: int  # different lists

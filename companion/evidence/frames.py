@@ -117,7 +117,7 @@ def waterfalls() -> pd.DataFrame:
 
 
 def reference_lines() -> pd.DataFrame:
-    """What readers without a film, the report labeler and radiologists score on each table's studies."""
+    """What readers without an image, the report labeler and radiologists score on each table's studies."""
     return pd.DataFrame(
         {"studies of": "Tables 1 to 4" if number == 1 else f"Table {number}", "reader": line.reader,
          "macro-F1": line.macro, "micro-F1": line.micro, "source": line.source}

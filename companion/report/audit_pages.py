@@ -120,7 +120,7 @@ def _standings(title: str, found: Mapping[str, Outcome]) -> str:
 
 
 def for_a_clinician() -> Prose:
-    """What matters to a reader of films."""
+    """What matters to a radiologist."""
     crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
     near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
     rarest, commonest = min(near, key=near.__getitem__), max(near, key=near.__getitem__)
@@ -138,7 +138,7 @@ def for_a_clinician() -> Prose:
         f"hospitals record, the untouched MedGemma loses {-crossing['medgemma'].matched:.0%} on the way and "
         f"ChexReason {-crossing['chexreason'].matched:.0%}; which falls more cannot be said. None of this shows a "
         f"model that could read a "
-        "patient's film."
+        "patient's image."
     )
 
 
@@ -193,7 +193,7 @@ def assumptions() -> Prose:
         "recorded. The ratios of validation are not used for Tables 5 and 6, because those test sets record other "
         f"numbers of labels a study; they are tried. Of the {tested} differences of Tables 5 and 6 above, the number "
         f"that is judged otherwise at some correlation is, if models name {hangs}. The other assumptions: findings err "
-        f"independently; two models on the same films correlate by {PAIRED}; and other trainings would have come out "
+        f"independently; two models on the same images correlate by {PAIRED}; and other trainings would have come out "
         "the same, which flatters every comparison."
     )
     name = shown_profile()

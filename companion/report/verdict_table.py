@@ -58,7 +58,7 @@ EVIDENCE = {
     "tables2and3": ("sft.html", "Tables 2 and 3"),
     "table4": ("grpo.html", "Table 4"),
     "figure1": ("sft.html#how-the-training-went", "Figure 1"),
-    "cells": ("cells.html", "films, labels or patients"),
+    "cells": ("cells.html", "images, labels or patients"),
     "collapse": ("collapse.html", "collapse"),
     "cures": ("cures.html", "cures"),
     "data": ("data.html#chexpert", "how the test set was used"),
@@ -112,17 +112,14 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
 
 
 def explained() -> str:
-    """What the words in a verdict's cell mean."""
+    """What the words in a verdict's cell mean that the text above the table does not explain."""
     tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
     return (
-        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are "
-        f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
-        "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
-        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
-        "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
-        "no claim about training, since another training may come out otherwise. A run that gives one answer to "
-        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison, nor is a "
-        "model with such a training."
+        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are tried, and the "
+        f"verdict is the one at {PAIRED:g}. Readings of ours are indented, and never fail. A dash: not run. Models "
+        "that were trained once test no claim about training, since another training may come out otherwise. A run "
+        f"that gives one answer to {MOSTLY:.0%} of its images, or scores below naming every label, is in no "
+        "comparison, nor is a model with such a training."
     )
 
 

@@ -70,7 +70,7 @@ class Effect:
         """Over the nine findings that both test sets have."""
         return replace(self, how=replace(self.how, findings=NIH_SHARED))
 
-    def told(self, words: str) -> "Effect":
+    def worded(self, words: str) -> "Effect":
         """With other words."""
         return replace(self, plus=words, minus="")
 
@@ -180,7 +180,7 @@ def trail(table: int, row: str, by: str = "macro") -> Effect:
 
 def between(table: int, row: str, by: str = "macro") -> Effect:
     """How far a row is from being either the best or the worst."""
-    return both(-lead(table, row, by=by), -trail(table, row, by=by)).told(
+    return both(-lead(table, row, by=by), -trail(table, row, by=by)).worded(
         f"distance of {titled(table, row)} from the best and from the worst other format, the smaller"
     )
 
@@ -188,7 +188,7 @@ def between(table: int, row: str, by: str = "macro") -> Effect:
 def both(*effects: Effect) -> Effect:
     """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
     return replace(
-        effects[0].told("the smaller of " + " and of ".join(one.difference for one in effects)),
+        effects[0].worded("the smaller of " + " and of ".join(one.difference for one in effects)),
         ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]),
     )
 
@@ -196,7 +196,7 @@ def both(*effects: Effect) -> Effect:
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
     return replace(
-        effect.told(f"{MARGIN} minus the distance of {effect.plus} and {effect.minus}"),
+        effect.worded(f"{MARGIN} minus the distance of {effect.plus} and {effect.minus}"),
         ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)),
     )
 

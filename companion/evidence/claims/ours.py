@@ -2,11 +2,11 @@
 
 Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
 draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
-films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
+images, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
 are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training, and a
 claim about trained models cannot be tested on it. A run that is constant or scores below naming every label is in no
 comparison, and a macro average holds the findings with enough positives (`comparable`).
-Drawn films are named by their hospital and never by the data set that it stands for.
+Drawn images are named by their hospital and never by the data set that it stands for.
 """
 
 import functools

@@ -60,7 +60,7 @@ class _Lacks(NotRun):
 
 @dataclass(frozen=True)
 class WorldRun(Run):
-    """Answers to one hospital's own films, in the form of a run of Tables 5 and 6."""
+    """Answers to one hospital's own images, in the form of a run of Tables 5 and 6."""
 
     rows: pd.DataFrame
 
@@ -235,7 +235,7 @@ class Seeds(Side):
         return without - with_all, drawn[0] - drawn[1], (), "A"
 
     def _gain(self, model: str, hospitals: str) -> Measure:
-        """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
+        """A cure minus plain GRPO with the hard reward, the mean over hospitals with their own images and labels."""
         changes = [analysis.change(model, ASKED["chexreason"], scores.own(there)) for there in hospitals]
         value, *draws = np.mean([analysis.contrast(self._answers, one).values for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)

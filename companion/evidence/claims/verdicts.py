@@ -14,7 +14,7 @@ prints another one, too. Such a claim has twins (`Claim.choice`); it depends on 
 another, or its effect points the other way. *Together*: of many intervals at 95 % a few miss by chance, so each verdict
 is also held to the interval that covers all tests of its side at once (`stats.differences`, the maximum-t method on the
 shared draws). *Correlation*: how alike two models err on the same studies is not in the text we have, and every
-interval of a difference hangs on it; a verdict at the assumed correlation is told beside those at the others.
+interval of a difference hangs on it; a verdict at the assumed correlation is shown beside those at the others.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -170,12 +170,12 @@ def outcomes(claims: Mapping[str, Claim], side: Side | None = None) -> dict[str,
         found = {name: judged(claim, side) for name, claim in claims.items()}
         return _choices(claims, _together(claims, found))
     tried = {r: _published(claims.values(), r) for r in CORRELATIONS}
-    told = _together(claims, tried[PAIRED])
+    each = _together(claims, tried[PAIRED])
     for name, claim in claims.items():
-        if claim.kind == BEYOND_CHANCE and told[name].effect is not None:
+        if claim.kind == BEYOND_CHANCE and each[name].effect is not None:
             verdicts = {r: found[name][0].verdict for r, found in tried.items()}
-            told[name] = replace(told[name], by_correlation=verdicts, reason=told[name].reason + _at(verdicts))
-    return _choices(claims, told)
+            each[name] = replace(each[name], by_correlation=verdicts, reason=each[name].reason + _at(verdicts))
+    return _choices(claims, each)
 
 
 def _at(verdicts: Mapping[float, str]) -> str:
@@ -216,31 +216,31 @@ def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]
 
 def _together(claims: Mapping[str, Claim], found: Mapping[str, Judged]) -> dict[str, Outcome]:
     """Each verdict beyond chance, and whether the interval that holds for all tests at once leaves out its bar, too."""
-    told = {name: one for name, (one, _) in found.items()}
+    each = {name: one for name, (one, _) in found.items()}
     tested = {
         name: quantity
         for name, (_, quantity) in found.items()
-        if quantity is not None and told[name].verdict != REFUSED and is_test(claims[name], quantity)
+        if quantity is not None and each[name].verdict != REFUSED and is_test(claims[name], quantity)
     }
     if not tested:
-        return told
+        return each
     values_RK = np.stack([np.append(one.value, one.draws) - claims[name].bar for name, one in tested.items()], axis=1)
     joint = stats.differences(values_RK, LEVEL)
     for k, name in enumerate(tested):
-        if told[name].verdict in (HOLDS, FAILS, OTHERWISE):
+        if each[name].verdict in (HOLDS, FAILS, OTHERWISE):
             stands = bool(joint.low_all[k] > 0 or joint.high_all[k] < 0)
-            told[name] = replace(told[name], together=stands, tests=len(tested))
+            each[name] = replace(each[name], together=stands, tests=len(tested))
         else:
-            told[name] = replace(told[name], tests=len(tested))
-    return told
+            each[name] = replace(each[name], tests=len(tested))
+    return each
 
 
-def _choices(claims: Mapping[str, Claim], told: Mapping[str, Outcome]) -> dict[str, Outcome]:
+def _choices(claims: Mapping[str, Claim], each: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """Each outcome with the choices that turn it."""
     found = {}
     for name, claim in claims.items():
-        turned = [(kind, twin) for kind, twin in claim.choice if _differ(claim, told[name], claims[twin], told[twin])]
-        found[name] = replace(told[name], turned_by=tuple(turned))
+        turned = [(kind, twin) for kind, twin in claim.choice if _differ(claim, each[name], claims[twin], each[twin])]
+        found[name] = replace(each[name], turned_by=tuple(turned))
     return found
 
 
