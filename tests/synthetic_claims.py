@@ -3,6 +3,7 @@
 import numpy as np
 
 from companion.evidence.claims.quantity import Quantity, Studies
+from companion.evidence.claims.sides import Side
 
 
 def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest="", trainings=None):
@@ -12,15 +13,7 @@ def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, dige
     return Quantity(value, draws, tuple(scope), tier, studies, trainings=trainings)
 
 
-class Told:
+class Told(Side):
     """A side that knows nothing by itself: a test gives it the methods that a check asks for."""
 
-    name, tier, missing = "told", "published", ()
-
-    def settle(self, check):
-        """There is one training."""
-        return check(self)
-
-    def carrying(self, table, findings):
-        """All of them."""
-        return tuple(findings)
+    name, tier = "told", "published"

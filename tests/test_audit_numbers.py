@@ -1,49 +1,53 @@
-"""The audit's arithmetic: ranges, recomputed numbers, the text's numbers, contradictions."""
+"""The audit's arithmetic: ranges, recomputed numbers, the text's numbers, comparisons, the best, contradictions."""
 
 import itertools
 import json
 
-import numpy as np
 import pytest
 
-from chexreason.errors import UserError
-from chexreason.labels import FINDINGS, NIH_SHARED
-from companion.evidence.audit import arithmetic, comparisons, contradictions, facts, printed, statements, summary
+from companion.evidence import contradictions, frames
+from companion.evidence.audit import arithmetic, facts, printed, statements
 from companion.evidence.audit.printed import (
     AGREES,
     ALONE,
     DEPENDS,
     ERROR,
     ROUNDING,
+    UNBORNE,
     Range,
     exactly,
     harmonic,
     mean,
     verdict,
 )
+from companion.evidence.claims import CLAIMS, views
 
 
-def test_a_printed_number_stands_for_half_a_unit_to_either_side():
-    assert printed.printed("0.346") == Range(0.3455, 0.3465)
-    assert printed.printed("61%") == Range(0.605, 0.615)
-    assert printed.printed("2,000") == Range(1999.5, 2000.5)
-    assert printed.printed("−0.05") == Range(-0.055, -0.045)
-    with pytest.raises(ValueError, match="Expected a number"):
-        printed.printed("about 3")
+@pytest.fixture
+def misprint(monkeypatch):
+    """Sets another value into a cell of a table."""
+    real = facts.cells
+
+    def spoil(number, key, text):
+        wrong = {**real(number), key: text}
+        monkeypatch.setattr(facts, "cells", lambda which: wrong if which == number else real(which))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("text", "stands_for"),
+    [("0.346", (0.3455, 0.3465)), ("61%", (0.605, 0.615)), ("2,000", (1999.5, 2000.5)), ("−0.05", (-0.055, -0.045))],
+)
+def test_a_printed_number_stands_for_half_a_unit_to_either_side(text, stands_for):
+    assert printed.printed(text) == Range(*stands_for)
+    with pytest.raises(ValueError, match="xpected a number"):
+        printed.printed(f"about {text}")
 
 
 @pytest.mark.parametrize("act", ["__add__", "__sub__", "__mul__", "__truediv__"])
-def test_ranges_hold_what_their_values_give(act):
-    rng = np.random.default_rng(0)
-    first, second = Range(-0.3, 0.4), Range(0.2, 0.9)
-    whole = getattr(first, act)(second)
-    values = [
-        getattr(float(a), act)(float(b))
-        for a, b in zip(rng.uniform(-0.3, 0.4, 2000), rng.uniform(0.2, 0.9, 2000), strict=True)
-    ]
-    assert whole.low <= min(values)
-    assert max(values) <= whole.high
-    # and no more than that
+def test_ranges_hold_what_their_values_give_and_no_more(act):
+    whole = getattr(Range(-0.3, 0.4), act)(Range(0.2, 0.9))
     ends = [getattr(a, act)(b) for a, b in itertools.product((-0.3, 0.4), (0.2, 0.9))]
     assert (whole.low, whole.high) == pytest.approx((min(ends), max(ends)))
 
@@ -64,41 +68,36 @@ def test_rounding_is_told_from_error():
     assert verdict("0.300", 0.32, Range(0.31, 0.33)) == ERROR
 
 
-def test_a_misprint_in_a_table_would_be_found(monkeypatch):
-    """Each number of Tables 5 and 6 may change by 0.02 without its macro row following: then it is an error."""
-    real = facts.cells
-    wrong = {**real(5), ("Edema", "qwen", "f1"): "0.158"}
-    monkeypatch.setattr(facts, "cells", lambda number: wrong if number == 5 else real(number))
-    assert [one.what for one in arithmetic.macro_averages() if one.verdict == ERROR] == [
-        "macro-F1 of Qwen2.5-VL from its 14 findings"
-    ]
-
-
 def test_the_tables_hold_up_to_rounding():
     checks = arithmetic.tables()
     assert arithmetic.tally(checks) == {AGREES: 30, ROUNDING: 4, ERROR: 0}
-    assert {one.kind for one in checks} == {"macro average", "F1 from P and R", "bound from P and R"}
     rounded = {one.what for one in checks if one.verdict == ROUNDING}
     assert "macro-F1 of NV-Reason from its 9 findings" in rounded  # by hand: 2.678 / 9 = 0.29756, printed 0.297
 
 
-def test_the_bound_of_macro_f1_can_fail(monkeypatch):
-    real = facts.cells
-    wrong = {**real(3), ("reasoning_a", "macro", "f1"): "0.300"}  # P 0.194 and R 0.265 allow at most 0.225
-    monkeypatch.setattr(facts, "cells", lambda number: wrong if number == 3 else real(number))
-    assert [one.place for one in arithmetic.macro_f1_bounds() if one.verdict == ERROR] == ["Table 3"]
+@pytest.mark.parametrize(
+    ("number", "key", "text"),
+    [
+        (5, ("Edema", "qwen", "f1"), "0.158"),
+        (3, ("reasoning_a", "macro", "f1"), "0.300"),  # P 0.194 and R 0.265 allow at most 0.225
+        (2, ("only_label", "micro", "f1"), "0.470"),
+    ],
+)
+def test_a_misprint_in_a_table_would_be_found(misprint, number, key, text):
+    misprint(number, key, text)
+    assert [one.place for one in arithmetic.tables() if one.verdict == ERROR] == [f"Table {number}"]
 
 
 def test_the_text_has_two_wrong_numbers_and_ten_alone():
     numbers = statements.text_numbers()
-    assert len(numbers) > 95
-    assert [(one.place, one.printed) for one in statements.errors()] == [("section 1", "3"), ("section 5", "0.253")]
+    assert len(numbers) == 102
+    wrong = [(one.place, one.printed) for one in numbers if one.verdict == ERROR]
+    assert wrong == [("section 1", "3"), ("section 5", "0.253")]
     # Five of section 1 and 4.1, one A100 in three places, the smoothing of two figures.
     assert sum(one.verdict == ALONE for one in numbers) == 10
     # 0.346 / 0.282 - 1 = 0.22695 and 1 - 0.243 / 0.299 = 0.18729
     gains = {one.printed: one.recomputed for one in numbers if one.place == "abstract" and "%" in one.printed}
-    assert gains["23%"] == pytest.approx(0.22695, abs=1e-4)
-    assert gains["19%"] == pytest.approx(0.18729, abs=1e-4)
+    assert gains == pytest.approx({"23%": 0.22695, "19%": 0.18729}, abs=1e-4)
 
 
 def test_implied_precision_gives_back_the_f1():
@@ -107,114 +106,95 @@ def test_implied_precision_gives_back_the_f1():
         assert 2 * p * r / (p + r) == pytest.approx(facts.value(1, row, "micro"), abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("place", "what", "text"),
-    [
-        ("abstract", "studies for SFT", "2,000"), ("section 1", "studies for GRPO", "1,000"),
-        ("section 5", "A100 GPU", "1"), ("section 4.1", "steps of Reasoning A", "12"),
-        ("Table 1, its list of cues", "steps of Reasoning A", "12"), ("section 4.2", "models fine-tuned", "2"),
-        ("section 4.3", "out-of-distribution test sets", "2"), ("Table 5, caption", "models", "5"),
-        ("section 4.4", "billion parameters of the largest model", "4"),
-        ("section 4.3 (again)", "rise on CheXpert from SFT to ChexReason", "+23%"),
-        ("Figure 3, caption", "smoothing of the average", "0.95"),
-    ],
-)  # fmt: skip
-def test_numbers_of_the_setting_are_located_too(place, what, text):
-    (found,) = (one for one in statements.text_numbers() if (one.place, one.what) == (place, what))
-    assert found.printed == text
-    assert found.verdict in (AGREES, ALONE)
-
-
 def test_a_number_of_the_setting_can_be_wrong(monkeypatch):
     monkeypatch.setattr("chexreason.recipe.Sizes.sft", 3000)
-    wrong = {one.place for one in statements.errors() if one.what == "studies for SFT"}
+    wrong = {one.place for one in statements.text_numbers() if one.verdict == ERROR and one.what == "studies for SFT"}
     assert wrong == {"abstract", "section 1", "section 3.2.1", "section 5"}
 
 
+# Views of the ledger.
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("narrative-best-macro", AGREES),
+        ("self-check-second", AGREES),
+        ("both-beat-structured", AGREES),
+        ("complex-prompts-fail", AGREES),
+        ("only-label-best-micro", AGREES),
+        ("reversal-macro", UNBORNE),
+        ("narrative-moderate", DEPENDS),
+        ("grpo-improves-validation", DEPENDS),
+        ("sft-weakest-chexpert", DEPENDS),
+        ("direct-best-medgemma", UNBORNE),
+        ("longer-fails-more", AGREES),
+        ("pronounced-three", DEPENDS),
+        ("sft-over-grpo", DEPENDS),
+    ],
+)
+def test_comparisons_by_hand(name, verdict):
+    frame = views.comparisons().set_index("what")
+    assert frame.loc[CLAIMS[name].says, "verdict"] == verdict
+
+
+def test_comparisons_leave_out_what_cannot_be_tested_and_margins_of_ours():
+    shown = set(views.comparisons()["what"])
+    for name, one in views.on_paper().items():
+        claim = CLAIMS[name]
+        assert (claim.says in shown) == (claim.stated and not claim.sharpened and one.effect is not None), name
+    assert set(views.untold()["claim"]).isdisjoint(shown)
+
+
+def test_each_best_is_held_against_the_best_that_the_text_names():
+    best = views.best().set_index(["table", "of"])
+    stated = best[best["verdict"] != views.UNSTATED]
+    assert len(stated) == 10
+    assert stated["verdict"].value_counts().to_dict() == {AGREES: 9, DEPENDS: 1}
+    assert best.loc[("Table 2", "macro-F1"), "verdict"] == DEPENDS  # section 5 names Only Label
+    assert best.loc[("Table 1", "macro-F1"), "best"] == "Reasoning Narrative"
+    assert best.loc[("Table 6", "macro average"), "ahead by"] == pytest.approx(0.002)
+    assert (best.loc["Table 5"].shape[0], best.loc["Table 6"].shape[0]) == (15, 10)
+
+
+def test_a_wrong_best_would_be_an_error(misprint):
+    misprint(1, ("reasoning_e", "macro", "f1"), "0.300")
+    found = views.best()
+    assert found[found["verdict"] == ERROR][["table", "of"]].to_numpy().tolist() == [["Table 1", "macro-F1"]]
+
+
 def test_contradictions_name_both_places_and_still_stand():
-    found = contradictions.CONTRADICTIONS
-    assert len({one.name for one in found}) == len(found) == 22
+    found = contradictions.found()
+    assert found == list(contradictions.CONTRADICTIONS)
     assert all(one.first and one.second and one.says and one.against for one in found)
-    assert all(one.still for one in found)
     assert sum(one.stands is not None for one in found) == 16
-    moderate = next(one for one in found if one.name == "moderate")
-    assert "second of four (0.264)" in moderate.against
-    assert "averaging" in moderate.matters
+    assert any("second of four (0.264)" in one.against for one in found)
 
 
-def test_a_contradiction_that_no_longer_holds_says_so(monkeypatch):
-    real = facts.cells
-    wrong = {**real(3), ("reasoning_narrative", "all", "failure_rate"): "0.300"}
-    monkeypatch.setattr(facts, "cells", lambda number: wrong if number == 3 else real(number))
-    assert [one.name for one in contradictions.CONTRADICTIONS if not one.still] == ["whose-failures"]
+@pytest.mark.parametrize(
+    ("number", "key", "text", "gone"),
+    [
+        (3, ("reasoning_narrative", "all", "failure_rate"), "0.300", "high failure rate"),
+        (2, ("only_label", "macro", "f1"), "0.300", "direct label prediction"),
+    ],
+)
+def test_a_contradiction_that_no_longer_holds_drops_out(misprint, number, key, text, gone):
+    misprint(number, key, text)
+    (lost,) = set(contradictions.CONTRADICTIONS) - set(contradictions.found())
+    assert gone in lost.says
 
 
-def test_an_opinion_a_metaphor_and_another_data_set_contradict_nothing():
-    found = {one.name: one for one in contradictions.CONTRADICTIONS}
-    withdrawn = {"weakest", "length", "high-support", "nine-compatible", "paradigm-or-scale", "masters-format"}
-    assert not withdrawn & set(found)
-    assert "likened to" in found["unbiased-teacher"].says
-    assert "goes unmentioned" in found["whose-failures"].against
-    assert "lack" not in found["whose-failures"].says
-    assert "If advantages are not divided" in found["one-beta"].against
-    for name in ("uncertainty-encoding", "which-differs"):
-        assert found[name].against.startswith("if Table 5 is on the official test set")
-    assert "the authors have settled it" in found["in-or-out"].matters
-
-
-def test_whom_chexreason_is_close_to_is_as_the_questions_to_the_authors_say():
-    """Table 5: nearer to the untouched MedGemma than to SFT; Table 6: the other way round, at the base's average."""
-
-    def apart(table, other):
-        one, two = (facts.column(table, name) for name in ("chexreason", other))
-        return np.mean([abs(one[name] - two[name]) for name in one])
-
-    assert apart(5, "medgemma") == pytest.approx(0.0312, abs=1e-3)
-    assert apart(5, "medgemma") < apart(5, "medgemma_sft")
-    assert apart(6, "medgemma_sft") < apart(6, "medgemma")
-    assert facts.cells(6)["macro", "chexreason", "f1"] == facts.cells(6)["macro", "medgemma", "f1"]
-
-
-def test_the_best_of_each_column():
-    found = {(one.table, one.of): one for one in arithmetic.best()}
-    assert found[1, "macro-F1"].names == ("Reasoning Narrative",)
-    assert found[2, "micro-F1"].names == ("Only Label",)
-    assert found[6, "macro average"].names == ("MedGemma (SFT)",)
-    assert found[6, "macro average"].lead == pytest.approx(0.002)
-    assert len([one for one in found.values() if one.table == 5]) == len(FINDINGS) + 1
-    assert len([one for one in found.values() if one.table == 6]) == len(NIH_SHARED) + 1
-
-
-def test_facts_name_their_source_and_add_up():
-    for dataset, split in (("mimic", "train"), ("chexpert", "train"), ("chexpert", "test"), ("nih", "test")):
-        for count in facts.counts(dataset, split).values():
-            assert count.source
-            assert 0 <= count.positives + (count.uncertain or 0) <= count.n
-    # The pairs of a label with itself are its count.
-    for name in FINDINGS:
-        assert facts.share_with("chexpert", "test", name, name) == 1
-    assert facts.size("chexpert", "test") == 500
-    with pytest.raises(UserError, match="part of a data set"):
-        facts.counts("chexpert", "nowhere")
-
-
-def test_the_summary_is_plain_data():
-    found = json.loads(json.dumps(summary()))
-    assert found["transcription"]["cells"] == {"1": 27, "2": 28, "3": 28, "4": 28, "5": 75, "6": 50}
-    assert found["attainability"]["table5_impossible"] == []
-    assert found["attainability"]["table5_ways"]["Lung Lesion / nv_reason"] == {
-        "ways": 1, "hits": [7, 7], "predicted": [8, 8]
-    }  # fmt: skip
-    assert found["attainability"]["validation_candidates"]["MIMIC-CXR-JPG's validation split, studies"] == {
-        "n": 1808, "cannot_give": []
-    }  # fmt: skip
-    assert found["transcription"]["altered"] == {}
-    assert len(found["comparisons"]) == len(comparisons.COMPARISONS)
-    assert {one["verdict"] for one in found["best"]} == {AGREES, DEPENDS, arithmetic.UNSTATED}
-    shown = found["uncertainty"]["findings"]
-    assert {len(shown["5"]), *(len(side) for side in shown["6"].values())} == {14 * 5, 9 * 5}
-    assert shown["5"]["Pleural Other / qwen"]["few"] is True
-    assert len(found["uncertainty"]["validation"]["scores"]) == 9 + 4 + 4 + 4
-    assert all(set(one["by_correlation"]) == {"0.0", "0.5", "0.9"} for one in found["uncertainty"]["differences"])
-    crossing = [one for one in found["matched"]["waterfalls"] if one["from_table"] != one["table"]]
-    assert [one["from"] for one in crossing] == ["medgemma_sft", "chexreason"]
+def test_the_frames_are_plain_data_for_a_program():
+    found = json.loads(json.dumps(frames.data()))
+    assert found["altered"] == {}
+    assert set(found) - {"tier", "paper", "altered"} == set(frames.PARTS)
+    assert [one["numbers"] for one in found["transcription"]["rows"]] == [27, 28, 28, 28, 75, 50]
+    assert {"validation set": "MIMIC-CXR-JPG's validation split, studies", "size": 1808,
+            "printed rates it cannot give": 0} in found["sizes"]["rows"]  # fmt: skip
+    cells = found["findings"]["rows"]
+    assert len(cells) == 14 + 9 + 9
+    assert next(one for one in cells if one["finding"] == "Pleural Other")["few"] == "yes"
+    assert set(cells[0]["ChexReason"]) == {"estimate", "low", "high"}
+    assert len(found["validation"]["rows"]) == 9 + 4 + 4 + 4
+    crossing = [one["change"] for one in found["waterfalls"]["rows"] if "CheXpert to NIH" in one["change"]]
+    assert crossing == ["SFT, CheXpert to NIH", "ChexReason, CheXpert to NIH"]

@@ -6,7 +6,7 @@ import scipy.stats
 
 from chexreason.config import RESULTS
 from chexreason.labels import NIH_SHARED
-from companion.evidence.audit import differences, facts, power, validation
+from companion.evidence.audit import differences, power, validation
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.claims import open_runs
 from companion.evidence.claims.calibration import calibrate
@@ -80,9 +80,9 @@ def test_impossible_requests_are_refused():
     with pytest.raises(ValueError, match="support"):
         sure.interval(0.5, 0)
     with pytest.raises(ValueError, match="correlation"):
-        power.spread({"a": 0.1}, {"a": 0.2}, {"a": 0.1}, 1.0)
+        power.Question({"a": 0.1}, {"a": 0.2}, {"a": 0.1}).spread(1.0)
     with pytest.raises(ValueError, match="differ"):
-        power.studies_needed({"a": 0.1}, {"a": 0.1}, {"a": 0.1})
+        power.Question({"a": 0.1}, {"a": 0.1}, {"a": 0.1}).needed()
 
 
 def test_power_is_how_often_a_simulated_study_finds_the_difference():
@@ -94,8 +94,9 @@ def test_power_is_how_often_a_simulated_study_finds_the_difference():
         [simulated(second[k], prevalence[k], n, 4000, rng) - simulated(first[k], prevalence[k], n, 4000, rng)
          for k in first], axis=0,
     )  # fmt: skip
-    bar = 1.96 * power.spread(first, second, prevalence, 0.0) / n**0.5
-    assert np.mean(np.abs(gap) > bar) == pytest.approx(power.power(n, first, second, prevalence, 0.0), abs=0.04)
+    question = power.Question(first, second, prevalence)
+    bar = 1.96 * question.spread(0.0) / n**0.5
+    assert np.mean(np.abs(gap) > bar) == pytest.approx(question.power(n, 0.0), abs=0.04)
 
 
 def test_the_number_of_studies_gives_the_wanted_power():
@@ -105,14 +106,7 @@ def test_the_number_of_studies_gives_the_wanted_power():
         assert one.needed(0.9) < one.needed(0.5) < one.needed(0.0)
     # By hand: one finding, F 0.2 and 0.3, p 0.1, r 0: v = .2*.8*1.8/.2 + .3*.7*1.7/.2 = 1.44 + 1.785 = 3.225
     by_hand = (1.959964 + 0.841621) ** 2 * 3.225 / 0.1**2
-    assert power.studies_needed({"a": 0.2}, {"a": 0.3}, {"a": 0.1}, 0.0) == pytest.approx(by_hand, abs=1)
-
-
-def test_the_differences_that_the_paper_leans_on():
-    asked = {one.name: one for one in power.questions()}
-    assert asked["SFT and GRPO on validation"].macros == pytest.approx((0.253, 0.258))
-    assert asked["SFT and GRPO on validation"].needed() > 20 * 500
-    assert asked["SFT and GRPO on NIH"].macros == pytest.approx((0.2987, 0.2432), abs=1e-4)
+    assert power.Question({"a": 0.2}, {"a": 0.3}, {"a": 0.1}).needed(0.0) == pytest.approx(by_hand, abs=1)
 
 
 def test_reconstructed_intervals_are_about_as_wide_as_the_bootstrap_of_our_runs():
@@ -159,29 +153,15 @@ def test_micro_f1_of_validation_is_wilsons_over_all_labels():
             assert interval.low < interval.estimate < interval.high
 
 
-def test_finding_intervals_know_their_positives():
-    found = sure.finding_intervals(5)
-    interval, positives = found["Fracture", "chexreason"]
-    assert positives == 5
-    assert interval == sure.interval(0.2, 5)
-    few, many = sure.finding_intervals(6, 500), sure.finding_intervals(6, 25596)
-    assert all(few[cell][0].low <= one.low <= one.high <= few[cell][0].high for cell, (one, _) in many.items())
-
-
 def test_rarer_findings_ask_for_more_studies():
     for one in power.questions():
         assert one.assumed
-        at = [power.at_prevalence(one, share) for share in power.PREVALENCES]
+        at = [one.at_prevalence(share) for share in power.PREVALENCES]
         assert at == sorted(at, reverse=True)
         assert at[0] / at[-1] == pytest.approx(0.5 / 0.01, rel=0.05)  # needed studies fall as 1 / prevalence
-        places = power.at_hospitals(one)
+        places = one.at_hospitals()
         assert ("NIH ChestX-ray14, test" in places) == (len(one.prevalence) == len(NIH_SHARED))
     chexpert = next(one for one in power.questions() if one.place == "Table 5")
-    assert power.at_hospitals(chexpert)["CheXpert, test"] == chexpert.needed()
+    assert chexpert.at_hospitals()["CheXpert, test"] == chexpert.needed()
     with pytest.raises(ValueError, match="prevalence"):
-        power.at_prevalence(chexpert, 0.0)
-
-
-def test_zero_scores_of_rare_findings_are_not_certain():
-    assert sure.interval(0.0, 4).high > 0.3
-    assert facts.supports("chexpert", "test", ("Pleural Other",)) == {"Pleural Other": 4}
+        chexpert.at_prevalence(0.0)

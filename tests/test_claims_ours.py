@@ -19,12 +19,11 @@ from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from companion.evidence import claims, stats
 from companion.evidence.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
-from companion.evidence.claims.checks import changes
+from companion.evidence.claims.effects import changes, rare
 from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
-from companion.evidence.claims.sides import rare
 from companion.evidence.comparable import ENOUGH
-from companion.report import terminal_claims, verdict_table
+from companion.report import terminal, verdict_table
 
 #: Ids of the runs that show one training.
 ONCE = r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-"
@@ -120,18 +119,6 @@ def test_verdicts_follow_the_runs(made, judged):
     assert found["grpo-improves-chexpert"].turned_by == ()
 
 
-def test_real_films_are_named_and_drawn_ones_are_never_taken_for_them(judged, tmp_path):
-    assert not any(
-        name in one.n for one in judged.values()
-        for name in ("CheXpert", "NIH", "MIMIC", "chexpert", "nih", "mimic")
-    )  # fmt: skip
-    truth = np.random.default_rng(0).random((100, 14)) < 0.3
-    for model in ("medgemma", "qwen"):
-        write_run(tmp_path, f"04-generalization-{model}-chexpert", "chexpert", truth, truth, tier="replication")
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(tmp_path)))
-    assert found["base-superior"].n == "CheXpert test n = 100"
-
-
 def test_runs_on_different_studies_are_not_subtracted(made, tmp_path):
     shutil.copytree(made, tmp_path / "runs")
     truth = np.random.default_rng(5).random((240, 14)) < 0.3
@@ -169,12 +156,6 @@ def test_draws_are_a_bootstrap_by_patient(made):
     assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=0.006)
 
 
-def test_two_test_sets_are_drawn_apart(made):
-    side = claims.open_runs(str(made))
-    near, far = side.finding(5, "qwen", "Edema").draws, side.finding(6, "qwen", "Edema").draws
-    assert abs(np.corrcoef(near, far)[0, 1]) < 0.1
-
-
 def test_without_rows_the_counts_of_the_metrics_serve(made, tmp_path):
     for folder in made.iterdir():
         copy = tmp_path / folder.name
@@ -197,7 +178,7 @@ def test_one_runs_folder_is_judged_by_what_it_has(made):
     assert all((one.verdict == NOT_RUN) == bool(one.missing) for one in found.values())
     assert len(side.missing) == 28
     assert found["grpo-loses-nih"].missing in side.missing
-    told = terminal_claims.claims_text(found, 80, side.missing)
+    told = terminal.claims_text(found, 80, side.missing)
     waiting = sum(bool(one.missing) for one in found.values())
     assert f"{waiting} claims wait for runs that are not there" in " ".join(told.split())
     assert f"{NOT_RUN} {waiting}" in " ".join(told.split())
@@ -215,15 +196,6 @@ def test_a_folder_of_two_tiers_is_refused(made, tmp_path):
         claims.open_runs(str(made.parent / "empty"))
     with pytest.raises(UserError, match="Expected a profile"):
         claims.open_runs("nowhere")
-
-
-def test_a_whole_profile_is_judged(tmp_path):
-    FACTORY["write"]("smoke", tmp_path, tmp_path / "cache", n=160)
-    found = claims.outcomes(CLAIMS, claims.open_runs("smoke", tmp_path))
-    reached = {name for name, one in found.items() if one.effect is not None}
-    assert {"grpo-improves-last-step", "common-lose-validation", "free-saturates-lower",
-            "constrained-converge-faster"} <= reached  # fmt: skip
-    assert len(reached) > 55
 
 
 def test_the_committed_results_are_judged():
@@ -244,6 +216,37 @@ def test_the_committed_results_are_judged():
     assert "04-generalization-qwen-chexpert scores" in found["base-superior"].reason
     assert "below naming every label" in found["base-superior"].reason
     assert found["base-superior"].verdict == REFUSED
+
+
+def test_real_images_are_named_and_drawn_ones_are_never_taken_for_them(judged, tmp_path):
+    """A prevalence of drawn images is our own choice, and no evidence; the labels of a replication can be counted."""
+    assert not any(
+        name in one.n for one in judged.values()
+        for name in ("CheXpert", "NIH", "MIMIC", "chexpert", "nih", "mimic")
+    )  # fmt: skip
+    rng, common = np.random.default_rng(2), np.isin(LABEL_SETS["chexpert14"], ["No Finding", "Support Devices"])
+    truth = rng.random((100, 14)) < np.where(common, 0.6, 0.3)
+    verdicts = {}
+    for tier in ("replication", "miniature"):
+        write_run(tmp_path / tier, "03-grpo-nuanced", "mimic", truth, truth, tier=tier)
+        place = tmp_path / tier / "03-grpo-nuanced" / "metrics.csv"
+        pd.read_csv(place).assign(checkpoint="best").to_csv(place, index=False)
+        verdicts[tier] = claims.judge(CLAIMS["frequent-labels"], claims.open_runs(str(tmp_path / tier)))
+    assert (verdicts["replication"].verdict, verdicts["replication"].reason) == (HOLDS, "as counted")
+    assert verdicts["replication"].n == "MIMIC-CXR-JPG test n = 100"
+    assert verdicts["miniature"].verdict == REFUSED
+    assert "real data sets' labels" in verdicts["miniature"].reason
+
+
+def test_what_is_not_run_is_a_dash(judged):
+    """In the ledger's table, and in the terminal: a sign of its own, and no word of a verdict."""
+    cell = verdict_table._verdict(judged["hard-beats-nuanced-macro"], "on our runs")
+    assert re.sub("<[^>]*>", "", cell) == "–"
+    refused = verdict_table._verdict(judged["grpo-improves-chexpert"], "on our runs")
+    assert f"{verdict_table.SIGNS[REFUSED]} {REFUSED}" in refused
+    assert "one training" in refused
+    assert "+0." in refused, "with effect and interval"
+    assert f"– {CLAIMS['hard-beats-nuanced-macro'].says}" in terminal.claims_text(judged, 300)
 
 
 # What is in no comparison.
@@ -319,42 +322,3 @@ def test_an_average_holds_the_findings_with_twenty_positives(tmp_path):
     assert side.finding(5, "qwen", names[0]).scope == (names[0],)
     with pytest.raises(CannotTell, match="is not recorded there, or has too few positives"):
         changes(side, 5, "qwen", "medgemma")[names[0]]
-
-
-def test_how_often_drawn_films_have_a_finding_is_no_evidence(made, tmp_path):
-    """A prevalence of ours is our own choice; the labels of a replication's studies can be counted."""
-    FACTORY["write"]("smoke", tmp_path, tmp_path / "cache", ("03",), n=160)
-    found = claims.judge(CLAIMS["frequent-labels"], claims.open_runs("smoke", tmp_path))
-    assert found.verdict == REFUSED
-    assert "real data sets' labels" in found.reason
-    rng = np.random.default_rng(2)
-    truth = rng.random((100, 14)) < np.where(
-        np.isin(LABEL_SETS["chexpert14"], ["No Finding", "Support Devices"]), 0.6, 0.3
-    )
-    root = tmp_path / "real"
-    write_run(root, "03-grpo-nuanced", "mimic", truth, truth, tier="replication")
-    metrics_of_both = pd.read_csv(root / "03-grpo-nuanced" / "metrics.csv").assign(checkpoint="best")
-    metrics_of_both.to_csv(root / "03-grpo-nuanced" / "metrics.csv", index=False)
-    found = claims.judge(CLAIMS["frequent-labels"], claims.open_runs(str(root)))
-    assert (found.verdict, found.reason) == (HOLDS, "as counted"), "labels are not trained"
-
-
-def test_what_is_not_run_is_a_dash(judged, monkeypatch):
-    """In the ledger's table, and in the terminal: a sign of its own, and no word of a verdict."""
-    found = judged
-    cell = verdict_table._verdict(found["hard-beats-nuanced-macro"], "on our runs")
-    assert re.sub("<[^>]*>", "", cell) == "–"
-    assert not any(verdict in re.sub('title="[^"]*"', "", cell) for verdict in claims.VERDICTS)
-    refused = verdict_table._verdict(found["grpo-improves-chexpert"], "on our runs")
-    assert f"{verdict_table.SIGNS[REFUSED]} {REFUSED}" in refused
-    assert "one training" in refused
-    assert "+0." in refused, "with effect and interval"
-    told = terminal_claims.claims_text(found, 300)
-    assert f"– {CLAIMS['hard-beats-nuanced-macro'].says}" in told
-    # The whole table, with these runs as the profile's.
-    monkeypatch.setattr(verdict_table, "judged", lambda profile, results=None: found if profile else
-                        claims.outcomes(CLAIMS))  # fmt: skip
-    shown = verdict_table.ledger("demo").text
-    row = re.search(r'<tr [^>]*><th scope="row" id="claim-hard-beats-nuanced-macro">.*?</tr>', shown, re.DOTALL)[0]
-    assert 'data-run0="not run"' in row
-    assert '<span title="not run">–</span>' in row

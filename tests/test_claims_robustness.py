@@ -146,10 +146,3 @@ def test_a_refused_or_missing_twin_turns_nothing(trainings):
     found = claims.outcomes({"x": made_up(0.3, choice=(("averaging", "y"),)), "y": twin}, Told())
     assert bool(found["x"].turned_by) == (trainings is None)
     assert found["x"].standing == (RESTS if trainings is None else HOLDS)
-
-
-def test_our_reading_that_comes_out_otherwise_agrees_with_a_claim_that_fails():
-    both = {"x": made_up(-0.3, choice=(("averaging", "y"),)), "y": made_up(-0.4, "y", stated=False)}
-    found = claims.outcomes(both, Told())
-    assert (found["x"].verdict, found["y"].verdict) == (FAILS, OTHERWISE)
-    assert found["x"].turned_by == ()

@@ -87,32 +87,6 @@ def test_runs_on_other_studies_are_refused(results):
         report.differences.between(runs.read(near), runs.read(folder))
 
 
-def test_other_truth_for_the_same_studies_is_another_basis(results):
-    run = runs.read(results / "smoke" / "04-generalization-medgemma_sft-nih")
-    folder = results / "smoke" / "04-generalization-chexreason-nih"
-    before = paired.basis_of(runs.read(folder))
-    assert before == paired.basis_of(run)
-    rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
-    rows.loc[0, "truth"] = "Edema" if rows.loc[0, "truth"] != "Edema" else "Cardiomegaly"
-    rows.to_csv(folder / "predictions.csv.gz", index=False)
-    after = paired.basis_of(runs.read(folder))
-    assert list(rows["study_key"]) == list(run.predictions()["study_key"])
-    assert replace(after, studies=before.studies) == before != after
-    with pytest.raises(UserError, match="the same studies on both sides"):
-        sentences.intervals("smoke", results)
-
-
-def test_a_run_of_another_seed_is_another_basis(kept):
-    run = runs.read(kept / "smoke" / "01-prompting-reasoning_a")
-    alone = {name: value for name, value in run.info.items() if name != "seeds"}
-    first, second, three = (
-        paired.basis_of(replace(run, info=alone | more)) for more in ({"seed": 0}, {"seed": 1}, {"seeds": [0, 1, 2]})
-    )
-    assert [one.seeds for one in (first, second, three)] == [(0,), (1,), (0, 1, 2)]
-    with pytest.raises(UserError, match="the same seeds on both sides"):
-        paired.together([replace(run, info=alone | {"seed": seed}) for seed in (0, 1)], resamples=10)
-
-
 @pytest.mark.parametrize("number", range(1, 7))
 def test_bold_is_what_the_sentence_calls_highest_and_never_ours(number, kept):
     shown = evidence.gather(number, "smoke", kept)
@@ -156,18 +130,6 @@ def test_a_run_that_does_not_look_is_marked_and_takes_part_in_nothing(how, resul
     assert f"Left out of every order: Reasoning F {reason}" in ours.replace("scores 0.000, ", "")
     assert "0.990" not in ours
     assert leads.near_highest(shown)[0] != "reasoning_f"
-
-
-def test_unfit_models_are_marked_in_their_headings(results):
-    answer(results / "smoke" / "04-generalization-qwen-nih", "Edema")
-    answer(results / "smoke" / "02-sft-qwen-reasoning_a", "Edema")
-    text = report.table(6, "smoke", results).text
-    assert re.search(r"mini<br>Qwen2\.5-<br>VL¶", text)
-    assert text.count("¶") == 2  # heading and note
-    assert "mini Qwen2.5-VL gives one answer to 100% of the images" in text
-    assert "miniature¶" in report.table(3, "smoke", results).text
-    assert "mini Qwen2.5-VL¶" in report.shared_findings("smoke", results).text
-    assert "mini Qwen2.5-VL¶" in report.recorded_and_visible("smoke", results).text
 
 
 def test_a_prompt_is_best_only_beyond_the_noise(results):
@@ -223,18 +185,6 @@ def test_a_rare_finding_makes_no_prompt_the_best(results):
     assert "over the 13 of 14 findings with at least 20 positives, 8 of the other 8 prompts cannot be" in said
 
 
-def test_a_rare_finding_makes_no_order_of_the_prompts(results):
-    """Of one finding with ten positives each prompt is right as the paper's order has it, of all others alike."""
-    order = evidence.gather(1, "smoke", results).side("paper", "macro").rank()
-    for row, rank in order.items():
-        folder = results / "smoke" / f"01-prompting-{row}"
-        thinned(folder, RARE, 10)
-        same_but_for(folder, RARE, round(rank))
-    said = sentences.prompting("smoke", results).text
-    assert "over the 13 of 14 findings with at least 20 positives is +0.00 (over patients +0.00 to +0.00)" in said
-    assert "whether the two orders have anything in common cannot be said" in said
-
-
 def test_a_rare_finding_carries_no_change(results):
     for dataset in ("chexpert", "nih"):
         for model in ("medgemma", "nv_reason", "qwen", "medgemma_sft", "chexreason"):
@@ -247,18 +197,6 @@ def test_a_rare_finding_carries_no_change(results):
         often = re.search(rf"Over the {of - 1} of {of} findings with at least 20 positives \(([^)]*)\)", line)[1]
         assert RARE not in often.split(", ")
         assert f"could carry a conclusion, it is {spoken(Interval(0.0, 0.0, 0.0))}." in line
-
-
-def test_a_rare_finding_carries_no_reward(results):
-    folders = [
-        results / "smoke" / name for name in ("02-sft-medgemma-free_reasoning", "03-grpo-hard", "03-grpo-nuanced")
-    ]
-    for folder, hits in zip(folders, (0, 10, 10), strict=True):
-        thinned(folder, RARE, 10)
-        same_but_for(folder, RARE, hits)
-    nothing = spoken(Interval(0.0, 0.0, 0.0))
-    said = sentences.grpo("smoke", results).text
-    assert f"change since the SFT checkpoint is {nothing} with the hard reward and {nothing} with the nuanced" in said
 
 
 def test_a_constant_run_is_in_no_spread_and_no_change_however_high_it_scores(results):
@@ -294,12 +232,6 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
         assert not re.search(VERDICTS, ours), ours
         assert re.search("no order is told|another training would give is not in the interval", ours)
     assert "zero" not in report.differences.figure("nih", "medgemma_sft", "chexreason", "smoke", results).text
-
-
-def test_the_experiment_is_where_several_trainings_are():
-    pages = Path(__file__).parents[1] / "book"
-    for name in ("grpo", "generalization"):
-        assert "(cells.md)" in (pages / f"{name}.md").read_text()
 
 
 def test_printed_leads_are_held_against_chance():
@@ -338,15 +270,6 @@ def test_the_rank_correlation_has_an_interval_and_a_verdict_only_where_it_allows
         wrong = np.random.default_rng(1).random(truth(folder).shape) < 0.45 - 0.045 * order[row]
         answer(folder, truth(folder) ^ wrong)
     assert "the orders agree more than they differ" in sentences.prompting("smoke", results).text
-
-
-def test_intervals_hold_the_difference_of_the_tables(kept):
-    for number in (5, 6):
-        shown = evidence.gather(number, "smoke", kept)
-        found = leads.scored(shown, "medgemma_sft", "chexreason").difference(0, 1)
-        expected = shown.ours["macro", "chexreason", "f1"] - shown.ours["macro", "medgemma_sft", "f1"]
-        assert found.estimate == pytest.approx(expected)
-        assert found.low <= found.estimate <= found.high
 
 
 def test_the_printed_formats_have_one_highest_each():

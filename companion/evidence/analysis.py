@@ -128,6 +128,7 @@ class Contrast(Interval):
     findings: tuple[str, ...]
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
+    values: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)  # as it is, then replicates
 
 
 def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -166,21 +167,6 @@ def contrast(
     that the result is shown beside: only seeds that they have, too, count. Raises UserError if the models have no seed
     in common, and NotComparable if a difference rests on a run that takes part in none.
     """
-    values, names, seeds = _replicates(answers, weights, outcome, findings, beside)
-    found = stats.percentiles(stats.over_seeds(values))
-    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), tuple(float(one[0]) for one in values))
-
-
-def replicates(answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO) -> Floats:
-    """The same as values: as it is, then for each replicate (1 + R,)."""
-    return stats.over_seeds(_replicates(answers, weights, outcome, None, ())[0])
-
-
-def _replicates(
-    answers: Answers, weights: Mapping[Key, float], outcome: Outcome, findings: Sequence[str] | None,
-    beside: Sequence[str],
-) -> tuple[list[Floats], tuple[str, ...], list[int]]:  # fmt: skip
-    """Values of each seed (1 + R,), the findings and the seeds."""
     models = sorted({key.model for key in weights} | set(beside))
     seeds = answers.seeds(models)
     if not seeds:
@@ -199,7 +185,10 @@ def _replicates(
         np.sum([weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()], axis=0)
         for seed in seeds
     ]
-    return per_seed, names, seeds
+    values = stats.over_seeds(per_seed)
+    found = stats.percentiles(values)
+    each = tuple(float(one[0]) for one in per_seed)
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), each, values)
 
 
 def auroc(answers: Answers, model: str, cell: Cell) -> Contrast | None:
@@ -271,7 +260,7 @@ def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
 
 
 class Variety(NamedTuple):
-    """How varied a model's answers to a world's films are."""
+    """How varied a model's answers to a world's images are."""
 
     commonest: float  # share of the answers that give the commonest list of labels
     lists: int  # different lists

@@ -177,7 +177,7 @@ def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
 
 def published(number: int) -> pd.DataFrame:
     """A table of the paper, tidy (table, row, column, metric, value). UserError unless it is as it was checked."""
-    return sealed.frame(f"table{_spec(number).number}.csv", ("table", *KEYS, "value"), ("value",))
+    return sealed.frame(f"table{_spec(number).number}.csv")
 
 
 def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
@@ -244,7 +244,7 @@ def trained(run: Run) -> bool:
 
 
 def has_rows(*runs: Run | None) -> bool:
-    """Whether the rows of all these runs are among the results, study by study; those of credentialed films are not."""
+    """Whether the rows of all these runs are among the results, study by study; credentialed ones are not."""
     return all(run is not None and (run.folder / "predictions.csv.gz").is_file() for run in runs)
 
 
@@ -252,7 +252,7 @@ def unfit(run: Run, checkpoint: str | None = None, findings: Sequence[str] | Non
     """Why a run takes part in no order, difference or "best" (`comparable.unfit`); empty if it does.
 
     The score is macro-F1 over `findings`, by default over the run's label set. A run of which no rows are kept here
-    (credentialed films, the last checkpoint of GRPO) is only held against naming every label.
+    (credentialed images, the last checkpoint of GRPO) is only held against naming every label.
     """
     return comparable.unfit(*against_floor(run, checkpoint, findings))
 

@@ -30,7 +30,6 @@ PARTS = (
     "audit_figures",
     "audit_lists",
     "audit_pages",
-    "audit_power",
     "audit_sure",
     "costs",
     "differences",

@@ -5,33 +5,21 @@ never changed while its cut is moved (`benchmarks/operating_point.py`). Each hal
 """
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from chexreason import config
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
+from companion.evidence import frames
 from companion.evidence.audit import facts, matched, operating
 from companion.evidence.audit.printed import Range
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval
-from companion.evidence.tables import MODELS, TABLES, title_of
-from companion.report.audit_figures import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PINK,
-    PLACES,
-    book_style,
-    mixed_picture,
-    panel,
-    picture,
-    provenance,
-    rows_named,
-)
+from companion.evidence.tables import TABLES, title_of
+from companion.report.audit_figures import BLUE, GREEN, ORANGE, PINK, panel, picture, provenance, rows
 from companion.report.theme import INK, Html, Prose, decimal, signed
 
 RESULT = config.RESULTS / "phantoms" / "operating_point.csv"
@@ -88,15 +76,17 @@ def _ratio(row: tuple[int, str]) -> float:
 def named_labels() -> Html:
     """Labels named per label recorded of each row of Tables 1 to 4, and what naming alone does to a fixed reader."""
     values = probe()
+    seeds = f"{values['train_seeds'].iloc[0]}, {values['test_seed'].min()} to {values['test_seed'].max()}"
     n, draws = int(values["n"].iloc[0]), int(values["draws"].iloc[0])
-    ours = ("miniature", "drawn images", f"n = {n} a hospital", f"{draws} readers", f"seeds {_seeds(values)}")
-    with book_style():
-        drawings = [(*_rows(), ("published", *provenance())), (*_curves(), ours)]
-    return mixed_picture(TITLE, drawings, _said(), "operating")
-
-
-def _seeds(values: pd.DataFrame) -> str:
-    return f"{values['train_seeds'].iloc[0]}, {values['test_seed'].min()} to {values['test_seed'].max()}"
+    ours = ("miniature", "drawn images", f"n = {n} a hospital", f"{draws} readers", f"seeds {seeds}")
+    found = frames.PARTS["named"].frame
+    names = found["row"].str.replace("Reasoning ", "").str.replace(" (baseline)", "")
+    ratios = pd.DataFrame({stage: found.iloc[:, 3].where(found["stage"] == stage) for stage in STAGE_LOOKS})
+    drawn = rows("The paper, validation", ratios.set_axis(names), "labels named per label recorded", height=4.0,
+                 looks=STAGE_LOOKS, marks=[("", "solid", INK, 1.0)], xlim=(0.4, 1.5))  # fmt: skip
+    moving = panel("One reader, only its cut moved", _curves, 4.0, 3, xlabel="labels named per label recorded, at A",
+                   ylabel="macro-F1")  # fmt: skip
+    return picture(TITLE, [(drawn, ("published", *provenance())), (moving, ours)], _said(), "operating")
 
 
 def _said() -> str:
@@ -148,31 +138,7 @@ def _interval(one: Interval) -> str:
     return f"{signed(one.estimate)}, 95 % CI {signed(one.low)} to {signed(one.high)}"
 
 
-def _rows() -> tuple[Figure, str]:
-    found = operating.all_named()
-    drawing, axes = panel(4.0)
-    axes.axvline(1, color=INK, linewidth=0.8)
-    shown: set[str] = set()
-    for at, one in enumerate(found):
-        colour, marker = STAGE_LOOKS[one.stage]
-        label = None if one.stage in shown else one.stage
-        shown.add(one.stage)
-        axes.plot([1, one.ratio], [at, at], color=colour, linewidth=1.4)
-        axes.plot(one.ratio, at, marker, color=colour, markersize=6, label=label)
-    rows_named(axes, [_name(one) for one in found])
-    axes.tick_params(axis="y", labelsize=7.5)
-    axes.set(title="The paper, validation", xlabel="labels named per label recorded", xlim=(0.4, 1.5))
-    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
-    said = "; ".join(f"Table {one.table}, {_name(one)} {decimal(one.ratio, 2)}" for one in found)
-    return drawing, f"Labels named per label recorded. {said}."
-
-
-def _name(one: operating.Named) -> str:
-    return title_of(TABLES[one.table], one.row).replace("Reasoning ", "").replace(" (baseline)", "")
-
-
-def _curves() -> tuple[Figure, str]:
-    drawing, axes = panel(4.0)
+def _curves(axes: Axes) -> str:
     said = []
     for hospital, (colour, dash, marker, labels) in HOSPITAL_LOOKS.items():
         part = probe().query("hospital == @hospital and labels == @labels and rule == @OWN")
@@ -189,10 +155,8 @@ def _curves() -> tuple[Figure, str]:
         axes.axvline(_ratio(row), color=INK, linestyle="dotted", linewidth=1.2)
         axes.annotate(decimal(_ratio(row), 2), (_ratio(row), 0), (2, 4), xycoords=("data", "axes fraction"),
                       textcoords="offset points", fontsize=7.5)  # fmt: skip
-    axes.set(title="One reader, only its cut moved", xlabel="labels named per label recorded, at A", ylabel="macro-F1")
     axes.set_ylim(bottom=0)
-    drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5, handlelength=2.8)
-    return drawing, f"Macro-F1 by labels named per label recorded at A. {'; '.join(said)}."
+    return f"Macro-F1 by labels named per label recorded at A. {'; '.join(said)}."
 
 
 def named_said() -> Prose:
@@ -232,11 +196,13 @@ def named_said() -> Prose:
 
 def alike() -> Html:
     """F1 of each finding, ChexReason's against the untouched MedGemma's and against that of its SFT start."""
-    with book_style():
-        drawings = [_profile(5, "CheXpert test"), _profile(6, "NIH")]
-    parts = []
-    for table, place in PLACES.items():
+    parts, panels = [], []
+    for table, place, title, top in ((5, "CheXpert", "CheXpert test", 0.9), (6, "NIH", "NIH", 0.6)):
         base, start = (matched.likeness(table, other) for other in ("medgemma", "medgemma_sft"))
+        panels.append(panel(
+            title, functools.partial(_profile, base, start), 3.6, xlabel="F1 of the other model",
+            ylabel="F1 of ChexReason", xlim=(-0.03, top), ylim=(-0.03, top), aspect="equal",
+        ))  # fmt: skip
         parts.append(
             f"On {place}, over {len(base.points)} findings, ChexReason's F1 lie {decimal(base.apart)} from the "
             f"untouched MedGemma's on average ({_correlation(base)}) and {decimal(start.apart)} from those of its SFT "
@@ -249,7 +215,7 @@ def alike() -> Html:
         "they are not; the start and the end are two checkpoints of one training, so whether another training would "
         "return likewise is not known, nor does this say why it did."
     )
-    return picture("Whose profile does ChexReason have?", drawings, caption, "likeness", "post hoc", "F1 by finding")
+    return picture("Whose profile does ChexReason have?", panels, caption, "likeness", "post hoc", "F1 by finding")
 
 
 def _correlation(one: matched.Likeness) -> str:
@@ -257,23 +223,13 @@ def _correlation(one: matched.Likeness) -> str:
     return f"r = {decimal(one.r)}, 95 % CI {low} to {decimal(one.high)}"
 
 
-def _profile(table: int, title: str) -> tuple[Figure, str]:
-    drawing, axes = panel(3.6)
+def _profile(base: matched.Likeness, start: matched.Likeness, axes: Axes) -> str:
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8)
     said = []
-    looks: Sequence[tuple[str, str, str, str]] = (
-        ("medgemma", "untouched MedGemma", BLUE, "o"), ("medgemma_sft", "its SFT start", ORANGE, "s")
-    )  # fmt: skip
-    for other, name, colour, marker in looks:
-        one = matched.likeness(table, other)
-        axes.plot([x for _, x, _ in one.points], [y for _, _, y in one.points], marker, color=colour, markersize=5,
-                  markerfacecolor=colour if other == "medgemma" else "none", label=f"against {name}")  # fmt: skip
+    for one, name, colour, marker, fill in ((base, "untouched MedGemma", BLUE, "o", BLUE),
+                                            (start, "its SFT start", ORANGE, "s", "none")):  # fmt: skip
+        _, x, y = zip(*one.points, strict=True)
+        axes.plot(x, y, marker, color=colour, markersize=5, markerfacecolor=fill, label=f"against {name}")
         points = "; ".join(f"{finding} {decimal(x)} and {decimal(y)}" for finding, x, y in one.points)
-        said.append(f"{MODELS[other]} and ChexReason: {points}")
-    top = 0.9 if table == 5 else 0.6
-    axes.set(
-        title=title, xlabel="F1 of the other model", ylabel="F1 of ChexReason", xlim=(-0.03, top), ylim=(-0.03, top)
-    )
-    axes.set_aspect("equal")
-    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
-    return drawing, f"{title}. {'. '.join(said)}."
+        said.append(f"ChexReason against {name}: {points}")
+    return f"{'. '.join(said)}."

@@ -7,20 +7,17 @@ Two readers are spoken to, a clinician and an engineer; both get the same number
 from collections import Counter
 from collections.abc import Mapping
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from chexreason.labels import FINDINGS, NIH_SHARED
+from companion.evidence import frames
 from companion.evidence.audit import (
-    arithmetic,
     attainability,
-    comparisons,
     differences,
     facts,
     matched,
     operating,
     power,
-    statements,
 )
 from companion.evidence.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from companion.evidence.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
@@ -38,12 +35,12 @@ from companion.evidence.claims import (
     open_runs,
 )
 from companion.evidence.claims.calibration import calibrate
+from companion.evidence.claims.views import UNSTATED
 from companion.evidence.tables import MODELS, beside, read_runs
 from companion.evidence.tables import profile as shown_profile
 from companion.report import audit_figures as drawn
 from companion.report import verdict_table
-from companion.report.audit_power import rough
-from companion.report.figures import STYLE
+from companion.report.audit_sure import rough
 from companion.report.theme import INK, Html, Prose, decimal, signed
 
 
@@ -91,8 +88,7 @@ def overview() -> Html:
         if ours := verdict_table.judged(shown):
             tier = next(iter(ours.values())).tier
             sides.append((f"our runs ({shown}, {tier})", ours, (tier, shown, f"each at {LEVEL:.0%}")))
-    with mpl.rc_context(STYLE):
-        drawings = [(*_standings(title, verdict_table.stated(found)), tier) for title, found, tier in sides]
+    panels = [(_standings(title, verdict_table.stated(found)), tier) for title, found, tier in sides]
     stated = verdict_table.stated(paper)
     count = verdict_table.standings(stated)
     caption = (
@@ -101,29 +97,30 @@ def overview() -> Html:
         f"whatever its verdict. {count[HOLDS]} of the claims stand on the paper's own numbers whichever way these are "
         "read."
     )
-    return drawn.mixed_picture("Every claim, judged", drawings, caption, "verdicts")
+    return drawn.picture("Every claim, judged", panels, caption, "verdicts")
 
 
-def _standings(title: str, found: Mapping[str, Outcome]) -> tuple[Figure, str]:
+def _standings(title: str, found: Mapping[str, Outcome]) -> str:
     """Bars by topic, and the same in words."""
-    drawing, axes = drawn.panel(3.1)
     topics = list(dict.fromkeys(CLAIMS[name].topic for name in found))
-    left = [0] * len(topics)
-    for where, (colour, hatch) in LOOKS.items():
-        count = Counter(CLAIMS[name].topic for name, one in found.items() if one.standing == where)
-        many = [count[topic] for topic in topics]
-        axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6,
-                  label=f"{verdict_table.SIGNS[where]} {where}")  # fmt: skip
-        left = [a + b for a, b in zip(left, many, strict=True)]
-    drawn.rows_named(axes, topics)
-    axes.set(title=f"On {title}", xlabel="claims")
-    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
-    said = ", ".join(f"{where} {n}" for where, n in verdict_table.standings(found).items())
-    return drawing, f"Where the claims stand on {title}: {said}."
+
+    def draw(axes: Axes) -> str:
+        left = [0] * len(topics)
+        for where, (colour, hatch) in LOOKS.items():
+            count = Counter(CLAIMS[name].topic for name, one in found.items() if one.standing == where)
+            many = [count[topic] for topic in topics]
+            axes.barh(range(len(topics)), many, left=left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6,
+                      label=f"{verdict_table.SIGNS[where]} {where}")  # fmt: skip
+            left = [a + b for a, b in zip(left, many, strict=True)]
+        drawn.rows_named(axes, topics)
+        said = ", ".join(f"{where} {n}" for where, n in verdict_table.standings(found).items())
+        return f"Where the claims stand on {title}: {said}."
+
+    return drawn.panel(f"On {title}", draw, 3.1, xlabel="claims")
 
 
 def for_a_clinician() -> Prose:
-    """What matters to a reader of films."""
+    """What matters to a radiologist."""
     crossing, fall = matched.crossings(), matched.waterfall(5, "medgemma_sft", "chexreason")
     near, n = facts.supports("chexpert", "test", FINDINGS), facts.size("chexpert", "test")
     rarest, commonest = min(near, key=near.__getitem__), max(near, key=near.__getitem__)
@@ -141,7 +138,7 @@ def for_a_clinician() -> Prose:
         f"hospitals record, the untouched MedGemma loses {-crossing['medgemma'].matched:.0%} on the way and "
         f"ChexReason {-crossing['chexreason'].matched:.0%}; which falls more cannot be said. None of this shows a "
         f"model that could read a "
-        "patient's film."
+        "patient's image."
     )
 
 
@@ -196,7 +193,7 @@ def assumptions() -> Prose:
         "recorded. The ratios of validation are not used for Tables 5 and 6, because those test sets record other "
         f"numbers of labels a study; they are tried. Of the {tested} differences of Tables 5 and 6 above, the number "
         f"that is judged otherwise at some correlation is, if models name {hangs}. The other assumptions: findings err "
-        f"independently; two models on the same films correlate by {PAIRED}; and other trainings would have come out "
+        f"independently; two models on the same images correlate by {PAIRED}; and other trainings would have come out "
         "the same, which flatters every comparison."
     )
     name = shown_profile()
@@ -214,20 +211,20 @@ def assumptions() -> Prose:
 
 def arithmetic_summary() -> Prose:
     """How the recomputed numbers and the comparisons came out."""
-    inside, text = arithmetic.tally(arithmetic.tables()), statements.text_numbers()
-    outside = arithmetic.tally(text)
-    alone = len(text) - sum(outside.values())
-    said = Counter(one.verdict for one in comparisons.compared())
-    named = [one for one in arithmetic.best() if one.stated]
-    right = sum(one.verdict == AGREES for one in named)
+    inside, outside, said, named = (
+        frames.PARTS[name].frame["verdict"].value_counts().to_dict()
+        for name in ("arithmetic", "text", "comparisons", "best")
+    )
+    del named[UNSTATED]
     return Prose(
         f"Inside the tables, {inside[AGREES]} of {sum(inside.values())} recomputed numbers agree as printed, "
-        f"{inside[ROUNDING]} differ in the last place as rounding may make them, and {inside[ERROR]} are wrong. Of "
-        f"{len(text)} numbers in the text, {outside[AGREES] + outside[ROUNDING]} agree with the tables, "
-        f"{outside[ERROR]} do not, and {alone} have nothing to be held against. Of {said.total()} comparisons "
-        f"(highest, weakest, nearly matching), {said[AGREES]} agree with the tables, {said[DEPENDS]} depend on the "
-        f"averaging, the checkpoint or the findings, {said[UNBORNE]} are not borne out and {said[ALONE]} rest on "
-        f"nothing printed. The text names the best of {len(named)} columns, and of {right} it names the right one "
+        f"{inside[ROUNDING]} differ in the last place as rounding may make them, and {inside.get(ERROR, 0)} are wrong. "
+        f"Of {sum(outside.values())} numbers in the text, {outside[AGREES] + outside.get(ROUNDING, 0)} agree with the "
+        f"tables, {outside[ERROR]} do not, and {outside[ALONE]} have nothing to be held against. Of "
+        f"{sum(said.values())} claims that compare printed numbers, without a margin of ours, {said[AGREES]} agree "
+        f"with them under every reading, {said[DEPENDS]} depend on the reading and {said[UNBORNE]} are not borne out; "
+        "chance is left aside here. "
+        f"The text names the best of {sum(named.values())} columns, and of {named[AGREES]} it names the right one "
         "wherever it does."
     )
 

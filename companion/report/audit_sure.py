@@ -1,197 +1,184 @@
-"""Pictures of what chance may do: validation scores, single findings, and the differences that the paper leans on."""
+"""Pictures of what chance may do: validation scores, single findings, the differences leaned on, and power."""
 
-import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
+from matplotlib.axes import Axes
 
-from companion.evidence.audit import differences, facts, lines, operating, validation
+from companion.evidence import frames
+from companion.evidence.audit import differences, facts, lines, operating, power, validation
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.stats import Interval
-from companion.evidence.tables import MODELS, TABLES, title_of
-from companion.report.audit_figures import BLUE, GREEN, ORANGE, SHORT, book_style, listed, panel, picture, rows_named
-from companion.report.theme import INK, SERIES, Html, decimal, signed
+from companion.evidence.tables import MODELS
+from companion.report.audit_figures import BLUE, GREEN, INK, ORANGE, SHORT, curves, interval, listed, picture, rows
+from companion.report.theme import Html, decimal
 
-#: Colour and marker of each of the five models.
-LOOKS: tuple[tuple[str, str], ...] = (*((colour, marker) for colour, _, marker in SERIES), (INK, "v"))
+FEW, MANY = min(sure.NIH_SIZES), max(sure.NIH_SIZES)
+PREFIX = {"Table 2": "MedGemma: ", "Table 3": "Qwen: "}
 
 
 def validation_scores() -> Html:
     """Micro- and macro-F1 of every row of Tables 1 to 4 with intervals."""
-    found = validation.intervals(np.random.default_rng(0))
-    groups = {"Table 1: prompts, untouched": (1,), "Tables 2 to 4: after training": (2, 3, 4)}
-    with book_style():
-        drawings = [
-            _validation(title, {cell: one for cell, one in found.items() if cell[0] in tables})
-            for title, tables in groups.items()
-        ]
-    macro, micro = lines.reference_lines(1)[0].macro, lines.reference_lines(1)[0].micro
-    start, tuned = found[1, "reasoning_narrative"]["micro"], found[4, "hard_best"]["micro"]
+    found = frames.PARTS["validation"].frame
+    everything = lines.reference_lines(1)[0]
+    marks = [("", "dotted", BLUE, everything.macro), ("", "dotted", ORANGE, everything.micro or 0.0)]
+    names = found["table"].map(PREFIX).fillna("") + found["row"].str.replace("Reasoning ", "")
+    shown, untouched = found.set_index(names)[["macro-F1", "micro-F1"]], (found["table"] == "Table 1").to_numpy()
+    panels = [
+        rows(title, shown[which], "F1", height=4.2, step=0.3, hollow=("micro-F1",), marks=marks, xlim=(0, 0.6))
+        for title, which in (("Table 1: prompts, untouched", untouched), ("Tables 2 to 4: after training", ~untouched))
+    ]
+    start, tuned = (
+        found.loc[found["row"] == row, "micro-F1"].iloc[0] for row in ("Reasoning Narrative", "Hard, best F1-score")
+    )
     how = "clearly above" if start.low > tuned.high else "no further than chance from"
     caption = (
         f"Filled: macro-F1, hollow: micro-F1, as printed. Bars: 95 % intervals if there were {validation.size()} "
         "studies with the prevalences of MIMIC-CXR-JPG and findings score in the pattern of Table 5; how many labels a "
         f"row names follows from its printed precision and recall, and {operating.unknown_rows()} prompts without them "
-        "are taken to name as many as are recorded. Vertical lines: "
-        f"what answering every label would score then ({decimal(macro)} and {decimal(micro)}). By macro-F1 "
-        f"{_neighbours(found)}. By micro-F1 the best prompt of the untouched model, {_said(start)}, is {how} the best "
-        f"that GRPO reaches, {_said(tuned)}."
+        "are taken to name as many as are recorded. Vertical lines: what answering every label would score then "
+        f"({decimal(everything.macro)} and {decimal(everything.micro)}). By macro-F1 {_neighbours(found)}. By micro-F1 "
+        f"the best prompt of the untouched model, {interval(start)}, is {how} the best that GRPO reaches, "
+        f"{interval(tuned)}."
     )
-    return picture("How sure is the validation?", drawings, caption, "validation", f"n = {validation.size()}, assumed")
+    return picture("How sure is the validation?", panels, caption, "validation", f"n = {validation.size()}, assumed")
 
 
-def _neighbours(found: Mapping[tuple[int, str], Mapping[str, Interval]]) -> str:
+def _neighbours(found: pd.DataFrame) -> str:
     """Of the rows of each table, how many overlap with the next best, in words."""
-    close = every = 0
-    for table in {table for table, _ in found}:
-        ranked = sorted((one["macro"] for (t, _), one in found.items() if t == table), key=lambda one: -one.estimate)
-        pairs = list(itertools.pairwise(ranked))
-        every, close = every + len(pairs), close + sum(worse.high >= better.low for better, worse in pairs)
-    return f"{close} of {every} neighbours in rank overlap"
-
-
-def _validation(title: str, found: Mapping[tuple[int, str], Mapping[str, Interval]]) -> tuple[Figure, str]:
-    drawing, axes = panel(4.2)
-    said, names = [], []
-    for i, ((table, row), one) in enumerate(found.items()):
-        for average, colour, marker, fill, shift in (
-            ("macro", BLUE, "o", BLUE, -0.15), ("micro", ORANGE, "s", "none", 0.15),
-        ):  # fmt: skip
-            interval = one[average]
-            axes.plot([interval.low, interval.high], [i + shift] * 2, color=colour, linewidth=1.8)
-            axes.plot(interval.estimate, i + shift, marker, color=colour, markersize=4.5, markerfacecolor=fill,
-                      label=f"{average}-F1" if i == 0 else None)  # fmt: skip
-        prefix = {2: "MedGemma: ", 3: "Qwen: "}.get(table, "")
-        names.append(f"{prefix}{title_of(TABLES[table], row).replace('Reasoning ', '')}")
-        said.append(f"{names[-1]} macro {_said(one['macro'])}, micro {_said(one['micro'])}")
-    everything = lines.reference_lines(1)[0]
-    for value, colour in ((everything.macro, BLUE), (everything.micro, ORANGE)):
-        axes.axvline(value or 0.0, color=colour, linewidth=1, linestyle="dotted")
-    rows_named(axes, names)
-    axes.tick_params(axis="y", labelsize=7.5)
-    axes.set(title=title, xlabel="F1", xlim=(0, 0.6))
-    drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
-    return drawing, f"{title}. {'; '.join(said)}."
+    ranked = [sorted(part, key=lambda one: -one.estimate) for _, part in found.groupby("table")["macro-F1"]]
+    pairs = [pair for part in ranked for pair in itertools.pairwise(part)]
+    return f"{sum(worse.high >= better.low for better, worse in pairs)} of {len(pairs)} neighbours in rank overlap"
 
 
 def findings() -> Html:
     """F1 of each finding under each of the five models, with intervals; those with few positives are marked."""
-    few, many = min(sure.NIH_SIZES), max(sure.NIH_SIZES)
-    with book_style():
-        drawings = [
-            _findings("CheXpert test", 5, facts.size("chexpert", "test"), None),
-            _findings(f"NIH, bars: {few} studies, inner: {many:,}", 6, few, many),
+    found = frames.PARTS["findings"].frame
+
+    def part(table: int, n: int) -> pd.DataFrame:
+        kept = found[(found["table"] == table) & (found["n"] == n)]
+        names = [
+            f"{SHORT.get(name, name)}{'†' if few else ''} ({positives:.0f})"
+            for name, few, positives in zip(kept["finding"], kept["few"], kept["positives"], strict=True)
         ]
-    rare = [name for name, support in sure.supports_of(5).items() if support < ENOUGH]
-    rare_far = [name for name, support in sure.supports_of(6, few).items() if support < ENOUGH]
-    widest = {name: sure.interval(facts.value(5, name, "chexreason"), support) for name, support in
-              sure.supports_of(5).items()}  # fmt: skip
-    name = max(widest, key=lambda finding: widest[finding].high - widest[finding].low)
+        return kept.set_index(pd.Index(names))[list(MODELS.values())]
+
+    near, far = part(5, facts.size("chexpert", "test")), part(6, FEW)
+    panels = [
+        rows(title, shown, "F1 (positives in brackets)", height=0.9 + 0.44 * len(shown), columns=3, step=0.16,
+             inner=inner, xlim=(-0.01, 1.01))
+        for title, shown, inner in (("CheXpert test", near, None),
+                                    (f"NIH, bars: {FEW} studies, inner: {MANY:,}", far, part(6, MANY)))
+    ]  # fmt: skip
+    chex = found[found["table"] == 5].set_index("finding")["ChexReason"]
+    widest = max(chex.index, key=lambda name: chex[name].high - chex[name].low)
+    rare, rare_far = (
+        list(found[(found["table"] == table) & (found["n"] == n) & (found["few"] == "yes")]["finding"])
+        for table, n in ((5, facts.size("chexpert", "test")), (6, FEW))
+    )
     caption = (
         "Marks: the printed F1; bars: 95 % intervals over studies, if a model names a label as often as it is "
         "recorded (Tables 5 and 6 print no precision or recall). "
         f"A dagger marks findings with fewer than {ENOUGH} positives: on CheXpert {listed(rare)}; on NIH, if "
-        f"{few} studies were used, {listed(rare_far, 'none')}. For ChexReason the least certain is {name}, "
-        f"{_said(widest[name])}. Each counts in the macro average as much as any other finding."
+        f"{FEW} studies were used, {listed(rare_far, 'none')}. For ChexReason the least certain is {widest}, "
+        f"{interval(chex[widest])}. Each counts in the macro average as much as any other finding."
     )
-    return picture("How sure is each finding?", drawings, caption, "findings", "intervals reconstructed from supports")
-
-
-def _findings(title: str, table: int, n: int, inner: int | None) -> tuple[Figure, str]:
-    wide = sure.finding_intervals(table, n)
-    close = sure.finding_intervals(table, inner) if inner else {}
-    names = list(dict.fromkeys(name for name, _ in wide))
-    drawing, axes = panel(0.9 + 0.44 * len(names))
-    said = []
-    for row, name in enumerate(names):
-        for k, ((model, shown), (colour, marker)) in enumerate(zip(MODELS.items(), LOOKS, strict=True)):
-            one, at = wide[name, model][0], row + (k - 2) * 0.16
-            axes.plot([one.low, one.high], [at, at], color=colour, linewidth=1.1, alpha=0.9)
-            if close:
-                core = close[name, model][0]
-                axes.plot([core.low, core.high], [at, at], color=colour, linewidth=3)
-            axes.plot(one.estimate, at, marker, color=colour, markersize=3.4, label=shown if row == 0 else None)
-            said.append(f"{name}, {shown} {_said(one)}")
-    supports = {name: support for (name, _), (_, support) in wide.items()}
-    rows_named(axes, [f"{SHORT.get(name, name)}{'†' if supports[name] < ENOUGH else ''} ({supports[name]:.0f})"
-                      for name in names])  # fmt: skip
-    for row in range(len(names) - 1):
-        axes.axhline(row + 0.5, color=INK, linewidth=0.4, alpha=0.25)
-    axes.tick_params(axis="y", labelsize=7.5)
-    axes.set_title(title, fontsize=9)
-    axes.set(xlabel="F1 (positives in brackets)", xlim=(-0.01, 1.01))
-    drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-    return drawing, f"{title}. {'; '.join(said)}."
-
-
-@functools.cache
-def _differences() -> list[differences.Difference]:
-    return differences.differences()
+    return picture("How sure is each finding?", panels, caption, "findings", "intervals reconstructed from supports")
 
 
 def leaned_on() -> Html:
     """The differences that the paper leans on, with intervals at three correlations of two models' answers."""
-    found = _differences()
-    few, many = min(sure.NIH_SIZES), max(sure.NIH_SIZES)
-    with book_style():
-        drawings = [
-            _leans("Validation and CheXpert", [one for one in found if one.lean.table != 6]),
-            _leans(f"NIH, {few} or {many:,} studies", [one for one in found if one.lean.table == 6]),
-        ]
-    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {few} or {many:,}, not in the text we have"
-    return picture("Are the differences more than chance?", drawings, _said_of(found), "differences", sizes)
+    found = frames.PARTS["differences"].frame
+    names = found["change"].str.replace("MedGemma (SFT)", "SFT").str.replace(" to ", " → ").str.replace(" on ", "\n")
+    names += np.where(found["table"] == 6, [f", n = {n:,}" for n in found["n"]], "")
+    shown, far = found.set_index(names).iloc[:, 3:], (found["table"] == 6).to_numpy()
+    looks = dict(zip(map(str, shown), ((GREEN, "^"), (BLUE, "o"), (ORANGE, "s")), strict=True))
+    panels = [
+        rows(title, shown[which], "difference of macro-F1", height=1.2 + 0.42 * which.sum(), columns=3, step=0.22,
+             looks=looks, marks=[("", "solid", INK, 0.0)], size=7)
+        for title, which in (("Validation and CheXpert", ~far), (f"NIH, {FEW} or {MANY:,} studies", far))
+    ]  # fmt: skip
+    sizes = f"n = {facts.size('chexpert', 'test')}; NIH {FEW} or {MANY:,}, not in the text we have"
+    return picture("Are the differences more than chance?", panels, _said_of(differences.differences()), "differences",
+                   sizes)  # fmt: skip
 
 
 def _said_of(found: Sequence[differences.Difference]) -> str:
     """Which differences are told apart whatever the correlation, which never, and which hang on it."""
     known = [one for one in found if one.lean.table != 6]
-    kinds = {
-        "more than chance at every correlation": [one for one in known if len(one.told_apart) == len(one.at)],
-        "within chance at every correlation": [one for one in known if not one.told_apart],
-        "undecided, since it hangs on the correlation": [
-            one for one in known if 0 < len(one.told_apart) < len(one.at)
-        ],
-    }  # fmt: skip
-    told = "; ".join(f"{kind}: {listed([one.lean.name for one in some])}" for kind, some in kinds.items() if some)
-    small = [one for one in found if one.lean.table == 6 and one.n == min(sure.NIH_SIZES)]
+    kinds: dict[str, Callable[[int, int], bool]] = {
+        "more than chance at every correlation": lambda apart, tried: apart == tried,
+        "within chance at every correlation": lambda apart, tried: apart == 0,
+        "undecided, since it hangs on the correlation": lambda apart, tried: 0 < apart < tried,
+    }
+    told = "; ".join(
+        f"{kind}: {listed(some)}"
+        for kind, fits in kinds.items()
+        if (some := [one.lean.name for one in known if fits(len(one.told_apart), len(one.at))])
+    )
+    small = [one for one in found if one.lean.table == 6 and one.n == FEW]
     lost = [one.lean.name for one in small if sure.CORRELATIONS[0] not in one.told_apart]
     tried = ", ".join(f"{r:g}" for r in sure.CORRELATIONS)
     return (
-        "Differences of macro-F1 with 95 % intervals. Two models read the same films, and how alike they err is not "
-        f"printed, so r = {tried} are all shown. {told[0].upper()}{told[1:]}. On NIH with {min(sure.NIH_SIZES)} "
+        "Differences of macro-F1 with 95 % intervals. Two models read the same images, and how alike they err is not "
+        f"printed, so r = {tried} are all shown. {told[0].upper()}{told[1:]}. On NIH with {FEW} "
         f"studies and independent errors (r = 0), {len(lost)} of {len(small)} intervals reach over zero. Another "
         "training of the same model is no part of any of them."
     )
 
 
-def _leans(title: str, found: Sequence[differences.Difference]) -> tuple[Figure, str]:
-    drawing, axes = panel(1.2 + 0.42 * len(found))
-    said = []
-    for row, one in enumerate(found):
-        for (r, interval), colour, marker, shift in zip(
-            one.at.items(), (GREEN, BLUE, ORANGE), "^os", (-0.22, 0.0, 0.22), strict=True
-        ):
-            axes.plot([interval.low, interval.high], [row + shift] * 2, color=colour, linewidth=1.8)
-            axes.plot(interval.estimate, row + shift, marker, color=colour, markersize=4,
-                      label=f"r = {r:g}" if row == 0 else None)  # fmt: skip
-            said.append(f"{one.lean.name}, n = {one.n:,}, r = {r:g}: {signed(interval.estimate)} "
-                        f"({signed(interval.low)} to {signed(interval.high)})")  # fmt: skip
-    axes.axvline(0, color=INK, linewidth=0.8)
-    rows_named(axes, [_short(one) for one in found])
-    axes.tick_params(axis="y", labelsize=7)
-    axes.set_title(title, fontsize=9)
-    axes.set_xlabel("difference of macro-F1")
-    drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-    return drawing, f"{title}. {'; '.join(said)}."
+def power_curves() -> Html:
+    """Power against the number of studies, and the number needed against prevalence and by whose prevalences."""
+    asked, test = power.questions(), facts.size("chexpert", "test")
+    names = {one.name: f"{decimal(one.macros[0])} or {decimal(one.macros[1])}: {one.place}" for one in asked}
+    studies, shares = np.geomspace(100, 300_000, 60), np.geomspace(power.PREVALENCES[0], power.PREVALENCES[-1], 30)
+    panels = [
+        curves(
+            title, pd.DataFrame({names[q.name]: [q.power(int(n), r) for n in studies] for q in asked}, studies),
+            "; ".join(f"{one.name} needs {one.needed(r):,} studies" for one in asked),
+            marks=(("x", test), ("y", power.POWER)), xscale="log", xlabel="studies", ylabel="chance of seeing it",
+            ylim=(0, 1.03),
+        )
+        for title, r in ((f"Two models that err alike (r = {sure.PAIRED:g})", sure.PAIRED),
+                         ("Two that err independently (r = 0)", 0.0))
+    ]  # fmt: skip
+    needed = {names[one.name]: [one.at_prevalence(float(share)) for share in shares] for one in asked}
+    said = "; ".join(
+        f"{q.name}: " + ", ".join(f"{q.at_prevalence(p):,} at {p:.0%}" for p in power.PREVALENCES) for q in asked
+    )
+    panels.append(curves(
+        "If every finding were as common", pd.DataFrame(needed, shares), said,
+        marks=(("y", test),), xscale="log", yscale="log", xlabel="share of studies", ylabel="studies needed",
+        also=_in_percent,
+    ))  # fmt: skip
+    places = pd.DataFrame([one.at_hospitals() for one in asked], [name.replace(": ", "\n") for name in names.values()])
+    panels.append(rows("With whose prevalences", places, "studies needed", height=3.2, joined=True, xscale="log"))
+    first, *_, last = asked
+    grounds: dict[str, list[str]] = {}
+    for one in asked:
+        grounds.setdefault(one.assumed, []).append(one.place)
+    assumed = "; ".join(f"{listed(where)}: {what}" for what, where in grounds.items())
+    pair = {one.name: f"{decimal(one.macros[0])} against {decimal(one.macros[1])}" for one in (first, last)}
+    caption = (
+        "Above: the chance that a test at 5 % sees a difference, by number of studies; the thin lines are "
+        f"{power.POWER:.0%} and {test} studies. {pair[first.name]} on validation would take about "
+        f"{rough(first.needed())} studies ({rough(first.needed(sure.ALIKE))} if the two models' errors correlated "
+        f"by {sure.ALIKE:g}), {pair[last.name]} on NIH about {rough(last.needed())}. Below: the number of studies for "
+        f"that power, by how common the findings are. Were every finding in 2 % of the studies, {pair[first.name]} "
+        f"would take {rough(first.at_prevalence(0.02))}; in 20 %, {rough(first.at_prevalence(0.2))}. "
+        f"Right: with the prevalences of each public set. What is assumed: {assumed}."
+    )
+    return picture("How many studies would it take?", panels, caption, "power", "two-sided, 5 %")
 
 
-def _short(one: differences.Difference) -> str:
-    name = one.lean.name.replace("MedGemma (SFT)", "SFT").replace(" to ", " → ").replace(" on ", "\n")
-    return name + (f", n = {one.n:,}" if one.lean.table == 6 else "")
+def _in_percent(axes: Axes) -> None:
+    axes.set_xticks(power.PREVALENCES, [f"{share:.0%}" for share in power.PREVALENCES])
+    axes.minorticks_off()
 
 
-def _said(one: Interval) -> str:
-    return f"{decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})"
+def rough(n: int) -> str:
+    """Two leading digits, since more would promise too much."""
+    step = 10 ** max(0, len(str(n)) - 2)
+    return f"{round(n / step) * step:,}"

@@ -69,8 +69,8 @@ STANDS_FOR = {"Lung Opacity (Infiltration)": "Lung Opacity"}
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    counts = sealed.frame("label_counts.csv", ("dataset", "split", "label", "positives", "n"), ("positives", "n"))
-    pairs = sealed.frame("label_pairs.csv", ("dataset", "split", "label_a", "label_b", "both", "n"), ("both", "n"))
+    counts = sealed.frame("label_counts.csv")
+    pairs = sealed.frame("label_pairs.csv")
     return counts.replace(STANDS_FOR), pairs.replace(STANDS_FOR)
 
 

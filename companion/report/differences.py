@@ -3,26 +3,25 @@
 The paper compares averages; an average of fourteen findings can rest on one of them. Each difference has two
 intervals from the same resamples of patients: its own, and one that holds for all findings of the figure
 together (`stats.differences`), since among many intervals some miss by chance. A finding with few positives is
-shown, hollow and marked, below the others, and stays outside the average, which is there to carry a conclusion.
+shown, marked, below the others, and stays outside the average, which is there to carry a conclusion.
 Where the models are trainings of this study, one each, nothing is concluded: their intervals hold patients only.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 
 from chexreason.runs import Run
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.stats import Differences, differences
+from companion.evidence.stats import Differences, Interval, differences
 from companion.evidence.tables import DATASETS, has_rows, read_runs, tier_of, trained, unfit
 from companion.evidence.tables import profile as shown_profile
+from companion.report.audit_figures import INK, rows
 from companion.report.behind import runs_behind
-from companion.report.figures import STYLE, to_svg
 from companion.report.paired import EXPERIMENT_PAGE, RESAMPLES, titled, together
-from companion.report.theme import INK, SERIES, Html, badge, block, escape, signed
+from companion.report.theme import Html, badge, block, escape
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _caption(found: Found, order: list[int]) -> str:
     return (
         "In brackets the positives of each finding. Thick: the interval of that row alone, at 95%; thin: the one that "
         f"holds for all {len(order)} rows together."
-        + (f" Hollow and starred: fewer than {ENOUGH} positives, outside the average." if few else "")
+        + (f" Starred: fewer than {ENOUGH} positives, outside the average." if few else "")
         + (f" Without a bar: both models score the same in every resample ({', '.join(still)})." if still else "")
         + (f" Left empty: no positive at all, so there is no F1 ({', '.join(none)})." if none else "")
     )
@@ -123,8 +122,7 @@ def _conclusion(found: Found, pair: list[Run], models: tuple[str, str], tier: st
             "The intervals are over patients. One training each: another one is not in them, so no finding is said to "
             f'gain or lose; <a href="{EXPERIMENT_PAGE}">the experiment</a> has several trainings.'
         )
-    rows = found.rows
-    beyond = (rows.low_all > 0) | (rows.high_all < 0)
+    beyond = (found.rows.low_all > 0) | (found.rows.high_all < 0)
     clear = [name for k, name in enumerate(found.names) if beyond[k] and name in found.frequent]
     return escape(
         f"All together, beyond what the patients explain: {', '.join(clear)}."
@@ -134,32 +132,14 @@ def _conclusion(found: Found, pair: list[Run], models: tuple[str, str], tier: st
 
 
 def _panel(found: Found, order: list[int], labels: list[str]) -> str:
-    colour, _, marker = SERIES[0]
-    rows = found.rows
-    low_all, high_all = np.clip(rows.low_all, -1, 1), np.clip(rows.high_all, -1, 1)
-    shown = [k for k in order if k == len(found.names) or found.positives[found.names[k]]]
-    with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(5.4, 0.7 + 0.26 * len(order)), layout="constrained")
-        axes = drawing.add_subplot()
-        axes.axvline(0, color=INK, linewidth=0.8)
-        for row, k in enumerate(order):
-            if k not in shown:
-                continue  # F1 is 0 for both by definition; a bar of no width would read as certainty
-            for low, high, width in ((low_all[k], high_all[k], 0.9), (rows.low[k], rows.high[k], 2.6)):
-                axes.plot([low, high], [row, row], color=colour, linewidth=width, solid_capstyle="butt")
-            full = k == len(found.names) or found.names[k] in found.frequent
-            axes.plot(rows.estimate[k], row, marker, color=colour, markerfacecolor=colour if full else "none")
-        if len(found.names) in order:
-            place = order.index(len(found.names))
-            for edge in (place - 0.5, place + 0.5):
-                axes.axhline(edge, color=INK, linewidth=0.6)
-        axes.set_yticks(range(len(order)), labels)
-        axes.set(xlabel="difference in F1", ylim=(len(order) - 0.4, -0.6))
-        axes.grid(visible=False, axis="y")
-        spoken = "; ".join(
-            f"{label} {signed(rows.estimate[k])} ({signed(rows.low[k])} to {signed(rows.high[k])})"
-            if k in shown
-            else f"{label} without positives"
-            for label, k in zip(labels, order, strict=True)
+    """A row a finding; one without positives stays empty, since a bar of no width would read as certainty."""
+    one, none = found.rows, {k for k, name in enumerate(found.names) if not found.positives[name]}
+    low, high = np.clip(one.low_all, -1, 1), np.clip(one.high_all, -1, 1)
+    whole, alone = (
+        pd.Series([np.nan if k in none else Interval(one.estimate[k], a[k], b[k]) for k in order], labels).to_frame(
+            "F1"
         )
-        return to_svg(drawing, f"Differences in F1 with 95% intervals over patients. {spoken}.")
+        for a, b in ((low, high), (one.low, one.high))
+    )
+    return rows("95% intervals over patients", whole, "difference in F1", height=0.9 + 0.26 * len(order),
+                inner=alone, marks=[("", "solid", INK, 0.0)])  # fmt: skip

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from chexreason.runs import Run
-from companion.evidence.audit import differences, facts, operating, validation
+from companion.evidence.audit import differences, facts
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.audit.power import patterned
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval
 from companion.evidence.tables import Evidence, has_rows, title_of, trained, unfit
@@ -73,27 +72,24 @@ def left_out(shown: Evidence) -> str:
 
 
 def printed_lead(table: int, above: str, below: str, n: int | None = None) -> Interval:
-    """Macro-F1 of one printed row or model minus another's, with the interval that the audit's assumptions give.
+    """Macro-F1 of one printed row or model minus another's; `n` is the number of studies tried for Table 6."""
+    return printed_change((table, below), (table, above), n)
 
-    The estimate is the difference of the averages as printed; `n` is the number of studies tried for Table 6.
+
+def printed_change(first: tuple[int, str], second: tuple[int, str], n: int | None = None) -> Interval:
+    """The difference of two printed averages, with the interval that the audit's assumptions give.
+
+    The findings' means differ from the averages by rounding, so the interval is moved to the difference as printed.
     """
-    if table < 5:
-        return printed_change((table, below), (table, above))
-    supports = sure.supports_of(table, n)
-    one, two = ({name: facts.column(table, model)[name] for name in supports} for model in (below, above))
-    printed = facts.value(table, "macro", above) - facts.value(table, "macro", below)
-    found = _audited().get((table, below, above, n or differences.sizes_of(table)[0]))
-    return _moved(found or sure.difference(one, two, supports, np.random.default_rng(0)), printed)
-
-
-def printed_change(first: tuple[int, str], second: tuple[int, str]) -> Interval:
-    """Macro-F1 of a row of Tables 1 to 4 minus that of another row there, on the same validation studies."""
-    one, two = (facts.value(*cell, "macro") for cell in (first, second))
-    found = _audited().get((second[0], first[1], second[1], validation.size())) or sure.difference(
-        patterned(one), patterned(two), validation.supports(), np.random.default_rng(0),
-        named=(operating.for_intervals(*first), operating.for_intervals(*second)),
-    )  # fmt: skip
-    return _moved(found, two - one)
+    lean, n = differences.lean(first, second), n or differences.sizes_of(second[0])[0]
+    found = _audited().get((lean.table, lean.first, lean.second, n)) or sure.difference(
+        lean.before, lean.after, differences.supports_of(lean.table, n), np.random.default_rng(0), named=lean.named
+    )
+    one, two = (
+        facts.value(table, *(("macro", name) if table >= 5 else (name, "macro"))) for table, name in (first, second)
+    )
+    shift = two - one - found.estimate
+    return Interval(two - one, found.low + shift, found.high + shift)
 
 
 @functools.cache
@@ -103,12 +99,6 @@ def _audited() -> dict[tuple[int, str, str, int], Interval]:
         (one.lean.table, one.lean.first, one.lean.second, one.n): one.at[sure.PAIRED]
         for one in differences.differences()
     }
-
-
-def _moved(found: Interval, printed: float) -> Interval:
-    """The interval around the difference of the printed averages, from which the findings' means differ by rounding."""
-    shift = printed - found.estimate
-    return Interval(printed, found.low + shift, found.high + shift)
 
 
 def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -63,7 +63,7 @@ def prompt_cards() -> Html:
 
 def dataset_facts(dataset: str) -> Html:
     """What is publicly known of a data set, each fact with its source."""
-    table = sealed.frame("datasets.csv", ("dataset", "fact", "value", "source"))
+    table = sealed.frame("datasets.csv")
     mine = table[table["dataset"] == dataset][["fact", "value", "source"]]
     return frame_table(mine, f"Facts about {dataset}", wrap=("fact", "value", "source"))
 

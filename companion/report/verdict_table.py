@@ -27,7 +27,7 @@ from companion.evidence.claims import (
     open_side,
     outcomes,
 )
-from companion.evidence.claims.verdicts import Claim
+from companion.evidence.claims.views import on_paper
 from companion.evidence.comparable import MOSTLY
 from companion.evidence.sections import EXPERIMENT, STAGES
 from companion.evidence.tables import beside, read_runs, results_root
@@ -58,48 +58,18 @@ EVIDENCE = {
     "tables2and3": ("sft.html", "Tables 2 and 3"),
     "table4": ("grpo.html", "Table 4"),
     "figure1": ("sft.html#how-the-training-went", "Figure 1"),
-    "cells": ("cells.html", "films, labels or patients"),
+    "cells": ("cells.html", "images, labels or patients"),
     "collapse": ("collapse.html", "collapse"),
     "cures": ("cures.html", "cures"),
     "data": ("data.html#chexpert", "how the test set was used"),
 }  # fmt: skip
-STYLE = """<style>
-.cxr-ledger .cxr-controls{display:flex;flex-wrap:wrap;gap:.5em .9em;align-items:end;font-size:.85em;margin:.4em 0 .8em}
-.cxr-ledger .cxr-controls[hidden]{display:none}
-.cxr-ledger .cxr-controls label{display:flex;flex-direction:column;gap:.15em}
-.cxr-ledger :is(select,input,.cxr-controls button){font:inherit;color:var(--cxr-text);
-background:var(--pst-color-background,Canvas);border:1px solid var(--cxr-line);border-radius:.3em;padding:.25em .5em;
-min-height:2.1em;max-width:100%}
-.cxr-ledger thead button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:left}
-.cxr-ledger thead button::after{content:" ↕";opacity:.6}
-.cxr-ledger th[aria-sort=ascending] button::after{content:" ↑";opacity:1}
-.cxr-ledger th[aria-sort=descending] button::after{content:" ↓";opacity:1}
-.cxr-ledger :is(button,select,input,a,summary):focus-visible{outline:2px solid var(--cxr-accent);outline-offset:2px}
-.cxr-ledger table{width:100%;table-layout:auto}
-.cxr .cxr-ledger :is(td,th),.cxr .cxr-ledger thead th{text-align:left;vertical-align:top;white-space:normal}
-.cxr-ledger tbody th{min-width:14em}
-.cxr-ledger .cxr-verdict{font-weight:600;white-space:nowrap}
-.cxr-ledger .cxr-effect{white-space:nowrap;font-variant-numeric:tabular-nums}
-.cxr-ledger .cxr-small{display:block;font-size:.9em;color:var(--cxr-muted);font-weight:400;white-space:normal}
-.cxr-ledger details summary{cursor:pointer;font-size:.9em;color:var(--cxr-muted)}
-.cxr-ledger details ul{margin:.2em 0 0;padding-left:1.1em;font-size:.9em;overflow-wrap:anywhere}
-.cxr-ledger tr.cxr-twin th{font-weight:400;padding-left:1.4em}
-@media (max-width:700px){
-.cxr-ledger thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
-.cxr-ledger :is(table,tbody){display:block}
-.cxr-ledger tbody tr:not([hidden]){display:block;border-bottom:2px solid var(--cxr-line);padding:.5em 0}
-.cxr-ledger :is(td,tbody th){display:block;border:0;padding:.15em 0;min-width:0}
-.cxr-ledger tbody th{font-weight:600}
-.cxr-ledger td[data-head]::before{content:attr(data-head) ": ";font-size:.9em;color:var(--cxr-muted)}
-}
-</style>"""
 
 
 @functools.cache
 def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Outcome]:
     """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
     if profile is None:
-        return outcomes(CLAIMS)
+        return on_paper()
     there = read_runs(profile, results) or any((results_root(results) / profile).glob("seed*/*/run.json"))
     return outcomes(CLAIMS, open_side(profile, results)) if there else {}
 
@@ -132,9 +102,9 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
     badges = badge("published", "arXiv 2512.23090")
     badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
-    script = Path(__file__).with_name("ledger.js").read_text(encoding="utf-8")
+    style, script = (Path(__file__).with_name(f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return block(
-        f'{STYLE}<div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
+        f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         f'<p class="cxr-note">{escape(explained())}</p></div><script>{script}</script>'
@@ -142,17 +112,14 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
 
 
 def explained() -> str:
-    """What the words in a verdict's cell mean."""
+    """What the words in a verdict's cell mean that the text above the table does not explain."""
     tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
     return (
-        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are "
-        f"tried, and the verdict is the one at {PAIRED:g}. With all tests: whether the interval that covers all of a "
-        "side's tests at once leaves the bar out, too (maximum-t). Depends on a choice: the same claim read with "
-        "another average, checkpoint, set of findings or baseline has another verdict, or points the other way. Those "
-        "readings are ours: they are indented, and never fail. A dash: not run. Models that were trained once test "
-        "no claim about training, since another training may come out otherwise. A run that gives one answer to "
-        f"{MOSTLY:.0%} of its images, or scores below naming every label, is in no comparison, nor is a "
-        "model with such a training."
+        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are tried, and the "
+        f"verdict is the one at {PAIRED:g}. Readings of ours are indented, and never fail. A dash: not run. Models "
+        "that were trained once test no claim about training, since another training may come out otherwise. A run "
+        f"that gives one answer to {MOSTLY:.0%} of its images, or scores below naming every label, is in no "
+        "comparison, nor is a model with such a training."
     )
 
 
@@ -163,23 +130,25 @@ def _tier(found: Mapping[str, Outcome]) -> str:
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim, one = CLAIMS[name], paper[name]
     kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
-    data = f'data-topic="{escape(claim.topic.lower())}" data-paper="{escape(one.verdict)}"'
-    data += f' data-standing="{escape(one.standing)}" data-choice="{"; ".join(["any", *kinds] if kinds else [])}"'
-    data += "" if claim.stated else ' data-twin="yes"'
-    data += "".join(f' data-run{k}="{escape(found[name].verdict)}"' for k, found in enumerate(ours.values()))
+    data = {
+        "topic": claim.topic.lower(), "paper": one.verdict, "standing": one.standing,
+        "choice": "; ".join(["any", *kinds] if kinds else []), **({} if claim.stated else {"twin": "yes"}),
+        **{f"run{k}": found[name].verdict for k, found in enumerate(ours.values())},
+    }  # fmt: skip
+    attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
+    whose = " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""
+    place, shown = EVIDENCE[claim.evidence]
     cells = [
         f'<th scope="row" id="claim-{escape(name)}">{escape(claim.says)}'
         f'<span class="cxr-small">{escape(claim.rests_on)}</span></th>',
-        f'<td data-head="where">{escape(claim.place)}{_ours(claim)}</td>',
+        f'<td data-head="where">{escape(claim.place)}{whose}</td>',
         _verdict(one, heads[2]),
         f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
         *(_verdict(found[name], head) for head, found in ours.items()),
+        f'<td data-head="evidence"><a href="{place}" aria-label="evidence: {escape(claim.says)}">{shown}</a></td>',
     ]
-    place, shown = EVIDENCE[claim.evidence]
-    link = f'<a href="{place}" aria-label="evidence: {escape(claim.says)}">'
-    cells.append(f'<td data-head="evidence">{link}{escape(shown)}</a></td>')
     look = "" if claim.stated else ' class="cxr-twin"'
-    return f"<tr{look} {data}>{''.join(cells)}</tr>"
+    return f"<tr{look} {attributes}>{''.join(cells)}</tr>"
 
 
 def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
@@ -188,23 +157,22 @@ def _choices(one: Outcome, found: Mapping[str, Outcome]) -> str:
     for kind, twin in one.turned_by:
         other = found[twin]
         effect = "" if other.effect is None else f" {signed(other.effect)}"
-        said.append(f'{escape(kind)}<span class="cxr-small">{SIGNS[other.verdict]} {other.verdict}{effect}: '
-                    f"{escape(CLAIMS[twin].rests_on)}</span>")  # fmt: skip
+        told = f"{SIGNS[other.verdict]} {other.verdict}{effect}: {escape(CLAIMS[twin].rests_on)}"
+        said.append(f'{escape(kind)}<span class="cxr-small">{told}</span>')
     return "".join(said) or "–"
 
 
 def _verdict(one: Outcome, head: str) -> str:
-    order = VERDICTS.index(one.verdict)
+    cell = f'<td data-head="{escape(head)}" data-sort="{VERDICTS.index(one.verdict)}">'
     if one.verdict == NOT_RUN:
-        return f'<td data-head="{escape(head)}" data-sort="{order}"><span title="not run">–</span></td>'
+        return f'{cell}<span title="not run">–</span></td>'
     words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
             f"{signed(one.low)} to {signed(one.high)}</span>"
         )
-    said = f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
-    return f'<td data-head="{escape(head)}" data-sort="{order}">{words}{said}{_runs(one)}</td>'
+    return f'{cell}{words}<span class="cxr-small">{escape("; ".join(details(one)))}</span>{_runs(one)}</td>'
 
 
 def details(one: Outcome) -> list[str]:
@@ -241,8 +209,3 @@ def _controls(ours: list[str]) -> str:
         + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )
-
-
-def _ours(claim: Claim) -> str:
-    """What of a claim is ours and not the paper's, behind its place."""
-    return " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""

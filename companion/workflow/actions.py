@@ -164,9 +164,9 @@ def show_size(words: Words) -> None:
 def show_audit(words: Words) -> None:
     """Say what the paper's own numbers support: arithmetic, contradictions, matched labels, intervals, power."""
     if words.json:
-        from companion.evidence import audit
+        from companion.evidence import frames
 
-        print(json.dumps(audit.summary(), indent=1, ensure_ascii=False))
+        print(json.dumps(frames.data(), indent=1, ensure_ascii=False))
     else:
         from companion.report import terminal
 
@@ -182,7 +182,7 @@ def judge_claims(words: Words) -> None:
         raise UserError("--run with --results", got, "say what of that folder to judge, --run demo for instance")
     side = None if words.run is None else claims.open_side(words.run, words.results)
     found = claims.outcomes(claims.CLAIMS, side)
-    from companion.report import terminal_claims as told
+    from companion.report import terminal as told
 
     if words.json:
         print(json.dumps(told.claims_data(found), indent=1, ensure_ascii=False))

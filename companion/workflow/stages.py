@@ -18,7 +18,7 @@ from pathlib import Path
 from chexreason import config
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of, write_atomically
-from companion.evidence.audit.facts import altered
+from companion.evidence.sealed import altered
 from companion.evidence.sections import STAGES, SUMMARIES, Stage
 from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record

@@ -9,7 +9,6 @@ the validation set, which is not in the text we have. A fit is no proof: several
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from chexreason import recipe
 from chexreason.labels import FINDINGS
@@ -36,34 +35,23 @@ def candidates_that_fit() -> dict[str, int]:
     return {name: n for name, n in candidates().items() if not fits(rates, n)}
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Whole counts behind an F1."""
-
-    hits: int
-    predicted: int
-
-
-def attainable(text: str, support: int, n: int) -> list[Counts]:
-    """All whole counts that give the printed F1 for a finding that `support` of n studies have.
+def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
+    """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have.
 
     >>> attainable("0.875", 8, 500)
-    [Counts(hits=7, predicted=8)]
+    [(7, 8)]
 
     Empty if none does. Raises ValueError for a support above n.
     """
     if not 0 <= support <= n:
         raise ValueError(f"expected 0 <= support <= n, got {support} of {n}")
     low, high = printed(text).low, printed(text).high
-    found = []
-    for hits in range(support + 1):
-        if hits == 0:
-            # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
-            found += [Counts(0, 0)] if low <= 0 else []
-            continue
+    # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
+    found = [(0, 0)] if low <= 0 else []
+    for hits in range(1, support + 1):
         first = max(hits, math.ceil(2 * hits / high - support - 1e-9))
         last = min(n - support + hits, math.floor(2 * hits / low - support + 1e-9) if low > 0 else n)
-        found += [Counts(hits, predicted) for predicted in range(first, last + 1)]
+        found += [(hits, predicted) for predicted in range(first, last + 1)]
     return found
 
 
@@ -75,21 +63,14 @@ def values_near(support: int, n: int, least_precision: float = 0.1) -> list[floa
 
 
 @functools.cache
-def chexpert_counts() -> dict[tuple[str, str], tuple[Counts, ...]]:
-    """(finding, model) -> the whole counts that give the F1 of Table 5."""
-    n = facts.size("chexpert", "test")
-    support = facts.supports("chexpert", "test", FINDINGS)
-    cells = facts.cells(5)
+def chexpert_cells() -> dict[tuple[str, str], int]:
+    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
+    n, support, cells = facts.size("chexpert", "test"), facts.supports("chexpert", "test", FINDINGS), facts.cells(5)
     return {
-        (name, model): tuple(attainable(cells[name, model, "f1"], round(support[name]), n))
+        (name, model): len(attainable(cells[name, model, "f1"], round(support[name]), n))
         for name in FINDINGS
         for model in MODELS
     }
-
-
-def chexpert_cells() -> dict[tuple[str, str], int]:
-    """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
-    return {cell: len(ways) for cell, ways in chexpert_counts().items()}
 
 
 def failure_rates() -> list[str]:

@@ -9,7 +9,7 @@ in the label tree, and never write *uncertain*. So the same word has another fre
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, PARENTS, SUPPORT_DEVICES
+from chexreason.labels import FINDINGS, NO_FINDING, PARENTS, SUPPORT_DEVICES
 from companion.evidence.audit import facts
 
 #: The parts of the data sets that can be set side by side, and how their labels were made.
@@ -54,36 +54,8 @@ def together() -> list[Together]:
     ]
 
 
-@dataclass(frozen=True)
-class Shift:
-    """A finding's prevalence in the training labels and in a test set, uncertain labels counted as negative."""
-
-    finding: str
-    train: float  # MIMIC-CXR-JPG
-    test: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as frequent it is in the test set."""
-        return self.test / self.train
-
-
-def shifts(test: str) -> list[Shift]:
-    """MIMIC's training prevalence against that of the CheXpert or NIH test set, by finding."""
-    names = FINDINGS if test == "chexpert" else NIH_SHARED
-    train, other = facts.prevalence("mimic", "train", names), facts.prevalence(test, "test", names)
-    return [Shift(name, train[name], other[name]) for name in names]
-
-
 def uncertain_share(dataset: str, split: str) -> float:
     """Uncertain labels as a share of positive and uncertain ones; 0 where radiologists decided."""
     table = facts.counts(dataset, split)
     unsure = sum(count.uncertain or 0 for count in table.values())
     return unsure / (unsure + sum(count.positives for count in table.values()))
-
-
-def left_out_of_nih() -> tuple[str, int]:
-    """A finding that NIH and CheXpert both have and Table 6 lacks, with its positives in the official test list."""
-    table = facts.counts("nih", "test")
-    (name,) = (label for label in table if label in FINDINGS and label not in NIH_SHARED)
-    return name, table[name].positives

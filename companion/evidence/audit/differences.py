@@ -46,37 +46,35 @@ class Difference:
         return tuple(r for r, one in self.at.items() if one.excludes_zero)
 
 
-def leans() -> list[Lean]:
-    """What is compared: on validation SFT and GRPO and the two rewards; then models on CheXpert and on NIH."""
-
-    def on_validation(name: str, first: tuple[int, str], second: tuple[int, str]) -> Lean:
+def lean(first: tuple[int, str], second: tuple[int, str], name: str = "") -> Lean:
+    """Two rows of Tables 1 to 4, or two models of Table 5 or 6."""
+    table = second[0]
+    if table < 5:
         one, two = (patterned(facts.value(*cell, "macro")) for cell in (first, second))
         ratios = operating.for_intervals(*first), operating.for_intervals(*second)
-        return Lean(name, second[0], first[1], second[1], one, two, ratios)
+        return Lean(name, table, first[1], second[1], one, two, ratios)
+    name = f"{MODELS[first[1]]} to {MODELS[second[1]]} on {'CheXpert' if table == 5 else 'NIH'}"
+    one, two = ({n: facts.value(table, n, model) for n in sure.supports_of(table)} for _, model in (first, second))
+    return Lean(name, table, first[1], second[1], one, two, (sure.BALANCED, sure.BALANCED))
 
-    def models(table: int, first: str, second: str) -> Lean:
-        where = {5: "CheXpert", 6: "NIH"}[table]
-        name = f"{MODELS[first]} to {MODELS[second]} on {where}"
-        names = sure.supports_of(table)
-        one, two = ({n: facts.column(table, model)[n] for n in names} for model in (first, second))
-        return Lean(name, table, first, second, one, two, (sure.BALANCED, sure.BALANCED))
 
+def leans() -> list[Lean]:
+    """What is compared: on validation SFT and GRPO and the two rewards; then models on CheXpert and on NIH."""
     return [
-        on_validation("MedGemma (SFT) to GRPO on validation", (2, "free_reasoning"), (4, "hard_best")),
-        on_validation("nuanced to hard reward on validation", (4, "nuanced_best"), (4, "hard_best")),
-        *(models(*one) for one in matched.LEANS_ON),
-        models(6, "nv_reason", "medgemma_sft"),
+        lean((2, "free_reasoning"), (4, "hard_best"), "MedGemma (SFT) to GRPO on validation"),
+        lean((4, "nuanced_best"), (4, "hard_best"), "nuanced to hard reward on validation"),
+        *(lean((t, one), (t, two)) for t, one, two in (*matched.LEANS_ON, (6, "nv_reason", "medgemma_sft"))),
     ]
+
+
+def supports_of(table: int, n: int | None = None) -> dict[str, float]:
+    """Positives of each finding among the studies of a table, of NIH among n."""
+    return validation.supports() if table < 5 else sure.supports_of(table, n)
 
 
 def sizes_of(table: int) -> tuple[int, ...]:
     """Numbers of studies that a table may be about: one where known or fitted, two for NIH."""
     return sure.NIH_SIZES if table == 6 else (facts.size("chexpert", "test"),)
-
-
-def supports_of(table: int, n: int) -> dict[str, float]:
-    """Positives of each finding among n studies of a table."""
-    return validation.supports() if table < 5 else sure.supports_of(table, n)
 
 
 def differences(seed: int = SEED, named: Mapping[str, float] | None = None) -> list[Difference]:
@@ -85,38 +83,33 @@ def differences(seed: int = SEED, named: Mapping[str, float] | None = None) -> l
     `named` gives models of Tables 5 and 6 another number of labels named per label recorded than is assumed.
     """
     found = []
-    for k, lean in enumerate(leans()):
-        ratios = lean.named
-        if named and lean.table >= 5:
-            ratios = named.get(lean.first, sure.BALANCED), named.get(lean.second, sure.BALANCED)
-        for n in sizes_of(lean.table):
-            supports = supports_of(lean.table, n)
+    for k, one in enumerate(leans()):
+        ratios = one.named
+        if named and one.table >= 5:
+            ratios = named.get(one.first, sure.BALANCED), named.get(one.second, sure.BALANCED)
+        for n in sizes_of(one.table):
+            positives = supports_of(one.table, n)
             at = {
-                r: sure.difference(lean.before, lean.after, supports, np.random.default_rng([seed, k]), r, ratios)
+                r: sure.difference(one.before, one.after, positives, np.random.default_rng([seed, k]), r, ratios)
                 for r in sure.CORRELATIONS
             }
-            found.append(Difference(lean, n, at))
+            found.append(Difference(one, n, at))
     return found
 
 
-def other_ratios() -> dict[str, dict[str, float]]:
-    """What else models may name per label recorded in Tables 5 and 6: as on validation, or as little as possible."""
-    seen = operating.on_validation()
-    return {
+def turned() -> dict[str, list[str]]:
+    """What models may name instead -> the differences of Tables 5 and 6 that are then told apart otherwise."""
+    seen, usual = operating.on_validation(), differences()
+    others = {
         "as few as the least of their rows on validation": {model: one.low for model, one in seen.items()},
         "as many as the most of these rows": {model: one.high for model, one in seen.items()},
         "as few as the scores allow": dict.fromkeys(MODELS, sure.CAUTIOUS),
     }
-
-
-def turned(seed: int = SEED) -> dict[str, list[str]]:
-    """What is assumed instead -> the differences of Tables 5 and 6 that are then told apart at other correlations."""
-    usual = differences(seed)
     return {
         what: [
             f"{one.lean.name}, n = {one.n:,}" if one.lean.table == 6 else one.lean.name
-            for one, other in zip(usual, differences(seed, named), strict=True)
+            for one, other in zip(usual, differences(named=named), strict=True)
             if one.told_apart != other.told_apart
         ]
-        for what, named in other_ratios().items()
+        for what, named in others.items()
     }

@@ -9,7 +9,7 @@ as it was checked is refused (`sealed`).
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chexreason.errors import unknown
 from chexreason.files import digest_of
@@ -23,7 +23,7 @@ TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
 @functools.cache
 def cells(number: int) -> Mapping[tuple[str, str, str], str]:
     """A table of the paper: (row, column, metric) -> the number as it is printed."""
-    found = sealed.rows(f"table{number}.csv", ("table", "row", "column", "metric", "value"), ("value",))
+    found = sealed.rows(f"table{number}.csv")
     return {(row["row"], row["column"], row["metric"]): row["value"] for row in found}
 
 
@@ -46,36 +46,26 @@ def digests() -> dict[int, str]:
     return {number: sealed.digests()[f"table{number}.csv"] for number in TABLE_NUMBERS}
 
 
-def altered() -> dict[str, str]:
-    """file of `results/published/` -> why it is not the one that was checked; empty if all are."""
-    return sealed.altered()
-
-
 def tables_digest() -> str:
     """One digest over the six tables."""
     return digest_of(digests())
 
 
-@dataclass(frozen=True)
-class Count:
-    """How many of n studies (or images, for NIH) carry a label, by value; what is not published is None."""
+class Count(NamedTuple):
+    """How many of n studies (or images, for NIH) carry a label; uncertain ones are None where not published."""
 
     positives: int
     uncertain: int | None
-    negatives: int | None
     n: int
-    source: str
 
 
 @functools.cache
 def _counts() -> dict[tuple[str, str], dict[str, Count]]:
     found: dict[tuple[str, str], dict[str, Count]] = {}
-    columns = ("dataset", "split", "label", "positives", "uncertain", "negatives", "n", "source")
-    for row in sealed.rows("label_counts.csv", columns, ("positives", "n")):
-        uncertain, negatives = (int(row[name]) if row[name] else None for name in ("uncertain", "negatives"))
-        found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = Count(
-            int(row["positives"]), uncertain, negatives, int(row["n"]), row["source"]
-        )
+    for row in sealed.rows("label_counts.csv"):
+        uncertain = int(row["uncertain"]) if row["uncertain"] else None
+        count = Count(int(row["positives"]), uncertain, int(row["n"]))
+        found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = count
     return found
 
 
@@ -105,24 +95,18 @@ def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None 
     return {name: share * total for name, share in prevalence(dataset, split, findings).items()}
 
 
-@functools.cache
-def _pairs() -> dict[tuple[str, str, str, str], int]:
-    found: dict[tuple[str, str, str, str], int] = {}
-    columns = ("dataset", "split", "label_a", "label_b", "both", "n", "source")
-    for row in sealed.rows("label_pairs.csv", columns, ("both", "n")):
-        for one, other in (("label_a", "label_b"), ("label_b", "label_a")):
-            found[row["dataset"], row["split"], row[one], row[other]] = int(row["both"])
-    return found
-
-
 def share_with(dataset: str, split: str, given: str, also: str) -> float:
     """Of the studies that carry the label `given`, the share that carry `also` too."""
-    pairs = _pairs()
-    return pairs[dataset, split, given, also] / pairs[dataset, split, given, given]
+    found = {
+        (row["label_a"], row["label_b"]): int(row["both"])
+        for row in sealed.rows("label_pairs.csv")
+        if (row["dataset"], row["split"]) == (dataset, split)
+    }
+    both = found[given, also] if (given, also) in found else found[also, given]
+    return both / found[given, given]
 
 
-@dataclass(frozen=True)
-class Reader:
+class Reader(NamedTuple):
     """What another reader than the five models scores on a test set."""
 
     line: str
@@ -133,18 +117,15 @@ class Reader:
 
 def readers(dataset: str) -> list[Reader]:
     """The report labeler and the radiologists, where they are published."""
-    columns = ("dataset", "split", "label_set", "line", "reader", "macro_f1", "source")
     return [
         Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
-        for row in sealed.rows("reference_lines.csv", columns, ("macro_f1",))
+        for row in sealed.rows("reference_lines.csv")
         if row["dataset"] == dataset
     ]
 
 
 def mimic_splits() -> dict[str, int]:
     """Studies of MIMIC-CXR-JPG's own train, validate and test split."""
-    for row in sealed.rows("datasets.csv", ("dataset", "fact", "value", "source")):
-        if (row["dataset"], row["fact"]) == ("MIMIC-CXR-JPG", "training, validation and test studies"):
-            numbers = (int(text.replace(",", "")) for text in row["value"].split(", "))
-            return dict(zip(("train", "validate", "test"), numbers, strict=True))
-    raise unknown("fact", "studies of MIMIC-CXR-JPG's splits", ["none"], "results/published/datasets.csv")
+    listed = {(row["dataset"], row["fact"]): row["value"] for row in sealed.rows("datasets.csv")}
+    numbers = listed["MIMIC-CXR-JPG", "training, validation and test studies"].split(", ")
+    return {name: int(text.replace(",", "")) for name, text in zip(("train", "validate", "test"), numbers, strict=True)}

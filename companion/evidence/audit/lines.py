@@ -1,4 +1,4 @@
-"""Reference lines: what a reader scores who never looks at a film, and what others have scored (not in the paper).
+"""Reference lines: what a reader scores who never looks at an image, and what others have scored (not in the paper).
 
 Answering one label for every study has precision p and recall 1, so F1 = 2p / (1 + p) for a finding of
 prevalence p. From published prevalences alone this gives the score of answering all labels, none, or
@@ -63,7 +63,7 @@ def prevalence_of(table: int) -> dict[str, float]:
 
 
 def reference_lines(table: int) -> list[Line]:
-    """What readers without a film, and known others, score on the studies of a table."""
+    """What readers without an image, and known others, score on the studies of a table."""
     dataset, split, _, assumed = GROUNDS[table]
     prevalence = prevalence_of(table)
     source = f"prevalences of {DATASETS[dataset][0]} {split}; {assumed}"

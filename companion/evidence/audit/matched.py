@@ -22,7 +22,6 @@ from companion.evidence.tables import MODELS
 class Crossing:
     """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
 
-    model: str
     near_all: float  # CheXpert, fourteen findings
     near: float  # CheXpert, the nine
     far: float  # NIH, the nine
@@ -43,12 +42,8 @@ def crossings() -> dict[str, Crossing]:
     found = {}
     for model in MODELS:
         near, far = facts.column(5, model), facts.column(6, model)
-        found[model] = Crossing(
-            model,
-            float(np.mean([near[name] for name in FINDINGS])),
-            float(np.mean([near[name] for name in NIH_SHARED])),
-            float(np.mean([far[name] for name in NIH_SHARED])),
-        )
+        sides = ((near, FINDINGS), (near, NIH_SHARED), (far, NIH_SHARED))
+        found[model] = Crossing(*(float(np.mean([side[name] for name in names])) for side, names in sides))
     return found
 
 
@@ -66,16 +61,8 @@ class Part:
 class Waterfall:
     """A change of a macro average and the findings that make it, largest first."""
 
-    table: int  # of the second side
-    first: str
-    second: str
+    title: str
     parts: tuple[Part, ...]
-    crossing: bool = False  # one model from Table 5 to Table 6, on the nine findings that both have
-
-    @property
-    def before(self) -> float:
-        """The average before."""
-        return float(np.mean([part.before for part in self.parts]))
 
     @property
     def change(self) -> float:
@@ -89,8 +76,7 @@ class Waterfall:
 
     def without_largest(self) -> float:
         """The change of the average over the other findings."""
-        rest = [part for part in self.parts if part is not self.largest]
-        return float(np.mean([part.after - part.before for part in rest]))
+        return self.over([part.finding for part in self.parts if part is not self.largest])
 
     def over(self, findings: Sequence[str]) -> float:
         """The change of the average over some of the findings."""
@@ -109,14 +95,18 @@ class Waterfall:
 
 def waterfall(table: int, first: str, second: str) -> Waterfall:
     """The change from one model to another in Table 5 or 6."""
-    before, after = facts.column(table, first), facts.column(table, second)
-    return Waterfall(table, first, second, _parts(before, after))
+    title = f"{_short(first)} to {_short(second)} on {'CheXpert' if table == 5 else 'NIH'}"
+    return Waterfall(title, _parts(facts.column(table, first), facts.column(table, second)))
 
 
 def crossing_waterfall(model: str) -> Waterfall:
     """The change of one model from CheXpert to NIH over the nine findings that both have."""
     near, far = facts.column(5, model), facts.column(6, model)
-    return Waterfall(6, model, model, _parts({name: near[name] for name in NIH_SHARED}, far), crossing=True)
+    return Waterfall(f"{_short(model)}, CheXpert to NIH", _parts({name: near[name] for name in NIH_SHARED}, far))
+
+
+def _short(model: str) -> str:
+    return "SFT" if model == "medgemma_sft" else MODELS[model]
 
 
 def _parts(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Part, ...]:
@@ -146,9 +136,6 @@ def taken_apart() -> list[Waterfall]:
 class Likeness:
     """How alike two models score the findings of Table 5 or 6."""
 
-    table: int
-    model: str
-    other: str
     points: tuple[tuple[str, float, float], ...]  # finding, F1 of the other, F1 of the model
     apart: float  # mean |difference| of F1
     r: float  # correlation over the findings
@@ -163,6 +150,4 @@ def likeness(table: int, other: str, model: str = "chexreason") -> Likeness:
     x, y = np.array([[a, b] for _, a, b in points]).T
     alike = pearsonr(x, y)
     low, high = alike.confidence_interval(LEVEL)
-    return Likeness(
-        table, model, other, points, float(np.abs(x - y).mean()), float(alike.statistic), float(low), float(high)
-    )
+    return Likeness(points, float(np.abs(x - y).mean()), float(alike.statistic), float(low), float(high))

@@ -45,26 +45,16 @@ class Named:
         return STAGES[self.table]
 
 
-def from_recall(f1: Range, recall: Range) -> Range:
-    """Labels named per label recorded from F1 and recall: R / P = 2 R / F - 1.
-
-    >>> from_recall(exactly(0.5), exactly(0.5)).middle, from_recall(exactly(0.5), exactly(0.625)).middle
-    (1.0, 1.5)
-    """
-    return exactly(2) * recall / f1 - exactly(1)
-
-
 def named(table: int, row: str) -> Named | None:
-    """The ratio of a row, or None where neither precision nor recall is printed."""
+    """The ratio of a row, R / P or 2 R / F - 1, or None where neither precision nor recall is printed."""
     if (row, "micro", "recall") in facts.cells(table):
         recall, precision = (facts.value(table, row, "micro", metric) for metric in ("recall", "precision"))
         possible = cell(table, row, "micro", "recall") / cell(table, row, "micro", "precision")
         return Named(table, row, recall / precision, possible)
     if table == 1 and row in STATED_RECALL:
-        f1, recall = facts.value(table, row, "micro"), float(STATED_RECALL[row])
-        return Named(
-            table, row, 2 * recall / f1 - 1, from_recall(cell(table, row, "micro"), printed(STATED_RECALL[row]))
-        )
+        ratio = 2 * float(STATED_RECALL[row]) / facts.value(table, row, "micro") - 1
+        possible = exactly(2) * printed(STATED_RECALL[row]) / cell(table, row, "micro") - exactly(1)
+        return Named(table, row, ratio, possible)
     return None
 
 
@@ -96,35 +86,6 @@ def on_validation() -> dict[str, Range]:
         ratios = [one.ratio for row in rows if (one := named(*row)) is not None]
         found[model] = Range(min(ratios), max(ratios))
     return found
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Counts behind a printed micro-F1, given the labels recorded; not whole, since the printed numbers are rounded."""
-
-    hits: float
-    extra: float
-    missed: float
-
-    @property
-    def precision(self) -> float:
-        """Hits among the labels named."""
-        return self.hits / (self.hits + self.extra)
-
-    @property
-    def recall(self) -> float:
-        """Hits among the labels recorded."""
-        return self.hits / (self.hits + self.missed)
-
-
-def answers(f1: float, ratio: float, recorded: float) -> Answers:
-    """The counts that follow from F1, labels named per label recorded, and labels recorded.
-
-    >>> answers(0.5, 1.5, 100)
-    Answers(hits=62.5, extra=87.5, missed=37.5)
-    """
-    hits = f1 * (1 + ratio) * recorded / 2
-    return Answers(hits, ratio * recorded - hits, recorded - hits)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.stats import Interval
+from companion.evidence.stats import Interval, percentiles
 from companion.evidence.tables import MODELS
 
 Floats = npt.NDArray[np.float64]
@@ -68,11 +68,11 @@ def at_quantile(f1: float, trials: float, z: Floats | float) -> Floats:
     return 2 * bound / (1 + bound)
 
 
-def interval(f1: float, support: float, named: float = BALANCED, level: float = LEVEL) -> Interval:
+def interval(f1: float, support: float, named: float = BALANCED) -> Interval:
     """The score interval of one printed F1. Raises ValueError for a support of 0."""
     if support <= 0 or not 0 <= f1 <= 1:
         raise ValueError(f"expected 0 <= F1 <= 1 and a support above 0, got {f1} and {support}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     low, high = at_quantile(f1, union(f1, support, named), np.array([-z, z]))
     return Interval(f1, float(low), float(high))
 
@@ -93,21 +93,12 @@ def draw(scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Float
     return np.stack(rows)
 
 
-def quantiles(values_R: Floats, estimate: float, level: float = LEVEL) -> Interval:
-    """The middle of some draws as an interval around an estimate."""
-    low, high = np.quantile(values_R, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
-
-
 def macro(
-    scores: Mapping[str, float],
-    supports: Mapping[str, float],
-    rng: np.random.Generator,
-    named: float = BALANCED,
+    scores: Mapping[str, float], supports: Mapping[str, float], rng: np.random.Generator, named: float = BALANCED
 ) -> Interval:
     """The interval of a macro-F1 from its findings, each of which is named at the same ratio."""
     draws_FR = draw(scores, supports, rng.standard_normal((len(scores), DRAWS)), named)
-    return quantiles(draws_FR.mean(axis=0), float(np.mean(list(scores.values()))))
+    return percentiles(np.append(np.mean(list(scores.values())), draws_FR.mean(axis=0)))
 
 
 def shared(rng: np.random.Generator, common_FR: Floats, correlation: float = PAIRED) -> Floats:
@@ -117,21 +108,17 @@ def shared(rng: np.random.Generator, common_FR: Floats, correlation: float = PAI
 
 
 def difference(
-    first: Mapping[str, float],
-    second: Mapping[str, float],
-    supports: Mapping[str, float],
-    rng: np.random.Generator,
-    correlation: float = PAIRED,
-    named: tuple[float, float] = (BALANCED, BALANCED),
-) -> Interval:
+    first: Mapping[str, float], second: Mapping[str, float], supports: Mapping[str, float], rng: np.random.Generator,
+    correlation: float = PAIRED, named: tuple[float, float] = (BALANCED, BALANCED),
+) -> Interval:  # fmt: skip
     """The interval of macro-F1(second) - macro-F1(first) on the same studies; `named` is of the first and second."""
     common_FR = rng.standard_normal((len(first), DRAWS))
     one, two = (
         draw(side, supports, shared(rng, common_FR, correlation), ratio)
         for side, ratio in zip((first, second), named, strict=True)
     )
-    estimate = float(np.mean(list(second.values())) - np.mean(list(first.values())))
-    return quantiles((two - one).mean(axis=0), estimate)
+    estimate = np.mean(list(second.values())) - np.mean(list(first.values()))
+    return percentiles(np.append(estimate, (two - one).mean(axis=0)))
 
 
 #: Sizes that the NIH subset is tried at, since the paper does not state it: the whole official list, and few studies.
@@ -160,5 +147,5 @@ def table_intervals(table: int, rng: np.random.Generator, n: int | None = None) 
     """The macro-F1 of the five models of Table 5 or 6 with its interval, for n studies."""
     supports = supports_of(table, n)
     return {
-        model: macro({name: facts.column(table, model)[name] for name in supports}, supports, rng) for model in MODELS
+        model: macro({name: facts.value(table, name, model) for name in supports}, supports, rng) for model in MODELS
     }

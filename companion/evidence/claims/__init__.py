@@ -1,17 +1,15 @@
 """The paper's claims as code: a ledger of them, and a judge for the paper's tables and for any of our runs.
 
-Each claim is a `Claim`: in our words, with its place, the quantity it rests on, and a check that computes
-that quantity from a side. Sides are the paper (`published`), the runs of a folder (`ours`) and the experiment
-(`seeds`). `outcomes` gives an `Outcome` for each: a verdict with effect, interval and n.
-What the verdicts mean is in `verdicts`; what is left of them under other choices, in `robustness`; what refuses to be
-compared, in `quantity`.
+Each claim is a `Claim`: in our words, with its place, the effect it rests on (`effects`), and a check that computes
+that effect from a side. Sides are the paper (`published`), the runs of a folder (`ours`) and the experiment (`seeds`).
+`outcomes` gives an `Outcome` for each: a verdict with effect, interval and n. What the verdicts mean, and what is left
+of them under other choices, is in `verdicts`; what refuses to be compared, in `quantity`.
 """
 
 from collections.abc import Mapping
 
-from companion.evidence.claims import conventions, generalization, grpo, hospitals, prompting, setting, sft
+from companion.evidence.claims import generalization, reinforcement, training
 from companion.evidence.claims.ours import open_runs
-from companion.evidence.claims.robustness import judge_published, outcomes
 from companion.evidence.claims.seeds import open_side
 from companion.evidence.claims.verdicts import (
     CHANCE,
@@ -27,13 +25,14 @@ from companion.evidence.claims.verdicts import (
     Claim,
     Outcome,
     judge,
+    judge_published,
+    outcomes,
 )
 
 #: The ledger, by name, in the order of the paper.
 CLAIMS: Mapping[str, Claim] = {
     claim.name: claim
-    for module in (setting, prompting, sft, grpo, hospitals, conventions, generalization)
-    for claim in module.CLAIMS
+    for claim in (*reinforcement.ABOUT_RESOURCES, *training.CLAIMS, *reinforcement.CLAIMS, *generalization.CLAIMS)
 }
 
 __all__ = [

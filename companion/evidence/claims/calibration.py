@@ -11,9 +11,10 @@ import numpy as np
 
 from chexreason.labels import LABEL_SETS
 from companion.evidence.audit import uncertainty as sure
+from companion.evidence.claims.effects import over
 from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
-from companion.evidence.claims.sides import over
+from companion.evidence.stats import percentiles
 from companion.evidence.tables import MODELS
 
 
@@ -40,7 +41,7 @@ def calibrate(side: Ours) -> Calibration:
                 continue
             scores = {one.scope[0]: one.value for one in scored}
             rebuilt = sure.macro(scores, {name: prevalence[name] * n for name in scores}, np.random.default_rng(0))
-            drawn = sure.quantiles(np.mean([one.draws for one in scored], axis=0), rebuilt.estimate)
+            drawn = percentiles(np.append(rebuilt.estimate, np.mean([one.draws for one in scored], axis=0)))
             widths.append((rebuilt.high - rebuilt.low) / (drawn.high - drawn.low))
         try:
             pair = [over(side, table, model, LABEL_SETS[label_set]).draws for model in ("medgemma_sft", "chexreason")]

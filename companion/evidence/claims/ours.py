@@ -2,16 +2,16 @@
 
 Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
 draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
-films, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
+images, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
 are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training, and a
 claim about trained models cannot be tested on it. A run that is constant or scores below naming every label is in no
 comparison, and a macro average holds the findings with enough positives (`comparable`).
-Drawn films are named by their hospital and never by the data set that it stands for.
+Drawn images are named by their hospital and never by the data set that it stands for.
 """
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +22,12 @@ import pandas as pd
 from chexreason.cohorts import stream
 from chexreason.errors import UserError
 from chexreason.files import digest_of
-from chexreason.labels import LABEL_SETS
+from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.metrics import f1, label_cells
 from chexreason.runs import Run, read, read_all
 from companion.evidence.audit.uncertainty import centred, shared
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
-from companion.evidence.claims.sides import DRAWS, Side
+from companion.evidence.claims.sides import DRAWS, OF_REAL_DATA, Side
 from companion.evidence.comparable import ENOUGH, frequent
 from companion.evidence.stats import ema, resampled_counts
 from companion.evidence.tables import (
@@ -45,12 +45,11 @@ from companion.evidence.tables import (
 )
 
 Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
-OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
 
 
-class Ours:
+class Ours(Side):
     """The side of some runs by run id; all of one tier."""
 
     def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0, alone: bool = True) -> None:
@@ -60,90 +59,68 @@ class Ours:
             raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
         self.name, self.tier = name, tiers.pop()
         self.missing = tuple(run_id for run_id in needed() if run_id not in runs)
-        self._runs = runs
-        self._seed = seed
-        self._alone = alone
+        self._runs, self._seed, self._alone = runs, seed, alone
         #: Table -> the findings that carry a conclusion, where the trainings beside this one leave fewer.
         self.carried: dict[int, tuple[str, ...]] = {}
         self._counts: dict[tuple[str, str | None], Counts] = {}
         self._scores: dict[tuple[str, str | None], pd.Series] = {}
         self._digests: dict[str, str] = {}
 
-    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
-        """Each check as it is: there is one training."""
-        return check(self)
-
     def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
         """The findings with enough positives among a table's studies."""
-        return tuple(name for name in findings if name in self.frequent(table))
-
-    def frequent(self, table: int) -> tuple[str, ...]:
-        """The findings of a table with enough positives among its studies."""
-        if table in self.carried:
-            return self.carried[table]
-        run = self._any(table)
-        values = self._values(run, "best" if table == 4 else None)
-        return frequent({name: float(values[name, "support"]) for name in LABEL_SETS[str(run.info["label_set"])]})
+        enough = self.carried[table] if table in self.carried else frequent(self._supports(table))
+        return tuple(name for name in findings if name in enough)
 
     def held_against_floor(self, table: int, row: str) -> tuple[float | None, float, float]:
         """Share of the commonest answer (None without rows), macro-F1, and that of naming every label."""
         run, checkpoint = self._run(table, row)
-        return against_floor(run, checkpoint, self.frequent(table))
+        return against_floor(run, checkpoint, self.carrying(table, FINDINGS))
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a run: micro over its findings, macro over those with enough positives."""
         run, checkpoint = self._run(table, row)
-        names = LABEL_SETS[str(run.info["label_set"])]
-        values = self._values(run, checkpoint)
-        hits, extra, missed = self._drawn(run, checkpoint)
+        names, values, counts = _labels(run), self._values(run, checkpoint), self._drawn(run, checkpoint)
         if average == "micro":
-            hits, extra, missed = (part.sum(axis=1, keepdims=True) for part in (hits, extra, missed))
+            counts, value = counts.sum(axis=2, keepdims=True), values[average, metric]
         else:
-            kept = [name in self.frequent(table) for name in names]
-            names = tuple(name for name in names if name in self.frequent(table))
+            every, names = names, self.carrying(table, names)
             if not names:
                 raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {run.run_id}")
-            hits, extra, missed = (part[:, kept] for part in (hits, extra, missed))
+            counts = counts[:, :, [name in names for name in every]]
+            value = np.mean([values[name, metric] for name in names])
         if metric == "f1":
-            parts = f1(np.stack([hits, extra, missed]))
+            parts = f1(counts)
         else:
-            below = hits + (extra if metric == "precision" else missed)
-            parts = np.divide(hits, below, out=np.zeros(below.shape), where=below > 0)
-        value = values[average, metric] if average == "micro" else np.mean([values[name, metric] for name in names])
+            below = counts[0] + counts[1 if metric == "precision" else 2]
+            parts = np.divide(counts[0], below, out=np.zeros(below.shape), where=below > 0)
         return self._quantity(run, float(value), parts.mean(axis=1), names)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding of a run."""
         run, checkpoint = self._run(table, row)
-        names = LABEL_SETS[str(run.info["label_set"])]
-        if name not in names:
+        if name not in _labels(run):
             raise CannotTell(f"{run.run_id} is not scored on {name}")
-        counts = self._drawn(run, checkpoint)[:, :, names.index(name)]
+        counts = self._drawn(run, checkpoint)[:, :, _labels(run).index(name)]
         return self._quantity(run, float(self._values(run, checkpoint)[name, "f1"]), f1(counts), (name,))
 
     def failure(self, table: int, row: str) -> Quantity:
         """A run's failure rate."""
         run, checkpoint = self._run(table, row)
         value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
-        rng = stream(self._seed, run.run_id)
         # None of n seen, or all of them, is no certainty: half an answer is the least that is drawn with.
         chance = min(max(value, 0.5 / n), 1 - 0.5 / n)
-        return self._quantity(run, value, rng.binomial(n, chance, DRAWS) / n, ())
+        return self._quantity(run, value, stream(self._seed, run.run_id).binomial(n, chance, DRAWS) / n, ())
 
     def prevalence(self, table: int) -> dict[str, float]:
         """Recorded labels of the table's studies."""
-        run = self._any(table)
-        values = self._values(run, "best" if table == 4 else None)
-        return {
-            name: float(values[name, "support"]) / int(run.info["n"]) for name in LABEL_SETS[str(run.info["label_set"])]
-        }
+        n = int(self._any(table).info["n"])
+        return {name: support / n for name, support in self._supports(table).items()}
 
     def frequency(self, table: int, name: str) -> Quantity:
-        """Recorded labels of one finding; how often drawn films have it is our own choice, and no evidence."""
-        run = self._any(table)
+        """Recorded labels of one finding; how often drawn images have it is our own choice, and no evidence."""
+        run, value = self._any(table), self.prevalence(table)[name]
         if self.tier == "miniature":
             raise CannotTell(OF_REAL_DATA)
-        value = self.prevalence(table)[name]
         return replace(self._quantity(run, value, np.full(DRAWS, value), ()), trainings=None)
 
     def accuracy(self, row: str) -> Quantity:
@@ -168,18 +145,8 @@ class Ours:
         return run, ema(logged.to_numpy())
 
     def _trained(self, run: Run, value: float) -> Quantity:
-        studies = Studies("training", int(run.info["n_train"]))
-        return Quantity(
-            value, np.full(DRAWS, value), (), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=1
-        )
-
-    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
-        """Public counts are of real hospitals, and so no evidence about these runs."""
-        raise CannotTell(OF_REAL_DATA)
-
-    def measured(self, what: str, otherwise: str) -> Quantity:
-        """Nothing of the experiment."""
-        raise CannotTell(otherwise)
+        studies = frozenset({Studies("training", int(run.info["n_train"]))})
+        return Quantity(value, np.full(DRAWS, value), (), self.tier, studies, frozenset({name_of(run)}), trainings=1)
 
     # Where the numbers come from.
 
@@ -189,17 +156,21 @@ class Ours:
         if run_id not in self._runs:
             raise NotRun(run_id)
         run, checkpoint = self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
-        if self._alone and (reason := unfit(run, checkpoint, self.frequent(table))):
+        if self._alone and (reason := unfit(run, checkpoint, self.carrying(table, FINDINGS))):
             raise CannotTell(f"{run_id} {reason}")
         return run, checkpoint
 
     def _any(self, table: int) -> Run:
         """Any run of a table: all are about the same studies."""
-        ids = needed(table)
-        for run_id in ids:
-            if run_id in self._runs:
-                return self._runs[run_id]
-        raise NotRun(ids[0])
+        there = [self._runs[run_id] for run_id in needed(table) if run_id in self._runs]
+        if not there:
+            raise NotRun(needed(table)[0])
+        return there[0]
+
+    def _supports(self, table: int) -> dict[str, float]:
+        run = self._any(table)
+        values = self._values(run, "best" if table == 4 else None)
+        return {name: float(values[name, "support"]) for name in _labels(run)}
 
     def _values(self, run: Run, checkpoint: str | None) -> pd.Series:
         key = (run.run_id, checkpoint)
@@ -230,31 +201,27 @@ class Ours:
         common = stream(self._seed, str(run.info["dataset"]))
         own = stream(self._seed, f"{run.run_id} {checkpoint}")
         drawn = []
-        for name in LABEL_SETS[str(run.info["label_set"])]:
+        for name in _labels(run):
             support, said, value = (float(values[name, metric]) for metric in ("support", "predicted", "f1"))
-            hits = value * (support + said) / 2
             z_R = shared(own, common.standard_normal((DRAWS,)))
-            hits_R = centred(value, support + said - hits, z_R) * (support + said) / 2
+            hits_R = centred(value, support + said - value * (support + said) / 2, z_R) * (support + said) / 2
             drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
         return np.stack(drawn, axis=2)
 
     def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
         real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
         where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
-        studies = Studies(where, int(run.info["n"]), self._digest(run))
-        trainings = 1 if trained(run) else None
-        return Quantity(
-            value, draws, tuple(scope), self.tier, frozenset({studies}), frozenset({name_of(run)}), trainings=trainings
-        )
-
-    def _digest(self, run: Run) -> str:
-        """Which studies a run is on: as it noted, or by its rows' keys."""
-        if run.run_id not in self._digests:
+        if run.run_id not in self._digests:  # of the studies: as the run noted, or by its rows' keys
             noted = run.info.get("inputs", {}).get("studies", "")
-            if not noted and has_rows(run):
-                noted = digest_of(list(run.predictions()["study_key"]))
-            self._digests[run.run_id] = str(noted)
-        return self._digests[run.run_id]
+            keys = list(run.predictions()["study_key"]) if not noted and has_rows(run) else []
+            self._digests[run.run_id] = str(noted) or (digest_of(keys) if keys else "")
+        studies = frozenset({Studies(where, int(run.info["n"]), self._digests[run.run_id])})
+        trainings = 1 if trained(run) else None
+        return Quantity(value, draws, tuple(scope), self.tier, studies, frozenset({name_of(run)}), trainings)
+
+
+def _labels(run: Run) -> tuple[str, ...]:
+    return LABEL_SETS[str(run.info["label_set"])]
 
 
 def name_of(run: Run) -> str:

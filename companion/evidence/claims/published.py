@@ -1,65 +1,45 @@
 """The paper as a side: its printed cells, with draws reconstructed from them and from public label counts.
 
-How the draws come about, and what they assume, is the audit's (`audit.uncertainty`): supports from the
-CheXpert test set for Table 5, from the official NIH list's prevalences for Table 6, from MIMIC-CXR-JPG's for
-the validation set of Tables 1 to 4, which the failure rates say has 500 studies. Tables 1 to 4 print no
-finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5; how many labels a row names
-follows from its printed P and R (`audit.operating`). Scores on the same
-studies correlate by `PAIRED`, or by what else is tried; the normal draws behind them are the same ones then, so that
-only the correlation differs. The size of the NIH subset is not in the text we have: two are tried (`robustness`).
+How the draws come about, and what they assume, is the audit's (`audit.uncertainty`, `audit.validation`). Tables 1 to 4
+print no finding, so their macro averages are given the pattern of the SFT checkpoint in Table 5; how many labels a row
+names follows from its printed P and R (`audit.operating`). Scores on the same studies correlate by `PAIRED`, or by what
+else is tried; the normal draws behind them are the same ones then, so that only the correlation differs. The size of
+the NIH subset is not in the text we have: two are tried (`verdicts`).
 """
-
-import functools
-from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from chexreason.cohorts import stream
 from chexreason.labels import FINDINGS, LABEL_SETS
-from companion.evidence.audit import facts, operating
+from companion.evidence.audit import facts, operating, validation
 from companion.evidence.audit.lines import GROUNDS, prevalence_of
-from companion.evidence.audit.power import scaled
+from companion.evidence.audit.power import patterned
 from companion.evidence.audit.statements import STATED_RECALL, implied_precision
 from companion.evidence.audit.uncertainty import PAIRED, centred, supports_of, union
 from companion.evidence.claims.quantity import CannotTell, Floats, Quantity, Studies
 from companion.evidence.claims.sides import DRAWS, Side
 from companion.evidence.tables import DATASETS
 
-#: Studies of the validation set of Tables 1 to 4, by the failure rates (`audit.attainability`).
-VALIDATION = facts.size("chexpert", "test")
-STUDIES = {1: "validation", 2: "validation", 3: "validation", 4: "validation", 5: "CheXpert test", 6: "NIH test"}
-NO_CURVES = "the paper gives Figure 1 as a picture, without values"
+STUDIES = {**dict.fromkeys((1, 2, 3, 4), "validation"), 5: "CheXpert test", 6: "NIH test"}
 
 
-class Published:
+class Published(Side):
     """The paper's side. `nih` is the size that its NIH subset is taken to have.
 
     `like` is another such side of the same correlation: what does not hang on `nih` is taken from it.
     """
 
-    name = "paper"
-    tier = "published"
-    missing: tuple[str, ...] = ()
+    name, tier = "paper", "published"
 
-    def __init__(
-        self, nih: int, seed: int = 0, correlation: float = PAIRED, like: "Published | None" = None
-    ) -> None:  # fmt: skip
-        self._nih = nih
-        self._seed = seed
-        self._correlation = correlation
-        self._common: dict[tuple[str, str], Floats] = {}
+    def __init__(self, nih: int, seed: int = 0, correlation: float = PAIRED, like: "Published | None" = None) -> None:
+        self._sizes = {"validation": validation.size(), "CheXpert test": facts.size("chexpert", "test"),
+                       "NIH test": nih}  # fmt: skip
+        self._seed, self._correlation = seed, correlation
+        self._common: dict[tuple[str, str], Floats] = like._common if like else {}
         self._found: dict[tuple[int, str, str], Quantity] = {}
         if like is not None:
-            self._common = like._common
-            self._found = {key: one for key, one in like._found.items() if key[0] != 6}
-
-    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
-        """Each check as it is."""
-        return check(self)
-
-    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
-        """All of them: the paper's averages are judged as the paper makes them."""
-        return tuple(findings)
+            self._found |= {key: one for key, one in like._found.items() if key[0] != 6}
+        self._supports = {5: supports_of(5), 6: supports_of(6, nih)}
 
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """A printed average; its draws are made of its findings, or of pooled counts for the micro average."""
@@ -74,59 +54,42 @@ class Published:
             value = facts.value(table, "macro", row)
             parts = np.stack([self.finding(table, row, name).draws for name in names]).mean(axis=0)
             return self._quantity(table, value, parts - parts.mean() + value, names)
-        value = self._cell(table, row, average, metric)
+        value, named = _cell(table, row, average, metric), operating.for_intervals(table, row)
         if average == "macro" and metric == "f1":
-            return self._quantity(table, value, self._validation_macro(table, row, value), FINDINGS)
+            parts = [self._centred(table, name, row, f1, validation.supports()[name], named)
+                     for name, f1 in patterned(value).items()]  # fmt: skip
+            return self._quantity(table, value, np.mean(parts, axis=0), FINDINGS)
         if average != "micro":
             raise CannotTell("intervals of a macro precision or recall need every finding, and none is printed")
-        positives, named = sum(prevalence_of(1).values()) * VALIDATION, operating.for_intervals(table, row)
-        z_R = self._z(table, "micro", f"{row} {metric}")
+        positives = sum(prevalence_of(1).values()) * validation.size()
         if metric == "f1":
-            return self._quantity(table, value, centred(value, union(value, positives, named), z_R), FINDINGS)
-        # Precision and recall are proportions, of the labels named and of the labels recorded.
-        among = positives * named if metric == "precision" else positives
-        draws_R = value + z_R * np.sqrt(value * (1 - value) / among)
+            draws_R = self._centred(table, "micro", f"{row} {metric}", value, positives, named)
+        else:
+            # Precision and recall are proportions, of the labels named and of the labels recorded.
+            among = positives * named if metric == "precision" else positives
+            draws_R = value + self._z(table, "micro", f"{row} {metric}") * np.sqrt(value * (1 - value) / among)
         return self._quantity(table, value, draws_R, FINDINGS)
-
-    def _cell(self, table: int, row: str, average: str, metric: str) -> float:
-        if (row, average, metric) in facts.cells(table):
-            return facts.value(table, row, average, metric)
-        if table == 1 and average == "micro" and row in STATED_RECALL:
-            stated = STATED_RECALL[row]
-            return float(stated) if metric == "recall" else implied_precision(row, stated).middle
-        raise CannotTell(f"Table {table} does not print {average} {metric}")
-
-    def _validation_macro(self, table: int, row: str, value: float) -> Floats:
-        pattern = facts.column(5, "medgemma_sft")
-        supports, named = facts.supports("mimic", "train", FINDINGS, VALIDATION), operating.for_intervals(table, row)
-        parts = [
-            centred(f1, union(f1, supports[name], named), self._z(table, name, row))
-            for name, f1 in scaled({name: pattern[name] for name in FINDINGS}, value).items()
-        ]
-        return np.mean(parts, axis=0)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """A printed F1 of Tables 5 and 6."""
         if table <= 4:
             raise CannotTell(f"Table {table} prints averages only, no finding")
-        if table == 6 and name not in LABEL_SETS["nih9"]:
-            raise CannotTell(f"Table 6 has no {name}")
+        if name not in self._supports[table]:
+            raise CannotTell(f"Table {table} has no {name}")
         key = (table, row, name)
         if key not in self._found:
             value = facts.value(table, name, row)
-            support = _supports(table, self._nih)[name]
-            draws_R = centred(value, union(value, support), self._z(table, name, row))
+            draws_R = self._centred(table, name, row, value, self._supports[table][name])
             self._found[key] = self._quantity(table, value, draws_R, (name,))
         return self._found[key]
 
     def failure(self, table: int, row: str) -> Quantity:
-        """A printed failure rate, of 500 studies."""
-        key = (table, row, "failure")
+        """A printed failure rate."""
+        key, n = (table, row, "failure"), validation.size()
         if key not in self._found:
             value = facts.value(table, row, "all", "failure_rate")
-            # Half a failure keeps a rate of 0 from looking certain.
-            share = max(value, 0.5 / VALIDATION)
-            draws_R = value + self._z(table, "failure", row) * np.sqrt(share * (1 - share) / VALIDATION)
+            share = max(value, 0.5 / n)  # half a failure keeps a rate of 0 from looking certain
+            draws_R = value + self._z(table, "failure", row) * np.sqrt(share * (1 - share) / n)
             self._found[key] = self._quantity(table, value, draws_R, ())
         return self._found[key]
 
@@ -139,27 +102,17 @@ class Published:
         dataset, split, _, _ = GROUNDS[table]
         return self.public(prevalence_of(table)[name], labels_of((dataset, split)))
 
-    def accuracy(self, row: str) -> Quantity:
-        """Figure 1 is a picture."""
-        raise CannotTell(NO_CURVES)
-
-    def pace(self, row: str) -> Quantity:
-        """Figure 1 is a picture."""
-        raise CannotTell(NO_CURVES)
-
-    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
+    def public(self, value: float, n: frozenset[Studies]) -> Quantity:
         """A number counted from public labels, so no draws."""
-        return Quantity(says, np.full(DRAWS, says), (), self.tier, n)
-
-    def measured(self, what: str, otherwise: str) -> Quantity:
-        """Nothing of the experiment."""
-        raise CannotTell(otherwise)
+        return Quantity(value, np.full(DRAWS, value), (), self.tier, n)
 
     def _quantity(self, table: int, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
-        n = {"validation": VALIDATION, "CheXpert test": facts.size("chexpert", "test"), "NIH test": self._nih}
         where = STUDIES[table]
-        studies = Studies(where, n[where], stated=where != "NIH test")
+        studies = Studies(where, self._sizes[where], stated=where != "NIH test")
         return Quantity(value, draws, tuple(scope), self.tier, frozenset({studies}))
+
+    def _centred(self, table: int, name: str, row: str, f1: float, support: float, named: float = 1.0) -> Floats:
+        return centred(f1, union(f1, support, named), self._z(table, name, row))
 
     def _z(self, table: int, name: str, row: str) -> Floats:
         """Normal draws that correlate with those of everything scored on the same studies."""
@@ -170,13 +123,17 @@ class Published:
         return np.sqrt(self._correlation) * self._common[where] + np.sqrt(1 - self._correlation) * own_R
 
 
+def _cell(table: int, row: str, average: str, metric: str) -> float:
+    if (row, average, metric) in facts.cells(table):
+        return facts.value(table, row, average, metric)
+    if table == 1 and average == "micro" and row in STATED_RECALL:
+        stated = STATED_RECALL[row]
+        return float(stated) if metric == "recall" else implied_precision(row, stated).middle
+    raise CannotTell(f"Table {table} does not print {average} {metric}")
+
+
 def labels_of(*parts: tuple[str, str]) -> frozenset[Studies]:
     """The studies whose public labels are counted, of each (data set, split)."""
     return frozenset(
         Studies(f"{DATASETS[dataset][0]} {split} labels", facts.size(dataset, split)) for dataset, split in parts
     )
-
-
-@functools.cache
-def _supports(table: int, nih: int) -> dict[str, float]:
-    return supports_of(table, nih if table == 6 else None)

@@ -1,7 +1,7 @@
 """What a claim rests on: a number, how it would vary over other studies, and what it is a number of.
 
 A quantity carries its label set, its tier, its studies and the runs behind it. Two of them can only be set against
-each other if they agree: an average over nine findings less one over fourteen is refused, a value of the paper less
+each other if they agree: an average over nine findings minus one over fourteen is refused, a value of the paper minus
 one of ours, and two runs on different studies of one data set, whose difference is not paired. The refusal is a
 `CannotTell` with the reason, which the ledger shows; nothing is scored silently.
 """
@@ -98,7 +98,7 @@ class Quantity:
         return self._with(other, np.add)
 
     def relative_to(self, other: "Quantity") -> "Quantity":
-        """This less the other, as a share of the other.
+        """This minus the other, as a share of the other.
 
         Raises CannotTell if the other cannot be distinguished from 0: the interval of a ratio is then unbounded
         (Fieller 1954).

@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 
 from chexreason import metrics
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 from chexreason.prompts import SFT_FORMATS
 from chexreason.runs import Run, read_all
 from companion.evidence import analysis, stats
 from companion.evidence.analysis import OWN, Answers, NotComparable
-from companion.evidence.claims.ours import OF_REAL_DATA, Ours, open_runs
+from companion.evidence.claims.ours import Ours, open_runs
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
-from companion.evidence.claims.sides import DRAWS, MEASURED, Side
+from companion.evidence.claims.sides import DRAWS, Side
 from companion.evidence.comparable import unfit_over
 from companion.evidence.tables import TABLES, results_root
 from companion.experiment import arms, scores, worlds
@@ -60,7 +60,7 @@ class _Lacks(NotRun):
 
 @dataclass(frozen=True)
 class WorldRun(Run):
-    """Answers to one hospital's own films, in the form of a run of Tables 5 and 6."""
+    """Answers to one hospital's own images, in the form of a run of Tables 5 and 6."""
 
     rows: pd.DataFrame
 
@@ -75,7 +75,7 @@ class WorldRun(Run):
         return metrics.scores(true_NF, said_NF, "nih9", failure_rate=failed).to_frame()
 
 
-class Seeds:
+class Seeds(Side):
     """The experiment below `root` as a side."""
 
     def __init__(self, root: Path) -> None:
@@ -86,16 +86,14 @@ class Seeds:
         if not seeds or not set(seeds) <= set(runs):
             raise UserError("at least one seed of SFT and GRPO", f"none in {root}", "run them: make experiments")
         self._sides = {
-            seed: Ours({**self._tables(runs[seed]), **self._worlds(root, seed)}, "experiment", alone=False)
+            seed: Ours(
+                {paper: runs[seed][arm] for paper, arm in TRAINED.items() if arm in runs[seed]}
+                | self._worlds(root, seed), "experiment", alone=False,
+            )
             for seed in seeds
-        }
+        }  # fmt: skip
         self.name, self.tier = "experiment", "miniature"
-        self.missing: tuple[str, ...] = ()  # what the experiment does not ask, no folder of it has
         self._using = tuple(seeds)
-
-    @staticmethod
-    def _tables(found: Mapping[str, Run]) -> dict[str, Run]:
-        return {paper: found[arm] for paper, arm in TRAINED.items() if arm in found}
 
     def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
         """What a check computes from the seeds that have every run it asks for. Raises NotRun if none has."""
@@ -121,20 +119,6 @@ class Seeds:
         except NotRun as gone:
             raise _Lacks(gone.run_id, seed) from gone
 
-    def _share_findings(self, table: int) -> None:
-        """Have all seeds in use average the same findings."""
-        found = [set(self._ask(seed, lambda side: side.frequent(table))) for seed in self._using]
-        names = tuple(name for name in FINDINGS if all(name in one for one in found))
-        for seed in self._using:
-            self._sides[seed].carried[table] = names
-
-    def _refuse_unfit(self, table: int, row: str) -> None:
-        """Raises CannotTell if a training is constant or below naming every label."""
-        self._share_findings(table)
-        found = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
-        if reason := unfit_over(*zip(*found, strict=True)):
-            raise CannotTell(f"{_named(table, row)} {reason}")
-
     def _worlds(self, root: Path, seed: int) -> dict[str, Run]:
         """The runs of Tables 5 and 6 at a seed; the untrained model has one seed."""
         made: dict[str, Run] = {}
@@ -156,11 +140,23 @@ class Seeds:
                 made[run_id] = WorldRun(folder, info, rows)
         return made
 
-    def _over(self, ask: Callable[[Ours], Quantity], about: str = "") -> Quantity:
-        """The mean over the seeds in use; the draws vary trainings, too. `about` is said of the studies."""
+    def _over(self, ask: Callable[[Ours], Quantity], table: int, row: str = "") -> Quantity:
+        """The mean over the seeds in use of a row's number; the draws vary trainings, too.
+
+        Raises CannotTell if a training is constant or below naming every label. All seeds average the same findings.
+        """
+        if row:
+            names = self.carrying(table, FINDINGS)
+            for seed in self._using:
+                self._sides[seed].carried[table] = names
+            against = [self._ask(seed, lambda side: side.held_against_floor(table, row)) for seed in self._using]
+            if reason := unfit_over(*zip(*against, strict=True)):
+                raise CannotTell(f"{_named(table, row)} {reason}")
         found = [self._ask(seed, ask) for seed in self._using]
         value, *draws = stats.over_seeds([np.concatenate([[one.value], one.draws]) for one in found])
-        sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds{about}") for one in found[0].n)
+        # The miniature's untouched model was pre-trained once, and no draw varies that.
+        once = " (one untouched model)" if table >= 5 and ASKED.get(row) == analysis.UNTRAINED else ""
+        sizes = frozenset(replace(one, where=f"{one.where}, {len(found)} seeds{once}") for one in found[0].n)
         runs = frozenset[str]().union(*(one.runs for one in found))
         trained = None if found[0].trainings is None else len(found)
         return replace(found[0], value=float(value), draws=np.array(draws), n=sizes, runs=runs, trainings=trained)
@@ -169,70 +165,58 @@ class Seeds:
         """An average over seeds."""
         if table == 5:
             raise CannotTell("the experiment's worlds are scored on nine findings, and this is about fourteen")
-        self._refuse_unfit(table, row)
-        return self._over(lambda side: side.score(table, row, average, metric), _single(table, row))
+        return self._over(lambda side: side.score(table, row, average, metric), table, row)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """One finding, over seeds."""
-        self._refuse_unfit(table, row)
-        return self._over(lambda side: side.finding(table, row, name), _single(table, row))
+        return self._over(lambda side: side.finding(table, row, name), table, row)
 
     def failure(self, table: int, row: str) -> Quantity:
         """A failure rate over seeds."""
-        self._refuse_unfit(table, row)
-        return self._over(lambda side: side.failure(table, row))
+        return self._over(lambda side: side.failure(table, row), table, row)
 
     def prevalence(self, table: int) -> dict[str, float]:
         """Recorded labels of the table's studies, over seeds."""
         shares = [self._ask(seed, lambda side: side.prevalence(table)) for seed in self._using]
-        means = pd.DataFrame(shares).mean()
-        return {str(name): float(value) for name, value in means.items()}
+        return {str(name): float(value) for name, value in pd.DataFrame(shares).mean().items()}
 
     def frequency(self, table: int, name: str) -> Quantity:
         """Recorded labels of one finding, over seeds."""
-        return self._over(lambda side: side.frequency(table, name))
+        return self._over(lambda side: side.frequency(table, name), table)
 
     def accuracy(self, row: str) -> Quantity:
         """Token accuracy at the end, over seeds."""
-        self._refuse_unfit(2, row)
-        return self._over(lambda side: side.accuracy(row))
+        return self._over(lambda side: side.accuracy(row), 2, row)
 
     def pace(self, row: str) -> Quantity:
         """How soon token accuracy has risen, over seeds."""
-        self._refuse_unfit(2, row)
-        return self._over(lambda side: side.pace(row))
-
-    def public(self, says: float, n: frozenset[Studies]) -> Quantity:
-        """As for any runs of ours."""
-        raise CannotTell(OF_REAL_DATA)
+        return self._over(lambda side: side.pace(row), 2, row)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
-        """What no table holds: see `MEASURED`."""
-        if what not in MEASURED:
-            raise unknown("measure", what, MEASURED, "companion/evidence/claims/sides.py")
+        """What no table holds."""
         grpo = ASKED["chexreason"]
-        arms_of = {"labels": list(ASKED.values()), "stabilisers": [f"{name}-last" for name in STABILISERS],
-                   "curriculum": [CURRICULUM, grpo], "reward": [REWARD, grpo]}  # fmt: skip
+        arms_of, ask = {
+            "labels": (list(ASKED.values()), self._labels),
+            "stabilisers": ([f"{name}-last" for name in STABILISERS], self._stabilisers),
+            "curriculum": ([CURRICULUM, grpo], lambda: self._gain(CURRICULUM, "C")),
+            "reward": ([REWARD, grpo], lambda: self._gain(REWARD, "BC")),
+        }[what]
         # A model with one seed fits any, and so would one with none.
-        if not {name for name, _ in self._answers.of} >= set(arms_of[what]) or not self._answers.seeds(arms_of[what]):
+        if not {name for name, _ in self._answers.of} >= set(arms_of) or not self._answers.seeds(arms_of):
             raise CannotTell(otherwise)
-        runs = frozenset(f"seed{seed}/{name}-answers" for name, seed in self._answers.of if name in arms_of[what])
+        runs = frozenset(f"seed{seed}/{name}-answers" for name, seed in self._answers.of if name in arms_of)
         try:
-            value, draws, findings, where = {
-                "labels": self._labels, "stabilisers": self._stabilisers,
-                "curriculum": lambda: self._gain(CURRICULUM, "C"), "reward": lambda: self._gain(REWARD, "BC"),
-            }[what]()  # fmt: skip
+            value, draws, findings, where = ask()
         except NotComparable as reason:
             raise CannotTell(str(reason)) from reason
         size = 1 + max(int(frame["index"].max()) for frame in self._answers.of.values())
         studies = frozenset({Studies(f"hospital {where}, patients of each", size)})
-        trainings = len(self._answers.seeds(arms_of[what]))
-        return Quantity(value, draws, findings, self.tier, studies, runs, trainings)
+        return Quantity(value, draws, findings, self.tier, studies, runs, len(self._answers.seeds(arms_of)))
 
     def _labels(self) -> Measure:
         """The labels' part of the difference of changes, mean of B and C, turned so that a loss is positive."""
         parts = [analysis.shares(ASKED["chexreason"], ASKED["medgemma_sft"], there)["labels"] for there in "BC"]
-        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in parts], axis=0).tolist()
+        value, *draws = np.mean([analysis.contrast(self._answers, one).values for one in parts], axis=0).tolist()
         return -value, -np.array(draws), self._frequent(*parts), "A, B and C"
 
     def _stabilisers(self) -> Measure:
@@ -251,20 +235,15 @@ class Seeds:
         return without - with_all, drawn[0] - drawn[1], (), "A"
 
     def _gain(self, model: str, hospitals: str) -> Measure:
-        """A cure less plain GRPO with the hard reward, the mean over hospitals with their own films and labels."""
+        """A cure minus plain GRPO with the hard reward, the mean over hospitals with their own images and labels."""
         changes = [analysis.change(model, ASKED["chexreason"], scores.own(there)) for there in hospitals]
-        value, *draws = np.mean([analysis.replicates(self._answers, one) for one in changes], axis=0).tolist()
+        value, *draws = np.mean([analysis.contrast(self._answers, one).values for one in changes], axis=0).tolist()
         return value, np.array(draws), self._frequent(*changes), " and ".join(hospitals)
 
     def _frequent(self, *contrasts: Mapping[analysis.Key, float]) -> tuple[str, ...]:
         """The findings that any of these contrasts averages."""
         found = {name for one in contrasts for name in analysis.frequent(self._answers, [key.cell for key in one])}
         return tuple(name for name in worlds.FINDINGS if name in found)
-
-
-def _single(table: int, row: str) -> str:
-    """What is said beside the untouched model: the miniature's was pre-trained once, and no draw varies that."""
-    return " (one untouched model)" if table >= 5 and ASKED[row] == analysis.UNTRAINED else ""
 
 
 def _named(table: int, row: str) -> str:

@@ -42,7 +42,7 @@ def check(profile: Profile) -> Iterator[Row]:
 
 def _facts(source: str) -> dict[str, tuple[str, str]]:
     """fact -> (value, where it was read) of a data set in results/published/datasets.csv."""
-    rows = sealed.rows("datasets.csv", ("dataset", "fact", "value", "source"))
+    rows = sealed.rows("datasets.csv")
     title = data.SOURCES[source].title
     return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
 

@@ -1,0 +1,281 @@
+"""What claims rest on: differences of cells of the paper's tables, each in words and as code.
+
+An effect is positive where it speaks for the claim. How it is asked, by which average, at which checkpoint, over which
+findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from chexreason.labels import LABEL_SETS, NIH_SHARED
+from companion.evidence.audit import facts
+from companion.evidence.claims.quantity import CannotTell, Quantity, largest, mean, smallest
+from companion.evidence.claims.sides import COMMON, RARE, Side
+from companion.evidence.claims.verdicts import (
+    AVERAGING,
+    BEYOND_CHANCE,
+    CHECKPOINT,
+    LABEL_SET,
+    LARGEST,
+    Claim,
+)
+from companion.evidence.comparable import ENOUGH
+from companion.evidence.tables import MODELS, TABLES, title_of
+
+#: Two macro-F1 closer than this are called about equal; the paper gives no margin for its "comparable" and "nearly".
+MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class How:
+    """What may be chosen: the average, the checkpoint, the findings, and whether the one that moves most counts."""
+
+    average: str = "macro"
+    last: bool = False  # the last step of GRPO instead of the best checkpoint
+    findings: tuple[str, ...] = ()  # only these; (): as the table averages
+    drop: bool = False  # without the finding that moves most
+
+    def __str__(self) -> str:
+        over = f" over the {len(self.findings)} shared findings" if self.findings else ""
+        over += " over all findings but the one that moves most" if self.drop else ""
+        return f"{self.average}-F1{over}{' at the last step' if self.last else ''}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A quantity in words, "A minus B" or in full, and the function that asks a side for it."""
+
+    ask: Callable[[Side, How], Quantity]
+    plus: str
+    minus: str = ""
+    evidence: str = "untold"  # what shows it, by default
+    measure: str = ""  # in place of the average
+    how: How = field(default_factory=How)
+    best: tuple[int, str] | None = None  # the row of a table that is said to be its best
+
+    def __call__(self, side: Side) -> Quantity:
+        return self.ask(side, self.how)
+
+    def __neg__(self) -> "Effect":
+        turned = replace(self, plus=self.minus, minus=self.plus, best=None)
+        return replace(turned, ask=lambda side, how: self.ask(side, how).times(-1))
+
+    def by(self, average: str) -> "Effect":
+        """By another average."""
+        return replace(self, how=replace(self.how, average=average))
+
+    def on_shared(self) -> "Effect":
+        """Over the nine findings that both test sets have."""
+        return replace(self, how=replace(self.how, findings=NIH_SHARED))
+
+    def worded(self, words: str) -> "Effect":
+        """With other words."""
+        return replace(self, plus=words, minus="")
+
+    @property
+    def difference(self) -> str:
+        """The words without the average."""
+        return f"{self.plus} minus {self.minus}" if self.minus else self.plus
+
+    @property
+    def rests_on(self) -> str:
+        """The quantity in words."""
+        return ": ".join(part for part in (self.measure or str(self.how), self.difference) if part)
+
+
+def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
+    """Macro-F1 over those of some findings that carry a conclusion."""
+    names = side.carrying(table, findings)
+    if not names:
+        raise CannotTell(f"none of these findings has {ENOUGH} positives")
+    return mean([side.finding(table, row, name) for name in names], names)
+
+
+def shared(side: Side) -> tuple[str, ...]:
+    """The findings of both Tables 5 and 6 that carry a conclusion in both."""
+    both = set(side.carrying(5, NIH_SHARED)) & set(side.carrying(6, NIH_SHARED))
+    if not both:
+        raise CannotTell(f"none of these findings has {ENOUGH} positives")
+    return tuple(name for name in NIH_SHARED if name in both)
+
+
+def common(side: Side, table: int) -> tuple[str, ...]:
+    """The findings that many of a table's studies carry."""
+    return _some(side, table, [name for name, share in side.prevalence(table).items() if share >= COMMON], "common")
+
+
+def rare(side: Side, table: int) -> tuple[str, ...]:
+    """The findings that few of a table's studies carry."""
+    return _some(side, table, [name for name, share in side.prevalence(table).items() if share < RARE], "rare")
+
+
+def _some(side: Side, table: int, names: Sequence[str], kind: str) -> tuple[str, ...]:
+    carrying = side.carrying(table, names)
+    if not carrying:
+        raise CannotTell(f"none of the findings is {kind} among these studies and has enough positives")
+    return carrying
+
+
+def score(side: Side, table: int, row: str, how: How) -> Quantity:
+    """The score of a row, asked as `how` says."""
+    row = row.replace("best", "last") if how.last else row
+    return over(side, table, row, how.findings) if how.findings else side.score(table, row, how.average)
+
+
+class Changes(dict[str, Quantity]):
+    """Finding -> its change; one that may not carry a conclusion is refused by name."""
+
+    def __missing__(self, name: str) -> Quantity:
+        raise CannotTell(f"{name} is not recorded there, or has too few positives")
+
+
+def changes(side: Side, table: int, plus: str, minus: str) -> Changes:
+    """The change of each finding from one model to another (Tables 5 and 6)."""
+    names = side.carrying(table, LABEL_SETS["chexpert14" if table == 5 else "nih9"])
+    if not names:
+        raise CannotTell("no finding has enough positives")
+    return Changes({name: side.finding(table, plus, name) - side.finding(table, minus, name) for name in names})
+
+
+def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
+    """One row minus another, which may be one of the table `of`; between test sets on the findings of both."""
+    other = of or table
+
+    def ask(side: Side, how: How) -> Quantity:
+        if how.drop:
+            found = changes(side, table, plus, minus)
+            most = max(found, key=lambda name: abs(found[name].value))
+            rest = tuple(name for name in found if name != most)
+            return mean([found[name] for name in rest], rest)
+        if how.findings and {table, other} == {5, 6}:
+            how = replace(how, findings=shared(side))
+        return score(side, table, plus, how) - score(side, other, minus, how)
+
+    if plus == minus and table >= 5:
+        names = [f"{MODELS[plus]} on {'CheXpert' if one == 5 else 'NIH'}" for one in (table, other)]
+        return Effect(ask, names[0], names[1], "matched")
+    return Effect(ask, titled(table, plus), titled(other, minus), _shown(table))
+
+
+def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
+    """A row minus the best of the others."""
+    others = _others(table, row, among)
+    return Effect(
+        lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
+        titled(table, row), _named("the best", table, others, among), _shown(table), how=How(by),
+        best=(table, row) if not among or table == 4 else None,
+    )  # fmt: skip
+
+
+def trail(table: int, row: str, by: str = "macro") -> Effect:
+    """The worst of the other rows minus a row."""
+    others = _others(table, row, ())
+    return Effect(
+        lambda side, how: smallest([score(side, table, one, how) for one in others]) - score(side, table, row, how),
+        _named("the worst", table, others, ()), titled(table, row), _shown(table), how=How(by),
+    )  # fmt: skip
+
+
+def between(table: int, row: str, by: str = "macro") -> Effect:
+    """How far a row is from being either the best or the worst."""
+    return both(-lead(table, row, by=by), -trail(table, row, by=by)).worded(
+        f"distance of {titled(table, row)} from the best and from the worst other format, the smaller"
+    )
+
+
+def both(*effects: Effect) -> Effect:
+    """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
+    return replace(
+        effects[0].worded("the smaller of " + " and of ".join(one.difference for one in effects)),
+        ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]),
+    )
+
+
+def within(effect: Effect) -> Effect:
+    """How far inside the margin a difference is: positive if the two are about equal."""
+    return replace(
+        effect.worded(f"{MARGIN} minus the distance of {effect.plus} and {effect.minus}"),
+        ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)),
+    )
+
+
+def special(ask: Callable[[Side], Quantity], words: str, evidence: str) -> Effect:
+    """What is asked in one way only."""
+    return Effect(lambda side, how: ask(side), "", "", evidence, words)
+
+
+def refused(words: str, reason: str, evidence: str = "untold") -> Effect:
+    """What no number anywhere can judge, for this reason."""
+
+    def ask(side: Side) -> Quantity:
+        raise CannotTell(reason)
+
+    return special(ask, words, evidence)
+
+
+def titled(table: int, row: str) -> str:
+    """What a row of Tables 1 to 4, or a model of Tables 5 and 6, is called."""
+    if table >= 5:
+        return MODELS[row]
+    return f"{row.partition('_')[0]} reward" if table == 4 else title_of(TABLES[table], row)
+
+
+def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
+    rows = tuple(among) or tuple(dict.fromkeys(key[1] if table >= 5 else key[0] for key in facts.cells(table)))
+    return [one for one in rows if one != row]
+
+
+def _named(which: str, table: int, others: Sequence[str], among: Sequence[str]) -> str:
+    if among and len(others) <= 2:
+        return f"{which} of {' and '.join(titled(table, one) for one in others)}"
+    return f"{which} other {'model' if table >= 5 else 'prompt' if table == 1 else 'format'}"
+
+
+def _shown(table: int) -> str:
+    return "noise" if table >= 5 else "validation"
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A claim's effect asked otherwise, and the end of the twin's name and sentence."""
+
+    choice: str
+    ending: str
+    words: str
+    effect: Effect
+    evidence: str = ""
+
+
+def _twin(which: str, effect: Effect) -> Twin:
+    choice, ending, words, how = {
+        "micro": (AVERAGING, "micro", "by micro-F1", replace(effect.how, average="micro")),
+        "last": (CHECKPOINT, "last-step", "at the last step", replace(effect.how, last=True)),
+        "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too", effect.on_shared().how),
+        "drop": (LARGEST, "not-one-finding", "without the finding that moves most", replace(effect.how, drop=True)),
+    }[which]
+    return Twin(choice, ending, words, replace(effect, how=how), "matched" if which == "nine" else "")
+
+
+def claim(
+    name: str, says: str, effect: Effect, *twins: str | Twin, place: str, topic: str, evidence: str = "",
+    kind: str = BEYOND_CHANCE, bar: float = 0.0, see: tuple[tuple[str, str], ...] = (), stated: bool = True,
+    sharpened: bool = False,
+) -> tuple[Claim, ...]:  # fmt: skip
+    """A claim and its twins: the same effect by micro-F1, at the last step, over the nine findings, or without one.
+
+    The paper says a thing once, with one choice; a twin says it with another that the same tables allow, and is marked
+    as ours. `see` names other claims of the paper that make the other choice.
+    """
+    first = Claim(name, place, says, effect.rests_on, effect, topic, evidence or effect.evidence, kind, bar, see,
+                  stated, sharpened)  # fmt: skip
+    found = []
+    for one in twins:
+        twin = one if isinstance(one, Twin) else _twin(one, effect)
+        found.append(replace(
+            first, name=f"{name}-{twin.ending}", says=f"{says.removesuffix('.')} ({twin.words}).", choice=(),
+            rests_on=twin.effect.rests_on, check=twin.effect, evidence=twin.evidence or first.evidence, stated=False,
+        ))  # fmt: skip
+        first = replace(first, choice=(*first.choice, (twin.choice, found[-1].name)))
+    return (first, *found)
