@@ -36,7 +36,7 @@ COMPUTES = {
     "generalization": "chexreason.generalization:ask_all",
 }
 #: The method in the order in which README has it read.
-HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics")
+HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics", "study")
 
 
 def show_version(words: Words) -> None:
