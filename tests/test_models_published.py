@@ -46,10 +46,7 @@ def test_it_is_as_large_as_the_published_one(real) -> None:
     count = sum(weight.numel() for weight in base_of(real).values())
     assert count == facts(real.family.name).parameters
     assert count == pytest.approx(TOLD[real.family.name], rel=0.005)
-
-
-def test_nothing_of_it_is_in_memory(real) -> None:
-    assert {weight.device.type for weight in real.model.parameters()} == {"meta"}
+    assert {weight.device.type for weight in real.model.parameters()} == {"meta"}, "nothing of it is in memory"
 
 
 def test_lora_trains_seven_projections_a_layer_and_no_weight_more(real) -> None:
@@ -152,12 +149,6 @@ def test_no_shape_of_film_leaves_qwen_s_limits(qwen_processor) -> None:
     }
     assert min(counts) >= 256
     assert max(counts) <= 512
-
-
-def test_a_portrait_film_keeps_its_shape(qwen_processor) -> None:
-    made = qwen_processor(images=[Image.new("RGB", (2544, 3056))], text="<|image_pad|>", return_tensors="np")
-    [[_, rows, columns]] = made["image_grid_thw"]
-    assert rows / columns == pytest.approx(3056 / 2544, rel=0.05)
 
 
 @pytest.mark.parametrize("size", [(1272, 1528), (390, 320), (64, 64)])
