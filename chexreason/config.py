@@ -32,8 +32,8 @@ RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
 #: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
-#: Groups that take any option of TRL's, PEFT's or transformers' by its own name (`Profile.more`).
-OPEN = ("lora", "sft", "grpo", "decoding")
+#: Groups that take any option of TRL's or PEFT's by its own name (`Profile.more`).
+OPEN = ("lora", "sft", "grpo")
 #: What a profile may name in place of TRL's trainers and transformers' own decoding (`Profile.engine`).
 ENGINES = ("decode", "sft", "grpo")
 Group = TypeVar("Group")
