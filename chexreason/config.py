@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,9 +107,8 @@ class Profile:
             return stock
         entry = self.engines[what]
         options = {"name": entry} if isinstance(entry, str) else dict(entry)
-        module, _, name = str(options.pop("name", "")).rpartition(".")
         try:
-            return functools.partial(getattr(importlib.import_module(module), name), **options)
+            return functools.partial(pkgutil.resolve_name(str(options.pop("name", ""))), **options)
         except (ImportError, AttributeError, ValueError) as error:
             raise UserError(
                 f"a class or function for engines.{what} in profile {self.name}", f"{entry!r} ({error})",
