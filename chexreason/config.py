@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,8 +33,8 @@ RESULTS = ROOT / "results"
 TIERS = ("published", "miniature", "replication")
 #: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
-#: Groups that take any option of TRL's, PEFT's or transformers' by its own name (`Profile.more`).
-OPEN = ("lora", "sft", "grpo", "decoding")
+#: Groups that take any option of TRL's or PEFT's by its own name (`Profile.more`).
+OPEN = ("lora", "sft", "grpo")
 #: What a profile may name in place of TRL's trainers and transformers' own decoding (`Profile.engine`).
 ENGINES = ("decode", "sft", "grpo")
 Group = TypeVar("Group")
@@ -106,9 +107,8 @@ class Profile:
             return stock
         entry = self.engines[what]
         options = {"name": entry} if isinstance(entry, str) else dict(entry)
-        module, _, name = str(options.pop("name", "")).rpartition(".")
         try:
-            return functools.partial(getattr(importlib.import_module(module), name), **options)
+            return functools.partial(pkgutil.resolve_name(str(options.pop("name", ""))), **options)
         except (ImportError, AttributeError, ValueError) as error:
             raise UserError(
                 f"a class or function for engines.{what} in profile {self.name}", f"{entry!r} ({error})",

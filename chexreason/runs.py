@@ -1,9 +1,8 @@
 """A run's folder: what was done, with what, and what came out (design: one folder a run).
 
-``results/<profile>/<run id>/`` holds metrics.csv, history.csv (training runs), predictions.csv.gz and
-run.json. run.json is written last, so its presence means that the folder is complete. Which runs this machine has
-computed is noted in the cache: results that came with the repository are shown by the book, but do not count as done
-when somebody asks for a run of their own.
+``results/<profile>/<run id>/`` holds metrics.csv, history.csv (training runs), predictions.csv.gz and run.json, which
+is written last, so its presence means that the folder is complete. Which runs this machine has computed is noted in the
+cache: results that came with the repository are shown by the book, but do not count as done.
 """
 
 import datetime

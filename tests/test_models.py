@@ -14,27 +14,17 @@ from chexreason.recipe import LoRA
 from companion.phantoms import miniature
 
 
-def test_an_unknown_family_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match="medgemma, nv_reason, qwen, got 'llava'"):
-        models.load("llava")
-
-
-def test_a_missing_folder_says_where_it_looked(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"checkpoint at .*nowhere"):
-        models.load("qwen", tmp_path / "nowhere")
-
-
-def test_a_checkpoint_of_another_family_is_refused(checkpoints) -> None:
-    with pytest.raises(UserError, match=r"type qwen2_5_vl .* got gemma3"):
-        models.load("qwen", checkpoints / "medgemma")
-
-
-def test_a_checkpoint_without_weights_is_refused(checkpoints, tmp_path) -> None:
-    half = tmp_path / "half"
-    half.mkdir()
-    (half / "config.json").write_text((checkpoints / "qwen" / "config.json").read_text())
-    with pytest.raises(UserError, match="weights"):
-        models.load("qwen", half)
+def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.json").write_text((checkpoints / "qwen" / "config.json").read_text())
+    for family, place, message in (
+        ("llava", None, "medgemma, nv_reason, qwen, got 'llava'"),
+        ("qwen", tmp_path / "nowhere", r"checkpoint at .*nowhere"),
+        ("qwen", checkpoints / "medgemma", r"type qwen2_5_vl .* got gemma3"),
+        ("qwen", tmp_path / "half", "the weights of a .* checkpoint at .*half"),
+    ):
+        with pytest.raises(UserError, match=message):
+            models.load(family, place)
 
 
 def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> None:
@@ -43,33 +33,11 @@ def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> No
     assert 2.5e6 < sum(weight.numel() for weight in random_model.model.parameters()) < 3.5e6
 
 
-def test_the_chat_formats_are_those_of_the_published_models(random_model) -> None:
-    rendered = random_model.processor.apply_chat_template(
-        models.chat("What is it?"), add_generation_prompt=True, tokenize=False
-    )
-    expected = {
-        "medgemma": "<bos><start_of_turn>user\n<start_of_image>What is it?<end_of_turn>\n<start_of_turn>model\n",
-        "qwen": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-        "<|vision_start|><|image_pad|><|vision_end|>What is it?<|im_end|>\n<|im_start|>assistant\n",
-    }
-    assert rendered == expected[random_model.family.name]
-
-
-def test_an_answer_is_closed_by_the_end_of_turn(random_model) -> None:
-    rendered = random_model.processor.apply_chat_template(models.chat("q", "answer"), tokenize=False)
-    end = {"medgemma": "<end_of_turn>\n", "qwen": "<|im_end|>\n"}[random_model.family.name]
-    assert rendered.endswith("answer" + end)
-
-
 def test_a_film_becomes_36_image_tokens(random_model) -> None:
     film = Image.new("L", (300, 300), 90)  # Qwen keeps the shape of a film: an oblong one gives fewer tokens
     inputs = models.encode(random_model, [film, film], "Look.")
     placeholder = random_model.model.config.image_token_id
     assert (inputs["input_ids"] == placeholder).sum(1).tolist() == [miniature.IMAGE_TOKENS] * 2
-
-
-def test_the_published_qwen_sees_256_to_512_tokens_a_film() -> None:
-    assert [pixels / 28**2 for pixels in FAMILIES["qwen"].film_pixels] == [256, 512]
 
 
 def test_image_tokens_are_never_sampled(random_model) -> None:
@@ -87,10 +55,6 @@ def test_lora_touches_every_projection_of_the_language_model_and_nothing_else(ra
     touched = {name.split(".lora_")[0] for name, w in model.named_parameters() if w.requires_grad}
     assert len(touched) == 7 * layers
     assert all("language_model.layers" in name for name in touched)
-
-
-def test_a_trainable_vision_weight_is_caught(random_model) -> None:
-    model = add_lora(random_model, LoRA())
     vision = next(w for name, w in model.named_parameters() if "vision" in name or "visual" in name)
     vision.requires_grad_(True)
     with pytest.raises(AssertionError, match="must not train"):

@@ -73,9 +73,9 @@ def test_hard_by_hand(truth, text, expected):
     assert set(terms) == {"jaccard", "short"}
 
 
-@pytest.mark.parametrize(("length", "expected"), [(249, 0.9), (250, 1.0), (251, 1.0)])
-def test_hard_at_the_length_bound(length, expected):
-    assert total(Hard()(read(solution("Cardiomegaly")), labels(CM), "x" * length)) == pytest.approx(expected)
+def test_hard_at_the_length_bound():
+    pays = [total(Hard()(read(solution("Cardiomegaly")), labels(CM), "x" * length)) for length in (249, 250, 251)]
+    assert pays == pytest.approx([0.9, 1.0, 1.0])
 
 
 # --- Equation 4 ---
@@ -138,14 +138,7 @@ def test_nuanced_collapse_by_hand(window, text, expected):
     assert total(nuanced(window)(read(solution(text)), labels(ED), text)) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_malformed_completion_is_no_prediction():
-    pays = nuanced(filled(({ED}, 99)))
-    pays(read("Edema"), labels(ED), "")
-    pays(read(solution("gout")), labels(ED), "")
-    assert len(pays.recent) == 99
-
-
-def test_the_window_goes_through_json_and_goes_on_as_before():
+def test_the_window_goes_through_json_and_a_malformed_completion_is_no_prediction():
     rng = np.random.default_rng(0)
     here, there = nuanced(), nuanced()
     for step in range(300):
@@ -154,13 +147,14 @@ def test_the_window_goes_through_json_and_goes_on_as_before():
         other.load_state_dict(json.loads(json.dumps(there.state_dict())))
         there = other
         assert here(parsed, labels(ED), "") == there(parsed, labels(ED), "")
+        for text in ("Edema", solution("gout")):
+            here(read(text), labels(ED), "")
         assert len(here.recent) == min(step + 1, 100)
 
 
 def test_terms_are_the_same_for_every_completion():
     texts = [solution("Edema"), solution("gout"), "", solution("Edema, Edema") + "x"]
-    keys = {tuple(nuanced()(read(t), labels(ED), t)) for t in texts}
-    assert len(keys) == 1
+    assert len({tuple(nuanced()(read(text), labels(ED), text)) for text in texts}) == 1
 
 
 # --- What a lazy answer can earn ---

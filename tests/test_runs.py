@@ -16,7 +16,6 @@ from chexreason.runs import Plan
 METRICS = pd.DataFrame({"finding": ["micro"], "metric": ["f1"], "value": [0.5]})
 HISTORY = pd.DataFrame({"step": [1], "epoch": [0.1], "metric": ["loss"], "value": [2.0]})
 ROWS = pd.DataFrame({"study_key": ["mimic/1/2"], "completion": ["None, NA"], "predicted": [""]})
-WRITTEN = ["history.csv", "metrics.csv", "predictions.csv.gz", "run.json"]
 
 
 @pytest.fixture
@@ -47,16 +46,8 @@ def test_a_finished_run_is_read_back_as_it_was_written(plan, profile) -> None:
     assert [found.run_id for found in runs.read_all(profile.results)] == ["01-prompting-x"]
 
 
-def test_run_json_is_written_last_of_the_folder(plan, monkeypatch) -> None:
-    order = []
-    write = runs.write_atomically
-    monkeypatch.setattr(runs, "write_atomically", lambda path, data: (order.append(path.name), write(path, data)))
-    finish(plan)
-    assert order == ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json", runs.note_of(plan).name]
-
-
-@pytest.mark.parametrize("at", ["metrics.csv", "predictions.csv.gz", "run.json"])
-def test_a_run_that_was_killed_is_no_run_even_over_an_older_one(plan, monkeypatch, at) -> None:
+@pytest.mark.parametrize("at", ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json"])
+def test_run_json_is_written_last_so_a_killed_run_is_none_even_over_an_older_one(plan, monkeypatch, at) -> None:
     finish(plan)
     assert plan.finished()
     write = runs.write_atomically
@@ -74,31 +65,15 @@ def test_a_run_that_was_killed_is_no_run_even_over_an_older_one(plan, monkeypatc
     assert runs.read_all(plan.profile.results) == []
 
 
-def test_no_folder_is_no_run(tmp_path) -> None:
-    assert runs.read(tmp_path / "nowhere") is None
-    assert runs.read_all(tmp_path / "nowhere") == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"settings": {"decoding": {"batch": 3}}},
-        {"inputs": {"studies": "abd"}},
-        {"facts": {"stage": "prompting", "model": "qwen"}},
-        {"run_id": "01-prompting-y"},
-    ],
-)
-def test_the_digest_changes_with_all_that_the_result_depends_on(plan, change) -> None:
-    assert dataclasses.replace(plan, **change).digest != plan.digest
-
-
-def test_the_digest_changes_with_the_seed_and_not_with_the_clock_or_the_folders(plan, profile, tmp_path) -> None:
-    def moved(**changes):
-        return dataclasses.replace(plan, profile=dataclasses.replace(profile, **changes))
-
-    assert moved(seed=1).digest != plan.digest
-    assert moved(results=tmp_path / "other", cache=tmp_path / "another").digest == plan.digest
-    assert dataclasses.replace(plan, started=0.0).digest == plan.digest
+def test_the_digest_changes_with_all_that_the_result_depends_on_and_nothing_else(plan, profile, tmp_path) -> None:
+    changes = [
+        {"settings": {"decoding": {"batch": 3}}}, {"inputs": {"studies": "abd"}}, {"run_id": "01-prompting-y"},
+        {"facts": {"stage": "prompting", "model": "qwen"}}, {"profile": dataclasses.replace(profile, seed=1)},
+    ]  # fmt: skip
+    for change in changes:
+        assert dataclasses.replace(plan, **change).digest != plan.digest, change
+    moved = dataclasses.replace(profile, results=tmp_path / "other", cache=tmp_path / "another")
+    assert dataclasses.replace(plan, profile=moved, started=0.0).digest == plan.digest
 
 
 def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, profile) -> None:
@@ -109,14 +84,16 @@ def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, pr
     finish(other)
     assert plan.finished(), "another run's note must not displace this one's"
     assert other.finished()
-    runs.note_of(plan).unlink()  # a fresh clone has the results, not the cache
+    plan.note.unlink()  # a fresh clone has the results, not the cache
     assert plan.finished() is None
     assert runs.read(plan.folder), "it is still shown"
 
 
-def test_a_run_without_history_has_none(plan) -> None:
+def test_a_run_without_history_has_none_and_no_folder_is_no_run(plan, tmp_path) -> None:
     finish(plan, history=None)
-    assert sorted(os.listdir(plan.folder)) == [name for name in WRITTEN if name != "history.csv"]
+    assert sorted(os.listdir(plan.folder)) == ["metrics.csv", "predictions.csv.gz", "run.json"]
+    assert runs.read(tmp_path / "nowhere") is None
+    assert runs.read_all(tmp_path / "nowhere") == []
 
 
 @pytest.fixture
@@ -147,14 +124,12 @@ def test_credentialed_rows_are_refused_inside_the_repository(plan, repository, t
 def test_credentialed_rows_go_to_a_cache_elsewhere_and_the_scores_to_the_results(plan, repository, tmp_path) -> None:
     outside = place(plan, repository, rows="cache", cache=tmp_path / "cache")
     finish(outside, sources=[("mimic", tmp_path)])
-    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("predictions.csv.gz")] == [
-        type(tmp_path)("cache/rows/01-prompting-x/predictions.csv.gz")
-    ]
+    assert list(tmp_path.rglob("predictions.csv.gz")) == [tmp_path / "cache/rows/01-prompting-x/predictions.csv.gz"]
     assert (outside.folder / "metrics.csv").is_file()
 
 
 @pytest.mark.parametrize("source", ["mimic", "nih"])
-def test_rows_of_phantoms_and_of_public_films_may_be_shown(plan, repository, tmp_path, source) -> None:
+def test_rows_of_phantoms_and_of_public_images_may_be_shown(plan, repository, tmp_path, source) -> None:
     if source == "mimic":
         (tmp_path / "phantom.json").write_text("{}")
     shown = place(plan, repository, rows="results")
@@ -173,7 +148,8 @@ def git(root, *words: str) -> str:
     return subprocess.run(["git", "-C", root, *who, *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_state_of_the_code_is_told_and_results_do_not_count(repository) -> None:
+def test_the_state_of_the_code_is_told_and_results_do_not_count(repository, monkeypatch) -> None:
+    assert runs.git_state() == {"revision": None, "dirty": None}, "a copy without git"
     git(repository, "init", "--quiet")
     (repository / "chexreason").mkdir()
     (repository / "chexreason" / "a.py").write_text("1")
@@ -186,11 +162,7 @@ def test_the_state_of_the_code_is_told_and_results_do_not_count(repository) -> N
     assert runs.git_state() == clean
     (repository / "chexreason" / "a.py").write_text("2")
     assert runs.git_state() == clean | {"dirty": True}
-
-
-def test_a_copy_without_git_has_no_revision(repository, monkeypatch) -> None:
-    assert runs.git_state() == {"revision": None, "dirty": None}
-    monkeypatch.setenv("PATH", "")  # nor is git installed
+    monkeypatch.setenv("PATH", "")  # no git is installed
     assert runs.git_state() == {"revision": None, "dirty": None}
 
 
@@ -203,7 +175,7 @@ def test_versions_of_what_the_numbers_depend_on() -> None:
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"run_id": "x"}', "\x00"])
 def test_a_damaged_run_json_is_named(tmp_path, text) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(UserError, match=r"run\.json.*remove that folder and run its stage again"):
+    with pytest.raises(UserError, match=r"run\.json, got no JSON object with run_id, tier\. Remove"):
         runs.read(tmp_path)
 
 
