@@ -111,8 +111,8 @@ def check_price(profile: Profile, teacher: Teacher) -> None:
 
 def table(teacher: Teacher, costs: pd.DataFrame) -> str:
     """The estimate in plain text, with the assumptions that it rests on."""
-    formats = {"USD": "{:,.2f}".format, "at most": "{:,.2f}".format}
-    rows = [costs.to_string(index=False, formatters=formats), f"teacher: {teacher.model} at {teacher.base_url}"]
+    shown = costs.map(lambda cell: cell if isinstance(cell, str) else f"{cell:,.{2 * isinstance(cell, float)}f}")
+    rows = [shown.to_string(index=False), f"teacher: {teacher.model} at {teacher.base_url}"]
     if teacher.local:
         return "\n".join([*rows, "cost: none, the server is on this machine or network"])
     return "\n".join([
