@@ -23,7 +23,7 @@ TASKS = {
     "decode": "greedy answers, Gemma 3",
     "decode-qwen": "greedy answers, Qwen2.5-VL",
     "bootstrap": "paired bootstrap",
-    "films": "films, read again",
+    "films": "images, read again",
 }
 FAMILIES = {"medgemma": "Gemma 3", "qwen": "Qwen2.5-VL", "nv_reason": "Qwen2.5-VL (NV-Reason)"}
 SIDES = {"stock": "the libraries as they come", "ours": "this repository"}

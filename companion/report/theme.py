@@ -26,7 +26,7 @@ INK = "#010203"
 #: What a reader has to know about numbers of each tier, in the words that every table carries.
 TIERS: dict[str, str] = {
     "published": "the paper's own numbers",
-    "miniature": "small models on drawn films, no patient; not a replication",
+    "miniature": "small models on drawn images, no patient; not a replication",
     "replication": "the paper's models on the real data sets",
 }
 _counter = itertools.count(1)
