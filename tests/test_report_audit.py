@@ -1,5 +1,6 @@
 """The audit's chapters: pictures, sentences over values, the ledger as a table, and the same in the terminal."""
 
+import functools
 import html
 import html.parser
 import json
@@ -47,21 +48,21 @@ PICTURES = {
     "likeness": audit_operating.alike,
 }
 #: The paper, the profile that is shown, and the experiment where it has runs.
-SIDES = 2 + bool(verdict_table.judged(verdict_table.EXPERIMENT))
+SIDES = 2 + any((config.RESULTS / verdict_table.EXPERIMENT).glob("seed*/*/run.json"))
 #: Pictures of more than two panels.
 PANELS = {"power": 4, "overview": SIDES}
 #: Parts that the chapter shows as tables, unfolded.
 LISTED = ("arithmetic", "text", "comparisons", "contradictions", "untold", "lines", "transcription")
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    return {name: draw().text for name, draw in PICTURES.items()}
+@functools.cache
+def picture(name):
+    return PICTURES[name]().text
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_each_picture_has_a_tier_a_caption_and_words_for_who_cannot_see_it(pictures, name):
-    shown = pictures[name]
+def test_each_picture_has_a_tier_a_caption_and_words_for_who_cannot_see_it(name):
+    shown = picture(name)
     assert 'class="cxr-tier cxr-published"' in shown
     assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', shown)) == PANELS.get(name, 2)
     assert "arXiv 2512.23090v2" in shown
@@ -72,8 +73,8 @@ def test_each_picture_has_a_tier_a_caption_and_words_for_who_cannot_see_it(pictu
     assert len(shown) < 400_000
 
 
-def test_what_the_ledger_leads_to_is_in_the_chapter(pictures):
-    shown = "".join([*pictures.values(), *(audit_lists.part(name).text for name in LISTED)])
+def test_what_the_ledger_leads_to_is_in_the_chapter():
+    shown = "".join([*map(picture, PICTURES), *(audit_lists.part(name).text for name in LISTED)])
     there = re.findall(r'id="evidence-([^"]+)"', shown)
     assert len(there) == len(set(there))
     used = {claim.evidence for claim in CLAIMS.values()}
@@ -110,9 +111,9 @@ def test_each_part_is_the_same_in_book_and_terminal(name):
         assert all(" ".join(audit_lists.shown(cell).split()) in text for cell in row)
 
 
-def test_no_badge_stands_for_panels_of_two_tiers(pictures):
+def test_no_badge_stands_for_panels_of_two_tiers():
     """The overview's panels are the paper's and ours: as many badges as panels, each before its own."""
-    shown = pictures["overview"]
+    shown = picture("overview")
     assert shown.count('class="cxr-tier') == SIDES
     assert shown.count("cxr-tier cxr-published") == 1
     assert shown.count("cxr-tier cxr-miniature") == SIDES - 1
@@ -120,12 +121,12 @@ def test_no_badge_stands_for_panels_of_two_tiers(pictures):
     assert marks == ['class="cxr-tier', "<svg role"] * SIDES
 
 
-def test_the_likeness_is_computed_and_called_post_hoc(pictures):
+def test_the_likeness_is_computed_and_called_post_hoc():
     near = matched.likeness(5, "medgemma")
-    assert f"lie {near.apart:.3f} from the untouched" in pictures["likeness"]
-    assert f"r = {near.r:.3f}, 95 % CI {near.low:.3f} to {near.high:.3f}" in pictures["likeness"]
-    assert "nearer" not in pictures["likeness"]  # no interval of the difference says so
-    assert "post hoc" in pictures["likeness"]
+    assert f"lie {near.apart:.3f} from the untouched" in picture("likeness")
+    assert f"r = {near.r:.3f}, 95 % CI {near.low:.3f} to {near.high:.3f}" in picture("likeness")
+    assert "nearer" not in picture("likeness")  # no interval of the difference says so
+    assert "post hoc" in picture("likeness")
 
 
 def test_captions_follow_the_values(monkeypatch):
