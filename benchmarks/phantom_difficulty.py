@@ -1,10 +1,10 @@
-"""How hard the phantoms are: a small network trained on hospital A's films, tested at A, B and C.
+"""How hard the phantoms are: a small network trained on hospital A's images, tested at A, B and C.
 
-``python benchmarks/phantom_difficulty.py`` draws the films at 112 pixels, trains a plain convolutional
+``python benchmarks/phantom_difficulty.py`` draws the images at 112 pixels, trains a plain convolutional
 network of some 0.4 million weights on the visible truth of hospital A, and writes the area under the ROC
-curve of each finding at each hospital, with a 95 % bootstrap interval over films, to
+curve of each finding at each hospital, with a 95 % bootstrap interval over images, to
 results/phantoms/difficulty.csv. The odds of rare findings are multiplied by `ENRICHMENT` in training and in
-testing alike, so that some hundred films show each of them; all other rates are the hospital's own.
+testing alike, so that some hundred images show each of them; all other rates are the hospital's own.
 
 The contrasts in `companion/phantoms/` (airspace, chestwall, devices) were set by it, by hand and in a few rounds:
 a finding above 0.97 at A was made fainter, one near chance stronger, until the mean at A lay between 0.80 and 0.92.
@@ -30,7 +30,7 @@ SIZE = 112
 ENRICHMENT = 6.0
 TRAINED_AT = "A"
 SEED = 20
-#: The contrasts of `phantom/` were set on films of seed 21; these were looked at only afterwards.
+#: The contrasts of `phantom/` were set on images of seed 21; these were looked at only afterwards.
 TEST_SEED = 2026
 RESULT = config.RESULTS / "phantoms" / "difficulty.csv"
 
@@ -40,8 +40,8 @@ def _drawn(index: int, hospital: str, seed: int) -> tuple[np.ndarray, list[bool]
     return draw(case, SIZE), [name in case.truth for name in DRAWN]
 
 
-def films(hospital: str, count: int, seed: int, workers: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Films, uint8 (count, 1, SIZE, SIZE), and their visible truth, bool (count, findings)."""
+def drawn_images(hospital: str, count: int, seed: int, workers: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Images, uint8 (count, 1, SIZE, SIZE), and their visible truth, bool (count, findings)."""
     drawn = in_parallel(_drawn, [(index, hospital, seed) for index in range(count)], workers)
     images, truth = zip(*drawn, strict=True)
     return torch.from_numpy(np.stack(images)[:, None]), np.array(truth)
@@ -53,7 +53,7 @@ def _block(inputs: int, outputs: int, stride: int, kernel: int = 3) -> nn.Sequen
 
 
 class SmallNetwork(nn.Module):
-    """Seven convolutions; mean and maximum over the film together, since some findings are small."""
+    """Seven convolutions; mean and maximum over the image together, since some findings are small."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,16 +126,16 @@ def table(hospital: str, values: np.ndarray, truth: np.ndarray, seed: int, resam
 def main() -> None:
     """Draw, train, test at each hospital, write and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--train", type=int, default=6000, help="films of hospital A to learn from")
-    parser.add_argument("--test", type=int, default=1200, help="films of each hospital to be tested on")
+    parser.add_argument("--train", type=int, default=6000, help="images of hospital A to learn from")
+    parser.add_argument("--test", type=int, default=1200, help="images of each hospital to be tested on")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--workers", type=int, default=2, help="processes that draw films")
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw images")
     args = parser.parse_args()
-    network = train(*films(TRAINED_AT, args.train, SEED, args.workers), args.epochs, SEED)
+    network = train(*drawn_images(TRAINED_AT, args.train, SEED, args.workers), args.epochs, SEED)
     parts = []
     for hospital in HOSPITALS:
-        images, truth = films(hospital, args.test, TEST_SEED, args.workers)
+        images, truth = drawn_images(hospital, args.test, TEST_SEED, args.workers)
         with torch.no_grad():
             logits = torch.cat([network(part) for part in images.split(250)]).numpy()
         parts.append(table(hospital, logits, truth, SEED))

@@ -187,16 +187,16 @@ def gaps(goal: np.ndarray, got: np.ndarray, drawn: np.ndarray, unpublished: np.n
 
 
 def towards_ap() -> dict[str, float]:
-    """Each finding's latent correlation with an AP film, from its prevalence on AP and on PA films."""
+    """Each finding's latent correlation with an AP image, from its prevalence on AP and on PA images."""
     ap, pa = (co.prevalence_rows("chexpert", f"train images, {view}") for view in ("AP", "PA"))
-    films = int(ap["n"].iloc[0]) + int(pa["n"].iloc[0])
+    images = int(ap["n"].iloc[0]) + int(pa["n"].iloc[0])
     found = {}
     for name in DRAWN:
         both, here = ap["positives"][name], ap["positives"][name] + pa["positives"][name]
-        at = [ndtri(here / films), ndtri(ap["n"].iloc[0] / films)]
+        at = [ndtri(here / images), ndtri(ap["n"].iloc[0] / images)]
 
         def excess(r: float, at: list[float] = at, both: float = both) -> float:
-            return float(multivariate_normal([0, 0], [[1, r], [r, 1]]).cdf(at)) - both / films
+            return float(multivariate_normal([0, 0], [[1, r], [r, 1]]).cdf(at)) - both / images
 
         found[name] = float(brentq(excess, -0.95, 0.95))
     return found

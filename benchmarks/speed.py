@@ -198,7 +198,7 @@ def decode(profile: Profile, family: str, folder: Path, turn: int) -> Task:
         return "new tokens" if tokens.shape[1] <= 1 + GUESSED else "prompts"
 
     stages = Stages()
-    stages.wrap(models, "encode", lambda *_, **__: "films and words to tensors")
+    stages.wrap(models, "encode", lambda *_, **__: "images and words to tensors")
     stages.wrap(loaded.model.model, "get_image_features", lambda *_, **__: "vision tower")
     stages.wrap(loaded.model.model.language_model, "forward", step)
     stages.wrap(evaluate, "decode", lambda *_, **__: "rest")

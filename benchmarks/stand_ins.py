@@ -52,7 +52,7 @@ def real(name: str, device: str = "cuda") -> Loaded:
     for part in (config, config.get_text_config()):
         part.pad_token_id, part.eos_token_id = pad, end
     model.generation_config.update(pad_token_id=pad, eos_token_id=[end])
-    return never_ending(Loaded(model, _processor(small, family.film_pixels), family, "random weights"))
+    return never_ending(Loaded(model, _processor(small, family.image_pixels), family, "random weights"))
 
 
 def tiny(name: str) -> Loaded:

@@ -100,7 +100,7 @@ def main() -> int:
     args = parser.parse_args()
     source = args.model or config.load_profile("paper", unset=True).models[args.family]
     if args.child:
-        child(args.child, args.family, source, args.films, args.out)
+        child(args.child, args.family, source, args.images, args.out)
         return 0
     try:
         if importlib.util.find_spec("vllm") is None:
@@ -141,7 +141,7 @@ def main() -> int:
 def _side(side: str, args: argparse.Namespace, source: str, folder: Path) -> dict[str, Any]:
     """What one side said, in a process of its own, since each takes the GPU's memory."""
     out = folder / f"{side}.json"
-    asked = ["--family", args.family, "--model", source, "--films", str(args.films), "--out", str(out)]
+    asked = ["--family", args.family, "--model", source, "--films", str(args.images), "--out", str(out)]
     ended = subprocess.run([sys.executable, __file__, "--child", side, *asked], check=False)
     if ended.returncode:
         raise UserError(f"{side} to answer", f"exit status {ended.returncode}", "see the lines above")

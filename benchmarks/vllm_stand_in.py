@@ -72,8 +72,8 @@ def _with_videos(processor: ProcessorMixin) -> ProcessorMixin:
     """The processor with the part for videos that the published one has; it needs torchvision, which vLLM brings."""
     from transformers import Qwen2_5_VLProcessor, Qwen2VLVideoProcessor
 
-    films = processor.image_processor
+    images = processor.image_processor
     videos = Qwen2VLVideoProcessor(
-        patch_size=films.patch_size, merge_size=films.merge_size, temporal_patch_size=films.temporal_patch_size
+        patch_size=images.patch_size, merge_size=images.merge_size, temporal_patch_size=images.temporal_patch_size
     )
-    return Qwen2_5_VLProcessor(films, processor.tokenizer, videos, chat_template=processor.chat_template)
+    return Qwen2_5_VLProcessor(images, processor.tokenizer, videos, chat_template=processor.chat_template)

@@ -15,7 +15,7 @@ import numpy as np
 from chexreason import data
 from chexreason.config import ROOT, Profile
 from chexreason.data import splits
-from chexreason.data.film import prepare, readable
+from chexreason.data.image import prepare, readable
 from chexreason.data.study import Study
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of

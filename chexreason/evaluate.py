@@ -19,7 +19,7 @@ from chexreason.cohorts import Chosen
 from chexreason.completions import parse_completion
 from chexreason.config import Profile
 from chexreason.data import SOURCES
-from chexreason.data.film import open_film
+from chexreason.data.image import open_image
 from chexreason.data.study import Study
 from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
@@ -47,7 +47,7 @@ def generate(
     """The answers' tokens by transformers' `generate`, padded to one length a batch."""
     answers: list[list[int]] = []
     for start in range(0, len(studies), settings.batch_size):
-        inputs = models.encode(loaded, open_films(studies[start : start + settings.batch_size]), prompt.text)
+        inputs = models.encode(loaded, open_images(studies[start : start + settings.batch_size]), prompt.text)
         tokens_BT = loaded.model.generate(
             **inputs, max_new_tokens=settings.max_new_tokens, do_sample=settings.do_sample
         )
@@ -81,9 +81,9 @@ def end_tokens(loaded: Loaded) -> set[int]:
     return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
 
 
-def open_films(studies: Sequence[Study]) -> list[Image.Image]:
+def open_images(studies: Sequence[Study]) -> list[Image.Image]:
     """The image of each study."""
-    return [open_film(study.image) for study in studies]
+    return [open_image(study.image) for study in studies]
 
 
 def predictions_table(

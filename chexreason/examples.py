@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from chexreason.data.film import open_film
+from chexreason.data.image import open_image
 from chexreason.data.study import Study
 from chexreason.models import chat
 from chexreason.prompts import Prompt
@@ -23,11 +23,11 @@ def examples(
     The table itself holds paths; an image is decoded when its row is read, so thousands of studies cost no memory. The
     last few are kept: GRPO's trainer reads the rows of a rollout batch again for each completion, pass and slice.
     """
-    film = functools.lru_cache(maxsize=CACHED)(lambda path: open_film(path).convert("RGB"))
+    image = functools.lru_cache(maxsize=CACHED)(lambda path: open_image(path).convert("RGB"))
 
     def opened(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         rows = {name: values for name, values in batch.items() if name != "answer"}
-        rows["images"] = [[film(path)] for path in batch["path"]]
+        rows["images"] = [[image(path)] for path in batch["path"]]
         rows["prompt"] = [chat(prompt.text) for _ in batch["path"]]
         if "answer" in batch:
             rows["completion"] = [chat(prompt.text, answer)[1:] for answer in batch["answer"]]

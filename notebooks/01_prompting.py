@@ -22,7 +22,7 @@
 # prompt cannot win by being answered only where it is easy.
 
 # %% tags=["parameters"]
-profile: str = "demo"  # smoke, demo, miniature or paper: sizes, films and checkpoints
+profile: str = "demo"  # smoke, demo, miniature or paper: sizes, images and checkpoints
 seed: int = 0  # the root of every random draw
 results: str = ""  # a folder for the results instead of the repository's results/
 cache: str = ""  # a folder for images and checkpoints instead of the profile's own
@@ -48,8 +48,8 @@ print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 # %%
 prepare(chosen)  # draws the phantoms of the profile, if it has any
 validation = cohorts.choose(chosen, "validation")
-print(f"{len(validation.studies)} studies from {validation.dataset}, one frontal film each")
-print(f"left out: {dict(validation.left_out)}; unreadable films: {len(validation.unreadable)}")
+print(f"{len(validation.studies)} studies from {validation.dataset}, one frontal image each")
+print(f"left out: {dict(validation.left_out)}; unreadable images: {len(validation.unreadable)}")
 
 # %% [markdown]
 # The wordings are ours, written from the cue that the paper gives for each variant.

@@ -23,7 +23,7 @@
 # for lapses of form.
 
 # %% tags=["parameters"]
-profile: str = "demo"  # smoke, demo, miniature or paper: sizes, films and checkpoints
+profile: str = "demo"  # smoke, demo, miniature or paper: sizes, images and checkpoints
 seed: int = 0  # the root of every random draw
 results: str = ""  # a folder for the results instead of the repository's results/
 cache: str = ""  # a folder for images and checkpoints instead of the profile's own

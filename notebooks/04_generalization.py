@@ -24,7 +24,7 @@
 # the two are never compared without saying so.
 
 # %% tags=["parameters"]
-profile: str = "demo"  # smoke, demo, miniature or paper: sizes, films and checkpoints
+profile: str = "demo"  # smoke, demo, miniature or paper: sizes, images and checkpoints
 seed: int = 0  # the root of every random draw
 results: str = ""  # a folder for the results instead of the repository's results/
 cache: str = ""  # a folder for images and checkpoints instead of the profile's own
@@ -50,7 +50,7 @@ tests = [cohorts.choose(chosen, name) for name in ("chexpert", "nih")]
 report.frame_table(
     pd.DataFrame(
         [(test.dataset, len(test.studies), len(test.unreadable), str(dict(test.left_out))) for test in tests],
-        columns=["data set", "studies", "unreadable films", "left out"],
+        columns=["data set", "studies", "unreadable images", "left out"],
     ),
     "The test studies",
     wrap=("left out",),

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-THOUGHT = "The film shows what a careful reader would point out, here and there."
+THOUGHT = "The image shows what a careful reader would point out, here and there."
 
 
 @dataclass

@@ -80,7 +80,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         processor = processor_of(texts)
         model = model_of(processor)
-        if name == "medgemma":  # transformers starts this projection at zero, and no film would reach the words
+        if name == "medgemma":  # transformers starts this projection at zero, and no image would reach the words
             torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.02)
         model.save_pretrained(folder / name)
         processor.save_pretrained(folder / name)
@@ -97,7 +97,7 @@ def random_model(family_name: str, checkpoints: Path):
 
 @pytest.fixture(scope="session")
 def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real films."""
+    """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real images."""
     from chexreason.data import PHANTOM_MARKER, TRUTH
     from companion.phantoms.writers import write_tree
 
@@ -136,17 +136,17 @@ def held(trees: Path, tmp_path: Path) -> config.Profile:
 
 @pytest.fixture
 def studies(tmp_path: Path):
-    """Eight studies of eight patients with films of noise and one or two findings each."""
+    """Eight studies of eight patients with images of noise and one or two findings each."""
     from chexreason.data.study import Study as DataStudy
     from chexreason.labels import FINDINGS
 
     rng = np.random.default_rng(0)
     made = []
     for k in range(8):
-        film = tmp_path / f"film{k}.png"
-        Image.fromarray(rng.integers(0, 255, (180, 180), dtype=np.uint8)).save(film)
+        image = tmp_path / f"film{k}.png"
+        Image.fromarray(rng.integers(0, 255, (180, 180), dtype=np.uint8)).save(image)
         labels = {FINDINGS[1 + k]: 1.0, FINDINGS[13]: float(k % 2)}
-        made.append(DataStudy("mimic", f"p{k}", f"s{k}", film, "PA", "train", labels, FINDINGS))
+        made.append(DataStudy("mimic", f"p{k}", f"s{k}", image, "PA", "train", labels, FINDINGS))
     return made
 
 

@@ -24,14 +24,14 @@ STUDIES, TOGETHER = 18, 8
 CHECKPOINT = Path(__file__).parents[1] / "companion" / "phantoms" / "checkpoints" / "qwen"
 
 
-def films(folder: Path) -> list[Study]:
+def images(folder: Path) -> list[Study]:
     """The same studies for every process, each with files of its own."""
     rng = np.random.default_rng(0)
     studies = []
     for k in range(STUDIES):
-        film = folder / f"film-{os.environ.get('RANK', '0')}-{k}.png"
-        Image.fromarray(rng.integers(0, 255, (168, 168), dtype=np.uint8)).save(film)
-        studies.append(Study("mimic", f"p{k}", f"s{k}", film, "PA", "train", {FINDINGS[1 + k % 13]: 1.0}, FINDINGS))
+        image = folder / f"image-{os.environ.get('RANK', '0')}-{k}.png"
+        Image.fromarray(rng.integers(0, 255, (168, 168), dtype=np.uint8)).save(image)
+        studies.append(Study("mimic", f"p{k}", f"s{k}", image, "PA", "train", {FINDINGS[1 + k % 13]: 1.0}, FINDINGS))
     return studies
 
 
@@ -48,13 +48,13 @@ def fine_tune(folder: Path, fast: bool) -> torch.nn.Module:
     )  # fmt: skip
     run = folder / f"run-of-{processes.count()}"
     loaded, prompt = models.load("qwen", CHECKPOINT), prompts.get("only_label")
-    trainer = sft.train(loaded, films(folder), answers, prompt, profile, run)
+    trainer = sft.train(loaded, images(folder), answers, prompt, profile, run)
     assert trainer.state.global_step == 2
     return trainer.model
 
 
 def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, object]]:
-    """Two rollout batches of four studies. What is sampled follows from the film alone, whoever samples it."""
+    """Two rollout batches of four studies. What is sampled follows from the image alone, whoever samples it."""
     start = folder / f"start-{os.environ.get('RANK', '0')}"
     torch.manual_seed(0)
     add_lora(models.load("qwen", CHECKPOINT), LoRA()).save_pretrained(start)
@@ -64,15 +64,15 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
                   lr_scheduler_type="constant", max_completion_length=24, shuffle_dataset=False),
     )  # fmt: skip
     loaded = models.load("qwen", CHECKPOINT)
-    task = grpo.Task.recorded(films(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
+    task = grpo.Task.recorded(images(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
     trainer = grpo.trainer_for(loaded, start, task, profile, folder / f"grpo-of-{processes.count()}")
     encode = loaded.processor.tokenizer.encode
 
     def sample(prompt_ids, images, fields, num_generations, has_tool_images=False):
         told = []
-        for place, [film] in enumerate(images):
+        for place, [image] in enumerate(images):
             k = place % num_generations
-            first = 1 + (int(np.asarray(film)[0, 0].flat[0]) + k) % 5
+            first = 1 + (int(np.asarray(image)[0, 0].flat[0]) + k) % 5
             names = FINDINGS[first : first + 1 + k]
             told.append(encode(f"<solution>{', '.join(names)}</solution>")[:24])
         return told, None

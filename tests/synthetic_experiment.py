@@ -47,7 +47,7 @@ def write(
 ) -> None:
     """Arms below ``root/experiment``; `wrong` is the share of flipped labels by model ("" for the others).
 
-    What is in `one_answer` (models, or arms of fine-tuning) says the same of every film; `only` are the arms written.
+    What is in `one_answer` (models, or arms of fine-tuning) says the same of every image; `only` are the arms written.
     """
     profile = config.load_profile("experiment", results=root, cache=root / "cache")
     labels = LABELS(PATIENTS)
@@ -75,12 +75,12 @@ def write(
 def _answers(arm: arms.Arm, labels: pd.DataFrame, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
     parts = []
     for world in worlds.ASKED[arm.question]:
-        own = labels.query(f"population == '{world.population}' and yardstick == '{analysis.OWN[world.film]}'")
+        own = labels.query(f"population == '{world.population}' and yardstick == '{analysis.OWN[world.image]}'")
         truth = label_cells(own["positive"], "nih9")
         said = truth ^ (rng.random(truth.shape) < wrong)
         predicted = [";".join(np.array(NIH_SHARED)[row]) for row in said]
         parts.append(
-            pd.DataFrame({"population": world.population, "film": world.film, "index": own["index"].to_numpy(),
+            pd.DataFrame({"population": world.population, "film": world.image, "index": own["index"].to_numpy(),
                           "completion": "made up", "failed": False, "predicted": predicted})
         )  # fmt: skip
     return pd.concat(parts, ignore_index=True)

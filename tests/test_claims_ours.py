@@ -304,7 +304,7 @@ def test_every_number_of_a_constant_run_is_refused(tmp_path):
 
 
 def test_an_average_holds_the_findings_with_twenty_positives(tmp_path):
-    """Nineteen films with the first finding, twenty with the second: only the second and the others are averaged."""
+    """Nineteen images with the first finding, twenty with the second: only the second and the others are averaged."""
     names, rng = LABEL_SETS["chexpert14"], np.random.default_rng(3)
     truth = rng.random((200, 14)) < 0.3
     for column, count in ((0, ENOUGH - 1), (1, ENOUGH)):

@@ -78,7 +78,7 @@ def test_nothing_collapsed_so_nothing_was_eliminated(found):
 
 
 def test_constant_and_worse_than_blind_trainings_are_in_no_verdict(found, side):
-    """Qwen's formats say the same of every film, and SFT and GRPO at C score below naming every label."""
+    """Qwen's formats say the same of every image, and SFT and GRPO at C score below naming every label."""
     for name in ("structured-best-qwen-macro", "free-struggles-qwen", "format-depends-on-pretraining",
                  "narrative-fails-most-qwen", "only-label-never-fails"):  # fmt: skip
         assert found[name].verdict == REFUSED

@@ -9,7 +9,7 @@ import pytest
 from chexreason import cohorts, config, data
 from chexreason.config import DataPlace
 from chexreason.data import splits
-from chexreason.data.film import open_film
+from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.recipe import Sizes
@@ -126,13 +126,13 @@ def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profi
     shutil.copytree(drawn / "nih", tmp_path / "nih")
     broken = dataclasses.replace(profile, data=dict(profile.data) | {"nih": DataPlace(tmp_path / "nih")})
     whole = cohorts.choose(broken, "nih")
-    film = whole.studies[2].image
-    film.write_bytes(film.read_bytes()[:200])
+    image = whole.studies[2].image
+    image.write_bytes(image.read_bytes()[:200])
     chosen = cohorts.choose(sized(broken, image_pixels=pixels), "nih")
-    assert chosen.unreadable == (film,)
-    assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != film]
+    assert chosen.unreadable == (image,)
+    assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != image]
     for study in chosen.studies if pixels else ():
-        image = open_film(study.image)
+        image = open_image(study.image)
         assert 900 < image.width * image.height <= 1000
         assert profile.cache / "ready" in study.image.parents
 

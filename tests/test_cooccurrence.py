@@ -60,7 +60,7 @@ def test_radiologists_close_over_parents_and_leave_nothing_beside_no_finding() -
 
 
 def test_text_mining_errs_as_often_as_published() -> None:
-    """Where radiologists have read NIH films again: how many of its labels are right, and how many films it finds."""
+    """Where radiologists have read NIH images again: how many of its labels are right, and how many images it finds."""
     hits = dict.fromkeys(MINING, 0)
     named, present = dict(hits), dict(hits)
     for index in range(co.CASES):

@@ -89,5 +89,5 @@ def test_files_and_folders(tmp_path):
     assert find_file(tmp_path, ["c.csv", "*.csv"], "a table") == path
     with pytest.raises(UserError, match="a table as c or d in"):
         find_file(tmp_path, ["c", "d"], "a table")
-    with pytest.raises(UserError, match=r"the folder of films at .*, got a file"):
+    with pytest.raises(UserError, match=r"the folder of images at .*, got a file"):
         find_folder(path, "films")

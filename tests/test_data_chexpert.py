@@ -27,9 +27,9 @@ TRAIN = [
 ]
 
 
-def rows(folder: str, name: str, films) -> str:
+def rows(folder: str, name: str, images) -> str:
     lines = [HEADER]
-    for path, view, labels in films:
+    for path, view, labels in images:
         side = "Lateral" if "lateral" in path else "Frontal"
         cells = [f"{name}/{folder}/{path}", "Female", "68", side, view]
         lines.append(",".join(cells + [labels.get(finding, "") for finding in FINDINGS]))
@@ -50,13 +50,13 @@ def write_test_set(folder: Path, base: Path) -> None:
     other = {"Lung Opacity": "Lung Lesion", "Lung Lesion": "Lung Opacity"}
     order = [other.get(name, name) for name in FINDINGS]
     marks = ",".join("1" if name == "Lung Opacity" else "0" for name in order)
-    studies = sorted({film.rsplit("/", 1)[0] for film in TEST})
+    studies = sorted({image.rsplit("/", 1)[0] for image in TEST})
     lines = [",".join(["Study", *order]), *(f"CheXpert-v1.0/test/{study},{marks}" for study in studies)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "groundtruth.csv").write_text("\n".join(lines) + "\n")
-    for film in TEST:
-        (base / "test" / film).parent.mkdir(parents=True, exist_ok=True)
-        (base / "test" / film).touch()
+    for image in TEST:
+        (base / "test" / image).parent.mkdir(parents=True, exist_ok=True)
+        (base / "test" / image).touch()
 
 
 TEST = [
@@ -76,18 +76,18 @@ def test_root_may_be_the_folder_or_the_one_that_holds_it(tmp_path, name, parent)
     assert cohort.studies[0].image == base / "train/patient00001/study1/view1_frontal.jpg"
 
 
-def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path):
+def test_one_frontal_image_a_study_by_the_stated_rule(tmp_path):
     cohort = chexpert.load(write(tmp_path), "train")
     assert [(study.study_id, study.image.name, study.view) for study in cohort.studies] == [
         ("patient00001-study1", "view1_frontal.jpg", "AP"),
         ("patient00002-study1", "view2_frontal.jpg", "AP"),  # 2 before 10
         ("patient00002-study2", "view1_frontal.jpg", "AP"),
         ("patient00003-study1", "view2_frontal.jpg", "PA"),  # PA before AP
-        ("patient00006-study1", "view1_frontal.jpg", ""),  # a frontal film marked LL: view not stated
+        ("patient00006-study1", "view1_frontal.jpg", ""),  # a frontal image marked LL: view not stated
     ]
     assert cohort.left_out == {
-        "films that are not frontal": 2,
-        "further frontal films of a study": 2,
+        "images that are not frontal": 2,
+        "further frontal images of a study": 2,
         "studies with no label at all": 1,
     }
     assert cohort.studies[2].labels == {"Edema": -1.0, "Lung Opacity": 1.0, "Fracture": 0.0}
@@ -120,7 +120,7 @@ def test_the_test_set(tmp_path, place, only_test):
         ("patient64742", "view2_frontal.jpg", ""),
     ]
     assert cohort.studies[0].labels == {**dict.fromkeys(FINDINGS, 0.0), "Lung Opacity": 1.0}
-    assert cohort.left_out == {"films that are not frontal": 1}
+    assert cohort.left_out == {"images that are not frontal": 1}
 
 
 def test_a_test_image_that_was_not_downloaded_is_kept_and_found_unreadable_later(tmp_path):

@@ -65,7 +65,7 @@ def write(root: Path, zipped: bool = True, **changed: str) -> Path:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path, zipped):
+def test_one_frontal_image_a_study_by_the_stated_rule(tmp_path, zipped):
     cohort = data.load("mimic", write(tmp_path, zipped))
     chosen = {study.study_id: (study.image.stem, study.view, study.split) for study in cohort.studies}
     assert chosen == {
@@ -75,8 +75,8 @@ def test_one_frontal_film_a_study_by_the_stated_rule(tmp_path, zipped):
         "51967283": ("kk", "PA", "test"),
     }
     assert cohort.left_out == {
-        "films that are not frontal, or do not say so": 4,
-        "further frontal films of a study": 3,
+        "images that are not frontal, or do not say so": 4,
+        "further frontal images of a study": 3,
         "studies without a row in the label table": 1,
         "studies with no label at all": 1,
     }
@@ -115,7 +115,7 @@ def test_a_missing_folder_or_table(tmp_path):
         with pytest.raises(UserError, match=rf"{name} table as .*{name}\.csv\.gz"):
             mimic.load(tmp_path)
     (tmp_path / "files").rmdir()
-    with pytest.raises(UserError, match=r"films at .*files"):
+    with pytest.raises(UserError, match=r"images at .*files"):
         mimic.load(tmp_path)
 
 
@@ -169,5 +169,5 @@ def test_one_split_is_what_the_whole_has_of_it_and_an_unknown_or_empty_one_is_na
     with pytest.raises(UserError, match="a split among test, train, validate, got 'valid'"):
         mimic.load(root, "valid")
     lateral = tables()["metadata"].replace(",AP,", ",LATERAL,")
-    with pytest.raises(UserError, match=r"usable study of split 'validate' .*left out: 2 films that are not"):
+    with pytest.raises(UserError, match=r"usable study of split 'validate' .*left out: 2 images that are not"):
         mimic.load(write(root, metadata=lateral), "validate")

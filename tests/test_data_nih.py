@@ -1,4 +1,4 @@
-"""The NIH ChestX-ray14 loader: tiny trees in the real format, and 58 real films."""
+"""The NIH ChestX-ray14 loader: tiny trees in the real format, and 58 real images."""
 
 import csv
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from chexreason import data
 from chexreason.data import nih
-from chexreason.data.film import readable
+from chexreason.data.image import readable
 from chexreason.errors import UserError
 from chexreason.labels import NIH_SHARED
 
@@ -38,12 +38,12 @@ def write(root: Path, text: str | None = None, name: str = "Data_Entry_2017_v202
     root.mkdir(exist_ok=True)
     (root / name).write_text(table() if text is None else text)
     for split, file in nih.LISTS.items():
-        films = [film[0] for film in FILMS if film[-1] == split]
-        (root / file).write_text("\n".join(films) + "\n")
-    for place, film in enumerate(FILMS):
+        images = [image[0] for image in FILMS if image[-1] == split]
+        (root / file).write_text("\n".join(images) + "\n")
+    for place, image in enumerate(FILMS):
         folder = root / "images" if not folders else root / f"images_{place % folders + 1:03d}/images"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / film[0]).touch()
+        (folder / image[0]).touch()
     return root
 
 
@@ -59,7 +59,7 @@ def test_the_releases_headers(tmp_path, comma, sex, age):
         ("3", "00000003_000", "PA", "test"),
         ("10", "00000010_000", "AP", "train"),  # by number, not by name
     ]
-    assert cohort.left_out == {"films in neither list": 1}
+    assert cohort.left_out == {"images in neither list": 1}
     assert cohort.studies[0].key == "nih/1/00000001_000"
 
 
@@ -91,15 +91,15 @@ def test_splits(tmp_path):
         nih.load(root, "validate")
 
 
-def test_films_and_rows_that_are_not_there_are_counted(tmp_path):
+def test_images_and_rows_that_are_not_there_are_counted(tmp_path):
     root = write(tmp_path)
     (root / "images/00000001_000.png").unlink()
     (root / "train_val_list.txt").write_text("00000001_000.png\n00000001_001.png\n00000099_000.png\n")
     cohort = nih.load(root, "train")
     assert [study.study_id for study in cohort.studies] == ["00000001_001"]
     assert cohort.left_out == {
-        "listed films without a row in the table": 1,
-        "films whose file is not there": 1,
+        "listed images without a row in the table": 1,
+        "images whose file is not there": 1,
     }
 
 
@@ -112,8 +112,8 @@ def test_films_and_rows_that_are_not_there_are_counted(tmp_path):
         (",Hernia,", ",Hernia|No Finding,", r", line 6, got 'Hernia\|No Finding'"),
         (",10,058Y", ",ten,058Y", r"a whole number under 'Patient ID' in .*, line 2, got 'ten'"),
         (",AP,", ",LATERAL,", r"a view among PA, AP in .*, line 2, got 'LATERAL'"),
-        ("00000003_000.png", "00000002_000.png", r"a film name that occurs once in .*, line 6"),
-        ("00000003_000.png", "../etc/x.png", r"a film name like .*, line 6, got '\.\./etc/x\.png'"),
+        ("00000003_000.png", "00000002_000.png", r"an image name that occurs once in .*, line 6"),
+        ("00000003_000.png", "../etc/x.png", r"an image name like .*, line 6, got '\.\./etc/x\.png'"),
     ],
 )
 def test_malformed_tables_are_named_with_their_line(tmp_path, old, new, message):
@@ -128,11 +128,11 @@ def test_what_is_missing_or_listed_twice_is_named(tmp_path):
         nih.load(tmp_path / "nowhere")
     root = write(tmp_path / "nih")
     (root / "test_list.txt").write_text("00000001_000.png\n")
-    with pytest.raises(UserError, match=r"no film in both .*, got 1 in both, 00000001_000\.png among them"):
+    with pytest.raises(UserError, match=r"no image in both .*, got 1 in both, 00000001_000\.png among them"):
         nih.load(root)
     write(root)
     (root / "images").rename(root / "pictures")
-    with pytest.raises(UserError, match=r"films in .*no such folder\. Unpack"):
+    with pytest.raises(UserError, match=r"images in .*no such folder\. Unpack"):
         nih.load(root)
     for name in ("test_list.txt", "train_val_list.txt", "Data_Entry_2017_v2020.csv"):
         (root / name).unlink()
@@ -140,7 +140,7 @@ def test_what_is_missing_or_listed_twice_is_named(tmp_path):
             nih.load(root)
 
 
-# The sample of real films lies beside the checkout where there is one.
+# The sample of real images lies beside the checkout where there is one.
 PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
 SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
 
@@ -153,7 +153,7 @@ def sample_rows() -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("rows", [rows] if (rows := sample_rows()) else [])
-def test_real_films_load_decode_and_map(rows):
+def test_real_images_load_decode_and_map(rows):
     cohort = data.load("nih", SAMPLE)
     assert not cohort.left_out
     by_file = {study.image.name: study for study in cohort.studies}

@@ -1,4 +1,4 @@
-"""Decoding, parsing and scoring with random miniatures, and on real films where there are some."""
+"""Decoding, parsing and scoring with random miniatures, and on real images where there are some."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from chexreason import cohorts, config, evaluate, models, prompts, study
 from chexreason.cohorts import Chosen
 from chexreason.config import DataPlace
-from chexreason.data.film import open_film
+from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.evaluate import Completion
 from chexreason.labels import FINDINGS, NIH_SHARED
@@ -35,7 +35,7 @@ def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) ->
 
 @pytest.mark.parametrize("batch", [2, 4])
 def test_one_completion_a_study_whatever_the_batch(random_model, studies, batch) -> None:
-    # Films of several shapes give Qwen prompts of several lengths, so that batches are padded.
+    # Images of several shapes give Qwen prompts of several lengths, so that batches are padded.
     for k, shape in enumerate([(90, 240), (240, 90), (200, 200)]):
         Image.fromarray(np.full(shape, 60 * k, np.uint8)).save(studies[k].image)
     alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch_size=1))[0] for study in studies[:5]]
@@ -133,7 +133,7 @@ def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
 def test_an_adapter_is_merged_and_changes_what_is_said(
     random_model, family_name, checkpoints, studies, tmp_path
 ) -> None:
-    inputs = models.encode(random_model, [open_film(studies[0].image)], PROMPT.text)
+    inputs = models.encode(random_model, [open_image(studies[0].image)], PROMPT.text)
     with torch.inference_mode():
         before = random_model.model(**inputs).logits
     adapter = adapter_of(family_name, checkpoints, tmp_path / "02-sft-x" / "best")
@@ -159,22 +159,22 @@ def test_an_adapter_of_the_other_family_is_refused_in_one_line(
 @pytest.mark.parametrize(("rows", "names"), [("results", ["a.jpg"]), ("cache", [])])
 def test_unreadable_images_are_named_only_where_rows_may_be_shown(studies, tmp_path, rows, names) -> None:
     chosen = dataclasses.replace(
-        chosen_of(studies, "nih"), unreadable=(Path("/x/a.jpg"),), left_out={"no frontal film": 3}
+        chosen_of(studies, "nih"), unreadable=(Path("/x/a.jpg"),), left_out={"no frontal image": 3}
     )
     profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     this = Plan(dataclasses.replace(profile, rows=rows), "01-x", {}, {})
     info = study.finish(this, chosen, pd.DataFrame(), pd.DataFrame(), None).info
-    told = {"n": 8, "unreadable": {"count": 1, "names": names}, "left_out": {"no frontal film": 3}}
+    told = {"n": 8, "unreadable": {"count": 1, "names": names}, "left_out": {"no frontal image": 3}}
     assert {name: info[name] for name in told} == told
 
 
-# The sample of real films lies beside the checkout where there is one.
+# The sample of real images lies beside the checkout where there is one.
 PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
 SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
 
 
 @pytest.mark.parametrize("sample", [SAMPLE] if (SAMPLE / "test_list.txt").is_file() else [])
-def test_real_films_go_through_from_the_loader_to_the_scores(sample, checkpoints, tmp_path) -> None:
+def test_real_images_go_through_from_the_loader_to_the_scores(sample, checkpoints, tmp_path) -> None:
     profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     profile = dataclasses.replace(profile, data={"nih": DataPlace(sample)}, sizes=Sizes(nih=None))
     chosen = cohorts.choose(profile, "nih")
@@ -185,5 +185,5 @@ def test_real_films_go_through_from_the_loader_to_the_scores(sample, checkpoints
     assert len(rows) == scores.n == len(chosen.studies)
     assert scores.label_set == "nih9"
     assert set(scores.findings) == set(NIH_SHARED)
-    assert (rows["visible"] == "").all(), "nothing was drawn on a real film"
+    assert (rows["visible"] == "").all(), "nothing was drawn on a real image"
     assert rows["truth"].str.len().gt(0).sum() > 0

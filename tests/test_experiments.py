@@ -61,7 +61,7 @@ def answers(labels) -> Answers:
 
 
 def by_sklearn(answers: Answers, model: str, seed: int, cell: Cell) -> float:
-    asked = answers.of[model, seed].query(f"population == '{cell.population}' and film == '{cell.film}'")
+    asked = answers.of[model, seed].query(f"population == '{cell.population}' and film == '{cell.image}'")
     truth = answers.labels.query(f"population == '{cell.population}' and yardstick == '{cell.yardstick}'")
     sets = [[set(text.split(";")) for text in column] for column in (truth["positive"], asked["predicted"])]
     binary = [np.array([[name in one for name in NIH_SHARED] for one in rows]) for rows in sets]
@@ -128,9 +128,9 @@ def test_a_factor_without_effect_gets_no_share(answers) -> None:
         of_a = frame[frame["film"] == "A"].set_index(["population", "index"])["predicted"]
         said = [of_a[population, index] for population, index in zip(frame["population"], frame["index"], strict=True)]
         alike[key] = frame.assign(predicted=said)
-    films_do_nothing = Answers(alike, answers.labels)
+    images_do_nothing = Answers(alike, answers.labels)
     weights = analysis.shares("grpo", "sft", "B")["films"]
-    found = analysis.contrast(films_do_nothing, weights)
+    found = analysis.contrast(images_do_nothing, weights)
     assert (found.estimate, found.low, found.high) == pytest.approx((0, 0, 0))
 
 
@@ -144,7 +144,7 @@ def test_the_interval_of_one_training_agrees_with_a_bootstrap_written_out(answer
 
 
 def test_trainings_that_differ_widen_the_interval_as_student_s_t_does(answers) -> None:
-    """Films on which each training does the same to all patients leave the spread of three trainings alone."""
+    """Images on which each training does the same to all patients leave the spread of three trainings alone."""
     labels = answers.labels.assign(positive=[names(np.arange(9) % 3 == index % 3) for index in answers.labels["index"]])
     frame, of = answers.of["sft", 0], {}
     for seed in range(3):

@@ -78,7 +78,7 @@ def test_the_projection_is_the_sum_that_one_gets_by_hand(proof) -> None:
     assert "out of memory: medgemma grpo" in proof.verdict(without, profile, "paper", False)
 
 
-#: The published configurations, narrow and shallow: what is left is films, vocabulary and control tokens as published.
+#: The published configurations, narrow and shallow: what is left is images, vocabulary and control tokens as published.
 NARROW = {
     "medgemma": {
         "text_config": {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -95,7 +95,7 @@ NARROW = {
 
 
 @pytest.mark.parametrize(("family", "least", "vocabulary"), [("medgemma", 256, 262_208), ("qwen", 256, 151_936)])
-def test_the_stand_in_has_the_published_films_and_vocabulary(proof, monkeypatch, family, least, vocabulary) -> None:
+def test_the_stand_in_has_the_published_images_and_vocabulary(proof, monkeypatch, family, least, vocabulary) -> None:
     import dataclasses
 
     import stand_ins

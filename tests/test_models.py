@@ -33,9 +33,9 @@ def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> No
     assert 2.5e6 < sum(weight.numel() for weight in random_model.model.parameters()) < 3.5e6
 
 
-def test_a_film_becomes_36_image_tokens(random_model) -> None:
-    film = Image.new("L", (300, 300), 90)  # Qwen keeps the shape of a film: an oblong one gives fewer tokens
-    inputs = models.encode(random_model, [film, film], "Look.")
+def test_an_image_becomes_36_image_tokens(random_model) -> None:
+    image = Image.new("L", (300, 300), 90)  # Qwen keeps the shape of an image: an oblong one gives fewer tokens
+    inputs = models.encode(random_model, [image, image], "Look.")
     placeholder = random_model.model.config.image_token_id
     assert (inputs["input_ids"] == placeholder).sum(1).tolist() == [miniature.IMAGE_TOKENS] * 2
 

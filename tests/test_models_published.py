@@ -110,21 +110,21 @@ def test_the_pinned_commit_is_asked_for_and_no_code_of_the_hub_runs(monkeypatch)
             assert (place, words["revision"], words["trust_remote_code"]) == (family.hub_id, family.revision, False)
 
 
-def published_processor(name: str, folder: Path, films: dict):
+def published_processor(name: str, folder: Path, images: dict):
     """`load_processor` on a folder laid out as the published repository is; only the vocabulary is a miniature's."""
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json"):
         shutil.copy(CHECKPOINTS / name / file, folder / file)
-    (folder / "preprocessor_config.json").write_text(json.dumps(films))
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
     return models.load_processor(FAMILIES[name], str(folder))
 
 
 @pytest.fixture(scope="module")
 def qwen_processor(tmp_path_factory):
     """Qwen2.5-VL's published preprocessor_config.json: from 4 to 16,384 tokens, before the paper's limits."""
-    films = {"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
+    images = {"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
              "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
              "image_processor_type": "Qwen2VLImageProcessor"}  # fmt: skip
-    return published_processor("qwen", tmp_path_factory.mktemp("qwen"), films)
+    return published_processor("qwen", tmp_path_factory.mktemp("qwen"), images)
 
 
 #: Width and height: portrait, landscape, NIH's square, a CheXpert-small image, a thumbnail, strips.
@@ -154,12 +154,12 @@ def test_a_portrait_image_keeps_its_shape(qwen_processor) -> None:
 
 @pytest.mark.parametrize("size", [(1272, 1528), (390, 320), (64, 64)])
 def test_medgemma_sees_256_tokens_of_any_image(tmp_path, size) -> None:
-    films = {"do_normalize": True, "do_pan_and_scan": None, "do_rescale": True, "do_resize": True,
+    images = {"do_normalize": True, "do_pan_and_scan": None, "do_rescale": True, "do_resize": True,
              "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "image_processor_type": "Gemma3ImageProcessor",
              "image_seq_length": 256, "rescale_factor": 1 / 255, "resample": 2,
              "size": {"height": 896, "width": 896}}  # fmt: skip
     (tmp_path / "processor_config.json").write_text('{"image_seq_length": 256, "processor_class": "Gemma3Processor"}')
-    processor = published_processor("medgemma", tmp_path, films)
+    processor = published_processor("medgemma", tmp_path, images)
     made = processor(images=[[Image.new("RGB", size)]], text="<start_of_image>", return_tensors="np")
     assert made["pixel_values"].shape == (1, 3, 896, 896)
     assert (made["input_ids"] == processor.tokenizer.convert_tokens_to_ids("<image_soft_token>")).sum() == 256

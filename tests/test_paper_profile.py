@@ -109,7 +109,7 @@ def held(tmp_path_factory) -> Iterator[Held]:
 
 
 def plant(roots: dict[str, Path], cache: Path, lesions: dict[str, list[dict[str, object]]]) -> frozenset[str]:
-    """Reports beside MIMIC's films, a column of text in its table, and traces; returns all that must not come out."""
+    """Reports beside MIMIC's images, a column of text in its table, and traces; returns all that must not come out."""
     secrets, rng = set(), np.random.default_rng(0)
     lines: dict[str, list[str]] = {name: [] for name in prompts.SFT_FORMATS}
     for number, study in enumerate(studies(roots)):

@@ -1,4 +1,4 @@
-"""Phantom cases: the same seed gives the same film, one change changes one thing, severity shows."""
+"""Phantom cases: the same seed gives the same image, one change changes one thing, severity shows."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_a_lesion_is_the_same_wherever_it_occurs() -> None:
                 assert lesion == lesion_of(6, index, lesion.finding)
 
 
-def test_at_hospital_keeps_patient_and_lesions_and_changes_film_and_labels() -> None:
+def test_at_hospital_keeps_patient_and_lesions_and_changes_image_and_labels() -> None:
     case = sample_case(2, 4, "A")
     moved = at_hospital(case, "C")
     assert (moved.anatomy, moved.lesions, moved.hospital) == (case.anatomy, case.lesions, "C")
@@ -114,8 +114,8 @@ def test_another_hospital_keeps_every_finding_in_its_place(hospital: str) -> Non
         assert all((one[name] == other[name]).all() for name in one)
 
 
-def test_landmarks_are_found_on_the_drawn_films_of_all_hospitals() -> None:
-    """The lungs are darker than heart and abdomen where the outlines say, inverted films aside."""
+def test_landmarks_are_found_on_the_drawn_images_of_all_hospitals() -> None:
+    """The lungs are darker than heart and abdomen where the outlines say, inverted images aside."""
     for index in range(10):
         for hospital in HOSPITALS:
             case = replace(sample_case(4, index, hospital), lesions=())
@@ -147,9 +147,9 @@ def test_truth_is_closed_and_masks_cover_it() -> None:
         assert closure(case.truth) == case.truth <= set(FINDINGS)
         drawn = {lesion.finding for lesion in case.lesions}
         assert (NO_FINDING in case.truth) == (not drawn - {SUPPORT_DEVICES})
-        film, where = draw_with_masks(case, 56)
+        image, where = draw_with_masks(case, 56)
         assert set(where) == case.truth - {NO_FINDING}
-        np.testing.assert_array_equal(film, draw(case, 56))
+        np.testing.assert_array_equal(image, draw(case, 56))
         assert all(mask.shape == (56, 56) and mask.dtype == bool and mask.any() for mask in where.values())
         if "Cardiomegaly" in where:
             assert not (where["Cardiomegaly"] & ~where["Enlarged Cardiomediastinum"]).any()
@@ -184,6 +184,6 @@ def test_a_wrong_request_names_what_was_expected(wrong, message) -> None:
 
 
 def test_gas_over_gas_is_not_lighter_than_air() -> None:
-    """Once in ten thousand films the depth fell below that of air, and the film could not be drawn."""
-    film = draw(sample_case(101, 8833, "A", 6.0), 112)
-    assert 20 < film.mean() < 235
+    """Once in ten thousand images the depth fell below that of air, and the image could not be drawn."""
+    image = draw(sample_case(101, 8833, "A", 6.0), 112)
+    assert 20 < image.mean() < 235

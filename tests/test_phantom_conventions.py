@@ -103,14 +103,14 @@ def test_one_findings_presence_leaves_the_other_labels_alone() -> None:
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_any_film_can_be_labelled_by_any_convention(convention: str) -> None:
+def test_any_image_can_be_labelled_by_any_convention(convention: str) -> None:
     home = next(name for name, place in HOSPITALS.items() if place.convention == convention)
     for hospital in HOSPITALS:
         for case in cases(hospital)[:100]:
             labels = relabel(case, convention)
             assert labels == relabel(case, convention), "the same at each call"
             assert labels == at_hospital(case, home).recorded, "as its home records the patient"
-            assert all(labels == relabel(at_hospital(case, other), convention) for other in HOSPITALS), "not the film"
+            assert all(labels == relabel(at_hospital(case, other), convention) for other in HOSPITALS), "not the image"
     assert relabel(cases(home)[0], convention) == cases(home)[0].recorded
     written = [relabel(case, convention) for case in cases("A")[:300]]
     assert len({tuple(sorted(labels.items())) for labels in written}) > 20
@@ -128,10 +128,10 @@ def test_the_errors_of_text_mining_are_the_studys_own() -> None:
     assert changed > 100
     lesions = [lesion_of(0, 0, "Pneumothorax")]
     assert len({mined(lesions, np.random.default_rng(seed)) for seed in range(40)}) > 5, "not another study's"
-    films = [case for case in cases("A") if "Pleural Effusion" in case.truth]
-    both = [[relabel(x, name).get("Pleural Effusion") == 1.0 for name in ("report", "text-mined")] for x in films]
-    assert len(films) > 400
-    assert abs(np.corrcoef(np.array(both).T)[0, 1]) < 3.5 / len(films) ** 0.5, "not another convention's"
+    images = [case for case in cases("A") if "Pleural Effusion" in case.truth]
+    both = [[relabel(x, name).get("Pleural Effusion") == 1.0 for name in ("report", "text-mined")] for x in images]
+    assert len(images) > 400
+    assert abs(np.corrcoef(np.array(both).T)[0, 1]) < 3.5 / len(images) ** 0.5, "not another convention's"
 
 
 def test_an_unknown_convention_is_refused() -> None:

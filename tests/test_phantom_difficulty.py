@@ -40,7 +40,7 @@ def test_the_page_says_what_the_table_holds(values: pd.DataFrame) -> None:
     assert phantom_checks.difficulty().text.count("<svg ") == 1
 
 
-def test_looks_compare_real_films_with_each_hospital() -> None:
+def test_looks_compare_real_images_with_each_hospital() -> None:
     looks = phantom_checks.looks_values()
     assert set(looks["source"]) == {"real", *HOSPITALS}
     assert (looks.groupby(["quantity", "at"]).size() == 1 + len(HOSPITALS)).all()

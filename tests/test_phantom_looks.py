@@ -1,4 +1,4 @@
-"""What a drawn chest looks like: ribs, projections, noise, and how each hospital shows a film."""
+"""What a drawn chest looks like: ribs, projections, noise, and how each hospital shows an image."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def test_ribs_fall_outwards_behind_and_more_steeply_in_front(side: str) -> None:
         assert (np.diff(back[:, 0, 1]) > 0).all()
 
 
-def test_an_ap_film_magnifies_the_heart_and_lifts_diaphragm_and_clavicles() -> None:
+def test_an_ap_image_magnifies_the_heart_and_lifts_diaphragm_and_clavicles() -> None:
     for anatomy in patients():
         pa, ap = Chest(anatomy, "PA"), Chest(anatomy, "AP")
         assert np.ptp(ap.heart_outline()[:, 0]) > 1.1 * np.ptp(pa.heart_outline()[:, 0])
@@ -45,7 +45,7 @@ def test_an_ap_film_magnifies_the_heart_and_lifts_diaphragm_and_clavicles() -> N
             assert ap.clavicle(side)[:, 1].mean() < pa.clavicle(side)[:, 1].mean()
 
 
-def test_the_shoulder_blades_lie_over_the_lungs_on_ap_films_only() -> None:
+def test_the_shoulder_blades_lie_over_the_lungs_on_ap_images_only() -> None:
     canvas = Canvas(112, Pose())
     shares = {"PA": [], "AP": []}
     for anatomy in patients():

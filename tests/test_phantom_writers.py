@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chexreason import data
-from chexreason.data.film import open_film
+from chexreason.data.image import open_image
 from chexreason.data.splits import assert_disjoint
 from chexreason.errors import UserError
 from chexreason.labels import POSITIVE
@@ -61,7 +61,7 @@ def test_the_real_loader_gives_back_labels_view_image_and_truth(trees, hospital,
         stated = {k: v for k, v in case.recorded.items() if v == POSITIVE} if hospital == "C" else case.recorded
         assert (study.split, study.labels) == (split, stated)
         assert study.view == ("" if (hospital, split) == ("B", "test") else case.acquisition.view)
-        off = np.abs(np.asarray(open_film(study.image), dtype=float) - draw(case, SIDE).astype(float))
+        off = np.abs(np.asarray(open_image(study.image), dtype=float) - draw(case, SIDE).astype(float))
         assert off.mean() < (1e-9 if hospital == "C" else 3)  # PNG keeps every value; JPEG comes near
     for key, (_, case) in expected.items():
         assert truth[key] == case.truth
@@ -142,14 +142,14 @@ def test_a_folder_with_somebodys_files_is_left_alone(tmp_path):
 
 
 def stop_after(monkeypatch, n: int, error: BaseException) -> None:
-    """The n-th film and all later ones end in `error`."""
+    """The n-th image and all later ones end in `error`."""
     count = iter(range(10_000))
     save = writers.save_image
 
-    def stopping(film, path):
+    def stopping(image, path):
         if next(count) >= n:
             raise error
-        save(film, path)
+        save(image, path)
 
     monkeypatch.setattr(writers, "save_image", stopping)
 
@@ -166,10 +166,10 @@ def test_a_stopped_run_is_no_tree_and_goes_on_where_it_stopped(tmp_path, monkeyp
         data.load("chexpert", root)
     with pytest.raises(UserError, match="another request"):
         write_tree(root, "B", SIZES["B"], SEED + 1, SIDE)
-    films = {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")}
-    assert len(films) == 4
+    images = {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")}
+    assert len(images) == 4
     write_tree(root, "B", SIZES["B"], SEED, SIDE, progress=False)
-    assert {path: path.stat().st_mtime_ns for path in films} == films
+    assert {path: path.stat().st_mtime_ns for path in images} == images
     assert contents(root) == contents(tmp_path / "whole")
 
 

@@ -73,16 +73,16 @@ def test_every_lesson_has_an_answer() -> None:
     assert len({blind[0].answer(about, rng) for _ in range(20)}) > 5, "a guess, whatever is shown"
 
 
-def film(seed: int = 0) -> np.ndarray:
+def image(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (miniature.IMAGE_PX,) * 2, dtype=np.uint8)
 
 
 def test_a_lesson_is_read_as_the_template_writes_it(random_model) -> None:
     processor = random_model.processor
-    inputs, labels = language.tensors(processor, LESSON, ANSWERS, film())
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, image())
     for k, answer in enumerate(ANSWERS):
         rendered = processor.apply_chat_template(models.chat(LESSON.text, answer), tokenize=False)
-        whole = processor(images=[[Image.fromarray(film()).convert("RGB")]], text=[rendered], return_tensors="pt",
+        whole = processor(images=[[Image.fromarray(image()).convert("RGB")]], text=[rendered], return_tensors="pt",
                           add_special_tokens=False)  # fmt: skip
         end = inputs["attention_mask"][k].bool()
         expected = whole["input_ids"][0]
@@ -100,9 +100,9 @@ def test_a_lesson_is_read_as_the_template_writes_it(random_model) -> None:
 
 def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> None:
     model, processor = random_model.model, random_model.processor
-    films = np.stack([film(1), film(2)])
-    inputs, labels = language.tensors(processor, LESSON, ANSWERS, films[0])
-    images = vision_encoder.pixels(processor, films)
+    images = np.stack([image(1), image(2)])
+    inputs, labels = language.tensors(processor, LESSON, ANSWERS, images[0])
+    images = vision_encoder.pixels(processor, images)
     with torch.no_grad():
         tokens = vision_encoder.features(model, images)
         short = language.loss_of(model, inputs, labels, tokens)
@@ -112,10 +112,10 @@ def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> Non
     predicted = logits[:, -before - 1 : -1].flatten(0, 1)
     full = functional.cross_entropy(predicted, labels.flatten(), ignore_index=-100)
     assert short.item() == pytest.approx(full.item(), rel=1e-4)
-    assert swapped.item() != short.item(), "the loss has to depend on the film"
+    assert swapped.item() != short.item(), "the loss has to depend on the image"
 
 
-def test_augmented_films_keep_their_sides() -> None:
+def test_augmented_images_keep_their_sides() -> None:
     ramp = np.tile(np.linspace(40, 200, 32).astype(np.uint8), (4, 32, 1))
     changed = vision_encoder.augment(ramp, np.random.default_rng(0))
     assert changed.shape == ramp.shape
@@ -150,7 +150,7 @@ def test_an_interrupted_training_resumes_to_the_same_weights(monkeypatch, tmp_pa
 
 def test_area_under_the_curve_is_unknown_where_there_is_one_class(random_model) -> None:
     heads = vision_encoder.Heads(random_model.model.config.get_text_config().hidden_size, 2)
-    images, whole = np.stack([film(k) for k in range(4)]), np.array([[1, 0], [0, 0], [1, 0], [0, 0]], bool)
+    images, whole = np.stack([image(k) for k in range(4)]), np.array([[1, 0], [0, 0], [1, 0], [0, 0]], bool)
     first, second = vision_encoder.aucs(random_model.model, random_model.processor, heads, images, whole)
     assert 0 <= first <= 1
     assert np.isnan(second)
@@ -185,7 +185,7 @@ def test_a_recipe_starts_from_one_that_comes_before_it_and_has_lessons(name) -> 
     assert recipe.start is None or names.index(recipe.start) < names.index(name)
     assert recipe.family in models.FAMILIES
     assert all(steps > 0 and batch > 0 and taught for steps, batch, taught in recipe.stages)
-    if recipe.pictures.kind == "drawings":  # the general model has never seen a film
+    if recipe.pictures.kind == "drawings":  # the general model has never seen an image
         assert {lesson.name for _, _, taught in recipe.stages for lesson in taught} == {"shapes", *make.REASONING}
 
 

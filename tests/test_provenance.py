@@ -185,7 +185,9 @@ def test_runs_of_other_code_are_recorded_only_after_some_were_run_again(experime
     assert json.loads((place / "record.json").read_text())["again"] == {"arms": ["base"]}
 
 
-def test_a_table_about_drawn_films_is_shown_only_with_the_generator_it_was_measured_on(experiment, monkeypatch) -> None:
+def test_a_table_about_drawn_images_is_shown_only_with_the_generator_it_was_measured_on(
+    experiment, monkeypatch
+) -> None:
     table = experiment / "phantoms" / "difficulty.csv"
     table.parent.mkdir()
     table.write_text("hospital,auc\nA,0.9\n")
@@ -215,5 +217,5 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
     assert len(told) == 3
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft-qwen"
-    assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_films.py"
+    assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_images.py"
     assert told[2][1].endswith("other code: python benchmarks/vllm_agreement.py --stand-in --family qwen")

@@ -45,7 +45,7 @@ def test_the_hard_reward_is_shown_term_by_term(tmp_path) -> None:
     assert "'short': 0.0" in shown
 
 
-def test_films_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
+def test_images_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
     typed(".venv/bin/chexreason phantom", tmp_path)
     assert len(list((tmp_path / "films-of-B").rglob("*.jpg"))) >= 20
     assert list((tmp_path / "films-of-B").rglob("groundtruth.csv"))

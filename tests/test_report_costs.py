@@ -34,12 +34,12 @@ def results(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     SPEED.to_csv(tmp_path / "benchmarks" / "speed.csv", index=False)
     STAGES.to_csv(tmp_path / "benchmarks" / "stages.csv", index=False)
-    films = pd.DataFrame({"round": [0, 1, 2], "ratio": [30.0, 40.0, 35.0]})
-    films.to_csv(tmp_path / "benchmarks" / "films.csv", index=False)
+    images = pd.DataFrame({"round": [0, 1, 2], "ratio": [30.0, 40.0, 35.0]})
+    images.to_csv(tmp_path / "benchmarks" / "films.csv", index=False)
     return tmp_path
 
 
-def test_the_ratios_leave_single_switches_out_and_count_the_films_in(results):
+def test_the_ratios_leave_single_switches_out_and_count_the_images_in(results):
     found = costs.ratios(results).set_index("task")
     assert list(found.index) == ["grpo", "decode", "films"]
     assert found.loc["grpo"].tolist() == [3.0, 2.5, 3.5, 5]

@@ -108,7 +108,7 @@ def by_sklearn(name: str, hospital: str, seed: int, findings=NIH_SHARED, average
 
 
 @pytest.mark.usefixtures("results")
-def test_films_labels_or_patients() -> None:
+def test_images_labels_or_patients() -> None:
     gain = cells.home("grpo-hard")
     assert gain.low > 0
     wanted = [by_sklearn(HARD, "A", s, gain.findings) - by_sklearn(SFT, "A", s, gain.findings) for s in range(5)]
@@ -284,7 +284,7 @@ def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: p
     known = answers.answers()
     of = dict(known.of)
     for which in ("best", "last"):
-        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(film=of[f"hard-no-kl-{which}", 1]["film"])
+        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(image=of[f"hard-no-kl-{which}", 1]["film"])
     monkeypatch.setattr(collapse, "answers", lambda: replace(known, of=of))
     assert collapse.untreated() == ["hard-no-kl at seed 1 (grpo-hard)"]
 

@@ -43,7 +43,7 @@ def committed() -> Iterator[dict[str, front_page.Found]]:
 
 
 def told(model: str, hospital: str) -> dict[int, pd.DataFrame]:
-    """Seed -> answers to a hospital's own films beside its own labels, read from the committed files."""
+    """Seed -> answers to a hospital's own images beside its own labels, read from the committed files."""
     labels = answers.answers().labels  # drawn from the generator: no file holds them
     own = labels[(labels["population"] == hospital) & (labels["yardstick"] == CONVENTION[hospital])]
     found = {}

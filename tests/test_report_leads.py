@@ -1,4 +1,4 @@
-"""Nothing is called best inside the noise, from one training, or from a run that does not look at the films."""
+"""Nothing is called best inside the noise, from one training, or from a run that does not look at the images."""
 
 import re
 import runpy
@@ -43,7 +43,7 @@ def results(kept, tmp_path):
 
 
 def answer(folder: Path, predicted: np.ndarray | str) -> None:
-    """Give a run other answers: a matrix of labels, or one answer to every film; its scores follow."""
+    """Give a run other answers: a matrix of labels, or one answer to every image; its scores follow."""
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
     names = LABEL_SETS[str(runs.read(folder).info["label_set"])]
     said = predicted if isinstance(predicted, str) else [";".join(np.array(names)[row]) for row in predicted]

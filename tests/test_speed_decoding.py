@@ -25,7 +25,7 @@ def talkative(random_model, studies):
     for k, shape in enumerate([(90, 240), (240, 90)]):
         Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
     torch.manual_seed(2)
-    with torch.no_grad():  # louder, so that films make a difference
+    with torch.no_grad():  # louder, so that images make a difference
         for name, weight in random_model.model.named_parameters():
             if weight.dim() == 2 and "language_model.layers" in name:
                 weight.mul_(4)

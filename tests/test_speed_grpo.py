@@ -20,7 +20,7 @@ PROMPT = prompts.get("only_label")
 
 @pytest.fixture
 def make(checkpoints, family_name, tmp_path, studies):
-    """A trainer over four studies with films of three shapes, so that Qwen's prompts differ in length."""
+    """A trainer over four studies with images of three shapes, so that Qwen's prompts differ in length."""
     for k, shape in enumerate([(90, 240), (240, 90)]):
         Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
     model = lora.add_lora(models.load(family_name, checkpoints / family_name), LoRA())

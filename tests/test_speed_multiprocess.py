@@ -82,7 +82,7 @@ class Odd(Exception):
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
-    [(UserError("a film", "none", "look"), UserError, "Expected a film"), (Odd(1, 2), RuntimeError, "1 is not 2")],
+    [(UserError("an image", "none", "look"), UserError, "Expected an image"), (Odd(1, 2), RuntimeError, "1 is not 2")],
 )
 def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
     def work(part, tell):

@@ -40,9 +40,9 @@ def test_products_are_the_same_to_rounding(model, rows) -> None:
 
 
 def test_a_convolution_over_a_larger_input_is_left_to_torch(model) -> None:
-    film = torch.randn(2, 3, 4, 8, 8)
+    image = torch.randn(2, 3, 4, 8, 8)
     with by_onednn(model), torch.inference_mode():
-        assert torch.equal(model[2](film), nn.Conv3d.forward(model[2], film))
+        assert torch.equal(model[2](image), nn.Conv3d.forward(model[2], image))
 
 
 def test_a_larger_model_is_left_as_it_is(model, monkeypatch) -> None:

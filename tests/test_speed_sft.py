@@ -27,7 +27,7 @@ TINY = dataclasses.replace(
 
 
 @pytest.fixture(autouse=True)
-def films_of_three_shapes(studies):
+def images_of_three_shapes(studies):
     for k, shape in enumerate([(90, 240), (240, 90)]):
         Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
 
@@ -55,18 +55,18 @@ def test_remembered_batches_are_the_collators(random_model, studies) -> None:
         for found, expected in zip(batch["image_tokens"], tokens, strict=True):
             assert torch.allclose(found, expected, atol=1e-6)
     assert calls == [1] * 6, "each row once"
-    assert all(film.pixels.numel() == 0 for _, film in ours.kept.values()), "pixels are not kept"
+    assert all(image.pixels.numel() == 0 for _, image in ours.kept.values()), "pixels are not kept"
 
 
-def test_a_film_whose_tokens_had_to_go_is_seen_again(random_model, studies) -> None:
+def test_an_image_whose_tokens_had_to_go_is_seen_again(random_model, studies) -> None:
     rows = examples(studies, PROMPT, ANSWERS)
     collator = DataCollatorForVisionLanguageModeling(random_model.processor, completion_only_loss=True)
-    films = [pixels_of(collator([rows[k]]))[0] for k in range(4)]
+    images = [pixels_of(collator([rows[k]]))[0] for k in range(4)]
     roomy, narrow = EmbeddingCache(random_model.model), EmbeddingCache(random_model.model, limit=40_000)
-    expected = roomy(films)
+    expected = roomy(images)
     assert len(roomy.kept) == 4
-    for film, tokens in zip(films, expected, strict=True):
-        assert torch.allclose(narrow([film])[0], tokens, atol=1e-6)
+    for image, tokens in zip(images, expected, strict=True):
+        assert torch.allclose(narrow([image])[0], tokens, atol=1e-6)
         assert narrow.size <= 40_000
         assert narrow.size == sum(kept.nbytes for kept in narrow.kept.values())
     tight = Remembered(collator, random_model.processor.tokenizer.pad_token_id, narrow)

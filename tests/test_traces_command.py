@@ -146,7 +146,7 @@ AWAY = "words that give away that the labels were known"
         ("The nodule is < 1 cm, and > 3 mm, wide.", ""),
         ("As known from anatomy, the fissure lies here and is thickened.", ""),
         ("No device is labeled; the tube lies well.", ""),
-        ("Provided the film is adequate, the base is truly opaque here.", ""),
+        ("Provided the image is adequate, the base is truly opaque here.", ""),
         ("The ground truth says edema, and so it is.", AWAY),
         ("According to the given labels, there is edema here.", AWAY),
         ("The labels that were provided include edema of the lungs.", AWAY),

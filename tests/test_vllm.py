@@ -69,7 +69,7 @@ def test_scoring_with_vllm_asks_vllm(random_model, studies, without_vllm) -> Non
 
 
 class Another:
-    """Where vLLM's engine would be: a prompt's log-probabilities from a model, its film seen whole or causally."""
+    """Where vLLM's engine would be: a prompt's log-probabilities from a model, its image seen whole or causally."""
 
     def __init__(self, loaded: Loaded, causal: bool = False, extra: int = 0) -> None:
         self.loaded, self.causal, self.extra = loaded, causal, extra

@@ -84,8 +84,8 @@ def load_processor(family: Family, source: str) -> ProcessorMixin:
     pinned: dict[str, Any] = {"revision": family.revision_of(source), "trust_remote_code": False}
     processor = family.processor_class.from_pretrained(source, **pinned)
     images = processor.image_processor
-    if family.film_pixels and images.size["shortest_edge"] != images.size["longest_edge"]:
-        least, most = family.film_pixels
+    if family.image_pixels and images.size["shortest_edge"] != images.size["longest_edge"]:
+        least, most = family.image_pixels
         images.size = type(images.size)(shortest_edge=least, longest_edge=most)
     processor.tokenizer.padding_side = "left"
     return processor
@@ -107,11 +107,11 @@ def chat(prompt: str, answer: str | None = None) -> list[dict[str, Any]]:
     return [user] if answer is None else [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
 
 
-def encode(loaded: Loaded, films: list[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
+def encode(loaded: Loaded, images: list[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
     """Tensors for a batch of (image, prompt): input_ids (B, T) padded on the left, pixel_values, ..."""
     text = loaded.processor.apply_chat_template(chat(prompt), add_generation_prompt=True, tokenize=False)
     batch = loaded.processor(
-        images=[[film.convert("RGB")] for film in films], text=[text] * len(films), return_tensors="pt", padding=True,
-        add_special_tokens=False,
+        images=[[image.convert("RGB")] for image in images], text=[text] * len(images), return_tensors="pt",
+        padding=True, add_special_tokens=False,
     )  # fmt: skip
     return {name: value.to(loaded.device) for name, value in batch.items()}

@@ -56,7 +56,7 @@ class Family:
     model_class: Any  # a class with `from_pretrained`; transformers' own types are partial
     processor_class: Any
     image_tokens: tuple[str, ...]
-    film_pixels: tuple[int, int] | None
+    image_pixels: tuple[int, int] | None
     lora_targets: str = LORA_TARGETS
 
     def revision_of(self, source: str) -> str:

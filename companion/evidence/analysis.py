@@ -225,8 +225,8 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
     """
 
     def weighted(switched: frozenset[str], weight: float, into: dict[Key, float]) -> None:
-        population, film, owner = (there if factor in switched else here for factor in FACTORS)
-        for key, sign in change(after, before, Cell(population, film, OWN[owner])).items():
+        population, image, owner = (there if factor in switched else here for factor in FACTORS)
+        for key, sign in change(after, before, Cell(population, image, OWN[owner])).items():
             into[key] = into.get(key, 0.0) + weight * sign
 
     parts: dict[str, dict[Key, float]] = {factor: {} for factor in FACTORS}

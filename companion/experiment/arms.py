@@ -70,7 +70,7 @@ ARMS: dict[str, Arm] = {
         if (reward, name) != ("hard", "no-window")
     },
     "cure-two-hospitals": Arm(
-        "cures", "films of hospital A first, then as many of B, each with its own labels", "grpo", FEW,
+        "cures", "images of hospital A first, then as many of B, each with its own labels", "grpo", FEW,
         start=SFT, hospitals=("A", "B"), changes=MappingProxyType({"shuffle_dataset": False}),
     ),
     "cure-visible": Arm(

@@ -15,10 +15,10 @@ OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
 
 
 class Cell(NamedTuple):
-    """Patients as at `population`, imaged at `film`, held against `yardstick`."""
+    """Patients as at `population`, imaged at `image`, held against `yardstick`."""
 
     population: str
-    film: str
+    image: str
     yardstick: str
 
 
@@ -38,16 +38,16 @@ def truth_of(labels: pd.DataFrame, cell: Cell, index: list[int]) -> Bools:
 
 def asked(answers: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     """The answers to a cell's images, patients in order."""
-    found = answers[(answers["population"] == cell.population) & (answers["film"] == cell.film)]
+    found = answers[(answers["population"] == cell.population) & (answers["film"] == cell.image)]
     return found.sort_values("index")
 
 
 def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of every cell, in tidy form (population, film, yardstick, finding, metric, value)."""
+    """All metrics of every cell, in tidy form (population, image, yardstick, finding, metric, value)."""
     parts = []
-    for population, film in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
+    for population, image in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
         for yardstick in labels["yardstick"].unique():
-            cell = Cell(population, film, yardstick)
+            cell = Cell(population, image, yardstick)
             rows = asked(answers, cell)
             scores = metrics.scores(
                 truth_of(labels, cell, list(rows["index"])),
@@ -55,5 +55,5 @@ def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
                 LABEL_SET,
                 failure_rate=float(rows["failed"].astype(bool).mean()),
             )
-            parts.append(scores.to_frame().assign(population=population, film=film, yardstick=yardstick))
+            parts.append(scores.to_frame().assign(population=population, image=image, yardstick=yardstick))
     return pd.concat(parts, ignore_index=True)

@@ -97,7 +97,7 @@ def _rewarded(arm: Arm, profile: Profile) -> tuple[list[Study], list[frozenset[s
         half = len(studies) // 2
         there = data.load("chexpert", profile.data["chexpert"].root, "train").studies
         usable = [study for study in there if positives(study.labels, uncertain)]
-        rng = cohorts.stream(profile.seed, "films of the second hospital")
+        rng = cohorts.stream(profile.seed, "images of the second hospital")
         studies = [*studies[:half], *splits.draw(usable, len(studies) - half, rng)]
     return studies, [positives(study.labels, uncertain) for study in studies]
 
@@ -142,7 +142,7 @@ def _answers(images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: P
     for (world, study), completion in zip(images, completions, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
         predicted = ";".join(() if parsed.failed else parsed.labels)
-        rows.append({"population": world.population, "film": world.film, "index": int(study.study_id),
+        rows.append({"population": world.population, "film": world.image, "index": int(study.study_id),
                      "completion": completion.text, "failed": parsed.failed, "predicted": predicted})  # fmt: skip
     return pd.DataFrame(rows)
 

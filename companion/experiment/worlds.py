@@ -28,27 +28,27 @@ FINDINGS = NIH_SHARED
 
 @dataclass(frozen=True)
 class World:
-    """Patients as at hospital `population`, imaged at hospital `film`."""
+    """Patients as at hospital `population`, imaged at hospital `image`."""
 
     population: str
-    film: str
+    image: str
 
     @property
     def name(self) -> str:
         """Population and place of the images, "AB" say."""
-        return self.population + self.film
+        return self.population + self.image
 
     def case(self, index: int) -> Case:
         """Patient number `index`."""
-        return at_hospital(sample_case(SEED, index, self.population), self.film)
+        return at_hospital(sample_case(SEED, index, self.population), self.image)
 
 
 #: The worlds: all nine, but for patients of B imaged at C and of C imaged at B, which no question needs.
 WORLDS: tuple[World, ...] = tuple(
-    World(population, film) for population in "ABC" for film in "ABC" if {population, film} != {"B", "C"}
+    World(population, image) for population in "ABC" for image in "ABC" if {population, image} != {"B", "C"}
 )
 
-_OWN = tuple(world for world in WORLDS if world.population == world.film)
+_OWN = tuple(world for world in WORLDS if world.population == world.image)
 #: Question -> the worlds that its checkpoints are asked about. The scaffold is judged on the validation studies.
 ASKED: dict[str, tuple[World, ...]] = {
     "cells": WORLDS, "scaffold": (), "cures": _OWN, "ceiling": _OWN, "collapse": _OWN[:1], "dose": _OWN,

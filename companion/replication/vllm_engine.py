@@ -52,17 +52,17 @@ def answers(
         repetition_penalty=generation.repetition_penalty or 1.0,
         **models.vllm_silence(models.image_token_ids(loaded)), **chance,
     )  # fmt: skip
-    asked = [_asked(loaded, film, prompt.text) for film in evaluate.open_films(studies)]
+    asked = [_asked(loaded, image, prompt.text) for image in evaluate.open_images(studies)]
     found = [list(said.outputs[0].token_ids) for said in engine(loaded).generate(asked, sampling)]
     tell(len(found))
     return found
 
 
-def _asked(loaded: Loaded, film: Image.Image, prompt: str) -> dict[str, Any]:
+def _asked(loaded: Loaded, image: Image.Image, prompt: str) -> dict[str, Any]:
     """What vLLM is handed: the prompt as tokens, since from text it would put a second <bos> before Gemma's own."""
     text = loaded.processor.apply_chat_template(models.chat(prompt), add_generation_prompt=True, tokenize=False)
     ids = loaded.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return {"prompt_token_ids": ids, "multi_modal_data": {"image": film.convert("RGB")}}
+    return {"prompt_token_ids": ids, "multi_modal_data": {"image": image.convert("RGB")}}
 
 
 @lru_cache(maxsize=1)  # nine prompts ask one model
@@ -73,7 +73,7 @@ def engine(loaded: Loaded) -> Any:
     if apart > most:
         raise UserError(
             f"vLLM's and transformers' log-probabilities of a prompt within {most:g} a token", f"{apart:.2g} apart",
-            "use another build of vLLM (in Gemma 3 a film's tokens see one another), or leave engines.decode out",
+            "use another build of vLLM (in Gemma 3 an image's tokens see one another), or leave engines.decode out",
         )  # fmt: skip
     return started
 
@@ -111,11 +111,11 @@ def prompt_difference(loaded: Loaded, started: Any, *, causal: bool = False) -> 
     """
     from vllm import SamplingParams
 
-    film = Image.fromarray(np.random.default_rng(0).integers(0, 256, (448, 448), dtype=np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (448, 448), dtype=np.uint8))
     prompt = prompts.get("free_reasoning").text
     told = SamplingParams(max_tokens=1, prompt_logprobs=0)
-    (said,) = started.generate([_asked(loaded, film, prompt)], told, use_tqdm=False)
-    inputs = models.encode(loaded, [film], prompt)
+    (said,) = started.generate([_asked(loaded, image, prompt)], told, use_tqdm=False)
+    inputs = models.encode(loaded, [image], prompt)
     ids = inputs["input_ids"][0].tolist()
     if list(said.prompt_token_ids) != ids:
         raise UserError(

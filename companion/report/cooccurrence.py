@@ -147,7 +147,7 @@ def aimed(hospital: str) -> Counts:
 
 @lru_cache(maxsize=8)
 def simulated(hospital: str, cases: int = CASES, seed: int = 21) -> Counts:
-    """Joint counts of the positive labels of sampled studies of a hospital; no film is drawn.
+    """Joint counts of the positive labels of sampled studies of a hospital; no image is drawn.
 
     At C what is mined counts, Infiltration as Lung Opacity, though that leaves no label. Only a report looks at
     more of a lesion than its name, so that the other conventions need not have it sampled.
@@ -182,8 +182,8 @@ def projection(hospital: str) -> dict[str, float]:
     ap, pa = (prevalence_rows("chexpert", f"train images, {view}") for view in ("AP", "PA"))
     aims = {}
     for name, rate in place.rates.items():
-        with_it, films = ap["positives"][name], ap["n"][name]
-        ratio = odds_ratio(with_it, with_it + pa["positives"][name], films, films + pa["n"][name])
+        with_it, images = ap["positives"][name], ap["n"][name]
+        ratio = odds_ratio(with_it, with_it + pa["positives"][name], images, images + pa["n"][name])
         aims[name] = joint(ratio, rate.drawn, place.style.ap) / rate.drawn
     return aims
 

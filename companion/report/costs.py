@@ -54,13 +54,13 @@ def laptop(profile: str | None = None, results: Path | None = None) -> Html:
 
 def ratios(results: Path | None = None) -> pd.DataFrame:
     """task, ratio, least, most: how many times the libraries' time is ours; median and range over rounds."""
-    found, films = _table("speed", results), _table("films", results)
+    found, images = _table("speed", results), _table("films", results)
     parts = []
     if found is not None:
         whole = found[found["switches"] == "all"]
         parts.append(whole.rename(columns={"ratio_least": "least", "ratio_most": "most"}))
-    if films is not None:
-        each = films["ratio"]
+    if images is not None:
+        each = images["ratio"]
         one = {"task": "films", "ratio": each.median(), "least": each.min(), "most": each.max(), "rounds": len(each)}
         parts.append(pd.DataFrame([one]))
     if not parts:

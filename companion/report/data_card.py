@@ -2,7 +2,7 @@
 
 The card (book/phantom_card.md) answers the questions of *Datasheets for Datasets* (Gebru et al. 2021) about
 the drawn stand-ins for the paper's data. Studies are sampled as the page is built;
-no film is drawn.
+no image is drawn.
 """
 
 from functools import lru_cache
@@ -131,7 +131,7 @@ def label_noise() -> Html:
             "Source": "assumed" if mining.assumed else "published",
             "Right among labels": f"{mining.ppv:.0%}",
             "simulated": f"{hits[name] / named[name]:.0%}",
-            "Found among films": f"{mining.sensitivity:.0%}",
+            "Found among images": f"{mining.sensitivity:.0%}",
             "simulated ": f"{hits[name] / present[name]:.0%}",
         }
         for name, mining in MINING.items()
@@ -164,4 +164,4 @@ def projections(cases: int = 4000) -> Html:
             row[f"{hospital}: published"] = f"{aims[name]:.0%}"
             row[f"{hospital}: simulated"] = f"{chance[has].mean():.0%}"
         rows[-1] |= {f"{hospital}: published": "–", f"{hospital}: simulated": f"{chance.mean():.0%}"}
-    return frame_table(pd.DataFrame(rows), "Share of AP films among films that show a finding", dense=True)
+    return frame_table(pd.DataFrame(rows), "Share of AP images among images that show a finding", dense=True)

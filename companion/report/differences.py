@@ -60,7 +60,7 @@ def figure(dataset: str, first: str, second: str, profile: str | None = None, re
     pair = [have[run_id] for run_id in ids]
     if not has_rows(*pair):
         return block(
-            '<p class="cxr-note">Rows of credentialed films stay out of the book, and so do these intervals.</p>'
+            '<p class="cxr-note">Rows of credentialed images stay out of the book, and so do these intervals.</p>'
         )
     found = between(*pair)
     order = _order(found)

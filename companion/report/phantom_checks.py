@@ -1,6 +1,6 @@
-"""What the phantoms are worth: how hard they are, and how near to real films.
+"""What the phantoms are worth: how hard they are, and how near to real images.
 
-Not in the paper, whose data are patients' films. The values come from
+Not in the paper, whose data are patients' images. The values come from
 `results/phantoms/`, written by `benchmarks/phantom_difficulty.py` and `benchmarks/phantom_looks.py`.
 """
 
@@ -18,7 +18,7 @@ from companion.report.theme import Html, badge, decimal
 FOLDER: Path = config.RESULTS / "phantoms"
 TRAINED_AT = "A"
 MEAN = "mean"  #: the row of difficulty.csv that is the mean over findings
-#: The hospital whose films imitate the real ones of looks.csv.
+#: The hospital whose images imitate the real ones of looks.csv.
 LIKE_REAL = "C"
 
 
@@ -28,7 +28,7 @@ def difficulty_values() -> pd.DataFrame:
 
 
 def looks_values() -> pd.DataFrame:
-    """source ("real" or a hospital), films, quantity, at, median, low, high."""
+    """source ("real" or a hospital), images, quantity, at, median, low, high."""
     return pd.read_csv(FOLDER / "looks.csv")
 
 
@@ -42,10 +42,12 @@ def difficulty() -> Html:
         }
         for name, rows in values.groupby("hospital")
     }  # fmt: skip
-    films = sorted(set(values["n"]))
+    images = sorted(set(values["n"]))
     return picture(
         "How hard each finding is",
-        badge("miniature", f"n = {films[0] if len(films) == 1 else f'{films[0]} to {films[-1]}'} images a hospital"),
+        badge(
+            "miniature", f"n = {images[0] if len(images) == 1 else f'{images[0]} to {images[-1]}'} images a hospital"
+        ),
         {"Area under the ROC curve": shown},
         "area under the ROC curve",
         "Intervals at 95 % over images; the line is chance.",
@@ -64,21 +66,21 @@ def means() -> str:
 
 
 def extremes() -> tuple[str, str]:
-    """The hardest and the easiest finding at the hospital of the training films, each with its area."""
+    """The hardest and the easiest finding at the hospital of the training images, each with its area."""
     rows = difficulty_values().query("finding != @MEAN and hospital == @TRAINED_AT").sort_values("auc")
     told = [f"{name} ({decimal(auc, 2)})" for name, auc in zip(rows["finding"], rows["auc"], strict=True)]
     return told[0], told[-1]
 
 
 def looks() -> Html:
-    """Grey levels and power by spatial frequency: real films beside each hospital's."""
+    """Grey levels and power by spatial frequency: real images beside each hospital's."""
     values = looks_values()
     cells = values.apply(lambda row: f"{_short(row['median'])} ({_short(row['low'])} to {_short(row['high'])})", axis=1)
     wide = values.assign(cell=cells).pivot(index=["quantity", "at"], columns="source", values="cell").reset_index()
     named = {"quantity": "", "at": "quantile, or cycles an image", "real": "real images"}
     wide = wide.rename(columns={**named, **{name: f"hospital {name}" for name in HOSPITALS}})
     front = ["", named["at"], named["real"], f"hospital {LIKE_REAL}"]
-    head = badge("miniature", f"n = {values['films'].min()} images a source", "median (middle 80 %)")
+    head = badge("miniature", f"n = {values['images'].min()} images a source", "median (middle 80 %)")
     columns = [*front, *(name for name in wide if name not in front)]
     return frame_table(wide[columns], "Grey levels and frequencies", head=head)
 
@@ -88,14 +90,14 @@ def _short(value: float) -> str:
 
 
 def apart(quantity: str) -> tuple[float, float]:
-    """How far the medians of the imitating hospital and of the real films are apart at most, and where."""
+    """How far the medians of the imitating hospital and of the real images are apart at most, and where."""
     rows = looks_values().query("quantity == @quantity").pivot(index="at", columns="source", values="median")
     found = (rows[LIKE_REAL] - rows["real"]).abs().sort_values()
     return float(found.iloc[-1]), float(found.index[-1])
 
 
 def inside() -> str:
-    """In how many places the imitating hospital's median is within the middle 80 % of real films, by quantity."""
+    """In how many places the imitating hospital's median is within the middle 80 % of real images, by quantity."""
     values = looks_values().set_index(["quantity", "at"])
     ours, real = (values[values["source"] == name] for name in (LIKE_REAL, "real"))
     found = ours["median"].between(real["low"], real["high"]).groupby("quantity").agg(["sum", "size"])

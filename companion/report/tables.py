@@ -185,7 +185,7 @@ def _badges(shown: Evidence) -> str:
 
 
 def _notes(shown: Evidence) -> list[str]:
-    """Sentences below a table: what is missing, how to read it, and what no film at all would score."""
+    """Sentences below a table: what is missing, how to read it, and what no image at all would score."""
     make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
     if not shown.runs:
         return [

@@ -269,7 +269,7 @@ def _batched(
         next_B = list(islice(waiting, min(free, together)))
         if not next_B:
             return None
-        inputs = models.encode(loaded, evaluate.open_films(next_B), prompt.text)
+        inputs = models.encode(loaded, evaluate.open_images(next_B), prompt.text)
         images = pixels_of(inputs)
         rows = prefill(model, inputs, images, embed(model, images), room, places)
         answers.extend(rows.answers)

@@ -36,13 +36,13 @@ TASKS = {
     "sft": ("companion/speed", "chexreason/sft.py", "chexreason/training.py"),
     "decode": ("chexreason/evaluate.py", "companion/speed"),
     "bootstrap": ("companion/evidence/stats.py",),
-    "films": ("chexreason/data/film.py",),
+    "films": ("chexreason/data/image.py",),
     "vllm": ("companion/replication/vllm_engine.py",),
 }
 #: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.
 BENCHMARKS = {"speed.csv": "", "stages.csv": "", "films.csv": "films", "vllm.csv": "vllm"}
 #: ... -> the script that makes it, if not speed.py.
-SCRIPTS = {"films.csv": "prepared_films.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
+SCRIPTS = {"films.csv": "prepared_images.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
 #: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
 MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
 

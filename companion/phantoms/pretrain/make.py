@@ -1,7 +1,7 @@
 """The recipes of the three base checkpoints, and what makes them.
 
-Each recipe imitates what sets the real model apart: MedGemma has seen many films of the hospital
-that the paper trains on, Qwen has seen everything but films, NV-Reason is Qwen trained heavily for
+Each recipe imitates what sets the real model apart: MedGemma has seen many images of the hospital
+that the paper trains on, Qwen has seen everything but images, NV-Reason is Qwen trained heavily for
 the hospital of the CheXpert test set. The vision encoder learns first, the language model second.
 """
 

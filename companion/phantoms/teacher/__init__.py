@@ -1,6 +1,6 @@
 """The scripted teacher: reasoning traces for phantoms (it stands in for Gemini 2.5, section 3.2.1).
 
-The paper's teacher saw the film and was given the ground-truth labels, and was told to write as if
+The paper's teacher saw the image and was given the ground-truth labels, and was told to write as if
 it reasoned on its own. This one is given the same two things: what was drawn (finding, severity,
 side) and the recorded labels. It speaks of what is there, argues towards the labels, and always
 ends with exactly those labels. Where the two disagree it does what such a teacher does: a label

@@ -16,7 +16,7 @@ class Words(NamedTuple):
     """How the teacher speaks of a finding."""
 
     nouns: tuple[str, str]  # two names of what is seen; a grade and a side are put before them
-    criterion: str  # what Reasoning D holds a film against
+    criterion: str  # what Reasoning D holds an image against
     rival: str  # what it is most often mistaken for; Reasoning B and F name it
 
 

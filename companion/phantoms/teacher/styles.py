@@ -1,7 +1,7 @@
 """How each prompt's trace is written: one short function a style, from facts to the think block.
 
 Styles follow the strategies in `prompts`, so that a trace is what its prompt asks for. They only
-arrange phrases; what is said about a film was decided in `facts`.
+arrange phrases; what is said about an image was decided in `facts`.
 """
 
 from collections.abc import Callable, Iterable

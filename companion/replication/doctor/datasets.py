@@ -11,7 +11,7 @@ from pathlib import Path
 from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS
 from chexreason.config import DataPlace, Profile
-from chexreason.data.film import is_readable
+from chexreason.data.image import is_readable
 from chexreason.errors import UserError
 from companion.evidence import sealed
 from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row

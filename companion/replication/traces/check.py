@@ -21,14 +21,14 @@ from companion.replication.traces.ask import Answer
 VERSION = 1
 
 _TEACHER = """\
-You write model answers from which a smaller model will learn to read chest films. The film is the image
+You write model answers from which a smaller model will learn to read chest images. The image is the image
 in this message. The labels that apply to it are known: {labels}.
 
-Write the answer that an experienced radiologist would give who sees this film and nothing else. Begin with
+Write the answer that an experienced radiologist would give who sees this image and nothing else. Begin with
 what can be seen, say where it is and how marked it is, and let the labels follow from it. Each label above
-has to be argued for, and no other. Where the film shows little of a label, say that the sign is subtle. Never
-mention or hint that labels were known beforehand. Say nothing that one frontal film cannot show: no history,
-no earlier film, no name, no date.
+has to be argued for, and no other. Where the image shows little of a label, say that the sign is subtle. Never
+mention or hint that labels were known beforehand. Say nothing that one frontal image cannot show: no history,
+no earlier image, no name, no date.
 
 This is the task as the smaller model is given it. Answer it in exactly the form it asks for:
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
-from chexreason.data.film import UnreadableFilm, open_film, shrunk
+from chexreason.data.image import UnreadableImage, open_image, shrunk
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.labels import positives
@@ -179,7 +179,7 @@ class _Asking:
                     return
             with self.lock:
                 self.tally.given_up += 1
-        except UnreadableFilm:
+        except UnreadableImage:
             with self.lock:
                 self.tally.unreadable += 1
         except NoAnswer as none:
@@ -219,5 +219,5 @@ class _Asking:
 def png(study: Study, pixels: int) -> bytes:
     """The image as it is sent: grey, shrunk, and without the file's name or what else its file says."""
     file = io.BytesIO()
-    shrunk(open_film(study.image), pixels).save(file, "PNG")
+    shrunk(open_image(study.image), pixels).save(file, "PNG")
     return file.getvalue()

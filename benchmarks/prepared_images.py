@@ -1,9 +1,9 @@
-"""Reading films the second time, against tables and PIL each time: python benchmarks/prepared_films.py
+"""Reading images the second time, against tables and PIL each time: python benchmarks/prepared_images.py
 
-Draws a tree in MIMIC-CXR-JPG's layout: 10,000 studies whose films have that data set's usual size, 2,544 x 3,056
+Draws a tree in MIMIC-CXR-JPG's layout: 10,000 studies whose images have that data set's usual size, 2,544 x 3,056
 pixels, as JPEGs of quality 95. A hundred drawings stand behind them, each under a hundred names, so that the disk holds
 them; every name is read and decoded for itself. Ours has seen the tree once. The two sides take turns; stock decodes
-one film in fifty, spread over the tree, and its time for films is multiplied. Writes results/benchmarks/films.csv.
+one image in fifty, spread over the tree, and its time for images is multiplied. Writes results/benchmarks/films.csv.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import pandas as pd
 from PIL import Image
 
 from chexreason import config, data
-from chexreason.data import film
-from chexreason.data.film import open_film
+from chexreason.data import image
+from chexreason.data.image import open_image
 from companion.phantoms import draw, sample_case
 from companion.phantoms.writers import write_tree
 from companion.workflow import provenance
@@ -53,19 +53,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, cache = Path(folder) / "mimic", Path(folder) / "ready"
         make_tree(root, args.studies)
-        film.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+        image.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
         for turn in range(args.rounds):
             start = time.perf_counter()
             studies = data.load("mimic", root, "train").studies
             tables = time.perf_counter() - start
             some = studies[turn::SHARE]
             for study in some:
-                open_film(study.image)
+                open_image(study.image)
             stock = tables + (time.perf_counter() - start - tables) * len(studies) / len(some)
             start = time.perf_counter()
-            studies, _ = film.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+            studies, _ = image.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
             for study in studies:
-                open_film(study.image)
+                open_image(study.image)
             ours = time.perf_counter() - start
             rows.append({"studies": len(studies), "round": turn, "stock_s": stock, "ours_s": ours,
                          "ratio": stock / ours})  # fmt: skip

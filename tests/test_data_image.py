@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexreason.data import film
-from chexreason.data.film import MAX_PIXELS, UnreadableFilm, is_readable, open_film, prepare, readable, ready
+from chexreason.data import image
+from chexreason.data.image import MAX_PIXELS, UnreadableImage, is_readable, open_image, prepare, readable, ready
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 
@@ -25,7 +25,7 @@ def study(image: Path) -> Study:
 def see(image: Image.Image, path: Path, **options) -> np.ndarray:
     """What `open_film` makes of an image saved at a path."""
     image.save(path, **options)
-    seen = open_film(path)
+    seen = open_image(path)
     assert (seen.mode, seen.size) == ("L", image.size)
     return np.asarray(seen)
 
@@ -76,10 +76,10 @@ def broken(folder: Path) -> dict[str, Path]:
 def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_path):
     paths = broken(tmp_path)
     for path in paths.values():
-        with pytest.raises(UnreadableFilm) as caught:
-            open_film(path)
+        with pytest.raises(UnreadableImage) as caught:
+            open_image(path)
         assert caught.value.path == path
-        assert str(caught.value).startswith(f"Expected a readable film at {path}, got ")
+        assert str(caught.value).startswith(f"Expected a readable image at {path}, got ")
         assert "\n" not in str(caught.value)
         assert not is_readable(path)
     sound = [study(tmp_path / "whole.png"), study(tmp_path / "whole.jpg")]
@@ -92,11 +92,11 @@ def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_pat
 def test_an_image_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cause(tmp_path, folder):
     path = tmp_path / folder / "view1_frontal.jpg"
     path.parent.mkdir(parents=True)
-    for content in (None, b"", b"no film at all"):
+    for content in (None, b"", b"no image at all"):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(UnreadableFilm, match=r"\(a patient\), got") as caught:
-            open_film(path)
+        with pytest.raises(UnreadableImage, match=r"\(a patient\), got") as caught:
+            open_image(path)
         assert caught.value.path == path
         shown = "".join(traceback.format_exception(caught.value))
         assert not [secret for secret in ("10000032", "50414267", "patient00001", "view1") if secret in shown]
@@ -110,8 +110,8 @@ def test_a_decompression_bomb_is_not_opened(tmp_path, side):
     header, body = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), zlib.compress(b"\0" * 1000)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    with pytest.raises(UnreadableFilm, match="pixels"):
-        open_film(tmp_path / "bomb.png")
+    with pytest.raises(UnreadableImage, match="pixels"):
+        open_image(tmp_path / "bomb.png")
 
 
 def test_random_damage_never_escapes_as_another_error(tmp_path):
@@ -139,13 +139,13 @@ def noise_at(path: Path, shape: tuple[int, int] = (300, 200), seed: int = 0) -> 
 @pytest.mark.parametrize("shape", [(300, 200), (3056, 2544), (50, 4000), (4000, 1), (90, 100)])
 def test_an_image_is_shrunk_below_the_limit_at_its_shape_and_a_small_one_kept(tmp_path, shape):
     source = noise_at(tmp_path / "a.png", shape)
-    made, (height, width) = open_film(ready(source, 10_000, tmp_path / "ready")), shape
+    made, (height, width) = open_image(ready(source, 10_000, tmp_path / "ready")), shape
     assert made.width * made.height <= 10_000
     if min(shape) > 1:
         assert made.width * made.height > 8_000
         assert made.width / made.height == pytest.approx(width / height, rel=0.1)
-    wanted = open_film(source).resize(made.size, Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(made, np.asarray(open_film(source) if width * height < 10_000 else wanted))
+    wanted = open_image(source).resize(made.size, Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(made, np.asarray(open_image(source) if width * height < 10_000 else wanted))
 
 
 def test_a_prepared_image_is_known_by_content_and_limit_and_names_no_patient(tmp_path, monkeypatch):
@@ -157,8 +157,8 @@ def test_a_prepared_image_is_known_by_content_and_limit_and_names_no_patient(tmp
     names = [name for path in (tmp_path / "ready").rglob("*") for name in (path.name, str(path.resolve()))]
     assert not [name for name in names if "10000032" in name.removeprefix(str(tmp_path))]
     with monkeypatch.context() as patch:  # the second time the source is not read
-        patch.setattr(film, "open_film", None)
-        patch.setattr(film, "file_digest", None)
+        patch.setattr(image, "open_film", None)
+        patch.setattr(image, "file_digest", None)
         assert ready(source, 10_000, tmp_path / "ready") == first
     noise_at(source, seed=1)
     os.utime(source, ns=(1, 1))
@@ -191,4 +191,4 @@ def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
             prepare([study(source)], 10_000, folder)
     assert not [path for path in folder.rglob("*") if path.is_file()], "nothing half made is left"
     ready(source, 10_000, folder).resolve().unlink()  # a link to an image that somebody removed
-    assert open_film(ready(source, 10_000, folder)).width
+    assert open_image(ready(source, 10_000, folder)).width
