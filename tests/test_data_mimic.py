@@ -148,10 +148,10 @@ def test_malformed_tables_are_named_with_their_line(tmp_path, name, old, new, me
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(chexpert_csv().encode())[:-40], "readable CSV or text file at"),
+        (gzip.compress(chexpert_csv().encode(), mtime=0)[:-40], "readable CSV or text file at"),
         (b"<html>please sign in</html>", "readable CSV or text file at"),
-        (gzip.compress(b""), "one column 'subject_id' in"),
-        (gzip.compress(chexpert_csv().splitlines()[0].encode() + b"\n"), "a table with rows in"),
+        (gzip.compress(b"", mtime=0), "one column 'subject_id' in"),
+        (gzip.compress(chexpert_csv().splitlines()[0].encode() + b"\n", mtime=0), "a table with rows in"),
     ],
 )
 def test_a_table_that_is_cut_off_or_none_or_empty(tmp_path, content, message):
