@@ -17,10 +17,10 @@ import pandas as pd
 from PIL import Image
 
 from chexreason import config, data
-from chexreason.data import image
 from chexreason.data.image import open_image
 from companion.phantoms import draw, sample_case
 from companion.phantoms.writers import write_tree
+from companion.speed.images import prepare
 from companion.workflow import provenance
 
 WIDTH, HEIGHT, DRAWINGS = 2544, 3056, 100
@@ -53,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, cache = Path(folder) / "mimic", Path(folder) / "ready"
         make_tree(root, args.studies)
-        image.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+        prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
         for turn in range(args.rounds):
             start = time.perf_counter()
             studies = data.load("mimic", root, "train").studies
@@ -63,7 +63,7 @@ def main() -> None:
                 open_image(study.image)
             stock = tables + (time.perf_counter() - start - tables) * len(studies) / len(some)
             start = time.perf_counter()
-            studies, _ = image.prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
+            studies, _ = prepare(data.load("mimic", root, "train").studies, PIXELS, cache)
             for study in studies:
                 open_image(study.image)
             ours = time.perf_counter() - start

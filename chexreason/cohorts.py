@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from chexreason import data
-from chexreason.config import ROOT, Profile
+from chexreason.config import Profile
 from chexreason.data import splits
-from chexreason.data.image import prepare, readable
+from chexreason.data.image import readable
 from chexreason.data.study import Study
-from chexreason.errors import UserError, unknown
+from chexreason.errors import unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
 
@@ -61,17 +61,13 @@ def choose(profile: Profile, name: str) -> Chosen:
     Raises UserError if the data set holds too few patients.
     """
     asked = drawn(profile, name)
-    if (pixels := profile.sizes.image_pixels) is None:
-        good, unreadable = readable(asked.studies)
-    else:
-        folder, source = profile.cache / "ready", data.SOURCES[asked.dataset]
-        if source.credentialed and not data.is_phantom(asked.root) and ROOT in folder.resolve().parents:
-            raise UserError(
-                f"a cache for images of {source.title} outside the repository", str(folder),
-                "set CHEXREASON_CACHE to a folder elsewhere",
-            )  # fmt: skip
-        good, unreadable = prepare(asked.studies, pixels, folder, label=f"{name} images")
+    good, unreadable = profile.engine("images", readable_of)(asked, profile)
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
+
+
+def readable_of(asked: Chosen, profile: Profile) -> tuple[list[Study], list[Path]]:
+    """The studies whose image can be read, and the images that cannot; a profile's `engines` may name another."""
+    return readable(asked.studies)
 
 
 def drawn(profile: Profile, name: str) -> Chosen:
@@ -113,14 +109,3 @@ def place_of(name: str) -> tuple[str, str]:
 def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
     """study key -> findings that were drawn, for phantoms; empty for real images."""
     return data.truth(chosen.root) if data.is_phantom(chosen.root) else {}
-
-
-def rule(profile: Profile, name: str) -> str:
-    """How the profile draws a cohort, in words."""
-    if getattr(profile.sizes, name, None) is None:
-        return "every study of the split"
-    share = "by the rarest positive finding of a study, each stratum with its share (largest remainder)"
-    how = share if profile.sizes.stratified else "at random with equal chance"
-    if name in ("sft", "rl"):
-        return f"one study a patient among those with a positive label, {how}; SFT first, then RL from the rest"
-    return f"studies of the split, {how}"

@@ -35,8 +35,8 @@ TIERS = ("published", "miniature", "replication")
 ELSEWHERE = ("teacher",)
 #: Groups that take any option of TRL's or PEFT's by its own name (`Profile.more`).
 OPEN = ("lora", "sft", "grpo")
-#: What a profile may name in place of TRL's trainers and transformers' own decoding (`Profile.engine`).
-ENGINES = ("decode", "sft", "grpo")
+#: What a profile may name in place of the images as they are, of transformers' decoding and of TRL's trainers.
+ENGINES = ("images", "decode", "sft", "grpo")
 Group = TypeVar("Group")
 
 
@@ -184,7 +184,7 @@ def load_profile(
     groups = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
     overrides = tuple(_override(name, entry, groups) for entry in [*text["overrides"], *by_hand])
     settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
-    cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE", ROOT / ".cache")) / name)
+    cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE") or ROOT / ".cache") / name)
     return Profile(
         name=name,
         source=source if source == name else str(Path(source).resolve()),
@@ -220,7 +220,7 @@ def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
 def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
     if "draw" in entry:
         name = f"{source}-{digest_of(entry['draw'])[:8]}"  # another request is another tree
-        return DataPlace(cache / "films" / name, entry["draw"])
+        return DataPlace(cache / "images" / name, entry["draw"])
     root = os.path.expandvars(entry["root"])
     if "$" in root:
         if unset:

@@ -167,7 +167,7 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the reward's state included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
-    checkpoint = training.last_checkpoint(folder)
+    checkpoint = runs.last_checkpoint(folder)
     if checkpoint:
         state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
         trainer.reward_funcs[0].reward.load_state_dict(state)
@@ -215,7 +215,7 @@ def run(
     if history is None:
         return None
     scored = {}
-    for checkpoint in training.checkpoints(this.checkpoints):
+    for checkpoint in runs.checkpoints(this.checkpoints):
         load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
         scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
     best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
@@ -225,7 +225,7 @@ def run(
         shutil.copytree(checkpoint, this.checkpoints / name, ignore=shutil.ignore_patterns("ref", "optimizer.pt"))
     table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
     course = [
-        {"step": training.step_of(checkpoint), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
+        {"step": runs.step_of(checkpoint), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
         for checkpoint, (scores, _) in scored.items()
         for kind in ("macro", "micro")
     ]

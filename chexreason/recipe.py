@@ -24,9 +24,6 @@ class Sizes:
     chexpert: int | None = assumed(None, f"{UNREAD}: the whole official test set", "test studies of Table 5")
     nih: int | None = assumed(None, f"{UNREAD}: the whole official test list", "test studies of Table 6")
     stratified: bool = assumed(False, UNREAD, "draw so that each rarest finding keeps its share; else at random")
-    image_pixels: int | None = assumed(
-        None, f"{UNREAD}; changes no more than a second resampling would", "images are resized to this; null keeps them"
-    )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 
 

@@ -137,6 +137,22 @@ def need(path: Path) -> Path:
     return path
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The complete checkpoints of a training by step; the trainer writes trainer_state.json last."""
+    complete = (state.parent for state in folder.glob("checkpoint-*[0-9]/trainer_state.json"))
+    return sorted(complete, key=step_of)
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The checkpoint to resume from."""
+    return next((str(path) for path in reversed(checkpoints(folder))), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint was saved at."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
 def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
     """Where per-study rows may go: those of credentialed images stay out of the repository.
 

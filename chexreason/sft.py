@@ -66,7 +66,7 @@ def train(
         callbacks=[EarlyStoppingCallback(settings.early_stopping_patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
-    trainer.train(resume_from_checkpoint=training.last_checkpoint(folder))
+    trainer.train(resume_from_checkpoint=runs.last_checkpoint(folder))
     if processes.rank() == 0:
         partial = folder / "best.partial"
         shutil.rmtree(partial, ignore_errors=True)

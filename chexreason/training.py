@@ -82,19 +82,3 @@ def trained(this: runs.Plan, train: Callable[[Path], Trainer]) -> pd.DataFrame |
         if processes.rank() == 0:
             write_atomically(log, json.dumps(history).encode())
     return None if processes.count() > 1 else runs.history_table(json.loads(log.read_text(encoding="utf-8")))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints of a training by step; the trainer writes trainer_state.json last."""
-    complete = (state.parent for state in folder.glob("checkpoint-*[0-9]/trainer_state.json"))
-    return sorted(complete, key=step_of)
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The checkpoint to resume from."""
-    return next((str(path) for path in reversed(checkpoints(folder))), None)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The optimizer step that a checkpoint was saved at."""
-    return int(checkpoint.name.removeprefix("checkpoint-"))

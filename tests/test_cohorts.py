@@ -121,6 +121,10 @@ def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) 
     assert len(cohorts.choose(profile, "validation").studies) == 4
 
 
+def shrinking(profile, pixels):
+    return dataclasses.replace(profile, engines={"images": {"name": "companion.speed.images.once", "pixels": pixels}})
+
+
 @pytest.mark.parametrize("pixels", [None, 1000])
 def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profile, drawn, tmp_path, pixels) -> None:
     shutil.copytree(drawn / "nih", tmp_path / "nih")
@@ -128,7 +132,7 @@ def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profi
     whole = cohorts.choose(broken, "nih")
     image = whole.studies[2].image
     image.write_bytes(image.read_bytes()[:200])
-    chosen = cohorts.choose(sized(broken, image_pixels=pixels), "nih")
+    chosen = cohorts.choose(shrinking(broken, pixels) if pixels else broken, "nih")
     assert chosen.unreadable == (image,)
     assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != image]
     for study in chosen.studies if pixels else ():
@@ -141,11 +145,11 @@ def test_credentialed_images_are_not_prepared_inside_the_repository(profile, dra
     shutil.copytree(drawn / "mimic", tmp_path / "mimic")
     (tmp_path / "mimic" / "phantom.json").unlink()
     real = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
-    inside = dataclasses.replace(sized(real, image_pixels=1000), cache=config.ROOT / ".cache" / "never")
+    inside = dataclasses.replace(shrinking(real, 1000), cache=config.ROOT / ".cache" / "never")
     with pytest.raises(UserError, match=r"cache for images of .* outside the repository, got .*CHEXREASON_CACHE"):
         cohorts.choose(inside, "sft")
     assert not inside.cache.exists()
-    assert len(cohorts.choose(sized(real, image_pixels=1000), "sft").studies) == 10
+    assert len(cohorts.choose(shrinking(real, 1000), "sft").studies) == 10
 
 
 def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch) -> None:

@@ -51,7 +51,7 @@ def test_the_stated_values_are_the_papers_and_every_setting_has_an_origin(group)
 
 
 def test_what_a_missing_section_may_state_is_not_called_unstated() -> None:
-    missing = {"sizes": ("validation", "chexpert", "nih", "stratified", "image_pixels"),
+    missing = {"sizes": ("validation", "chexpert", "nih", "stratified"),
                "decoding": ("max_new_tokens", "do_sample", "uncertain"), "grpo": ()}  # fmt: skip
     for group, names in missing.items():
         why = {name: origin.why for name, _, origin in origins(SETTINGS[group])}
@@ -141,7 +141,7 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
         (override("colour.blue", 0.9), r"a setting among .*, got 'colour\.blue'"),
         ({"study": {"reading": {}}}, r"a stage of the study among .*, got 'reading'"),
         ({"study": {"grpo": {"prize": "hard"}}}, r"an entry of study\.grpo among .*, got 'prize'"),
-        ({"engines": {"eval": "a.b"}}, "an engine among decode, grpo, sft, got 'eval'"),
+        ({"engines": {"eval": "a.b"}}, "an engine among decode, grpo, images, sft, got 'eval'"),
         ({"modules": ["no_such_module"]}, r"a module no_such_module .*, got ModuleNotFoundError"),
         ({"modules": ["no/such/file.py"]}, r"a Python file file\.py that can be imported, got FileNotFoundError"),
         (override("epochs", 2), r"a setting among .*, got 'epochs'"),

@@ -11,6 +11,7 @@ from chexreason import data
 from chexreason.data.tables import ID, LABEL, TEXT, find_file, find_folder, label_dicts, read_lines, read_table
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
+from companion.phantoms import prepare
 
 
 def test_sources_know_what_they_can_state_and_who_may_see_it(tmp_path):
@@ -31,7 +32,7 @@ def test_truth_and_lesions_are_known_for_phantoms_only(tmp_path):
     (tmp_path / "truth.csv").write_text("study_key,visible,lesions\n" + rows)
     assert data.is_phantom(tmp_path)
     assert data.truth(tmp_path) == {"nih/1/1": {"Edema", "Lung Opacity"}, "nih/2/2": frozenset()}
-    assert data.lesions(tmp_path) == {"nih/1/1": [{"finding": "Edema", "severity": 0.5}], "nih/2/2": []}
+    assert prepare.lesions(tmp_path) == {"nih/1/1": [{"finding": "Edema", "severity": 0.5}], "nih/2/2": []}
     (tmp_path / "phantom.json.partial").write_text("{}")
     with pytest.raises(UserError, match="half drawn"):
         data.load("nih", tmp_path)

@@ -1,6 +1,5 @@
 """Images: every mode the public sets hold, every way a file can be broken, and images that are prepared once."""
 
-import os
 import struct
 import traceback
 import zlib
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexreason.data import image
-from chexreason.data.image import MAX_PIXELS, UnreadableImage, is_readable, open_image, prepare, readable, ready
+from chexreason.data.image import MAX_PIXELS, UnreadableImage, is_readable, open_image, readable
 from chexreason.data.study import Study
-from chexreason.errors import UserError
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
 
@@ -23,7 +20,7 @@ def study(image: Path) -> Study:
 
 
 def see(image: Image.Image, path: Path, **options) -> np.ndarray:
-    """What `open_film` makes of an image saved at a path."""
+    """What `open_image` makes of an image saved at a path."""
     image.save(path, **options)
     seen = open_image(path)
     assert (seen.mode, seen.size) == ("L", image.size)
@@ -126,69 +123,3 @@ def test_random_damage_never_escapes_as_another_error(tmp_path):
                 damaged[place] = rng.integers(256)
             (tmp_path / "damaged").write_bytes(damaged[: rng.integers(1, len(damaged) + 1)])
             is_readable(tmp_path / "damaged")
-
-
-# --- Images that are prepared once ---
-
-
-def noise_at(path: Path, shape: tuple[int, int] = (300, 200), seed: int = 0) -> Path:
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(path)
-    return path
-
-
-@pytest.mark.parametrize("shape", [(300, 200), (3056, 2544), (50, 4000), (4000, 1), (90, 100)])
-def test_an_image_is_shrunk_below_the_limit_at_its_shape_and_a_small_one_kept(tmp_path, shape):
-    source = noise_at(tmp_path / "a.png", shape)
-    made, (height, width) = open_image(ready(source, 10_000, tmp_path / "ready")), shape
-    assert made.width * made.height <= 10_000
-    if min(shape) > 1:
-        assert made.width * made.height > 8_000
-        assert made.width / made.height == pytest.approx(width / height, rel=0.1)
-    wanted = open_image(source).resize(made.size, Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(made, np.asarray(open_image(source) if width * height < 10_000 else wanted))
-
-
-def test_a_prepared_image_is_known_by_content_and_limit_and_names_no_patient(tmp_path, monkeypatch):
-    source, copy = noise_at(tmp_path / "p10000032.png"), noise_at(tmp_path / "b.png")
-    first, second = (ready(path, 10_000, tmp_path / "ready") for path in (source, copy))
-    assert first != second
-    assert first.resolve() == second.resolve()
-    assert ready(source, 5_000, tmp_path / "ready").resolve() != first.resolve()
-    names = [name for path in (tmp_path / "ready").rglob("*") for name in (path.name, str(path.resolve()))]
-    assert not [name for name in names if "10000032" in name.removeprefix(str(tmp_path))]
-    with monkeypatch.context() as patch:  # the second time the source is not read
-        patch.setattr(image, "open_film", None)
-        patch.setattr(image, "file_digest", None)
-        assert ready(source, 10_000, tmp_path / "ready") == first
-    noise_at(source, seed=1)
-    os.utime(source, ns=(1, 1))
-    assert ready(source, 10_000, tmp_path / "ready").resolve() != second.resolve()
-
-
-def test_studies_keep_order_and_labels_and_bad_images_are_named(tmp_path):
-    images = [noise_at(tmp_path / f"{k}.png", seed=k % 3) for k in range(40)]
-    images[2].write_bytes(images[2].read_bytes()[:200])
-    images[4].unlink()
-    for _ in range(2):  # the second time too
-        good, bad = prepare([study(image) for image in images], 10_000, tmp_path / "ready", threads=8)
-        assert bad == [images[2], images[4]]
-        assert [one.study_id for one in good] == [str(k) for k in range(40) if k not in (2, 4)]
-        assert all(one.labels == {"Edema": 1.0} and tmp_path / "ready" in one.image.parents for one in good)
-    assert len(list((tmp_path / "ready" / "films").iterdir())) == 3, "copies become one image, also side by side"
-
-
-def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
-    source, folder = noise_at(tmp_path / "a.png"), tmp_path / "ready"
-
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:100])
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(UserError, match="No space left"):
-            prepare([study(source)], 10_000, folder)
-    assert not [path for path in folder.rglob("*") if path.is_file()], "nothing half made is left"
-    ready(source, 10_000, folder).resolve().unlink()  # a link to an image that somebody removed
-    assert open_image(ready(source, 10_000, folder)).width

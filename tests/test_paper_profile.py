@@ -27,7 +27,7 @@ import yaml
 
 from chexreason import config, data, prompts
 from chexreason.labels import positives
-from companion.phantoms import teacher
+from companion.phantoms import prepare, teacher
 from companion.phantoms.writers import write_tree
 from companion.workflow import commands as cli
 
@@ -84,15 +84,16 @@ def held(tmp_path_factory) -> Iterator[Held]:
     cache = base / "cache"
     for source, (hospital, sizes) in HOSPITALS.items():
         write_tree(roots[source], hospital, sizes, 5, 96, progress=False)
-    lesions = data.lesions(roots["mimic"])
+    lesions = prepare.lesions(roots["mimic"])
     for root in roots.values():
         for name in (data.PHANTOM_MARKER, data.TRUTH):
             (root / name).unlink()
     secrets = plant(roots, cache, lesions)
     profile, small = (yaml.safe_load((config.PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
     profile["models"] = small["models"]
-    own = {"sizes.validation": 4, "decoding.max_new_tokens": 24, "sizes.image_pixels": 8000}
+    own = {"sizes.validation": 4, "decoding.max_new_tokens": 24}
     profile["overrides"] += small["overrides"]
+    profile["engines"]["images"]["pixels"] = 8000
     for entry in profile["overrides"]:
         entry["value"] = own.get(entry["setting"], entry["value"])
     shutil.copytree(config.PROFILES, base / "profiles")  # the book's tables look for the others too

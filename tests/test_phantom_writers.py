@@ -15,7 +15,7 @@ from chexreason.data.image import open_image
 from chexreason.data.splits import assert_disjoint
 from chexreason.errors import UserError
 from chexreason.labels import POSITIVE
-from companion.phantoms import HOSPITALS, writers
+from companion.phantoms import HOSPITALS, prepare, writers
 from companion.phantoms.case import draw, sample_case
 from companion.phantoms.layouts import LAYOUTS, MOST, Drawn, native_names
 from companion.phantoms.writers import first_index, write_tree
@@ -50,7 +50,7 @@ def cases(hospital: str):
 @pytest.mark.parametrize(("hospital", "reasons"), [("A", 2), ("B", 1), ("C", 0)])
 def test_the_real_loader_gives_back_labels_view_image_and_truth(trees, hospital, reasons):
     cohort, root = data.load(HOSPITALS[hospital].layout, trees[hospital]), trees[hospital]
-    expected, truth, lesions = cases(hospital), data.truth(trees[hospital]), data.lesions(trees[hospital])
+    expected, truth, lesions = cases(hospital), data.truth(trees[hospital]), prepare.lesions(trees[hospital])
     blank = {key for key, (_, case) in expected.items() if hospital != "C" and not case.recorded}
     assert {study.key for study in cohort.studies} == set(expected) - blank
     assert sum("film" in reason for reason in cohort.left_out) == reasons, "the second images"

@@ -22,7 +22,7 @@ from chexreason.labels import FINDINGS
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
 
-__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "lesions", "load", "phantom_request", "truth"]
+__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "load", "phantom_request", "truth", "truth_column"]
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,11 @@ def phantom_request(root: Path) -> dict[str, Any]:
 
 def truth(root: Path) -> dict[str, frozenset[str]]:
     """study key -> the findings that are visible on its image; phantoms only."""
-    return {key: frozenset(filter(None, cell.split(";"))) for key, cell in _truth(root, "visible").items()}
+    return {key: frozenset(filter(None, cell.split(";"))) for key, cell in truth_column(root, "visible").items()}
 
 
-def lesions(root: Path) -> dict[str, list[dict[str, object]]]:
-    """study key -> what was drawn (finding, severity, side, ...) for the scripted teacher; phantoms only."""
-    return {key: json.loads(cell) for key, cell in _truth(root, "lesions").items()}
-
-
-def _truth(root: Path, column: str) -> dict[str, str]:
+def truth_column(root: Path, column: str) -> dict[str, str]:
+    """study key -> its cell in a column of truth.csv; UserError where nothing was drawn."""
     if not is_phantom(root):
         wanted, got = f"phantoms at {root}", f"no {PHANTOM_MARKER} there"
         raise UserError(wanted, got, "the visible truth is known for phantoms only")

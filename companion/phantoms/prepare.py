@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 from chexreason import cohorts, data, prompts, traces
 from chexreason.cohorts import Chosen
@@ -27,9 +28,14 @@ def prepare(profile: Profile, *, teach: bool = True) -> None:
         write_traces(profile, cohorts.choose(profile, "sft"))
 
 
+def lesions(root: Path) -> dict[str, list[dict[str, object]]]:
+    """study key -> what was drawn on its image (finding, severity, side, ...), for the scripted teacher."""
+    return {key: json.loads(cell) for key, cell in data.truth_column(root, "lesions").items()}
+
+
 def write_traces(profile: Profile, chosen: Chosen) -> None:
     """A trace in each format for each study of a cohort of phantoms, where `chexreason.traces` looks for them."""
-    drawn = data.lesions(chosen.root)
+    drawn = lesions(chosen.root)
     for name in prompts.SFT_FORMATS:
         prompt, rng = prompts.get(name), cohorts.stream(profile.seed, f"traces {name}")
         lines = []

@@ -37,7 +37,7 @@ def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
         "profile": profile.name,
         "source": chosen.dataset,
         "split": COHORTS[chosen.name][1],
-        "rule": cohorts.rule(profile, chosen.name),
+        "rule": rule(profile, chosen.name),
         "seed": profile.seed,
         "policy": profile.decoding.uncertain,
         "n": len(chosen.studies),
@@ -101,7 +101,7 @@ def draw_card(profile: Profile, name: str) -> str:
     """A cohort in plain text: its facts, and how often each finding occurs under each policy. Opens no image."""
     chosen, (source, split) = cohorts.drawn(profile, name), COHORTS[name]
     n, counts = len(chosen.studies), prevalence(chosen)
-    facts = [cohorts.rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
+    facts = [rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
     if name in ("sft", "rl"):
         studies = data.load(source, profile.data[source].root, split).studies
         could = (f"{sum(bool(positives(s.labels, p)) for s in studies):,} under {p}" for p in UNCERTAINTY_POLICIES)
@@ -141,3 +141,14 @@ def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -
         wrong |= bool(line.shared)
         print(line)
     return int(wrong)
+
+
+def rule(profile: Profile, name: str) -> str:
+    """How the profile draws a cohort, in words."""
+    if getattr(profile.sizes, name, None) is None:
+        return "every study of the split"
+    share = "by the rarest positive finding of a study, each stratum with its share (largest remainder)"
+    how = share if profile.sizes.stratified else "at random with equal chance"
+    if name in ("sft", "rl"):
+        return f"one study a patient among those with a positive label, {how}; SFT first, then RL from the rest"
+    return f"studies of the split, {how}"

@@ -36,7 +36,7 @@ TASKS = {
     "sft": ("companion/speed", "chexreason/sft.py", "chexreason/training.py"),
     "decode": ("chexreason/evaluate.py", "companion/speed"),
     "bootstrap": ("companion/evidence/stats.py",),
-    "films": ("chexreason/data/image.py",),
+    "films": ("companion/speed/images.py", "chexreason/data/image.py"),
     "vllm": ("companion/replication/vllm_engine.py",),
 }
 #: Table of results/benchmarks -> its task, where it has a single one; each row names its code in its column `code`.
@@ -114,7 +114,7 @@ def made_by(stage: Stage, profile: str) -> dict[str, str]:
     """file -> SHA-256, for every file that the stage's numbers depend on; paths are relative to the repository."""
     cells = [cell.source for cell in jupytext.read(stage.source).cells if cell.cell_type == "code"]
     files = {f"notebooks/{stage.source.name}": _text(bare("\n".join(cells)))}
-    return files | _code_and_settings([stage.module], profile, ("decode", stage.page))
+    return files | _code_and_settings([stage.module], profile, ("images", "decode", stage.page))
 
 
 def experiment_made_by() -> dict[str, str]:

@@ -67,7 +67,13 @@ def room(profile: Profile) -> int:
     kept = 8 * (profile.sft.early_stopping_patience + 2) + 2 * (profile.grpo.checkpoints + 2)
     share = min(1.0, max(weights.size_of(*model) for model in models) / weights.PUBLISHED["medgemma"])
     fetched = sum(weights.to_fetch(*model) for model in models)
-    return int(images * (sizes.image_pixels or 0) + kept * CHECKPOINT * share + fetched)  # grey: a byte a pixel
+    return int(images * _kept(profile) + kept * CHECKPOINT * share + fetched)  # grey: a byte a pixel
+
+
+def _kept(profile: Profile) -> int:
+    """Pixels of an image that is prepared (`companion.speed.images`); 0 where none is."""
+    entry = profile.engines.get("images")
+    return int(entry.get("pixels", 0)) if isinstance(entry, dict) else 0
 
 
 def _disk(profile: Profile) -> Row:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
-from chexreason.data.image import UnreadableImage, open_image, shrunk
+from chexreason.data.image import UnreadableImage, open_image
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.labels import positives
@@ -32,6 +32,7 @@ from chexreason.traces import entry_of, place, read, write_completion
 from companion.replication.traces import check
 from companion.replication.traces.ask import Answer, Ask, Final, NoAnswer, Stopped, repeated
 from companion.replication.traces.teacher import Teacher, teacher_of
+from companion.speed.images import shrunk
 
 
 class Lines:

@@ -1,0 +1,123 @@
+"""Images decoded and shrunk once, for a profile that names `once` as its engine for `images`.
+
+A MIMIC image has some 8 million pixels; MedGemma looks at 0.8 million of them, Qwen2.5-VL at 0.4 million at most.
+Decoding and shrinking it for each prompt, epoch and model would cost more than some of the models. So it is decoded
+once, shrunk to the most that any model takes, and kept without compression, named by its content and by how it was
+made: a changed file is a new image and two copies of one file are one. A link named after the source's path, size and
+time of change leads to it, so that the second time nothing of the source is read. Both are written to a temporary
+file and renamed. It changes an image no more than a second resampling would.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from chexreason import data
+from chexreason.cohorts import Chosen
+from chexreason.config import ROOT, Profile
+from chexreason.data.image import UnreadableImage, open_image
+from chexreason.data.study import Study
+from chexreason.errors import UserError
+from chexreason.files import digest_of, file_digest
+
+#: How an image is prepared; another way is another image.
+METHOD = "grey, Lanczos"
+
+
+def once(asked: Chosen, profile: Profile, pixels: int) -> tuple[list[Study], list[Path]]:
+    """In place of `cohorts.readable_of`: the images of a cohort are prepared below the profile's cache.
+
+    Raises UserError if images of a credentialed data set would lie inside the repository.
+    """
+    folder, source = profile.cache / "ready", data.SOURCES[asked.dataset]
+    if source.credentialed and not data.is_phantom(asked.root) and ROOT in folder.resolve().parents:
+        raise UserError(
+            f"a cache for images of {source.title} outside the repository", str(folder),
+            "set CHEXREASON_CACHE to a folder elsewhere",
+        )  # fmt: skip
+    return prepare(asked.studies, pixels, folder, label=f"{asked.name} images")
+
+
+def prepare(
+    studies: Sequence[Study], pixels: int, folder: Path, *, threads: int | None = None, label: str = "images"
+) -> tuple[list[Study], list[Path]]:
+    """The studies with images of at most `pixels` pixels from below `folder`, and the images that cannot be read.
+
+    Both keep the order. Shows progress; stopped at any point, the next call goes on. Raises UserError where
+    the folder cannot be written.
+    """
+    with (
+        ThreadPoolExecutor(threads or os.cpu_count()) as pool,
+        tqdm(total=len(studies), desc=f"preparing {label}", unit="image", mininterval=2.0, leave=False) as bar,
+    ):
+
+        def one(study: Study) -> Path | None:
+            try:
+                return ready(study.image, pixels, folder)
+            except UnreadableImage:
+                return None
+            finally:
+                bar.update()
+
+        images = list(zip(studies, pool.map(one, studies), strict=True))
+    good = [replace(study, image=image) for study, image in images if image]
+    return good, [study.image for study, image in images if not image]
+
+
+def ready(source: Path, pixels: int, folder: Path) -> Path:
+    """The prepared image of a source file, made now if it has not been. Raises UnreadableImage."""
+    try:
+        about = source.stat()
+        name = digest_of([str(source), about.st_size, about.st_mtime_ns, pixels, METHOD])
+        link = folder / "sources" / name[:2] / name
+        if link.exists():
+            return link
+        image = folder / "images" / f"{digest_of([file_digest(source), pixels, METHOD])}.pgm"
+    except FileNotFoundError:
+        raise UnreadableImage(source, "no such file") from None
+    except OSError as error:
+        raise UnreadableImage(source, error.strerror or "unreadable") from None
+    if not image.is_file():
+        grey = shrunk(open_image(source), pixels)
+        # A portable grey map: a line of text with the size, then the pixels as they are.
+        grey_map = f"P5 {grey.width} {grey.height} 255\n".encode() + grey.tobytes()
+        _put(image, lambda partial: partial.write_bytes(grey_map))
+    _put(link, lambda partial: partial.symlink_to(os.path.relpath(image, link.parent)))
+    return link
+
+
+def shrunk(image: Image.Image, pixels: int) -> Image.Image:
+    """The image at the same shape with at most `pixels` pixels; a smaller one as it is.
+
+    >>> shrunk(Image.new("L", (400, 100)), 10_000).size
+    (200, 50)
+    """
+    share = (pixels / (image.width * image.height)) ** 0.5
+    if share >= 1:
+        return image
+    size = max(1, int(image.width * share)), max(1, int(image.height * share))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _put(path: Path, make: Callable[[Path], object]) -> None:
+    """Make a file under a name that no other thread or process uses, then rename it."""
+    partial = path.with_name(f"{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"room and permission to prepare images in {path.parent}", error.strerror or str(error),
+            "free some space or choose another cache folder, then run the same command again: it goes on",
+        ) from error  # fmt: skip
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
