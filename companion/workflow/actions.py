@@ -229,7 +229,7 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     if given or not known or words.seed not in (None, config.raw(words.profile)["seed"]):
         results = results or config.ROOT / OWN_RESULTS
         if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
-            usual = Path(os.environ.get("CHEXREASON_CACHE", config.ROOT / ".cache")) / "own"
+            usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
             asked = digest_of([given.get("settings"), words.seed])[:8]
             cache = cache or usual / f"{Path(words.profile).stem}-{asked}"
     return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
