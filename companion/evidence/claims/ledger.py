@@ -1,4 +1,4 @@
-"""The ledger of the paper's claims, read from `ledger.yml`: a claim is a row there, with the effect that it rests on."""
+"""The ledger of the paper's claims, read from `ledger.yml`: a row a claim, with the effect that it rests on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -61,8 +61,9 @@ def failures(table: int, more: list[str], less: tuple[str, ...] = ()) -> Effect:
     """The lowest failure rate of some rows minus the highest of others; by default of all others."""
     rows = less or [row for row in (TABLE1_PROMPTS if table == 1 else SFT_FORMATS) if row not in more]
     return _once(
-        lambda side: smallest([side.failure(table, row) for row in more])
-        - largest([side.failure(table, row) for row in rows])
+        lambda side: (
+            smallest([side.failure(table, row) for row in more]) - largest([side.failure(table, row) for row in rows])
+        )
     )
 
 
@@ -169,8 +170,10 @@ def slower(side: Side) -> Quantity:
 def above_start(average: str, checkpoint: str) -> Effect:
     """The better trained row on validation minus the best untouched one: whether training was worth its while there."""
     return _once(
-        lambda side: largest([side.score(4, f"{reward}_{checkpoint}", average) for reward in ("nuanced", "hard")])
-        - largest([side.score(1, row, average) for row in TABLE1_PROMPTS])
+        lambda side: (
+            largest([side.score(4, f"{reward}_{checkpoint}", average) for reward in ("nuanced", "hard")])
+            - largest([side.score(1, row, average) for row in TABLE1_PROMPTS])
+        )
     )
 
 
