@@ -43,7 +43,7 @@ def asked(answers: pd.DataFrame, cell: Cell) -> pd.DataFrame:
 
 
 def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of every cell, in tidy form (population, image, yardstick, finding, metric, value)."""
+    """All metrics of every cell, in tidy form (population, film, yardstick, finding, metric, value)."""
     parts = []
     for population, image in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
         for yardstick in labels["yardstick"].unique():
@@ -55,5 +55,5 @@ def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
                 LABEL_SET,
                 failure_rate=float(rows["failed"].astype(bool).mean()),
             )
-            parts.append(scores.to_frame().assign(population=population, image=image, yardstick=yardstick))
+            parts.append(scores.to_frame().assign(population=population, film=image, yardstick=yardstick))
     return pd.concat(parts, ignore_index=True)

@@ -8,7 +8,7 @@ of them under other choices, is in `verdicts`; what refuses to be compared, in `
 
 from collections.abc import Mapping
 
-from companion.evidence.claims import generalization, reinforcement, training
+from companion.evidence.claims import ledger
 from companion.evidence.claims.ours import open_runs
 from companion.evidence.claims.seeds import open_side
 from companion.evidence.claims.verdicts import (
@@ -30,10 +30,7 @@ from companion.evidence.claims.verdicts import (
 )
 
 #: The ledger, by name, in the order of the paper.
-CLAIMS: Mapping[str, Claim] = {
-    claim.name: claim
-    for claim in (*reinforcement.ABOUT_RESOURCES, *training.CLAIMS, *reinforcement.CLAIMS, *generalization.CLAIMS)
-}
+CLAIMS: Mapping[str, Claim] = ledger.read()
 
 __all__ = [
     "CHANCE",

@@ -13,14 +13,6 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion.evidence.audit import facts
 from companion.evidence.claims.quantity import CannotTell, Quantity, largest, mean, smallest
 from companion.evidence.claims.sides import COMMON, RARE, Side
-from companion.evidence.claims.verdicts import (
-    AVERAGING,
-    BEYOND_CHANCE,
-    CHECKPOINT,
-    LABEL_SET,
-    LARGEST,
-    Claim,
-)
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import MODELS, TABLES, title_of
 
@@ -201,18 +193,13 @@ def within(effect: Effect) -> Effect:
     )
 
 
-def special(ask: Callable[[Side], Quantity], words: str, evidence: str) -> Effect:
-    """What is asked in one way only."""
-    return Effect(lambda side, how: ask(side), "", "", evidence, words)
-
-
-def refused(words: str, reason: str, evidence: str = "untold") -> Effect:
+def refused(words: str, reason: str) -> Effect:
     """What no number anywhere can judge, for this reason."""
 
-    def ask(side: Side) -> Quantity:
+    def ask(side: Side, how: How) -> Quantity:
         raise CannotTell(reason)
 
-    return special(ask, words, evidence)
+    return Effect(ask, "", measure=words)
 
 
 def titled(table: int, row: str) -> str:
@@ -235,47 +222,3 @@ def _named(which: str, table: int, others: Sequence[str], among: Sequence[str]) 
 
 def _shown(table: int) -> str:
     return "noise" if table >= 5 else "validation"
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A claim's effect asked otherwise, and the end of the twin's name and sentence."""
-
-    choice: str
-    ending: str
-    words: str
-    effect: Effect
-    evidence: str = ""
-
-
-def _twin(which: str, effect: Effect) -> Twin:
-    choice, ending, words, how = {
-        "micro": (AVERAGING, "micro", "by micro-F1", replace(effect.how, average="micro")),
-        "last": (CHECKPOINT, "last-step", "at the last step", replace(effect.how, last=True)),
-        "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too", effect.on_shared().how),
-        "drop": (LARGEST, "not-one-finding", "without the finding that moves most", replace(effect.how, drop=True)),
-    }[which]
-    return Twin(choice, ending, words, replace(effect, how=how), "matched" if which == "nine" else "")
-
-
-def claim(
-    name: str, says: str, effect: Effect, *twins: str | Twin, place: str, topic: str, evidence: str = "",
-    kind: str = BEYOND_CHANCE, bar: float = 0.0, see: tuple[tuple[str, str], ...] = (), stated: bool = True,
-    sharpened: bool = False,
-) -> tuple[Claim, ...]:  # fmt: skip
-    """A claim and its twins: the same effect by micro-F1, at the last step, over the nine findings, or without one.
-
-    The paper says a thing once, with one choice; a twin says it with another that the same tables allow, and is marked
-    as ours. `see` names other claims of the paper that make the other choice.
-    """
-    first = Claim(name, place, says, effect.rests_on, effect, topic, evidence or effect.evidence, kind, bar, see,
-                  stated, sharpened)  # fmt: skip
-    found = []
-    for one in twins:
-        twin = one if isinstance(one, Twin) else _twin(one, effect)
-        found.append(replace(
-            first, name=f"{name}-{twin.ending}", says=f"{says.removesuffix('.')} ({twin.words}).", choice=(),
-            rests_on=twin.effect.rests_on, check=twin.effect, evidence=twin.evidence or first.evidence, stated=False,
-        ))  # fmt: skip
-        first = replace(first, choice=(*first.choice, (twin.choice, found[-1].name)))
-    return (first, *found)
