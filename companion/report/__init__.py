@@ -1,9 +1,9 @@
-"""Every table and figure of the book, and the sentences that values decide on; the only part of the package that its
+"""Every table and figure of the book, and what depends on their values; the only part of the package that its
 pages import.
 
 `evidence` reads the paper's values and a profile's runs; `frames` and `plots` build tables and figures of any kind;
-`tables`, `beside` and `figures` are the paper's, `sentences`, `leads` and `paired` say what may be concluded from them,
-`experiments` what our experiment says, the `audit_*` modules what the paper's own numbers support; the others fill one
+`tables`, `beside` and `figures` are the paper's, `conclusions`, `leads` and `paired` say what may be concluded from
+them, `experiments` what our experiment says, the `audit_*` modules what the paper's own numbers support; the others fill one
 page each. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
@@ -31,13 +31,13 @@ PARTS = (
     "audit_lists",
     "audit_pages",
     "audit_sure",
+    "conclusions",
     "costs",
     "differences",
     "experiments",
     "failures",
     "pages",
     "recipes",
-    "sentences",
 )
 
 

@@ -8,7 +8,6 @@ fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -32,73 +31,36 @@ from companion.report.theme import Html, badge, block, escape
 SMOOTHING = 0.95
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes: a metric of the training history."""
-
-    metric: str
-    title: str
-    unit: str
-
-
-@dataclass(frozen=True)
-class FigureSpec:
-    """A figure: the runs it shows (run id -> label of the series) and its panels."""
-
-    label: str
-    title: str
-    runs: Mapping[str, str]
-    panels: tuple[Panel, ...]
-    note: str = ""
-
-
+#: A metric of the training history -> the title of its panel and its unit.
+PANELS: Mapping[str, tuple[str, str]] = {
+    "mean_token_accuracy": ("Token accuracy", "share of tokens"),
+    "loss": ("Training loss", "nats a token"),
+    "reward": ("Total reward", "reward"),
+    "completions/mean_length": ("Completion length", "tokens"),
+    "frac_reward_zero_std": ("Groups whose completions tie", "share of groups"),
+    "kl": ("Distance from the SFT checkpoint", "KL divergence, nats"),
+    "entropy": ("Entropy of the policy", "nats a token"),
+    "clip_ratio/region_mean": ("Tokens that were clipped", "share of tokens"),
+}
+FORMATS = {f"02-sft-medgemma-{name}": prompts.get(name).title for name in prompts.SFT_FORMATS}
+HARD, NUANCED = {"03-grpo-hard": "hard"}, {"03-grpo-nuanced": "nuanced"}
+COURSE = ("reward", "completions/mean_length")
+HEALTH = ("frac_reward_zero_std", "kl", "entropy", "clip_ratio/region_mean")
+#: Figure -> its title, the runs that it shows (run id -> label of the series) and a panel a metric.
+FIGURES: Mapping[int | str, tuple[str, Mapping[str, str], tuple[str, ...]]] = {
+    1: ("Figure 1: fine-tuning MedGemma in four formats", FORMATS, ("mean_token_accuracy", "loss")),
+    2: ("Figure 2: GRPO with the nuanced reward", NUANCED, COURSE),
+    3: ("Figure 3: GRPO with the hard reward", HARD, COURSE),
+    "health of nuanced": ("Diagnostics: is the nuanced reward still teaching?", NUANCED, HEALTH),
+    "health of hard": ("Diagnostics: is the hard reward still teaching?", HARD, HEALTH),
+}
+#: Stands below Figures 2 and 3.
+ONE_FUNCTION = (
+    "The paper's second panel, the mean of the reward function, would repeat the first: there is one function, so its "
+    "mean is the total reward."
+)
 #: Label of a series -> the histories of its trainings, a seed each.
 Histories = Mapping[str, Sequence[pd.DataFrame]]
-
-
-def _grpo(number: int, reward: str) -> FigureSpec:
-    return FigureSpec(
-        f"Figure {number}",
-        f"GRPO with the {reward} reward",
-        {f"03-grpo-{reward}": reward},
-        (
-            Panel("reward", "Total reward", "reward"),
-            Panel("completions/mean_length", "Completion length", "tokens"),
-        ),
-        "The paper's second panel, the mean of the reward function, would repeat the first: there is one function, so "
-        "its mean is the total reward.",
-    )
-
-
-def _health(reward: str) -> FigureSpec:
-    return FigureSpec(
-        "Diagnostics",
-        f"is the {reward} reward still teaching?",
-        {f"03-grpo-{reward}": reward},
-        (
-            Panel("frac_reward_zero_std", "Groups whose completions tie", "share of groups"),
-            Panel("kl", "Distance from the SFT checkpoint", "KL divergence, nats"),
-            Panel("entropy", "Entropy of the policy", "nats a token"),
-            Panel("clip_ratio/region_mean", "Tokens that were clipped", "share of tokens"),
-        ),
-    )
-
-
-FIGURES: Mapping[int | str, FigureSpec] = {
-    1: FigureSpec(
-        "Figure 1",
-        "fine-tuning MedGemma in four formats",
-        {f"02-sft-medgemma-{name}": prompts.get(name).title for name in prompts.SFT_FORMATS},
-        (
-            Panel("mean_token_accuracy", "Token accuracy", "share of tokens"),
-            Panel("loss", "Training loss", "nats a token"),
-        ),
-    ),
-    2: _grpo(2, "nuanced"),
-    3: _grpo(3, "hard"),
-    "health of nuanced": _health("nuanced"),
-    "health of hard": _health("hard"),
-}
 
 
 def figure(number: int | str, profile: str | None = None, results: Path | None = None) -> Html:
@@ -110,11 +72,11 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     """
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
-    spec, asked = FIGURES[number], profile or shown_profile()
-    shown = _own(spec, asked, results)
+    (label, wanted, metrics), asked = FIGURES[number], profile or shown_profile()
+    have = read_runs(asked, results)
+    shown = {name: [have[run_id]] for run_id, name in wanted.items() if run_id in have}
     if profile is None and tier_of(asked) == "miniature":
-        shown = max(shown, _experiment(spec, results), key=_extent)
-    label = f"{spec.label}: {spec.title}"
+        shown = max(shown, _experiment(wanted, results), key=_extent)
     if not shown:
         return block(
             f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives '
@@ -124,20 +86,15 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     runs = [run for found in shown.values() for run in found]
     histories = {name: [run.history() for run in found] for name, found in shown.items()}
     key = key_of(list(shown)) if len(shown) > 1 else ""
-    drawn = [panel_svg(panel, histories) for panel in spec.panels]
-    return framed(label, _badge(runs), drawn, caption(spec, histories), key=key, behind=runs_behind(runs))
+    drawn = [panel_svg(metric, histories) for metric in metrics]
+    says = caption(metrics, histories) + (ONE_FUNCTION if metrics == COURSE else "")
+    return framed(label, _badge(runs), drawn, says, key=key, behind=runs_behind(runs))
 
 
-def _own(spec: FigureSpec, profile: str, results: Path | None) -> dict[str, list[Run]]:
-    """Label of the series -> a profile's own training of it."""
-    have = read_runs(profile, results)
-    return {label: [have[run_id]] for run_id, label in spec.runs.items() if run_id in have}
-
-
-def _experiment(spec: FigureSpec, results: Path | None) -> dict[str, list[Run]]:
+def _experiment(wanted: Mapping[str, str], results: Path | None) -> dict[str, list[Run]]:
     """Label of the series -> the experiment's trainings of the same arm, with the seeds that all series have."""
     folders = sorted((results_root(results) / EXPERIMENT).glob("seed*"))
-    arms = {label: run_id.partition("-")[2] for run_id, label in spec.runs.items()}  # without the stage's number
+    arms = {label: run_id.partition("-")[2] for run_id, label in wanted.items()}  # without the stage's number
     have = [{run.run_id: run for run in read_all(folder)} for folder in folders]
     whole = [runs for runs in have if runs.keys() >= set(arms.values())]
     return {label: [runs[arm] for runs in whole] for label, arm in arms.items()} if whole else {}
@@ -164,15 +121,16 @@ def series(history: pd.DataFrame, metric: str) -> pd.Series:
     return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy(), dtype=float)
 
 
-def _logged(panel: Panel, histories: Histories) -> dict[str, list[pd.Series]]:
-    """The panel's metric of each series, a training each, where it was logged."""
-    found = {name: [series(one, panel.metric) for one in each] for name, each in histories.items()}
+def _logged(metric: str, histories: Histories) -> dict[str, list[pd.Series]]:
+    """A metric of each series, a training each, where it was logged."""
+    found = {name: [series(one, metric) for one in each] for name, each in histories.items()}
     return {name: kept for name, each in found.items() if (kept := [raw for raw in each if not raw.empty])}
 
 
-def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
+def panel_svg(metric: str, histories: Histories, width: float = 3.6) -> str:
     """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
-    logged, looks = _logged(panel, histories), dict(zip(histories, cycle(len(histories)), strict=True))
+    logged, looks = _logged(metric, histories), dict(zip(histories, cycle(len(histories)), strict=True))
+    title, unit = PANELS[metric]
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(width, 2.6), layout="constrained")
         axes = drawing.add_subplot()
@@ -187,19 +145,20 @@ def panel_svg(panel: Panel, histories: Histories, width: float = 3.6) -> str:
             sns.lineplot(smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, errorbar=None, ax=axes)
         if not logged:
             axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
-        axes.set(title=panel.title, xlabel="step", ylabel=panel.unit)
+        axes.set(title=title, xlabel="step", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        return to_svg(drawing, f"{panel.title}. {describe(panel, histories)}")
+        return to_svg(drawing, f"{title}. {describe(metric, histories)}")
 
 
-def describe(panel: Panel, histories: Histories) -> str:
+def describe(metric: str, histories: Histories) -> str:
     """The first and the last logged value of each series (means over trainings), and how its last third lies."""
     parts = []
-    for name, found in _logged(panel, histories).items():
-        first, last = (float(np.mean([raw.iloc[place] for raw in found])) for place in (0, -1))
-        lead = f"{name} " if len(histories) > 1 else ""
-        parts.append(f"{lead}{_short(first)} first, {_short(last)} last; {_thirds(found)}")
-    return (". ".join(parts) + ".") if parts else "Not logged."
+    for name, found in _logged(metric, histories).items():
+        first, last = (f"{np.mean([raw.iloc[k] for raw in found]):.3g}".replace("-", "−") for k in (0, -1))
+        parts.append(
+            f"{name} {first} first, {last} last; {_thirds(found)}."[0 if len(histories) > 1 else len(name) + 1 :]
+        )
+    return " ".join(parts) or "Not logged."
 
 
 def _thirds(found: Sequence[pd.Series]) -> str:
@@ -212,11 +171,7 @@ def _thirds(found: Sequence[pd.Series]) -> str:
     return f"last third above the first in {up} of {len(changes)} trainings"
 
 
-def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
-
-
-def caption(spec: FigureSpec, histories: Histories) -> str:
+def caption(metrics: Sequence[str], histories: Histories) -> str:
     """What is drawn, and what the logged values are; computed from the histories."""
     several = any(len(found) > 1 for found in histories.values())
     text = (
@@ -225,10 +180,8 @@ def caption(spec: FigureSpec, histories: Histories) -> str:
         f"logged value{', means over trainings' if several else ''}. "
     )
     steps = max(int(one["step"].max()) for found in histories.values() for one in found)
-    for panel in spec.panels:
-        many = sorted({len(raw) for found in _logged(panel, histories).values() for raw in found})
-        points = (
-            f" ({' to '.join(map(str, dict.fromkeys((many[0], many[-1]))))} values on {steps} steps)" if many else ""
-        )
-        text += f"{panel.title}{points}: {describe(panel, histories)} "
-    return text + spec.note
+    for metric in metrics:
+        many = sorted({len(raw) for found in _logged(metric, histories).values() for raw in found})
+        points = f" ({' to '.join(map(str, dict.fromkeys(many[:1] + many[-1:])))} values on {steps} steps)" * bool(many)
+        text += f"{PANELS[metric][0]}{points}: {describe(metric, histories)} "
+    return text

@@ -15,7 +15,7 @@ from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NA
 from companion.evidence.tables import MODELS
 from companion.report import audit_operating, verdict_table
 from companion.report.experiments import cells, collapse, cures, posthoc, scaffold
-from companion.report.experiments.answers import Comparison, changed, have
+from companion.report.experiments.answers import Comparison, above, below, changed, have
 from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
 from companion.report.theme import signed, spoken
 
@@ -95,14 +95,17 @@ def no_gain() -> Found:
     """In miniature, no change of macro-F1 from SFT to GRPO is distinguishable from zero."""
     home, away = cells.home(HARD), changed(model(HARD), model(SFT), "B")
     single = (0.0,) if isinstance(home, str) else home.per_seed
-    others = [changed(model(NUANCED, which), model(SFT), hospital) for which in ("best", "last") for hospital in "AB"]
-    others += [changed(model(HARD, "last"), model(SFT), hospital) for hospital in "AB"]
+    others = [
+        changed(model(*one), model(SFT), hospital)
+        for one in ((NUANCED, "best"), (NUANCED, "last"), (HARD, "last"))
+        for hospital in "AB"
+    ]
     planned = cells.as_planned(HARD, "best")
     return Found(
         home=spoken(home), away=spoken(away), planned=spoken(planned), trainings=len(single),
         single=f"{signed(min(single))} to {signed(max(single))}", run=_run(),
         holds=_run()
-        and all(not isinstance(one, str) and not one.excludes_zero for one in (home, away))
+        and all(map(_open, (home, away)))
         and not any(map(_clear, [*others, planned]))
         and all(cells.off(name, "C") for name in posthoc.shown("best")),
     )  # fmt: skip
@@ -126,7 +129,7 @@ def called_normal() -> Found:
         and posthoc.called_normal_rises(HARD)
         and posthoc.called_normal_rises(NUANCED)
         and not any(map(_clear, of_best))
-        and all(not isinstance(one, str) and one.low > 0 for one in of_normal),
+        and all(map(above, of_normal)),
     )  # fmt: skip
 
 
@@ -145,10 +148,9 @@ def untouched() -> Found:
         overlap=f"{len(apart) or 'none'} of {len(overlap)} intervals{': ' if apart else ''}{'; '.join(apart)}",
         run=_run(),
         holds=_run()
-        and all(not isinstance(one, str) and one.high < 0 for one in before)
+        and all(map(below, [*before, *named]))
         and all(not isinstance(one, str) and one.estimate < 0 for one in after)
-        and all(isinstance(one, str) or one.low <= 0 for one in other)
-        and all(not isinstance(one, str) and one.high < 0 for one in named),
+        and not any(map(above, other)),
     )  # fmt: skip
 
 
@@ -162,9 +164,9 @@ def mitigations() -> Found:
         tried=len(found), fair=len(fair), good=len(good) or "none", run=bool(found),
         reach=signed(max((one.high for one in gains.values() if not isinstance(one, str)), default=0.0)),
         holds=bool(fair)
-        and not any(not isinstance(one, str) and one.low > 0 for one in gains.values())
+        and not any(map(above, gains.values()))
         and all(isinstance(one, str) for (_, h), one in gains.items() if h == "C")
-        and not any(isinstance(one, str) or one.excludes_zero for one in changes),
+        and all(map(_open, changes)),
     )  # fmt: skip
 
 
@@ -182,4 +184,9 @@ def _run() -> bool:
 
 
 def _clear(one: Comparison) -> bool:
-    return not isinstance(one, str) and one.excludes_zero
+    return above(one) or below(one)
+
+
+def _open(one: Comparison) -> bool:
+    """Whether an interval holds zero; what is not compared has none."""
+    return not isinstance(one, str) and not one.excludes_zero

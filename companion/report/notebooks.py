@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from markdown_it import MarkdownIt
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from companion.evidence.tables import profile as shown_profile
 from companion.evidence.tables import results_root, tier_of
-from companion.report.pages import render
 from companion.report.theme import Html, badge, block, escape, scrolling
 
 
@@ -83,3 +83,17 @@ def _text(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n")]
     return f'<pre class="cxr-text" tabindex="0">{escape(chr(10).join(lines))}</pre>' if text.strip() else ""
+
+
+def render(text: str, deeper: int = 2) -> str:
+    """Markdown as HTML with its headings `deeper` levels down; relative links fall away."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
+        for child in token.children or []:
+            if child.type == "link_open" and not str(child.attrGet("href")).startswith(("http://", "https://")):
+                child.attrs.pop("href")
+    html = parser.renderer.render(tokens, parser.options, {})
+    return re.sub(r"<table>.*?</table>", lambda found: scrolling(found[0], "table"), html, flags=re.DOTALL)

@@ -1,24 +1,14 @@
-"""What fills the pages about settings, prompts, data sets and models; each from its one home in the code.
-
-A page holds no list of its own: settings come from `chexreason.config`, prompts from
-`chexreason.prompts`, facts of the data sets from
-`results/published/datasets.csv`, and a model's card from the folder of its checkpoint.
-"""
-
-import re
+"""What fills the pages about settings, prompts and data sets; each from its one home in the code."""
 
 import pandas as pd
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
-from chexreason import config, prompts
+from chexreason import prompts
 from companion.evidence import sealed
 from companion.phantoms import HOSPITALS
 from companion.report.frames import frame_table
 from companion.report.settings import settings_table
-from companion.report.theme import Html, badge, block, escape, scrolling
+from companion.report.theme import Html, block, escape
 
-CHECKPOINTS = config.ROOT / "companion" / "phantoms" / "checkpoints"
 GROUPS = {
     "sizes": "How many studies",
     "sft": "Supervised fine-tuning",
@@ -82,32 +72,3 @@ def hospitals() -> Html:
     ]
     frame = pd.DataFrame(rows)
     return frame_table(frame, "The three simulated hospitals", wrap=tuple(frame.columns[1:]))
-
-
-def model_cards() -> Html:
-    """The cards of the base checkpoints that come with the repository."""
-    cards = sorted(CHECKPOINTS.glob("*/README.md"))
-    if not cards:
-        return block('<p class="cxr-note">No base checkpoint is in this copy of the repository.</p>')
-    parts = [f'<section class="cxr-modelcard">{render(path.read_text(encoding="utf-8"))}</section>' for path in cards]
-    return block(f'<div class="cxr-head">{badge("miniature", "drawn pictures only")}</div>' + "".join(parts))
-
-
-def render(text: str, deeper: int = 2) -> str:
-    """Markdown as HTML with its headings `deeper` levels down; a YAML head and relative links fall away."""
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
-        _unlink(token)
-    html = parser.renderer.render(tokens, parser.options, {})
-    return re.sub(r"<table>.*?</table>", lambda found: scrolling(found[0], "table"), html, flags=re.DOTALL)
-
-
-def _unlink(token: Token) -> None:
-    for child in token.children or []:
-        target = child.attrGet("href") if child.type == "link_open" else None
-        if target is not None and not str(target).startswith(("http://", "https://")):
-            child.attrs.pop("href")

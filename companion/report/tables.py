@@ -63,7 +63,7 @@ def table(
     label = f"Table {number}: {spec.title}"
     lines = [*dict.fromkeys(note for one in made or sides[:1] for note in _notes(one)), *_few_notes(sides[0], made)]
     return framed(
-        build(sides[0], made), label, title=label, heads=[_badges(one) for one in made or sides[:1]],
+        build(sides[0], made), label, title=label, heads=[badges(one) for one in made or sides[:1]],
         notes=[*lines, _reference(number)], runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def _few_notes(shown: Evidence, made: Sequence[Evidence]) -> list[str]:
     return said
 
 
-def _badges(shown: Evidence) -> str:
+def badges(shown: Evidence) -> str:
     if not shown.runs:
         return badge("published", "arXiv 2512.23090", f"section {shown.spec.section}")
     infos = [run.info for run in shown.runs.values()]

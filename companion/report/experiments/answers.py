@@ -75,6 +75,16 @@ def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, be
     return compared(analysis.change(after, before, scores.own(hospital)), outcome, beside)
 
 
+def above(value: Interval | str) -> bool:
+    """Whether a whole interval lies above zero; what has none does not."""
+    return not isinstance(value, str) and value.low > 0
+
+
+def below(value: Interval | str) -> bool:
+    """Whether a whole interval lies below zero."""
+    return not isinstance(value, str) and value.high < 0
+
+
 def told(value: Interval | str) -> str:
     """What an interval says of zero; what has none is not compared."""
     if isinstance(value, str):
@@ -97,14 +107,14 @@ def counted(panels: Mapping[str, Values]) -> str:
     """How many intervals a figure shows, which leave zero out, and how many would by chance; ends a caption."""
     found = {f"{title}, {row}, {series}": value for title, one in panels.items() for series, each in one.items()
              for row, value in each.items()}  # fmt: skip
-    whole = {name: value for name, value in found.items() if not isinstance(value, str)}
-    off = [name for name, value in whole.items() if value.excludes_zero]
+    whole = sum(not isinstance(value, str) for value in found.values())
+    off = [name for name, value in found.items() if above(value) or below(value)]
     which = f" ({'; '.join(off)})" if 0 < len(off) <= 6 else ""
     text = (
-        f" {len(whole)} intervals at 95 % over trainings (t) and patients, not corrected for their number; zero lies "
-        f"outside {len(off) or 'none'} of them{which}, where chance would put {len(whole) / 20:.1f}."
+        f" {whole} intervals at 95 % over trainings (t) and patients, not corrected for their number; zero lies "
+        f"outside {len(off) or 'none'} of them{which}, where chance would put {whole / 20:.1f}."
     )
-    lacking = len(found) - len(whole)
+    lacking = len(found) - whole
     return text + (f" {lacking} are not compared; the numbers below say why." if lacking else "")
 
 

@@ -10,13 +10,11 @@ from companion.experiment import arms, scores
 from companion.report.behind import runs_behind
 from companion.report.experiments.answers import answers, asked, changed, facts, have, missing, sizes, trained
 from companion.report.experiments.names import HARD, NUANCED, PROFILE, SFT, model
-from companion.report.figures import Panel, panel_svg, series
+from companion.report.figures import panel_svg, series
 from companion.report.frames import frame_table
 from companion.report.plots import framed, key_of, picture
 from companion.report.theme import Html, badge, decimal, spoken
 
-PANELS = (Panel("entropy", "Entropy of the policy", "nats a token"), Panel("reward", "Total reward", "reward"),
-          Panel("kl", "Distance from the start", "KL divergence, nats"))  # fmt: skip
 HOME = scores.own("A")
 
 
@@ -29,15 +27,17 @@ def ways() -> list[str]:
 def after_last() -> pd.DataFrame:
     """A row a model on hospital A's test images, fine-tuning first, then each arm after its last step; means over
     trainings: `commonest` is the share of the answers that give the commonest list of labels, `lists` are different
-    ones, `failed` is a share; `most` is the largest `commonest` of a training, `collapsed` counts those above the
-    plan's threshold among `trainings`. Empty without the runs."""
+    ones, `failed` is a share; `collapsed` counts trainings above the plan's threshold among `trainings`, `most` is the
+    largest `commonest` of one, `label` the largest share of a single label. Empty without the runs."""
     names = [model(name, "last") for name in ways()]
     rows = {}
     for name in [model(SFT), *names] if names else []:
         found = pd.DataFrame(analysis.variety(answers(), name, HOME))
         micro = analysis.contrast(answers(), {Key(name, HOME): 1.0}, MICRO).estimate
+        label = max(single_label(name, seed) for seed in answers().seeds([name]))
         collapsed, most = (found["commonest"] > analysis.COLLAPSED).sum(), found["commonest"].max()
-        rows[name] = {**found.mean(), "micro": micro, "most": most, "collapsed": collapsed, "trainings": len(found)}
+        rows[name] = {**found.mean(), "micro": micro, "most": most, "label": label, "collapsed": collapsed,
+                      "trainings": len(found)}  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -77,16 +77,26 @@ def table() -> Html:
         {
             "Arm": [arms.get(arm).what if arm else "fine-tuned, where all start" for arm in arms_of],
             "Commonest": found["commonest"].map("{:.2f}".format),
+            "at most": found["most"].map("{:.2f}".format),
+            "One label, at most": found["label"].map("{:.2f}".format),
             "Different": found["lists"].map("{:.0f}".format),
             "Failed": found["failed"].map("{:.2f}".format),
             "Micro-F1": found["micro"].map(decimal),
             "minus SFT": [spoken(changed(model(a, "last"), model(SFT), "A", MICRO)) if a else "" for a in arms_of],
             "Entropy, end over start": [decimal(entropy_ratio(arm), 2) if arm else "" for arm in arms_of],
             "Collapsed": [f"{n:.0f} of {of:.0f}" for n, of in zip(found["collapsed"], found["trainings"], strict=True)],
+            "As the plain reward": [", ".join(f"seed {seed}" for seed in untreated(arm)) for arm in arms_of],
         }
     )
     head = facts(*found.index[1:], measure="hospital A, micro-F1 post hoc")
-    return frame_table(shown, "The spread of the answers after the last step", wrap=["Arm"], head=head)
+    note = (
+        "Commonest: the share of the answers that give the commonest list of labels, mean over trainings and most of "
+        "one. One label: the share in which the commonest label stands, most of a training; the paper's window counts "
+        "labels, not lists. As the plain reward: best and last checkpoint answer word for word as those of the plain "
+        "reward, so that what was left out had no effect."
+    )
+    label = "The spread of the answers after the last step"
+    return frame_table(shown, label, wrap=["Arm"], head=head, notes=[note], dense=True)
 
 
 def entropy_ratio(arm: str) -> float:
@@ -95,17 +105,6 @@ def entropy_ratio(arm: str) -> float:
     tenths = [max(1, len(values) // 10) for values in logged]
     ends = [values[-tenth:].mean() / values[:tenth].mean() for values, tenth in zip(logged, tenths, strict=True)]
     return float(np.mean(ends))
-
-
-def against_start() -> dict[str, analysis.Contrast]:
-    """The change of micro-F1 at home from SFT (post hoc), of the arms that can be compared."""
-    found = {name: changed(model(name, "last"), model(SFT), "A", MICRO) for name in ways()}
-    return {name: one for name, one in found.items() if not isinstance(one, str)}
-
-
-def worse() -> list[str]:
-    """Arms whose micro-F1 at home fell from SFT, the whole interval below zero."""
-    return [name for name, one in against_start().items() if one.high < 0]
 
 
 def curves(reward: str) -> Html:
@@ -120,7 +119,7 @@ def curves(reward: str) -> Html:
     return framed(
         f"Training with the {reward} reward",
         badge("miniature", PROFILE, sizes(), "seed 0"),
-        [panel_svg(panel, histories, 2.8) for panel in PANELS],
+        [panel_svg(metric, histories, 2.8) for metric in ("entropy", "reward", "kl")],
         "A collapse would show as an entropy that falls to nothing while the distance from the start runs away."
         + without,
         columns=3,
@@ -152,48 +151,20 @@ def nothing() -> bool:
     return not found.empty and not found["collapsed"].iloc[1:].any()
 
 
-def untested() -> str:
-    """What follows if nothing collapsed; empty if something did."""
-    if not nothing():
-        return ""
-    return "Nothing collapsed with a stabiliser or without, so whether these prevent collapse cannot be tested."
+def single_label(name: str, seed: int) -> float:
+    """The share of the answers of a training in which its commonest label stands, as the paper's window counts it."""
+    said = analysis.asked(answers().of[name, seed], HOME)["predicted"]
+    return float(said.str.split(";").explode().value_counts().iloc[0] / len(said))
 
 
-def widest() -> str:
-    """The largest share of the commonest list after the last step: of an arm, and of a single training."""
-    found = after_last().iloc[1:]
-    if found.empty:
-        return "–"
-    first = found.sort_values("commonest").iloc[-1]
-    arm = str(first.name).removesuffix("-last")
-    return f"{first['commonest']:.2f} in an arm ({arm}) and {found['most'].max():.2f} in a single training"
-
-
-def single_labels() -> list[str]:
-    """Trainings in which one label stands in more answers than the paper's window allows, with its share."""
-    found = []
-    for name in ways():
-        for seed in answers().seeds([model(name, "last")]):
-            said = analysis.asked(answers().of[model(name, "last"), seed], HOME)["predicted"]
-            share = said.str.split(";").explode().value_counts().iloc[0] / len(said)
-            if share > analysis.COLLAPSED:
-                found.append(f"{name} at seed {seed}, {share:.0%}")
-    return found
-
-
-def untreated() -> list[str]:
+def untreated(arm: str) -> list[int]:
     """Trainings of an arm whose answers, at the best checkpoint and at the last, are those of the plain reward."""
-    found = []
-    for name in ways():
-        plain = f"grpo-{arms.get(name).reward}"
-        pairs = [(model(name, which), model(plain, which)) for which in ("best", "last")]
-        if name != plain and all(have(*pair) for pair in pairs):
-            found += [
-                f"{name} at seed {seed} ({plain})"
-                for seed in answers().seeds([one for pair in pairs for one in pair])
-                if all(_said(mine, seed) == _said(other, seed) for mine, other in pairs)
-            ]
-    return found
+    plain = f"grpo-{arms.get(arm).reward}" if arm else arm
+    pairs = [(model(arm, which), model(plain, which)) for which in ("best", "last")]
+    if arm == plain or not all(have(*pair) for pair in pairs):
+        return []
+    seeds = answers().seeds([one for pair in pairs for one in pair])
+    return [seed for seed in seeds if all(_said(mine, seed) == _said(other, seed) for mine, other in pairs)]
 
 
 def _said(name: str, seed: int) -> list[list[str]]:

@@ -11,7 +11,18 @@ from companion.evidence import analysis, outcomes
 from companion.evidence.analysis import Key
 from companion.evidence.comparable import every_label
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import Comparison, answers, asked, changed, facts, have, missing, patients
+from companion.report.experiments.answers import (
+    Comparison,
+    above,
+    answers,
+    asked,
+    below,
+    changed,
+    facts,
+    have,
+    missing,
+    patients,
+)
 from companion.report.experiments.names import BELOW, HARD, SFT, model
 from companion.report.frames import frame_table
 from companion.report.plots import Values
@@ -64,7 +75,7 @@ def worked(found: Iterable[str]) -> list[str]:
     for name in found:
         gains = [one for there in abroad(name) if not isinstance(one := against_plain(name, there), str)]
         at_home = against_plain(name, "A")
-        if gains and all(one.low > 0 for one in gains) and not isinstance(at_home, str) and at_home.high >= 0:
+        if gains and all(map(above, gains)) and not isinstance(at_home, str) and not below(at_home):
             good.append(name)
     return good
 
@@ -80,54 +91,23 @@ def verdict() -> str | None:
     return text + (f"; not compared: {', '.join(off)}" if off else "")
 
 
-def with_key() -> pd.DataFrame:
-    """Macro-F1 of each of `ANSWERS` (rows) at each hospital: mean over trainings; under "low A" and so on, whether
-    one training lies below naming every label. Empty without the runs."""
-    if not have(model(CEILING), model(SFT)):
-        return pd.DataFrame()
-    seeds = answers().seeds([model(CEILING), model(SFT)])
-    each = {(title, h): [score(h, seed) for seed in seeds] for title, score in ANSWERS.items() for h in "ABC"}
-    found = pd.DataFrame(index=list(ANSWERS))
-    for h in "ABC":
-        found[h] = [float(np.mean(each[title, h])) for title in ANSWERS]
-        found[f"low {h}"] = [min(each[title, h]) < _floor(h) for title in ANSWERS]
-    return found
-
-
 def ceiling() -> Html:
     """What an answer key is worth: the best of four answers picked with it, with and without a look at the image."""
-    found = with_key()
-    if found.empty:
+    if not have(model(CEILING), model(SFT)):
         return missing("the answers picked with the key")
-    shown = {f"hospital {h}": [decimal(value) + (BELOW if low else "") for value, low in
-                               zip(found[h], found[f"low {h}"], strict=True)] for h in "ABC"}  # fmt: skip
-    head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
+    seeds, rows = answers().seeds([model(CEILING), model(SFT)]), []
+    for title, score in ANSWERS.items():
+        row = {"answer": title}
+        for h in "ABC":
+            each = [score(h, seed) for seed in seeds]
+            row[f"hospital {h}"] = decimal(float(np.mean(each))) + BELOW * (min(each) < _floor(h))
+        rows.append(row)
     note = f"{BELOW}: below naming every label, in one training at least. Post hoc, no interval."
+    head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
     return frame_table(
-        pd.DataFrame({"answer": found.index, **shown}),
-        "What an answer key is worth",
-        wrap=["answer"],
-        head=head,
-        notes=[note],
+        pd.DataFrame(rows), "What an answer key is worth", wrap=["answer"], head=head, notes=[note],
         runs=asked(model(CEILING), model(SFT)),
-    )
-
-
-def raised_by_key() -> str:
-    """What picking with the key raises at the hospitals where the model itself may be compared, in a sentence."""
-    found = with_key()
-    fit = [h for h in "ABC" if not found.empty and not found.loc["SFT, its one greedy answer", f"low {h}"]]
-    if not fit:
-        return "At no hospital may the fine-tuned model be compared."
-    one, best, blind, picked = found[fit].to_numpy(dtype=float)
-    more = int((picked - blind > best - one).sum())
-    return (
-        f"At {' and '.join(fit)} picking with the key raises macro-F1 by {_range(best - one)} over the model's one "
-        f"answer. Where answers are given to *other* patients, so that no image has a say, the score is "
-        f"{_range(blind)} with one and {_range(picked)} with the best of {TRIES}; at {more} of {len(fit)} hospitals "
-        "that is the larger step"
-        + (", so a step of this size needs no look at the image." if more == len(fit) else ".")
-    )
+    )  # fmt: skip
 
 
 def _floor(hospital: str) -> float:
@@ -161,10 +141,6 @@ def _others(n: int, rng: np.random.Generator) -> np.ndarray:
     """For each of n patients another one, each once."""
     order = rng.permutation(n)
     return order[(np.argsort(order) + 1) % n]
-
-
-def _range(values: np.ndarray) -> str:
-    return f"{values.min():.3f} to {values.max():.3f}"
 
 
 #: What an answer is -> its macro-F1 at a hospital and seed.

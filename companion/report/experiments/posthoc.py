@@ -4,9 +4,6 @@ Base, SFT and both rewards stand side by side at each hospital and against each 
 after the answers had been seen; the next experiment is to confirm them on fresh patients.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-
 import pandas as pd
 
 from chexreason import prompts
@@ -14,9 +11,10 @@ from chexreason.completions import Failure, parse_completion
 from companion.evidence import analysis
 from companion.evidence.analysis import OWN, Cell, Key
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, OUTCOMES
-from companion.report.experiments.answers import answers, asked, changed, facts, have, missing
+from companion.report.experiments.answers import above, answers, asked, changed, facts, have, missing
 from companion.report.experiments.cells import YARDSTICKS
 from companion.report.experiments.names import BELOW, HARD, NAMES, NUANCED, SFT, model
+from companion.report.failures import by_kind
 from companion.report.frames import frame_table
 from companion.report.theme import Html, decimal, spoken
 
@@ -67,8 +65,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
 
 def called_normal_rises(arm: str, checkpoint: str = "last") -> bool:
     """Whether more abnormal patients are called normal than after SFT at each hospital, every interval above zero."""
-    found = [changed(model(arm, checkpoint), model(SFT), h, CALLED_NORMAL) for h in "ABC"]
-    return all(not isinstance(one, str) and one.low > 0 for one in found)
+    return all(above(changed(model(arm, checkpoint), model(SFT), h, CALLED_NORMAL)) for h in "ABC")
 
 
 def called_normal(arm: str) -> str:
@@ -78,37 +75,24 @@ def called_normal(arm: str) -> str:
 
 
 def failures() -> Html:
-    """Why answers could not be read, by kind, as shares of the answers at A, B and C; means over trainings."""
+    """Why answers could not be read, by kind, as shares of the answers at A, B and C, all trainings together."""
     if not have(*shown("last")):
         return missing("all four models")
     rows = []
     for name, title in {**shown("best"), **shown("last")}.items():
-        of = [frame for (one, _), frame in answers().of.items() if one == name]
-        kinds: Counter[str] = Counter()
-        total = 0
-        for frame in of:
-            own = frame[frame["population"] == frame["film"]]
-            total += len(own)
-            for text in own.loc[own["failed"].astype(bool), "completion"]:
-                kinds[_kind(str(text))] += 1
-        checkpoint = " (last)" if name.endswith("-last") else ""
-        rows.append(
-            {"model": title + checkpoint, "trainings": str(len(of)), "answers": f"{total:,}",
-             "unreadable": f"{kinds.total() / total:.1%}",
-             "by kind": "; ".join(f"{kind.replace('_', ' ')} {many / total:.1%}" for kind, many in kinds.most_common())
-             or "–"}
-        )  # fmt: skip
+        of = pd.concat([frame for (one, _), frame in answers().of.items() if one == name])
+        of = of[of["population"] == of["film"]]
+        failed = of.loc[of["failed"].astype(bool), "completion"].astype(str)
+        shares = by_kind(map(_failures, failed)) / len(of)
+        row = {"model": title + " (last)" * name.endswith("-last"), "answers": f"{len(of):,}",
+               "unreadable": f"{len(failed) / len(of):.1%}"}  # fmt: skip
+        rows.append(row | shares.map("{:.1%}".format).to_dict())
     head = facts(*shown("last"), measure="own images of A, B and C, post hoc")
-    return frame_table(pd.DataFrame(rows), "Why answers could not be read", wrap=["by kind"], head=head)
+    note = "An answer may be of several kinds."
+    return frame_table(pd.DataFrame(rows), "Why answers could not be read", head=head, notes=[note], dense=True)
 
 
-#: The first of these that holds is the kind of a failure.
-KINDS: Sequence[Failure] = (
-    Failure.REPEATED_BLOCK, Failure.TRUNCATED, Failure.MISSING_BLOCK, Failure.WRONG_ORDER, Failure.EMPTY,
-    Failure.UNKNOWN_LABEL,
-)  # fmt: skip
-
-
-def _kind(completion: str) -> str:
-    failures = parse_completion(completion, prompts.get("free_reasoning").answer, False).failures
-    return next((kind.value for kind in KINDS if kind in failures), "cut off")
+def _failures(completion: str) -> tuple[str, ...]:
+    """Kinds of failure of an answer that failed; what fails for none of the reasons in its text was cut off."""
+    found = parse_completion(completion, prompts.get("free_reasoning").answer, False).failures
+    return tuple(found) or (Failure.TRUNCATED,)

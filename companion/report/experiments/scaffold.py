@@ -38,8 +38,7 @@ def findings() -> tuple[str, ...]:
 
 
 def _positives(run: Run) -> dict[str, float]:
-    values = evidence.scores(run)
-    return {name: float(values[name, "support"]) for name in LABEL_SETS[LABELS]}
+    return evidence.scores(run).xs("support", level="metric")[list(LABEL_SETS[LABELS])].astype(float).to_dict()
 
 
 def floor(run: Run) -> float:
@@ -132,32 +131,4 @@ def verdict() -> str | None:
     return (
         f"{lead}protocol minus labels alone: {spoken(medical)} on the medical base, {spoken(general)} on the general "
         "one"
-    )
-
-
-def answered() -> str:
-    """Whether the runs can answer the question at all; empty if they can."""
-    if not any(isinstance(difference(base), str) for base in BASES):
-        return ""
-    return "These runs cannot answer the question: nothing can be said of whether the best format depends on the base."
-
-
-def general_base() -> str:
-    """Why runs of the general base take part in no comparison, in a sentence; empty if all do."""
-    if not (off := constants()):
-        return ""
-    runs = [(name, seed, run) for name, of in runs_of("qwen").items() for seed, run in of.items()]
-    one = sum("one answer" in reason for name in runs_of("qwen") for reason in unfit("qwen", name).values())
-    low = sum(bool(drawn("qwen", name, seed)[0] < floor(run)) for name, seed, run in runs)
-    return (
-        f"{off} of {len(runs)} runs of the general base take part in no comparison: {one} give one answer to nearly "
-        f"all images, and {low} score below naming every label."
-    )
-
-
-def medical_base() -> str:
-    """How many runs of each format on the medical base take part in no comparison."""
-    return ", ".join(
-        f"{len(unfit('medgemma', name))} of {len(runs)} with {prompts.get(name).title}"
-        for name, runs in runs_of("medgemma").items()
     )

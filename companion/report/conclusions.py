@@ -1,0 +1,139 @@
+"""What may be concluded from our own runs in Tables 1 to 6 (sections 4.1 to 4.4), and of the paper's highest value.
+
+A table of our runs over the findings with enough positives: the score of each and its difference to one of them, with
+intervals over patients. A best is named only among runs of one model and where patients cannot explain the lead; runs
+of one training each get no order; what scores below naming every label takes part in nothing.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexreason.runs import Run
+from companion.evidence.stats import Interval, percentiles
+from companion.evidence.tables import Evidence, gather, has_rows, title_of
+from companion.report import leads
+from companion.report.frames import UNFIT, frame_table
+from companion.report.paired import Together, together
+from companion.report.tables import badges
+from companion.report.theme import Html, block, decimal, escape, signed, spoken
+
+#: What the runs of a table are compared with; nothing in Tables 2 and 3, and the highest in Table 1.
+SFT = {4: "SFT checkpoint", 5: "medgemma_sft", 6: "medgemma_sft"}
+
+
+def ours(number: int, profile: str | None = None, results: Path | None = None) -> Html:
+    """Our runs of Table `number`: macro-F1, and the difference to the highest (Table 1) or the SFT checkpoint (4 to 6).
+
+    Raises UserError if the runs do not rest on the same findings, studies, split and seeds.
+    """
+    shown = gather(number, profile, results)
+    names, runs, out = _compared(shown, profile, results)
+    if not has_rows(*runs):
+        return block(f'<p class="cxr-note">This needs the rows of all runs of Table {number}.</p>')
+    scored = together([run for run in runs if run])
+    fit = [k for k, name in enumerate(names) if name not in out]
+    first = _first(number, names, scored, fit)
+    columns: dict[str, list[str]] = {
+        "": [_title(shown, name) + (UNFIT if name in out else "") for name in names],
+        f"macro-F1, all {len(scored.names)} findings": [decimal(value) for value in scored.macro()[0]],
+    }
+    often = scored.frequent
+    if often:
+        levels = [scored.score(k, often) for k in range(len(names))]
+        columns[f"over {leads.enough(often, len(scored.names))}"] = [
+            f"{decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})" for one in levels
+        ]
+    if often and first in fit:
+        columns[f"minus {_title(shown, names[first])}"] = [
+            "" if k == first else spoken(scored.difference(first, k, often)) for k in range(len(names))
+        ]
+    frame = pd.DataFrame(columns)
+    for column in frame.columns[1:]:
+        frame.loc[[k for k in range(len(names)) if k not in fit], column] = "–"
+    notes = [f"Intervals at 95 % over {scored.patients} patients.", *_notes(shown, scored, names, fit, first)]
+    reasons = [f"{UNFIT} {_title(shown, name)} takes part in no order: {reason}." for name, reason in out.items()]
+    said = list(map(escape, [*notes, *reasons]))
+    label = f"What can be said of our runs in Table {number}"
+    return frame_table(frame, label, head=badges(shown), notes=said, wrap=list(frame.columns[1:]))
+
+
+def _compared(
+    shown: Evidence, profile: str | None, results: Path | None
+) -> tuple[list[str], list[Run | None], dict[str, str]]:
+    """Names of what is compared, the runs, and why some take part in nothing; in Table 4 with what both start from."""
+    number = shown.spec.number
+    paper = shown.rows() if number < 5 else [column for column, _ in shown.columns()]
+    names = ["hard_best", "nuanced_best"] if number == 4 else paper
+    runs, out = [leads.run_at(shown, name)[0] for name in names], leads.unfit_of(shown)
+    if number == 4:
+        before, start = gather(2, profile, results), "free_reasoning"
+        names, runs = [SFT[4], *names], [leads.run_at(before, start)[0], *runs]
+        out[SFT[4]] = leads.unfit_of(before).get(start, "")
+    return names, runs, {name: out[name] for name in names if out.get(name)}
+
+
+def _title(shown: Evidence, name: str) -> str:
+    return name if name == SFT[4] else leads.name_of(shown, name)
+
+
+def _first(number: int, names: list[str], scored: Together, fit: list[int]) -> int | None:
+    """The place of what the others are compared with, if there is any."""
+    if number == 1:
+        return max(fit, key=lambda k: float(scored.macro()[0, k]), default=None)
+    return names.index(SFT[number]) if number in SFT else None
+
+
+def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], first: int | None) -> list[str]:
+    """What follows, in sentences."""
+    if not scored.frequent:
+        return ["No finding has enough positives to carry a conclusion."]
+    if shown.spec.number > 1:
+        return [f"{leads.ONE_TRAINING.capitalize()}: what another training would give is in no interval."]
+    if first is None or len(fit) < 2:
+        return ["Too few runs take part for a best."]
+    lead = _title(shown, names[first])
+    near = [k for k in fit if k != first and not scored.difference(k, first, scored.frequent).low > 0]
+    best = (
+        f"None is called best: {len(near)} of the other {len(fit) - 1} prompts cannot be distinguished from {lead}."
+        if near
+        else f"{lead} is best: its lead over each other prompt is more than the patients explain."
+    )
+    return [best, *([_order(shown, scored, names, fit)] if len(fit) > 2 else [])]
+
+
+def _order(shown: Evidence, scored: Together, names: list[str], fit: list[int]) -> str:
+    """How far our order of the prompts agrees with the paper's: Spearman's correlation with an interval over patients."""
+    paper_M = shown.side("paper", "macro").reindex([names[k] for k in fit]).rank()
+    ranks_RM = pd.DataFrame(scored.macro(scored.frequent)[:, fit], columns=paper_M.index).rank(axis=1)
+    found: Interval = percentiles(np.nan_to_num(ranks_RM.corrwith(paper_M, axis=1).to_numpy()), 0.95)
+    verdict = (
+        "the orders agree more than they differ"
+        if found.low > 0
+        else "the orders run against each other more than they agree"
+        if found.high < 0
+        else "whether the two orders have anything in common cannot be said"
+    )
+    bounds = f"{signed(found.low, 2)} to {signed(found.high, 2)}"
+    return f"Rank correlation with the paper's order as printed: {signed(found.estimate, 2)} ({bounds}): {verdict}."
+
+
+def printed_highest(number: int) -> str:
+    """The paper's highest macro-F1 of Tables 1 to 3, and which others are within chance of it, as a clause."""
+    shown = gather(number)
+    top, near = leads.within_chance(number, shown.rows())
+    first, others = (" and ".join(title_of(shown.spec, row) for row in rows) for rows in (top, near))
+    lead = (
+        f"its lead over {others} is within chance"
+        if near
+        else f"its lead over each of the other {len(shown.rows()) - len(top)} is more than chance makes"
+    )
+    return f"{first} ({shown.side('paper', 'macro').max():.3f}); {lead}"
+
+
+def most_failures() -> str:
+    """The paper's highest rate of answers that fail to parse, and the prompts that have it."""
+    shown = gather(1)
+    rates = shown.side("paper", "all", "failure_rate")
+    return f"{rates.max():.1%} ({' and '.join(title_of(shown.spec, row) for row in leads.highest(rates))})"
