@@ -27,13 +27,12 @@ import stand_ins
 import torch
 
 from chexreason import config, evaluate, grpo, prompts, sft
-from chexreason.config import Profile
+from chexreason.config import STUDY, Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
-from chexreason.models.lora import add_lora
+from chexreason.models import add_lora
+from chexreason.processes import Progress
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
-from chexreason.recipe import STUDY
-from chexreason.training import Progress
 from companion.replication.doctor.datasets import official
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"

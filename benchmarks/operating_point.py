@@ -39,8 +39,8 @@ from sklearn.preprocessing import StandardScaler
 from chexreason import config, models
 from chexreason.files import file_digest
 from chexreason.labels import FINDINGS, LABEL_SETS, POSITIVE
-from chexreason.metrics import f1
 from companion.evidence.comparable import ENOUGH
+from companion.evidence.stats import f1
 from companion.phantoms import HOSPITALS, draw, sample_case
 from companion.phantoms.pretrain.make import CHECKPOINTS
 from companion.phantoms.pretrain.vision_encoder import features, pixels

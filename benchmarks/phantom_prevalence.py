@@ -16,9 +16,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
 
-from chexreason.labels import FINDINGS, SUPPORT_DEVICES, ancestors
+from chexreason.labels import FINDINGS, SUPPORT_DEVICES
 from companion.phantoms import conventions, copula, hospitals
 from companion.phantoms.copula import AP_FILM, DRAWN
+from companion.phantoms.tree import ancestors
 from companion.report import cooccurrence as co
 
 F = len(DRAWN)

@@ -119,10 +119,9 @@ def grpo(profile: Profile, family: str, folder: Path, turn: int) -> Task:
 
     from chexreason import grpo as trains
     from chexreason import models
-    from chexreason.models import lora
 
     settings = profile.grpo
-    lora.add_lora(models.load(family, profile.models[family]), profile.lora).save_pretrained(folder / "start")
+    models.add_lora(models.load(family, profile.models[family]), profile.lora).save_pretrained(folder / "start")
     chosen = cohorts.choose(profile, "rl")
     n = settings.studies_per_step
     first = turn * n % len(chosen.studies)

@@ -21,12 +21,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from chexreason import models
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
-from chexreason.models import FAMILIES, Loaded
-from chexreason.models.families import QwenFilmProcessor
+from chexreason.models import FAMILIES, Loaded, QwenFilmProcessor
 from chexreason.prompts import Prompt
-from chexreason.traces import write_completion
 from companion.phantoms import draw, sample_case
 from companion.phantoms.pretrain.make import CHECKPOINTS
+from companion.phantoms.teacher.completion import write_completion
 from companion.replication.published import config_of
 
 IMAGE_PX, DRAWN_PX = 1024, 256

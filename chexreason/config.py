@@ -23,7 +23,8 @@ import yaml
 
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.recipe import GRPO, SETTINGS, SFT, STUDY, Decoding, LoRA, Sizes
+from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
+from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
 from chexreason.settings import origins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,28 @@ ELSEWHERE = ("teacher",)
 OPEN = ("lora", "sft", "grpo")
 #: What a profile may name in place of the images as they are, of transformers' decoding and of TRL's trainers.
 ENGINES = ("images", "decode", "sft", "grpo")
+#: Which runs make up each stage. A profile may change any entry: another prompt, base model or reward is a line.
+STUDY: dict[str, dict[str, Any]] = {
+    "prompting": {"model": "medgemma", "prompts": list(TABLE1_PROMPTS)},
+    "sft": {"models": ["medgemma", "qwen"], "prompts": list(SFT_FORMATS)},
+    "grpo": {
+        "model": "medgemma", "prompt": "free_reasoning", "start": "02-sft-medgemma-free_reasoning",
+        "rewards": ["nuanced", "hard"],
+    },
+    "generalization": {
+        "test_sets": ["chexpert", "nih"],
+        # model -> its base model, its prompt and, if it was trained, the run whose best adapter it carries
+        "models": {
+            "nv_reason": {"base": "nv_reason", "prompt": "nv_reason"},
+            "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
+            "qwen": {"base": "qwen", "prompt": "free_reasoning"},
+            "medgemma_sft": {
+                "base": "medgemma", "prompt": "free_reasoning", "adapter": "02-sft-medgemma-free_reasoning",
+            },
+            "chexreason": {"base": "medgemma", "prompt": "free_reasoning", "adapter": "03-grpo-hard"},
+        },
+    },
+}  # fmt: skip
 Group = TypeVar("Group")
 
 
@@ -69,7 +92,7 @@ class Profile:
     """One way to run the study: places, checkpoints, sizes and settings.
 
     `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason). `study` says
-    which runs make up each stage (`recipe.STUDY`). `cache` holds checkpoints, images and everything that must not be
+    which runs make up each stage (`STUDY`). `cache` holds checkpoints, images and everything that must not be
     published; `rows` is where per-study predictions go: among the results, or in the cache for credentialed data.
     """
 
@@ -209,10 +232,10 @@ def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
     study = {stage: dict(entries) for stage, entries in STUDY.items()}
     for stage, entries in (entry for change in changes for entry in change.items()):
         if stage not in study:
-            raise unknown("stage of the study", stage, STUDY, "chexreason/recipe.py")
+            raise unknown("stage of the study", stage, STUDY, "chexreason/config.py")
         for key in entries:
             if key not in study[stage]:
-                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/recipe.py")
+                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/config.py")
         study[stage] |= entries
     return study
 

@@ -5,36 +5,23 @@ prediction of nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from tqdm import tqdm
 
-from chexreason import cohorts, metrics, models
+from chexreason import metrics, models, records
 from chexreason.cohorts import Chosen
-from chexreason.completions import parse_completion
+from chexreason.completions import Completion
 from chexreason.config import Profile
 from chexreason.data import SOURCES
 from chexreason.data.image import open_image
 from chexreason.data.study import Study
-from chexreason.labels import LABEL_SETS, decide
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 from chexreason.recipe import Decoding
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A decoded answer: text, its length in tokens, and whether it was cut at the limit."""
-
-    text: str
-    tokens: int
-    truncated: bool
-
 
 #: (model, studies, prompt, settings, called with the number of studies begun) -> the tokens of each answer. A profile
 #: may name another than `generate` in its `engines`.
@@ -47,7 +34,8 @@ def generate(
     """The answers' tokens by transformers' `generate`, padded to one length a batch."""
     answers: list[list[int]] = []
     for start in range(0, len(studies), settings.batch_size):
-        inputs = models.encode(loaded, open_images(studies[start : start + settings.batch_size]), prompt.text)
+        batch = studies[start : start + settings.batch_size]
+        inputs = models.encode(loaded, [open_image(study.image) for study in batch], prompt.text)
         tokens_BT = loaded.model.generate(
             **inputs, max_new_tokens=settings.max_new_tokens, do_sample=settings.do_sample
         )
@@ -81,38 +69,6 @@ def end_tokens(loaded: Loaded) -> set[int]:
     return set(np.atleast_1d(loaded.model.generation_config.eos_token_id).tolist())
 
 
-def open_images(studies: Sequence[Study]) -> list[Image.Image]:
-    """The image of each study."""
-    return [open_image(study.image) for study in studies]
-
-
-def predictions_table(
-    chosen: Chosen, completions: Sequence[Completion], prompt: Prompt, uncertain: str
-) -> pd.DataFrame:
-    """The rows of predictions.csv.gz, in the order of the studies."""
-    names, visible = LABEL_SETS[SOURCES[chosen.dataset].scored_on], cohorts.visible_truth(chosen)
-    rows = []
-    for study, completion in zip(chosen.studies, completions, strict=True):
-        parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
-        decided = decide(study.labels, uncertain, names)
-        rows.append(
-            {
-                "study_key": study.key,
-                "patient_key": f"{study.source}/{study.patient_id}",
-                "completion": completion.text,
-                "tokens": completion.tokens,
-                "failures": ";".join(sorted(parsed.failures)),
-                "valid": parsed.valid,
-                "failed": parsed.failed,
-                "predicted": ";".join(parsed.labels),
-                "truth": ";".join(name for name, value in decided.items() if value),
-                "ignored": ";".join(name for name, value in decided.items() if value is None),
-                "visible": ";".join(sorted(visible.get(study.key, ()))),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
     """Micro, macro and per-finding scores of a predictions table over a label set."""
     columns = ("truth", "predicted", "ignored")
@@ -127,5 +83,5 @@ def evaluate(
     """Decode a cohort as the profile says and score it: (scores, predictions table)."""
     engine, settings = profile.engine("decode", generate), profile.decoding
     completions = decode(loaded, chosen.studies, prompt, settings, label=label, engine=engine)
-    rows = predictions_table(chosen, completions, prompt, settings.uncertain)
+    rows = records.predictions(chosen, completions, prompt, settings.uncertain)
     return score(rows, SOURCES[chosen.dataset].scored_on), rows

@@ -9,33 +9,27 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from accelerate.utils import gather_object
 from peft import PeftModel
-from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
+from transformers import PrinterCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, processes, prompts, runs, study, training
+from chexreason import cohorts, evaluate, models, processes, prompts, records, runs, study, training
 from chexreason.cohorts import Chosen
-from chexreason.completions import parse_completion
-from chexreason.config import Profile, overridden
+from chexreason.config import Profile
 from chexreason.data.study import Study
-from chexreason.errors import UserError, unknown
 from chexreason.examples import examples
-from chexreason.files import digest_of, file_digest, write_atomically
+from chexreason.files import digest_of, file_digest
 from chexreason.labels import positives
-from chexreason.models import Loaded
-from chexreason.models.lora import assert_language_only
+from chexreason.models import Loaded, assert_language_only
 from chexreason.prompts import Prompt
-from chexreason.recipe import GRPO, plain
-from chexreason.rewards import REWARDS, Labels, Reward, Terms, constants
-
-#: Where a checkpoint keeps the state of its reward.
-STATE = "reward.json"
+from chexreason.recipe import GRPO
+from chexreason.rewards import constants
+from chexreason.scorer import STATE, Scorer, reward_of
 
 
 def arguments(
@@ -63,68 +57,6 @@ def arguments(
         save_strategy="steps",
         save_steps=max(1, math.ceil(steps / settings.checkpoints)),
     )  # fmt: skip
-
-
-class Scorer(TrainerCallback):
-    """The reward function that TRL calls: a reward with its state, and the mean of each of its terms."""
-
-    def __init__(self, name: str, reward: Reward, profile: Profile, prompt: Prompt, ends: set[int]) -> None:
-        self.__name__, self.reward, self.prompt, self.ends = name, reward, prompt, ends
-        self.limit, self.private = profile.grpo.max_completion_length, profile.rows != "results"
-        self.terms: list[Terms] = []
-
-    def __call__(
-        self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
-    ) -> list[float]:
-        """Score each completion against the labels of its study.
-
-        Each of several processes scores all their completions, in one order, so that they hold the same state.
-        """
-        own = list(zip(completions, completion_ids, truth, strict=True))
-        totals = []
-        for [turn], ids, labels in own if processes.count() == 1 else gather_object(own):
-            cut = len(ids) >= self.limit and not self.ends.intersection(ids)
-            self.terms.append(self._terms(turn["content"], cut, frozenset(labels.split(";"))))
-            totals.append(float(sum(self.terms[-1].values())))
-        first = processes.rank() * len(own)
-        return totals[first : first + len(own)]
-
-    def _terms(self, text: str, cut: bool, truth: Labels) -> Terms:
-        """The reward's terms for a completion. Raises UserError that names the completion if there are none."""
-        parsed = parse_completion(text, self.prompt.answer, cut)
-        try:
-            terms = self.reward(parsed, truth, text)
-            usable = bool(terms) and all(math.isfinite(value) for value in terms.values())
-        except Exception as error:  # a reward is anybody's code; the error is raised again, with the completion
-            raise self._refused(text, truth, f"{type(error).__name__}: {error}") from error
-        if not usable:
-            raise self._refused(text, truth, repr(terms))
-        return terms
-
-    def _refused(self, text: str, truth: Labels, what: str) -> UserError:
-        shown = "a completion about a patient, not shown" if self.private else f"{text!r}, recorded: {sorted(truth)}"
-        wanted = f"named finite terms from the reward {self.__name__}"
-        return UserError(wanted, f"{what} for {shown}", "correct the reward")
-
-    def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """The reward's state, beside the checkpoint just written."""
-        if state.is_world_process_zero:
-            place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
-            write_atomically(place, json.dumps(self.reward.state_dict()).encode())
-
-    def on_log(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """The mean of each term since the last log, into the trainer's own log."""
-        if self.terms and state.log_history:
-            means = pd.DataFrame(self.terms).mean()
-            state.log_history[-1] |= {f"terms/{name}": float(value) for name, value in means.items()}
-            self.terms.clear()
-
-
-def reward_of(name: str, profile: Profile) -> Reward:
-    """The reward of that name with the profile's constants; UserError for an unknown one, or an unknown constant."""
-    if name not in REWARDS:
-        raise unknown("reward", name, REWARDS, "chexreason/rewards.py, or a file given by --reward")
-    return overridden(profile.overrides, name, REWARDS[name], profile.name)
 
 
 @dataclass(frozen=True)
@@ -197,9 +129,9 @@ def run(
     """
     start = runs.need(profile.cache / "checkpoints" / start_run / "best")
     base = profile.study["grpo"]["model"]
-    this = study.plan(
+    this = records.plan(
         profile, run_id, "grpo", "chexreason", base, task.prompt, validation,
-        grpo={**plain(profile.grpo), **profile.more("grpo")},
+        grpo={**asdict(profile.grpo), **profile.more("grpo")},
         reward=constants(reward_of(task.reward, profile)),
         facts={"reward": task.reward, "n_train": len(task.studies)},
         inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
@@ -229,4 +161,4 @@ def run(
         for checkpoint, (scores, _) in scored.items()
         for kind in ("macro", "micro")
     ]
-    return study.finish(this, validation, table, scored[best][1], history=pd.concat([history, pd.DataFrame(course)]))
+    return records.finish(this, validation, table, scored[best][1], history=pd.concat([history, pd.DataFrame(course)]))

@@ -16,7 +16,6 @@ from sklearn.metrics import precision_recall_fscore_support
 from chexreason.labels import LABEL_SETS
 
 Bools = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
 
 
 def label_cells(names: Iterable[object], label_set: str) -> Bools:
@@ -75,16 +74,3 @@ def scores(
     }
     micro, macro = ({metric: float(value) for metric, value in row.items()} for row in (micro, ratios("macro")))
     return Scores(label_set, len(true_BF), failure_rate, findings, micro, macro)
-
-
-def confusion(true_BF: Bools, pred_BF: Bools) -> Counts:
-    """True positives, false positives and false negatives per finding (3, F): what a bootstrap adds up."""
-    cells = (true_BF & pred_BF, ~true_BF & pred_BF, true_BF & ~pred_BF)
-    return np.stack([cell.sum(axis=0) for cell in cells]).astype(np.int64)
-
-
-def f1(counts: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
-    """2 TP / (2 TP + FP + FN) from counts (3, ...); 0 where nothing is present or predicted."""
-    hits, extra, missed = counts
-    below = 2 * hits + extra + missed
-    return np.divide(2 * hits, below, out=np.zeros(np.shape(below)), where=np.asarray(below) > 0)

@@ -4,11 +4,8 @@ The defaults are the paper's. What it does not state, or may state in a section 
 `assumed(...)` and a reason. A profile may set another value, with a reason (`config`).
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
-from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.settings import UNREAD, assumed, paper
 
 
@@ -110,33 +107,5 @@ class Decoding:
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
 
-#: Which runs make up each stage. A profile may change any entry: another prompt, base model or reward is a line.
-STUDY: dict[str, dict[str, Any]] = {
-    "prompting": {"model": "medgemma", "prompts": list(TABLE1_PROMPTS)},
-    "sft": {"models": ["medgemma", "qwen"], "prompts": list(SFT_FORMATS)},
-    "grpo": {
-        "model": "medgemma", "prompt": "free_reasoning", "start": "02-sft-medgemma-free_reasoning",
-        "rewards": ["nuanced", "hard"],
-    },
-    "generalization": {
-        "test_sets": ["chexpert", "nih"],
-        # model -> its base model, its prompt and, if it was trained, the run whose best adapter it carries
-        "models": {
-            "nv_reason": {"base": "nv_reason", "prompt": "nv_reason"},
-            "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
-            "qwen": {"base": "qwen", "prompt": "free_reasoning"},
-            "medgemma_sft": {
-                "base": "medgemma", "prompt": "free_reasoning", "adapter": "02-sft-medgemma-free_reasoning",
-            },
-            "chexreason": {"base": "medgemma", "prompt": "free_reasoning", "adapter": "03-grpo-hard"},
-        },
-    },
-}  # fmt: skip
-
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {"sizes": Sizes, "lora": LoRA, "sft": SFT, "grpo": GRPO, "decoding": Decoding}
-
-
-def plain(settings: Any) -> dict[str, Any]:
-    """Settings as plain data, for a run's digest; without `use_vllm` when off, so that older digests stay valid."""
-    return {k: v for k, v in dataclasses.asdict(settings).items() if (k, v) != ("use_vllm", False)}

@@ -6,6 +6,7 @@ carry the label -100. LoRA touches the language model only.
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,16 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import cohorts, models, processes, prompts, runs, study, traces, training
+from chexreason import cohorts, models, processes, prompts, records, runs, study, traces, training
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.examples import examples
 from chexreason.files import digest_of
-from chexreason.models import Loaded
-from chexreason.models.lora import add_lora
+from chexreason.models import Loaded, add_lora
 from chexreason.prompts import Prompt
-from chexreason.recipe import SFT, plain
+from chexreason.recipe import SFT
 
 
 def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | None = None) -> SFTConfig:
@@ -97,8 +97,8 @@ def run(
     None where several processes only trained (`training.trained`).
     """
     lessons = traces.of(chosen, prompt, profile)
-    settings = {**plain(profile.lora), **profile.more("lora"), **plain(profile.sft), **profile.more("sft")}
-    this = study.plan(
+    settings = {**asdict(profile.lora), **profile.more("lora"), **asdict(profile.sft), **profile.more("sft")}
+    this = records.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings,
         facts={"n_train": len(chosen.studies)},
         inputs={"sft_studies": chosen.digest, "traces": digest_of(lessons)},

@@ -5,15 +5,14 @@ A teacher has written them before: ``<cache>/traces/<prompt>.jsonl``, one ``{"st
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chexreason.cohorts import Chosen
-from chexreason.completions import AnswerFormat, parse_completion
+from chexreason.completions import parse_completion
 from chexreason.config import Profile
 from chexreason.errors import UserError
-from chexreason.labels import FINDINGS, positives
+from chexreason.labels import positives
 from chexreason.prompts import Prompt
 
 
@@ -74,20 +73,3 @@ def entry_of(line: bytes) -> dict[str, Any] | None:
         return None
     whole = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("study", "trace"))
     return entry if whole else None
-
-
-def write_completion(thought: str, labels: Iterable[str], fmt: AnswerFormat) -> str:
-    """The completion that `parse_completion` reads back, with the labels in CheXpert's order.
-
-    >>> write_completion("Wide heart.", {"Edema", "Cardiomegaly"}, AnswerFormat())
-    '<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>'
-
-    Raises ValueError for labels that are empty or unknown, and for a thought with a tag in it.
-    """
-    wanted = frozenset(labels)
-    if not wanted or not wanted <= frozenset(FINDINGS):
-        raise ValueError(f"expected labels among the 14 findings, got {sorted(wanted)}")
-    if "<" in thought:
-        raise ValueError(f"expected a thought without tags, got {thought!r}")
-    bodies = {"think": thought, fmt.tag: ", ".join(name for name in FINDINGS if name in wanted)}
-    return "".join(f"<{name}>{bodies[name]}</{name}>" for name in fmt.blocks)

@@ -17,7 +17,7 @@ from chexreason import grpo, models, processes, prompts, sft
 from chexreason.config import load_profile
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
-from chexreason.models.lora import add_lora
+from chexreason.models import add_lora
 from chexreason.recipe import GRPO, SFT, LoRA
 
 STUDIES, TOGETHER = 18, 8

@@ -7,7 +7,7 @@ import pytest
 
 from chexreason.completions import ONLY_SOLUTION, THINK_ANSWER, THINK_SOLUTION, Failure, parse_completion, read_labels
 from chexreason.labels import FINDINGS
-from chexreason.traces import write_completion
+from companion.phantoms.teacher.completion import write_completion
 
 GOOD = "<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>"
 MISSING, REPEATED, ORDER, OUTSIDE, UNKNOWN, DUPLICATE, EMPTY, TRUNCATED = Failure

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import yaml
 
-from chexreason import config, grpo, recipe
+from chexreason import config, recipe, scorer
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
@@ -68,7 +68,7 @@ def data_folders(monkeypatch) -> None:
 def test_the_papers_profile_changes_no_stated_value() -> None:
     paper = load_profile("paper")
     for group, values in STATED.items():
-        settings = grpo.reward_of(group, paper) if group in ("hard", "nuanced") else getattr(paper, group)
+        settings = scorer.reward_of(group, paper) if group in ("hard", "nuanced") else getattr(paper, group)
         assert {name: getattr(settings, name) for name in values} == values
 
 
@@ -126,7 +126,7 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
     assert profile.grpo == dataclasses.replace(recipe.GRPO(), learning_rate=1e-3)
     assert profile.sft == recipe.SFT()
-    assert grpo.reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
+    assert scorer.reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
     more = own(**override("sft.label_smoothing_factor", 0.1))
     assert (more.more("sft"), more.more("grpo"), more.sft) == ({"label_smoothing_factor": 0.1}, {}, recipe.SFT())
     assert own(**override("sizes.validation", None)).sizes.validation is None
@@ -168,7 +168,7 @@ def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
 ])  # fmt: skip
 def test_mistakes_in_a_rewards_constants_are_named(own, setting, value, message) -> None:
     with pytest.raises(UserError, match=message):
-        grpo.reward_of("hard", own(**override(f"hard.{setting}", value)))
+        scorer.reward_of("hard", own(**override(f"hard.{setting}", value)))
 
 
 def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp_path) -> None:
@@ -179,8 +179,8 @@ def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp
 
 def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
     changed = own(study={"grpo": {"rewards": ["hard"]}}).study
-    assert changed["grpo"] == recipe.STUDY["grpo"] | {"rewards": ["hard"]}
-    assert changed["sft"] == recipe.STUDY["sft"]
+    assert changed["grpo"] == config.STUDY["grpo"] | {"rewards": ["hard"]}
+    assert changed["sft"] == config.STUDY["sft"]
 
 
 def test_the_settings_table_has_every_setting_with_its_source_and_overrides() -> None:

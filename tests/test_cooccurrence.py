@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from chexreason.config import RESULTS
-from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms.case import sample_case, sample_lesions
 from companion.phantoms.conventions import MINING, NAMED_PARENT
 from companion.phantoms.copula import CORRELATIONS, DRAWN, correlations, matrix
 from companion.phantoms.hospitals import HOSPITALS
+from companion.phantoms.tree import ancestors
 from companion.report import cooccurrence as co
 
 

@@ -91,4 +91,4 @@ def test_files_and_folders(tmp_path):
     with pytest.raises(UserError, match="a table as c or d in"):
         find_file(tmp_path, ["c", "d"], "a table")
     with pytest.raises(UserError, match=r"the folder of images at .*, got a file"):
-        find_folder(path, "films")
+        find_folder(path, "images")

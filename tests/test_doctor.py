@@ -22,6 +22,7 @@ from chexreason.labels import positives
 from companion.phantoms import teacher
 from companion.replication import doctor
 from companion.replication.doctor import datasets, machine, weights
+from companion.replication.doctor.counts import COUNTS
 from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
 from companion.replication.traces.teacher import KEY, Teacher, teacher_of
 from companion.workflow import commands as cli
@@ -106,7 +107,7 @@ def test_the_published_counts_are_read_from_the_facts_with_their_sources() -> No
 
 def test_counts_are_those_of_the_trees_and_each_has_a_published_one(profile) -> None:
     places = {source: place.root for source, place in profile.data.items()}
-    counted = {source: data.SOURCES[source].counts(root) for source, root in places.items()}
+    counted = {source: COUNTS[source](root) for source, root in places.items()}
     for source, counts in counted.items():
         assert set(counts) <= set(datasets.official(source))
     mimic, chexpert, nih = counted["mimic"], counted["chexpert"], counted["nih"]
@@ -131,8 +132,7 @@ def test_another_release_differs_in_named_counts_and_does_not_keep_the_profile_f
 
 def test_the_published_release_is_ready(profile, monkeypatch) -> None:
     counted = {name: number for name, (number, _) in datasets.official("nih").items()}
-    source = dataclasses.replace(data.SOURCES["nih"], counts=lambda root: counted)
-    monkeypatch.setitem(data.SOURCES, "nih", source)
+    monkeypatch.setattr(datasets, "COUNTS", {"nih": lambda root: counted})
     row = rows(profile)["NIH ChestX-ray14"]
     assert row.state == READY
     assert row.got.startswith("as published: 86,524 images for training and validation")

@@ -11,14 +11,13 @@ import torch
 from PIL import Image
 from sklearn.metrics import f1_score
 
-from chexreason import cohorts, config, evaluate, models, prompts, study
+from chexreason import cohorts, config, evaluate, models, prompts, records
 from chexreason.cohorts import Chosen
+from chexreason.completions import Completion
 from chexreason.config import DataPlace
 from chexreason.data.image import open_image
 from chexreason.errors import UserError
-from chexreason.evaluate import Completion
 from chexreason.labels import FINDINGS, NIH_SHARED
-from chexreason.models import lora
 from chexreason.recipe import Decoding, LoRA, Sizes
 from chexreason.runs import Plan
 
@@ -70,7 +69,7 @@ ANSWERS = [
 def test_predictions_tell_what_was_said_and_what_was_recorded(studies) -> None:
     relabelled = dataclasses.replace(studies[3], labels={"Edema": 1.0, "Fracture": -1.0})
     chosen = chosen_of([*studies[:3], relabelled])
-    rows = evaluate.predictions_table(chosen, ANSWERS, PROMPT, "ignore")
+    rows = records.predictions(chosen, ANSWERS, PROMPT, "ignore")
     assert list(rows.columns) == [
         "study_key", "patient_key", "completion", "tokens", "failures", "valid", "failed",
         "predicted", "truth", "ignored", "visible",
@@ -85,7 +84,7 @@ def test_predictions_tell_what_was_said_and_what_was_recorded(studies) -> None:
 
 
 def test_nih_rows_name_the_nine_only(studies) -> None:
-    rows = evaluate.predictions_table(chosen_of(studies, "nih"), ANSWERS * 2, PROMPT, "zeros")
+    rows = records.predictions(chosen_of(studies, "nih"), ANSWERS * 2, PROMPT, "zeros")
     assert set(";".join(rows["truth"]).split(";")) - {""} <= set(NIH_SHARED)
     assert rows["truth"][1] == "Cardiomegaly"  # Support Devices is none of the nine
 
@@ -111,7 +110,7 @@ def test_scores_are_scikit_learns_over_the_cells_that_count(label_set, names) ->
 
 
 def test_a_failed_completion_predicts_nothing(studies) -> None:
-    rows = evaluate.predictions_table(chosen_of(studies[:4]), ANSWERS, PROMPT, "zeros")
+    rows = records.predictions(chosen_of(studies[:4]), ANSWERS, PROMPT, "zeros")
     scores = evaluate.score(rows, "chexpert14")
     assert scores.failure_rate == 0.5
     assert scores.micro["predicted"] == 2
@@ -120,7 +119,7 @@ def test_a_failed_completion_predicts_nothing(studies) -> None:
 
 def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
     loaded = models.load(family, checkpoints / family)
-    model = lora.add_lora(loaded, LoRA())
+    model = models.add_lora(loaded, LoRA())
     torch.manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -137,7 +136,7 @@ def test_an_adapter_is_merged_and_changes_what_is_said(
     with torch.inference_mode():
         before = random_model.model(**inputs).logits
     adapter = adapter_of(family_name, checkpoints, tmp_path / "02-sft-x" / "best")
-    tuned = lora.with_adapter(random_model, adapter)
+    tuned = models.with_adapter(random_model, adapter)
     assert not [name for name, _ in tuned.model.named_parameters() if "lora" in name]
     assert tuned.model.generation_config.suppress_tokens
     assert tuned.source.endswith(" + 02-sft-x")
@@ -151,9 +150,9 @@ def test_an_adapter_of_the_other_family_is_refused_in_one_line(
     other = {"medgemma": "qwen", "qwen": "medgemma"}[family_name]
     adapter = adapter_of(other, checkpoints, tmp_path / "02-sft-x" / "best")
     with pytest.raises(UserError, match=r"an adapter for .*, got one for .*\. Train it again"):
-        lora.with_adapter(random_model, adapter)
+        models.with_adapter(random_model, adapter)
     with pytest.raises(UserError, match=r"an adapter at .*, got no adapter_config\.json there"):
-        lora.with_adapter(random_model, tmp_path)
+        models.with_adapter(random_model, tmp_path)
 
 
 @pytest.mark.parametrize(("rows", "names"), [("results", ["a.jpg"]), ("cache", [])])
@@ -163,7 +162,7 @@ def test_unreadable_images_are_named_only_where_rows_may_be_shown(studies, tmp_p
     )
     profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     this = Plan(dataclasses.replace(profile, rows=rows), "01-x", {}, {})
-    info = study.finish(this, chosen, pd.DataFrame(), pd.DataFrame(), None).info
+    info = records.finish(this, chosen, pd.DataFrame(), pd.DataFrame(), None).info
     told = {"n": 8, "unreadable": {"count": 1, "names": names}, "left_out": {"no frontal image": 3}}
     assert {name: info[name] for name in told} == told
 

@@ -43,7 +43,7 @@ PROMPTS["upwards"] = Prompt(
 """
 MODEL = """
 from dataclasses import replace
-from chexreason.models.families import FAMILIES
+from chexreason.models import FAMILIES
 
 FAMILIES["twin"] = replace(FAMILIES["qwen"], name="twin", title="Twin")
 """

@@ -46,11 +46,11 @@ def test_bfloat16_and_checkpointing_walk_it_too(proof, part, monkeypatch) -> Non
     """What a GPU turns on, turned on for a processor: nothing else of the path depends on the device."""
     from chexreason import models, training
 
-    def as_on_a_gpu(precision: str, checkpointing: bool) -> dict[str, bool]:
-        return {"bf16": precision == "bf16", "gradient_checkpointing": checkpointing, "use_cpu": True}
+    def as_on_a_gpu(bf16: bool, checkpointing: bool) -> dict[str, bool]:
+        return {"bf16": bf16, "gradient_checkpointing": checkpointing, "use_cpu": True}
 
     monkeypatch.setattr(training, "device_options", as_on_a_gpu)
-    monkeypatch.setattr(models, "dtype_for", lambda precision: torch.bfloat16)
+    monkeypatch.setattr(models, "dtype_for", lambda bf16: torch.bfloat16)
     row = proof.once(part, "medgemma", "paper", True)
     assert row["seconds"] > 0
 

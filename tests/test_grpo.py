@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from chexreason import config, grpo, models, objective, prompts
+from chexreason import config, grpo, models, objective, prompts, scorer
 from chexreason.errors import UserError
-from chexreason.models import lora
 from chexreason.recipe import GRPO, LoRA
 from chexreason.rewards import Hard
 
@@ -28,7 +27,7 @@ def profile(tmp_path):
 def start(checkpoints, family_name, tmp_path):
     """An adapter with weights of its own, as an SFT run leaves it."""
     loaded = models.load(family_name, checkpoints / family_name)
-    model = lora.add_lora(loaded, LoRA())
+    model = models.add_lora(loaded, LoRA())
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -137,7 +136,7 @@ def test_a_killed_run_goes_on_with_its_rewards_state(
 
     train(4, tmp_path / "run")
     newest = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    kept = json.loads((newest / grpo.STATE).read_text())
+    kept = json.loads((newest / scorer.STATE).read_text())
     resumed = train(8, tmp_path / "run")
     assert resumed.state.global_step == 8
     assert set(kept) == {"recent"}
@@ -145,8 +144,8 @@ def test_a_killed_run_goes_on_with_its_rewards_state(
     assert steps == [1, 3, 5, 7]  # each rollout batch is logged once and used twice
 
 
-def scorer_of(reward, profile) -> grpo.Scorer:
-    return grpo.Scorer("mine", reward, profile, prompts.get("free_reasoning"), ends={2})
+def scorer_of(reward, profile) -> scorer.Scorer:
+    return scorer.Scorer("mine", reward, profile, prompts.get("free_reasoning"), ends={2})
 
 
 def test_the_scorer_pays_what_the_reward_says(profile) -> None:

@@ -6,6 +6,7 @@ from sklearn.metrics import multilabel_confusion_matrix, precision_recall_fscore
 
 from chexreason import metrics
 from chexreason.labels import FINDINGS, LABEL_SETS
+from companion.evidence import stats
 
 RATIOS = ("precision", "recall", "f1")
 
@@ -48,10 +49,10 @@ def test_against_scikit_learn_finding_by_finding(seed, masked, label_set):
 def test_counts_are_those_of_scikit_learn_and_give_the_same_f1(seed):
     true, pred, _ = random_matrices(seed)
     table = multilabel_confusion_matrix(true, pred)  # (F, 2, 2): [[tn, fp], [fn, tp]]
-    counts = metrics.confusion(true, pred)
+    counts = stats.confusion(true, pred)
     assert (counts == np.stack([table[:, 1, 1], table[:, 0, 1], table[:, 1, 0]])).all()
     findings = metrics.scores(true, pred, "chexpert14").findings.values()
-    assert metrics.f1(counts).tolist() == [row["f1"] for row in findings]
+    assert stats.f1(counts).tolist() == [row["f1"] for row in findings]
 
 
 def test_nothing_divided_by_nothing_is_0():

@@ -8,8 +8,7 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.models import FAMILIES
-from chexreason.models.lora import add_lora, assert_language_only
+from chexreason.models import FAMILIES, add_lora, assert_language_only
 from chexreason.recipe import LoRA
 from companion.phantoms import miniature
 

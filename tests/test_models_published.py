@@ -13,8 +13,7 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.models import FAMILIES, Loaded
-from chexreason.models.lora import add_lora
+from chexreason.models import FAMILIES, Loaded, add_lora
 from chexreason.prompts import PROMPTS
 from chexreason.recipe import GRPO, Decoding, LoRA
 from companion.replication.published import config_of, facts

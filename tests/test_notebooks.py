@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from chexreason import config, prompts, rewards, runs
-from chexreason.recipe import STUDY
+from chexreason.config import STUDY
 from companion.evidence import sections
 from companion.workflow import stages
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from chexreason.errors import UserError
-from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, closure
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms import (
     FINDING_PAINTERS,
     HOSPITALS,
@@ -21,6 +21,7 @@ from companion.phantoms import (
 )
 from companion.phantoms.anatomy import SIDES, Chest
 from companion.phantoms.canvas import Canvas
+from companion.phantoms.tree import closure
 
 SIZE = 112
 

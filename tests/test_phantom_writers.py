@@ -53,7 +53,7 @@ def test_the_real_loader_gives_back_labels_view_image_and_truth(trees, hospital,
     expected, truth, lesions = cases(hospital), data.truth(trees[hospital]), prepare.lesions(trees[hospital])
     blank = {key for key, (_, case) in expected.items() if hospital != "C" and not case.recorded}
     assert {study.key for study in cohort.studies} == set(expected) - blank
-    assert sum("film" in reason for reason in cohort.left_out) == reasons, "the second images"
+    assert sum("image" in reason for reason in cohort.left_out) == reasons, "the second images"
     assert any(np.ptp(np.asarray(Image.open(path))) == 0 for path in root.rglob("*.[jp][pn]g")) == (reasons > 0)
     for study in cohort.studies:
         split, case = expected[study.key]

@@ -213,7 +213,7 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     assert not list(provenance.disagreements("demo", experiment / "demo"))
     (copied / "companion" / "replication" / "vllm_engine.py").write_text("MEMORY = 0.9\n")
     (copied / "companion" / "speed" / "masks.py").write_text("slower = True\n")
-    (copied / "chexreason" / "data" / "prepared.py").write_text("slower = True\n")
+    (copied / "companion" / "speed" / "images.py").write_text("slower = True\n")
     told = [one for one in provenance.disagreements("demo", experiment / "demo") if one[0] == "costs"]
     assert len(told) == 3
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft-qwen"

@@ -12,7 +12,7 @@ from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from chexreason.rewards import REWARDS, Hard, Nuanced, constants, reward
 from chexreason.settings import origins
-from chexreason.traces import write_completion
+from companion.phantoms.teacher.completion import write_completion
 
 NF, SD, CM, ED, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Fracture"
 #: Relative to the commonest: No Finding 1, Support Devices 3/4, Cardiomegaly 1/2, Edema 1/4, Fracture 1/20.

@@ -13,7 +13,7 @@ from chexreason.config import Profile, load_profile
 from chexreason.errors import UserError
 from chexreason.examples import examples
 from chexreason.recipe import SFT
-from chexreason.training import last_checkpoint
+from chexreason.runs import last_checkpoint
 
 TRACES = [
     "<think>clear</think><solution>Edema</solution>",

@@ -9,7 +9,6 @@ from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.models import lora
 from chexreason.recipe import LoRA
 from companion.speed.lora import merged
 from companion.speed.switches import Speed
@@ -23,7 +22,7 @@ def make(checkpoints, family_name, tmp_path, studies):
     """A trainer over four studies with images of three shapes, so that Qwen's prompts differ in length."""
     for k, shape in enumerate([(90, 240), (240, 90)]):
         Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
-    model = lora.add_lora(models.load(family_name, checkpoints / family_name), LoRA())
+    model = models.add_lora(models.load(family_name, checkpoints / family_name), LoRA())
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from chexreason import evaluate, prompts
+from chexreason.completions import Completion
 from chexreason.errors import UserError
 from chexreason.recipe import Decoding
 from companion.speed import decoding
@@ -42,7 +43,7 @@ def test_two_processes_say_what_one_says(random_model, studies, two_threads, lea
         decoding, "in_processes", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell)
     )
 
-    def decode(speed: Speed) -> list[evaluate.Completion]:
+    def decode(speed: Speed) -> list[Completion]:
         engine = functools.partial(decoding.generate, speed=speed)
         return evaluate.decode(random_model, many, PROMPT, settings, engine=engine)
 

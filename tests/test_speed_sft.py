@@ -12,7 +12,6 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from chexreason import models, prompts, sft
 from chexreason.config import load_profile
 from chexreason.examples import examples
-from chexreason.models import lora
 from chexreason.recipe import SFT, LoRA
 from companion.speed.embeddings import EmbeddingCache, assert_frozen, pixels_of
 from companion.speed.sft import Remembered
@@ -79,7 +78,7 @@ def test_an_image_whose_tokens_had_to_go_is_seen_again(random_model, studies) ->
 def test_a_tower_that_trains_is_refused(random_model) -> None:
     with pytest.raises(AssertionError, match="image tokens would change"):
         assert_frozen(random_model.model)  # as loaded, every weight would train
-    assert_frozen(lora.add_lora(random_model, LoRA()).get_base_model())
+    assert_frozen(models.add_lora(random_model, LoRA()).get_base_model())
 
 
 def trainer_of(checkpoints, family_name, studies, folder, speed, dropout=0.1):

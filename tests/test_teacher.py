@@ -8,10 +8,11 @@ import pytest
 
 from chexreason.completions import parse_completion
 from chexreason.errors import UserError
-from chexreason.labels import FINDINGS, closure
+from chexreason.labels import FINDINGS
 from chexreason.prompts import CHECKLIST, PROMPTS, Prompt
 from companion.phantoms import teacher
 from companion.phantoms.teacher.phrases import REGIONS, WORDS
+from companion.phantoms.tree import closure
 
 DRAWABLE = FINDINGS[1:]
 THINKING = [prompt for prompt in PROMPTS.values() if prompt.answer.think]

@@ -11,7 +11,8 @@ from chexreason import config, runs
 from chexreason.errors import UserError
 from chexreason.processes import Progress
 from chexreason.recipe import GRPO, SFT
-from chexreason.training import accumulation, checkpoints, device_options, last_checkpoint, trained
+from chexreason.runs import checkpoints, last_checkpoint
+from chexreason.training import accumulation, device_options, trained
 
 
 @pytest.mark.parametrize(

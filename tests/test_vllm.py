@@ -13,7 +13,7 @@ from chexreason import evaluate, grpo, models
 from chexreason.errors import UserError
 from chexreason.models import Loaded
 from chexreason.prompts import get
-from chexreason.recipe import GRPO, Decoding, plain
+from chexreason.recipe import GRPO, Decoding
 from companion.phantoms.pretrain.make import CHECKPOINTS
 from companion.replication import vllm_engine
 
@@ -41,11 +41,6 @@ def test_what_is_counted(script) -> None:
     }
     with pytest.raises(ValueError, match="got 1 and 0"):
         script.agreement([[1]], [], ([RIGHT], []), get("free_reasoning"))
-
-
-def test_a_run_with_vllm_has_another_digest_and_one_without_it_the_old_one() -> None:
-    assert "use_vllm" not in plain(GRPO())
-    assert plain(GRPO(use_vllm=True)) == plain(GRPO()) | {"use_vllm": True}
 
 
 def test_rollouts_with_vllm_keep_silent_the_same_tokens(tmp_path) -> None:

@@ -22,7 +22,7 @@ from chexreason.labels import FINDINGS
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
 
-__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "load", "phantom_request", "truth", "truth_column"]
+__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "load", "phantom_request", "truth"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,13 @@ class Source:
     label_set: tuple[str, ...]
     credentialed: bool  # its rows and images must not be shown or passed on
     load: Callable[[Path, str | None], Cohort]
-    counts: Callable[[Path], dict[str, int]] | None = None  # published sizes that `doctor` can check
     scored_on: str = "chexpert14"  # the label set of its tables, a key of `labels.LABEL_SETS`
 
 
 SOURCES: dict[str, Source] = {
-    mimic.NAME: Source(mimic.NAME, "MIMIC-CXR-JPG", FINDINGS, True, mimic.load, mimic.counts),
-    chexpert.NAME: Source(chexpert.NAME, "CheXpert", FINDINGS, True, chexpert.load, chexpert.counts),
-    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load, nih.counts, "nih9"),
+    mimic.NAME: Source(mimic.NAME, "MIMIC-CXR-JPG", FINDINGS, True, mimic.load),
+    chexpert.NAME: Source(chexpert.NAME, "CheXpert", FINDINGS, True, chexpert.load),
+    nih.NAME: Source(nih.NAME, "NIH ChestX-ray14", nih.LABEL_SET, False, nih.load, "nih9"),
 }
 
 
@@ -72,14 +71,9 @@ def phantom_request(root: Path) -> dict[str, Any]:
 
 
 def truth(root: Path) -> dict[str, frozenset[str]]:
-    """study key -> the findings that are visible on its image; phantoms only."""
-    return {key: frozenset(filter(None, cell.split(";"))) for key, cell in truth_column(root, "visible").items()}
-
-
-def truth_column(root: Path, column: str) -> dict[str, str]:
-    """study key -> its cell in a column of truth.csv; UserError where nothing was drawn."""
+    """study key -> the findings that are visible on its image; UserError where nothing was drawn."""
     if not is_phantom(root):
         wanted, got = f"phantoms at {root}", f"no {PHANTOM_MARKER} there"
         raise UserError(wanted, got, "the visible truth is known for phantoms only")
-    table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, column: TEXT}, public=True)
-    return dict(zip(table["study_key"], table[column], strict=True))
+    table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
+    return {key: frozenset(filter(None, cell.split(";"))) for key, cell in table.itertuples(index=False)}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chexreason import metrics
 from chexreason.labels import LABEL_SETS, NO_FINDING
 from chexreason.metrics import Bools
+from companion.evidence import stats
 from companion.experiment.scores import LABEL_SET
 
 Floats = npt.NDArray[np.float64]
@@ -43,11 +43,11 @@ def _by_kind(sums_RK: Floats) -> Floats:
 
 
 def _macro(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return metrics.f1(_by_kind(sums_RK)[:, :, keep_F]).mean(axis=1)
+    return stats.f1(_by_kind(sums_RK)[:, :, keep_F]).mean(axis=1)
 
 
 def _micro(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return metrics.f1(_by_kind(sums_RK).sum(axis=2))
+    return stats.f1(_by_kind(sums_RK).sum(axis=2))
 
 
 def _named(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:

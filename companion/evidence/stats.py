@@ -15,12 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chexreason.metrics import Bools, f1
+from chexreason.metrics import Bools
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 #: Draws times patients held in memory at once.
 _CHUNK = 20_000
+
+
+def confusion(true_BF: Bools, pred_BF: Bools) -> Counts:
+    """True positives, false positives and false negatives per finding (3, F): what a bootstrap adds up."""
+    cells = (true_BF & pred_BF, ~true_BF & pred_BF, true_BF & ~pred_BF)
+    return np.stack([cell.sum(axis=0) for cell in cells]).astype(np.int64)
+
+
+def f1(counts: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
+    """2 TP / (2 TP + FP + FN) from counts (3, ...); 0 where nothing is present or predicted."""
+    hits, extra, missed = counts
+    below = 2 * hits + extra + missed
+    return np.divide(2 * hits, below, out=np.zeros(np.shape(below)), where=np.asarray(below) > 0)
 
 
 def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:

@@ -5,7 +5,7 @@ image, the completion included), in the form of every other run of this project.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pandas as pd
 import torch
@@ -19,10 +19,8 @@ from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest
 from chexreason.labels import positives
-from chexreason.models import Loaded
-from chexreason.models.lora import with_adapter
+from chexreason.models import Loaded, with_adapter
 from chexreason.prompts import Prompt
-from chexreason.recipe import plain
 from chexreason.rewards import jaccard
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted
@@ -114,7 +112,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
         "adapter": file_digest(adapter) if adapter else "none",
         "worlds": digest_of([[world.name for world in asked], known.to_csv()]),
     }
-    settings = {"decoding": plain(profile.decoding), "engines": dict(profile.engines), "patients": count,
+    settings = {"decoding": asdict(profile.decoding), "engines": dict(profile.engines), "patients": count,
                 "samples": arm.samples}  # fmt: skip
     this = runs.Plan(profile, run_id, facts, settings, inputs)
     if finished := this.finished():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chexreason.errors import UserError, unknown
-from chexreason.labels import FINDINGS, NO_FINDING, ancestors
+from chexreason.labels import FINDINGS, NO_FINDING
 from companion.phantoms.acquisition import Acquisition, expose, sample_acquisition
 from companion.phantoms.anatomy import Anatomy, sample_anatomy
 from companion.phantoms.conventions import CONVENTIONS, record, truth_of
@@ -22,6 +22,7 @@ from companion.phantoms.hospitals import hospital as hospital_named
 from companion.phantoms.lesion import Lesion
 from companion.phantoms.radiograph import Radiograph
 from companion.phantoms.shortcuts import leaning
+from companion.phantoms.tree import ancestors
 
 #: The streams of a case; a number is never used twice.
 ANATOMY, FINDINGS_STREAM, ACQUISITION, LABELLING = range(4)

@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES, closure
+from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms.copula import matrix
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.lesion import Lesion
+from companion.phantoms.tree import closure
 
 Labels = dict[str, float]
 

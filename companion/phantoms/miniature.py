@@ -24,7 +24,7 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 
-from chexreason.models.families import QwenFilmProcessor
+from chexreason.models import QwenFilmProcessor
 from companion.phantoms.pretrain import IMAGE_PX, IMAGE_TOKENS, PATCH_PX
 
 VOCABULARY = 2048

@@ -7,6 +7,7 @@ from pathlib import Path
 from chexreason import cohorts, data, prompts, traces
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
+from chexreason.data.tables import TEXT, read_table
 from chexreason.files import write_atomically
 from chexreason.labels import positives
 from companion.phantoms.teacher import trace
@@ -30,7 +31,8 @@ def prepare(profile: Profile, *, teach: bool = True) -> None:
 
 def lesions(root: Path) -> dict[str, list[dict[str, object]]]:
     """study key -> what was drawn on its image (finding, severity, side, ...), for the scripted teacher."""
-    return {key: json.loads(cell) for key, cell in data.truth_column(root, "lesions").items()}
+    table = read_table(root / data.TRUTH, {"study_key": TEXT, "lesions": TEXT}, public=True)
+    return {key: json.loads(cell) for key, cell in table.itertuples(index=False)}
 
 
 def write_traces(profile: Profile, chosen: Chosen) -> None:

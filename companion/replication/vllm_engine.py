@@ -20,7 +20,8 @@ from PIL import Image
 from torch.nn import functional
 from transformers import AutoProcessor
 
-from chexreason import evaluate, models, prompts
+from chexreason import models, prompts
+from chexreason.data.image import open_image
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.models import Loaded
@@ -52,7 +53,7 @@ def answers(
         repetition_penalty=generation.repetition_penalty or 1.0,
         **models.vllm_silence(models.image_token_ids(loaded)), **chance,
     )  # fmt: skip
-    asked = [_asked(loaded, image, prompt.text) for image in evaluate.open_images(studies)]
+    asked = [_asked(loaded, image, prompt.text) for image in [open_image(study.image) for study in studies]]
     found = [list(said.outputs[0].token_ids) for said in engine(loaded).generate(asked, sampling)]
     tell(len(found))
     return found

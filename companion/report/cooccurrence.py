@@ -20,12 +20,13 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from chexreason.labels import FINDINGS, NO_FINDING, POSITIVE, ancestors
+from chexreason.labels import FINDINGS, NO_FINDING, POSITIVE
 from companion.evidence import sealed
 from companion.phantoms.case import findings_of, labelling_stream, sample_lesions
 from companion.phantoms.conventions import NAMED_PARENT, mined, record
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.lesion import Lesion
+from companion.phantoms.tree import ancestors
 
 #: Studies sampled for a comparison, and how far a rate may be off.
 CASES = 10_000

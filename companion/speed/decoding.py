@@ -30,6 +30,7 @@ from transformers import (
 from transformers.cache_utils import Cache
 
 from chexreason import evaluate, models
+from chexreason.data.image import open_image
 from chexreason.data.study import Study
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
@@ -269,7 +270,7 @@ def _batched(
         next_B = list(islice(waiting, min(free, together)))
         if not next_B:
             return None
-        inputs = models.encode(loaded, evaluate.open_images(next_B), prompt.text)
+        inputs = models.encode(loaded, [open_image(study.image) for study in next_B], prompt.text)
         images = pixels_of(inputs)
         rows = prefill(model, inputs, images, embed(model, images), room, places)
         answers.extend(rows.answers)

@@ -9,8 +9,9 @@ in the label tree, and never write *uncertain*. So the same word has another fre
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chexreason.labels import FINDINGS, NO_FINDING, PARENTS, SUPPORT_DEVICES
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.evidence.audit import facts
+from companion.phantoms.tree import PARENTS
 
 #: The parts of the data sets that can be set side by side, and how their labels were made.
 PARTS: Mapping[str, tuple[str, str, str]] = {

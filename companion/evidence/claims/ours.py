@@ -23,13 +23,13 @@ from chexreason.cohorts import stream
 from chexreason.errors import UserError
 from chexreason.files import digest_of
 from chexreason.labels import FINDINGS, LABEL_SETS
-from chexreason.metrics import f1, label_cells
+from chexreason.metrics import label_cells
 from chexreason.runs import Run, read, read_all
 from companion.evidence.audit.uncertainty import centred, shared
 from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
 from companion.evidence.claims.sides import DRAWS, OF_REAL_DATA, Side
 from companion.evidence.comparable import ENOUGH, frequent
-from companion.evidence.stats import ema, resampled_counts
+from companion.evidence.stats import ema, f1, resampled_counts
 from companion.evidence.tables import (
     DATASETS,
     TABLES,

@@ -19,7 +19,7 @@ import numpy as np
 from chexreason.errors import unknown
 from chexreason.labels import FINDINGS
 from chexreason.prompts import Prompt
-from chexreason.traces import write_completion
+from companion.phantoms.teacher.completion import write_completion
 from companion.phantoms.teacher.facts import gather
 from companion.phantoms.teacher.styles import STYLES
 

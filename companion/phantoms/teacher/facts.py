@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES, ancestors
+from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms.lesion import Lesion
 from companion.phantoms.teacher.phrases import (
     NAMED_BY_KIND,
@@ -19,6 +19,7 @@ from companion.phantoms.teacher.phrases import (
     grade,
     listing,
 )
+from companion.phantoms.tree import ancestors
 
 #: How often something drawn without a label is mentioned at all.
 SLIGHT_RATE = 0.5

@@ -14,6 +14,7 @@ from chexreason.config import DataPlace, Profile
 from chexreason.data.image import is_readable
 from chexreason.errors import UserError
 from companion.evidence import sealed
+from companion.replication.doctor.counts import COUNTS
 from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
 
 #: What the study reads of each data set.
@@ -78,8 +79,7 @@ def _source(source: str, place: DataPlace) -> Row:
     try:
         for split in dict.fromkeys(part for name, part in COHORTS.values() if name == source):
             data.load(source, place.root, split)
-        count = data.SOURCES[source].counts
-        counted = count(place.root) if count else {}
+        counted = COUNTS[source](place.root) if source in COUNTS else {}
     except UserError as error:
         return Row.failed(title, error, get)
     except PermissionError:  # its path would name a patient

@@ -42,7 +42,7 @@ def to_fetch(base: str, source: str) -> int:
 def revision_of(base: str, repo: str) -> str:
     """The commit that the study pins; the latest where torch, which the families need, is not installed."""
     try:
-        from chexreason.models.families import FAMILIES
+        from chexreason.models import FAMILIES
     except ImportError:
         return "main"
     return FAMILIES[base].revision_of(repo)

@@ -28,7 +28,8 @@ from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.labels import positives
 from chexreason.prompts import Prompt
-from chexreason.traces import entry_of, place, read, write_completion
+from chexreason.traces import entry_of, place, read
+from companion.phantoms.teacher.completion import write_completion
 from companion.replication.traces import check
 from companion.replication.traces.ask import Answer, Ask, Final, NoAnswer, Stopped, repeated
 from companion.replication.traces.teacher import Teacher, teacher_of

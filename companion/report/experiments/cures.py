@@ -6,8 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from chexreason import metrics
-from companion.evidence import analysis, outcomes
+from companion.evidence import analysis, outcomes, stats
 from companion.evidence.analysis import Key
 from companion.evidence.comparable import every_label
 from companion.experiment import arms, scores
@@ -133,7 +132,7 @@ def _blind(hospital: str, seed: int, tries: int) -> float:
         others_TN = np.stack([_others(len(true_NF), rng) for _ in range(tries)])
         near_TN = np.stack([outcomes.JACCARD.each(true_NF, said_NF[others])[:, 0] for others in others_TN])
         picked_N = others_TN[near_TN.argmax(axis=0), np.arange(len(true_NF))]
-        drawn.append(metrics.f1(metrics.confusion(true_NF, said_NF[picked_N]))[keep].mean())
+        drawn.append(stats.f1(stats.confusion(true_NF, said_NF[picked_N]))[keep].mean())
     return float(np.mean(drawn))
 
 

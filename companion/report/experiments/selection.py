@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from chexreason import metrics
 from companion.evidence import analysis, comparable, outcomes, stats
 from companion.evidence import tables as evidence
 from companion.evidence.analysis import FINDINGS, Key
@@ -60,7 +59,7 @@ def _validation(arm: str, seed: int, checkpoint: str, outcome: Outcome) -> float
                              for metric in ("support", "predicted", "recall"))  # fmt: skip
     hits = recall * support
     counts = np.stack([hits, said - hits, support - hits])
-    return float(metrics.f1(counts).mean() if outcome is MACRO else metrics.f1(counts.sum(axis=1)))
+    return float(stats.f1(counts).mean() if outcome is MACRO else stats.f1(counts.sum(axis=1)))
 
 
 @cache
