@@ -107,5 +107,13 @@ class Decoding:
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
 
 
+#: Choices of GRPO that no setting expresses, each with its reason: name -> (what is done, why).
+CHOICES: dict[str, tuple[str, str]] = {
+    "adapter": ("the SFT adapter goes on training", "not stated; else a fresh one on the merged weights"),
+    "vision_encoder": ("frozen", "stated for SFT in 3.2.1, and not stated for GRPO"),
+    "kl_policies": ("both at the sampling temperature", "not stated; TRL divides all logits by the temperature"),
+    "last_batch": ("dropped if incomplete", "not stated; TRL's sampler repeats whole rollout batches only"),
+}
+
 #: The settings classes by the name that a profile uses for them.
 SETTINGS: dict[str, type] = {"sizes": Sizes, "lora": LoRA, "sft": SFT, "grpo": GRPO, "decoding": Decoding}

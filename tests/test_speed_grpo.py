@@ -10,7 +10,6 @@ from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
 from chexreason.recipe import LoRA
-from companion.speed.lora import merged
 from companion.speed.switches import Speed
 
 STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
@@ -157,24 +156,6 @@ def test_a_whole_run_is_trls_run(make, device_batch) -> None:
         # What TRL logs of KL is a mean over slices of the batch, and with more than one they are other slices.
         assert ours["kl"] == pytest.approx(theirs["kl"], rel=0.1 if device_batch == 8 else 2e-3, abs=1e-6)
     assert logs[0][-1]["kl"] > 1e-4, "the policy has to have moved"
-
-
-def test_merged_weights_give_the_adapters_logits_and_leave_no_trace(make) -> None:
-    model = make(STOCK).model
-    ids = torch.arange(40, 60)[None]
-    text = model.get_base_model().model.language_model
-    before = {name: weight.clone() for name, weight in model.named_parameters()}
-    with torch.no_grad():
-        expected = text(input_ids=ids).last_hidden_state
-        with model.disable_adapter():
-            bare = text(input_ids=ids).last_hidden_state
-        with merged(model):
-            found = text(input_ids=ids).last_hidden_state
-        after = text(input_ids=ids).last_hidden_state
-    assert (bare - expected).abs().max() > 0.01
-    close(found, expected)
-    assert torch.equal(after, expected)
-    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
 
 
 def test_adapters_in_one_product_give_pefts_numbers_and_gradients(make) -> None:

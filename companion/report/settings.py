@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from chexreason import config
-from chexreason.recipe import SETTINGS
+from chexreason.recipe import CHOICES, SETTINGS
 from chexreason.rewards import REWARDS
 from chexreason.settings import origins
 
@@ -48,4 +48,8 @@ def settings_table(groups: Mapping[str, type] | None = None) -> pd.DataFrame:
         for group, cls in (groups or all_groups()).items()
         for name, default, origin in origins(cls)
     ]
+    fixed = {"source": "assumed", "section": "", "what": "no setting of TRL's", "overrides": ""}
+    if "grpo" in (groups or SETTINGS):
+        rows += [{"group": "grpo", "setting": name, "value": value, "why": why, **fixed}
+                 for name, (value, why) in CHOICES.items()]  # fmt: skip
     return pd.DataFrame(rows)

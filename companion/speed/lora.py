@@ -1,15 +1,10 @@
-"""Two savings on plain float32 LoRA layers (sections 3.2.1 and 3.2.2); any other layer is left to PEFT.
+"""Plain float32 LoRA layers in one product less (sections 3.2.1 and 3.2.2); any other layer is left to PEFT.
 
-`fuse`: the update is added in one product, y += s (x A) B instead of y + s ((x A) B), which saves two passes over
-memory forward and one backward. `merged`: while completions are sampled the adapter does not change, so its update is
-added to the weights once (W + s B A) and taken out again by putting the old tensors back, so nothing drifts. Both equal
-PEFT to float32 rounding, some 1e-6 relative. In bfloat16 a sum would round the update away in part, so there both stay
-off.
+The update is added as y += s (x A) B instead of y + s ((x A) B), which saves two passes over memory forward and one
+backward. It equals PEFT to float32 rounding, some 1e-6 relative. In bfloat16 it stays off.
 """
 
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,23 +33,3 @@ def _forward(self: Linear, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.
     inner = down(self.lora_dropout[name](x))
     result.view(-1, result.shape[-1]).addmm_(inner.view(-1, inner.shape[-1]), up.weight.t(), alpha=self.scaling[name])
     return result
-
-
-@contextmanager
-def merged(model: PeftModel) -> Iterator[None]:
-    """The active adapter in the weights; only for plain LoRA on float32 weights, otherwise nothing happens."""
-    layers = [layer for layer in model.modules() if isinstance(layer, Linear)]
-    name = model.active_adapter
-    if any(layer.base_layer.weight.dtype != torch.float32 or layer.merged for layer in layers):
-        yield
-        return
-    kept = [layer.base_layer.weight.data for layer in layers]
-    try:
-        for layer, weight in zip(layers, kept, strict=True):
-            layer.base_layer.weight.data = weight + layer.get_delta_weight(name).detach()
-            layer.merged_adapters.append(name)
-        yield
-    finally:
-        for layer, weight in zip(layers, kept, strict=True):
-            layer.base_layer.weight.data = weight
-            layer.merged_adapters.clear()
