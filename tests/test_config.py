@@ -185,7 +185,7 @@ def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
 
 def test_the_settings_table_has_every_setting_with_its_source_and_overrides() -> None:
     table = settings_table().set_index(["group", "setting"])
-    assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values()) + 2 + 12
+    assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values()) + 2 + 12 + len(recipe.CHOICES)
     assert table.index.is_unique
     stated = {(group, name) for group, values in STATED.items() for name in values}
     assert set(table.index[table["source"] == "stated"]) == stated

@@ -2,7 +2,7 @@
 
 Four things are replaced, each with a switch:
 
-* completions are sampled by `decoding`;
+* completions are sampled by `decoding`, from merged weights (`lora`);
 * a batch's log-probabilities come from `prefix_tree`;
 * old-policy log-probabilities: while no weight has moved since the rollout, the first pass computes them anyway, so the
   extra pass is left out. Exact, because dropout is off and a rollout batch is one optimizer step (TRL does the same
@@ -12,6 +12,7 @@ Four things are replaced, each with a switch:
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from trl.trainer.utils import pad, split_pixel_values_by_grid, split_tensor_dict
 
 from companion.speed.decoding import decode, nucleus, prefill, processors
 from companion.speed.embeddings import EmbeddingCache, Pixels, assert_frozen, pixels_of
-from companion.speed.lora import fuse
+from companion.speed.lora import merged
 from companion.speed.parallel import average_gradients
 from companion.speed.prefix_tree import build_trees, log_probabilities
 from companion.speed.switches import ALL, Speed
@@ -41,8 +42,6 @@ class FastGRPOTrainer(GRPOTrainer):
     def __init__(self, *args: Any, speed: Speed = ALL, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed
-        if speed.fused_adapters:
-            fuse(self.accelerator.unwrap_model(self.model))
         base = self.accelerator.unwrap_model(self.model).get_base_model()
         assert_frozen(base)
         self.tokens = EmbeddingCache(base, limit=ROLLOUT)
@@ -108,7 +107,7 @@ class FastGRPOTrainer(GRPOTrainer):
         peft = self.accelerator.unwrap_model(self.model)
         base, training = peft.get_base_model(), peft.training
         peft.eval()  # no activation checkpointing, which would drop the cache
-        with self.accelerator.autocast():
+        with merged(peft) if self.speed.merged_sampling else nullcontext(), self.accelerator.autocast():
             batch = prefill(base, inputs, images, self.tokens(images), self.max_completion_length)
             batch.take(rows)
             answers = batch.answers

@@ -17,7 +17,6 @@ from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from companion.speed.embeddings import EmbeddingCache, Pixels, assert_frozen, encoder_outputs, grids_of, pixels_of
-from companion.speed.lora import fuse
 from companion.speed.parallel import average_gradients
 from companion.speed.scoring import only_at, score
 from companion.speed.switches import ALL, Speed
@@ -66,8 +65,6 @@ class FastSFTTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         self.speed = speed
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
-        if speed.fused_adapters:
-            fuse(self.accelerator.unwrap_model(self.model))
         if speed.cache_image_embeddings:
             base = self.accelerator.unwrap_model(self.model).get_base_model()
             assert_frozen(base)

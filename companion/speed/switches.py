@@ -12,9 +12,9 @@ class Speed:
     shared_prompt: bool = assumed(True, "exact", "GRPO: one copy of image and prompt for the completions of a study")
     reuse_first_logprobs: bool = assumed(True, "exact", "GRPO: old log-probabilities from a rollout's first pass")
     share_prefill: bool = assumed(True, "exact", "GRPO: a study's prompt is prefilled once for all its completions")
+    merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
     answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
     cache_image_embeddings: bool = assumed(True, "exact", "SFT: each image is encoded once, not once an epoch")
-    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
     last_layer: bool = assumed(
         True,
         "exact without dropout; with it, other random draws",
