@@ -37,7 +37,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 SWITCHES = [field.name for field in dataclasses.fields(Speed)]
 STOCK = Speed(**dict.fromkeys(SWITCHES, False))
 
-SFT_SWITCHES = ("answers_only", "cache_image_embeddings", "last_layer")
+SFT_SWITCHES = ("answers_only", "cache_image_embeddings", "fused_adapters", "batch_masks", "last_layer")
 DECODE_SWITCHES = (
     "continuous_batching",
     "continuous_batching+speculative",
@@ -51,7 +51,8 @@ ALL_CORES = ("decode", "decode-qwen")
 #: task -> (what is measured, family, the switches that concern it)
 TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "grpo": ("GRPO, a rollout batch of 8 studies x 4 completions, two passes", "medgemma",
-             ("shared_prompt", "reuse_first_logprobs", "share_prefill", "merged_sampling", "last_layer")),
+             ("shared_prompt", "reuse_first_logprobs", "share_prefill", "merged_sampling", "fused_adapters",
+              "last_layer")),
     "sft": ("SFT, 32 studies, 3 epochs", "medgemma", SFT_SWITCHES),
     "sft-qwen": ("SFT, 32 studies, 3 epochs", "qwen", SFT_SWITCHES),
     "decode": ("greedy answers to 500 studies", "medgemma", DECODE_SWITCHES),

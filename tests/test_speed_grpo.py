@@ -177,6 +177,27 @@ def test_merged_weights_give_the_adapters_logits_and_leave_no_trace(make) -> Non
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
 
 
+def test_adapters_in_one_product_give_pefts_numbers_and_gradients(make) -> None:
+    theirs, ours = make(STOCK).model, make(dataclasses.replace(STOCK, fused_adapters=True)).model
+    ids = torch.arange(40, 60)[None]
+    found = []
+    for model in (theirs, ours):
+        assert model.training or model.train()
+        hidden = model.get_base_model().model.language_model(input_ids=ids).last_hidden_state
+        hidden.square().mean().backward()
+        with torch.no_grad(), model.disable_adapter():
+            bare = model.get_base_model().model.language_model(input_ids=ids).last_hidden_state
+        grads = {name: w.grad for name, w in model.named_parameters() if w.grad is not None}
+        found.append((hidden.detach(), bare, grads))
+    (hidden, bare, grads), (our_hidden, our_bare, our_grads) = found
+    close(our_hidden, hidden)
+    assert torch.equal(our_bare, bare)
+    assert (hidden - bare).abs().max() > 0.01
+    assert our_grads.keys() == grads.keys()
+    for name, theirs_ in grads.items():
+        close(our_grads[name], theirs_, 2e-5)
+
+
 def test_completions_are_drawn_from_the_policy(make) -> None:
     """Many short completions of one study: the first token's frequencies are the policy's nucleus."""
     trainer = make(Speed())

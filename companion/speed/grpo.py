@@ -22,7 +22,7 @@ from trl.trainer.utils import pad, split_pixel_values_by_grid, split_tensor_dict
 
 from companion.speed.decoding import decode, nucleus, prefill, processors
 from companion.speed.embeddings import EmbeddingCache, Pixels, assert_frozen, pixels_of
-from companion.speed.lora import merged
+from companion.speed.lora import fuse, merged
 from companion.speed.parallel import average_gradients
 from companion.speed.prefix_tree import build_trees, log_probabilities
 from companion.speed.switches import ALL, Speed
@@ -42,6 +42,8 @@ class FastGRPOTrainer(GRPOTrainer):
     def __init__(self, *args: Any, speed: Speed = ALL, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed
+        if speed.fused_adapters:
+            fuse(self.accelerator.unwrap_model(self.model))
         base = self.accelerator.unwrap_model(self.model).get_base_model()
         assert_frozen(base)
         self.tokens = EmbeddingCache(base, limit=ROLLOUT)

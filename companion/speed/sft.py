@@ -13,10 +13,13 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 from trl import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from companion.speed.attention import masks, places
 from companion.speed.embeddings import EmbeddingCache, Pixels, assert_frozen, encoder_outputs, grids_of, pixels_of
+from companion.speed.lora import fuse
 from companion.speed.parallel import average_gradients
 from companion.speed.scoring import only_at, score
 from companion.speed.switches import ALL, Speed
@@ -65,6 +68,8 @@ class FastSFTTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         self.speed = speed
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
+        if speed.fused_adapters:
+            fuse(self.accelerator.unwrap_model(self.model))
         if speed.cache_image_embeddings:
             base = self.accelerator.unwrap_model(self.model).get_base_model()
             assert_frozen(base)
@@ -94,8 +99,21 @@ class FastSFTTrainer(SFTTrainer):
         labels_BT = inputs.pop("labels")[:, 1:]
         inputs = {name: value for name, value in inputs.items() if name != "fused_lm_head"}
         wanted_BT = labels_BT != -100
+        if self.speed.batch_masks and base.config.get_text_config()._attn_implementation == "sdpa":
+            inputs |= _sight(base, inputs)
         predicts_BT = pad(wanted_BT, (0, 1)) if self.last_layer else None
         with self.accelerator.autocast(), only_at(base, predicts_BT):
             hidden_BTH = base.model(**inputs).last_hidden_state[:, :-1]
             found = score(base, hidden_BTH[wanted_BT], labels_BT[wanted_BT], wanted_BT, ("entropy", "is_top1"))
         return FusedCausalLMOutput(**found, label_mask=wanted_BT)
+
+
+def _sight(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Masks and positions of rows padded on the right, as the model would make them."""
+    mask_BT = inputs["attention_mask"]
+    image_BT = inputs["token_type_ids" if "token_type_ids" in inputs else "mm_token_type_ids"]
+    place, _ = places(model, inputs["input_ids"], mask_BT, image_BT, inputs.get("image_grid_thw"))
+    return {
+        "attention_mask": masks(model, mask_BT - 1, mask_BT.cumsum(dim=1) - 1, image_BT),
+        "position_ids": place,
+    }

@@ -15,6 +15,8 @@ class Speed:
     merged_sampling: bool = assumed(True, "exact to rounding; in float32 only", "GRPO: sample from merged weights")
     answers_only: bool = assumed(True, "exact", "SFT: the vocabulary is scored at the answers' tokens only")
     cache_image_embeddings: bool = assumed(True, "exact", "SFT: each image is encoded once, not once an epoch")
+    fused_adapters: bool = assumed(True, "exact to rounding; in float32 only", "SFT, GRPO: LoRA adds in one product")
+    batch_masks: bool = assumed(True, "exact", "SFT: attention masks from three tensors, not pair by pair")
     last_layer: bool = assumed(
         True,
         "exact without dropout; with it, other random draws",
