@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 
 from chexreason import runs
 from chexreason.config import RESULTS
+from chexreason.settings import origins
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval
 from companion.report.frames import frame_table
 from companion.report.plots import STYLE, framed, picture, to_svg
 from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
+from companion.speed.switches import Speed
 
 #: task of results/benchmarks/speed.csv -> what it is called here
 TASKS = {
@@ -161,6 +163,33 @@ def memory(results: Path | None = None) -> Html:
     facts = f"{on['processor']}, {on['cores']} cores; greedy answers use all, the rest one" if "processor" in on else ""
     label = "Seconds and peak memory of each task on both sides"
     return frame_table(shown, label, head=_facts(facts, libraries))
+
+
+def switches(results: Path | None = None) -> Html:
+    """What each switch gives by itself and on top of the others: a row a task and switch."""
+    found = _table("speed", results)
+    if found is None:
+        return _missing()
+    times = {
+        (str(row["task"]), str(row["switches"])): "{ratio:.2f} ({ratio_least:.2f} to {ratio_most:.2f})".format(**row)
+        for row in found.dropna(subset="switches").to_dict("records")
+    }
+    exact = {name: origin.why for name, _, origin in origins(Speed)}
+    rows = [
+        {
+            "Task": f"{TASKS[task]}; all: {times[task, 'all']}",
+            "Switch": names,
+            "alone": cell,
+            "all but this": times.get((task, f"all but {names}"), "–"),
+            "same numbers?": "; ".join(dict.fromkeys(exact[name] for name in names.split("+") if name in exact)),
+        }
+        for (task, names), cell in times.items()
+        if names != "all" and not names.startswith("all but") and (task, "all") in times
+    ]
+    columns = ["Task", "Switch", "alone", "all but this", "same numbers?"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("Task", kind="stable")
+    head = _facts("times as fast as stock; median and range of the rounds")
+    return frame_table(table, "What each switch gives", wrap=columns, dense=True, head=head)
 
 
 def slowest(results: Path | None = None) -> tuple[str, str, str]:
