@@ -171,7 +171,7 @@ def switches(results: Path | None = None) -> Html:
     if found is None:
         return _missing()
     times = {
-        (str(row["task"]), str(row["switches"])): "{ratio:.2f} ({ratio_least:.2f} to {ratio_most:.2f})".format(**row)
+        (row["task"], row["switches"]): f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})"
         for row in found.dropna(subset="switches").to_dict("records")
     }
     exact = {name: origin.why for name, _, origin in origins(Speed)}
