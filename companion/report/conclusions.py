@@ -104,7 +104,7 @@ def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], 
 
 
 def _order(shown: Evidence, scored: Together, names: list[str], fit: list[int]) -> str:
-    """How far our order of the prompts agrees with the paper's: Spearman's correlation with an interval over patients."""
+    """How far our order of the prompts agrees with the paper's: Spearman's correlation, with an interval."""
     paper_M = shown.side("paper", "macro").reindex([names[k] for k in fit]).rank()
     ranks_RM = pd.DataFrame(scored.macro(scored.frequent)[:, fit], columns=paper_M.index).rank(axis=1)
     found: Interval = percentiles(np.nan_to_num(ranks_RM.corrwith(paper_M, axis=1).to_numpy()), 0.95)

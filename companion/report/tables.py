@@ -173,6 +173,7 @@ def _few_notes(shown: Evidence, made: Sequence[Evidence]) -> list[str]:
 
 
 def badges(shown: Evidence) -> str:
+    """The tier of a table, and what its runs were asked on."""
     if not shown.runs:
         return badge("published", "arXiv 2512.23090", f"section {shown.spec.section}")
     infos = [run.info for run in shown.runs.values()]

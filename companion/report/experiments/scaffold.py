@@ -38,7 +38,8 @@ def findings() -> tuple[str, ...]:
 
 
 def _positives(run: Run) -> dict[str, float]:
-    return evidence.scores(run).xs("support", level="metric")[list(LABEL_SETS[LABELS])].astype(float).to_dict()
+    values = evidence.scores(run)
+    return {name: float(values[name, "support"]) for name in LABEL_SETS[LABELS]}
 
 
 def floor(run: Run) -> float:
