@@ -19,8 +19,8 @@ from companion.evidence import tables as evidence
 from companion.evidence.audit.differences import differences
 from companion.evidence.audit.uncertainty import PAIRED
 from companion.evidence.stats import Interval
-from companion.report import leads, paired, sentences
-from companion.report.theme import signed, spoken
+from companion.report import conclusions, leads, paired
+from companion.report.theme import spoken
 
 FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 N = 200  # studies, so that each finding has some fifty positives
@@ -69,6 +69,12 @@ def claim(folder: Path, value: float) -> None:
     table.to_csv(folder / "metrics.csv", index=False)
 
 
+def cells_of(said: str, name: str) -> list[str]:
+    """The cells of a row of a table, by its first one; what marks it does not count."""
+    rows = [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in said.split("<tr")]
+    return next(cells[1:] for cells in rows if cells and cells[0].removesuffix("¶") == name)
+
+
 @pytest.mark.parametrize("other", [{"seeds": [1]}, {"split": "train"}, {"dataset": "nih"}, {"label_set": "nih9"}])
 def test_runs_that_are_not_alike_are_refused(other, kept):
     run = runs.read(kept / "smoke" / "01-prompting-reasoning_a")
@@ -82,7 +88,7 @@ def test_runs_on_other_studies_are_refused(results):
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
     rows.iloc[1:].to_csv(folder / "predictions.csv.gz", index=False)
     with pytest.raises(UserError, match="the same studies on both sides"):
-        sentences.intervals("smoke", results)
+        conclusions.ours(6, "smoke", results)
     with pytest.raises(UserError, match="the same studies on both sides"):
         report.differences.between(runs.read(near), runs.read(folder))
 
@@ -125,28 +131,25 @@ def test_a_run_that_does_not_look_is_marked_and_takes_part_in_nothing(how, resul
     table = report.table(1, "smoke", results).text
     assert table.count("¶</td>") == 3  # its three values
     assert f"Reasoning F {reason}" in table.replace("scores 0.000, ", "")
-    said = sentences.prompting("smoke", results).text
-    ours = said[said.index("In this run") :]
-    assert f"Left out of every order: Reasoning F {reason}" in ours.replace("scores 0.000, ", "")
-    assert "0.990" not in ours
+    said = conclusions.ours(1, "smoke", results).text
+    assert f"¶ Reasoning F takes part in no order: {reason}" in said.replace("scores 0.000, ", "")
+    assert cells_of(said, "Reasoning F") == ["–"] * 3
     assert leads.near_highest(shown)[0] != "reasoning_f"
 
 
 def test_a_prompt_is_best_only_beyond_the_noise(results):
-    said = sentences.prompting("smoke", results).text
-    assert "but none is called best: over the 14 of 14 findings with at least 20 positives" in said
+    said = conclusions.ours(1, "smoke", results).text
+    assert "over the 14 of 14 findings with at least 20 positives" in said
     shown = evidence.gather(1, "smoke", results)
     top, near = leads.near_highest(shown)
     found = leads.scored(shown, *near, top)
     for k in range(len(near)):
         assert found.difference(k, len(near)).low <= 0
-    assert f"{len(near)} of the other 8 prompts cannot be distinguished from" in said
+    assert f"None is called best: {len(near)} of the other 8 prompts cannot be distinguished from" in said
     folder = results / "smoke" / "01-prompting-reasoning_c"
     answer(folder, truth(folder))
-    assert (
-        "its lead over each other prompt is more than the 200 patients explain"
-        in sentences.prompting("smoke", results).text
-    )
+    said = conclusions.ours(1, "smoke", results).text
+    assert "Reasoning C is best: its lead over each other prompt is more than the patients explain" in said
     assert leads.near_highest(evidence.gather(1, "smoke", results)) == ("reasoning_c", [])
 
 
@@ -181,8 +184,9 @@ def test_a_rare_finding_makes_no_prompt_the_best(results):
     first, near = leads.near_highest(shown)
     assert first == "reasoning_c"
     assert set(near) == set(shown.rows()) - {"reasoning_c"}
-    said = sentences.prompting("smoke", results).text
-    assert "over the 13 of 14 findings with at least 20 positives, 8 of the other 8 prompts cannot be" in said
+    said = conclusions.ours(1, "smoke", results).text
+    assert "over the 13 of 14 findings with at least 20 positives" in said
+    assert "8 of the other 8 prompts cannot be" in said
 
 
 def test_a_rare_finding_carries_no_change(results):
@@ -191,12 +195,12 @@ def test_a_rare_finding_carries_no_change(results):
             folder = results / "smoke" / f"04-generalization-{model}-{dataset}"
             thinned(folder, RARE, 10)
             same_but_for(folder, RARE, 10 if model == "chexreason" else 0)
-    said = sentences.intervals("smoke", results).text
-    for of, line in zip((14, 9), said.split("\n\n"), strict=True):
-        assert f"ChexReason minus the SFT checkpoint is {signed(1 / of)} in macro-F1" in line
-        often = re.search(rf"Over the {of - 1} of {of} findings with at least 20 positives \(([^)]*)\)", line)[1]
-        assert RARE not in often.split(", ")
-        assert f"could carry a conclusion, it is {spoken(Interval(0.0, 0.0, 0.0))}." in line
+    for number, of in ((5, 14), (6, 9)):
+        said = conclusions.ours(number, "smoke", results).text
+        assert f"over the {of - 1} of {of} findings with at least 20 positives" in said
+        start, end = (cells_of(said, model) for model in ("mini MedGemma (SFT)", "mini ChexReason"))
+        assert float(end[0]) - float(start[0]) == pytest.approx(1 / of, abs=0.001)
+        assert end[2] == spoken(Interval(0.0, 0.0, 0.0))
 
 
 def test_a_constant_run_is_in_no_spread_and_no_change_however_high_it_scores(results):
@@ -205,19 +209,12 @@ def test_a_constant_run_is_in_no_spread_and_no_change_however_high_it_scores(res
         answer(results / "smoke" / name, "Edema")
         claim(results / "smoke" / name, 0.99)
     reason = "gives one answer to 100% of the images"
-    formats = sentences.sft("smoke", results).text
-    assert "0.990" not in formats
-    assert "(Only Label)" not in formats[formats.index("MedGemma: macro-F1") :].split("Qwen2.5-VL:")[0]
-    assert f"Left out of every order: Only Label {reason}" in formats
-    rewards = sentences.grpo("smoke", results).text
-    assert f"Left out of every order: Hard, best F1-score {reason}" in rewards
-    assert "change since the SFT checkpoint is +" not in rewards
-    assert "with the nuanced one; these intervals" not in rewards
-    near, far = sentences.intervals("smoke", results).text.split("\n\n")
-    assert f"no change is given: mini ChexReason {reason}." in near
-    assert "minus the SFT checkpoint" not in near
-    assert "no change is given" not in far
-    assert "0.990" not in near
+    rows = {2: "Only Label", 4: "Hard, best F1-score", 5: "mini ChexReason"}
+    for number, name in rows.items():
+        said = conclusions.ours(number, "smoke", results).text
+        assert set(cells_of(said, name)) == {"–"}
+        assert f"¶ {name} takes part in no order: {reason}" in said
+    assert "–" not in cells_of(conclusions.ours(6, "smoke", results).text, "mini ChexReason")
 
 
 def test_one_training_each_gives_no_order_however_large_the_lead(results):
@@ -226,11 +223,10 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
         folder = results / "smoke" / name
         answer(folder, truth(folder))
     assert leads.near_highest(evidence.gather(2, "smoke", results)) is None
-    for say in (sentences.sft, sentences.grpo, sentences.intervals):
-        said = say("smoke", results).text
-        ours = said[said.index("miniature, profile smoke") :]
-        assert not re.search(VERDICTS, ours), ours
-        assert re.search("no order is told|another training would give is not in the interval", ours)
+    for number in range(2, 7):
+        said = conclusions.ours(number, "smoke", results).text
+        assert not re.search(VERDICTS, said[said.index("<table") :])
+        assert "no order is told: what another training would give is in no interval" in said
     assert "zero" not in report.differences.figure("nih", "medgemma_sft", "chexreason", "smoke", results).text
 
 
@@ -256,9 +252,8 @@ def test_the_rank_correlation_has_an_interval_and_a_verdict_only_where_it_allows
     rows = leads.fit_rows(shown)
     macro = [shown.ours[row, "macro", "f1"] for row in rows]
     expected = spearmanr(shown.side("paper", "macro").reindex(rows), macro).statistic
-    said = sentences.prompting("smoke", results).text
-    assert f"is {expected:+.2f} (over patients".replace("-", "−") in said
-    found = re.search(r"over patients (\S+) to (\S+?)\)", said)
+    said = conclusions.ours(1, "smoke", results).text
+    found = re.search(rf"as printed: {expected:+.2f} \((\S+) to (\S+?)\)".replace("-", "−"), said)
     low, high = (float(bound.replace("−", "-")) for bound in found.groups())
     assert low <= expected <= high
     assert low < 0 < high
@@ -269,7 +264,7 @@ def test_the_rank_correlation_has_an_interval_and_a_verdict_only_where_it_allows
         folder = results / "smoke" / f"01-prompting-{row}"
         wrong = np.random.default_rng(1).random(truth(folder).shape) < 0.45 - 0.045 * order[row]
         answer(folder, truth(folder) ^ wrong)
-    assert "the orders agree more than they differ" in sentences.prompting("smoke", results).text
+    assert "the orders agree more than they differ" in conclusions.ours(1, "smoke", results).text
 
 
 def test_the_printed_formats_have_one_highest_each():
