@@ -174,7 +174,7 @@ def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_p
 
 def test_the_book_then_shows_three_tiers_side_by_side(held) -> None:
     pages = held.book / "_build" / "html"
-    for page in ("prompting", "sft", "grpo", "generalization", "claims", "index"):
+    for page in ("prompting", "sft", "grpo", "generalization", "claims"):
         tiers = set(re.findall('class="cxr-tier cxr-([a-z]+)"', (pages / f"{page}.html").read_text()))
         assert tiers >= {"replication", "miniature"}, page
     judged = (pages / "claims.html").read_text()

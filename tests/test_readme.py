@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ from chexreason import config
 
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = re.search(r"^### Things to try\n(.*?)^## ", README, flags=re.DOTALL | re.MULTILINE)[1]
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL) for line in block.splitlines()]
+BLOCKS = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
+#: What is typed line by line; the reward of one's own is a block.
+COMMANDS = [line for block in BLOCKS if not block.startswith("cat ") for line in block.splitlines()]
 
 
 def typed(start: str, tmp_path, **instead: str) -> str:
@@ -49,6 +52,17 @@ def test_images_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
     typed(".venv/bin/chexreason phantom", tmp_path)
     assert len(list((tmp_path / "films-of-B").rglob("*.jpg"))) >= 20
     assert list((tmp_path / "films-of-B").rglob("groundtruth.csv"))
+
+
+def test_a_reward_of_ones_own_has_its_rows_in_the_notebook(smoke, tmp_path) -> None:
+    """README's block as it is typed, with the folders of this test."""
+    [block] = [block for block in BLOCKS if block.startswith("cat ")]
+    shutil.copytree(smoke.cache, tmp_path / "cache")
+    places = f"--results {tmp_path / 'my_results'} --cache {tmp_path / 'cache'}"
+    block = block.replace(".venv/bin/chexreason", f"{sys.executable} -m companion").replace(".cache", str(tmp_path))
+    subprocess.run(["bash", "-ec", f"{block.strip()} {places}"], cwd=config.ROOT, check=True)
+    shown = (tmp_path / "my_results" / "smoke" / "notebooks" / "03_grpo.ipynb").read_text()
+    assert "Sample f1, best F1-score" in shown
 
 
 def test_another_seed_goes_to_its_own_folder_and_is_judged_beside_the_committed_one(tmp_path) -> None:

@@ -36,14 +36,14 @@ def book(monkeypatch):
 
 @pytest.mark.parametrize("number", list(figures.FIGURES))
 def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
-    spec = figures.FIGURES[number]
+    _, wanted, metrics = figures.FIGURES[number]
     text = report.figure(number, "smoke", results).text
-    assert text.count("<svg role=") == len(spec.panels)
+    assert text.count("<svg role=") == len(metrics)
     assert "currentColor" in text
     assert theme.INK not in text
     assert not re.search(r"fill: ?(#fff(fff)?|white)\b", text)
     assert "not logged" not in text
-    for run_id in spec.runs:
+    for run_id in wanted:
         assert run_id in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
@@ -54,10 +54,12 @@ def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
 def test_captions_tell_logged_values_and_never_the_average(results):
     history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
     raw = figures.series(history, "reward")
-    said = figures.describe(figures.FIGURES[3].panels[0], {"hard": [history]})
-    assert f"{figures._short(raw.iloc[0])} first, {figures._short(raw.iloc[-1])} last" in said
-    assert said in figures.caption(figures.FIGURES[3], {"hard": [history]})
-    assert f"({len(raw)} values on {raw.index.max()} steps)" in figures.caption(figures.FIGURES[3], {"hard": [history]})
+    said = figures.describe("reward", {"hard": [history]})
+    wanted = f"{raw.iloc[0]:.3g} first, {raw.iloc[-1]:.3g} last".replace("-", "−")
+    assert said.startswith(wanted)
+    caption = figures.caption(figures.COURSE, {"hard": [history]})
+    assert said in caption
+    assert f"({len(raw)} values on {raw.index.max()} steps)" in caption
 
 
 def test_a_fall_at_the_end_is_no_rise():
@@ -66,15 +68,16 @@ def test_a_fall_at_the_end_is_no_rise():
     history = pd.DataFrame({"step": range(1, 16, 2), "metric": "reward", "value": values})
     smooth = ema(values, figures.SMOOTHING)
     assert smooth[-1] > smooth[0]
-    said = figures.describe(figures.Panel("reward", "Total reward", "reward"), {"hard": [history]})
+    said = figures.describe("reward", {"hard": [history]})
     assert said == "0.217 first, 0.171 last; last third below the first."
 
 
 def test_several_trainings_are_counted_one_by_one_and_drawn_one_by_one():
-    panel = figures.Panel("reward", "Total reward", "reward")
     rising = [pd.DataFrame({"step": range(9), "metric": "reward", "value": np.linspace(0, k, 9)}) for k in (1, 2, -3)]
-    assert figures.describe(panel, {"a": rising}) == "0 first, 0 last; last third above the first in 2 of 3 trainings."
-    drawn = figures.panel_svg(panel, {"a": rising})
+    assert (
+        figures.describe("reward", {"a": rising}) == "0 first, 0 last; last third above the first in 2 of 3 trainings."
+    )
+    drawn = figures.panel_svg("reward", {"a": rising})
     assert len(re.findall(r"stroke-opacity: 0\.7[;\"]", drawn)) == 3
 
 
@@ -85,8 +88,7 @@ def test_total_reward_and_the_one_functions_mean_are_one_series(reward):
         history = runs.read(folder).history()
         total, mean = (figures.series(history, metric) for metric in ("reward", f"rewards/{reward}/mean"))
         pd.testing.assert_series_equal(total, mean)
-    spec = figures.FIGURES[{"hard": 3, "nuanced": 2}[reward]]
-    drawn = [figures.series(history, panel.metric) for panel in spec.panels]
+    drawn = [figures.series(history, metric) for metric in figures.COURSE]
     for one, other in itertools.combinations(drawn, 2):
         assert not np.array_equal(one.to_numpy(), other.to_numpy())
 

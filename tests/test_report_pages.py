@@ -23,18 +23,6 @@ def results(tmp_path_factory):
     return root
 
 
-def test_markdown_is_rendered_deeper_without_its_head_and_dead_links():
-    shown = pages.render(
-        "---\nlicense: x\n---\n# Card\n\n[a](other.md) [b](https://arxiv.org) <b>no</b>\n\n|x|\n|-|\n|1|\n"
-    )
-    assert "license" not in shown
-    assert "<h3>Card</h3>" in shown
-    assert "other.md" not in shown
-    assert 'href="https://arxiv.org"' in shown
-    assert "&lt;b&gt;" in shown
-    assert 'class="cxr-scroll"' in shown
-
-
 def test_executed_notebooks_are_shown_as_they_ran(results):
     shown = notebooks.notebook("01_prompting", "smoke", results).text
     assert "Made up: 01_prompting" in shown
