@@ -1,13 +1,13 @@
-"""One training of a miniature, by itself or as one of several processes of `torchrun`.
+"""Trainings of a miniature, by itself or as one of several processes of `torchrun`; used by test_data_parallel.py.
 
-Used by test_data_parallel.py: python tests/parallel_training.py FOLDER sft|grpo fast|stock. Each process writes what
-it holds afterwards to FOLDER/<rank>-<processes>.pt: the trained weights, and after GRPO the reward's window.
+As a script each process writes what it holds after each training to FOLDER/<rank>.pt.
 """
 
 import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,13 +82,17 @@ def reinforce(folder: Path, fast: bool) -> tuple[torch.nn.Module, dict[str, obje
     return trainer.model, trainer.reward_funcs[0].reward.state_dict()
 
 
-if __name__ == "__main__":
-    place, what, fast = Path(sys.argv[1]), sys.argv[2], {"fast": True, "stock": False}[sys.argv[3]]
-    place.mkdir(parents=True, exist_ok=True)
-    window = None
-    if what == "sft":
-        model = fine_tune(place, fast)
-    else:
-        model, window = reinforce(place, fast)
+def learnt(folder: Path, what: str, fast: bool) -> dict[str, Any]:
+    """The weights after one training, and after GRPO the reward's window."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model, window = (fine_tune(folder, fast), None) if what == "sft" else reinforce(folder, fast)
     weights = {name: w.detach().clone() for name, w in model.named_parameters() if w.requires_grad}
-    torch.save({"weights": weights, "window": window}, place / f"{os.environ.get('RANK', '0')}-{processes.count()}.pt")
+    return {"weights": weights, "window": window}
+
+
+TRAININGS = {"sft fast": ("sft", True), "sft stock": ("sft", False), "grpo fast": ("grpo", True)}
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    held = {name: learnt(place / name, *training) for name, training in TRAININGS.items()}
+    torch.save(held, place / f"{os.environ['RANK']}.pt")

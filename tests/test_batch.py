@@ -53,23 +53,24 @@ def run(source: Path, **parameters) -> Path:
 
 def outputs(executed: Path) -> str:
     notebook = nbformat.read(executed, as_version=4)
-    return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", ()))
+    return "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
 
 
-def test_a_whole_run_gives_an_executed_notebook_and_shows_what_it_prints(written, capsys):
-    executed = run(written("import sys", "print(name, n)", "print('warming up', file=sys.stderr)"), name="x", n=7)
+def test_a_whole_run_is_kept_without_paths_and_another_differs_in_its_duration_only(written, capsys):
+    source = written(
+        "import sys\nfrom pathlib import Path", "print(name, n, Path.cwd() / 'a.csv')",
+        "print('warming up', file=sys.stderr)", "{'where': str(Path.cwd() / 'b.csv')}",
+    )  # fmt: skip
+    (source.parent / "out").mkdir()
+    (source.parent / "out" / "05_tiny.failed.ipynb").touch()
+    executed = run(source, name="x", n=7)
     shown = capsys.readouterr()
-    assert "x 7" in shown.out
+    assert f"x 7 {source.parent}/a.csv" in shown.out
     assert "warming up" in shown.err
-    assert outputs(executed) == "x 7\n"  # progress and warnings are for the terminal
-    assert [path.name for path in executed.parent.iterdir()] == ["05_tiny.ipynb"]
-
-
-def test_no_path_is_kept_and_two_runs_differ_in_their_duration_only(written):
-    source = written("from pathlib import Path", "print(Path.cwd() / 'a.csv')", "{'where': str(Path.cwd() / 'b.csv')}")
-    first, second = (nbformat.read(run(source), as_version=4) for _ in range(2))
+    assert outputs(executed) == "x 7 a.csv\n"  # progress and warnings are for the terminal
+    assert [path.name for path in executed.parent.iterdir()] == ["05_tiny.ipynb"], "what failed before is gone"
+    first, second = (nbformat.read(path, as_version=4) for path in (executed, run(source, name="x", n=7)))
     text = nbformat.writes(first)
-    assert "a.csv" in text
     assert "b.csv" in text
     assert str(source.parent) not in text
     assert "input_path" not in text
@@ -79,34 +80,33 @@ def test_no_path_is_kept_and_two_runs_differ_in_their_duration_only(written):
 
 
 def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, capsys):
-    executed = run(written("print('whole')"))
     source = written("print('so far')", "1 / 0", "print('never')")
+    executed = source.parent / "out" / "05_tiny.ipynb"
+    executed.parent.mkdir()
+    executed.write_text("whole")
     with pytest.raises(UserError, match=r"05_tiny.py to run to its end, got ZeroDivisionError in cell \d"):
         run(source)
     assert "ZeroDivisionError" in capsys.readouterr().err  # the traceback is for us
     failed = executed.with_suffix(".failed.ipynb")
     assert "ZeroDivisionError" in failed.read_text()
-    assert outputs(executed) == "whole\n"
+    assert executed.read_text() == "whole"
     assert sorted(path.name for path in executed.parent.iterdir()) == [failed.name, executed.name]
-    run(written("print('mended')"))
-    assert not failed.exists()
 
 
 @pytest.mark.parametrize(
-    ("cell", "told", "ours"),
+    ("cell", "told"),
     [
-        ("1 / 0", "got ZeroDivisionError in cell", True),
         ("from chexreason.errors import UserError\nraise UserError('a folder', 'nothing at all', 'make one')",
-         r"Expected a folder, got nothing at all\. Make one", False),
-        ("import os\nos._exit(9)", "got a kernel that died", False),
+         r"Expected a folder, got nothing at all\. Make one"),
+        ("import os\nos._exit(9)", "got a kernel that died"),
     ],
 )  # fmt: skip
-def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path, capsys, cell, told, ours):
+def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path, capsys, cell, told):
     elsewhere = tmp_path / "cache" / "failed"
     with pytest.raises(UserError, match=told) as caught:
         batch.run_notebook(written(cell), tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
     assert f"ee {elsewhere}/05_tiny.failed.ipynb" in str(caught.value)
-    assert ("Traceback" in capsys.readouterr().err) == ours
+    assert "Traceback" not in capsys.readouterr().err
     assert [path.name for path in elsewhere.iterdir()] == ["05_tiny.failed.ipynb"]
     assert not list((tmp_path / "out").iterdir())
 
@@ -138,8 +138,11 @@ def started(source: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", RUN, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def addresses(met: Path) -> list[str]:
-    return [path.read_text() for path in met.iterdir()]
+def assert_apart(met: Path, count: int) -> None:
+    """So many kernels have met, at addresses of their own, all of them sockets whose folders are gone."""
+    found = {path.read_text() for path in met.iterdir()}
+    assert len(found) == count
+    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
 
 
 @pytest.fixture
@@ -149,8 +152,8 @@ def met(tmp_path):
 
 
 def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
-    sources = [tmp_path / f"0{number}_tiny.py" for number in (5, 6, 7)]
-    text = written(MEET.format(met=str(met), n=3), "print('done')").read_text()
+    sources = [tmp_path / f"0{number}_tiny.py" for number in (5, 6)]
+    text = written(MEET.format(met=str(met), n=2), "print('done')").read_text()
     for source in sources:
         source.write_text(text)
     running = [started(source) for source in sources]
@@ -159,11 +162,9 @@ def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
             [one.kill() for one in running]
         time.sleep(0.05)
     shown = [one.communicate()[0].decode()[-2000:] for one in running]
-    assert [one.returncode for one in running] == [0, 0, 0], shown
+    assert [one.returncode for one in running] == [0, 0], shown
     assert all(outputs(tmp_path / "out" / f"{source.stem}.ipynb") == "done\n" for source in sources)
-    found = addresses(met)
-    assert len(set(found)) == 3
-    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
+    assert_apart(met, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"met", "out", *(source.name for source in sources)}
 
 
@@ -194,7 +195,7 @@ def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
 
 
 def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(met, tmp_path):
-    """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), side by side."""
+    """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), two of code."""
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / "conf.py").write_text(
@@ -204,13 +205,12 @@ def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_
     )
     head = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n# Page\n"
     others = "```{toctree}\n:glob:\n*\n```\n"
-    cell = f"```{{code-cell}}\n{MEET.format(met=str(met), n=6)}```\n"
+    cell = f"```{{code-cell}}\n{MEET.format(met=str(met), n=2)}```\n"
     for number in range(6):
-        (pages / f"page{number}.md").write_text(head + (others if number == 0 else "") + cell)
+        (pages / f"page{number}.md").write_text(head + others * (number == 0) + cell if number < 2 else "# Page\n")
     command = [sys.executable, "-m", "sphinx", "-q", "-j", "6", str(pages), str(tmp_path / "built")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert len(set(addresses(met))) == 6
-    assert all(address.startswith("ipc /") for address in addresses(met))
+    assert_apart(met, 2)
     assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
     assert "private_kernels" in (config.ROOT / "_config.yml").read_text()

@@ -2,10 +2,21 @@
 
 import re
 
+import pytest
+
 from chexreason.labels import FINDINGS
 from companion.phantoms.copula import DRAWN
 from companion.report import cooccurrence as co
 from companion.report import data_card
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_cases():
+    """What is shown is held against what is computed, from however many cases."""
+    simulated = co.simulated
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(co, "simulated", lambda hospital, *_: simulated(hospital, 500))
+        yield
 
 
 def cells(html: str) -> list[list[str]]:
