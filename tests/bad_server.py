@@ -76,6 +76,8 @@ class Server:
             def do_POST(self) -> None:
                 outer.handle(self)
 
+            do_HEAD = do_POST
+
             def log_message(self, *words: Any) -> None:
                 pass
 
@@ -84,7 +86,8 @@ class Server:
         self.root = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def handle(self, at: BaseHTTPRequestHandler) -> None:
-        seen = Seen(at.path, dict(at.headers), json.loads(at.rfile.read(int(at.headers["Content-Length"]))))
+        sent = at.rfile.read(int(at.headers.get("Content-Length", 0)))
+        seen = Seen(at.path, dict(at.headers), json.loads(sent or b"{}"))
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -93,7 +96,7 @@ class Server:
         try:
             reply = self.behave(seen, number)
             time.sleep(reply.wait)
-            self.answer(at, reply, seen.body["model"])
+            self.answer(at, reply, seen.body.get("model", ""))
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:

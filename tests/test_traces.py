@@ -7,13 +7,14 @@ import pytest
 
 from chexreason import cohorts, config, prompts, traces
 from chexreason.cohorts import Chosen
-from chexreason.completions import parse_completion
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.labels import positives
 from chexreason.recipe import Sizes
 from companion.phantoms.prepare import write_traces
 from companion.phantoms.writers import write_tree
+from companion.replication.traces import check
+from companion.replication.traces.ask import Answer
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,11 @@ def profile(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("name", prompts.SFT_FORMATS)
-def test_a_phantoms_trace_ends_in_its_recorded_labels(profile, name) -> None:
+def test_the_scripted_teachers_traces_would_pass_as_a_teachers(profile, name) -> None:
     chosen, prompt = cohorts.choose(profile, "sft"), prompts.get(name)
     write_traces(profile, chosen)
-    written = traces.of(chosen, prompt, profile)
-    for study, trace in zip(chosen.studies, written, strict=True):
-        parsed = parse_completion(trace, prompt.answer)
-        assert parsed.valid
-        assert not parsed.failures
-        assert set(parsed.labels) == positives(study.labels, "zeros")
+    for study, trace in zip(chosen.studies, traces.of(chosen, prompt, profile), strict=True):
+        assert check.fault(Answer(trace), prompt, positives(study.labels, "zeros")) == ""
 
 
 def test_the_same_seed_writes_the_same_traces(profile) -> None:

@@ -28,23 +28,16 @@ def at(server, key="", **changes):
     return asker(dataclasses.replace(LOCAL, base_url=f"{server.root}/v1/", **changes), key)(*QUESTION)
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://localhost:8000/v1", "http://127.0.0.1", "http://127.1/", "http://10.2.3.4:1", "https://192.168.1.9/v1",
-     "http://172.31.0.1", "http://[::1]:8000/v1", "http://[fd00::5]/v1", "http://[::ffff:10.0.0.1]/"],
-)  # fmt: skip
-def test_this_machine_and_network_are_ones_own(url) -> None:
-    assert is_own(url)
+OWN = ["http://localhost:8000/v1", "http://127.0.0.1", "http://127.1/", "http://10.2.3.4:1", "https://192.168.1.9/v1",
+       "http://172.31.0.1", "http://[::1]:8000/v1", "http://[fd00::5]/v1", "http://[::ffff:10.0.0.1]/"]  # fmt: skip
+OTHERS = ["https://8.8.8.8/v1", "https://localhost@8.8.8.8/v1", "https://172.32.0.1", "https://192.169.0.1",
+          "https://11.0.0.1", "https://[::ffff:8.8.8.8]/v1", "https://[2001:4860:4860::8888]/", "https://0.0.0.0",
+          "https://169.254.169.254/", "https://localhost.no-such-name.invalid/v1", "https://100.64.0.1/", "", "http://",
+          "http://[::1/v1"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["https://8.8.8.8/v1", "https://localhost@8.8.8.8/v1", "https://172.32.0.1", "https://192.169.0.1", "https://11.0.0.1",
-     "https://[::ffff:8.8.8.8]/v1", "https://[2001:4860:4860::8888]/", "https://0.0.0.0", "https://169.254.169.254/",
-     "https://localhost.no-such-name.invalid/v1", "https://100.64.0.1/", "", "http://", "http://[::1/v1"],
-)  # fmt: skip
-def test_every_other_address_is_a_third_party(url) -> None:
-    assert not is_own(url)
+def test_this_machine_and_network_are_ones_own_and_every_other_address_a_third_party() -> None:
+    assert [url for url in [*OWN, *OTHERS] if is_own(url)] == OWN
 
 
 def test_a_name_with_one_address_elsewhere_is_a_third_party(monkeypatch) -> None:
@@ -71,11 +64,11 @@ def test_a_server_of_ones_own_needs_neither_word_nor_key(monkeypatch) -> None:
         permit(THEIRS, credentialed=False)
 
 
-@pytest.mark.parametrize("value", ["yes", 1, "true"])
-def test_nothing_else_than_true_is_a_users_word(value) -> None:
-    given = [Override("teacher", "agreement", value, "for a test")]
-    with pytest.raises(UserError, match=r"a value of type bool for teacher\.agreement"):
-        overridden(given, "teacher", Teacher, "own")
+def test_nothing_else_than_true_is_a_users_word() -> None:
+    for value in ("yes", 1, "true"):
+        given = [Override("teacher", "agreement", value, "for a test")]
+        with pytest.raises(UserError, match=r"a value of type bool for teacher\.agreement"):
+            overridden(given, "teacher", Teacher, "own")
 
 
 @pytest.mark.parametrize(
@@ -139,18 +132,18 @@ def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch) -> None:
         at(server)
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [(500, Again), (503, Again), (529, Again), (408, Again), (429, Again), (400, NoAnswer), (413, NoAnswer),
-     (422, NoAnswer), (401, Final), (403, Final), (404, Final), (302, Final)],
-)  # fmt: skip
-def test_a_status_says_what_is_left_to_do(code, kind) -> None:
-    assert type(ask.failed(code)) is kind
+def test_a_status_says_what_is_left_to_do() -> None:
+    for kind, codes in {
+        Again: (500, 503, 529, 408, 429),
+        NoAnswer: (400, 413, 422),
+        Final: (401, 403, 404, 302),
+    }.items():
+        assert {code: type(ask.failed(code)) for code in codes} == dict.fromkeys(codes, kind)
 
 
-@pytest.mark.parametrize("header", [None, "", "nan", "inf", "-3", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400])
-def test_a_wait_that_is_no_number_of_seconds_is_ours_to_choose(header) -> None:
-    assert ask.failed(429, header).wait is None
+def test_a_wait_that_is_no_number_of_seconds_is_ours_to_choose() -> None:
+    for header in (None, "", "nan", "inf", "-3", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400):
+        assert ask.failed(429, header).wait is None, header
     assert ask.failed(429, "1.5").wait == 1.5
 
 
@@ -174,30 +167,25 @@ def test_a_request_is_repeated_with_growing_waits_or_those_asked_for_until_it_is
         ask.repeated(fails, 2, stop)(*QUESTION)
 
 
-@pytest.mark.parametrize(
-    ("asked", "got"),
-    [("gemini-2.5-pro", "gemini-2.5-pro"), ("gemini-2.5-pro", "models/gemini-2.5-pro-002"),
-     ("gpt-4o", "gpt-4o-2024-08-06"),
-     ("google/medgemma-27b-it", "medgemma-27b-it"), ("qwen", ""), ("gemini-2.5-pro", "gemini-2.5-pro-preview-06-05")],
-)  # fmt: skip
-def test_a_version_of_the_model_is_the_model(asked, got) -> None:
-    same_model(asked, got)
+VERSIONS = [("gemini-2.5-pro", "gemini-2.5-pro"), ("gemini-2.5-pro", "models/gemini-2.5-pro-002"), ("qwen", ""),
+            ("gpt-4o", "gpt-4o-2024-08-06"), ("google/medgemma-27b-it", "medgemma-27b-it"),
+            ("gemini-2.5-pro", "gemini-2.5-pro-preview-06-05")]  # fmt: skip
+ANOTHER = [("gemini-2.5-pro", "gemini-3.8-flash"), ("gemini-2.5-flash", "gemini-2.5-flash-lite"), ("gpt-4", "gpt-4o"),
+           ("gemini-flash-latest", "gemini-3.8-flash"), ("gemini-2.5-pro", "gemini-2.5")]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("asked", "got"),
-    [("gemini-2.5-pro", "gemini-3.8-flash"), ("gemini-2.5-flash", "gemini-2.5-flash-lite"), ("gpt-4", "gpt-4o"),
-     ("gemini-flash-latest", "gemini-3.8-flash"), ("gemini-2.5-pro", "gemini-2.5")],
-)  # fmt: skip
-def test_another_model_is_not(asked, got) -> None:
-    with pytest.raises(UserError, match="put another model in its place"):
+def test_a_version_of_the_model_is_the_model_and_another_model_is_not() -> None:
+    for asked, got in VERSIONS:
         same_model(asked, got)
+    for asked, got in ANOTHER:
+        with pytest.raises(UserError, match="put another model in its place"):
+            same_model(asked, got)
 
 
-@pytest.mark.parametrize("name", ["attempts", "parallel", "timeout_s", "max_tokens", "image_pixels"])
-def test_a_setting_below_its_least_is_refused(name) -> None:
-    with pytest.raises(UserError, match=rf"1 or more for teacher\.{name}, got 0"):
-        Teacher(**{name: 0})
+def test_a_setting_below_its_least_is_refused() -> None:
+    for name in ("attempts", "parallel", "timeout_s", "max_tokens", "image_pixels"):
+        with pytest.raises(UserError, match=rf"1 or more for teacher\.{name}, got 0"):
+            Teacher(**{name: 0})
     Teacher(retries=0, price_in=0.0)
     with pytest.raises(UserError, match=r"0 or more for teacher\.price_in, got nan"):
         Teacher(price_in=float("nan"))

@@ -1,19 +1,14 @@
 """`chexreason traces`: what it will cost, what is missing, what is refused in one line each; and what passes."""
 
-import dataclasses
 import time
 
 import bad_server
 import pytest
 from taught import with_teacher, write_profile
 
-from chexreason import cohorts, config, data, prompts, traces
-from chexreason.config import DataPlace
-from chexreason.labels import FINDINGS, positives
-from chexreason.recipe import Sizes
+from chexreason import config, data, prompts
+from chexreason.labels import FINDINGS
 from chexreason.settings import origins
-from companion.phantoms.prepare import write_traces
-from companion.phantoms.writers import write_tree
 from companion.replication.traces import check, command, teacher
 from companion.replication.traces.ask import Answer
 from companion.replication.traces.teacher import Teacher, teacher_of
@@ -125,38 +120,29 @@ def test_the_price_is_what_its_assumptions_make_it(tmp_path) -> None:
     assert command.estimate(profile, prompts.get("reasoning_a"), ["a", "b", "c"], limit=2)["to ask"] == 2
 
 
-@pytest.mark.parametrize("name", prompts.SFT_FORMATS)
-def test_the_scripted_teachers_traces_would_pass_as_a_teachers(name, tmp_path) -> None:
-    write_tree(tmp_path / "films", "A", {"train": 12}, 7, 64, progress=False)
-    made = config.load_profile("smoke", cache=tmp_path)
-    profile = dataclasses.replace(made, data={"mimic": DataPlace(tmp_path / "films")}, sizes=Sizes(sft=5, rl=2))
-    chosen, prompt = cohorts.choose(profile, "sft"), prompts.get(name)
-    write_traces(profile, chosen)
-    for study, trace in zip(chosen.studies, traces.of(chosen, prompt, profile), strict=True):
-        assert check.fault(Answer(trace), prompt, positives(study.labels, "zeros")) == ""
-
-
 AWAY = "words that give away that the labels were known"
 
 
-@pytest.mark.parametrize(
-    ("thought", "fault"),
-    [
-        ("Given the findings, the heart is the likely cause of this edema.", ""),
-        ("The nodule is < 1 cm, and > 3 mm, wide.", ""),
-        ("As known from anatomy, the fissure lies here and is thickened.", ""),
-        ("No device is labeled; the tube lies well.", ""),
-        ("Provided the image is adequate, the base is truly opaque here.", ""),
-        ("The ground truth says edema, and so it is.", AWAY),
-        ("According to the given labels, there is edema here.", AWAY),
-        ("The labels that were provided include edema of the lungs.", AWAY),
-        ("As instructed, I find edema in both lungs.", AWAY),
-        ("You told me of edema, and I can see it at the base.", AWAY),
-    ],
-)
-def test_a_trace_that_knows_its_labels_is_turned_down_and_how_radiologists_speak_is_not(thought, fault) -> None:
-    text = f"<think>{thought}</think><solution>Edema</solution>"
-    assert check.fault(Answer(text), FREE, frozenset({"Edema"})) == fault
+PASSES = [
+    "Given the findings, the heart is the likely cause of this edema.",
+    "The nodule is < 1 cm, and > 3 mm, wide.",
+    "As known from anatomy, the fissure lies here and is thickened.",
+    "No device is labeled; the tube lies well.",
+    "Provided the image is adequate, the base is truly opaque here.",
+]
+GIVES_AWAY = [
+    "The ground truth says edema, and so it is.",
+    "According to the given labels, there is edema here.",
+    "The labels that were provided include edema of the lungs.",
+    "As instructed, I find edema in both lungs.",
+    "You told me of edema, and I can see it at the base.",
+]
+
+
+def test_a_trace_that_knows_its_labels_is_turned_down_and_how_radiologists_speak_is_not() -> None:
+    for thought in (*PASSES, *GIVES_AWAY):
+        text = f"<think>{thought}</think><solution>Edema</solution>"
+        assert check.fault(Answer(text), FREE, frozenset({"Edema"})) == (AWAY if thought in GIVES_AWAY else ""), thought
 
 
 @pytest.mark.parametrize("piece", ["<", "</", "<a", "label ", "labels a b c ", "<think>", "as ", "<|"])
