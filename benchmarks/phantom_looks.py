@@ -53,7 +53,7 @@ def main() -> None:
         for (quantity, at), values in frame.items():
             low, median, high = values.quantile([0.1, 0.5, 0.9])
             rows.append((source, len(pictures), quantity, at, median, low, high))
-    result = pd.DataFrame(rows, columns=["source", "films", "quantity", "at", "median", "low", "high"])
+    result = pd.DataFrame(rows, columns=["source", "images", "quantity", "at", "median", "low", "high"])
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     result.to_csv(RESULT, index=False, float_format="%.3f")
     provenance.write_measured(RESULT)
