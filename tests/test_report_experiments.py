@@ -165,6 +165,8 @@ def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
     assert not collapse.nothing()
     # A constant run is in no comparison, whatever its score.
     assert collapse.table().text.count("not compared") == 1
+    assert "Of 10 that can be compared" in collapse.table().text
+    assert collapse.after_last().loc["nuanced-no-kl-last", "label"] == 1
     for reward in ("hard", "nuanced"):
         assert collapse.curves(reward).text.count("<svg role") == 3
 
@@ -273,6 +275,17 @@ def _row(head: str) -> str:
 
 
 @pytest.mark.usefixtures("results")
+def test_performance_is_lost_only_where_the_whole_interval_is_below_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = {"hard-no-kl-last": LOSS, "hard-symmetric-last": DOWN, "hard-scaled-last": GAIN}
+    monkeypatch.setattr(collapse, "changed", lambda after, *_: changes.get(after, NONE))
+    text = collapse.table().text
+    assert "Of 3 that can be compared, micro-F1 fell since fine-tuning" in text
+    assert "the whole interval below zero, in: equation 3 without the KL term." in text
+
+
+@pytest.mark.usefixtures("results")
 def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert collapse.untreated("hard-no-kl") == []
     known = answers.answers()
@@ -281,6 +294,7 @@ def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: p
         of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(image=of[f"hard-no-kl-{which}", 1]["film"])
     monkeypatch.setattr(collapse, "answers", lambda: replace(known, of=of))
     assert (collapse.untreated("hard-no-kl"), collapse.untreated("grpo-hard")) == ([1], [])
+    assert collapse.table().text.count(">seed 1<") == 1
 
 
 @pytest.mark.usefixtures("results")

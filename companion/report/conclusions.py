@@ -52,7 +52,9 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     frame = pd.DataFrame(columns)
     for column in frame.columns[1:]:
         frame.loc[[k for k in range(len(names)) if k not in fit], column] = "–"
-    notes = [f"Intervals at 95 % over {scored.patients} patients.", *_notes(shown, scored, names, fit, first)]
+    basis = f" All but the scores over all findings rests on {', '.join(often)}." if often else ""
+    lead = f"Intervals at 95 % over {scored.patients} patients.{basis}"
+    notes = [lead, *_notes(shown, scored, names, fit, first)]
     reasons = [f"{UNFIT} {_title(shown, name)} takes part in no order: {reason}." for name, reason in out.items()]
     said = list(map(escape, [*notes, *reasons]))
     label = f"What can be said of our runs in Table {number}"
@@ -90,13 +92,16 @@ def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], 
     if not scored.frequent:
         return ["No finding has enough positives to carry a conclusion."]
     if shown.spec.number > 1:
-        return [f"{leads.ONE_TRAINING.capitalize()}: what another training would give is in no interval."]
+        none = f" No difference to {_title(shown, names[first])} is given." if first is not None else ""
+        said = f"{leads.ONE_TRAINING.capitalize()}: what another training would give is in no interval."
+        return [said + none * (first not in fit)]
     if first is None or len(fit) < 2:
         return ["Too few runs take part for a best."]
     lead = _title(shown, names[first])
     near = [k for k in fit if k != first and not scored.difference(k, first, scored.frequent).low > 0]
     best = (
-        f"None is called best: {len(near)} of the other {len(fit) - 1} prompts cannot be distinguished from {lead}."
+        f"None is called best: {len(near)} of the other {len(fit) - 1} prompts cannot be distinguished from {lead}, "
+        "the highest over all findings."
         if near
         else f"{lead} is best: its lead over each other prompt is more than the patients explain."
     )

@@ -78,12 +78,13 @@ def _table(
     out = {name: why for name, run in shown.items() if (why := unfit(run, _checkpoint(run)))}
     scored, failed = together(runs), [int(run.predictions()["failed"].astype(bool).sum()) for run in runs]
     often = scored.frequent
+    many = f"{len(often)} finding{'s' * (len(often) != 1)}"
     # The last row of each column is a reader who names every label for every study.
     each = dict(zip(scored.names, every_label(list(scored.positives.values()), scored.studies), strict=True))
     found = pd.DataFrame([kinds(run) for run in runs])
     columns = {
         "macro-F1": [decimal(value) for value in (*scored.macro()[0], np.mean(list(each.values())))],
-        f"macro-F1 of the {len(often)} with {ENOUGH} positives or more": [
+        f"macro-F1 of the {many} with {ENOUGH} positives or more": [
             decimal(value) for value in (*scored.macro(often)[0], np.mean([each[name] for name in often]))
         ]
         if often
@@ -94,7 +95,7 @@ def _table(
         ],
         "unreadable answers": [*map(str, failed), "0"],
         **{f"… {kind}": [*map(str, found[kind]), "0"] for kind in found if found[kind].any()},
-        f"macro-F1 minus {start}, all and readable by both": [
+        f"change from {start}: all studies; those readable by both": [
             *(
                 "" if name == start else _change(shown[start], run, {start, name} & set(out))
                 for name, run in shown.items()
@@ -111,7 +112,8 @@ def _table(
     notes = [
         "Post hoc: these columns were chosen after the runs had been seen. An unreadable answer counts as naming "
         "nothing, and may be of several kinds. One training each: another would give other numbers, and the intervals, "
-        "over patients, do not hold that.",
+        f"over patients, do not hold that. The change is of macro-F1 over the findings with {ENOUGH} positives or more "
+        "among the studies that both models answer readably.",
         *(f"{UNFIT} {name} takes part in no order: {why}." for name, why in out.items()),
     ]
     body = f'<div class="cxr-breaks">{body}</div>'
@@ -119,12 +121,15 @@ def _table(
 
 
 def _change(first: Run, second: Run, out: set[str]) -> str:
-    """Macro-F1 of the second minus that of the first over all studies, then over those that both answer readably."""
+    """Macro-F1 of the second minus that of the first over all studies, then over those that both answer readably; over
+    the findings with enough positives among the latter."""
     if out:
         return "not compared"
     readable_B = np.logical_and(*(~run.predictions()["failed"].to_numpy(dtype=bool) for run in (first, second)))
-    parts = [together([first, second], only=only) for only in (None, readable_B) if only is None or only.any()]
-    return "; ".join(f"{spoken(one.difference(0, 1))} on {one.studies}" for one in parts)
+    if not readable_B.any() or not (often := (part := together([first, second], only=readable_B)).frequent):
+        return "too few readable by both"
+    parts = (together([first, second]), part)
+    return "; ".join(f"{spoken(one.difference(0, 1, often))} on {one.studies}" for one in parts)
 
 
 def _named(run: Run) -> float:

@@ -155,9 +155,7 @@ def describe(metric: str, histories: Histories) -> str:
     parts = []
     for name, found in _logged(metric, histories).items():
         first, last = (f"{np.mean([raw.iloc[k] for raw in found]):.3g}".replace("-", "−") for k in (0, -1))
-        parts.append(
-            f"{name} {first} first, {last} last; {_thirds(found)}."[0 if len(histories) > 1 else len(name) + 1 :]
-        )
+        parts.append(f"{f'{name} ' * (len(histories) > 1)}{first} first, {last} last; {_thirds(found)}.")
     return " ".join(parts) or "Not logged."
 
 

@@ -1,10 +1,9 @@
 """What may be called best in Tables 1 to 6, and what is only the highest value.
 
 *Highest* is a fact about numbers, ties included, and `highest` finds it for the sentences and for the bold type
-alike. *Best* is a conclusion. For our runs it takes a lead over every other row that the patients cannot explain, on
-findings with enough positives, and rows that are no single trainings; a run that is constant or below naming every
-label takes no part. For the paper, which prints no interval, the audit's score intervals say which leads are within
-chance, under its assumptions about the number of studies and the findings.
+alike. *Best* is a conclusion, which `conclusions` draws for our runs; `unfit_of` says which of them are constant or
+below naming every label and take no part. For the paper, which prints no interval, the audit's score intervals say
+which leads are within chance, under its assumptions about the number of studies and the findings.
 """
 
 import functools
@@ -18,8 +17,8 @@ from companion.evidence.audit import differences, facts
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval
-from companion.evidence.tables import Evidence, has_rows, title_of, trained, unfit
-from companion.report.paired import Together, titled, together
+from companion.evidence.tables import Evidence, title_of, unfit
+from companion.report.paired import titled
 
 #: What is said in place of an order among our trainings.
 ONE_TRAINING = "one training each, so no order is told"
@@ -65,12 +64,6 @@ def name_of(shown: Evidence, name: str) -> str:
     return titled(name, shown.tier) if shown.spec.number >= 5 else title_of(shown.spec, name)
 
 
-def left_out(shown: Evidence) -> str:
-    """Which of our runs take part in nothing and why, as a sentence; empty if all do."""
-    reasons = [f"{name_of(shown, name)} {reason}" for name, reason in unfit_of(shown).items()]
-    return f"Left out of every order: {'; '.join(reasons)}." if reasons else ""
-
-
 def printed_lead(table: int, above: str, below: str, n: int | None = None) -> Interval:
     """Macro-F1 of one printed row or model minus another's; `n` is the number of studies tried for Table 6."""
     return printed_change((table, below), (table, above), n)
@@ -109,32 +102,6 @@ def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]
     return top, near
 
 
-def fit_rows(shown: Evidence) -> list[str]:
-    """The rows whose runs take part in an order."""
-    out = unfit_of(shown)
-    return [row for row in shown.rows() if run_at(shown, row)[0] and row not in out]
-
-
-def near_highest(shown: Evidence) -> tuple[str, list[str]] | None:
-    """Of our untrained rows the highest, and those that patients cannot tell from it; None if there can be no order.
-
-    There is none among trainings, and none without rows or findings with enough positives. Judged over findings with
-    at least `comparable.ENOUGH` positives; the highest is that of the table's average.
-    """
-    rows = fit_rows(shown)
-    runs = [run for run in (run_at(shown, row)[0] for row in rows) if run]
-    if len(rows) < 2 or not has_rows(*runs) or any(trained(run) for run in runs):
-        return None
-    top = highest(shown.side("ours", "macro").reindex(rows))
-    scored = together(runs)
-    if not top or not scored.frequent:
-        return None
-    first = rows.index(top[0])
-    others = [k for k in range(len(rows)) if k != first]
-    near = [rows[k] for k in others if not scored.difference(k, first, scored.frequent).low > 0]
-    return top[0], near
-
-
 def verdict(found: Interval) -> str:
     """What an interval over studies allows to say of a printed difference."""
     return "more than chance makes" if found.excludes_zero else "within chance"
@@ -153,17 +120,3 @@ def enough(names: Sequence[str], of: int) -> str:
 def whole(shown: Evidence) -> bool:
     """Whether all runs of a table are there."""
     return bool(shown.runs) and not shown.missing
-
-
-def lead_in(shown: Evidence) -> str:
-    """What opens each sentence about our values: tier and profile."""
-    return f"In this run ({shown.tier}, profile {shown.profile}),"
-
-
-def scored(shown: Evidence, *names: str) -> Together | None:
-    """The runs behind some rows or columns on the same draws; None without the rows of all.
-
-    Raises UserError if they do not rest on the same findings, studies, split and seeds.
-    """
-    runs = [run_at(shown, name)[0] for name in names]
-    return together([run for run in runs if run]) if has_rows(*runs) else None

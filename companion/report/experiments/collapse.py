@@ -8,7 +8,7 @@ from companion.evidence.analysis import Key
 from companion.evidence.outcomes import MICRO
 from companion.experiment import arms, scores
 from companion.report.behind import runs_behind
-from companion.report.experiments.answers import answers, asked, changed, facts, have, missing, sizes, trained
+from companion.report.experiments.answers import answers, asked, below, changed, facts, have, missing, sizes, trained
 from companion.report.experiments.names import HARD, NUANCED, PROFILE, SFT, model
 from companion.report.figures import panel_svg, series
 from companion.report.frames import frame_table
@@ -73,6 +73,7 @@ def table() -> Html:
     if found.empty:
         return missing("the arms without a stabiliser")
     arms_of = ["", *ways()]
+    since = {arm: changed(model(arm, "last"), model(SFT), "A", MICRO) for arm in ways()}
     shown = pd.DataFrame(
         {
             "Arm": [arms.get(arm).what if arm else "fine-tuned, where all start" for arm in arms_of],
@@ -82,7 +83,7 @@ def table() -> Html:
             "Different": found["lists"].map("{:.0f}".format),
             "Failed": found["failed"].map("{:.2f}".format),
             "Micro-F1": found["micro"].map(decimal),
-            "minus SFT": [spoken(changed(model(a, "last"), model(SFT), "A", MICRO)) if a else "" for a in arms_of],
+            "minus SFT": ["", *map(spoken, since.values())],
             "Entropy, end over start": [decimal(entropy_ratio(arm), 2) if arm else "" for arm in arms_of],
             "Collapsed": [f"{n:.0f} of {of:.0f}" for n, of in zip(found["collapsed"], found["trainings"], strict=True)],
             "As the plain reward": [", ".join(f"seed {seed}" for seed in untreated(arm)) for arm in arms_of],
@@ -95,8 +96,11 @@ def table() -> Html:
         "labels, not lists. As the plain reward: best and last checkpoint answer word for word as those of the plain "
         "reward, so that what was left out had no effect."
     )
+    fell = ", ".join(arms.get(arm).what for arm, change in since.items() if below(change)) or "none"
+    fit = sum(not isinstance(change, str) for change in since.values())
+    lost = f"Of {fit} that can be compared, micro-F1 fell since fine-tuning, the whole interval below zero, in: {fell}."
     label = "The spread of the answers after the last step"
-    return frame_table(shown, label, wrap=["Arm"], head=head, notes=[note], dense=True)
+    return frame_table(shown, label, wrap=["Arm"], head=head, notes=[note, lost], dense=True)
 
 
 def entropy_ratio(arm: str) -> float:
@@ -154,7 +158,7 @@ def nothing() -> bool:
 def single_label(name: str, seed: int) -> float:
     """The share of the answers of a training in which its commonest label stands, as the paper's window counts it."""
     said = analysis.asked(answers().of[name, seed], HOME)["predicted"]
-    return float(said.str.split(";").explode().value_counts().iloc[0] / len(said))
+    return float(said.str.split(";").explode().value_counts().drop("", errors="ignore").max() / len(said))
 
 
 def untreated(arm: str) -> list[int]:
