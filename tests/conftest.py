@@ -95,6 +95,36 @@ def random_model(family_name: str, checkpoints: Path):
     return models.load(family_name, checkpoints / family_name)
 
 
+@pytest.fixture
+def saved_adapter(checkpoints: Path):
+    """Saves an adapter with weights of its own, as an SFT run leaves it; gives its folder."""
+    import torch
+
+    from chexreason import models
+    from chexreason.recipe import LoRA
+
+    def save(family: str, place: Path, spread: float = 0.02) -> Path:
+        model = models.add_lora(models.load(family, checkpoints / family), LoRA())
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.normal_(0, spread)
+        model.save_pretrained(place)
+        return place
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def nih_sample() -> Path:
+    """The sample of real images, which lies beside the checkout where there is one."""
+    place = (config.ROOT / os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")).resolve()
+    if not (place / "derived_labels.csv").is_file():
+        pytest.skip("no real images on this machine")
+    return place
+
+
 @pytest.fixture(scope="session")
 def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real images."""
@@ -148,6 +178,15 @@ def studies(tmp_path: Path):
         labels = {FINDINGS[1 + k]: 1.0, FINDINGS[13]: float(k % 2)}
         made.append(DataStudy("mimic", f"p{k}", f"s{k}", image, "PA", "train", labels, FINDINGS))
     return made
+
+
+@pytest.fixture
+def three_shapes(studies):
+    """These studies with images of three shapes: Qwen's prompts differ in length, and batches are padded."""
+    for k, shape in enumerate([(90, 240), (240, 90)]):
+        noise = np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)
+        Image.fromarray(noise).save(studies[k].image)
+    return studies
 
 
 @pytest.fixture(scope="session")

@@ -91,16 +91,18 @@ def test_profiles_settings_and_sizes_are_listed(capsys):
     assert "loaded by `import chexreason.grpo`" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["--version"], ["version"]])
-def test_the_version_is_told_anywhere(words):
-    command = [sys.executable, "-m", "companion", *words]
+def test_the_version_is_told_anywhere(capsys):
+    command = [sys.executable, "-m", "companion", "--version"]
     assert __version__ in subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    assert cli.main(["version"]) == 0
+    assert __version__ in capsys.readouterr().out
 
 
-def test_looking_around_does_not_wait_for_torch():
+def test_looking_around_does_not_wait_for_torch(tmp_path):
+    looks = ["profiles"], ["settings"], ["doctor", "--profile", "smoke", "--cache", str(tmp_path)]
     code = (
         "import sys\nfrom companion.workflow.commands import main\n"
-        "main(['profiles']), main(['settings'])\nassert 'torch' not in sys.modules"
+        f"assert [main(words) for words in {looks}] == [0, 0, 0]\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

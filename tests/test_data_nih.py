@@ -1,7 +1,6 @@
 """The NIH ChestX-ray14 loader: tiny trees in the real format, and 58 real images."""
 
 import csv
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -140,21 +139,10 @@ def test_what_is_missing_or_listed_twice_is_named(tmp_path):
             nih.load(root)
 
 
-# The sample of real images lies beside the checkout where there is one.
-PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
-SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
-
-
-def sample_rows() -> list[dict[str, str]]:
-    if not (SAMPLE / "derived_labels.csv").is_file():
-        return []
-    with (SAMPLE / "derived_labels.csv").open() as lines:
-        return list(csv.DictReader(lines))
-
-
-@pytest.mark.parametrize("rows", [rows] if (rows := sample_rows()) else [])
-def test_real_images_load_decode_and_map(rows):
-    cohort = data.load("nih", SAMPLE)
+def test_real_images_load_decode_and_map(nih_sample):
+    cohort = data.load("nih", nih_sample)
+    with (nih_sample / "derived_labels.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
     assert not cohort.left_out
     by_file = {study.image.name: study for study in cohort.studies}
     assert len(by_file) == len(rows)
@@ -164,6 +152,6 @@ def test_real_images_load_decode_and_map(rows):
         assert study.split == {"train_val": "train", "test": "test"}[row["official_split"]]
         assert {name for name in nih.LABEL_SET if row[name] == "1"} == set(study.labels)
     splits = Counter(row["official_split"] for row in rows)
-    assert len(data.load("nih", SAMPLE, "test")) == splits["test"]
+    assert len(data.load("nih", nih_sample, "test")) == splits["test"]
     good, bad = readable(cohort.studies)
     assert (len(good), bad) == (len(rows), [])

@@ -1,14 +1,12 @@
 """Decoding, parsing and scoring with random miniatures, and on real images where there are some."""
 
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from sklearn.metrics import f1_score
 
 from chexreason import cohorts, config, evaluate, models, prompts, records
@@ -18,7 +16,7 @@ from chexreason.config import DataPlace
 from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
-from chexreason.recipe import Decoding, LoRA, Sizes
+from chexreason.recipe import Decoding, Sizes
 from chexreason.runs import Plan
 
 PROMPT = prompts.get("only_label")
@@ -32,15 +30,11 @@ def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) ->
     return Chosen("validation", dataset, root, tuple(studies), (), {})
 
 
-@pytest.mark.parametrize("batch", [2, 4])
-def test_one_completion_a_study_whatever_the_batch(random_model, studies, batch) -> None:
-    # Images of several shapes give Qwen prompts of several lengths, so that batches are padded.
-    for k, shape in enumerate([(90, 240), (240, 90), (200, 200)]):
-        Image.fromarray(np.full(shape, 60 * k, np.uint8)).save(studies[k].image)
-    alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch_size=1))[0] for study in studies[:5]]
-    together = evaluate.decode(random_model, studies[:5], PROMPT, decoding(batch_size=batch))
-    assert together == alone
-    assert all(completion.truncated == (completion.tokens == 12) for completion in together)
+def test_one_completion_a_study_whatever_the_batch(random_model, three_shapes) -> None:
+    alone = [evaluate.decode(random_model, [study], PROMPT, decoding(batch_size=1))[0] for study in three_shapes[:5]]
+    for batch in (2, 4):
+        assert evaluate.decode(random_model, three_shapes[:5], PROMPT, decoding(batch_size=batch)) == alone
+    assert all(completion.truncated == (completion.tokens == 12) for completion in alone)
 
 
 def test_an_answer_ends_at_the_first_end_token_or_is_truncated(random_model, studies, monkeypatch) -> None:
@@ -117,25 +111,13 @@ def test_a_failed_completion_predicts_nothing(studies) -> None:
     assert scores.micro["support"] == sum(len(cell.split(";")) for cell in rows["truth"])
 
 
-def adapter_of(family: str, checkpoints: Path, place: Path) -> Path:
-    loaded = models.load(family, checkpoints / family)
-    model = models.add_lora(loaded, LoRA())
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0, 0.1)
-    model.save_pretrained(place)
-    return place
-
-
 def test_an_adapter_is_merged_and_changes_what_is_said(
-    random_model, family_name, checkpoints, studies, tmp_path
+    random_model, family_name, saved_adapter, studies, tmp_path
 ) -> None:
     inputs = models.encode(random_model, [open_image(studies[0].image)], PROMPT.text)
     with torch.inference_mode():
         before = random_model.model(**inputs).logits
-    adapter = adapter_of(family_name, checkpoints, tmp_path / "02-sft-x" / "best")
+    adapter = saved_adapter(family_name, tmp_path / "02-sft-x" / "best", 0.1)
     tuned = models.with_adapter(random_model, adapter)
     assert not [name for name, _ in tuned.model.named_parameters() if "lora" in name]
     assert tuned.model.generation_config.suppress_tokens
@@ -145,10 +127,10 @@ def test_an_adapter_is_merged_and_changes_what_is_said(
 
 
 def test_an_adapter_of_the_other_family_is_refused_in_one_line(
-    random_model, family_name, checkpoints, tmp_path
+    random_model, family_name, saved_adapter, tmp_path
 ) -> None:
     other = {"medgemma": "qwen", "qwen": "medgemma"}[family_name]
-    adapter = adapter_of(other, checkpoints, tmp_path / "02-sft-x" / "best")
+    adapter = saved_adapter(other, tmp_path / "02-sft-x" / "best")
     with pytest.raises(UserError, match=r"an adapter for .*, got one for .*\. Train it again"):
         models.with_adapter(random_model, adapter)
     with pytest.raises(UserError, match=r"an adapter at .*, got no adapter_config\.json there"):
@@ -167,17 +149,11 @@ def test_unreadable_images_are_named_only_where_rows_may_be_shown(studies, tmp_p
     assert {name: info[name] for name in told} == told
 
 
-# The sample of real images lies beside the checkout where there is one.
-PLACE = os.environ.get("CHEXREASON_NIH_SAMPLE", "../shared/nih_sample")
-SAMPLE = (Path(__file__).resolve().parents[1] / PLACE).resolve()
-
-
-@pytest.mark.parametrize("sample", [SAMPLE] if (SAMPLE / "test_list.txt").is_file() else [])
-def test_real_images_go_through_from_the_loader_to_the_scores(sample, checkpoints, tmp_path) -> None:
+def test_real_images_go_through_from_the_loader_to_the_scores(nih_sample, checkpoints, tmp_path) -> None:
     profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
-    profile = dataclasses.replace(profile, data={"nih": DataPlace(sample)}, sizes=Sizes(nih=None))
+    profile = dataclasses.replace(profile, data={"nih": DataPlace(nih_sample)}, sizes=Sizes(nih=None))
     chosen = cohorts.choose(profile, "nih")
-    assert len(chosen.studies) == len((sample / "test_list.txt").read_text().split())
+    assert len(chosen.studies) == len((nih_sample / "test_list.txt").read_text().split())
     loaded = models.load("medgemma", checkpoints / "medgemma")
     asked = dataclasses.replace(profile, decoding=decoding(max_new_tokens=8, batch_size=23))
     scores, rows = evaluate.evaluate(loaded, chosen, PROMPT, asked)

@@ -9,7 +9,7 @@ import torch
 
 from chexreason import config, grpo, models, objective, prompts, scorer
 from chexreason.errors import UserError
-from chexreason.recipe import GRPO, LoRA
+from chexreason.recipe import GRPO
 from chexreason.rewards import Hard
 
 
@@ -24,17 +24,8 @@ def profile(tmp_path):
 
 
 @pytest.fixture
-def start(checkpoints, family_name, tmp_path):
-    """An adapter with weights of its own, as an SFT run leaves it."""
-    loaded = models.load(family_name, checkpoints / family_name)
-    model = models.add_lora(loaded, LoRA())
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0, 0.02)
-    model.save_pretrained(tmp_path / "start")
-    return tmp_path / "start"
+def start(saved_adapter, family_name, tmp_path):
+    return saved_adapter(family_name, tmp_path / "start")
 
 
 def task_of(studies, reward: str) -> grpo.Task:

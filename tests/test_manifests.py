@@ -4,8 +4,9 @@ import dataclasses
 import json
 
 import pytest
+import yaml
 
-from chexreason import cohorts
+from chexreason import cohorts, config
 from chexreason.errors import UserError
 from companion.replication import manifests
 from companion.workflow import commands as cli
@@ -71,27 +72,34 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path, text, told) -> None:
         manifests.read(tmp_path / "rl.json")
 
 
-def command(tmp_path, *words: str) -> int:
-    places = ["--profile", "smoke", "--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
-    return cli.main(["cohort", *words, *places])
+@pytest.fixture
+def command(held, tmp_path):
+    """Runs `chexreason cohort` on a profile like `held`, written to a file."""
+    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    sizes = {"sizes.sft": 10, "sizes.rl": 6, "sizes.validation": 4}
+    text["overrides"] = [{"setting": name, "value": size, "why": "for a test"} for name, size in sizes.items()]
+    text["data"] = {name: {"root": str(place.root)} for name, place in held.data.items()}
+    (tmp_path / "smoke.yml").write_text(yaml.safe_dump(text | {"rows": "cache"}))
+    places = ["--profile", str(tmp_path / "smoke.yml"), "--results", str(held.results), "--cache", str(held.cache)]
+    return lambda *words: cli.main(["cohort", *words, *places])
 
 
-def test_the_command_writes_verifies_and_shows(tmp_path, capsys) -> None:
-    assert command(tmp_path, "write") == 0
+def test_the_command_writes_verifies_and_shows(command, held, capsys) -> None:
+    assert command("write") == 0
     out = capsys.readouterr().out
     assert out.count("written: ") == len(cohorts.COHORTS)
     assert "patients in both sft and rl: 0 of 16" in out
     assert "images both trained and scored on: 0 of 20" in out
-    assert command(tmp_path, "verify") == 0
+    assert command("verify") == 0
     assert capsys.readouterr().out.count(": verified, ") == len(cohorts.COHORTS)
-    assert command(tmp_path, "verify", "--cohort", "rl", "--seed", "1") == 1
+    assert command("verify", "--cohort", "rl", "--seed", "1") == 1
     assert "rl: differs; " in capsys.readouterr().out
     one = tmp_path / "results" / "smoke" / "cohorts" / "nih.json"
-    assert command(tmp_path, "verify", "--manifest", str(one)) == 0
+    assert command("verify", "--manifest", str(one)) == 0
     assert "nih: verified, 8 studies are the same" in capsys.readouterr().out
-    assert command(tmp_path, "show", "--cohort", "sft") == 0
+    assert command("show", "--cohort", "sft") == 0
     shown = capsys.readouterr().out
     assert shown.startswith("sft: 16 studies of MIMIC-CXR-JPG, train split, seed 0\n")
     assert max(map(len, shown.splitlines())) <= 80
-    assert command(tmp_path, "show", "--cohort", "sfft") == 2
+    assert command("show", "--cohort", "sfft") == 2
     assert "a cohort among chexpert, nih, rl, sft, validation" in capsys.readouterr().err

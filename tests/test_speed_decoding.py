@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from transformers import TopPLogitsWarper
 
 from chexreason import evaluate, prompts
@@ -20,10 +18,8 @@ ENDING = dataclasses.replace(Decoding(), max_new_tokens=24, batch_size=4)
 
 
 @pytest.fixture
-def talkative(random_model, studies):
+def talkative(random_model, three_shapes):
     """A random model for which many tokens end an answer, so that rows leave at different steps."""
-    for k, shape in enumerate([(90, 240), (240, 90)]):
-        Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
     torch.manual_seed(2)
     with torch.no_grad():  # louder, so that images make a difference
         for name, weight in random_model.model.named_parameters():
@@ -33,9 +29,9 @@ def talkative(random_model, studies):
     return random_model
 
 
-@pytest.mark.parametrize("window", [512, 30])
-@pytest.mark.parametrize("penalty", [1.0, 1.3])
-@pytest.mark.parametrize("batch", [4, 6])  # as many as prompts that run together, and more
+@pytest.mark.parametrize(  # a batch of as many as prompts that run together, and of more
+    ("window", "penalty", "batch"), [(512, 1.0, 4), (30, 1.3, 4), (512, 1.3, 6), (30, 1.0, 6)]
+)
 def test_greedy_answers_are_those_of_generate(talkative, studies, window, penalty, batch, monkeypatch) -> None:
     seen = []
     put = Batch.put
@@ -123,7 +119,7 @@ def test_drafts_are_what_followed_the_same_three_tokens_last() -> None:
     assert drafts.guesses([[5, 5, 5], [6, 6, 6], [1]]) == [[], [], []], "not for one row of three"
 
 
-@pytest.mark.parametrize("penalty", [1.0, 1.3])
+@pytest.mark.parametrize(("family_name", "penalty"), [("medgemma", 1.0), ("qwen", 1.3)], indirect=["family_name"])
 def test_a_guess_is_kept_as_far_as_it_is_right(talkative, studies, penalty, monkeypatch) -> None:
     """Every other row gets two right guesses and a wrong one; the rest get what comes later, which is too early.
 

@@ -5,11 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from trl import GRPOTrainer
 
 from chexreason import config, grpo, models, prompts
-from chexreason.recipe import LoRA
 from companion.speed.lora import merged
 from companion.speed.switches import Speed
 
@@ -18,17 +16,9 @@ PROMPT = prompts.get("only_label")
 
 
 @pytest.fixture
-def make(checkpoints, family_name, tmp_path, studies):
+def make(checkpoints, family_name, tmp_path, three_shapes, saved_adapter):
     """A trainer over four studies with images of three shapes, so that Qwen's prompts differ in length."""
-    for k, shape in enumerate([(90, 240), (240, 90)]):
-        Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
-    model = models.add_lora(models.load(family_name, checkpoints / family_name), LoRA())
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0, 0.02)
-    model.save_pretrained(tmp_path / "start")
+    saved_adapter(family_name, tmp_path / "start")
 
     def trainer(speed: Speed, name: str = "run", **changes) -> GRPOTrainer:
         profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
@@ -40,7 +30,7 @@ def make(checkpoints, family_name, tmp_path, studies):
             grpo=dataclasses.replace(small, **changes),
             engines={"grpo": {"name": "companion.speed.grpo.FastGRPOTrainer", "speed": speed}},
         )
-        task = grpo.Task.recorded(studies[:4], PROMPT, "hard", "zeros")
+        task = grpo.Task.recorded(three_shapes[:4], PROMPT, "hard", "zeros")
         loaded = models.load(family_name, checkpoints / family_name)
         return grpo.trainer_for(loaded, tmp_path / "start", task, profile, tmp_path / name)
 
@@ -83,7 +73,9 @@ def window_of(trainer: GRPOTrainer, tokens: int) -> None:
     trainer.model.get_base_model().config.get_text_config().sliding_window = tokens
 
 
-@pytest.mark.parametrize("window", [512, 20])
+@pytest.mark.parametrize(  # Qwen's attention has no window
+    ("family_name", "window"), [("medgemma", 512), ("medgemma", 20), ("qwen", 512)], indirect=["family_name"]
+)
 def test_shared_prompts_give_trls_log_probabilities_losses_and_gradients(make, window) -> None:
     found = []
     for speed in (STOCK, dataclasses.replace(STOCK, shared_prompt=True)):
@@ -141,7 +133,7 @@ def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
     return trainer
 
 
-@pytest.mark.parametrize("device_batch", [8, 16])
+@pytest.mark.parametrize(("family_name", "device_batch"), [("medgemma", 8), ("qwen", 16)], indirect=["family_name"])
 def test_a_whole_run_is_trls_run(make, device_batch) -> None:
     logs = []
     for name, speed in (("stock", STOCK), ("ours", dataclasses.replace(Speed(), share_prefill=False))):

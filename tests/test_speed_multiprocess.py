@@ -33,15 +33,12 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("leave", [True, False])
+@pytest.mark.parametrize(("family_name", "leave"), [("medgemma", True), ("qwen", False)], indirect=["family_name"])
 def test_two_processes_say_what_one_says(random_model, studies, two_threads, leave, monkeypatch) -> None:
     many = [studies[k % len(studies)] for k in range(21)]
     settings = dataclasses.replace(Decoding(), max_new_tokens=6, batch_size=20)
     apart = []
-    real = decoding.in_processes
-    monkeypatch.setattr(
-        decoding, "in_processes", lambda work, parts, tell: apart.append(parts) or real(work, parts, tell)
-    )
+    monkeypatch.setattr(decoding, "in_processes", lambda *words: apart.append(words[1]) or in_processes(*words))
 
     def decode(speed: Speed) -> list[Completion]:
         engine = functools.partial(decoding.generate, speed=speed)
@@ -81,32 +78,33 @@ class Odd(Exception):
         super().__init__(f"{one} is not {two}")
 
 
+def raises(error: BaseException):
+    def act(part, tell):
+        raise error
+
+    return act
+
+
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
-    [(UserError("an image", "none", "look"), UserError, "Expected an image"), (Odd(1, 2), RuntimeError, "1 is not 2")],
+    ("act", "kind", "said"),
+    [
+        (raises(UserError("an image", "none", "look")), UserError, "Expected an image"),
+        (raises(Odd(1, 2)), RuntimeError, "1 is not 2"),
+        (lambda part, tell: tell(1), KeyboardInterrupt, None),
+        (lambda part, tell: os.kill(os.getpid(), 9), UserError, r"exit status -9.*decoding\.batch"),
+    ],
 )
-def test_an_error_is_raised_here_and_ends_the_others(error, kind, said) -> None:
+def test_what_goes_wrong_in_a_process_or_here_is_raised_here_and_ends_the_others(act, kind, said) -> None:
     def work(part, tell):
         if part:
-            raise error
-        time.sleep(HOUR)
-
-    start = time.monotonic()
-    with pytest.raises(kind, match=said):
-        in_processes(work, [0, 1], lambda count: None)
-    assert time.monotonic() - start < HOUR
-
-
-def test_who_waits_can_stop_and_leaves_no_process_behind() -> None:
-    def work(part, tell):
-        tell(1)
+            act(part, tell)
         time.sleep(HOUR)
 
     def stop(count):
         raise KeyboardInterrupt
 
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(kind, match=said):
         in_processes(work, [0, 1], stop)
     assert time.monotonic() - start < HOUR
     assert not multiprocessing.active_children()
@@ -137,11 +135,3 @@ def test_processes_end_when_their_parent_is_killed() -> None:
         assert len(children) == 2
         parent.kill()
     assert not psutil.wait_procs(children, timeout=HOUR)[1]
-
-
-def test_a_process_that_the_system_stops_is_named() -> None:
-    def work(part, tell):
-        os.kill(os.getpid(), 9)
-
-    with pytest.raises(UserError, match=r"exit status -9.*decoding\.batch"):
-        in_processes(work, [0], lambda count: None)

@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
@@ -25,10 +23,7 @@ TINY = dataclasses.replace(
 )
 
 
-@pytest.fixture(autouse=True)
-def images_of_three_shapes(studies):
-    for k, shape in enumerate([(90, 240), (240, 90)]):
-        Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, dtype=np.uint8)).save(studies[k].image)
+pytestmark = pytest.mark.usefixtures("three_shapes")
 
 
 def test_remembered_batches_are_the_collators(random_model, studies) -> None:

@@ -68,7 +68,7 @@ def test_a_patient_with_very_many_studies_is_counted_exactly():
     true, poor, _, _ = study(n=6, findings=2)
     times = [9_000_001, 1, 3, 1, 5, 1]  # 32-bit floats hold whole numbers up to 2^24 = 16,777,216
     repeated = [np.repeat(array, times, axis=0) for array in (true, poor)]
-    patients = np.repeat(np.arange(6).astype(str), times)
+    patients = np.repeat(np.arange(6), times)
     found = stats.resampled_f1(repeated[0], repeated[1:], patients, np.random.default_rng(0), resamples=20)
     drawn = np.random.default_rng(0).integers(6, size=(20, 6), dtype=np.int32)
     for number, draw in enumerate(drawn, start=1):

@@ -133,11 +133,8 @@ def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch) -> None:
 
 
 def test_a_status_says_what_is_left_to_do() -> None:
-    for kind, codes in {
-        Again: (500, 503, 529, 408, 429),
-        NoAnswer: (400, 413, 422),
-        Final: (401, 403, 404, 302),
-    }.items():
+    kinds = {Again: (500, 503, 529, 408, 429), NoAnswer: (400, 413, 422), Final: (401, 403, 404, 302)}
+    for kind, codes in kinds.items():
         assert {code: type(ask.failed(code)) for code in codes} == dict.fromkeys(codes, kind)
 
 
