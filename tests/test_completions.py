@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from chexreason.completions import ONLY_SOLUTION, THINK_ANSWER, THINK_SOLUTION, Failure, parse_completion, read_labels
-from chexreason.labels import FINDINGS
 from companion.phantoms.teacher.completion import write_completion
 
 GOOD = "<think>Wide heart.</think><solution>Cardiomegaly, Edema</solution>"
@@ -94,17 +93,10 @@ def test_every_mention_counts():
     assert read_labels(mentions) == (("Edema", "Lung Opacity"), ("gout", "gout"), 3)
 
 
-@pytest.mark.parametrize("fmt", [THINK_SOLUTION, ONLY_SOLUTION, THINK_ANSWER])
-def test_what_is_written_is_read_back(fmt):
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        labels = set(rng.choice(FINDINGS, size=int(rng.integers(1, 15)), replace=False).tolist())
-        parsed = parse_completion(write_completion("Seen.", labels, fmt), fmt)
-        assert (parsed.valid, parsed.failures) == (True, frozenset())
-        assert parsed.labels == tuple(name for name in FINDINGS if name in labels)
+def test_a_writer_refuses_what_could_not_be_read_back():
     for thought, names in (("a", set()), ("a", {"Gout"}), ("a <think>", {"Edema"})):
         with pytest.raises(ValueError, match="expected"):
-            write_completion(thought, names, fmt)
+            write_completion(thought, names, THINK_SOLUTION)
 
 
 HOSTILE = {

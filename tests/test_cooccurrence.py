@@ -26,6 +26,8 @@ def simulated(hospital: str) -> co.Counts:
 def test_rates_are_within_five_points_of_the_published(hospital: str) -> None:
     aim, got = co.aimed(hospital).prevalence, simulated(hospital).prevalence
     known = ~np.isnan(aim)
+    for name, rate in HOSPITALS[hospital].rates.items():
+        assert rate.recorded is None or rate.recorded == pytest.approx(aim[place(name)], abs=0.001), name
     assert known.sum() == {"A": 14, "B": 14, "C": 11}[hospital]
     off = {name: got[i] - aim[i] for i, name in enumerate(FINDINGS) if known[i]}
     assert not {name: by for name, by in off.items() if abs(by) > co.BAND}

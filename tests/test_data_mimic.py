@@ -124,12 +124,7 @@ def test_a_missing_folder_or_table(tmp_path):
     [
         ("metadata", "ViewPosition", "View", r"one column 'ViewPosition' in .*metadata.*, got the columns dicom_id"),
         ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*, got 2 of them"),
-        (
-            "chexpert",
-            "-1.0",
-            "0.5",
-            r"a label of .* under 'Edema' in .*, line 3, got a cell of 3 characters, not shown",
-        ),
+        ("chexpert", "-1.0", "0.5", r"a label of .* under 'Edema' in .*, line 3, got a cell of 3 char"),
         ("chexpert", "50414267,", "50414267.5,", r"a whole number under 'study_id' .*, line 2, got a cell of 10 char"),
         ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2, got an empty cell"),
         ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3, got a cell of 8"),

@@ -17,7 +17,7 @@ from companion.report import cooccurrence as co
 def table(hospital: str) -> pd.DataFrame:
     """A row a case: each drawn finding, whether there is any disease, AP, words among AP images, bool; sickness."""
     rows = []
-    for case in (sample_case(31, index, hospital) for index in range(5000)):
+    for case in (sample_case(31, index, hospital) for index in range(5000 if hospital == "A" else 1500)):
         drawn = {lesion.finding for lesion in case.lesions}
         said = {mark.text for mark in case.acquisition.marks}
         row = {name: name in drawn for name in DRAWN} | {"any": bool(drawn - {SUPPORT_DEVICES})}

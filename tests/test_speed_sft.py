@@ -19,7 +19,7 @@ STOCK = Speed(**{field.name: False for field in dataclasses.fields(Speed)})
 PROMPT = prompts.get("free_reasoning")
 ANSWERS = [f"<think>{'seen ' * (k % 5)}</think><solution>Edema</solution>" for k in range(8)]
 TINY = dataclasses.replace(
-    SFT(), num_train_epochs=3, per_device_train_batch_size=2, studies_per_step=4, validation_share=0.25
+    SFT(), num_train_epochs=2, per_device_train_batch_size=2, studies_per_step=4, validation_share=0.25
 )
 
 
