@@ -1,21 +1,25 @@
 """What claims rest on: differences of cells of the paper's tables, each in words and as code.
 
 An effect is positive where it speaks for the claim. How it is asked, by which average, at which checkpoint, over which
-findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways.
+findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways. What `ledger.yml` may
+call by its name is in `KNOWN`: an effect, or a function that makes one.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.claims.quantity import CannotTell, Quantity, largest, mean, smallest
-from companion.evidence.claims.sides import COMMON, RARE, Side
+from companion.evidence.claims.quantity import CannotTell, Quantity, Side, largest, mean, smallest
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import MODELS, TABLES, title_of
 
+#: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
+COMMON, RARE = 0.2, 0.1
+NONE = "none of the findings is {} among these studies and has enough positives"
 #: Two macro-F1 closer than this are called about equal; the paper gives no margin for its "comparable" and "nearly".
 MARGIN = 0.02
 
@@ -40,7 +44,7 @@ class Effect:
     """A quantity in words, "A minus B" or in full, and the function that asks a side for it."""
 
     ask: Callable[[Side, How], Quantity]
-    plus: str
+    plus: str = ""
     minus: str = ""
     evidence: str = "untold"  # what shows it, by default
     measure: str = ""  # in place of the average
@@ -54,13 +58,9 @@ class Effect:
         turned = replace(self, plus=self.minus, minus=self.plus, best=None)
         return replace(turned, ask=lambda side, how: self.ask(side, how).times(-1))
 
-    def by(self, average: str) -> "Effect":
-        """By another average."""
-        return replace(self, how=replace(self.how, average=average))
-
-    def on_shared(self) -> "Effect":
-        """Over the nine findings that both test sets have."""
-        return replace(self, how=replace(self.how, findings=NIH_SHARED))
+    def asked(self, **how: Any) -> "Effect":
+        """Asked in another way (`How`)."""
+        return replace(self, how=replace(self.how, **how))
 
     def worded(self, words: str) -> "Effect":
         """With other words."""
@@ -77,37 +77,35 @@ class Effect:
         return ": ".join(part for part in (self.measure or str(self.how), self.difference) if part)
 
 
-def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
-    """Macro-F1 over those of some findings that carry a conclusion."""
+def carrying(side: Side, table: int, findings: Sequence[str], otherwise: str = "") -> tuple[str, ...]:
+    """Those of some findings that carry a conclusion. Raises CannotTell if there is none."""
     names = side.carrying(table, findings)
     if not names:
-        raise CannotTell(f"none of these findings has {ENOUGH} positives")
+        raise CannotTell(otherwise or f"none of these findings has {ENOUGH} positives")
+    return names
+
+
+def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
+    """Macro-F1 over those of some findings that carry a conclusion."""
+    names = carrying(side, table, findings)
     return mean([side.finding(table, row, name) for name in names], names)
 
 
 def shared(side: Side) -> tuple[str, ...]:
     """The findings of both Tables 5 and 6 that carry a conclusion in both."""
-    both = set(side.carrying(5, NIH_SHARED)) & set(side.carrying(6, NIH_SHARED))
-    if not both:
-        raise CannotTell(f"none of these findings has {ENOUGH} positives")
-    return tuple(name for name in NIH_SHARED if name in both)
+    return carrying(side, 6, side.carrying(5, NIH_SHARED))
 
 
 def common(side: Side, table: int) -> tuple[str, ...]:
     """The findings that many of a table's studies carry."""
-    return _some(side, table, [name for name, share in side.prevalence(table).items() if share >= COMMON], "common")
+    names = [name for name, share in side.prevalence(table).items() if share >= COMMON]
+    return carrying(side, table, names, NONE.format("common"))
 
 
 def rare(side: Side, table: int) -> tuple[str, ...]:
     """The findings that few of a table's studies carry."""
-    return _some(side, table, [name for name, share in side.prevalence(table).items() if share < RARE], "rare")
-
-
-def _some(side: Side, table: int, names: Sequence[str], kind: str) -> tuple[str, ...]:
-    carrying = side.carrying(table, names)
-    if not carrying:
-        raise CannotTell(f"none of the findings is {kind} among these studies and has enough positives")
-    return carrying
+    names = [name for name, share in side.prevalence(table).items() if share < RARE]
+    return carrying(side, table, names, NONE.format("rare"))
 
 
 def score(side: Side, table: int, row: str, how: How) -> Quantity:
@@ -125,9 +123,7 @@ class Changes(dict[str, Quantity]):
 
 def changes(side: Side, table: int, plus: str, minus: str) -> Changes:
     """The change of each finding from one model to another (Tables 5 and 6)."""
-    names = side.carrying(table, LABEL_SETS["chexpert14" if table == 5 else "nih9"])
-    if not names:
-        raise CannotTell("no finding has enough positives")
+    names = carrying(side, table, LABEL_SETS["chexpert14" if table == 5 else "nih9"], "no finding has enough positives")
     return Changes({name: side.finding(table, plus, name) - side.finding(table, minus, name) for name in names})
 
 
@@ -185,6 +181,21 @@ def both(*effects: Effect) -> Effect:
     )
 
 
+def each(*effects: Effect) -> Effect:
+    """The same of effects that are asked each in its own way, by another average say."""
+    return replace(effects[0], ask=lambda side, how: smallest([one(side).about() for one in effects]))
+
+
+def mean_of(*effects: Effect) -> Effect:
+    """The mean of several effects."""
+    return replace(effects[0], ask=lambda side, how: mean([one.ask(side, how) for one in effects]))
+
+
+def less(one: Effect, other: Effect, share: float = 1) -> Effect:
+    """An effect minus another one, or a share of it."""
+    return replace(one, ask=lambda side, how: one.ask(side, how) - other.ask(side, how).times(share))
+
+
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
     return replace(
@@ -199,7 +210,7 @@ def refused(words: str, reason: str) -> Effect:
     def ask(side: Side, how: How) -> Quantity:
         raise CannotTell(reason)
 
-    return Effect(ask, "", measure=words)
+    return Effect(ask, measure=words)
 
 
 def titled(table: int, row: str) -> str:
@@ -210,7 +221,7 @@ def titled(table: int, row: str) -> str:
 
 
 def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
-    rows = tuple(among) or tuple(dict.fromkeys(key[1] if table >= 5 else key[0] for key in facts.cells(table)))
+    rows = among or (list(MODELS) if table >= 5 else facts.rows(table))
     return [one for one in rows if one != row]
 
 
@@ -222,3 +233,11 @@ def _named(which: str, table: int, others: Sequence[str], among: Sequence[str]) 
 
 def _shown(table: int) -> str:
     return "noise" if table >= 5 else "validation"
+
+
+KNOWN: dict[str, Effect | Callable[..., Effect]] = {
+    **{one.__name__: one for one in (gap, lead, trail, between, both, each, mean_of, less, within)},
+    "minus": lambda effect: -effect,
+    "by": lambda average, effect: effect.asked(average=average),
+    "on_shared": lambda effect: effect.asked(findings=NIH_SHARED),
+}

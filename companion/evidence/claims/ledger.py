@@ -1,6 +1,6 @@
 """The ledger of the paper's claims, read from `ledger.yml`: a row a claim, with the effect that it rests on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,28 +8,19 @@ from typing import Any
 import yaml
 
 from chexreason.errors import unknown
+from chexreason.labels import NIH_SHARED
 from companion.evidence.claims import effects, specific
-from companion.evidence.claims.effects import Effect, How
+from companion.evidence.claims.effects import KNOWN, Effect
 from companion.evidence.claims.verdicts import AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, Claim
 
 FILE = Path(__file__).with_name("ledger.yml")
-#: What an entry may call with arguments; by its name alone it may call what is in `specific.ONCE` and `specific.ASKED`.
-EFFECTS: Mapping[str, Callable[..., Effect]] = {
-    **{one.__name__: one for one in (effects.gap, effects.lead, effects.trail, effects.between, effects.both)},
-    "within": effects.within,
-    "minus": lambda effect: -effect,
-    "by": lambda average, effect: effect.by(average),
-    "on_shared": lambda effect: effect.on_shared(),
-    **specific.WITH_ARGUMENTS,
-}
 #: The usual twins: what is chosen otherwise, the end of the name and of the sentence, and what is asked instead.
-TWINS: Mapping[str, tuple[str, str, str, Callable[[How], How]]] = {
-    "micro": (AVERAGING, "micro", "by micro-F1", lambda how: replace(how, average="micro")),
-    "last": (CHECKPOINT, "last-step", "at the last step", lambda how: replace(how, last=True)),
-    "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too",
-             lambda how: replace(how, findings=effects.NIH_SHARED)),
-    "drop": (LARGEST, "not-one-finding", "without the finding that moves most", lambda how: replace(how, drop=True)),
-}  # fmt: skip
+TWINS: Mapping[str, tuple[str, str, str, dict[str, Any]]] = {
+    "micro": (AVERAGING, "micro", "by micro-F1", {"average": "micro"}),
+    "last": (CHECKPOINT, "last-step", "at the last step", {"last": True}),
+    "nine": (LABEL_SET, "nine", "over the nine findings that NIH has, too", {"findings": NIH_SHARED}),
+    "drop": (LARGEST, "not-one-finding", "without the finding that moves most", {"drop": True}),
+}
 
 
 def read() -> dict[str, Claim]:
@@ -50,7 +41,7 @@ def _claims(entry: Mapping[str, Any], group: Mapping[str, Any]) -> list[Claim]:
         own = {"ending": twin} if isinstance(twin, str) else twin
         if own["ending"] in TWINS and "effect" not in own:
             choice, ending, words, other = TWINS[own["ending"]]
-            changed, evidence = replace(effect, how=other(effect.how)), "matched" if ending == "nine" else ""
+            changed, evidence = effect.asked(**other), "matched" if ending == "nine" else ""
         else:
             choice, ending, words, evidence = own["choice"], own["ending"], own["words"], own.get("evidence", "")
             changed = _effect(own)
@@ -62,16 +53,15 @@ def _claims(entry: Mapping[str, Any], group: Mapping[str, Any]) -> list[Claim]:
 
 
 def _effect(entry: Mapping[str, Any]) -> Effect:
-    """What an entry rests on, with the entry's words where it has some."""
-    words, given = entry.get("rests_on", "").format(margin=effects.MARGIN), entry.get("effect", "")
+    """What an entry rests on: in the effect's words, in full (`rests_on`), or after the average (`compares`)."""
+    words = entry.get("rests_on", "").format(margin=effects.MARGIN)
     if "refused" in entry:
         return effects.refused(words, entry["refused"])
-    effect: Effect = specific.called(given) if isinstance(given, str) else _built(given)
-    if not words:
-        return effect
-    if given in [*specific.ASKED]:
-        return replace(effect, plus=words)
-    return replace(effect, plus="", minus="", measure=words)
+    given = entry["effect"]
+    effect: Effect = _known(given) if isinstance(given, str) else _built(given)
+    if words:
+        return replace(effect, plus="", minus="", measure=words)
+    return effect.worded(entry["compares"]) if "compares" in entry else effect
 
 
 def _built(part: Any) -> Any:
@@ -79,8 +69,12 @@ def _built(part: Any) -> Any:
     if not isinstance(part, dict):
         return [_built(one) for one in part] if isinstance(part, list) else part
     ((name, given),) = part.items()
-    if name not in EFFECTS:
-        raise unknown("effect", name, EFFECTS, "companion/evidence/claims/specific.py")
-    if isinstance(given, dict) and not given.keys() <= EFFECTS.keys():
-        return EFFECTS[name](**given)
-    return EFFECTS[name](*(_built(one) for one in (given if isinstance(given, list) else [given])))
+    if isinstance(given, dict) and not given.keys() <= KNOWN.keys():
+        return _known(name)(**given)
+    return _known(name)(*(_built(one) for one in (given if isinstance(given, list) else [given])))
+
+
+def _known(name: str) -> Any:
+    if name not in KNOWN:
+        raise unknown("effect", name, KNOWN, f"companion/evidence/claims/{Path(specific.__file__).name}")
+    return KNOWN[name]
