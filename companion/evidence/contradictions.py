@@ -89,12 +89,11 @@ def _read() -> tuple[Contradiction, ...]:
         "grpo": recipe.GRPO,
     }
     entries = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
-    return tuple(
-        Contradiction(**{
-            key: tuple(told) if key == "unborne" else told.format(**values) for key, told in entry.items()
-        })
-        for entry in entries
-    )  # fmt: skip
+    found = []
+    for entry in entries:
+        unborne = tuple(entry.pop("unborne", ()))
+        found.append(Contradiction(**{key: told.format(**values) for key, told in entry.items()}, unborne=unborne))
+    return tuple(found)
 
 
 CONTRADICTIONS = _read()

@@ -51,9 +51,10 @@ class Together(NamedTuple):
 def together() -> list[Together]:
     """Each child of the label tree with its parent, and No Finding with Support Devices."""
     both = {
-        (one.split, *pair): one.both
-        for one in sealed.frame("label_pairs.csv").query("dataset == 'chexpert'").itertuples()
-        for pair in ((one.label_a, one.label_b), (one.label_b, one.label_a))
+        (row["split"], row[one], row[other]): int(row["both"])
+        for row in sealed.rows("label_pairs.csv")
+        for one, other in (("label_a", "label_b"), ("label_b", "label_a"))
+        if row["dataset"] == "chexpert"
     }
     return [
         Together(given, also, *(both[part, given, also] / both[part, given, given] for part in ("train", "test")))

@@ -58,10 +58,10 @@ def reference_lines(table: int) -> list[Line]:
     dataset, split, _, assumed = GROUNDS[table]
     prevalence = prevalence_of(table)
     source = f"prevalences of {DATASETS[dataset][0]} {split}; {assumed}"
-    name, *scores = most_frequent(prevalence)
+    name, macro, micro = most_frequent(prevalence)
     return [
         Line("every label for every study", *all_labels(prevalence), source),
-        Line(f"the most frequent label, {name}", *scores, source),
+        Line(f"the most frequent label, {name}", macro, micro, source),
         Line("no label at all", 0.0, 0.0, "by definition"),
         *(Line(f"{one.line}, {one.reader}", one.macro, None, one.source) for one in facts.readers(dataset)),
     ]

@@ -95,7 +95,7 @@ def questions() -> list[Question]:
          "scores of Table 6; prevalences of the official NIH test list"),
     ]  # fmt: skip
     return [
-        Question(one.before, one.after, prevalence_of(one.table), one.named, *told,
+        Question(one.before, one.after, prevalence_of(one.table), one.named, name, place, assumed,
                  used=facts.size("chexpert", "test") if one.table == 5 else None)
-        for one, *told in asked
+        for one, name, place, assumed in asked
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import pearsonr
 
 from chexreason.labels import LABEL_SETS
 from companion.evidence.audit import uncertainty as sure
@@ -45,5 +46,5 @@ def calibrate(side: Ours) -> Calibration:
         with suppress(CannotTell):
             pair = [over(side, table, model, LABEL_SETS[label_set]).draws for model in ("medgemma_sft", "chexreason")]
             if min(draws.std() for draws in pair) > 0:
-                correlations.append(float(np.corrcoef(pair)[0, 1]))
+                correlations.append(float(pearsonr(*pair).statistic))
     return Calibration(tuple(widths), tuple(correlations))

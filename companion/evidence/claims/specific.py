@@ -107,6 +107,13 @@ def _longer_fails(side: Side) -> Quantity:
 
 
 @once
+def _parses_after_tuning(side: Side) -> Quantity:
+    return largest([side.failure(MEDGEMMA, row) for row in SFT_FORMATS if row != NARRATIVE]) - side.failure(
+        MEDGEMMA, NARRATIVE
+    )
+
+
+@once
 def _masters(side: Side) -> Quantity:
     parsed = 1 - side.failure(MEDGEMMA, FREE).value
     raise CannotTell(f"how many answers have to parse for mastery, the text does not say; {parsed:.1%} do")
