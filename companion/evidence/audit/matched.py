@@ -19,7 +19,8 @@ from companion.evidence.audit.uncertainty import LEVEL
 from companion.evidence.tables import MODELS
 
 
-class Crossing(NamedTuple):
+@dataclass(frozen=True)
+class Crossing:
     """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
 
     near_all: float  # CheXpert, fourteen findings
