@@ -105,7 +105,6 @@ def test_the_counts_of_the_ledger(paper):
 )
 def test_an_effect_is_asked_of_the_printed_cells(ask, wanted):
     assert ask(Published(500)).value == pytest.approx(wanted, abs=1e-4)
-    assert ask.rests_on
 
 
 def test_labels_that_do_not_match_are_refused_with_the_reason(paper):

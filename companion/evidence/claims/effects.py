@@ -41,13 +41,9 @@ class How:
 
 @dataclass(frozen=True)
 class Effect:
-    """A quantity in words, "A minus B" or in full, and the function that asks a side for it."""
+    """What a claim rests on: the function that asks a side for it, and how; `ledger.yml` has the words."""
 
     ask: Callable[[Side, How], Quantity]
-    plus: str = ""
-    minus: str = ""
-    evidence: str = "untold"  # what shows it, by default
-    measure: str = ""  # in place of the average
     how: How = field(default_factory=How)
     best: tuple[int, str] | None = None  # the row of a table that is said to be its best
 
@@ -55,26 +51,11 @@ class Effect:
         return self.ask(side, self.how)
 
     def __neg__(self) -> "Effect":
-        turned = replace(self, plus=self.minus, minus=self.plus, best=None)
-        return replace(turned, ask=lambda side, how: self.ask(side, how).times(-1))
+        return replace(self, best=None, ask=lambda side, how: self.ask(side, how).times(-1))
 
     def asked(self, **how: Any) -> "Effect":
         """Asked in another way (`How`)."""
         return replace(self, how=replace(self.how, **how))
-
-    def worded(self, words: str) -> "Effect":
-        """With other words."""
-        return replace(self, plus=words, minus="")
-
-    @property
-    def difference(self) -> str:
-        """The words without the average."""
-        return f"{self.plus} minus {self.minus}" if self.minus else self.plus
-
-    @property
-    def rests_on(self) -> str:
-        """The quantity in words."""
-        return ": ".join(part for part in (self.measure or str(self.how), self.difference) if part)
 
 
 def carrying(side: Side, table: int, findings: Sequence[str], otherwise: str = "") -> tuple[str, ...]:
@@ -141,10 +122,7 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
             how = replace(how, findings=shared(side))
         return score(side, table, plus, how) - score(side, other, minus, how)
 
-    if plus == minus and table >= 5:
-        names = [f"{MODELS[plus]} on {'CheXpert' if one == 5 else 'NIH'}" for one in (table, other)]
-        return Effect(ask, names[0], names[1], "matched")
-    return Effect(ask, titled(table, plus), titled(other, minus), _shown(table))
+    return Effect(ask)
 
 
 def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
@@ -152,8 +130,7 @@ def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> 
     others = _others(table, row, among)
     return Effect(
         lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
-        titled(table, row), _named("the best", table, others, among), _shown(table), how=How(by),
-        best=(table, row) if not among or table == 4 else None,
+        How(by), (table, row) if not among or table == 4 else None,
     )  # fmt: skip
 
 
@@ -162,23 +139,18 @@ def trail(table: int, row: str, by: str = "macro") -> Effect:
     others = _others(table, row, ())
     return Effect(
         lambda side, how: smallest([score(side, table, one, how) for one in others]) - score(side, table, row, how),
-        _named("the worst", table, others, ()), titled(table, row), _shown(table), how=How(by),
+        How(by),
     )  # fmt: skip
 
 
 def between(table: int, row: str, by: str = "macro") -> Effect:
     """How far a row is from being either the best or the worst."""
-    return both(-lead(table, row, by=by), -trail(table, row, by=by)).worded(
-        f"distance of {titled(table, row)} from the best and from the worst other format, the smaller"
-    )
+    return both(-lead(table, row, by=by), -trail(table, row, by=by))
 
 
 def both(*effects: Effect) -> Effect:
     """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
-    return replace(
-        effects[0].worded("the smaller of " + " and of ".join(one.difference for one in effects)),
-        ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]),
-    )
+    return replace(effects[0], ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]))
 
 
 def each(*effects: Effect) -> Effect:
@@ -198,19 +170,16 @@ def less(one: Effect, other: Effect, share: float = 1) -> Effect:
 
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
-    return replace(
-        effect.worded(f"{MARGIN} minus the distance of {effect.plus} and {effect.minus}"),
-        ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)),
-    )
+    return replace(effect, ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)))
 
 
-def refused(words: str, reason: str) -> Effect:
+def refused(reason: str) -> Effect:
     """What no number anywhere can judge, for this reason."""
 
     def ask(side: Side, how: How) -> Quantity:
         raise CannotTell(reason)
 
-    return Effect(ask, measure=words)
+    return Effect(ask)
 
 
 def titled(table: int, row: str) -> str:
@@ -223,16 +192,6 @@ def titled(table: int, row: str) -> str:
 def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
     rows = among or (list(MODELS) if table >= 5 else facts.rows(table))
     return [one for one in rows if one != row]
-
-
-def _named(which: str, table: int, others: Sequence[str], among: Sequence[str]) -> str:
-    if among and len(others) <= 2:
-        return f"{which} of {' and '.join(titled(table, one) for one in others)}"
-    return f"{which} other {'model' if table >= 5 else 'prompt' if table == 1 else 'format'}"
-
-
-def _shown(table: int) -> str:
-    return "noise" if table >= 5 else "validation"
 
 
 KNOWN: dict[str, Effect | Callable[..., Effect]] = {

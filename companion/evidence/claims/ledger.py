@@ -34,34 +34,36 @@ def _claims(entry: Mapping[str, Any], group: Mapping[str, Any]) -> list[Claim]:
     """A claim and its twins. The paper says a thing once, with one choice; a twin says it with another, and is ours."""
     effect = _effect(entry)
     given = {key: entry[key] for key in ("kind", "bar", "stated", "sharpened") if key in entry}
-    first = Claim(entry["name"], entry.get("place", group["place"]), entry["says"], effect.rests_on, effect,
-                  group["topic"], entry.get("evidence") or effect.evidence, **given)  # fmt: skip
+    first = Claim(entry["name"], entry.get("place", group["place"]), entry["says"], _words(entry, effect), effect,
+                  group["topic"], entry.get("evidence", "untold"), **given)  # fmt: skip
     choices, twins = list(entry.get("see", {}).items()), []
     for twin in entry.get("twins", []):
         own = {"ending": twin} if isinstance(twin, str) else twin
         if own["ending"] in TWINS and "effect" not in own:
             choice, ending, words, other = TWINS[own["ending"]]
-            changed, evidence = effect.asked(**other), "matched" if ending == "nine" else ""
+            changed, told, evidence = effect.asked(**other), entry, "matched" if ending == "nine" else ""
         else:
-            choice, ending, words, evidence = own["choice"], own["ending"], own["words"], own.get("evidence", "")
-            changed = _effect(own)
+            choice, ending, words = own["choice"], own["ending"], own["words"]
+            changed, told, evidence = _effect(own), own, own.get("evidence", "")
         says = own.get("says") or f"{first.says.removesuffix('.')} ({words})."
-        twins.append(replace(first, name=f"{first.name}-{ending}", says=says, rests_on=changed.rests_on, check=changed,
-                             evidence=evidence or first.evidence, stated=False))  # fmt: skip
+        twins.append(replace(first, name=f"{first.name}-{ending}", says=says, rests_on=_words(told, changed),
+                             check=changed, evidence=evidence or first.evidence, stated=False))  # fmt: skip
         choices.append((choice, twins[-1].name))
     return [replace(first, choice=tuple(choices)), *twins]
 
 
 def _effect(entry: Mapping[str, Any]) -> Effect:
-    """What an entry rests on: in the effect's words, in full (`rests_on`), or after the average (`compares`)."""
-    words = entry.get("rests_on", "").format(margin=effects.MARGIN)
+    """What an entry rests on."""
     if "refused" in entry:
-        return effects.refused(words, entry["refused"])
-    given = entry["effect"]
-    effect: Effect = _known(given) if isinstance(given, str) else _built(given)
-    if words:
-        return replace(effect, plus="", minus="", measure=words)
-    return effect.worded(entry["compares"]) if "compares" in entry else effect
+        return effects.refused(entry["refused"])
+    effect: Effect = _known(entry["effect"]) if isinstance(entry["effect"], str) else _built(entry["effect"])
+    return effect
+
+
+def _words(entry: Mapping[str, Any], effect: Effect) -> str:
+    """The same in words: in full (`rests_on`), or after how it is asked (`compares`)."""
+    words = entry["rests_on"] if "rests_on" in entry else f"{effect.how}: {entry['compares']}"
+    return str(words).format(margin=effects.MARGIN)
 
 
 def _built(part: Any) -> Any:

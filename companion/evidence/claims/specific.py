@@ -17,7 +17,6 @@ from companion.evidence.audit.conventions import together, uncertain_share
 from companion.evidence.claims.effects import KNOWN, MARGIN, Effect, How, changes, common, gap, over, rare, shared
 from companion.evidence.claims.published import labels_of
 from companion.evidence.claims.quantity import CannotTell, Quantity, Side, Studies, agreement, largest, mean, smallest
-from companion.evidence.tables import MODELS
 
 A, NARRATIVE, FREE, ONLY = "reasoning_a", "reasoning_narrative", "free_reasoning", "only_label"
 MEDGEMMA, QWEN = 2, 3  # tables of the two models' fine-tuning
@@ -205,8 +204,7 @@ def loses_more(model: str, other: str) -> Effect:
         near, far = (over(side, table, which, shared(side)) for table in (CHEXPERT, NIH))
         return far.relative_to(near).times(-1)
 
-    return Effect(lambda side, how: lost(side, model) - lost(side, other), MODELS[model], MODELS[other], "matched",
-                  "share of macro-F1 lost over the nine")  # fmt: skip
+    return Effect(lambda side, how: lost(side, model) - lost(side, other))
 
 
 def both_sets(plus: str, minus: str) -> Effect:
@@ -217,7 +215,7 @@ def both_sets(plus: str, minus: str) -> Effect:
             how = How(findings=shared(side))
         return mean([gap(table, plus, minus).ask(side, how).about() for table in (CHEXPERT, NIH)])
 
-    return Effect(ask, f"mean of CheXpert and NIH, {MODELS[plus]}", MODELS[minus], "matched")
+    return Effect(ask)
 
 
 PAIR = (MEDGEMMA, QWEN)
