@@ -14,6 +14,7 @@ from PIL import Image
 
 from chexreason import config
 from companion.evidence import claims
+from companion.evidence.claims import views
 
 
 @dataclass(frozen=True)
@@ -192,4 +193,4 @@ def three_shapes(studies):
 @pytest.fixture(scope="session")
 def paper() -> dict[str, claims.Outcome]:
     """The verdict on each claim by the paper's own tables."""
-    return claims.outcomes(claims.CLAIMS)
+    return dict(views.on_paper())

@@ -1,9 +1,9 @@
-"""A quantity of a known value and spread, for the tests of what claims do with quantities."""
+"""A quantity of a known value and spread, and a claim that rests on one, for the tests of claims."""
 
 import numpy as np
 
 from companion.evidence.claims.quantity import Quantity, Studies
-from companion.evidence.claims.sides import Side
+from companion.evidence.claims.verdicts import Claim
 
 
 def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, digest="", trainings=None):
@@ -13,7 +13,7 @@ def quantity(value, scope=("Edema",), tier="published", spread=0.01, n=100, dige
     return Quantity(value, draws, tuple(scope), tier, studies, trainings=trainings)
 
 
-class Told(Side):
-    """A side that knows nothing by itself: a test gives it the methods that a check asks for."""
-
-    name, tier = "told", "published"
+def made_up(value, spread=0.05, trainings=None, **more):
+    """A claim about that value."""
+    found = quantity(value, spread=spread, trainings=trainings)
+    return Claim("x", "section 1", "x.", "x", lambda side: found, "x", "noise", **more)

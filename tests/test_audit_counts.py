@@ -26,17 +26,11 @@ def test_attainable_counts_are_those_that_trying_all_finds(text, support, n):
     assert ((0, 0) in found) == (float(text) == 0)
 
 
-def test_some_scores_cannot_be():
+def test_some_scores_cannot_be_and_those_of_table_5_can():
     assert attainability.attainable("0.875", 8, 500) == [(7, 8)]
     assert attainability.attainable("0.900", 1, 500) == []
-    with pytest.raises(ValueError, match="support"):
-        attainability.attainable("0.5", 3, 2)
     assert attainability.values_near(2, 10, 0.5) == sorted({0.0, 2 / 3, 0.5, 1.0, 0.8, 4 / 6})
-
-
-def test_table_5_fits_the_official_test_set_and_not_the_validation_set():
-    assert all(attainability.chexpert_cells().values())
-    assert len(attainability.chexpert_cells()) == 14 * 5
+    assert list(map(bool, attainability.chexpert_cells().values())) == [True] * 14 * 5
     # On CheXpert's own 200 validation studies nobody has a fracture, and the five models score on it.
     assert facts.counts("chexpert", "valid")["Fracture"].positives == 0
     assert facts.value(5, "Fracture", "nv_reason") > 0
@@ -47,12 +41,12 @@ def test_sizes_that_fit_the_failure_rates():
     assert len(rates) == 9 + 4 + 4 + 4
     assert attainability.fits(rates, 500) == []
     assert "0.002" in attainability.fits(rates, 200)
-    assert min(attainability.sizes_that_fit(600)) == 500
+    assert attainability.sizes_that_fit()[0] == 500
     assert (attainability.fits(["0.333"], 3), attainability.fits(["0.334"], 3)) == ([], ["0.334"])
     even, chance = attainability.even_chance()
     assert chance == 0.5**even
     assert attainability.fits(rates, attainability.all_fit_from() - 1)
-    assert not any(attainability.fits(rates, n) for n in range(attainability.all_fit_from(), 3000))
+    assert not any(attainability.fits(rates, n) for n in range(attainability.all_fit_from(), 2000))
     assert set(attainability.candidates().values()) == {200, 234, 500, 1808}
     assert set(attainability.candidates_that_fit().values()) == {500, 1808}
 
@@ -82,8 +76,8 @@ def test_waterfalls_add_up_to_the_change(lean):
 def test_crossings_are_taken_apart_by_hand():
     """SFT: Pleural Other (.248 - .000) / 9, Pneumothorax (.416 - .179) / 9, No Finding (.343 - .579) / 9."""
     share = {part.finding: part.share for part in matched.crossing_waterfall("medgemma_sft").parts}
-    assert (share["Pleural Other"], share["Pneumothorax"]) == pytest.approx((0.248 / 9, 0.237 / 9))
-    assert share["No Finding"] == pytest.approx(-0.236 / 9)
+    wanted = {"Pleural Other": 0.248 / 9, "Pneumothorax": 0.237 / 9, "No Finding": -0.236 / 9}
+    assert {name: share[name] for name in wanted} == pytest.approx(wanted)
     for model in matched.CROSSING:
         one, ends = matched.crossing_waterfall(model), matched.crossings()[model]
         assert one.change == pytest.approx(ends.far - ends.near)
@@ -95,20 +89,15 @@ def test_reference_lines_are_what_scoring_such_answers_gives():
     """On studies drawn with these prevalences, the metrics module gives what the formulas say."""
     n = 20_000
     prevalence = lines.prevalence_of(5)
-    truth = np.zeros((n, len(FINDINGS)), dtype=bool)
-    for column, name in enumerate(FINDINGS):
-        truth[: round(prevalence[name] * n), column] = True
-    everything = metrics.scores(truth, np.ones_like(truth), "chexpert14")
-    assert lines.all_labels(prevalence) == pytest.approx((everything.macro["f1"], everything.micro["f1"]), abs=1e-6)
-    most = np.arange(len(FINDINGS)) == FINDINGS.index("Lung Opacity")
-    one = metrics.scores(truth, np.broadcast_to(most, truth.shape), "chexpert14")
-    name, macro, micro = lines.most_frequent(prevalence)
-    assert name == "Lung Opacity"
-    assert (macro, micro) == pytest.approx((one.macro["f1"], one.micro["f1"]), abs=1e-6)
-
-
-def test_reference_lines_agree_with_what_was_scored_on_the_real_labels():
-    """0.291 and 0.177 were computed from the label files themselves."""
+    truth = np.stack([np.arange(n) < round(prevalence[name] * n) for name in FINDINGS], axis=1)
+    most = np.broadcast_to(np.array(FINDINGS) == "Lung Opacity", truth.shape)
+    for said, (macro, micro) in (
+        (np.ones_like(truth), lines.all_labels(prevalence)), (most, lines.most_frequent(prevalence)[1:])
+    ):  # fmt: skip
+        found = metrics.scores(truth, said, "chexpert14")
+        assert (macro, micro) == pytest.approx((found.macro["f1"], found.micro["f1"]), abs=1e-6)
+    assert lines.most_frequent(prevalence)[0] == "Lung Opacity"
+    # 0.291 and 0.177 were computed from the label files themselves.
     assert lines.reference_lines(5)[0].macro == pytest.approx(0.291, abs=5e-4)
     assert lines.reference_lines(6)[0].macro == pytest.approx(0.177, abs=5e-4)
     assert {one.reader.split(",")[0] for one in lines.reference_lines(5)} >= {"report labeler", "radiologists"}
@@ -125,13 +114,6 @@ def test_conventions_by_hand():
     )
     assert conventions.policies("nih", "test")["Edema"] == pytest.approx((925 / 25596,) * 3)
     assert conventions.uncertain_share("chexpert", "test") == 0 < conventions.uncertain_share("mimic", "train")
-
-
-def test_label_counts_add_up():
-    for dataset, split in (("mimic", "train"), ("chexpert", "train"), ("chexpert", "test"), ("nih", "test")):
-        for count in facts.counts(dataset, split).values():
-            assert 0 <= count.positives + (count.uncertain or 0) <= count.n
-    assert all(facts.share_with("chexpert", "test", name, name) == 1 for name in FINDINGS)
     assert facts.size("chexpert", "test") == 500
     assert facts.mimic_splits() == {"train": 222758, "validate": 1808, "test": 3269}
     with pytest.raises(UserError, match="part of a data set"):

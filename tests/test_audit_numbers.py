@@ -2,12 +2,13 @@
 
 import itertools
 import json
+from collections import Counter
 
 import pytest
 
 from companion.evidence import contradictions, frames
-from companion.evidence.audit import arithmetic, facts, printed, statements
-from companion.evidence.audit.printed import (
+from companion.evidence.audit import arithmetic, facts
+from companion.evidence.audit.arithmetic import (
     AGREES,
     ALONE,
     DEPENDS,
@@ -18,6 +19,7 @@ from companion.evidence.audit.printed import (
     exactly,
     harmonic,
     mean,
+    printed,
     verdict,
 )
 from companion.evidence.claims import CLAIMS, views
@@ -40,9 +42,9 @@ def misprint(monkeypatch):
     [("0.346", (0.3455, 0.3465)), ("61%", (0.605, 0.615)), ("2,000", (1999.5, 2000.5)), ("−0.05", (-0.055, -0.045))],
 )
 def test_a_printed_number_stands_for_half_a_unit_to_either_side(text, stands_for):
-    assert printed.printed(text) == Range(*stands_for)
+    assert printed(text) == Range(*stands_for)
     with pytest.raises(ValueError, match="xpected a number"):
-        printed.printed(f"about {text}")
+        printed(f"about {text}")
 
 
 @pytest.mark.parametrize("act", ["__add__", "__sub__", "__mul__", "__truediv__"])
@@ -52,17 +54,12 @@ def test_ranges_hold_what_their_values_give_and_no_more(act):
     assert (whole.low, whole.high) == pytest.approx((min(ends), max(ends)))
 
 
-def test_means_and_harmonic_means_of_ranges():
+def test_means_of_ranges_and_rounding_told_from_error():
     assert mean([Range(0, 0.2), Range(0.4, 0.6)]) == Range(0.2, 0.4)
     assert harmonic(exactly(0.5), exactly(0.5)) == Range(0.5, 0.5)
     assert harmonic(exactly(0.0), exactly(0.0)) == Range(0, 0)
     with pytest.raises(ZeroDivisionError):
         exactly(1) / Range(-1, 1)
-    with pytest.raises(ValueError, match="low <= high"):
-        Range(1, 0)
-
-
-def test_rounding_is_told_from_error():
     assert verdict("0.300", 0.3001, Range(0.29, 0.31)) == AGREES
     assert verdict("0.300", 0.3008, Range(0.3, 0.3016)) == ROUNDING
     assert verdict("0.300", 0.32, Range(0.31, 0.33)) == ERROR
@@ -70,7 +67,7 @@ def test_rounding_is_told_from_error():
 
 def test_the_tables_hold_up_to_rounding():
     checks = arithmetic.tables()
-    assert arithmetic.tally(checks) == {AGREES: 30, ROUNDING: 4, ERROR: 0}
+    assert Counter(one.verdict for one in checks) == {AGREES: 30, ROUNDING: 4}
     rounded = {one.what for one in checks if one.verdict == ROUNDING}
     assert "macro-F1 of NV-Reason from its 9 findings" in rounded  # by hand: 2.678 / 9 = 0.29756, printed 0.297
 
@@ -88,8 +85,8 @@ def test_a_misprint_in_a_table_would_be_found(misprint, number, key, text):
     assert [one.place for one in arithmetic.tables() if one.verdict == ERROR] == [f"Table {number}"]
 
 
-def test_the_text_has_two_wrong_numbers_and_ten_alone():
-    numbers = statements.text_numbers()
+def test_the_text_has_two_wrong_numbers_and_ten_alone(monkeypatch):
+    numbers = arithmetic.text_numbers()
     assert len(numbers) == 102
     wrong = [(one.place, one.printed) for one in numbers if one.verdict == ERROR]
     assert wrong == [("section 1", "3"), ("section 5", "0.253")]
@@ -98,66 +95,46 @@ def test_the_text_has_two_wrong_numbers_and_ten_alone():
     # 0.346 / 0.282 - 1 = 0.22695 and 1 - 0.243 / 0.299 = 0.18729
     gains = {one.printed: one.recomputed for one in numbers if one.place == "abstract" and "%" in one.printed}
     assert gains == pytest.approx({"23%": 0.22695, "19%": 0.18729}, abs=1e-4)
+    # A number of the setting can be wrong, too.
+    monkeypatch.setattr("chexreason.recipe.Sizes.sft", 3000)
+    now = {one.place for one in arithmetic.text_numbers() if one.verdict == ERROR and one.what == "studies for SFT"}
+    assert now == {"abstract", "section 1", "section 3.2.1", "section 5"}
 
 
 def test_implied_precision_gives_back_the_f1():
-    for row, recall in statements.STATED_RECALL.items():
-        p, r = statements.implied_precision(row, recall).middle, float(recall)
+    for row, recall in arithmetic.STATED_RECALL.items():
+        p, r = arithmetic.implied_precision(row, recall).middle, float(recall)
         assert 2 * p * r / (p + r) == pytest.approx(facts.value(1, row, "micro"), abs=1e-3)
-
-
-def test_a_number_of_the_setting_can_be_wrong(monkeypatch):
-    monkeypatch.setattr("chexreason.recipe.Sizes.sft", 3000)
-    wrong = {one.place for one in statements.text_numbers() if one.verdict == ERROR and one.what == "studies for SFT"}
-    assert wrong == {"abstract", "section 1", "section 3.2.1", "section 5"}
 
 
 # Views of the ledger.
 
 
-@pytest.mark.parametrize(
-    ("name", "verdict"),
-    [
-        ("narrative-best-macro", AGREES),
-        ("self-check-second", AGREES),
-        ("both-beat-structured", AGREES),
-        ("complex-prompts-fail", AGREES),
-        ("only-label-best-micro", AGREES),
-        ("reversal-macro", UNBORNE),
-        ("narrative-moderate", DEPENDS),
-        ("grpo-improves-validation", DEPENDS),
-        ("sft-weakest-chexpert", DEPENDS),
-        ("direct-best-medgemma", UNBORNE),
-        ("longer-fails-more", AGREES),
-        ("pronounced-three", DEPENDS),
-        ("sft-over-grpo", DEPENDS),
-    ],
-)
-def test_comparisons_by_hand(name, verdict):
-    frame = views.comparisons().set_index("what")
-    assert frame.loc[CLAIMS[name].says, "verdict"] == verdict
-
-
-def test_comparisons_leave_out_what_cannot_be_tested_and_margins_of_ours():
-    shown = set(views.comparisons()["what"])
+def test_comparisons_by_hand():
+    wanted = {
+        AGREES: ("narrative-best-macro", "self-check-second", "complex-prompts-fail", "only-label-best-micro"),
+        UNBORNE: ("reversal-macro", "direct-best-medgemma"),
+        DEPENDS: ("narrative-moderate", "grpo-improves-validation", "sft-weakest-chexpert", "pronounced-three",
+                  "sft-over-grpo"),
+    }  # fmt: skip
+    found = views.comparisons().set_index("what")["verdict"]
+    for verdict_, names in wanted.items():
+        assert {name: found[CLAIMS[name].says] for name in names} == dict.fromkeys(names, verdict_)
     for name, one in views.on_paper().items():
         claim = CLAIMS[name]
-        assert (claim.says in shown) == (claim.stated and not claim.sharpened and one.effect is not None), name
-    assert set(views.untold()["claim"]).isdisjoint(shown)
+        shown = claim.stated and not claim.sharpened and one.effect is not None
+        assert (claim.says in found.index) == shown, name
+    assert set(views.untold()["claim"]).isdisjoint(found.index)
 
 
-def test_each_best_is_held_against_the_best_that_the_text_names():
+def test_each_best_is_held_against_the_best_that_the_text_names(misprint):
     best = views.best().set_index(["table", "of"])
     stated = best[best["verdict"] != views.UNSTATED]
-    assert len(stated) == 10
     assert stated["verdict"].value_counts().to_dict() == {AGREES: 9, DEPENDS: 1}
     assert best.loc[("Table 2", "macro-F1"), "verdict"] == DEPENDS  # section 5 names Only Label
     assert best.loc[("Table 1", "macro-F1"), "best"] == "Reasoning Narrative"
     assert best.loc[("Table 6", "macro average"), "ahead by"] == pytest.approx(0.002)
     assert (best.loc["Table 5"].shape[0], best.loc["Table 6"].shape[0]) == (15, 10)
-
-
-def test_a_wrong_best_would_be_an_error(misprint):
     misprint(1, ("reasoning_e", "macro", "f1"), "0.300")
     found = views.best()
     assert found[found["verdict"] == ERROR][["table", "of"]].to_numpy().tolist() == [["Table 1", "macro-F1"]]
@@ -166,8 +143,7 @@ def test_a_wrong_best_would_be_an_error(misprint):
 def test_contradictions_name_both_places_and_still_stand():
     found = contradictions.found()
     assert found == list(contradictions.CONTRADICTIONS)
-    assert all(one.first and one.second and one.says and one.against for one in found)
-    assert sum(one.stands is not None for one in found) == 16
+    assert sum(bool(one.stands or one.unborne) for one in found) == 16
     assert any("second of four (0.264)" in one.against for one in found)
 
 
@@ -196,5 +172,3 @@ def test_the_frames_are_plain_data_for_a_program():
     assert next(one for one in cells if one["finding"] == "Pleural Other")["few"] == "yes"
     assert set(cells[0]["ChexReason"]) == {"estimate", "low", "high"}
     assert len(found["validation"]["rows"]) == 9 + 4 + 4 + 4
-    crossing = [one["change"] for one in found["waterfalls"]["rows"] if "CheXpert to NIH" in one["change"]]
-    assert crossing == ["SFT, CheXpert to NIH", "ChexReason, CheXpert to NIH"]

@@ -27,13 +27,9 @@ def test_ratios_are_recall_over_precision(table, row, by_hand):
     assert operating.for_intervals(table, row) == found.ratio
 
 
-def test_rounding_is_carried_to_the_end():
-    """0.3645 / 0.4805 to 0.3655 / 0.4795: the ends by hand."""
-    found = operating.named(2, "free_reasoning").possible
+def test_what_is_known_of_the_other_rows():
+    found = operating.named(2, "free_reasoning").possible  # 0.3645 / 0.4805 to 0.3655 / 0.4795
     assert (found.low, found.high) == pytest.approx((0.75858, 0.76225), abs=1e-5)
-
-
-def test_rows_without_precision_and_recall_have_no_ratio():
     assert operating.named(1, "reasoning_b") is None
     assert operating.for_intervals(1, "reasoning_b") == operating.for_intervals(5, "medgemma_sft") == sure.BALANCED
     assert operating.unknown_rows() == 9 - 3
@@ -41,10 +37,7 @@ def test_rows_without_precision_and_recall_have_no_ratio():
     seen = operating.on_validation()
     assert (seen["medgemma"].low, seen["medgemma"].high) == pytest.approx((1.02, 1.29), abs=0.005)
     assert (seen["chexreason"].low, seen["chexreason"].high) == pytest.approx((1.23, 1.33), abs=0.005)
-
-
-def test_a_ratio_that_the_score_does_not_allow_is_cut_to_one_that_it_does():
-    """F1 = 0.8 with support 10: at least 10 x 0.8 / 1.2 named, at most 15."""
+    # F1 = 0.8 with support 10: at least 10 x 0.8 / 1.2 named, at most 15.
     assert (sure.possible(0.8, 0.1) * 10, sure.possible(0.8, 5.0) * 10) == pytest.approx((20 / 3, 15))
     assert sure.possible(0.0, 5.0) == 5.0
 
@@ -58,8 +51,9 @@ def test_labels_recorded_a_study():
     assert (found["nih"].shared, found["chexpert"].shared) == pytest.approx((0.95, 1.01), abs=0.005)
 
 
-def test_the_intervals_of_validation_follow_the_ratio():
-    """The row that names more has the narrower interval; with P = R nothing changes."""
+def test_the_intervals_of_validation_and_of_the_ledger_follow_the_ratio():
+    """The row that names more has the narrower interval; with P = R nothing changes. Precision is a share of the labels
+    named: 0.76 times as many as recorded, so a wider spread than with 1."""
     found = validation.intervals(np.random.default_rng(0))
     wide, narrow = found[2, "free_reasoning"]["micro"], validation.micro(0.415)
     assert wide.high - wide.low > narrow.high - narrow.low
@@ -67,17 +61,13 @@ def test_the_intervals_of_validation_follow_the_ratio():
     question = power.questions()[0]
     assert question.named == (operating.for_intervals(2, "free_reasoning"), operating.for_intervals(4, "hard_best"))
     assert {one.named for one in differences.leans() if one.table >= 5} == {(sure.BALANCED, sure.BALANCED)}
-
-
-def test_the_ledger_draws_with_the_same_ratio():
-    """Precision is a share of the labels named: 0.76 times as many as recorded, so a wider spread than with 1."""
-    side, positives = Published(500), sum(validation.supports().values())
+    side, positives = Published(500), sum(sure.supports_of(1).values())
     drawn = side.score(2, "free_reasoning", "micro", "precision").draws
     assert drawn.std() == pytest.approx((0.480 * 0.520 / (positives * 0.365 / 0.480)) ** 0.5, rel=0.03)
     drawn = side.score(2, "free_reasoning", "micro", "recall").draws
     assert drawn.std() == pytest.approx((0.365 * 0.635 / positives) ** 0.5, rel=0.03)
     low, high = np.quantile(side.score(4, "hard_best", "micro").draws, [0.025, 0.975])
-    expected = validation.intervals(np.random.default_rng(0))[4, "hard_best"]["micro"]
+    expected = found[4, "hard_best"]["micro"]
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.002)
 
 
@@ -102,4 +92,3 @@ def test_whose_profile_chexreason_has():
     assert len(near.points) == 14
     reach = 1.959964 * np.array([-1, 1]) / np.sqrt(14 - 3)  # Fisher's interval
     assert (near.low, near.high) == pytest.approx(tuple(np.tanh(np.arctanh(near.r) + reach)), abs=1e-6)
-    assert facts.cells(6)["macro", "chexreason", "f1"] == facts.cells(6)["macro", "medgemma", "f1"]

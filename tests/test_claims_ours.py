@@ -17,10 +17,10 @@ from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
+from chexreason.runs import read
 from companion.evidence import claims, stats
 from companion.evidence.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
 from companion.evidence.claims.effects import changes, rare
-from companion.evidence.claims.ours import Ours
 from companion.evidence.claims.quantity import CannotTell
 from companion.evidence.comparable import ENOUGH
 from companion.report import terminal, verdict_table
@@ -39,26 +39,16 @@ def write_run(
     folder = root / run_id
     folder.mkdir(parents=True)
     metrics.scores(truth, said, label_set).to_frame().to_csv(folder / "metrics.csv", index=False)
-    rows = pd.DataFrame(
-        {
-            "study_key": [f"{dataset}{cohort}/{i}" for i in range(len(truth))],
-            "patient_key": [f"{dataset}/{i // 2}" for i in range(len(truth))],
-            "predicted": [";".join(names[row]) for row in said],
-            "truth": [";".join(names[row]) for row in truth],
-            "ignored": "",
-        }
-    )
+    rows = pd.DataFrame({
+        "study_key": [f"{dataset}{cohort}/{i}" for i in range(len(truth))],
+        "patient_key": [f"{dataset}/{i // 2}" for i in range(len(truth))],
+        "predicted": [";".join(names[row]) for row in said],
+        "truth": [";".join(names[row]) for row in truth], "ignored": "",
+    })  # fmt: skip
     (folder / "predictions.csv.gz").write_bytes(gzip.compress(rows.to_csv(index=False).encode()))
-    info = {
-        "run_id": run_id,
-        "stage": {"01": "prompting", "02": "sft", "03": "grpo"}.get(run_id[:2], "generalization"),
-        "model": run_id.split("-")[2],
-        "tier": tier,
-        "label_set": label_set,
-        "n": len(truth),
-        "dataset": dataset,
-        "split": "test",
-    }
+    stage = {"01": "prompting", "02": "sft", "03": "grpo"}.get(run_id[:2], "generalization")
+    info = {"run_id": run_id, "stage": stage, "model": run_id.split("-")[2], "tier": tier, "label_set": label_set,
+            "n": len(truth), "dataset": dataset, "split": "test"}  # fmt: skip
     (folder / "run.json").write_text(json.dumps(info))
 
 
@@ -116,7 +106,6 @@ def test_verdicts_follow_the_runs(made, judged):
     assert found["grpo-improves-chexpert"].runs == (
         "04-generalization-chexreason-chexpert", "04-generalization-medgemma_sft-chexpert",
     )  # fmt: skip
-    assert found["grpo-improves-chexpert"].turned_by == ()
 
 
 def test_runs_on_different_studies_are_not_subtracted(made, tmp_path):
@@ -141,14 +130,9 @@ def test_draws_are_a_bootstrap_by_patient(made):
     """Held against `stats.resampled_f1`, which is another implementation with other draws."""
     side = claims.open_runs(str(made))
     gap = side.score(5, "chexreason") - side.score(5, "medgemma_sft")
-    rows = [
-        pd.read_csv(made / f"04-generalization-{m}-chexpert" / "predictions.csv.gz", keep_default_na=False)
-        for m in ("medgemma_sft", "chexreason")
-    ]
-    truth, first, second = (
-        label_cells(column, "chexpert14") for column in (rows[0]["truth"], rows[0]["predicted"], rows[1]["predicted"])
-    )
-    patients = list(rows[0]["patient_key"])
+    sft, grpo = (read(made / f"04-generalization-{m}-chexpert").predictions() for m in ("medgemma_sft", "chexreason"))
+    truth, first, second = (label_cells(x, "chexpert14") for x in (sft["truth"], sft["predicted"], grpo["predicted"]))
+    patients = list(sft["patient_key"])
     drawn = stats.resampled_f1(truth, [first, second], patients, np.random.default_rng(1))["macro"]
     wanted = stats.percentiles(drawn[:, 1] - drawn[:, 0])
     assert gap.value == pytest.approx(wanted.estimate)
@@ -178,32 +162,23 @@ def test_one_runs_folder_is_judged_by_what_it_has(made):
     assert all((one.verdict == NOT_RUN) == bool(one.missing) for one in found.values())
     assert len(side.missing) == 28
     assert found["grpo-loses-nih"].missing in side.missing
-    told = terminal.claims_text(found, 80, side.missing)
-    waiting = sum(bool(one.missing) for one in found.values())
+    told, waiting = terminal.claims_text(found, 80, side.missing), sum(bool(one.missing) for one in found.values())
     assert f"{waiting} claims wait for runs that are not there" in " ".join(told.split())
-    assert f"{NOT_RUN} {waiting}" in " ".join(told.split())
     assert all(run_id in told for run_id in side.missing)
+    assert re.sub("<[^>]*>", "", verdict_table._verdict(found["grpo-loses-nih"], "on our runs")) == "–"
 
 
-def test_a_folder_of_two_tiers_is_refused(made, tmp_path):
+def test_a_folder_of_two_tiers_is_refused(tmp_path):
     truth = np.ones((4, 9), dtype=bool)
     write_run(tmp_path, "04-generalization-qwen-nih", "nih", truth, truth)
     write_run(tmp_path, "04-generalization-medgemma-nih", "nih", truth, truth, tier="replication")
     with pytest.raises(UserError, match="runs of one tier, got miniature, replication"):
         claims.open_runs(str(tmp_path))
-    (made.parent / "empty").mkdir(exist_ok=True)
-    with pytest.raises(UserError, match="none at"):
-        claims.open_runs(str(made.parent / "empty"))
-    with pytest.raises(UserError, match="Expected a profile"):
-        claims.open_runs("nowhere")
 
 
 def test_the_committed_results_are_judged():
     side = claims.open_runs("demo", RESULTS)
-    assert isinstance(side, Ours)
     found = claims.outcomes(CLAIMS, side)
-    assert set(found) == set(CLAIMS)
-    assert {one.tier for one in found.values()} == {side.tier}
     assert side.missing == ()
     assert all(one.runs for one in found.values() if one.effect is not None)
     # No run is missing, no reading of ours fails, and what was trained once has no verdict.
@@ -238,17 +213,6 @@ def test_real_images_are_named_and_drawn_ones_are_never_taken_for_them(judged, t
     assert "real data sets' labels" in verdicts["miniature"].reason
 
 
-def test_what_is_not_run_is_a_dash(judged):
-    """In the ledger's table, and in the terminal: a sign of its own, and no word of a verdict."""
-    cell = verdict_table._verdict(judged["hard-beats-nuanced-macro"], "on our runs")
-    assert re.sub("<[^>]*>", "", cell) == "–"
-    refused = verdict_table._verdict(judged["grpo-improves-chexpert"], "on our runs")
-    assert f"{verdict_table.SIGNS[REFUSED]} {REFUSED}" in refused
-    assert "one training" in refused
-    assert "+0." in refused, "with effect and interval"
-    assert f"– {CLAIMS['hard-beats-nuanced-macro'].says}" in terminal.claims_text(judged, 300)
-
-
 # What is in no comparison.
 
 
@@ -261,12 +225,10 @@ def test_a_constant_run_is_refused_in_every_comparison(made, judged, tmp_path, s
     run_id = "04-generalization-medgemma-nih"
     rows = pd.read_csv(made / run_id / "predictions.csv.gz", keep_default_na=False)
     truth = label_cells(rows["truth"], "nih9")
-    answers = np.zeros_like(truth)
-    if said == "one answer":  # above naming every label, since it is right wherever it differs
-        answers[:] = True
-        answers[::20] = truth[::20]
+    # One answer in 95 % scores above naming every label, since it is right wherever it differs.
+    answers = np.where(np.arange(len(truth))[:, None] % 20, True, truth) if said == "one answer" else ~truth
     shutil.rmtree(tmp_path / "runs" / run_id)
-    write_run(tmp_path / "runs", run_id, "nih", truth, answers if said == "one answer" else ~truth)
+    write_run(tmp_path / "runs", run_id, "nih", truth, answers)
     before, after = judged, claims.outcomes(CLAIMS, claims.open_runs(str(tmp_path / "runs")))
     needing = {name for name, one in before.items() if run_id in one.runs}
     assert {"sft-beats-base-nih", "medgemma-drops-nine", "back-to-baseline", "sft-best-nih", "r1-counterproductive",

@@ -44,4 +44,4 @@ def test_sides_that_differ_in_anything_are_refused(part, value) -> None:
     one = Basis(("Edema",), "studies", "test", (0, 1))
     assert comparable.require_same(one, one) == one
     with pytest.raises(UserError, match=f"the same {part}"):
-        comparable.require_same(one, Basis(**{**one.__dict__, part: value}))
+        comparable.require_same(one, Basis(**{**one._asdict(), part: value}))

@@ -8,9 +8,9 @@ average over findings holds those with enough positives in each of its cells (`c
 of each population, all models sharing a draw, and the trainings (`stats.over_seeds`).
 """
 
+import functools
 import itertools
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from chexreason import metrics
 from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import Bools
-from companion.evidence import comparable, outcomes, stats
+from companion.evidence import comparable, stats
 from companion.evidence.outcomes import MACRO, Outcome
 from companion.evidence.stats import Interval
+from companion.experiment import worlds
 from companion.experiment.scores import LABEL_SET, OWN, Cell, asked, truth_of
 
 Floats = npt.NDArray[np.float64]
@@ -76,6 +78,11 @@ class Answers:
             self._read[at] = true_NF, metrics.label_cells(rows["predicted"], LABEL_SET)
         return self._read[at]
 
+    @property
+    def patients(self) -> int:
+        """How many patients a world has."""
+        return 1 + max(int(frame["index"].max()) for frame in self.of.values())
+
     def positives(self, cell: Cell) -> dict[str, int]:
         """How many patients have each finding by a cell's yardstick."""
         rows = self.labels[self.labels["population"] == cell.population]
@@ -90,10 +97,6 @@ class Answers:
             sums_RK = self.sums(key.cell.population, outcome.each(true_NF, pred_NF))
             self._known[at] = outcome.value(sums_RK, len(true_NF), kept(findings))
         return self._known[at]
-
-    def share(self, population: str, yes_N: Floats) -> Floats:
-        """The share of patients of whom something is true: as it is, then for each draw (1 + R,)."""
-        return self.sums(population, yes_N) / len(yes_N)
 
     def sums(self, population: str, each: Floats) -> Floats:
         """Sums of numbers (N, ...) over the patients of each draw (1 + R, ...); in the first row, of all once."""
@@ -111,14 +114,17 @@ def kept(findings: Sequence[str]) -> Bools:
     return np.array([name in findings for name in FINDINGS])
 
 
-def read(results: Path, labels: pd.DataFrame) -> Answers:
-    """The answers below ``results/<profile>``."""
+def read(results: Path) -> Answers:
+    """The answers below ``results/<profile>``, with the labels of the patients who were asked about."""
     found = {}
     for path in sorted(results.glob("seed*/*-answers/predictions.csv.gz")):
         model, seed = path.parent.name.removesuffix("-answers"), int(path.parents[1].name.removeprefix("seed"))
         if (path.parent / "run.json").is_file():
             found[model, seed] = pd.read_csv(path, keep_default_na=False)
-    return Answers(found, labels)
+    return Answers(found, _labels(Answers(found, pd.DataFrame()).patients) if found else pd.DataFrame())
+
+
+_labels = functools.cache(worlds.labels)  # it draws the cases
 
 
 @dataclass(frozen=True)
@@ -171,10 +177,9 @@ def contrast(
     seeds = answers.seeds(models)
     if not seeds:
         raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
-    if findings is not None:
-        names = tuple(findings)
-    else:
-        names = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
+    if findings is None:
+        findings = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
+    names = tuple(findings)
     if len(weights) > 1:
         if len(seeds) < 2 and set(models) != {UNTRAINED}:
             raise NotComparable(comparable.ONE_TRAINING)
@@ -187,24 +192,18 @@ def contrast(
     ]
     values = stats.over_seeds(per_seed)
     found = stats.percentiles(values)
-    each = tuple(float(one[0]) for one in per_seed)
-    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), each, values)
+    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds),
+                    tuple(float(one[0]) for one in per_seed), values)  # fmt: skip
 
 
-def auroc(answers: Answers, model: str, cell: Cell) -> Contrast | None:
-    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training.
-
-    The trainings are the reader, so the interval varies patients alone.
-    """
-    seeds = answers.seeds([model])
+def auroc(answers: Answers, model: str, cell: Cell) -> float | None:
+    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training."""
+    seeds, keep_F = answers.seeds([model]), kept(frequent(answers, [cell]))
     if len(seeds) < 2:
         return None
-    names = frequent(answers, [cell])
-    pairs = [answers.matrices(Key(model, cell), seed) for seed in seeds]
-    each = outcomes.votes(pairs[0][0], np.stack([pred_NF for _, pred_NF in pairs]))
-    values = outcomes.vote_auroc(answers.sums(cell.population, each), len(seeds), kept(names))
-    found = stats.percentiles(values)
-    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds), ())
+    true_NF, _ = answers.matrices(Key(model, cell), seeds[0])
+    share_NF = np.mean([answers.matrices(Key(model, cell), seed)[1] for seed in seeds], axis=0)
+    return float(roc_auc_score(true_NF[:, keep_F], share_NF[:, keep_F], average="macro"))
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
@@ -235,10 +234,8 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
             before_it = frozenset(order[:k])
             for switched, sign in ((before_it | {factor}, 1.0), (before_it, -1.0)):
                 weighted(switched, sign / math.factorial(len(FACTORS)), parts[factor])
-    whole: dict[Key, float] = {}
-    weighted(frozenset(FACTORS), 1.0, whole)
-    weighted(frozenset(), -1.0, whole)
-    return {**parts, "all": whole}
+    far, near = (change(after, before, Cell(one, one, OWN[one])) for one in (there, here))
+    return {**parts, "all": far | {key: -weight for key, weight in near.items()}}
 
 
 #: Answers are called collapsed if one list of labels makes up more than this share of them.
@@ -252,10 +249,9 @@ def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
     """
     per_seed = []
     for seed in answers.seeds([model]):
-        frame = answers.of[model, seed]
-        said = asked(frame, cell)
-        top = said["predicted"].value_counts().index[0]
-        per_seed.append(answers.share(cell.population, (said["predicted"] == top).to_numpy(dtype=float)))
+        said = asked(answers.of[model, seed], cell)["predicted"]
+        top = said.value_counts().index[0]
+        per_seed.append(answers.sums(cell.population, (said == top).to_numpy(dtype=float)) / len(said))
     return stats.percentiles(stats.over_seeds(per_seed))
 
 
@@ -275,10 +271,8 @@ class Variety(NamedTuple):
 def variety(answers: Answers, model: str, cell: Cell) -> list[Variety]:
     """The variety of a model's answers in a cell, a seed each."""
     found = []
-    for (name, _), frame in sorted(answers.of.items(), key=lambda item: item[0]):
-        if name == model:
-            said = asked(frame, cell)
-            count = Counter(said["predicted"])
-            failed = float(said["failed"].astype(bool).mean())
-            found.append(Variety(max(count.values()) / count.total(), len(count), failed))
+    for key in sorted(key for key in answers.of if key[0] == model):
+        said = asked(answers.of[key], cell)
+        count = said["predicted"].value_counts()
+        found.append(Variety(count.max() / len(said), len(count), float(said["failed"].astype(bool).mean())))
     return found

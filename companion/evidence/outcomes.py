@@ -42,14 +42,6 @@ def _by_kind(sums_RK: Floats) -> Floats:
     return sums_RK.reshape(len(sums_RK), 3, -1).transpose(1, 0, 2)
 
 
-def _macro(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return stats.f1(_by_kind(sums_RK)[:, :, keep_F]).mean(axis=1)
-
-
-def _micro(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return stats.f1(_by_kind(sums_RK).sum(axis=2))
-
-
 def _named(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
     hits, extra, missed = _by_kind(sums_RK).sum(axis=2)
     return _ratio(hits + extra, hits + missed)
@@ -61,13 +53,8 @@ def _jaccard(true_NF: Bools, pred_NF: Bools) -> Floats:
     return np.divide(both, either, out=np.ones(len(both)), where=either > 0)[:, None]
 
 
-def _mean(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return sums_RK[:, 0] / n
-
-
-def _called_normal(true_NF: Bools, pred_NF: Bools) -> Floats:
-    abnormal = ~true_NF[:, NORMAL]
-    return np.stack([abnormal & pred_NF[:, NORMAL], abnormal], axis=1).astype(float)
+def _called(pred_N: Bools, of_N: Bools) -> Floats:
+    return np.stack([of_N & pred_N, of_N], axis=1).astype(float)
 
 
 def _share(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
@@ -78,29 +65,14 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
 
 
-MACRO = Outcome("macro", "macro-F1", _counts, _macro, by_finding=True)
-MICRO = Outcome("micro", "micro-F1", _counts, _micro)
-JACCARD = Outcome("jaccard", "mean Jaccard", _jaccard, _mean)
+MACRO = Outcome("macro", "macro-F1", _counts, lambda sums_RK, _, keep_F: stats.f1(
+    _by_kind(sums_RK)[:, :, keep_F]).mean(axis=1), by_finding=True)  # fmt: skip
+MICRO = Outcome("micro", "micro-F1", _counts, lambda sums_RK, *_: stats.f1(_by_kind(sums_RK).sum(axis=2)))
+JACCARD = Outcome("jaccard", "mean Jaccard", _jaccard, lambda sums_RK, n, _: sums_RK[:, 0] / n)
 NAMED = Outcome("named", "labels named per recorded", _counts, _named, is_score=False)
-CALLED_NORMAL = Outcome("called-normal", "abnormal called normal", _called_normal, _share, is_score=False)
+CALLED_NORMAL = Outcome("called-normal", "abnormal called normal",
+                        lambda t, p: _called(p[:, NORMAL], ~t[:, NORMAL]), _share, is_score=False)  # fmt: skip
 #: Of the patients for whom the yardstick records No Finding, those answered so: tells a moved cut from worse reading.
-NORMAL_CALLED = Outcome("normal-called", "normal called normal", lambda t, p: np.stack(
-    [t[:, NORMAL] & p[:, NORMAL], t[:, NORMAL]], axis=1).astype(float), _share, is_score=False)  # fmt: skip
+NORMAL_CALLED = Outcome("normal-called", "normal called normal",
+                        lambda t, p: _called(p[:, NORMAL], t[:, NORMAL]), _share, is_score=False)  # fmt: skip
 OUTCOMES = {one.name: one for one in (NAMED, CALLED_NORMAL, JACCARD, MICRO, MACRO)}
-
-
-def votes(true_NF: Bools, named_SNF: Bools) -> Floats:
-    """How many patients with and without each finding were named by 0, 1, ... S trainings (N, 2 (S + 1) F)."""
-    levels_NFL = named_SNF.sum(axis=0)[:, :, None] == np.arange(len(named_SNF) + 1)
-    sides = [levels_NFL & side[:, :, None] for side in (true_NF, ~true_NF)]
-    return np.stack(sides, axis=1).reshape(len(true_NF), -1).astype(float)
-
-
-def vote_auroc(sums_RK: Floats, trainings: int, keep_F: Bools) -> Floats:
-    """Area under the ROC curve of the share of trainings that name a finding, mean over findings (R,)."""
-    with_RFL, without_RFL = np.moveaxis(sums_RK.reshape(len(sums_RK), 2, len(keep_F), trainings + 1), 1, 0)
-    with_RFL, without_RFL = with_RFL[:, keep_F], without_RFL[:, keep_F]
-    below_RFL = np.cumsum(without_RFL, axis=2) - without_RFL
-    won = (with_RFL * (below_RFL + without_RFL / 2)).sum(axis=2)
-    pairs = with_RFL.sum(axis=2) * without_RFL.sum(axis=2)
-    return np.divide(won, pairs, out=np.full(pairs.shape, 0.5), where=pairs > 0).mean(axis=1)

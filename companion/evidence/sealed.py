@@ -35,10 +35,7 @@ def digests() -> Mapping[str, str]:
 
 
 def altered() -> dict[str, str]:
-    """file -> what is wrong with it: missing, not the one that was checked, or not listed; empty if all is well.
-
-    Raises UserError if the list of digests itself is missing or broken.
-    """
+    """file -> what is wrong with it: missing, not the one that was checked, or not listed; empty if all is well."""
     wrong = {}
     for name in sorted({*digests(), *(path.name for path in PUBLISHED.glob("*.csv"))}):
         try:

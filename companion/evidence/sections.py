@@ -16,13 +16,13 @@ SUMMARIES = ("index", "audit", "claims")
 class Stage:
     """One section of the paper: its notebook, its page in the book, and the stages whose results it reads."""
 
-    notebook: str
+    notebook: str  # begins with two digits, as its runs do
     page: str
     after: tuple[str, ...] = ()
 
     @property
     def number(self) -> str:
-        """The two digits that the notebook's and its runs' names start with."""
+        """The two digits."""
         return self.notebook[:2]
 
     @property
@@ -36,7 +36,7 @@ class Stage:
         return NOTEBOOKS / f"{self.notebook}.py"
 
 
-STAGES: dict[str, Stage] = {
+STAGES = {
     "prompting": Stage("01_prompting", "prompting"),
     "sft": Stage("02_sft", "sft"),
     "grpo": Stage("03_grpo", "grpo", after=("sft",)),

@@ -40,13 +40,7 @@ def f1(counts: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
 def ema(values: Sequence[float] | Floats, smoothing: float = 0.95) -> Floats:
     """Exponential moving average, as in Figures 2 and 3: y_t = s y_(t-1) + (1 - s) x_t.
 
-    It starts at 0 and is divided by 1 - s^t, as TensorBoard does, so that the first points are not
-    pulled towards 0; the paper does not say how its curves start. The result is as long as `values`.
-
-    >>> ema([1.0, 1.0, 4.0], 0.5).round(3).tolist()
-    [1.0, 1.0, 2.714]
-
-    Raises ValueError unless 0 <= smoothing < 1.
+    It starts at 0 and is divided by 1 - s^t, as TensorBoard does; the paper does not say how its curves start.
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"expected a smoothing of at least 0 and below 1, got {smoothing}")
@@ -112,10 +106,8 @@ def resampled_counts(
     true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
     mask: Bools | None = None, resamples: int = 10_000,
 ) -> Floats:  # fmt: skip
-    """True positives, false positives, false negatives of M models on the same resamples (3, 1 + R, M, F).
-
-    Resample 0 is the studies as they are. Raises ValueError for shapes that do not agree.
-    """
+    """True positives, false positives, false negatives of M models on the same resamples (3, 1 + R, M, F); the first is
+    the studies as they are."""
     return np.concatenate(list(_resampled(true_BF, preds, patients_B, rng, mask, resamples)), axis=1)
 
 
@@ -123,10 +115,8 @@ def resampled_f1(
     true_BF: Bools, preds: Sequence[Bools], patients_B: Sequence[str], rng: np.random.Generator, *,
     mask: Bools | None = None, resamples: int = 10_000,
 ) -> dict[str, Floats]:  # fmt: skip
-    """F1 of M models on the same resamples: `findings` (1 + R, M, F), `micro` and `macro` (1 + R, M).
-
-    Row 0 is the score on the studies as they are. Raises ValueError for shapes that do not agree.
-    """
+    """F1 of M models on the same resamples: `findings` (1 + R, M, F), `micro` and `macro` (1 + R, M); the first is the
+    score on the studies as they are."""
     findings = np.empty((1 + resamples, len(preds), true_BF.shape[-1]))
     micro, done = np.empty(findings.shape[:2]), 0
     for by_kind in _resampled(true_BF, preds, patients_B, rng, mask, resamples):
@@ -165,12 +155,10 @@ def differences(values_RK: Floats, level: float = 0.95) -> Differences:
 def over_seeds(per_seed: Sequence[Floats], rng: np.random.Generator | None = None) -> Floats:
     """The mean over S trainings of values (1 + R,): as they are, then replicates that vary trainings, too.
 
-    The replicates of each training vary the patients already. A replicate weighs the trainings by 1 / S plus a draw of
-    a spherical t with S - 1 degrees of freedom, orthogonal to the mean; over replicates the mean then spreads like
-    Student's t around itself, which resampling few trainings does not (percentiles of 3 resampled trainings cover 74 %
-    where 95 are asked for; `tests/test_stats.py` simulates both). Without `rng` the weights are the same for every
-    quantity with as many trainings, so that differences stay paired. One training has no such spread, and its
-    replicates say nothing about another one.
+    A replicate weighs the trainings by 1 / S plus a draw of a spherical t with S - 1 degrees of freedom, orthogonal to
+    the mean; over replicates the mean then spreads like Student's t around itself, which resampling few trainings does
+    not (percentiles of 3 resampled trainings cover 74 % where 95 are asked for; `tests/test_stats.py` simulates both).
+    Without `rng` the weights are the same for every quantity with as many trainings, so that differences stay paired.
     """
     all_RS = np.stack(per_seed, axis=1)
     replicates, trainings = len(all_RS) - 1, len(per_seed)

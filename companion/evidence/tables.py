@@ -6,6 +6,7 @@ cell. Nothing here formats anything. The paper's values are read from the reposi
 `results/<profile>/`; a profile without runs is not an error, its side is then empty.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,21 +38,7 @@ DATASETS: Mapping[str, tuple[str, str]] = {
     "chexpert": ("CheXpert", "hospital B"),
     "nih": ("NIH ChestX-ray14", "hospital C"),
 }
-#: Rows of Table 4; the paper's "Maximum" is the last training step.
-CHECKPOINTS: Mapping[str, str] = {
-    "nuanced_best": "Nuanced, best F1-score",
-    "nuanced_last": "Nuanced, maximum steps",
-    "hard_best": "Hard, best F1-score",
-    "hard_last": "Hard, maximum steps",
-}
-METRICS: Mapping[str, str] = {
-    "precision": "P",
-    "recall": "R",
-    "f1": "F1",
-    "failure_rate": "Fail rate",
-}
-
-
+METRICS: Mapping[str, str] = {"precision": "P", "recall": "R", "f1": "F1", "failure_rate": "Fail rate"}
 #: tier -> the profiles whose results stand for it beside another tier's, the largest first
 OF_TIER: Mapping[str, tuple[str, ...]] = {"replication": ("paper",), "miniature": ("miniature", "demo")}
 
@@ -115,9 +102,8 @@ class Evidence:
     def side(self, which: str, column: str, metric: str = "f1") -> pd.Series:
         """One column by row, of "paper" or "ours"; empty where there is no run."""
         values = self.published if which == "paper" else self.ours
-        cells = {row: (row, column, metric) for row in self.all_rows()}
-        found = {row: values[cell] for row, cell in cells.items() if cell in values.index}
-        return pd.Series(found, dtype=float)
+        found = {row: values.get((row, column, metric)) for row in self.all_rows()}
+        return pd.Series(found, dtype=float).dropna()
 
     def alone(self) -> "Evidence":
         """The paper's side only."""
@@ -185,39 +171,29 @@ def gather(number: int, name: str | None = None, results: Path | None = None) ->
     spec, name = _spec(number), name or profile()
     paper = published(number).set_index(KEYS)["value"]
     have = read_runs(name, results)
-    needed = dict.fromkeys(spec.run_id(row, column) for row, column, _ in paper.index)
-    others = spec.others(have, set(paper.index.get_level_values("row" if number < 5 else "column")))
+    rows, columns = (paper.index.unique(key) for key in ("row", "column"))
+    others = spec.others(have, set(rows if number < 5 else columns))
     cells = list(paper.index)
     if number < 5:
         cells += [(row, *pair) for row in others for pair in dict.fromkeys((c, m) for _, c, m in paper.index)]
     else:
-        cells += [
-            (row, column, "f1") for row in dict.fromkeys(paper.index.get_level_values("row")) for column in others
-        ]
-    read: dict[tuple[str, str | None], pd.Series] = {}
+        cells += [(row, column, "f1") for row in rows for column in others]
+    ids = {cell: spec.run_id(*cell[:2]) for cell in cells}
+    read = functools.cache(lambda run_id, checkpoint: scores(have[run_id], checkpoint))
     ours: dict[tuple[str, str, str], float] = {}
-    for row, column, metric in cells:
-        run_id, checkpoint = spec.run_id(row, column), row.rpartition("_")[2] if spec.checkpoint else None
+    for (row, column, metric), run_id in ids.items():
         if run_id in have:
-            if (run_id, checkpoint) not in read:
-                read[run_id, checkpoint] = scores(have[run_id], checkpoint)
-            found = read[run_id, checkpoint]
-            finding = row if spec.number >= 5 else ("micro" if column == "all" else column)
+            found = read(run_id, row.rpartition("_")[2] if spec.checkpoint else None)
+            finding = row if number >= 5 else ("micro" if column == "all" else column)
             if (finding, metric) in found.index:
                 ours[row, column, metric] = float(found[finding, metric])
     index = pd.MultiIndex.from_tuples(list(ours), names=KEYS) if ours else paper.index[:0]
+    wanted = dict.fromkeys(ids.values())
     return Evidence(
-        spec=spec,
-        profile=name,
-        tier=tier_of(name, results),
-        published=paper,
-        ours=pd.Series(list(ours.values()), index=index, dtype=float),
-        runs={
-            run_id: have[run_id] for run_id in dict.fromkeys(spec.run_id(r, c) for r, c, _ in cells) if run_id in have
-        },
-        others=others,
-        missing=tuple(run_id for run_id in needed if run_id not in have),
-    )
+        spec, name, tier_of(name, results), paper, pd.Series(list(ours.values()), index=index, dtype=float),
+        {run_id: have[run_id] for run_id in wanted if run_id in have},
+        tuple(run_id for run_id in wanted if run_id not in have), others,
+    )  # fmt: skip
 
 
 def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
@@ -251,35 +227,37 @@ def has_rows(*runs: Run | None) -> bool:
 def unfit(run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None) -> str:
     """Why a run takes part in no order, difference or "best" (`comparable.unfit`); empty if it does.
 
-    The score is macro-F1 over `findings`, by default over the run's label set. A run of which no rows are kept here
-    (credentialed images, the last checkpoint of GRPO) is only held against naming every label.
+    The score is macro-F1 over `findings`, by default over the run's label set. Without rows (credentialed images, the
+    last checkpoint of GRPO) it is only held against naming every label.
     """
-    return comparable.unfit(*against_floor(run, checkpoint, findings))
+    names = LABEL_SETS[run.info["label_set"]] if findings is None else findings
+    return comparable.unfit(commonest(run, checkpoint), *levels(scores(run, checkpoint), names))
 
 
-def against_floor(
-    run: Run, checkpoint: str | None = None, findings: Sequence[str] | None = None
-) -> tuple[float | None, float, float]:
-    """Share of the commonest answer (None where no rows are kept), macro-F1, and that of naming every label."""
-    values, names = scores(run, checkpoint), list(LABEL_SETS[run.info["label_set"]] if findings is None else findings)
-    commonest = None
-    if checkpoint != "last" and has_rows(run):
-        commonest = comparable.commonest_share(list(run.predictions()["predicted"]))
-    if not names:  # no finding carries a score, so a run can only be constant
-        return commonest, 0.0, 0.0
+def commonest(run: Run, checkpoint: str | None) -> float | None:
+    """Share of the commonest answer; None where no rows are kept."""
+    if checkpoint == "last" or not has_rows(run):
+        return None
+    return comparable.commonest_share(list(run.predictions()["predicted"]))
+
+
+def levels(values: pd.Series, names: Sequence[str]) -> tuple[float, float]:
+    """Macro-F1 over some findings, and that of naming every label; 0 both if no finding carries a score."""
+    if not names:
+        return 0.0, 0.0
     supports = [float(values[name, "support"]) for name in names]
     floor = float(comparable.every_label(supports, float(values["micro", "n"])).mean())
-    return commonest, float(np.mean([values[name, "f1"] for name in names])), floor
+    return float(np.mean([values[name, "f1"] for name in names])), floor
 
 
 def title_of(spec: TableSpec, row: str) -> str:
     """A row's heading as the paper writes it."""
     if spec.number <= 3:
         return prompts.PROMPTS[row].title if row in prompts.PROMPTS else row.replace("_", " ").capitalize()
-    if spec.checkpoint and row not in CHECKPOINTS:
+    if spec.checkpoint:  # the paper's "Maximum" is the last training step
         name, _, which = row.rpartition("_")
         return f"{name.replace('_', ' ').capitalize()}, {'best F1-score' if which == 'best' else 'maximum steps'}"
-    return CHECKPOINTS[row] if spec.checkpoint else ("Macro average" if row == "macro" else row)
+    return "Macro average" if row == "macro" else row
 
 
 def _spec(number: int) -> TableSpec:

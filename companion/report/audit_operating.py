@@ -15,7 +15,7 @@ from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from companion.evidence import frames
 from companion.evidence.audit import facts, matched, operating
-from companion.evidence.audit.printed import Range
+from companion.evidence.audit.arithmetic import Range
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval
 from companion.evidence.tables import TABLES, title_of

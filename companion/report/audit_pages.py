@@ -19,7 +19,7 @@ from companion.evidence.audit import (
     operating,
     power,
 )
-from companion.evidence.audit.printed import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
+from companion.evidence.audit.arithmetic import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
 from companion.evidence.audit.uncertainty import CORRELATIONS, LEVEL, PAIRED
 from companion.evidence.claims import (
     CHANCE,
@@ -198,7 +198,7 @@ def assumptions() -> Prose:
     )
     name = shown_profile()
     if read_runs(name):
-        found = calibrate(open_runs(name, alone=False))
+        found = calibrate(open_runs(name))
         if found.widths and found.correlations:
             text += (
                 f" On our own runs ({name}), where patients can be drawn again, such intervals are "
@@ -234,7 +234,7 @@ def validation_size() -> Prose:
     rates = attainability.failure_rates()
     cannot = [f"{n} ({name})" for name, n in attainability.candidates().items() if attainability.fits(rates, n)]
     even, chance = attainability.even_chance()
-    smallest, all_fit = attainability.sizes_that_fit(1000)[0], attainability.all_fit_from()
+    smallest, all_fit = attainability.sizes_that_fit()[0], attainability.all_fit_from()
     return Prose(
         "The paper calls the studies of its first four tables *CheXpert validation*; how many there are is not in the "
         f"text we have. Every failure rate must be a whole number of studies over that number. That rules out "

@@ -76,7 +76,7 @@ def printed_change(first: tuple[int, str], second: tuple[int, str], n: int | Non
     """
     lean, n = differences.lean(first, second), n or differences.sizes_of(second[0])[0]
     found = _audited().get((lean.table, lean.first, lean.second, n)) or sure.difference(
-        lean.before, lean.after, differences.supports_of(lean.table, n), np.random.default_rng(0), named=lean.named
+        lean.before, lean.after, sure.supports_of(lean.table, n), np.random.default_rng(0), named=lean.named
     )
     one, two = (
         facts.value(table, *(("macro", name) if table >= 5 else (name, "macro"))) for table, name in (first, second)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from chexreason import recipe
 from chexreason.labels import FINDINGS
 from companion.evidence.audit import facts
-from companion.evidence.audit.printed import printed
+from companion.evidence.audit.arithmetic import printed
 from companion.evidence.tables import MODELS
 
 
@@ -31,20 +31,14 @@ def candidates() -> Mapping[str, int]:
 
 def candidates_that_fit() -> dict[str, int]:
     """Those of the candidates that can give every printed failure rate."""
-    rates = failure_rates()
-    return {name: n for name, n in candidates().items() if not fits(rates, n)}
+    return {name: n for name, n in candidates().items() if not fits(failure_rates(), n)}
 
 
 def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
     """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have.
 
-    >>> attainable("0.875", 8, 500)
-    [(7, 8)]
-
-    Empty if none does. Raises ValueError for a support above n.
+    Empty if none does.
     """
-    if not 0 <= support <= n:
-        raise ValueError(f"expected 0 <= support <= n, got {support} of {n}")
     low, high = printed(text).low, printed(text).high
     # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
     found = [(0, 0)] if low <= 0 else []
@@ -55,7 +49,7 @@ def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
     return found
 
 
-def values_near(support: int, n: int, least_precision: float = 0.1) -> list[float]:
+def values_near(support: int, n: int, least_precision: float) -> list[float]:
     """Every F1 that a finding of this support can have, for a model no worse than `least_precision`."""
     most = min(n, int(support / least_precision))
     pairs = ((h, p) for h in range(1, support + 1) for p in range(h, min(most, n - support + h) + 1))
@@ -85,24 +79,25 @@ def fits(rates: Iterable[str], n: int) -> list[str]:
 
 
 def _is_ratio(text: str, n: int) -> bool:
-    stands_for = printed(text)
-    nearest = round(stands_for.middle * n)
+    stands_for = _printed(text)
     # Half of the way up may be rounded either way, so both ends belong to the range.
-    return stands_for.low - 1e-9 <= nearest / n <= stands_for.high + 1e-9
+    return stands_for.low - 1e-9 <= round(stands_for.middle * n) / n <= stands_for.high + 1e-9
+
+
+_printed = functools.cache(printed)
 
 
 @functools.cache
-def sizes_that_fit(limit: int) -> list[int]:
-    """All n up to a limit for which every printed failure rate can be k / n."""
+def sizes_that_fit() -> list[int]:
+    """All n for which every printed failure rate can be k / n, up to where all are: with three decimals printed, some
+    k / n lies in every range of one unit of the last place from 1,000 on."""
     rates = failure_rates()
-    return [n for n in range(1, limit + 1) if not fits(rates, n)]
+    return [n for n in range(1, 1001) if not fits(rates, n)]
 
 
 def all_fit_from() -> int:
-    """The size from which on every size fits: a step of 1 / n is then finer than the printed decimals."""
-    decimals = max(len(text.partition(".")[2]) for text in failure_rates())
-    certain = 10**decimals  # from here on some k / n lies in every range of one unit of the last place
-    return max(set(range(1, certain)) - set(sizes_that_fit(certain - 1))) + 1
+    """The size from which on every size fits."""
+    return max(set(range(1, 1001)) - set(sizes_that_fit())) + 1
 
 
 def even_chance() -> tuple[int, float]:

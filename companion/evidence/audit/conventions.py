@@ -6,10 +6,12 @@ mined from reports name what the report names; radiologists who fill in a form a
 in the label tree, and never write *uncertain*. So the same word has another frequency and other company.
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
+from companion.evidence import sealed
 from companion.evidence.audit import facts
 from companion.phantoms.tree import PARENTS
 
@@ -36,8 +38,7 @@ def policies(dataset: str, split: str) -> dict[str, tuple[float, float, float]]:
     return found
 
 
-@dataclass(frozen=True)
-class Together:
+class Together(NamedTuple):
     """How often a study with one label carries another, by report labels and by radiologists."""
 
     given: str
@@ -46,17 +47,23 @@ class Together:
     radiologists: float  # CheXpert test
 
 
+@functools.cache
 def together() -> list[Together]:
     """Each child of the label tree with its parent, and No Finding with Support Devices."""
-    pairs = [*PARENTS.items(), (NO_FINDING, SUPPORT_DEVICES)]
+    both = {
+        (row["split"], row[one], row[other]): int(row["both"])
+        for row in sealed.rows("label_pairs.csv")
+        for one, other in (("label_a", "label_b"), ("label_b", "label_a"))
+        if row["dataset"] == "chexpert"
+    }
     return [
-        Together(given, also, *(facts.share_with("chexpert", split, given, also) for split in ("train", "test")))
-        for given, also in pairs
+        Together(given, also, *(both[part, given, also] / both[part, given, given] for part in ("train", "test")))
+        for given, also in [*PARENTS.items(), (NO_FINDING, SUPPORT_DEVICES)]
     ]
 
 
 def uncertain_share(dataset: str, split: str) -> float:
     """Uncertain labels as a share of positive and uncertain ones; 0 where radiologists decided."""
-    table = facts.counts(dataset, split)
-    unsure = sum(count.uncertain or 0 for count in table.values())
-    return unsure / (unsure + sum(count.positives for count in table.values()))
+    table = facts.counts(dataset, split).values()
+    unsure = sum(count.uncertain or 0 for count in table)
+    return unsure / (unsure + sum(count.positives for count in table))

@@ -5,22 +5,19 @@ difference is therefore shown for several correlations: a conclusion that hangs 
 number of studies is not in the text we have, two sizes are tried.
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from companion.evidence.audit import facts, matched, operating, validation
+from companion.evidence.audit import facts, matched, operating
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.audit.power import patterned
 from companion.evidence.stats import Interval
 from companion.evidence.tables import MODELS
 
-SEED = 0
 
-
-@dataclass(frozen=True)
-class Lean:
+class Lean(NamedTuple):
     """Two scores that the paper sets side by side; the difference is the second minus the first."""
 
     name: str
@@ -32,8 +29,7 @@ class Lean:
     named: tuple[float, float]  # labels named per label recorded, before and after
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A difference of two macro-F1 on n studies, with its interval at each correlation that is tried."""
 
     lean: Lean
@@ -50,12 +46,12 @@ def lean(first: tuple[int, str], second: tuple[int, str], name: str = "") -> Lea
     """Two rows of Tables 1 to 4, or two models of Table 5 or 6."""
     table = second[0]
     if table < 5:
-        one, two = (patterned(facts.value(*cell, "macro")) for cell in (first, second))
-        ratios = operating.for_intervals(*first), operating.for_intervals(*second)
-        return Lean(name, table, first[1], second[1], one, two, ratios)
-    name = f"{MODELS[first[1]]} to {MODELS[second[1]]} on {'CheXpert' if table == 5 else 'NIH'}"
-    one, two = ({n: facts.value(table, n, model) for n in sure.supports_of(table)} for _, model in (first, second))
-    return Lean(name, table, first[1], second[1], one, two, (sure.BALANCED, sure.BALANCED))
+        one, two = (sure.patterned(facts.value(*cell, "macro")) for cell in (first, second))
+    else:
+        name = f"{MODELS[first[1]]} to {MODELS[second[1]]} on {'CheXpert' if table == 5 else 'NIH'}"
+        one, two = ({n: facts.value(table, n, model) for n in sure.supports_of(table)} for _, model in (first, second))
+    return Lean(name, table, first[1], second[1], one, two,
+                (operating.for_intervals(*first), operating.for_intervals(*second)))  # fmt: skip
 
 
 def leans() -> list[Lean]:
@@ -67,17 +63,12 @@ def leans() -> list[Lean]:
     ]
 
 
-def supports_of(table: int, n: int | None = None) -> dict[str, float]:
-    """Positives of each finding among the studies of a table, of NIH among n."""
-    return validation.supports() if table < 5 else sure.supports_of(table, n)
-
-
 def sizes_of(table: int) -> tuple[int, ...]:
     """Numbers of studies that a table may be about: one where known or fitted, two for NIH."""
     return sure.NIH_SIZES if table == 6 else (facts.size("chexpert", "test"),)
 
 
-def differences(seed: int = SEED, named: Mapping[str, float] | None = None) -> list[Difference]:
+def differences(seed: int = 0, named: Mapping[str, float] | None = None) -> list[Difference]:
     """Every difference for each size; each correlation starts from the same draws, so that only it differs.
 
     `named` gives models of Tables 5 and 6 another number of labels named per label recorded than is assumed.
@@ -87,14 +78,17 @@ def differences(seed: int = SEED, named: Mapping[str, float] | None = None) -> l
         ratios = one.named
         if named and one.table >= 5:
             ratios = named.get(one.first, sure.BALANCED), named.get(one.second, sure.BALANCED)
-        for n in sizes_of(one.table):
-            positives = supports_of(one.table, n)
-            at = {
-                r: sure.difference(one.before, one.after, positives, np.random.default_rng([seed, k]), r, ratios)
-                for r in sure.CORRELATIONS
-            }
-            found.append(Difference(one, n, at))
+        found += [Difference(one, n, _intervals(k, n, ratios, seed)) for n in sizes_of(one.table)]
     return found
+
+
+@functools.cache
+def _intervals(k: int, n: int, ratios: tuple[float, float], seed: int) -> Mapping[float, Interval]:
+    one = leans()[k]
+    return {
+        r: sure.difference(one.before, one.after, sure.supports_of(one.table, n), np.random.default_rng([seed, k]), r,
+                           ratios) for r in sure.CORRELATIONS
+    }  # fmt: skip
 
 
 def turned() -> dict[str, list[str]]:

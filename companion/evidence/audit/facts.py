@@ -9,7 +9,7 @@ as it was checked is refused (`sealed`).
 
 import functools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chexreason.errors import unknown
 from chexreason.files import digest_of
@@ -25,6 +25,11 @@ def cells(number: int) -> Mapping[tuple[str, str, str], str]:
     """A table of the paper: (row, column, metric) -> the number as it is printed."""
     found = sealed.rows(f"table{number}.csv")
     return {(row["row"], row["column"], row["metric"]): row["value"] for row in found}
+
+
+def rows(number: int) -> list[str]:
+    """The rows of a table."""
+    return list(dict.fromkeys(row for row, _, _ in cells(number)))
 
 
 def value(number: int, row: str, column: str, metric: str = "f1") -> float:
@@ -95,33 +100,10 @@ def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None 
     return {name: share * total for name, share in prevalence(dataset, split, findings).items()}
 
 
-def share_with(dataset: str, split: str, given: str, also: str) -> float:
-    """Of the studies that carry the label `given`, the share that carry `also` too."""
-    found = {
-        (row["label_a"], row["label_b"]): int(row["both"])
-        for row in sealed.rows("label_pairs.csv")
-        if (row["dataset"], row["split"]) == (dataset, split)
-    }
-    both = found[given, also] if (given, also) in found else found[also, given]
-    return both / found[given, given]
-
-
-class Reader(NamedTuple):
-    """What another reader than the five models scores on a test set."""
-
-    line: str
-    reader: str
-    macro: float
-    source: str
-
-
-def readers(dataset: str) -> list[Reader]:
-    """The report labeler and the radiologists, where they are published."""
-    return [
-        Reader(row["line"], row["reader"], float(row["macro_f1"]), row["source"])
-        for row in sealed.rows("reference_lines.csv")
-        if row["dataset"] == dataset
-    ]
+def readers(dataset: str) -> list[Any]:
+    """What the report labeler and the radiologists score, where published: line, reader, macro and source each."""
+    found = sealed.frame("reference_lines.csv").query("dataset == @dataset").rename(columns={"macro_f1": "macro"})
+    return list(found.itertuples())
 
 
 def mimic_splits() -> dict[str, int]:

@@ -7,15 +7,14 @@ three radiologists who were not part of the truth.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import facts
 from companion.evidence.tables import DATASETS
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One reader's macro-F1 (and micro-F1 where it follows) on a data set."""
 
     reader: str
@@ -25,21 +24,13 @@ class Line:
 
 
 def all_labels(prevalence: Mapping[str, float]) -> tuple[float, float]:
-    """Macro- and micro-F1 of answering every label.
-
-    >>> all_labels({"a": 0.5, "b": 0.0})
-    (0.3333333333333333, 0.4)
-    """
+    """Macro- and micro-F1 of answering every label."""
     density = sum(prevalence.values()) / len(prevalence)
     return sum(2 * p / (1 + p) for p in prevalence.values()) / len(prevalence), 2 * density / (1 + density)
 
 
 def most_frequent(prevalence: Mapping[str, float]) -> tuple[str, float, float]:
-    """The label that most studies have, and the macro- and micro-F1 of answering it alone.
-
-    >>> most_frequent({"a": 0.5, "b": 0.25})
-    ('a', 0.3333333333333333, 0.5714285714285714)
-    """
+    """The label that most studies have, and the macro- and micro-F1 of answering it alone."""
     name = max(prevalence, key=lambda label: prevalence[label])
     p = prevalence[name]
     return name, 2 * p / (1 + p) / len(prevalence), 2 * p / (sum(prevalence.values()) + 1)
@@ -67,14 +58,10 @@ def reference_lines(table: int) -> list[Line]:
     dataset, split, _, assumed = GROUNDS[table]
     prevalence = prevalence_of(table)
     source = f"prevalences of {DATASETS[dataset][0]} {split}; {assumed}"
-    macro, micro = all_labels(prevalence)
-    name, macro_one, micro_one = most_frequent(prevalence)
-    found = [
-        Line("every label for every study", macro, micro, source),
-        Line(f"the most frequent label, {name}", macro_one, micro_one, source),
+    name, macro, micro = most_frequent(prevalence)
+    return [
+        Line("every label for every study", *all_labels(prevalence), source),
+        Line(f"the most frequent label, {name}", macro, micro, source),
         Line("no label at all", 0.0, 0.0, "by definition"),
+        *(Line(f"{one.line}, {one.reader}", one.macro, None, one.source) for one in facts.readers(dataset)),
     ]
-    if table == 5:
-        for one in facts.readers("chexpert"):
-            found.append(Line(f"{one.line}, {one.reader}", one.macro, None, one.source))
-    return found

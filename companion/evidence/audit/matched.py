@@ -8,6 +8,7 @@ k / F, so the parts add up exactly. `likeness` asks how alike two models score f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import pearsonr
@@ -47,8 +48,7 @@ def crossings() -> dict[str, Crossing]:
     return found
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What one finding adds to the change of an average."""
 
     finding: str
@@ -115,25 +115,16 @@ def _parts(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Par
 
 
 #: The changes that the paper's argument leans on: (table, from, to).
-LEANS_ON: tuple[tuple[int, str, str], ...] = (
-    (5, "medgemma_sft", "chexreason"),
-    (6, "medgemma_sft", "chexreason"),
-    (5, "medgemma", "medgemma_sft"),
-    (6, "medgemma", "medgemma_sft"),
-    (5, "medgemma", "chexreason"),
-    (6, "medgemma", "chexreason"),
+LEANS_ON = tuple(
+    (table, first, second)
+    for first, second in (("medgemma_sft", "chexreason"), ("medgemma", "medgemma_sft"), ("medgemma", "chexreason"))
+    for table in (5, 6)
 )
 #: The models whose way from CheXpert to NIH is the paper's argument.
-CROSSING: tuple[str, ...] = ("medgemma_sft", "chexreason")
+CROSSING = ("medgemma_sft", "chexreason")
 
 
-def taken_apart() -> list[Waterfall]:
-    """Every change that is taken apart: those between models, then those between hospitals."""
-    return [*(waterfall(*one) for one in LEANS_ON), *(crossing_waterfall(model) for model in CROSSING)]
-
-
-@dataclass(frozen=True)
-class Likeness:
+class Likeness(NamedTuple):
     """How alike two models score the findings of Table 5 or 6."""
 
     points: tuple[tuple[str, float, float], ...]  # finding, F1 of the other, F1 of the model

@@ -9,40 +9,31 @@ not be read counts as one without labels is not printed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from typing import NamedTuple
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.audit.printed import Range, exactly, printed
-from companion.evidence.audit.statements import STATED_RECALL, cell
+from companion.evidence.audit.arithmetic import STATED_RECALL, Range, cell, exactly, printed
 from companion.evidence.audit.uncertainty import BALANCED
-from companion.evidence.tables import DATASETS
 
 #: What was done to a row's model, in the paper's order.
 UNTOUCHED, TUNED, GENERAL, REINFORCED = "untouched MedGemma", "MedGemma after SFT", "Qwen after SFT", "after GRPO"
-STAGES: Mapping[int, str] = MappingProxyType({1: UNTOUCHED, 2: TUNED, 3: GENERAL, 4: REINFORCED})
+STAGES: Mapping[int, str] = {1: UNTOUCHED, 2: TUNED, 3: GENERAL, 4: REINFORCED}
 #: Rows of Tables 1 to 4 behind the models of Tables 5 and 6; which prompt and checkpoint those used is not stated.
-BEHIND: Mapping[str, tuple[tuple[int, str], ...]] = MappingProxyType({
+BEHIND: Mapping[str, tuple[tuple[int, str], ...]] = {
     "medgemma": tuple((1, row) for row in STATED_RECALL),
     "medgemma_sft": ((2, "free_reasoning"),),
     "chexreason": tuple((4, row) for row in ("nuanced_best", "nuanced_last", "hard_best", "hard_last")),
-})  # fmt: skip
+}
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """Labels named per label recorded, of one row of Tables 1 to 4."""
 
     table: int
     row: str
     ratio: float
     possible: Range  # what rounding leaves
-
-    @property
-    def stage(self) -> str:
-        """What was done to the model."""
-        return STAGES[self.table]
 
 
 def named(table: int, row: str) -> Named | None:
@@ -60,13 +51,12 @@ def named(table: int, row: str) -> Named | None:
 
 def all_named() -> list[Named]:
     """Every row whose ratio is known, in the paper's order."""
-    rows = ((table, row) for table in STAGES for row in dict.fromkeys(row for row, _, _ in facts.cells(table)))
-    return [one for table, row in rows if (one := named(table, row)) is not None]
+    return [one for table in STAGES for row in facts.rows(table) if (one := named(table, row))]
 
 
 def unknown_rows() -> int:
     """Rows of Tables 1 to 4 of which no ratio can be had."""
-    return len({(table, row) for table in STAGES for row, _, _ in facts.cells(table)}) - len(all_named())
+    return sum(len(facts.rows(table)) for table in STAGES) - len(all_named())
 
 
 def for_intervals(table: int, row: str) -> float:
@@ -75,24 +65,19 @@ def for_intervals(table: int, row: str) -> float:
     Tables 5 and 6 print none, and the ratios of validation do not carry over to test sets that record more or fewer
     labels a study, so they count as not known (`on_validation` has them, to see how much hangs on it).
     """
-    one = named(table, row) if table in STAGES else None
+    one = named(table, row)
     return BALANCED if one is None else one.ratio
 
 
 def on_validation() -> dict[str, Range]:
     """The ratios of the rows that stand behind a model of Tables 5 and 6, from least to most."""
-    found = {}
-    for model, rows in BEHIND.items():
-        ratios = [one.ratio for row in rows if (one := named(*row)) is not None]
-        found[model] = Range(min(ratios), max(ratios))
-    return found
+    found = {model: [for_intervals(*row) for row in rows] for model, rows in BEHIND.items()}
+    return {model: Range(min(ratios), max(ratios)) for model, ratios in found.items()}
 
 
-@dataclass(frozen=True)
-class Density:
+class Density(NamedTuple):
     """Labels recorded a study, uncertain ones not counted; No Finding and Support Devices are labels, too."""
 
-    place: str
     all_labels: float  # of those of the fourteen that the place has
     shared: float  # of the nine
 
@@ -101,9 +86,7 @@ def densities() -> dict[str, Density]:
     """The public labels of each data set of the paper: MIMIC's training studies, and the two test sets."""
     found = {}
     for dataset, split in (("mimic", "train"), ("chexpert", "test"), ("nih", "test")):
-        table, n = facts.counts(dataset, split), facts.size(dataset, split)
-        per = {name: count.positives / n for name, count in table.items() if name in FINDINGS}
-        found[dataset] = Density(
-            f"{DATASETS[dataset][0]} {split}", sum(per.values()), sum(per[name] for name in NIH_SHARED)
-        )
+        names = tuple(name for name in facts.counts(dataset, split) if name in FINDINGS)
+        per = facts.prevalence(dataset, split, names)
+        found[dataset] = Density(sum(per.values()), sum(per[name] for name in NIH_SHARED))
     return found

@@ -15,34 +15,21 @@ from statistics import NormalDist
 
 import numpy as np
 
-from chexreason.labels import FINDINGS
-from companion.evidence.audit import facts, operating
+from companion.evidence.audit import facts
 from companion.evidence.audit.conventions import PARTS
+from companion.evidence.audit.differences import lean
 from companion.evidence.audit.lines import prevalence_of
-from companion.evidence.audit.uncertainty import BALANCED, LEVEL, PAIRED, possible
+from companion.evidence.audit.uncertainty import BALANCED, PAIRED, Z, possible
 
 POWER = 0.8
 #: Prevalences that are tried: from one study in a hundred to every second.
 PREVALENCES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-#: The standard normal quantile of a two-sided test.
-Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 def variance(scores: Mapping[str, float], prevalence: Mapping[str, float], named: float = BALANCED) -> float:
-    """Variance of a macro-F1 times the number of studies.
-
-    >>> round(variance({"a": 0.5}, {"a": 0.1}), 4), round(variance({"a": 0.5}, {"a": 0.1}, 2.0), 4)
-    (1.875, 1.25)
-    """
+    """Variance of a macro-F1 times the number of studies."""
     terms = [f * (1 - f) * (2 - f) / ((1 + possible(f, named)) * prevalence[name]) for name, f in scores.items()]
     return sum(terms) / len(terms) ** 2
-
-
-def patterned(macro: float) -> dict[str, float]:
-    """Findings' scores that average to a macro-F1 in the pattern of the SFT checkpoint on CheXpert (none above 1)."""
-    pattern = facts.column(5, "medgemma_sft")
-    mean = float(np.mean([pattern[name] for name in FINDINGS]))
-    return {name: min(1.0, pattern[name] * macro / mean) for name in FINDINGS}
 
 
 @dataclass(frozen=True)
@@ -55,8 +42,8 @@ class Question:
     named: tuple[float, float] = (BALANCED, BALANCED)  # labels named per label recorded, of first and second
     name: str = ""
     place: str = ""
-    used: int | None = None  # studies that the paper had, where known
     assumed: str = ""
+    used: int | None = None  # studies that the paper had, where known
 
     @property
     def macros(self) -> tuple[float, float]:
@@ -65,8 +52,6 @@ class Question:
 
     def spread(self, correlation: float = PAIRED) -> float:
         """Standard deviation of the difference for one study; divide by the root of n."""
-        if not -1 <= correlation < 1:
-            raise ValueError(f"expected a correlation from -1 up to below 1, got {correlation}")
         one = variance(self.first, self.prevalence, self.named[0])
         two = variance(self.second, self.prevalence, self.named[1])
         return math.sqrt(one + two - 2 * correlation * math.sqrt(one * two))
@@ -76,17 +61,13 @@ class Question:
         shift = abs(self.macros[1] - self.macros[0]) * math.sqrt(n) / self.spread(correlation)
         return NormalDist().cdf(shift - Z) + NormalDist().cdf(-shift - Z)
 
-    def needed(self, correlation: float = PAIRED, wanted: float = POWER) -> int:
-        """Studies for the wanted power. Raises ValueError for scores without a difference, which none can show."""
+    def needed(self, correlation: float = PAIRED) -> int:
+        """Studies for a power of `POWER`; scores without a difference have none."""
         gap = abs(self.macros[1] - self.macros[0])
-        if gap == 0:
-            raise ValueError("expected two macro-F1 that differ, got the same")
-        return math.ceil(((Z + NormalDist().inv_cdf(wanted)) * self.spread(correlation) / gap) ** 2)
+        return math.ceil(((Z + NormalDist().inv_cdf(POWER)) * self.spread(correlation) / gap) ** 2)
 
     def at_prevalence(self, prevalence: float) -> int:
-        """Studies needed if every finding had the same prevalence. Raises ValueError unless 0 < prevalence <= 1."""
-        if not 0 < prevalence <= 1:
-            raise ValueError(f"expected a prevalence above 0 and up to 1, got {prevalence}")
+        """Studies needed if every finding had the same prevalence."""
         return replace(self, prevalence=dict.fromkeys(self.prevalence, prevalence)).needed()
 
     def at_hospitals(self) -> dict[str, int]:
@@ -100,22 +81,21 @@ class Question:
 
 def questions() -> list[Question]:
     """The differences that the paper leans on: GRPO on validation, GRPO on CheXpert, GRPO on NIH."""
-    near, far = ([facts.column(t, model) for model in ("medgemma_sft", "chexreason")] for t in (5, 6))
-    rows = ((2, "free_reasoning"), (4, "nuanced_best"), (4, "hard_best"))
-    sft, nuanced, hard = (patterned(facts.value(*row, "macro")) for row in rows)
-    tuned, rich, plain = (operating.for_intervals(*row) for row in rows)
     like = (
         "each finding scores as SFT does on CheXpert, scaled to the average, and is named as often as P and R say; "
         "prevalences of MIMIC-CXR-JPG"
     )
+    sft, grpo, hard = "medgemma_sft", "chexreason", (4, "hard_best")
+    asked = [
+        (lean((2, "free_reasoning"), hard), "SFT and GRPO on validation", "Tables 2 and 4", like),
+        (lean((4, "nuanced_best"), hard), "the two rewards on validation", "Table 4", like),
+        (lean((5, sft), (5, grpo)), "SFT and GRPO on CheXpert", "Table 5",
+         "scores of Table 5; prevalences of the CheXpert test set"),
+        (lean((6, sft), (6, grpo)), "SFT and GRPO on NIH", "Table 6",
+         "scores of Table 6; prevalences of the official NIH test list"),
+    ]  # fmt: skip
     return [
-        Question(sft, hard, prevalence_of(4), (tuned, plain), "SFT and GRPO on validation", "Tables 2 and 4",
-                 assumed=like),
-        Question(nuanced, hard, prevalence_of(4), (rich, plain), "the two rewards on validation", "Table 4",
-                 assumed=like),
-        Question(near[0], near[1], prevalence_of(5), name="SFT and GRPO on CheXpert", place="Table 5",
-                 used=facts.size("chexpert", "test"),
-                 assumed="scores of Table 5; prevalences of the CheXpert test set"),
-        Question(far[0], far[1], prevalence_of(6), name="SFT and GRPO on NIH", place="Table 6",
-                 assumed="scores of Table 6; prevalences of the official NIH test list"),
+        Question(one.before, one.after, prevalence_of(one.table), one.named, name, place, assumed,
+                 used=facts.size("chexpert", "test") if one.table == 5 else None)
+        for one, name, place, assumed in asked
     ]  # fmt: skip

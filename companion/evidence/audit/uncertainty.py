@@ -21,14 +21,17 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from chexreason.labels import FINDINGS, NIH_SHARED
+from chexreason.labels import FINDINGS
 from companion.evidence.audit import facts
+from companion.evidence.audit.lines import GROUNDS
 from companion.evidence.stats import Interval, percentiles
 from companion.evidence.tables import MODELS
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
+#: The standard normal quantile of a two-sided test.
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 DRAWS = 10_000
 #: Correlation of two models' scores of a finding over the same studies; not in the text we have.
 PAIRED = 0.5
@@ -37,24 +40,18 @@ ALIKE = 0.9
 CORRELATIONS: tuple[float, ...] = (0.0, PAIRED, ALIKE)
 #: Labels named per label recorded, where it is not printed: as many as recorded, or as few as the score allows.
 BALANCED, CAUTIOUS = 1.0, 0.0
+#: Sizes that the NIH subset is tried at, since the paper does not state it: the whole official list, and few studies.
+NIH_SIZES: tuple[int, int] = (facts.size("nih", "test"), facts.size("chexpert", "test"))
 
 
 def possible(f1: float, named: float) -> float:
-    """Labels named per label recorded, no fewer and no more than an F1 allows: P and R are 1 at most.
-
-    >>> possible(0.5, 0.0), possible(0.5, 1.5), possible(0.5, 9.0)
-    (0.3333333333333333, 1.5, 3.0)
-    """
+    """Labels named per label recorded, no fewer and no more than an F1 allows: P and R are 1 at most."""
     least = f1 / (2 - f1)
     return max(least, min(named, 1 / least)) if least > 0 else named
 
 
 def union(f1: float, support: float, named: float = BALANCED) -> float:
-    """TP + FP + FN in studies, from F1, support and labels named per label recorded; S (2 - F) if P = R, S if P = 1.
-
-    >>> union(0.5, 10), union(0.5, 10, 2.0), round(union(0.5, 10, CAUTIOUS), 9)
-    (15.0, 22.5, 10.0)
-    """
+    """TP + FP + FN in studies, from F1, support and labels named per label recorded; S (2 - F) if P = R, S if P = 1."""
     return support * (1 + possible(f1, named)) * (2 - f1) / 2
 
 
@@ -69,11 +66,8 @@ def at_quantile(f1: float, trials: float, z: Floats | float) -> Floats:
 
 
 def interval(f1: float, support: float, named: float = BALANCED) -> Interval:
-    """The score interval of one printed F1. Raises ValueError for a support of 0."""
-    if support <= 0 or not 0 <= f1 <= 1:
-        raise ValueError(f"expected 0 <= F1 <= 1 and a support above 0, got {f1} and {support}")
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    low, high = at_quantile(f1, union(f1, support, named), np.array([-z, z]))
+    """The score interval of one printed F1."""
+    low, high = at_quantile(f1, union(f1, support, named), np.array([-Z, Z]))
     return Interval(f1, float(low), float(high))
 
 
@@ -87,10 +81,8 @@ def centred(f1: float, trials: float, z_R: Floats) -> Floats:
 
 def draw(scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, named: float = BALANCED) -> Floats:
     """F1 of each finding (F, R) at the normal draws `z_FR`, one row a finding in the order of `scores`."""
-    rows = [
-        centred(f1, union(f1, supports[name], named), z_R) for (name, f1), z_R in zip(scores.items(), z_FR, strict=True)
-    ]
-    return np.stack(rows)
+    pairs = zip(scores.items(), z_FR, strict=True)
+    return np.stack([centred(f1, union(f1, supports[name], named), z_R) for (name, f1), z_R in pairs])
 
 
 def macro(
@@ -121,26 +113,17 @@ def difference(
     return percentiles(np.append(estimate, (two - one).mean(axis=0)))
 
 
-#: Sizes that the NIH subset is tried at, since the paper does not state it: the whole official list, and few studies.
-NIH_SIZES: tuple[int, int] = (facts.size("nih", "test"), facts.size("chexpert", "test"))
-
-
 def supports_of(table: int, n: int | None = None) -> dict[str, float]:
-    """Supports of the findings of Table 5 (known) or 6 (for n studies of the official list's prevalence)."""
-    if table == 5:
-        return facts.supports("chexpert", "test", FINDINGS, n)
-    return facts.supports("nih", "test", NIH_SHARED, n)
+    """Positives of each finding of a table: of its own part, of 500 validation studies, or of n."""
+    dataset, split, findings, _ = GROUNDS[table]
+    return facts.supports(dataset, split, findings, facts.size("chexpert", "test") if table < 5 and not n else n)
 
 
-def finding_intervals(
-    table: int, n: int | None = None, named: float = BALANCED
-) -> dict[tuple[str, str], tuple[Interval, float]]:
-    """(finding, model) -> the interval of a printed F1 of Table 5 or 6, and the finding's positives among n studies."""
-    return {
-        (name, model): (interval(facts.value(table, name, model), support, named), support)
-        for name, support in supports_of(table, n).items()
-        for model in MODELS
-    }
+def patterned(macro: float) -> dict[str, float]:
+    """Findings' scores that average to a macro-F1 in the pattern of the SFT checkpoint on CheXpert (none above 1)."""
+    pattern = facts.column(5, "medgemma_sft")
+    mean = float(np.mean([pattern[name] for name in FINDINGS]))
+    return {name: min(1.0, pattern[name] * macro / mean) for name in FINDINGS}
 
 
 def table_intervals(table: int, rng: np.random.Generator, n: int | None = None) -> dict[str, Interval]:

@@ -11,8 +11,6 @@ import numpy as np
 
 from companion.evidence.audit import facts, operating
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.audit.lines import prevalence_of
-from companion.evidence.audit.power import patterned
 from companion.evidence.stats import Interval
 
 
@@ -21,23 +19,18 @@ def size() -> int:
     return facts.size("chexpert", "test")
 
 
-def supports() -> dict[str, float]:
-    """Positives of each finding among them."""
-    return {name: share * size() for name, share in prevalence_of(1).items()}
-
-
 def micro(f1: float, named: float = sure.BALANCED) -> Interval:
     """The interval of a micro-F1: a score interval over all labels of all studies."""
-    return sure.interval(f1, sum(supports().values()), named)
+    return sure.interval(f1, sum(sure.supports_of(1).values()), named)
 
 
 def intervals(rng: np.random.Generator) -> dict[tuple[int, str], dict[str, Interval]]:
     """(table, row) -> the intervals of its micro- and macro-F1."""
     found: dict[tuple[int, str], dict[str, Interval]] = {}
     for table in (1, 2, 3, 4):
-        for row in dict.fromkeys(key[0] for key in facts.cells(table)):
+        for row in facts.rows(table):
             value, named = facts.value(table, row, "macro"), operating.for_intervals(table, row)
-            average = sure.macro(patterned(value), supports(), rng, named)
+            average = sure.macro(sure.patterned(value), sure.supports_of(table), rng, named)
             moved = value - average.estimate  # 0 unless a finding was cut at 1
             found[table, row] = {
                 "micro": micro(facts.value(table, row, "micro"), named),

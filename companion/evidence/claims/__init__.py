@@ -25,30 +25,8 @@ from companion.evidence.claims.verdicts import (
     Claim,
     Outcome,
     judge,
-    judge_published,
     outcomes,
 )
 
 #: The ledger, by name, in the order of the paper.
 CLAIMS: Mapping[str, Claim] = ledger.read()
-
-__all__ = [
-    "CHANCE",
-    "CHOICES",
-    "CLAIMS",
-    "FAILS",
-    "HOLDS",
-    "NOT_RUN",
-    "OTHERWISE",
-    "REFUSED",
-    "RESTS",
-    "STANDINGS",
-    "VERDICTS",
-    "Claim",
-    "Outcome",
-    "judge",
-    "judge_published",
-    "open_runs",
-    "open_side",
-    "outcomes",
-]

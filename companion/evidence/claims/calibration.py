@@ -5,9 +5,11 @@ errors correlate. Runs with per-study rows know all three. The comparison is ove
 zero: at zero the bootstrap shows no spread at all, while the reconstruction, rightly, does.
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import pearsonr
 
 from chexreason.labels import LABEL_SETS
 from companion.evidence.audit import uncertainty as sure
@@ -18,8 +20,7 @@ from companion.evidence.stats import percentiles
 from companion.evidence.tables import MODELS
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(NamedTuple):
     """The reconstruction against the bootstrap on one side's runs."""
 
     widths: tuple[float, ...]  # width of the reconstructed interval over the bootstrap's, a run each
@@ -28,25 +29,22 @@ class Calibration:
 
 def calibrate(side: Ours) -> Calibration:
     """Compare the two on Tables 5 and 6; runs that are missing or score nothing are left out."""
-    widths, correlations = [], []
+    side.alone, widths, correlations = False, [], []
     for table, label_set in ((5, "chexpert14"), (6, "nih9")):
         for model in MODELS:
-            try:
+            with suppress(CannotTell):
                 found = [side.finding(table, model, name) for name in LABEL_SETS[label_set]]
                 prevalence, (n,) = side.prevalence(table), {studies.n for studies in found[0].n}
-            except CannotTell:
-                continue
-            scored = [one for one in found if one.value > 0 and prevalence[one.scope[0]] > 0]
-            if len(scored) < 3 or n is None:
-                continue
-            scores = {one.scope[0]: one.value for one in scored}
-            rebuilt = sure.macro(scores, {name: prevalence[name] * n for name in scores}, np.random.default_rng(0))
-            drawn = percentiles(np.append(rebuilt.estimate, np.mean([one.draws for one in scored], axis=0)))
-            widths.append((rebuilt.high - rebuilt.low) / (drawn.high - drawn.low))
-        try:
+                scored = {one.scope[0]: one for one in found if one.value > 0 and prevalence[one.scope[0]] > 0}
+                if len(scored) >= 3:
+                    values = {name: one.value for name, one in scored.items()}
+                    positives = {name: prevalence[name] * n for name in scored}
+                    rebuilt = sure.macro(values, positives, np.random.default_rng(0))
+                    draws = np.mean([one.draws for one in scored.values()], axis=0)
+                    drawn = percentiles(np.append(rebuilt.estimate, draws))
+                    widths.append((rebuilt.high - rebuilt.low) / (drawn.high - drawn.low))
+        with suppress(CannotTell):
             pair = [over(side, table, model, LABEL_SETS[label_set]).draws for model in ("medgemma_sft", "chexreason")]
-        except CannotTell:
-            continue
-        if min(draws.std() for draws in pair) > 0:
-            correlations.append(float(np.mean(np.prod([(d - d.mean()) / d.std() for d in pair], axis=0))))
+            if min(draws.std() for draws in pair) > 0:
+                correlations.append(float(pearsonr(*pair).statistic))
     return Calibration(tuple(widths), tuple(correlations))

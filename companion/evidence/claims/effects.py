@@ -1,21 +1,25 @@
 """What claims rest on: differences of cells of the paper's tables, each in words and as code.
 
 An effect is positive where it speaks for the claim. How it is asked, by which average, at which checkpoint, over which
-findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways.
+findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways. What `ledger.yml` may
+call by its name is in `KNOWN`: an effect, or a function that makes one.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.claims.quantity import CannotTell, Quantity, largest, mean, smallest
-from companion.evidence.claims.sides import COMMON, RARE, Side
+from companion.evidence.claims.quantity import CannotTell, Quantity, Side, largest, mean, smallest
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import MODELS, TABLES, title_of
 
+#: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
+COMMON, RARE = 0.2, 0.1
+NONE = "none of the findings is {} among these studies and has enough positives"
 #: Two macro-F1 closer than this are called about equal; the paper gives no margin for its "comparable" and "nearly".
 MARGIN = 0.02
 
@@ -37,13 +41,9 @@ class How:
 
 @dataclass(frozen=True)
 class Effect:
-    """A quantity in words, "A minus B" or in full, and the function that asks a side for it."""
+    """What a claim rests on: the function that asks a side for it, and how; `ledger.yml` has the words."""
 
     ask: Callable[[Side, How], Quantity]
-    plus: str
-    minus: str = ""
-    evidence: str = "untold"  # what shows it, by default
-    measure: str = ""  # in place of the average
     how: How = field(default_factory=How)
     best: tuple[int, str] | None = None  # the row of a table that is said to be its best
 
@@ -51,63 +51,42 @@ class Effect:
         return self.ask(side, self.how)
 
     def __neg__(self) -> "Effect":
-        turned = replace(self, plus=self.minus, minus=self.plus, best=None)
-        return replace(turned, ask=lambda side, how: self.ask(side, how).times(-1))
+        return replace(self, best=None, ask=lambda side, how: self.ask(side, how).times(-1))
 
-    def by(self, average: str) -> "Effect":
-        """By another average."""
-        return replace(self, how=replace(self.how, average=average))
+    def asked(self, **how: Any) -> "Effect":
+        """Asked in another way (`How`)."""
+        return replace(self, how=replace(self.how, **how))
 
-    def on_shared(self) -> "Effect":
-        """Over the nine findings that both test sets have."""
-        return replace(self, how=replace(self.how, findings=NIH_SHARED))
 
-    def worded(self, words: str) -> "Effect":
-        """With other words."""
-        return replace(self, plus=words, minus="")
-
-    @property
-    def difference(self) -> str:
-        """The words without the average."""
-        return f"{self.plus} minus {self.minus}" if self.minus else self.plus
-
-    @property
-    def rests_on(self) -> str:
-        """The quantity in words."""
-        return ": ".join(part for part in (self.measure or str(self.how), self.difference) if part)
+def carrying(side: Side, table: int, findings: Sequence[str], otherwise: str = "") -> tuple[str, ...]:
+    """Those of some findings that carry a conclusion. Raises CannotTell if there is none."""
+    names = side.carrying(table, findings)
+    if not names:
+        raise CannotTell(otherwise or f"none of these findings has {ENOUGH} positives")
+    return names
 
 
 def over(side: Side, table: int, row: str, findings: Sequence[str]) -> Quantity:
     """Macro-F1 over those of some findings that carry a conclusion."""
-    names = side.carrying(table, findings)
-    if not names:
-        raise CannotTell(f"none of these findings has {ENOUGH} positives")
+    names = carrying(side, table, findings)
     return mean([side.finding(table, row, name) for name in names], names)
 
 
 def shared(side: Side) -> tuple[str, ...]:
     """The findings of both Tables 5 and 6 that carry a conclusion in both."""
-    both = set(side.carrying(5, NIH_SHARED)) & set(side.carrying(6, NIH_SHARED))
-    if not both:
-        raise CannotTell(f"none of these findings has {ENOUGH} positives")
-    return tuple(name for name in NIH_SHARED if name in both)
+    return carrying(side, 6, side.carrying(5, NIH_SHARED))
 
 
 def common(side: Side, table: int) -> tuple[str, ...]:
     """The findings that many of a table's studies carry."""
-    return _some(side, table, [name for name, share in side.prevalence(table).items() if share >= COMMON], "common")
+    names = [name for name, share in side.prevalence(table).items() if share >= COMMON]
+    return carrying(side, table, names, NONE.format("common"))
 
 
 def rare(side: Side, table: int) -> tuple[str, ...]:
     """The findings that few of a table's studies carry."""
-    return _some(side, table, [name for name, share in side.prevalence(table).items() if share < RARE], "rare")
-
-
-def _some(side: Side, table: int, names: Sequence[str], kind: str) -> tuple[str, ...]:
-    carrying = side.carrying(table, names)
-    if not carrying:
-        raise CannotTell(f"none of the findings is {kind} among these studies and has enough positives")
-    return carrying
+    names = [name for name, share in side.prevalence(table).items() if share < RARE]
+    return carrying(side, table, names, NONE.format("rare"))
 
 
 def score(side: Side, table: int, row: str, how: How) -> Quantity:
@@ -125,9 +104,7 @@ class Changes(dict[str, Quantity]):
 
 def changes(side: Side, table: int, plus: str, minus: str) -> Changes:
     """The change of each finding from one model to another (Tables 5 and 6)."""
-    names = side.carrying(table, LABEL_SETS["chexpert14" if table == 5 else "nih9"])
-    if not names:
-        raise CannotTell("no finding has enough positives")
+    names = carrying(side, table, LABEL_SETS["chexpert14" if table == 5 else "nih9"], "no finding has enough positives")
     return Changes({name: side.finding(table, plus, name) - side.finding(table, minus, name) for name in names})
 
 
@@ -145,10 +122,7 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
             how = replace(how, findings=shared(side))
         return score(side, table, plus, how) - score(side, other, minus, how)
 
-    if plus == minus and table >= 5:
-        names = [f"{MODELS[plus]} on {'CheXpert' if one == 5 else 'NIH'}" for one in (table, other)]
-        return Effect(ask, names[0], names[1], "matched")
-    return Effect(ask, titled(table, plus), titled(other, minus), _shown(table))
+    return Effect(ask)
 
 
 def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
@@ -156,8 +130,7 @@ def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> 
     others = _others(table, row, among)
     return Effect(
         lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
-        titled(table, row), _named("the best", table, others, among), _shown(table), how=How(by),
-        best=(table, row) if not among or table == 4 else None,
+        How(by), (table, row) if not among or table == 4 else None,
     )  # fmt: skip
 
 
@@ -166,40 +139,47 @@ def trail(table: int, row: str, by: str = "macro") -> Effect:
     others = _others(table, row, ())
     return Effect(
         lambda side, how: smallest([score(side, table, one, how) for one in others]) - score(side, table, row, how),
-        _named("the worst", table, others, ()), titled(table, row), _shown(table), how=How(by),
+        How(by),
     )  # fmt: skip
 
 
 def between(table: int, row: str, by: str = "macro") -> Effect:
     """How far a row is from being either the best or the worst."""
-    return both(-lead(table, row, by=by), -trail(table, row, by=by)).worded(
-        f"distance of {titled(table, row)} from the best and from the worst other format, the smaller"
-    )
+    return both(-lead(table, row, by=by), -trail(table, row, by=by))
 
 
 def both(*effects: Effect) -> Effect:
     """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
-    return replace(
-        effects[0].worded("the smaller of " + " and of ".join(one.difference for one in effects)),
-        ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]),
-    )
+    return replace(effects[0], ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]))
+
+
+def each(*effects: Effect) -> Effect:
+    """The same of effects that are asked each in its own way, by another average say."""
+    return replace(effects[0], ask=lambda side, how: smallest([one(side).about() for one in effects]))
+
+
+def mean_of(*effects: Effect) -> Effect:
+    """The mean of several effects."""
+    return replace(effects[0], ask=lambda side, how: mean([one.ask(side, how) for one in effects]))
+
+
+def less(one: Effect, other: Effect, share: float = 1) -> Effect:
+    """An effect minus another one, or a share of it."""
+    return replace(one, ask=lambda side, how: one.ask(side, how) - other.ask(side, how).times(share))
 
 
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
-    return replace(
-        effect.worded(f"{MARGIN} minus the distance of {effect.plus} and {effect.minus}"),
-        ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)),
-    )
+    return replace(effect, ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)))
 
 
-def refused(words: str, reason: str) -> Effect:
+def refused(reason: str) -> Effect:
     """What no number anywhere can judge, for this reason."""
 
     def ask(side: Side, how: How) -> Quantity:
         raise CannotTell(reason)
 
-    return Effect(ask, "", measure=words)
+    return Effect(ask)
 
 
 def titled(table: int, row: str) -> str:
@@ -210,15 +190,13 @@ def titled(table: int, row: str) -> str:
 
 
 def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
-    rows = tuple(among) or tuple(dict.fromkeys(key[1] if table >= 5 else key[0] for key in facts.cells(table)))
+    rows = among or (list(MODELS) if table >= 5 else facts.rows(table))
     return [one for one in rows if one != row]
 
 
-def _named(which: str, table: int, others: Sequence[str], among: Sequence[str]) -> str:
-    if among and len(others) <= 2:
-        return f"{which} of {' and '.join(titled(table, one) for one in others)}"
-    return f"{which} other {'model' if table >= 5 else 'prompt' if table == 1 else 'format'}"
-
-
-def _shown(table: int) -> str:
-    return "noise" if table >= 5 else "validation"
+KNOWN: dict[str, Effect | Callable[..., Effect]] = {
+    **{one.__name__: one for one in (gap, lead, trail, between, both, each, mean_of, less, within)},
+    "minus": lambda effect: -effect,
+    "by": lambda average, effect: effect.asked(average=average),
+    "on_shared": lambda effect: effect.asked(findings=NIH_SHARED),
+}

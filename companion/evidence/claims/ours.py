@@ -1,17 +1,17 @@
-"""The runs of one folder as a side: their scores, with draws by patient where there are rows.
+"""Runs as a side: those of one folder, or several trainings of the paper's runs; their scores, with draws.
 
-Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same
-draws for every run on the same studies, so that differences are paired. Where they are not (credentialed
-images, or the last checkpoint of GRPO, whose answers are not kept), counts are in the metrics, and the draws
-are those of `audit.uncertainty` with the counts as they are. Seeds are not drawn: a run is one training, and a
-claim about trained models cannot be tested on it. A run that is constant or scores below naming every label is in no
-comparison, and a macro average holds the findings with enough positives (`comparable`).
+Where a run's per-study rows are at hand, patients are drawn again and again with replacement, the same draws for every
+run on the same studies, so that differences are paired. Where they are not (credentialed images, or the last checkpoint
+of GRPO, whose answers are not kept), the draws are those of `audit.uncertainty` with the counts of the metrics. A score
+is a mean over trainings, and its draws vary trainings, too (`stats.over_seeds`); a folder of runs is one training, and
+a claim about trained models cannot be tested on it. A model with a training that is constant or scores below naming
+every label is in no comparison, and a macro average holds the findings with enough positives (`comparable`).
 Drawn images are named by their hospital and never by the data set that it stands for.
 """
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,203 +25,240 @@ from chexreason.files import digest_of
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.metrics import label_cells
 from chexreason.runs import Run, read, read_all
+from companion.evidence import tables
 from companion.evidence.audit.uncertainty import centred, shared
-from companion.evidence.claims.quantity import CannotTell, Floats, NotRun, Quantity, Studies
-from companion.evidence.claims.sides import DRAWS, OF_REAL_DATA, Side
-from companion.evidence.comparable import ENOUGH, frequent
-from companion.evidence.stats import ema, f1, resampled_counts
-from companion.evidence.tables import (
-    DATASETS,
-    TABLES,
-    against_floor,
-    counted,
-    has_rows,
-    published,
-    read_runs,
-    results_root,
-    scores,
-    trained,
-    unfit,
-)
+from companion.evidence.claims.quantity import DRAWS, OF_REAL_DATA, CannotTell, Floats, NotRun, Quantity, Side, Studies
+from companion.evidence.comparable import ENOUGH, frequent, unfit_over
+from companion.evidence.stats import ema, f1, over_seeds, resampled_counts
 
-Counts = npt.NDArray[np.float64] | npt.NDArray[np.int32]
 #: The curves of Figure 1 are read where they have made so much of their way.
 NEARLY = 0.9
+SEED = 0
 
 
-class Ours(Side):
-    """The side of some runs by run id; all of one tier."""
+class Scored:
+    """One run, or one checkpoint of it: its values, and counts of draws; each read once."""
 
-    def __init__(self, runs: Mapping[str, Run], name: str, seed: int = 0, alone: bool = True) -> None:
-        """`alone` is False for one of several trainings, whose means are held against the floor, not each by itself."""
-        tiers = {str(run.info["tier"]) for run in runs.values()}
-        if len(tiers) != 1:
-            raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
-        self.name, self.tier = name, tiers.pop()
-        self.missing = tuple(run_id for run_id in needed() if run_id not in runs)
-        self._runs, self._seed, self._alone = runs, seed, alone
-        #: Table -> the findings that carry a conclusion, where the trainings beside this one leave fewer.
-        self.carried: dict[int, tuple[str, ...]] = {}
-        self._counts: dict[tuple[str, str | None], Counts] = {}
-        self._scores: dict[tuple[str, str | None], pd.Series] = {}
-        self._digests: dict[str, str] = {}
+    def __init__(self, run: Run, checkpoint: str | None) -> None:
+        self.run, self.checkpoint, self.values = run, checkpoint, tables.scores(run, checkpoint)
+        self.labels, self.n = LABEL_SETS[str(run.info["label_set"])], int(run.info["n"])
+        self.supports = {name: float(self.values[name, "support"]) for name in self.labels}
+        self.prevalence = {name: support / self.n for name, support in self.supports.items()}
 
-    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
-        """The findings with enough positives among a table's studies."""
-        enough = self.carried[table] if table in self.carried else frequent(self._supports(table))
-        return tuple(name for name in findings if name in enough)
+    @functools.cached_property
+    def _commonest(self) -> float | None:
+        return tables.commonest(self.run, self.checkpoint)
 
-    def held_against_floor(self, table: int, row: str) -> tuple[float | None, float, float]:
+    def against_floor(self, findings: Sequence[str]) -> tuple[float | None, float, float]:
         """Share of the commonest answer (None without rows), macro-F1, and that of naming every label."""
-        run, checkpoint = self._run(table, row)
-        return against_floor(run, checkpoint, self.carrying(table, FINDINGS))
+        return self._commonest, *tables.levels(self.values, findings)
 
-    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
-        """An average of a run: micro over its findings, macro over those with enough positives."""
-        run, checkpoint = self._run(table, row)
-        names, values, counts = _labels(run), self._values(run, checkpoint), self._drawn(run, checkpoint)
+    def score(self, average: str, metric: str, carrying: tuple[str, ...]) -> Quantity:
+        """An average: micro over all findings, macro over those that carry a conclusion."""
+        names, value, counts = self.labels, self.values["micro", metric], self.counts
         if average == "micro":
-            counts, value = counts.sum(axis=2, keepdims=True), values[average, metric]
+            counts = counts.sum(axis=2, keepdims=True)
         else:
-            every, names = names, self.carrying(table, names)
+            names = tuple(name for name in self.labels if name in carrying)
             if not names:
-                raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {run.run_id}")
-            counts = counts[:, :, [name in names for name in every]]
-            value = np.mean([values[name, metric] for name in names])
+                raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {self.run.run_id}")
+            counts = counts[:, :, [name in names for name in self.labels]]
+            value = np.mean([self.values[name, metric] for name in names])
         if metric == "f1":
             parts = f1(counts)
         else:
             below = counts[0] + counts[1 if metric == "precision" else 2]
             parts = np.divide(counts[0], below, out=np.zeros(below.shape), where=below > 0)
-        return self._quantity(run, float(value), parts.mean(axis=1), names)
+        return self.quantity(float(value), parts.mean(axis=1), names)
 
-    def finding(self, table: int, row: str, name: str) -> Quantity:
-        """One finding of a run."""
-        run, checkpoint = self._run(table, row)
-        if name not in _labels(run):
-            raise CannotTell(f"{run.run_id} is not scored on {name}")
-        counts = self._drawn(run, checkpoint)[:, :, _labels(run).index(name)]
-        return self._quantity(run, float(self._values(run, checkpoint)[name, "f1"]), f1(counts), (name,))
+    def finding(self, name: str) -> Quantity:
+        """F1 of one finding."""
+        if name not in self.labels:
+            raise CannotTell(f"{self.run.run_id} is not scored on {name}")
+        return self.quantity(float(self.values[name, "f1"]), f1(self.counts[:, :, self.labels.index(name)]), (name,))
 
-    def failure(self, table: int, row: str) -> Quantity:
-        """A run's failure rate."""
-        run, checkpoint = self._run(table, row)
-        value, n = float(self._values(run, checkpoint)["micro", "failure_rate"]), int(run.info["n"])
+    def failure(self) -> Quantity:
+        """The failure rate."""
+        value = float(self.values["micro", "failure_rate"])
         # None of n seen, or all of them, is no certainty: half an answer is the least that is drawn with.
-        chance = min(max(value, 0.5 / n), 1 - 0.5 / n)
-        return self._quantity(run, value, stream(self._seed, run.run_id).binomial(n, chance, DRAWS) / n, ())
+        chance = min(max(value, 0.5 / self.n), 1 - 0.5 / self.n)
+        return self.quantity(value, stream(SEED, self.run.run_id).binomial(self.n, chance, DRAWS) / self.n)
 
-    def prevalence(self, table: int) -> dict[str, float]:
-        """Recorded labels of the table's studies."""
-        n = int(self._any(table).info["n"])
-        return {name: support / n for name, support in self._supports(table).items()}
+    def accuracy(self) -> Quantity:
+        """Token accuracy at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
+        return self._of_training(float(self._curve()[-1]))
 
-    def frequency(self, table: int, name: str) -> Quantity:
-        """Recorded labels of one finding; how often drawn images have it is our own choice, and no evidence."""
-        run, value = self._any(table), self.prevalence(table)[name]
-        if self.tier == "miniature":
-            raise CannotTell(OF_REAL_DATA)
-        return replace(self._quantity(run, value, np.full(DRAWS, value), ()), trainings=None)
-
-    def accuracy(self, row: str) -> Quantity:
-        """The average at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
-        run, curve = self._curve(row)
-        return self._trained(run, float(curve[-1]))
-
-    def pace(self, row: str) -> Quantity:
-        """Read off the same curve; one training, so nothing to draw."""
-        run, curve = self._curve(row)
+    def pace(self) -> Quantity:
+        """Read off the same curve."""
+        curve = self._curve()
         way = curve - curve[0]
         if way[-1] <= 0:
-            raise CannotTell(f"the token accuracy of {run.run_id} did not rise")
-        return self._trained(run, (1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way))
+            raise CannotTell(f"the token accuracy of {self.run.run_id} did not rise")
+        return self._of_training((1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way))
 
-    def _curve(self, row: str) -> tuple[Run, Floats]:
-        run, _ = self._run(2, row)
-        history = run.history()
+    def _curve(self) -> Floats:
+        history = self.run.history()
         logged = history[history["metric"] == "mean_token_accuracy"].sort_values("step")["value"]
         if logged.empty:
-            raise CannotTell(f"{run.run_id} did not log its token accuracy")
-        return run, ema(logged.to_numpy())
+            raise CannotTell(f"{self.run.run_id} did not log its token accuracy")
+        return ema(logged.to_numpy())
 
-    def _trained(self, run: Run, value: float) -> Quantity:
-        studies = frozenset({Studies("training", int(run.info["n_train"]))})
-        return Quantity(value, np.full(DRAWS, value), (), self.tier, studies, frozenset({name_of(run)}), trainings=1)
+    def _of_training(self, value: float) -> Quantity:
+        studies = frozenset({Studies("training", int(self.run.info["n_train"]))})
+        return replace(self.quantity(value, np.full(DRAWS, value)), n=studies, trainings=1)
 
-    # Where the numbers come from.
+    def quantity(self, value: float, draws: Floats, scope: tuple[str, ...] = ()) -> Quantity:
+        """A number of this run; one training if a training of this study made it."""
+        info = self.run.info
+        real, drawn_by_us = tables.DATASETS.get(str(info["dataset"]), (str(info["dataset"]),) * 2)
+        where = f"{drawn_by_us if info['tier'] == 'miniature' else real} {info['split']}"
+        studies = frozenset({Studies(where, self.n, self._digest)})
+        runs = frozenset({name_of(self.run)})
+        return Quantity(value, draws, scope, str(info["tier"]), studies, runs, 1 if tables.trained(self.run) else None)
 
-    def _run(self, table: int, row: str) -> tuple[Run, str | None]:
-        spec = TABLES[table]
-        run_id = spec.run_id("macro" if table >= 5 else row, row if table >= 5 else "macro")
-        if run_id not in self._runs:
-            raise NotRun(run_id)
-        run, checkpoint = self._runs[run_id], row.rpartition("_")[2] if spec.checkpoint else None
-        if self._alone and (reason := unfit(run, checkpoint, self.carrying(table, FINDINGS))):
-            raise CannotTell(f"{run_id} {reason}")
-        return run, checkpoint
+    @functools.cached_property
+    def _digest(self) -> str:
+        """Of the studies: as the run noted, or by its rows' keys."""
+        noted = self.run.info.get("inputs", {}).get("studies", "")
+        keys = list(self.run.predictions()["study_key"]) if not noted and tables.has_rows(self.run) else []
+        return str(noted) or (digest_of(keys) if keys else "")
 
-    def _any(self, table: int) -> Run:
-        """Any run of a table: all are about the same studies."""
-        there = [self._runs[run_id] for run_id in needed(table) if run_id in self._runs]
-        if not there:
-            raise NotRun(needed(table)[0])
-        return there[0]
-
-    def _supports(self, table: int) -> dict[str, float]:
-        run = self._any(table)
-        values = self._values(run, "best" if table == 4 else None)
-        return {name: float(values[name, "support"]) for name in _labels(run)}
-
-    def _values(self, run: Run, checkpoint: str | None) -> pd.Series:
-        key = (run.run_id, checkpoint)
-        if key not in self._scores:
-            self._scores[key] = scores(run, checkpoint)
-        return self._scores[key]
-
-    def _drawn(self, run: Run, checkpoint: str | None) -> Counts:
+    @functools.cached_property
+    def counts(self) -> npt.NDArray[np.float64] | npt.NDArray[np.int32]:
         """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
-        key = (run.run_id, checkpoint)
-        if key not in self._counts:
-            by_patient = checkpoint != "last" and has_rows(run)
-            self._counts[key] = self._from_rows(run) if by_patient else self._from_metrics(run, checkpoint)
-        return self._counts[key]
+        return self._from_rows() if self.checkpoint != "last" and tables.has_rows(self.run) else self._from_metrics()
 
-    def _from_rows(self, run: Run) -> Counts:
-        rows, label_set = run.predictions(), str(run.info["label_set"])
+    def _from_rows(self) -> npt.NDArray[np.int32]:
+        rows, label_set = self.run.predictions(), str(self.run.info["label_set"])
         true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
         # The same draws for all runs on the same studies, so that differences are paired.
-        rng = stream(self._seed, digest_of(list(rows["study_key"])))
+        rng = stream(SEED, digest_of(list(rows["study_key"])))
         patients = [str(key) for key in rows["patient_key"]]
-        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=counted(rows, label_set), resamples=DRAWS)
+        mask = tables.counted(rows, label_set)
+        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=mask, resamples=DRAWS)
         return drawn[:, 1:, 0].astype(np.int32)
 
-    def _from_metrics(self, run: Run, checkpoint: str | None) -> Floats:
+    def _from_metrics(self) -> Floats:
         """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
-        values = self._values(run, checkpoint)
-        common = stream(self._seed, str(run.info["dataset"]))
-        own = stream(self._seed, f"{run.run_id} {checkpoint}")
+        common = stream(SEED, str(self.run.info["dataset"]))
+        own = stream(SEED, f"{self.run.run_id} {self.checkpoint}")
         drawn = []
-        for name in _labels(run):
-            support, said, value = (float(values[name, metric]) for metric in ("support", "predicted", "f1"))
+        for name, support in self.supports.items():
+            said, value = (float(self.values[name, metric]) for metric in ("predicted", "f1"))
             z_R = shared(own, common.standard_normal((DRAWS,)))
             hits_R = centred(value, support + said - value * (support + said) / 2, z_R) * (support + said) / 2
             drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
         return np.stack(drawn, axis=2)
 
-    def _quantity(self, run: Run, value: float, draws: Floats, scope: tuple[str, ...]) -> Quantity:
-        real, drawn_by_us = DATASETS.get(str(run.info["dataset"]), (str(run.info["dataset"]),) * 2)
-        where = f"{drawn_by_us if self.tier == 'miniature' else real} {run.info['split']}"
-        if run.run_id not in self._digests:  # of the studies: as the run noted, or by its rows' keys
-            noted = run.info.get("inputs", {}).get("studies", "")
-            keys = list(run.predictions()["study_key"]) if not noted and has_rows(run) else []
-            self._digests[run.run_id] = str(noted) or (digest_of(keys) if keys else "")
-        studies = frozenset({Studies(where, int(run.info["n"]), self._digests[run.run_id])})
-        trainings = 1 if trained(run) else None
-        return Quantity(value, draws, tuple(scope), self.tier, studies, frozenset({name_of(run)}), trainings)
+
+class Ours(Side):
+    """The side of some trainings, each with its runs by run id; all of one tier."""
+
+    alone = True  # whether unfit runs are refused; a chapter about intervals takes them, too
+
+    def __init__(self, trainings: Mapping[int, Mapping[str, Run]], name: str) -> None:
+        tiers = {str(run.info["tier"]) for runs in trainings.values() for run in runs.values()}
+        if len(tiers) != 1:
+            raise UserError("runs of one tier", ", ".join(sorted(tiers)) or "no run", "judge one profile's runs")
+        self.name, self.tier = name, tiers.pop()
+        wanted = [run_id for table in tables.TABLES for run_id in needed(table)]
+        self.missing = tuple(one for one in wanted if any(one not in runs for runs in trainings.values()))
+        self.trainings, self.using = trainings, tuple(trainings)
+        self._read: dict[tuple[Path, str, str | None], Scored] = {}
+
+    def settle(self, check: Callable[[Side], Quantity]) -> Quantity:
+        """What a check computes from the trainings that have every run it asks for. Raises NotRun if none has."""
+        self.using = tuple(self.trainings)
+        while True:
+            try:
+                return check(self)
+            except NotRun as gone:
+                self.using = tuple(one for one in self.using if one != gone.training)
+                if not self.using:
+                    self.using = tuple(self.trainings)
+                    raise
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """The findings with enough positives among the studies of every training in use."""
+        enough = [frequent(one.supports) for one in self._any(table)]
+        return tuple(name for name in findings if all(name in one for one in enough))
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        return self._over(lambda one: one.score(average, metric, self.carrying(table, FINDINGS)), table, row)
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        return self._over(lambda one: one.finding(name), table, row)
+
+    def failure(self, table: int, row: str) -> Quantity:
+        return self._over(Scored.failure, table, row)
+
+    def accuracy(self, row: str) -> Quantity:
+        return self._over(Scored.accuracy, 2, row)
+
+    def pace(self, row: str) -> Quantity:
+        return self._over(Scored.pace, 2, row)
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        shares = pd.DataFrame([one.prevalence for one in self._any(table)])
+        return {str(name): float(value) for name, value in shares.mean().items()}
+
+    def frequency(self, table: int, name: str) -> Quantity:
+        """Recorded labels of one finding; how often drawn images have it is our own choice, and no evidence."""
+        value = self.prevalence(table)[name]
+        if self.tier == "miniature":
+            raise CannotTell(OF_REAL_DATA)
+        return replace(self._any(table)[0].quantity(value, np.full(DRAWS, value)), trainings=None)
+
+    def _over(self, ask: Callable[[Scored], Quantity], table: int, row: str) -> Quantity:
+        """The mean over the trainings in use of a row's number; the draws vary trainings, too.
+
+        Raises CannotTell if a training is constant or below naming every label. All average the same findings.
+        """
+        run_id, checkpoint = run_of(table, row)
+        each = [self._at(one, run_id, checkpoint) for one in self.using]
+        if self.alone:
+            carrying = self.carrying(table, FINDINGS)
+            if reason := unfit_over(*zip(*(one.against_floor(carrying) for one in each), strict=True)):
+                raise CannotTell(f"{self._named(table, row)} {reason}")
+        found = [ask(one) for one in each]
+        values = over_seeds([np.append(one.value, one.draws) for one in found])
+        return replace(
+            found[0], value=float(values[0]), draws=values[1:],
+            runs=frozenset[str]().union(*(one.runs for one in found)),
+            n=frozenset(replace(one, where=self._where(one.where, table, row)) for one in found[0].n),
+            trainings=found[0].trainings and len(found),
+        )  # fmt: skip
+
+    def _at(self, training: int, run_id: str, checkpoint: str | None) -> Scored:
+        if run_id not in self.trainings[training]:
+            raise NotRun(run_id, training)
+        run = self.trainings[training][run_id]
+        key = (run.folder, run_id, checkpoint)
+        if key not in self._read:
+            self._read[key] = Scored(run, checkpoint)
+        return self._read[key]
+
+    def _any(self, table: int) -> list[Scored]:
+        """Any run of a table in each training in use: all are about the same studies."""
+        ids = needed(table)
+        firsts = {one: next((run_id for run_id in ids if run_id in self.trainings[one]), ids[0]) for one in self.using}
+        return [self._at(one, run_id, "best" if table == 4 else None) for one, run_id in firsts.items()]
+
+    def _named(self, table: int, row: str) -> str:
+        """What a row's run is called where it is refused."""
+        return run_of(table, row)[0]
+
+    def _where(self, where: str, table: int, row: str) -> str:
+        """Which studies a row's number is counted on."""
+        return where
 
 
-def _labels(run: Run) -> tuple[str, ...]:
-    return LABEL_SETS[str(run.info["label_set"])]
+def run_of(table: int, row: str) -> tuple[str, str | None]:
+    """The id of the run behind a row, or a model of Tables 5 and 6, and the checkpoint that is meant."""
+    spec = tables.TABLES[table]
+    if table >= 5:
+        return spec.run_id("macro", row), None
+    return spec.run_id(row, "macro"), row.rpartition("_")[2] if spec.checkpoint else None
 
 
 def name_of(run: Run) -> str:
@@ -231,17 +268,14 @@ def name_of(run: Run) -> str:
 
 
 @functools.cache
-def needed(*tables: int) -> tuple[str, ...]:
-    """The ids of the runs that fill some of the paper's tables (default: all), in the tables' order."""
-    ids: dict[str, None] = {}
-    for number in tables or TABLES:
-        cells = published(number)[["row", "column"]].itertuples(index=False)
-        ids |= dict.fromkeys(TABLES[number].run_id(row, column) for row, column in cells)
-    return tuple(ids)
+def needed(table: int) -> tuple[str, ...]:
+    """The ids of the runs that fill a table of the paper."""
+    cells = tables.published(table)[["row", "column"]].itertuples(index=False)
+    return tuple(dict.fromkeys(tables.TABLES[table].run_id(row, column) for row, column in cells))
 
 
-def open_runs(words: str, results: Path | None = None, alone: bool = True) -> Ours:
-    """The side of a profile's runs, of a folder of runs, or of one run's folder; `alone` as for `Ours`.
+def open_runs(words: str, results: Path | None = None) -> Ours:
+    """The side of a profile's runs, of a folder of runs, or of one run's folder.
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
@@ -250,9 +284,9 @@ def open_runs(words: str, results: Path | None = None, alone: bool = True) -> Ou
         one = read(folder)
         found = {one.run_id: one} if one else {run.run_id: run for run in read_all(folder)}
     else:
-        found = read_runs(words, results)
-        folder = results_root(results) / words
+        found = tables.read_runs(words, results)
+        folder = tables.results_root(results) / words
     if not found:
         raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
                         "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip
-    return Ours(found, folder.name, alone=alone)
+    return Ours({0: found}, folder.name)

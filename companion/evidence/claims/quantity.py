@@ -3,20 +3,25 @@
 A quantity carries its label set, its tier, its studies and the runs behind it. Two of them can only be set against
 each other if they agree: an average over nine findings minus one over fourteen is refused, a value of the paper minus
 one of ours, and two runs on different studies of one data set, whose difference is not paired. The refusal is a
-`CannotTell` with the reason, which the ledger shows; nothing is scored silently.
+`CannotTell` with the reason, which the ledger shows. The sides that a claim can be judged on,
+the paper's tables, the runs of one folder and the experiment, have one face (`Side`): a check asks for cells of the
+paper's tables by their names, and does not know which side answers.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
 from chexreason.settings import UNREAD
-from companion.evidence.audit.uncertainty import LEVEL
+from companion.evidence.audit.uncertainty import Z
 
 Floats = npt.NDArray[np.float64]
+#: Draws of each quantity.
+DRAWS = 10_000
+OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 
 
 class CannotTell(Exception):
@@ -28,29 +33,21 @@ class Unlike(CannotTell):
 
 
 class NotRun(CannotTell):
-    """A run is needed that is not there."""
+    """A run is needed that is not there, or not of one of several trainings."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, training: int = 0) -> None:
         super().__init__(f"the run {run_id} is not there")
-        self.run_id = run_id
+        self.run_id, self.training = run_id, training
 
 
 @dataclass(frozen=True, order=True)
 class Studies:
-    """What a number was counted on: where, how many, and which.
-
-    >>> print(Studies("CheXpert test", 500)), print(Studies("NIH test", 500, stated=False))
-    CheXpert test n = 500
-    NIH test n not in the text we have, interval for n = 500
-    (None, None)
-    """
+    """What a number was counted on: where, how many, and which."""
 
     where: str
     n: int
     digest: str = ""  # of the studies, where they are known one by one
-    stated: bool = (
-        True  # whether the text we have, or the run, says how many; else n is what the interval takes for granted
-    )
+    stated: bool = True  # whether the text we have, or the run, says how many; else the interval takes n for granted
 
     def __str__(self) -> str:
         return f"{self.where} n {'=' if self.stated else f'{UNREAD}, interval for n ='} {self.n:,}"
@@ -79,23 +76,24 @@ class Quantity:
     runs: frozenset[str] = frozenset()  # ids of the runs behind it; none behind a printed number
     trainings: int | None = None  # how many trainings each of our trained models stands for; None: none is ours
 
-    def _with(self, other: "Quantity", act: Callable[[Floats, Floats], Floats]) -> "Quantity":
+    def beside(self, other: "Quantity", act: Callable[[Floats, Floats], Floats]) -> "Quantity":
+        """A function of two values and of each pair of draws. Raises CannotTell if the two are unlike."""
         if self.tier != other.tier:
             raise CannotTell(f"a value of the tier {self.tier} would be set against one of {other.tier}")
         if self.scope != other.scope:
             raise Unlike(f"the labels do not match: {_named(self.scope)} would be set against {_named(other.scope)}")
         if None not in (self.trainings, other.trainings) and self.trainings != other.trainings:
             raise CannotTell(f"{self.trainings} trainings would be set against {other.trainings}")
-        trainings = self.trainings or other.trainings
-        value = float(act(np.float64(self.value), np.float64(other.value)))  # type: ignore[arg-type]
-        draws, n = act(self.draws, other.draws), _together(self.n | other.n)
-        return replace(self, value=value, draws=draws, n=n, runs=self.runs | other.runs, trainings=trainings)
+        return replace(
+            self, value=float(act(np.asarray(self.value), np.asarray(other.value))), draws=act(self.draws, other.draws),
+            n=_together(self.n | other.n), runs=self.runs | other.runs, trainings=self.trainings or other.trainings,
+        )  # fmt: skip
 
     def __sub__(self, other: "Quantity") -> "Quantity":
-        return self._with(other, np.subtract)
+        return self.beside(other, np.subtract)
 
     def __add__(self, other: "Quantity") -> "Quantity":
-        return self._with(other, np.add)
+        return self.beside(other, np.add)
 
     def relative_to(self, other: "Quantity") -> "Quantity":
         """This minus the other, as a share of the other.
@@ -103,16 +101,15 @@ class Quantity:
         Raises CannotTell if the other cannot be distinguished from 0: the interval of a ratio is then unbounded
         (Fieller 1954).
         """
-        reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(other.draws.std())
-        if abs(other.value) <= max(reach, 1e-9) or np.any(np.abs(other.draws) < 1e-9):
+        if abs(other.value) <= max(Z * float(other.draws.std()), 1e-9) or np.any(np.abs(other.draws) < 1e-9):
             raise CannotTell(
                 f"a relative change from {other.value:.3f}, which cannot be distinguished from 0, has no size"
             )
-        return self._with(other, lambda a, b: a / b - 1)
+        return self.beside(other, lambda a, b: a / b - 1)
 
     def map(self, act: Callable[[Floats], Floats]) -> "Quantity":
         """The same function of the value and of each draw."""
-        return replace(self, value=float(act(np.float64(self.value))), draws=act(self.draws))  # type: ignore[arg-type]
+        return replace(self, value=float(act(np.asarray(self.value))), draws=act(self.draws))
 
     def about(self) -> "Quantity":
         """The same effect without its findings: for setting two finished effects side by side, never two scores."""
@@ -123,6 +120,63 @@ class Quantity:
         return self.map(lambda x: factor * x)
 
 
+class Side:
+    """Where a claim's numbers come from: by itself one that can tell nothing."""
+
+    name: str
+    tier: str
+    missing: tuple[str, ...] = ()  # ids of the runs that would fill the paper's tables and are not there
+
+    def settle(self, check: "Callable[[Side], Quantity]") -> Quantity:
+        """What a check computes from this side; of several trainings, from those with all runs that it asks for."""
+        return check(self)
+
+    def carrying(self, table: int, findings: Sequence[str]) -> tuple[str, ...]:
+        """Those of some findings that an average of a table may hold to carry a conclusion."""
+        return tuple(findings)
+
+    def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
+        """An average of a row of Tables 1 to 4 (micro or macro), or the macro-F1 of a model of Tables 5 and 6."""
+        raise NotImplementedError
+
+    def finding(self, table: int, row: str, name: str) -> Quantity:
+        """F1 of one finding: of a row of Tables 1 to 4, or of a model of Tables 5 and 6."""
+        raise NotImplementedError
+
+    def failure(self, table: int, row: str) -> Quantity:
+        """Failure rate of a row of Tables 1 to 4."""
+        raise NotImplementedError
+
+    def prevalence(self, table: int) -> dict[str, float]:
+        """Share of the table's studies that carry each finding."""
+        raise NotImplementedError
+
+    def frequency(self, table: int, name: str) -> Quantity:
+        """The same of one finding as a quantity, counted and so without a spread."""
+        raise NotImplementedError
+
+    def accuracy(self, row: str) -> Quantity:
+        """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""
+        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+
+    def pace(self, row: str) -> Quantity:
+        """The share of that training (0 to 1) after which the accuracy has made nine tenths of its way (Figure 1)."""
+        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+
+    def public(self, value: float, n: frozenset[Studies]) -> Quantity:
+        """A number from public label counts of the real data sets, which runs of ours are no evidence about."""
+        raise CannotTell(OF_REAL_DATA)
+
+    def measured(self, what: str, otherwise: str) -> Quantity:
+        """What only the experiment measures; any other side refuses and says `otherwise`.
+
+        `labels`: what GRPO's gain at home is not worth elsewhere and is lost to the labels; `stabilisers`: collapse
+        without a stabiliser and not with all; `curriculum`: images of two hospitals, one after the other, serve a third
+        better than those of one; `reward`: one that no labelling convention enters serves other hospitals better.
+        """
+        raise CannotTell(otherwise)
+
+
 def _named(scope: tuple[str, ...]) -> str:
     if len(scope) == 1:
         return scope[0]
@@ -131,57 +185,25 @@ def _named(scope: tuple[str, ...]) -> str:
 
 def largest(quantities: Sequence[Quantity]) -> Quantity:
     """The largest of several: of the values, and in each draw again."""
-    found = quantities[0]
-    for one in quantities[1:]:
-        found = found._with(one, np.maximum)
-    return found
+    return reduce(lambda one, other: one.beside(other, np.maximum), quantities)
 
 
 def smallest(quantities: Sequence[Quantity]) -> Quantity:
     """The smallest of several."""
-    return largest([one.times(-1) for one in quantities]).times(-1)
+    return reduce(lambda one, other: one.beside(other, np.minimum), quantities)
 
 
 def mean(quantities: Sequence[Quantity], scope: tuple[str, ...] | None = None) -> Quantity:
     """The mean of several; over findings, `scope` names them all, since each has its own."""
-    first = quantities[0]
-    if scope is not None:
-        quantities = [replace(one, scope=scope) for one in quantities]
-    total = quantities[0]
-    for one in quantities[1:]:
-        total = total + one
-    return replace(total.times(1 / len(quantities)), scope=first.scope if scope is None else scope)
+    alike = quantities if scope is None else [replace(one, scope=scope) for one in quantities]
+    return reduce(Quantity.__add__, alike).times(1 / len(quantities))
 
 
 def agreement(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
     """Kendall's tau of two orders of the same rows: -1 if one is the other reversed, 1 if they are the same."""
-    pairs = [(i, j) for i in range(len(first)) for j in range(i)]
-    base = first[0]
-    for one in [*first[1:], *second]:
-        base = base._with(one, lambda a, b: a + 0 * b)  # gathers n and runs, and refuses other labels or tiers
-
-    def tau(pick: Callable[[Quantity], Floats]) -> Floats:
-        signs = [
-            np.sign(pick(first[i]) - pick(first[j])) * np.sign(pick(second[i]) - pick(second[j])) for i, j in pairs
-        ]
-        return np.mean(signs, axis=0)
-
-    return replace(base, value=float(tau(lambda q: np.float64(q.value))), draws=tau(lambda q: q.draws), scope=())  # type: ignore[arg-type,return-value]
-
-
-def association(first: Sequence[Quantity], second: Sequence[Quantity], rows: str) -> Quantity:
-    """Kendall's tau of two orders of the same rows, when the rows stand for others of their kind.
-
-    The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
-    is when the second order is shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says
-    what they are.
-    """
-    found = agreement(first, second)
-    rng = np.random.default_rng(0)
-    signs_NN, others_NN = (
-        np.sign(np.subtract.outer(values, values)) for values in ([q.value for q in side] for side in (first, second))
-    )
-    picked_RN = rng.permuted(np.tile(np.arange(len(first)), (len(found.draws), 1)), axis=1)
-    shuffled_RNN = others_NN[picked_RN[:, :, None], picked_RN[:, None, :]]
-    by_chance_R = (signs_NN * shuffled_RNN).sum(axis=(1, 2)) / (len(first) * (len(first) - 1))
-    return replace(found, draws=found.value + by_chance_R, n=frozenset({Studies(rows, len(first))}))
+    joined = largest([*first, *second])  # has the studies and runs of all, and refuses other labels or tiers
+    one_RN, two_RN = (np.stack([np.append(one.value, one.draws) for one in side], axis=1) for side in (first, second))
+    pairs = np.triu_indices(len(first), 1)
+    signs_RP = [np.sign(side[:, pairs[0]] - side[:, pairs[1]]) for side in (one_RN, two_RN)]
+    value, *draws = np.mean(signs_RP[0] * signs_RP[1], axis=1)
+    return replace(joined, value=float(value), draws=np.array(draws), scope=())

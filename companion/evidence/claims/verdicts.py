@@ -1,24 +1,20 @@
 """Claims and verdicts: what holds, fails, lies within chance, cannot be tested, or was not run; with effect and n.
 
-A check's quantity is oriented so that a positive effect speaks for the claim. There are two kinds.
-`BEYOND_CHANCE`: the claim is about models or methods, so it holds if the whole interval lies above the
-bar, fails if it lies below, and is otherwise within chance. `AS_COUNTED`: the claim is about the numbers
-themselves (an order, a count), and the effect alone decides; of models that we trained an order or a count is about
-trainings, and is held to its interval, too. A claim is judged in the form in which the text makes it;
-what we sharpen is our reading (`stated` is False), or has a margin of ours (`sharpened`), and never *fails*: it does
-not hold *as we read it*. Where models were trained once, another training may come out otherwise, and the claim cannot
-be tested there. Each claim is judged by itself at 95 %.
+A positive effect speaks for the claim. `BEYOND_CHANCE`: the claim is about models or methods; it holds if the whole
+interval lies above the bar, fails if it lies below, and is otherwise within chance. `AS_COUNTED`: it is about the
+numbers themselves (an order, a count), and the effect alone decides; of models that we trained the interval does, too.
+What we sharpen is our reading (`stated` is False), or has a margin of ours (`sharpened`), and never *fails*: it does
+not hold *as we read it*. Where models were trained once, the claim cannot be tested. Each is judged by itself at 95 %.
 
 What is left of a verdict: *Choice*: many claims pick an average, a checkpoint or a set of findings where the paper
 prints another one, too. Such a claim has twins (`Claim.choice`); it depends on the choice if a twin's verdict is
-another, or its effect points the other way. *Together*: of many intervals at 95 % a few miss by chance, so each verdict
-is also held to the interval that covers all tests of its side at once (`stats.differences`, the maximum-t method on the
-shared draws). *Correlation*: how alike two models err on the same studies is not in the text we have, and every
-interval of a difference hangs on it; a verdict at the assumed correlation is shown beside those at the others.
+another, or its effect points the other way. *Together*: each verdict is also held to the interval that covers all tests
+of its side at once (`stats.differences`, the maximum-t method on the shared draws). *Correlation*: how alike two models
+err on the same studies is not in the text we have; the verdict at the assumed correlation is shown beside the others.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +23,7 @@ from chexreason.settings import UNREAD
 from companion.evidence import stats
 from companion.evidence.audit.uncertainty import CORRELATIONS, LEVEL, NIH_SIZES, PAIRED
 from companion.evidence.claims.published import Published
-from companion.evidence.claims.quantity import CannotTell, NotRun, Quantity, Unlike
-from companion.evidence.claims.sides import Side
+from companion.evidence.claims.quantity import CannotTell, NotRun, Quantity, Side, Unlike
 from companion.evidence.comparable import ONE_TRAINING
 
 HOLDS, FAILS, CHANCE, REFUSED = "holds", "fails", "within chance", "cannot be tested"
@@ -39,10 +34,9 @@ BEYOND_CHANCE, AS_COUNTED = "beyond chance", "as counted"
 #: What a claim may silently choose: micro- or macro-F1, the best or the last checkpoint (or the fine-tuned one),
 #: which findings are averaged, whether one finding carries the average, and what it is compared with.
 AVERAGING, CHECKPOINT, LABEL_SET, LARGEST = "averaging", "checkpoint", "label set", "largest finding"
-BASELINE = "baseline"
-CHOICES = (AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, BASELINE)
+CHOICES = (AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, "baseline")
 #: Where an effect points that lies within chance of its bar.
-WAYS = {True: "the claim's way", False: "the other way"}
+WAYS = {1.0: "the claim's way", -1.0: "the other way", 0.0: "nowhere"}
 RESTS = "depends on a choice"
 #: Where a claim stands, each in one place: turned by a choice, or what its verdict says.
 STANDINGS = (HOLDS, RESTS, CHANCE, FAILS, OTHERWISE, REFUSED, NOT_RUN)
@@ -67,7 +61,7 @@ class Claim:
 
     def described(self) -> dict[str, Any]:
         """The claim as plain data, without its check."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "check"}
+        return {name: value for name, value in vars(self).items() if name != "check"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ class Outcome:
     def described(self) -> dict[str, Any]:
         """The outcome as plain data, with its standing."""
         by_correlation = {f"{r:g}": verdict for r, verdict in self.by_correlation.items()}
-        return {**asdict(self), "by_correlation": by_correlation, "standing": self.standing}
+        return {**vars(self), "by_correlation": by_correlation, "standing": self.standing}
 
 
 def judge(claim: Claim, side: Side) -> Outcome:
@@ -123,28 +117,25 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
             unlike=isinstance(refusal, Unlike),
         ), None  # fmt: skip
     interval = stats.percentiles(np.append(found.value, found.draws), LEVEL)
-    low, high = interval.low, interval.high
     against = FAILS if claim.stated and not claim.sharpened else OTHERWISE
     # An interval lies above its bar; of an order of trainings the bar itself is enough, unless it is 0.
     bar = _reach(claim) if claim.kind == AS_COUNTED else claim.bar
     if not is_test(claim, found):
         verdict = HOLDS if reaches(claim, found.value) else against
         reason = "as counted" if verdict == HOLDS else "counted otherwise"
-    elif low > bar:
+    elif interval.low > bar:
         verdict, reason = HOLDS, "beyond chance"
-    elif high < bar:
+    elif interval.high < bar:
         verdict, reason = against, "the opposite, beyond chance"
     else:
-        verdict = CHANCE
-        away = round(found.value - claim.bar, 9)
-        reason = f"points {'nowhere' if not away else WAYS[away > 0]}, within chance"
+        verdict, reason = CHANCE, f"points {WAYS[np.sign(round(found.value - claim.bar, 9))]}, within chance"
     if found.trainings == 1:
         alone = f"; over patients alone {reason}" if np.ptp(found.draws) else ""
         verdict, reason = REFUSED, f"{ONE_TRAINING}{alone}"
-    effect = found.value + 0.0  # -0.0 is 0
-    n = ", ".join(map(str, sorted(found.n)))
-    runs = tuple(sorted(found.runs))
-    return Outcome(claim.name, side.name, side.tier, verdict, reason, effect, low, high, n, runs), found
+    return Outcome(
+        claim.name, side.name, side.tier, verdict, reason, found.value + 0.0, interval.low, interval.high,  # -0.0 is 0
+        ", ".join(map(str, sorted(found.n))), tuple(sorted(found.runs)),
+    ), found  # fmt: skip
 
 
 def reaches(claim: Claim, value: float) -> bool:
@@ -174,21 +165,10 @@ def outcomes(claims: Mapping[str, Claim], side: Side | None = None) -> dict[str,
     for name, claim in claims.items():
         if claim.kind == BEYOND_CHANCE and each[name].effect is not None:
             verdicts = {r: found[name][0].verdict for r, found in tried.items()}
-            each[name] = replace(each[name], by_correlation=verdicts, reason=each[name].reason + _at(verdicts))
+            others = [f"{one} if r = {r:g}" for r, one in verdicts.items() if one != verdicts[PAIRED]]
+            how = f"; {', '.join(others)}" if others else ", at every r tried"
+            each[name] = replace(each[name], by_correlation=verdicts, reason=each[name].reason + how)
     return _choices(claims, each)
-
-
-def _at(verdicts: Mapping[float, str]) -> str:
-    """How the verdicts at other correlations differ, as the end of a reason."""
-    others = {r: verdict for r, verdict in verdicts.items() if verdict != verdicts[PAIRED]}
-    if not others:
-        return ", at every r tried"
-    return "; " + ", ".join(f"{verdict} if r = {r:g}" for r, verdict in others.items())
-
-
-def judge_published(claims: Iterable[Claim], correlation: float = PAIRED) -> dict[str, Outcome]:
-    """The verdicts on the paper's own tables, each by itself, at one correlation of two models on the same studies."""
-    return {name: one for name, (one, _) in _published(claims, correlation).items()}
 
 
 def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]:
@@ -197,9 +177,9 @@ def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]
     The size of the NIH subset is not in the text we have. Where a claim holds or fails at one of the sizes tried and
     not at the other, it lies within chance, and the reason says so; the wider interval, of the smaller size, is shown.
     """
-    small = Published(min(NIH_SIZES), correlation=correlation)
+    small = Published(min(NIH_SIZES), correlation)
     found = {claim.name: judged(claim, small) for claim in claims}
-    large = Published(max(NIH_SIZES), correlation=correlation, like=small)
+    large = Published(max(NIH_SIZES), correlation)
     for claim in claims:
         two, quantity = found[claim.name]
         if quantity is None or all(one.stated for one in quantity.n):
@@ -218,20 +198,16 @@ def _together(claims: Mapping[str, Claim], found: Mapping[str, Judged]) -> dict[
     """Each verdict beyond chance, and whether the interval that holds for all tests at once leaves out its bar, too."""
     each = {name: one for name, (one, _) in found.items()}
     tested = {
-        name: quantity
-        for name, (_, quantity) in found.items()
-        if quantity is not None and each[name].verdict != REFUSED and is_test(claims[name], quantity)
+        name: np.append(quantity.value, quantity.draws) - claims[name].bar
+        for name, (one, quantity) in found.items()
+        if quantity is not None and one.verdict != REFUSED and is_test(claims[name], quantity)
     }
     if not tested:
         return each
-    values_RK = np.stack([np.append(one.value, one.draws) - claims[name].bar for name, one in tested.items()], axis=1)
-    joint = stats.differences(values_RK, LEVEL)
+    joint = stats.differences(np.stack(list(tested.values()), axis=1), LEVEL)
     for k, name in enumerate(tested):
-        if each[name].verdict in (HOLDS, FAILS, OTHERWISE):
-            stands = bool(joint.low_all[k] > 0 or joint.high_all[k] < 0)
-            each[name] = replace(each[name], together=stands, tests=len(tested))
-        else:
-            each[name] = replace(each[name], tests=len(tested))
+        stands = bool(joint.low_all[k] > 0 or joint.high_all[k] < 0) if each[name].verdict != CHANCE else None
+        each[name] = replace(each[name], together=stands, tests=len(tested))
     return each
 
 
@@ -256,9 +232,8 @@ def _differ(claim: Claim, one: Outcome, twin: Claim, other: Outcome) -> bool:
         return one.unlike and other.verdict != CHANCE
     if one.verdict in (REFUSED, NOT_RUN):
         return False
-    sides = [_side_of_bar(claim, one.effect), _side_of_bar(twin, other.effect)]
     verdicts = [FAILS if verdict == OTHERWISE else verdict for verdict in (one.verdict, other.verdict)]
-    return verdicts[0] != verdicts[1] or sides[0] != sides[1]
+    return verdicts[0] != verdicts[1] or _side_of_bar(claim, one.effect) != _side_of_bar(twin, other.effect)
 
 
 def _side_of_bar(claim: Claim, effect: float) -> float:

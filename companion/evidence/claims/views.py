@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from companion.evidence.audit import facts
-from companion.evidence.audit.printed import AGREES, DEPENDS, ERROR, UNBORNE
+from companion.evidence.audit.arithmetic import AGREES, DEPENDS, ERROR, UNBORNE
 from companion.evidence.claims import CLAIMS, REFUSED, outcomes
 from companion.evidence.claims.effects import Effect, titled
 from companion.evidence.claims.verdicts import Claim, Outcome, reaches
@@ -51,22 +51,20 @@ def best() -> pd.DataFrame:
     for claim in CLAIMS.values():
         if claim.stated and isinstance(claim.check, Effect) and claim.check.best:
             table, row = claim.check.best
-            of = "macro average" if table >= 5 else f"{claim.check.how.average}-F1"
-            said.setdefault((table, of), []).append((row, claim))
+            said.setdefault((table, "macro" if table >= 5 else claim.check.how.average), []).append((row, claim))
     rows = []
     for number in TABLES:
-        cells = pd.Series({key: float(text) for key, text in facts.cells(number).items() if key[2] == "f1"})
-        for key, column in cells.groupby(level=0 if number >= 5 else 1, sort=False):
-            of = str(key)
-            values = column.droplevel([0, 2] if number >= 5 else [1, 2])
-            named = "macro average" if of == "macro" and number >= 5 else of if number >= 5 else f"{of}-F1"
-            ranked, stated = sorted(set(values.tolist()), reverse=True), said.get((number, named), [])
-            names = [str(row) for row in values.index if values[row] == ranked[0]]
+        models, columns = number >= 5, pd.Series({key: float(text) for key, text in facts.cells(number).items()})
+        for of, column in columns.xs("f1", level=2).groupby(level=0 if models else 1, sort=False):
+            values = column.droplevel(0 if models else 1)
+            ranked, stated = sorted(set(values), reverse=True), said.get((number, str(of)), [])
+            names = [str(row) for row in values.index[values == ranked[0]]]
             right = sum(row in names for row, _ in stated)
             agrees = AGREES if right == len(stated) else DEPENDS if right else ERROR
-            full = MODELS.get if number >= 5 else functools.partial(title_of, TABLES[number])
             rows.append({
-                "table": f"Table {number}", "of": named, "best": " and ".join(str(full(row)) for row in names),
+                "table": f"Table {number}",
+                "of": f"{of}-F1" if not models else "macro average" if of == "macro" else of,
+                "best": " and ".join(MODELS[row] if models else title_of(TABLES[number], row) for row in names),
                 "value": ranked[0], "ahead by": Change(ranked[0] - ranked[1] if len(ranked) > 1 else 0.0),
                 "the text says": "; ".join(f"{titled(number, row)} ({one.place})" for row, one in stated) or "–",
                 "verdict": agrees if stated else UNSTATED,

@@ -4,14 +4,12 @@ one another there: one call for a difference (`changed`), one for a figure of ma
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-import pandas as pd
-
 from chexreason import runs
 from companion.evidence import analysis
 from companion.evidence.outcomes import MACRO, Outcome
 from companion.evidence.stats import Interval
 from companion.evidence.tables import results_root
-from companion.experiment import scores, worlds
+from companion.experiment import scores
 from companion.report.experiments.names import NOT_RUN, PROFILE, model, named
 from companion.report.plots import Values, picture
 from companion.report.theme import Html, badge, block
@@ -23,13 +21,12 @@ Comparison = analysis.Contrast | str
 @cache
 def answers() -> analysis.Answers:
     """All answers with their labels; empty if nothing has been run."""
-    read = analysis.read(results_root() / PROFILE, pd.DataFrame())
-    return analysis.Answers(read.of, worlds.labels(patients(read)) if read.of else pd.DataFrame())
+    return analysis.read(results_root() / PROFILE)
 
 
 def patients(known: analysis.Answers) -> int:
     """How many patients a world has."""
-    return 1 + max(int(frame["index"].max()) for frame in known.of.values())
+    return known.patients
 
 
 @cache

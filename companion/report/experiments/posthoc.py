@@ -48,7 +48,7 @@ def table(hospital: str, checkpoint: str = "best") -> Html:
                 off = analysis.unfit(answers(), Key(name, cell), found.seeds, outcome, findings)
                 row[HEADS[outcome.name]] = decimal(found.estimate) + (BELOW if off else "")
             votes = analysis.auroc(answers(), name, cell)
-            row["AUROC"] = "–" if votes is None else decimal(votes.estimate)
+            row["AUROC"] = "–" if votes is None else decimal(votes)
             rows.append(row)
     frame = pd.DataFrame(rows).fillna("")
     head = facts(*shown(checkpoint), measure="nine findings, post hoc but for macro-F1")
