@@ -21,6 +21,8 @@ SERIES: tuple[tuple[str, str, str], ...] = (
     ("#00875f", "dashdot", "^"),
     ("#b8679a", "dotted", "D"),
 )
+#: The first of these by name.
+BLUE, ORANGE, GREEN, PINK = (colour for colour, _, _ in SERIES)
 #: Stands for the page's own text colour until the drawing is done.
 INK = "#010203"
 #: What a reader has to know about numbers of each tier, in the words that every table carries.
