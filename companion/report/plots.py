@@ -115,7 +115,7 @@ def _ends(value: Interval | float) -> tuple[float, ...]:
 
 def picture(
     title: str, head: str, panels: Mapping[str, Values], unit: str, says: str, *, runs: Iterable[Run] = (),
-    columns: int = 2, line: float = 0.0, points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    columns: int = 2, line: float | None = 0.0, points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     **labels: Any,
 ) -> Html:  # fmt: skip
     """A figure of `intervals`, a panel a title, with its caption, all its numbers and the runs behind them."""

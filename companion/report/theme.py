@@ -47,19 +47,6 @@ class Html:
         return Html(self.text + other.text)
 
 
-@dataclass(frozen=True)
-class Prose:
-    """Sentences in Markdown, for text that is computed."""
-
-    text: str
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-    def __str__(self) -> str:
-        return self.text
-
-
 def escape(text: object) -> str:
     """Text made safe for HTML, attributes included."""
     return html.escape(str(text), quote=True)

@@ -62,7 +62,7 @@ def figure() -> Html:
         runs=asked(*shown.values()),
         columns=1,
         line=line,
-        span=(0, 1),
+        xlim=(0, 1),
         points={title: points},
     )
 

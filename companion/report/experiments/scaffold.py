@@ -99,7 +99,7 @@ def figure() -> Html:
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
         "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
         "the line, is in no comparison; how many runs do stands under its name.",
-        runs=of, points=points, span=(0, 0.8),
+        runs=of, points=points, xlim=(0, 0.8),
         line=float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()])),
     )  # fmt: skip
 
