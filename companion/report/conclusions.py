@@ -1,8 +1,10 @@
 """What may be concluded from our own runs in Tables 1 to 6 (sections 4.1 to 4.4), and of the paper's highest value.
 
 A table of our runs over the findings with enough positives: the score of each and its difference to one of them, with
-intervals over patients. A best is named only among runs of one model and where patients cannot explain the lead; runs
-of one training each get no order; what scores below naming every label takes part in nothing.
+intervals over patients; in Tables 4 to 6 once more, post hoc, on the studies that both answer readably, since a model
+that learns to close its answer gains in F1 without seeing more. A best is named only among runs of one model and where
+patients cannot explain the lead; runs of one training each get no order; what scores below naming every label takes
+part in nothing.
 """
 
 from pathlib import Path
@@ -10,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexreason.metrics import label_cells
 from chexreason.runs import Run
+from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval, percentiles
 from companion.evidence.tables import Evidence, gather, has_rows, title_of
 from companion.report import leads
+from companion.report.failures import unreadable
 from companion.report.frames import UNFIT, frame_table
 from companion.report.paired import Together, together
 from companion.report.tables import badges
@@ -32,26 +37,30 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     names, runs, out = _compared(shown, profile, results)
     if not has_rows(*runs):
         return block(f'<p class="cxr-note">This needs the rows of all runs of Table {number}.</p>')
-    scored = together([run for run in runs if run])
+    made = [run for run in runs if run]
+    scored = together(made)
     fit = [k for k, name in enumerate(names) if name not in out]
     first = _first(number, names, scored, fit)
-    columns: dict[str, list[str]] = {
-        "": [_title(shown, name) + (UNFIT if name in out else "") for name in names],
-        f"macro-F1, all {len(scored.names)} findings": [decimal(value) for value in scored.macro()[0]],
-    }
+    columns: dict[str, list[str]] = {f"macro-F1, all {len(scored.names)} findings": list(map(decimal, scored.macro()[0]))}
     often = scored.frequent
     if often:
         levels = [scored.score(k, often) for k in range(len(names))]
-        columns[f"over {leads.enough(often, len(scored.names))}"] = [
+        columns[f"over {len(often)} of {len(scored.names)} findings with at least {ENOUGH} positives"] = [
             f"{decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})" for one in levels
         ]
     if often and first in fit:
         columns[f"minus {_title(shown, names[first])}"] = [
             "" if k == first else spoken(scored.difference(first, k, often)) for k in range(len(names))
         ]
+        if number >= 4:
+            columns["the same where both can be read (post hoc)"] = [
+                "" if k == first else _readable(made[first], made[k]) for k in range(len(names))
+            ]
     frame = pd.DataFrame(columns)
-    for column in frame.columns[1:]:
-        frame.loc[[k for k in range(len(names)) if k not in fit], column] = "–"
+    frame.loc[[k for k in range(len(names)) if k not in fit]] = "–"
+    frame.insert(0, "", [_title(shown, name) + (UNFIT if name in out else "") for name in names])
+    frame["labels named per recorded"] = [decimal(_named(run), 2) for run in made]
+    frame["unreadable answers"] = list(map(unreadable, made))
     basis = f" All but the scores over all findings rests on {', '.join(often)}." if often else ""
     lead = f"Intervals at 95 % over {scored.patients} patients.{basis}"
     notes = [lead, *_notes(shown, scored, names, fit, first)]
@@ -59,6 +68,21 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     said = list(map(escape, [*notes, *reasons]))
     label = f"What can be said of our runs in Table {number}"
     return frame_table(frame, label, head=badges(shown), notes=said, wrap=list(frame.columns[1:]))
+
+
+def _readable(first: Run, second: Run) -> str:
+    """Macro-F1 of the second minus that of the first on the studies that both answer readably."""
+    readable_B = np.logical_and(*(~run.predictions()["failed"].to_numpy(dtype=bool) for run in (first, second)))
+    if not readable_B.any() or not (often := (part := together([first, second], only=readable_B)).frequent):
+        return "too few"
+    return f"{spoken(part.difference(0, 1, often))} on {part.studies}"
+
+
+def _named(run: Run) -> float:
+    """Labels named for each label recorded: pooled recall over precision."""
+    rows, label_set = run.predictions(), str(run.info["label_set"])
+    named, recorded = (int(label_cells(rows[column], label_set).sum()) for column in ("predicted", "truth"))
+    return named / recorded if recorded else float("nan")
 
 
 def _compared(
