@@ -94,13 +94,19 @@ def told(value: Interval | str) -> str:
 
 def compare(
     title: str, panels: Mapping[str, Values], unit: str, models: Sequence[str], says: str, *,
-    measure: str = "macro-F1", columns: int = 2,
+    measure: str = "macro-F1", columns: int = 2, dots: bool = False,
 ) -> Html:  # fmt: skip
-    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
+    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers; `dots` are
+    single trainings, where a panel has one series."""
     if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
         return missing(f"all of {', '.join(map(named, models))}")
     head, runs_of = facts(*models, measure=measure), asked(*models)
-    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns)
+    each = {
+        name: {row: one.per_seed for rows in values.values() for row, one in rows.items() if isinstance(one, analysis.Contrast)}
+        for name, values in panels.items()
+    }
+    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns,
+                   points=each if dots else None)  # fmt: skip
 
 
 def counted(panels: Mapping[str, Values]) -> str:

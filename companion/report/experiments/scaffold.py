@@ -123,10 +123,10 @@ def difference(base: str) -> Interval | str:
     )
 
 
-def verdict() -> str | None:
-    """What can be said of each base model, in a line; None without the runs."""
+def verdict() -> str:
+    """What can be said of each base model, in a line; `NOT_RUN` without the runs."""
     if not whole():
-        return None
+        return NOT_RUN
     medical, general = difference("medgemma"), difference("qwen")
     lead = "cannot answer: " if isinstance(medical, str) or isinstance(general, str) else ""
     return (
