@@ -39,7 +39,7 @@ def test_the_figure_shows_every_pair_and_tells_the_farthest() -> None:
     shown = data_card.conditional_rates().text
     assert shown.count("<svg ") == shown.count('role="img"') == 3
     for hospital in "ABC":
-        pairs = co.compared(hospital, seed=data_card.SEED)
+        pairs = co.compared(hospital)
         held = pairs[pairs["counts"]]
         off = (held["simulated"] - held["published"]).abs()
         assert f"At {hospital}, {int((off <= co.BAND).sum())} of {len(held)} compared pairs" in shown

@@ -1,19 +1,17 @@
 """The experiment's chapters on made-up answers whose truth is known: each sentence has to say it."""
 
 import re
-import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.stats
+import synthetic_experiment
 from sklearn.metrics import f1_score
 
-from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
@@ -24,11 +22,12 @@ from companion.evidence.outcomes import MICRO
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
-from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection, trainings
+from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection
 from companion.report.experiments.names import BELOW, NOT_RUN
 from companion.report.theme import spoken
 
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
+from chapter import sentences
+
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
 #: more than the last, one cure more than both; a longer training is worse. All lie above naming every label.
 WRONG = {
@@ -43,24 +42,17 @@ HARD, SFT = "grpo-hard-best", f"{arms.SFT}-best"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All arms, and the demo's runs that are shown beside them."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All arms."""
     root = tmp_path_factory.mktemp("experiment")
-    FACTORY["write"](root, WRONG, ONE_ANSWER)
-    for run in {run for pair in trainings.PAIRS.values() for run in pair}:
-        shutil.copytree(RESULTS / "demo" / run, root / "demo" / run)
-    return root
-
-
-@pytest.fixture(scope="module")
-def results(whole: Path) -> Iterator[None]:
-    with FACTORY["shown"](whole):
+    synthetic_experiment.write(root, WRONG, ONE_ANSWER)
+    with synthetic_experiment.shown(root):
         yield
 
 
 @pytest.fixture
 def nothing(tmp_path: Path) -> Iterator[None]:
-    with FACTORY["shown"](tmp_path):
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -69,8 +61,8 @@ def constant_general(tmp_path: Path) -> Iterator[None]:
     """Nothing has collapsed, and the general base gives one answer with each format."""
     formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
     general = frozenset(name for name in formats if arms.get(name).base == "qwen")
-    FACTORY["write"](tmp_path, WRONG, general, only=formats | {"grpo-hard", "nuanced-no-kl"})
-    with FACTORY["shown"](tmp_path):
+    synthetic_experiment.write(tmp_path, WRONG, general, only=formats | {"grpo-hard", "nuanced-no-kl"})
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -78,12 +70,12 @@ def constant_general(tmp_path: Path) -> Iterator[None]:
 def once(tmp_path: Path) -> Iterator[None]:
     """GRPO at seed 1 alone beside SFT at all seeds; the general base's formats at seed 0 alone."""
     formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
-    FACTORY["write"](tmp_path, WRONG, only=formats | {"grpo-hard"})
+    synthetic_experiment.write(tmp_path, WRONG, only=formats | {"grpo-hard"})
     for arm, seed in (("grpo-hard", 1), ("sft-qwen", 0)):
         for folder in (tmp_path / "experiment").glob(f"seed*/{arm}*"):
             if folder.parent.name != f"seed{seed}":
                 shutil.rmtree(folder)
-    with FACTORY["shown"](tmp_path):
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -182,7 +174,7 @@ def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
         found = selection.advantages(average)
         assert sorted(found.index) == sorted((name, seed) for name in ways for seed in range(3))
         for seed in selection.seeds():
-            truth, best, last = (cells[:, columns] for cells in FACTORY["validation"]("grpo-hard", seed))
+            truth, best, last = (cells[:, columns] for cells in synthetic_experiment.validation("grpo-hard", seed))
             scores = [f1_score(truth, said, average=average) for said in (best, last)]
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
             wanted = [scores[0] - scores[1], there[0] - there[1]]
@@ -359,19 +351,6 @@ def test_formats_are_set_against_each_other_over_trainings(monkeypatch: pytest.M
     assert scaffold.difference("qwen") == "one training: another may come out otherwise"
 
 
-def test_where_a_side_is_below_naming_every_label_the_row_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = SimpleNamespace(seeds=lambda models: [0, 1, 2], values=lambda key, seed: np.full(11, 0.1 * seed))
-    monkeypatch.setattr(trainings, "answers", lambda: values)
-    sides = {"grpo": SimpleNamespace(info={"stage": "grpo"}), "sft": SimpleNamespace(info={"stage": "sft"})}
-    monkeypatch.setattr(trainings, "read_runs", lambda _: sides)
-    monkeypatch.setitem(trainings.PAIRS, "B", ("sft", "grpo"))
-    monkeypatch.setattr(trainings, "together", lambda _: SimpleNamespace(macro=lambda _: np.full((11, 2), 0.5)))
-    for below in ("neither", "sft", "grpo"):
-        monkeypatch.setattr(analysis, "unfit", lambda _, key, *__, low=below: NONE if low in key.model else "")
-        monkeypatch.setattr(evidence, "unfit", lambda run, *_, low=below: NONE if low == run.info["stage"] else "")
-        assert [BELOW in row for row in trainings.rows("B")] == [below != "neither"] * 2
-
-
 def test_what_is_rare_on_either_side_carries_no_choice_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "ways", lambda: ["grpo-hard"])
     monkeypatch.setattr(selection, "seeds", lambda: [0, 1])
@@ -394,7 +373,7 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert all(cells.elsewhere("grpo-hard", there) == f"nothing is compared: {one}" for there in "BC")
     assert selection.ways() == []
     assert selection._unfit("grpo-hard") == "one training"
-    assert selection.verdict() is None
+    assert selection.verdict() == NOT_RUN
     assert len(scaffold.runs_of("medgemma")[scaffold.ALONE]) == 3
     assert len(scaffold.runs_of("qwen")[scaffold.ALONE]) == 1
     assert isinstance(scaffold.difference("medgemma"), Interval)
@@ -402,38 +381,21 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert str(scaffold.verdict()).startswith("cannot answer")
 
 
-@pytest.mark.usefixtures("results")
-def test_one_training_has_no_interval_over_trainings() -> None:
-    rows = [each for hospital in "ABC" for each in trainings.rows(hospital).values()]
-    assert [len(each) for each in rows] == [5, 1] * 3
-    assert trainings.figure().text.count("trainings and patients: ") == 2 * 3  # the experiment's, told twice
-    wanted = [by_sklearn(HARD, "B", seed) - by_sklearn(SFT, "B", seed) for seed in range(5)]
-    assert rows[2][:, 0] == pytest.approx(np.array(wanted))
-    before, after = (answers.runs.read(RESULTS / "demo" / run).metrics() for run in trainings.PAIRS["C"])
-    macro = [one.query("finding == 'macro' and metric == 'f1'")["value"].item() for one in (before, after)]
-    assert rows[5][:, 0] == pytest.approx(np.array([macro[1] - macro[0]]))
-
-
 @pytest.mark.usefixtures("nothing")
 @pytest.mark.parametrize("page", ["cells", "collapse", "cures", "scaffold", "selection", "sft"])
 def test_a_chapter_can_be_read_before_anything_is_run(page: str) -> None:
     """Its cells run, and each value in its sentences is there."""
-    text = (RESULTS.parent / "book" / f"{page}.md").read_text(encoding="utf-8")
-    names: dict[str, object] = {}
-    for cell in re.findall(r"^```{code-cell}[^\n]*\n:tags:[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        exec(cell, names)
-    said = [str(eval(value, names)) for value in re.findall(r"{eval}`([^`]*)`", text)]
-    assert said
+    assert "None" not in sentences(page, shown=True)
 
 
 @pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
     shown = [cells.split(), collapse.figure(), collapse.table(), collapse.curves("hard"), selection.figure(),
-             scaffold.figure(), cures.ceiling(), trainings.figure(), posthoc.table("A"), posthoc.failures(),
+             scaffold.figure(), cures.ceiling(), posthoc.table("A"), posthoc.failures(),
              answers.compare("title", cures.gains(), "unit", [HARD, SFT], "")]  # fmt: skip
     assert all("make experiments" in one.text for one in shown)
     assert cells.home("grpo-hard") == scaffold.difference("qwen") == NOT_RUN
-    assert not any(chapter.verdict() for chapter in (cells, scaffold, collapse, selection, cures))
+    assert {chapter.verdict() for chapter in (cells, scaffold, collapse, selection, cures)} == {NOT_RUN}
 
 
 @pytest.mark.usefixtures("results")
@@ -442,7 +404,7 @@ def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     found = claims.outcomes(claims.CLAIMS, side)
     assert found["structured-worst-medgemma"].verdict == claims.HOLDS
     assert found["structured-best-qwen-macro"].verdict == claims.HOLDS
-    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {FACTORY['PATIENTS']}"
+    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {synthetic_experiment.PATIENTS}"
     # GRPO gains everywhere here, over the nine findings; the average over fourteen is refused.
     assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
     assert found["grpo-loses-nih"].verdict == claims.FAILS

@@ -13,7 +13,8 @@ from companion.evidence.audit import facts, matched, operating
 from companion.evidence.claims import CHANCE
 from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, NORMAL_CALLED
 from companion.evidence.tables import MODELS
-from companion.report import audit_operating, verdict_table
+from companion.report import verdict_table
+from companion.report.audit_operating import moved, ratio
 from companion.report.experiments import cells, collapse, cures, posthoc, scaffold
 from companion.report.experiments.answers import Comparison, above, below, changed, have
 from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
@@ -67,11 +68,11 @@ def beside_radiologists() -> Found:
 
 def naming() -> Found:
     """After SFT fewer labels are named, after GRPO about as many as before; and what that alone can do to macro-F1."""
-    before, after = ([_ratio(*row) for row in operating.BEHIND[name]] for name in ("medgemma", "chexreason"))
+    before, after = ([ratio(*row) for row in operating.BEHIND[name]] for name in ("medgemma", "chexreason"))
     (row,) = operating.BEHIND["medgemma_sft"]
-    tuned, gain = _ratio(*row), matched.waterfall(5, "medgemma_sft", "chexreason").change
-    near, far = audit_operating.moved("B", "chexpert14"), audit_operating.moved("C", "nih9")
-    home = audit_operating.moved("A", "chexpert14")
+    tuned, gain = ratio(*row), matched.waterfall(5, "medgemma_sft", "chexreason").change
+    near, far = moved("B"), moved("C")
+    home = moved("A")
     there = facts.value(4, "hard_best", "macro") - facts.value(2, "free_reasoning", "macro")
     return Found(
         before=f"{min(before):.2f} to {max(before):.2f}", tuned=f"{tuned:.2f}",
@@ -83,12 +84,6 @@ def naming() -> Found:
         and near.change.low > gain
         and far.change.low > 0,
     )  # fmt: skip
-
-
-def _ratio(table: int, row: str) -> float:
-    one = operating.named(table, row)
-    assert one is not None, f"Table {table} or the text has precision and recall of {row}"
-    return one.ratio
 
 
 def no_gain() -> Found:
