@@ -1,7 +1,9 @@
-"""A page of the book as it reads, without building the book: its cells are run and its sentences filled, in order."""
+"""What a page of the book says and what its tables hold, without building the book."""
 
 import ast
 import re
+
+from bs4 import BeautifulSoup
 
 from chexreason import config
 
@@ -21,3 +23,14 @@ def sentences(page: str, shown: bool = False) -> str:
         return ""
 
     return " ".join(PARTS.sub(filled, (config.ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")).split())
+
+
+def table_rows(html: str) -> list[list[str]]:
+    """The rows of a table as lists of texts, without the marks of few positives and of runs that are left out."""
+    rows = BeautifulSoup(html, "html.parser").select("tr")
+    return [[cell.get_text(strip=True).rstrip("†‡§¶") for cell in row.select("td, th")] for row in rows]
+
+
+def cells_of(html: str, name: str) -> list[str]:
+    """The cells of a row by its first one."""
+    return next(row[1:] for row in table_rows(html) if row[:1] == [name])

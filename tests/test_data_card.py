@@ -1,7 +1,5 @@
 """The data card: every table and the figure show what was computed, and say where it is off."""
 
-import re
-
 import pytest
 
 from chexreason.labels import FINDINGS
@@ -9,22 +7,20 @@ from companion.phantoms.copula import DRAWN
 from companion.report import cooccurrence as co
 from companion.report import data_card
 
+from chapter import table_rows
+
 
 @pytest.fixture(scope="module", autouse=True)
 def few_cases():
     """What is shown is held against what is computed, from however many cases."""
     simulated = co.simulated
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(co, "simulated", lambda hospital, *_: simulated(hospital, 500))
+        patch.setattr(co, "simulated", lambda hospital, *_: simulated(hospital, 500, co.SEED))
         yield
 
 
 def cells(html: str) -> list[list[str]]:
-    """The texts of a table's body, row by row."""
-    rows = re.findall(r"<tr.*?</tr>", html.split("</thead>")[1], flags=re.DOTALL)
-    return [
-        [re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, flags=re.DOTALL)] for row in rows
-    ]
+    return table_rows(html)[1:]
 
 
 def test_prevalences_are_those_of_the_tables() -> None:

@@ -2,13 +2,13 @@
 
 import functools
 import html
-import html.parser
 import json
 import re
 import subprocess
 import sys
 
 import pytest
+from bs4 import BeautifulSoup
 
 from chexreason import config
 from companion.evidence import claims, frames
@@ -146,31 +146,20 @@ def test_sentences_hold_the_values(words):
     assert words in chapter()
 
 
-class Rows(html.parser.HTMLParser):
-    """The attributes of the ledger's rows, and how many cells each has."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.buttons = [], 0
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "tr":
-            self.rows.append([dict(attrs), 0])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1][1] += 1
-        self.buttons += tag == "button"
+def rows_of(shown):
+    """The rows of a ledger's body."""
+    return BeautifulSoup(shown, "html.parser").select("tbody tr")
 
 
 def test_the_ledger_has_a_row_a_claim_and_native_controls():
     shown = verdict_table.ledger("demo").text
-    found = Rows(shown)
-    assert len(found.rows) == len(CLAIMS) + 1
-    assert {cells for _, cells in found.rows} == {4 + SIDES}
-    assert found.buttons == 4 + SIDES + 1  # one a heading, and one that shows all again
-    assert {row["data-paper"] for row, _ in found.rows[1:]} <= set(claims.VERDICTS)
-    assert {row["data-standing"] for row, _ in found.rows[1:]} == set(claims.STANDINGS) - {claims.NOT_RUN}
-    assert not [row for row, _ in found.rows[1:] if "data-twin" in row and row["data-paper"] == claims.FAILS]
+    rows = rows_of(shown)
+    assert len(rows) == len(CLAIMS)
+    assert {len(row.select("td, th")) for row in rows} == {4 + SIDES}
+    assert shown.count("<button") == 4 + SIDES + 1  # one a heading, and one that shows all again
+    assert {row["data-paper"] for row in rows} <= set(claims.VERDICTS)
+    assert {row["data-standing"] for row in rows} == set(claims.STANDINGS) - {claims.NOT_RUN}
+    assert not [row for row in rows if "data-twin" in row.attrs and row["data-paper"] == claims.FAILS]
     assert all(f'href="{verdict_table.EVIDENCE[claim.evidence][0]}"' in shown for claim in CLAIMS.values())
     assert "on our runs (demo, miniature)" in shown
     ours = verdict_table.judged("demo")
@@ -188,7 +177,7 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
 
 def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
     shown = verdict_table.ledger("miniature", tmp_path).text
-    assert {cells for _, cells in Rows(shown).rows} == {5}
+    assert {len(row.select("td, th")) for row in rows_of(shown)} == {5}
 
 
 # The terminal.

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.stats
 import synthetic_experiment
 from sklearn.metrics import f1_score
 
@@ -26,7 +25,7 @@ from companion.report.experiments import answers, cells, collapse, cures, postho
 from companion.report.experiments.names import BELOW, NOT_RUN
 from companion.report.theme import spoken
 
-from chapter import sentences
+from chapter import cells_of, sentences
 
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
 #: more than the last, one cure more than both; a longer training is worse. All lie above naming every label.
@@ -226,9 +225,8 @@ def test_the_one_cure_that_works_is_named() -> None:
 @pytest.mark.parametrize(
     ("home", "at_b", "at_c", "works"),
     [
-        (UP, GAIN, GAIN, True), (GAIN, GAIN, GAIN, True), (DOWN, GAIN, GAIN, True), (UP, GAIN, NONE, True),
-        (UP, GAIN, UP, False), (UP, UP, GAIN, False), (UP, UP, UP, False), (UP, GAIN, DOWN, False),
-        (LOSS, GAIN, GAIN, False), (NONE, GAIN, GAIN, False), (UP, NONE, NONE, False),
+        (UP, GAIN, GAIN, True), (DOWN, GAIN, GAIN, True), (UP, GAIN, NONE, True), (UP, GAIN, UP, False),
+        (UP, UP, GAIN, False), (LOSS, GAIN, GAIN, False), (NONE, GAIN, GAIN, False), (UP, NONE, NONE, False),
     ],
 )  # fmt: skip
 def test_a_cure_gains_wherever_it_can_be_compared_and_is_not_seen_to_lose_at_home(
@@ -253,17 +251,13 @@ def test_a_hospital_that_was_trained_on_is_not_abroad() -> None:
 
 @pytest.mark.usefixtures("results")
 def test_what_is_below_naming_every_label_is_marked_in_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert BELOW not in _row("SFT, its one greedy answer")
+    first = "SFT, its one greedy answer"
+    assert BELOW not in "".join(cells_of(cures.ceiling().text, first))
     floor = cures._floor
     monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99 if hospital == "C" else floor(hospital))
-    assert _row("SFT, its one greedy answer").count(BELOW) == 1
+    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 1
     monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99)
-    assert _row("SFT, its one greedy answer").count(BELOW) == 3
-
-
-def _row(head: str) -> str:
-    """A row of the table of what an answer key is worth."""
-    return next(row for row in cures.ceiling().text.split("<tr") if head in row)
+    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 3
 
 
 @pytest.mark.usefixtures("results")
@@ -333,22 +327,6 @@ def test_a_finding_that_is_rare_in_one_seed_is_in_no_format_s_average(monkeypatc
     rare = {0: often, 1: often | {"Edema": comparable.ENOUGH - 1.0}}
     monkeypatch.setattr(scaffold, "_positives", rare.__getitem__)
     assert scaffold.findings() == tuple(name for name in FINDINGS if name != "Edema")
-
-
-def test_formats_are_set_against_each_other_over_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings that give each draw of patients the same score leave the spread of three trainings."""
-    scores = {scaffold.PROTOCOL: (0.5, 0.62, 0.56), scaffold.ALONE: (0.4, 0.41, 0.42)}
-    seeds = {0, 1, 2}
-    monkeypatch.setattr(scaffold, "runs_of", lambda base: {name: dict.fromkeys(seeds) for name in scores})
-    monkeypatch.setattr(scaffold, "unfit", lambda *_: {})
-    monkeypatch.setattr(scaffold, "drawn", lambda base, name, seed: np.full(10_001, scores[name][seed]))
-    found, each = scaffold.difference("qwen"), np.subtract(*scores.values())
-    reach = scipy.stats.sem(each) * scipy.stats.t(2).ppf(0.975)
-    assert isinstance(found, Interval)
-    assert found.estimate == pytest.approx(each.mean())
-    assert [found.low, found.high] == pytest.approx([each.mean() - reach, each.mean() + reach], abs=0.1 * reach)
-    seeds -= {1, 2}
-    assert scaffold.difference("qwen") == "one training: another may come out otherwise"
 
 
 def test_what_is_rare_on_either_side_carries_no_choice_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,24 +400,6 @@ def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
     mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
     assert found["aligns-to-convention"].effect == pytest.approx(-mean)
-
-
-@pytest.mark.usefixtures("results")
-def test_a_score_over_seeds_is_scikit_learns_mean() -> None:
-    side = claims.open_side("experiment")
-    wanted = []
-    for seed in range(3):
-        rows = answers.trained()["sft-qwen-only_label", seed].predictions()
-        truth, said = (label_cells(rows[name], "chexpert14") for name in ("truth", "predicted"))
-        wanted.append(f1_score(truth, said, average="macro", zero_division=0))
-    got = side.settle(lambda one: one.score(3, "only_label"))
-    assert got.value == pytest.approx(np.mean(wanted))
-    assert got.draws.std() > 0.005
-    world = answers.answers().of["grpo-hard-best", 1].query("population == 'C' and film == 'C'").sort_values("index")
-    labels = answers.answers().labels.query("population == 'C' and yardstick == 'text-mined'").sort_values("index")
-    cells_of_c = [label_cells(column, "nih9")[:, 3] for column in (labels["positive"], world["predicted"])]
-    per_seed = [one.finding(6, "chexreason", NIH_SHARED[3]).value for one in side._sides.values()]
-    assert per_seed[1] == pytest.approx(f1_score(*cells_of_c, zero_division=0))
 
 
 def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:

@@ -1,12 +1,10 @@
 """Beside our runs' scores: how many labels they name, why answers cannot be read, and the change where they can."""
 
-import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic_results
 from sklearn.metrics import f1_score
 
 from chexreason import runs
@@ -15,14 +13,16 @@ from chexreason.metrics import label_cells
 from companion.report import conclusions
 from companion.report.theme import signed
 
+from chapter import cells_of
+
 RARE = "Pneumothorax"  # a handful of positives
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Runs of smoke on 200 studies; on NIH one finding has few positives."""
+def results(made_up, tmp_path_factory):
+    """Runs of smoke; on NIH one finding has few positives."""
     root = tmp_path_factory.mktemp("results")
-    synthetic_results.write("smoke", root, root / "cache", ("02", "03", "04"), n=200)
+    shutil.copytree(made_up / "smoke", root / "smoke")
     for folder in (root / "smoke").glob("04-generalization-*-nih"):
         rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
         sets = [set(cell.split(";")) - {""} for cell in rows["truth"]]
@@ -33,11 +33,9 @@ def results(tmp_path_factory):
     return root
 
 
-def cells_of(results, model, number=6):
-    """The cells of a model's row in the table of our runs, without its name."""
-    shown = conclusions.ours(number, "smoke", results).text
-    rows = [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in shown.split("<tr")]
-    return next(cells[1:] for cells in rows if cells and cells[0].removesuffix("¶") == model)
+def row_of(results, model, number=6):
+    """The cells of a model in the table of our runs, without its name."""
+    return cells_of(conclusions.ours(number, "smoke", results).text, model)
 
 
 def rows_of(results, model, dataset="nih"):
@@ -55,7 +53,7 @@ def test_labels_named_and_failures_are_counted(results):
     failed = int(rows["failed"].astype(bool).sum())
     assert failed > 0
     truth, said = (label_cells(rows[column], "nih9") for column in ("truth", "predicted"))
-    assert cells_of(results, "mini MedGemma (SFT)")[-2:] == [
+    assert row_of(results, "mini MedGemma (SFT)")[-2:] == [
         f"{said.sum() / truth.sum():.2f}", f"{failed} (cut off {failed})",
     ]  # fmt: skip
 
@@ -69,7 +67,7 @@ def test_the_change_on_readable_answers_leaves_out_what_either_model_fails_on(re
     everywhere, readable = (
         signed((scored(second, rows) - scored(first, rows))[often].mean()) for rows in (slice(None), keep)
     )
-    *_, change, same, _, _ = cells_of(results, "mini ChexReason")
+    *_, change, same, _, _ = row_of(results, "mini ChexReason")
     assert change.startswith(f"{everywhere} (")
     assert same.startswith(f"{readable} (")
     assert same.endswith(f" on {keep.sum()}")
@@ -81,6 +79,6 @@ def test_no_change_is_told_of_a_run_that_does_not_look(results, tmp_path, model,
     folder = tmp_path / "smoke" / f"04-generalization-{model}-nih"
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
     rows.assign(predicted="Edema").to_csv(folder / "predictions.csv.gz", index=False)
-    told = [name for name in ("mini MedGemma", "mini ChexReason") if " on " in cells_of(tmp_path, name)[-3]]
+    told = [name for name in ("mini MedGemma", "mini ChexReason") if " on " in row_of(tmp_path, name)[-3]]
     assert told == left
-    assert np.all([" on " in cells_of(tmp_path, name, 5)[-3] for name in ("mini MedGemma", "mini ChexReason")])
+    assert np.all([" on " in row_of(tmp_path, name, 5)[-3] for name in ("mini MedGemma", "mini ChexReason")])

@@ -1,7 +1,6 @@
 """Nothing is called best inside the noise, from one training, or from a run that does not look at the images."""
 
 import re
-import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,23 +21,16 @@ from companion.evidence.stats import Interval
 from companion.report import conclusions, leads, paired
 from companion.report.theme import spoken
 
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
-N = 200  # studies, so that each finding has some fifty positives
+from chapter import cells_of
+
 #: What no sentence about our own trainings may say.
 VERDICTS = r"is ahead|is behind|zero\b|told from|the best (prompt|format|reward)|in the (same|opposite) direction"
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    root = tmp_path_factory.mktemp("kept")
-    FACTORY["write"]("smoke", root, root / "cache", n=N)
-    return root
-
-
 @pytest.fixture
-def results(kept, tmp_path):
+def results(made_up, tmp_path):
     """Runs of smoke that a test may alter."""
-    shutil.copytree(kept / "smoke", tmp_path / "smoke")
+    shutil.copytree(made_up / "smoke", tmp_path / "smoke")
     return tmp_path
 
 
@@ -69,15 +61,9 @@ def claim(folder: Path, value: float) -> None:
     table.to_csv(folder / "metrics.csv", index=False)
 
 
-def cells_of(said: str, name: str) -> list[str]:
-    """The cells of a row of a table, by its first one; what marks it does not count."""
-    rows = [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in said.split("<tr")]
-    return next(cells[1:] for cells in rows if cells and cells[0].removesuffix("¶") == name)
-
-
 @pytest.mark.parametrize("other", [{"seeds": [1]}, {"split": "train"}, {"dataset": "nih"}, {"label_set": "nih9"}])
-def test_runs_that_are_not_alike_are_refused(other, kept):
-    run = runs.read(kept / "smoke" / "01-prompting-reasoning_a")
+def test_runs_that_are_not_alike_are_refused(other, made_up):
+    run = runs.read(made_up / "smoke" / "01-prompting-reasoning_a")
     paired.together([run, run], resamples=10)
     with pytest.raises(UserError, match="on both sides of a comparison"):
         paired.together([run, replace(run, info={**run.info, **other})], resamples=10)
@@ -92,9 +78,9 @@ def test_runs_on_other_studies_are_refused(results):
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_bold_is_what_the_sentence_calls_highest_and_never_ours(number, kept):
-    shown = evidence.gather(number, "smoke", kept)
-    text = report.table(number, "smoke", kept).text
+def test_bold_is_what_the_sentence_calls_highest_and_never_ours(number, made_up):
+    shown = evidence.gather(number, "smoke", made_up)
+    text = report.table(number, "smoke", made_up).text
     cells = re.findall(r"<td ([^>]*)>([^<]*)</td>", text)
     bold = [value for style, value in cells if "font-weight: bold" in style]
     if number >= 5:
@@ -107,12 +93,6 @@ def test_bold_is_what_the_sentence_calls_highest_and_never_ours(number, kept):
     assert not [style for style, _ in cells if "font-weight: bold" in style and "--cxr-tint" in style]
     assert "which does not say that the difference is real" in text
     assert ("failure rates" in text) == (number < 5)
-
-
-def test_ties_are_all_highest_and_nothing_is_where_all_score_zero():
-    assert leads.highest(pd.Series({"e": 0.4041, "f": 0.404, "g": 0.4})) == ["e", "f"]
-    assert leads.highest(pd.Series({"e": 0.0, "f": 0.0})) == []
-    assert leads.highest(pd.Series(dtype=float)) == []
 
 
 @pytest.mark.parametrize("how", ["constant", "below"])
@@ -170,18 +150,6 @@ def same_but_for(folder: Path, name: str, hits: int) -> None:
 
 
 RARE = "Pneumothorax"
-
-
-def test_a_rare_finding_makes_no_prompt_the_best(results):
-    shown = evidence.gather(1, "smoke", results)
-    for row in shown.rows():
-        folder = results / "smoke" / f"01-prompting-{row}"
-        thinned(folder, RARE, 10)
-        same_but_for(folder, RARE, 10 if row == "reasoning_c" else 0)
-    said = conclusions.ours(1, "smoke", results).text
-    assert "over 13 of 14 findings with at least 20 positives" in said
-    assert "8 of the other 8 prompts cannot be distinguished from Reasoning C, the highest over all findings" in said
-    assert RARE not in said
 
 
 def test_a_rare_finding_carries_no_change(results):
@@ -264,11 +232,6 @@ def test_the_rank_correlation_has_an_interval_and_a_verdict_only_where_it_allows
         wrong = np.random.default_rng(1).random(truth(folder).shape) < 0.45 - 0.045 * order[row]
         answer(folder, truth(folder) ^ wrong)
     assert "the orders agree more than they differ" in conclusions.ours(1, "smoke", results).text
-
-
-def test_the_printed_formats_have_one_highest_each():
-    printed = {number: leads.within_chance(number, evidence.gather(number, "smoke").rows()) for number in (2, 3)}
-    assert printed == {2: (["free_reasoning"], ["only_label"]), 3: (["reasoning_a"], [])}
 
 
 def test_chapter_and_audit_tell_one_interval_for_one_difference():
