@@ -119,7 +119,7 @@ def test_images_labels_or_patients() -> None:
 @pytest.mark.usefixtures("results")
 def test_both_lengths_are_compared_at_the_same_seeds() -> None:
     assert answers.answers().seeds([HARD, SFT]) == [0, 1, 2, 3, 4]
-    lengths = ["hard-longer-best", HARD]
+    lengths = ("hard-longer-best", HARD)
     long, short = (answers.changed(name, SFT, "A", beside=lengths) for name in lengths)
     assert long.high < 0 < short.low
     assert long.seeds == short.seeds == (0, 1, 2)

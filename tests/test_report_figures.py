@@ -38,7 +38,7 @@ def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, made_up):
     assert "make book PROFILE=demo" in report.figure(number, "demo", made_up).text
 
 
-def test_captions_tell_logged_values_and_never_the_average(results):
+def test_captions_tell_logged_values_and_never_the_average(made_up):
     history = evidence.gather(4, "smoke", made_up).runs["03-grpo-hard"].history()
     raw = figures.series(history, "reward")
     said = figures.describe("reward", {"hard": [history]})

@@ -4,7 +4,6 @@ values that do not bear it out."""
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -129,29 +128,6 @@ GAIN, LOSS = contrast(0.05, 0.1, 0.15), contrast(-0.15, -0.1, -0.05)
 UP, DOWN = contrast(-0.05, 0.02, 0.09), contrast(-0.09, -0.02, 0.05)
 NONE = "SFT scores 0.184, below naming every label (0.2)"
 JUDGED = ("grpo-improves-chexpert-nine", "optimised-lose-more")
-#: What takes long to compute.
-SLOW = ((front_page, "changed"), (posthoc, "changed"), (cells, "home"), (cells, "as_planned"), (cells, "off"),
-        (cures, "against_plain"), (cures, "tested"), (cures, "worked"), (scaffold, "difference"),
-        (scaffold, "constants"), (collapse, "nothing"))  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def remembered(page) -> list[tuple[ModuleType, str, Callable]]:
-    """The same with a memory."""
-    return [(place, what, cache(getattr(place, what))) for place, what in SLOW]
-
-
-@pytest.fixture
-def computed(remembered, monkeypatch) -> None:
-    """Each value is computed once for all tests that change one of them."""
-    for place, what, once in remembered:
-        monkeypatch.setattr(place, what, lambda *args, once=once: once(*map(frozen, args)))
-
-
-def frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 #: A value that a finding rests on: the finding, where the function lies, its name, which arguments, and the value.
 Case = tuple[str, ModuleType, str, tuple[object, ...], object]
 BASE, SFT, HARD, HARD_LAST, NUANCED, NUANCED_LAST = (
@@ -219,7 +195,7 @@ def with_value(case: Case, monkeypatch: pytest.MonkeyPatch) -> bool | None:
     return getattr(front_page, maker)()
 
 
-@pytest.mark.usefixtures("computed")
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case[0]}-{case[2]}")
 def test_each_condition_of_a_finding_is_needed(case, monkeypatch) -> None:
     assert front_page.stand(with_value(case, monkeypatch)) == "No longer borne out by the results at hand:"

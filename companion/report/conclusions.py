@@ -15,14 +15,13 @@ import pandas as pd
 from chexreason.metrics import label_cells
 from chexreason.runs import Run
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.stats import Interval, percentiles
 from companion.evidence.tables import Evidence, gather, has_rows, title_of
 from companion.report import leads
 from companion.report.failures import unreadable
 from companion.report.frames import UNFIT, frame_table
 from companion.report.paired import Together, together
 from companion.report.tables import badges
-from companion.report.theme import Html, block, decimal, escape, signed, spoken
+from companion.report.theme import Html, block, decimal, escape, spoken
 
 #: What the runs of a table are compared with; nothing in Tables 2 and 3, and the highest in Table 1.
 SFT = {4: "SFT checkpoint", 5: "medgemma_sft", 6: "medgemma_sft"}
@@ -129,23 +128,7 @@ def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], 
         if near
         else f"{lead} is best: its lead over each other prompt is more than the patients explain."
     )
-    return [best, *([_order(shown, scored, names, fit)] if len(fit) > 2 else [])]
-
-
-def _order(shown: Evidence, scored: Together, names: list[str], fit: list[int]) -> str:
-    """How far our order of the prompts agrees with the paper's: Spearman's correlation, with an interval."""
-    paper_M = shown.side("paper", "macro").reindex([names[k] for k in fit]).rank()
-    ranks_RM = pd.DataFrame(scored.macro(scored.frequent)[:, fit], columns=paper_M.index).rank(axis=1)
-    found: Interval = percentiles(np.nan_to_num(ranks_RM.corrwith(paper_M, axis=1).to_numpy()), 0.95)
-    verdict = (
-        "the orders agree more than they differ"
-        if found.low > 0
-        else "the orders run against each other more than they agree"
-        if found.high < 0
-        else "whether the two orders have anything in common cannot be said"
-    )
-    bounds = f"{signed(found.low, 2)} to {signed(found.high, 2)}"
-    return f"Rank correlation with the paper's order as printed: {signed(found.estimate, 2)} ({bounds}): {verdict}."
+    return [best]
 
 
 def printed_highest(number: int) -> str:

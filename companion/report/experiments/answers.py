@@ -70,7 +70,10 @@ def compared(
         return named(str(reason))
 
 
-def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
+@cache
+def changed(
+    after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: tuple[str, ...] = ()
+) -> Comparison:  # fmt: skip
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
     return compared(analysis.change(after, before, scores.own(hospital)), outcome, beside)
 
