@@ -19,15 +19,18 @@ from companion.workflow import commands as cli
 
 from chapter import sentences
 
-PAIRS = {"grpo": ("medgemma_sft", "chexreason"), "sft": ("medgemma", "medgemma_sft"),
-         "untouched": ("medgemma", "chexreason")}  # fmt: skip
+def falls(first, second, anchor=""):
+    return audit_figures.waterfalls((5, first, second), (6, first, second), anchor=anchor)
+
+
 PICTURES = {
     **{name: getattr(audit_figures, name) for name in ("overview", "crossings", "crossing_waterfalls", "forest")},
-    **{name: getattr(audit_sure, name) for name in ("findings", "leaned_on", "validation_scores", "power_curves", "rulers",
-                                                    "label_conventions")},
+    **{name: getattr(audit_sure, name) for name in (
+        "findings", "leaned_on", "validation_scores", "power_curves", "rulers", "label_conventions")},
     **{name: getattr(audit_operating, name) for name in ("named_labels", "alike")},
-    **{name: functools.partial(audit_figures.waterfalls, (5, *pair), (6, *pair), anchor="untouched" * (name == "untouched"))
-       for name, pair in PAIRS.items()},
+    "grpo": lambda: falls("medgemma_sft", "chexreason"),
+    "sft": lambda: falls("medgemma", "medgemma_sft"),
+    "untouched": lambda: falls("medgemma", "chexreason", "untouched"),
 }  # fmt: skip
 #: The paper, the profile that is shown, and the experiment where it has runs.
 SIDES = 2 + any((config.RESULTS / verdict_table.EXPERIMENT).glob("seed*/*/run.json"))
@@ -101,13 +104,13 @@ def chapter():
 
 
 def test_captions_follow_the_values(monkeypatch):
-    grpo = matched.waterfall(5, *PAIRS["grpo"])
+    grpo = matched.waterfall(5, "medgemma_sft", "chexreason")
     assert "Lung Opacity alone gives +0.042" in audit_figures.fall_said(grpo)
     assert audit_figures.fall_said(grpo) in chapter()
     real = facts.column
     monkeypatch.setattr(facts, "column", lambda table, name, metric="f1": real(table, name, metric) | (
         {"Lung Opacity": 0.161} if (table, name) == (5, "chexreason") else {}))  # fmt: skip
-    assert "Lung Opacity alone" not in audit_figures.fall_said(matched.waterfall(5, *PAIRS["grpo"]))
+    assert "Lung Opacity alone" not in audit_figures.fall_said(matched.waterfall(5, "medgemma_sft", "chexreason"))
 
 
 def test_where_the_claims_stand_is_counted():
@@ -116,7 +119,7 @@ def test_where_the_claims_stand_is_counted():
     counted = sum(one.standing == "holds" and one.reason == "as counted" for one in judged.values())
     told = [one for one in judged.values() if one.together is not None]
     for words in (
-        f"bear out {count['holds']} ({counted} of them as counted, without an interval) and contradict {count['fails']},",
+        f"bear out {count['holds']} ({counted} of them as counted, without an interval) and contradict {count['fails']}",
         f"{count[claims.RESTS]} depend on a choice", f"{count[claims.REFUSED]} cannot be tested",
         f"{count[claims.CHANCE]} are no larger than chance could make them",
         f"{count[claims.OTHERWISE]} are not as we read them", f"Of the {len(told)} verdicts beyond chance",
@@ -133,10 +136,12 @@ NEAR = matched.likeness(5, "medgemma")
 @pytest.mark.parametrize(
     "words",
     [
-        "fit 500", "from 1,808 on every number does", "500 is likely, and not shown", "moves macro-F1 from 0.253 to 0.258",
+        "fit 500", "from 1,808 on every number does", "500 is likely, and not shown",
+        "moves macro-F1 from 0.253 to 0.258",
         "counts Pleural Other, seen in 4 of 500 patients, as much as Lung Opacity",
         "Pleural Other (+0.028) and Pneumothorax (+0.026), less No Finding (−0.026)",
-        "30 of 34", "Of 102 numbers", f"Of {len(views.comparisons())} claims", f"For {len(operating.all_named())} rows of",
+        "30 of 34", "Of 102 numbers", f"Of {len(views.comparisons())} claims",
+        f"For {len(operating.all_named())} rows of",
         "micro precision goes from 0.480 to 0.343", "2.78 by CheXpert's readers", *HANGING,
         f"lie {NEAR.apart:.3f} from the untouched",
         f"r = {NEAR.r:.3f}, 95% CI {NEAR.low:.3f} to {NEAR.high:.3f}",

@@ -115,15 +115,18 @@ def reference(table: int) -> dict[str, list[float]]:
 
 def crossings() -> Html:
     """Each model from CheXpert to NIH: over the paper's averages, and over the nine findings that both have."""
-    found = matched.crossings()
-    places = ["CheXpert", "NIH"]
+    found, places = matched.crossings(), ["CheXpert", "NIH"]
+    sides = {
+        "As in the paper: fourteen against nine": {MODELS[m]: [one.near_all, one.far] for m, one in found.items()},
+        "The same nine on both sides": {MODELS[m]: [one.near, one.far] for m, one in found.items()},
+    }
     panels = [
-        curves(title, pd.DataFrame(pairs, places), "; ".join(f"{n} from {a:.3f} to {b:.3f}" for n, (a, b) in pairs.items()),
-                ylabel="macro-F1", ylim=(0, 0.8))
-        for title, pairs in (
-            ("As in the paper: fourteen against nine", {MODELS[m]: [one.near_all, one.far] for m, one in found.items()}),
-            ("The same nine on both sides", {MODELS[m]: [one.near, one.far] for m, one in found.items()}),
+        curves(
+            title, pd.DataFrame(pairs, places),
+            "; ".join(f"{name} from {a:.3f} to {b:.3f}" for name, (a, b) in pairs.items()),
+            ylabel="macro-F1", ylim=(0, 0.8),
         )
+        for title, pairs in sides.items()
     ]  # fmt: skip
     return picture("The same findings on both sides", panels, "matched", "macro-F1")
 

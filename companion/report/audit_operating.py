@@ -51,7 +51,8 @@ def probe() -> pd.DataFrame:
 
 
 def _at(hospital: str, rule: str) -> pd.DataFrame:
-    return probe()[lambda found: (found[["hospital", "labels", "rule"]] == [hospital, LABELS[hospital], rule]).all(axis=1)]
+    found, labels = probe(), LABELS[hospital]
+    return found.query("hospital == @hospital and labels == @labels and rule == @rule")
 
 
 def moved(hospital: str, rule: str = OWN) -> Moved:
@@ -85,8 +86,9 @@ def named_labels() -> Html:
         )
         for hospital in LABELS
     )  # fmt: skip
-    moving = panel("One reader, only its cut moved", _curves, f"Macro-F1 by labels named per label recorded at A. {said}.",
-                   (4.4, 4.0), xlabel="labels named per label recorded, at A", ylabel="macro-F1")  # fmt: skip
+    said = f"Macro-F1 by labels named per label recorded at A. {said}."
+    moving = panel("One reader, only its cut moved", _curves, said, (4.4, 4.0), ylabel="macro-F1",
+                   xlabel="labels named per label recorded, at A")  # fmt: skip
     ours = ("drawn images", f"n = {n} a hospital", f"{draws} readers", f"seeds {seeds}")
     panels = [with_badge(drawn, "published", *provenance()), with_badge(moving, "miniature", *ours)]
     return framed(TITLE, "", panels, anchor="evidence-operating")
@@ -124,6 +126,6 @@ def alike() -> Html:
             sns.scatterplot(points, x="x", y="y", hue="model", style="model", palette=[BLUE, ORANGE], s=30,
                             markers=["o", "s"], ax=axes)  # fmt: skip
 
-        panels.append(panel(title, draw, f"{said}.", (4.4, 3.8), xlabel="F1 of the other model", ylabel="F1 of ChexReason",
-                            xlim=(-0.03, top), ylim=(-0.03, top), aspect="equal"))  # fmt: skip
+        panels.append(panel(title, draw, f"{said}.", (4.4, 3.8), xlim=(-0.03, top), ylim=(-0.03, top), aspect="equal",
+                            xlabel="F1 of the other model", ylabel="F1 of ChexReason"))  # fmt: skip
     return picture("Whose profile does ChexReason have?", panels, "likeness", "post hoc", "F1 by finding")

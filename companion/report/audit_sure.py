@@ -26,7 +26,8 @@ PREFIX = {"Table 2": "MedGemma: ", "Table 3": "Qwen: "}
 def validation_scores() -> Html:
     """Micro- and macro-F1 of every row of Tables 1 to 4 with intervals."""
     found, everything = frames.PARTS["validation"].frame, lines.reference_lines(1)[0]
-    shown, untouched = found.set_index(row_names(found))[["macro-F1", "micro-F1"]], found["table"].eq("Table 1").to_numpy()
+    shown = found.set_index(row_names(found))[["macro-F1", "micro-F1"]]
+    untouched = found["table"].eq("Table 1").to_numpy()
     marks = {"every label, macro-F1": [everything.macro], "every label, micro-F1": [everything.micro or 0.0]}
     panels = [
         intervals(title, shown[which].to_dict(), "F1", line=None, marks=marks, xlim=(0, 0.6))

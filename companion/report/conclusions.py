@@ -62,7 +62,7 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     frame["unreadable answers"] = list(map(unreadable, made))
     basis = f" All but the scores over all findings rests on {', '.join(often)}." if often else ""
     lead = f"Intervals at 95 % over {scored.patients} patients.{basis}"
-    notes = [lead, *_notes(shown, scored, names, fit, first)]
+    notes = [lead, _note(shown, scored, names, fit, first)]
     reasons = [f"{UNFIT} {_title(shown, name)} takes part in no order: {reason}." for name, reason in out.items()]
     said = list(map(escape, [*notes, *reasons]))
     label = f"What can be said of our runs in Table {number}"
@@ -110,25 +110,24 @@ def _first(number: int, names: list[str], scored: Together, fit: list[int]) -> i
     return names.index(SFT[number]) if number in SFT else None
 
 
-def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], first: int | None) -> list[str]:
+def _note(shown: Evidence, scored: Together, names: list[str], fit: list[int], first: int | None) -> str:
     """What follows, in sentences."""
     if not scored.frequent:
-        return ["No finding has enough positives to carry a conclusion."]
+        return "No finding has enough positives to carry a conclusion."
     if shown.spec.number > 1:
         none = f" No difference to {_title(shown, names[first])} is given." if first is not None else ""
         said = f"{leads.ONE_TRAINING.capitalize()}: what another training would give is in no interval."
-        return [said + none * (first not in fit)]
+        return said + none * (first not in fit)
     if first is None or len(fit) < 2:
-        return ["Too few runs take part for a best."]
+        return "Too few runs take part for a best."
     lead = _title(shown, names[first])
     near = [k for k in fit if k != first and not scored.difference(k, first, scored.frequent).low > 0]
-    best = (
+    return (
         f"None is called best: {len(near)} of the other {len(fit) - 1} prompts cannot be distinguished from {lead}, "
         "the highest over all findings."
         if near
         else f"{lead} is best: its lead over each other prompt is more than the patients explain."
     )
-    return [best]
 
 
 def printed_highest(number: int) -> str:

@@ -53,8 +53,9 @@ def panel(
 
 
 def intervals(
-    title: str, values: Values, unit: str, *, line: float | None = 0.0, marks: Mapping[str, Sequence[float]] | None = None,
-    points: Mapping[str, Sequence[float]] | None = None, **labels: Any,
+    title: str, values: Values, unit: str, *, line: float | None = 0.0,
+    marks: Mapping[str, Sequence[float]] | None = None, points: Mapping[str, Sequence[float]] | None = None,
+    **labels: Any,
 ) -> str:  # fmt: skip
     """Estimates with their intervals, rows one below the other and series side by side in a row; as an SVG element.
 
