@@ -119,7 +119,8 @@ def test_where_the_claims_stand_is_counted():
     counted = sum(one.standing == "holds" and one.reason == "as counted" for one in judged.values())
     told = [one for one in judged.values() if one.together is not None]
     for words in (
-        f"bear out {count['holds']} ({counted} of them as counted, without an interval) and contradict {count['fails']}",
+        f"bear out {count['holds']} ({counted} of them as counted, without an interval)",
+        f"and contradict {count[claims.FAILS]},",
         f"{count[claims.RESTS]} depend on a choice", f"{count[claims.REFUSED]} cannot be tested",
         f"{count[claims.CHANCE]} are no larger than chance could make them",
         f"{count[claims.OTHERWISE]} are not as we read them", f"Of the {len(told)} verdicts beyond chance",

@@ -162,7 +162,7 @@ BROKEN: list[Case] = [
     ("naming", front_page, "moved", ("C",), SimpleNamespace(change=UP)),
     *alike("no_gain", cells, "home", [()], GAIN, LOSS, NONE),
     *alike("no_gain", front_page, "changed", [(HARD, "B")], GAIN, LOSS, NONE),
-    *alike("no_gain", front_page, "changed", [(model, "A") for model in (HARD_LAST, NUANCED, NUANCED_LAST)], GAIN, LOSS),
+    *alike("no_gain", front_page, "changed", [(one, "A") for one in (HARD_LAST, NUANCED, NUANCED_LAST)], GAIN, LOSS),
     *alike("no_gain", cells, "as_planned", [()], GAIN, LOSS),
     *alike("no_gain", cells, "off", [(model, "C") for model in (BASE, SFT, HARD, NUANCED)], ""),
     *alike("called_normal", posthoc, "changed", [(HARD_LAST, "C"), (NUANCED_LAST, "A")], UP, NONE),

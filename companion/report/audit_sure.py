@@ -5,7 +5,6 @@ Their captions are the chapter's own sentences, which stand below them.
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from chexreason.labels import FINDINGS
@@ -101,14 +100,11 @@ def rulers() -> Html:
     n, support = facts.size("chexpert", "test"), pd.Series(facts.supports("chexpert", "test", FINDINGS)).round()
     rare = support.astype(int).sort_values(kind="stable")[:6]
     possible = {name: attainability.values_near(count, n, 0.2) for name, count in rare.items()}
-    ticks = [(name, round(value, 3)) for name, values in possible.items() for value in values]
-    printed = [(name, facts.value(5, name, model)) for name in rare.index for model in MODELS]
-
     def ruler(axes: Axes) -> None:
-        for pairs, look in ((ticks, {"marker": "|", "color": INK, "alpha": 0.5}),
-                            (printed, {"marker": "o", "color": ORANGE, "size": 6})):  # fmt: skip
-            sns.stripplot(pd.DataFrame(pairs, columns=["row", "F1"]), x="F1", y="row", order=list(rare.index),
-                          jitter=False, ax=axes, linewidth=1, **look)  # fmt: skip
+        for row, name in enumerate(rare.index):
+            ticks, printed = set(np.round(possible[name], 3)), [facts.value(5, name, model) for model in MODELS]
+            axes.plot(list(ticks), [row] * len(ticks), "|", color=INK, markersize=10, markeredgewidth=0.5, alpha=0.5)
+            axes.plot(printed, [row] * len(printed), "o", color=ORANGE, markersize=5, markerfacecolor="none", mew=1.6)
         rows_named(axes, [f"{name} ({count})" for name, count in rare.items()])
 
     counts = "; ".join(f"{name} {len(values)}" for name, values in possible.items())
