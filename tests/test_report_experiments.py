@@ -17,7 +17,6 @@ from chexreason.metrics import label_cells
 from companion.evidence import analysis, claims, comparable
 from companion.evidence import tables as evidence
 from companion.evidence.analysis import OWN, Cell, Contrast, Key
-from companion.evidence.outcomes import MICRO
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
@@ -241,15 +240,6 @@ def test_a_cure_gains_wherever_it_can_be_compared_and_is_not_seen_to_lose_at_hom
 
 
 @pytest.mark.usefixtures("results")
-def test_a_hospital_that_was_trained_on_is_not_abroad() -> None:
-    assert cures.abroad("cure-two-hospitals") == ["C"]
-    assert cures.abroad("cure-visible") == ["B", "C"]
-    _, at_b, at_c = (one[""] for one in cures.gains().values())
-    assert "two-hospitals" in at_c
-    assert "two-hospitals" not in at_b
-
-
-@pytest.mark.usefixtures("results")
 def test_what_is_below_naming_every_label_is_marked_in_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     first = "SFT, its one greedy answer"
     assert BELOW not in "".join(cells_of(cures.ceiling().text, first))
@@ -302,23 +292,6 @@ def test_the_blind_control_has_no_patient_s_own_answer(monkeypatch: pytest.Monke
             scores = [cures._blind(hospital, seed, tries) for tries in (1, 2, 4, 8)]
             assert scores == sorted(scores)
             assert scores[0] < cures._score(SFT, hospital, seed)
-
-
-def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posthoc, "answers", lambda: None)
-    monkeypatch.setattr(posthoc, "have", lambda *_: True)
-    monkeypatch.setattr(posthoc, "facts", lambda *_, **__: "")
-    monkeypatch.setattr(posthoc, "asked", lambda *_: [])
-    monkeypatch.setattr(analysis, "frequent", lambda *_: NIH_SHARED)
-    monkeypatch.setattr(analysis, "auroc", lambda *_: None)
-    monkeypatch.setattr(analysis, "contrast", lambda known, weights, outcome, findings: made_up(0.4, 0.5, 0.6))
-    low = (HARD, MICRO)
-    monkeypatch.setattr(analysis, "unfit", lambda _, key, seeds, of, __: NONE if (key.model, of) == low else "")
-    rows = re.findall("<tr>.*?</tr>", posthoc.table("A").text, re.DOTALL)
-    marked = [row for row in rows if posthoc.BELOW in row]
-    assert len(marked) == len(OWN) + 1  # one a yardstick
-    assert all(row.count(f"0.500{posthoc.BELOW}") == row.count(posthoc.BELOW) == 1 for row in marked)
-    assert all("GRPO, hard" in row for row in marked)
 
 
 def test_a_finding_that_is_rare_in_one_seed_is_in_no_format_s_average(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,8 +102,8 @@ def rulers() -> Html:
     possible = {name: attainability.values_near(count, n, 0.2) for name, count in rare.items()}
     def ruler(axes: Axes) -> None:
         for row, name in enumerate(rare.index):
-            ticks, printed = set(np.round(possible[name], 3)), [facts.value(5, name, model) for model in MODELS]
-            axes.plot(list(ticks), [row] * len(ticks), "|", color=INK, markersize=10, markeredgewidth=0.5, alpha=0.5)
+            ticks, printed = sorted(set(np.round(possible[name], 3))), [facts.value(5, name, model) for model in MODELS]
+            axes.plot(ticks, [row] * len(ticks), "|", color=INK, markersize=10, markeredgewidth=0.5, alpha=0.5)
             axes.plot(printed, [row] * len(printed), "o", color=ORANGE, markersize=5, markerfacecolor="none", mew=1.6)
         rows_named(axes, [f"{name} ({count})" for name, count in rare.items()])
 
