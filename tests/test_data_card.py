@@ -1,13 +1,12 @@
 """The data card: every table and the figure show what was computed, and say where it is off."""
 
 import pytest
+from chapter import table_rows
 
 from chexreason.labels import FINDINGS
 from companion.phantoms.copula import DRAWN
 from companion.report import cooccurrence as co
 from companion.report import data_card
-
-from chapter import table_rows
 
 
 @pytest.fixture(scope="module", autouse=True)

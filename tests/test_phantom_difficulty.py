@@ -2,13 +2,12 @@
 
 import pandas as pd
 import pytest
+from chapter import sentences
 
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
 from companion.phantoms import HOSPITALS
 from companion.report import phantom_checks
-
-from chapter import sentences
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_results
+from chapter import table_rows
 
 from chexreason import metrics
 from chexreason.errors import UserError
@@ -17,8 +18,6 @@ from companion import report
 from companion.evidence import tables as evidence
 from companion.evidence.audit import facts
 from companion.report import beside, theme
-
-from chapter import table_rows
 
 N = 40  # studies of each synthetic run
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from bs4 import BeautifulSoup
+from chapter import sentences
 
 from chexreason import config
 from companion.evidence import claims, frames
@@ -17,7 +18,6 @@ from companion.evidence.claims import CLAIMS, views
 from companion.report import audit_figures, audit_lists, audit_operating, audit_sure, terminal, theme, verdict_table
 from companion.workflow import commands as cli
 
-from chapter import sentences
 
 def falls(first, second, anchor=""):
     return audit_figures.waterfalls((5, first, second), (6, first, second), anchor=anchor)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic_experiment
+from chapter import cells_of, sentences
 from sklearn.metrics import f1_score
 
 from chexreason.errors import UserError
@@ -23,8 +24,6 @@ from companion.report import plots
 from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection
 from companion.report.experiments.names import BELOW, NOT_RUN
 from companion.report.theme import spoken
-
-from chapter import cells_of, sentences
 
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
 #: more than the last, one cure more than both; a longer training is worse. All lie above naming every label.

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from chapter import cells_of
 from sklearn.metrics import f1_score
 
 from chexreason import runs
@@ -12,8 +13,6 @@ from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from companion.report import conclusions
 from companion.report.theme import signed
-
-from chapter import cells_of
 
 RARE = "Pneumothorax"  # a handful of positives
 

@@ -14,6 +14,7 @@ from companion.evidence import tables as evidence
 from companion.evidence.stats import ema
 from companion.report import figures, plots, theme
 
+
 @pytest.fixture
 def book(monkeypatch):
     """The book as it is committed."""

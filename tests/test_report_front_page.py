@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_experiment
+from chapter import sentences
 from sklearn.metrics import f1_score
 
 from chexreason.config import RESULTS
@@ -22,8 +23,6 @@ from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import front_page
 from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold
-
-from chapter import sentences
 
 CONVENTION = {"A": "report", "B": "radiologist", "C": "text-mined"}
 NO_FINDING = "No Finding"

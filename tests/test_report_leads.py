@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from chapter import cells_of
 
 from chexreason import metrics, runs
 from chexreason.errors import UserError
@@ -19,8 +20,6 @@ from companion.evidence.audit.uncertainty import PAIRED
 from companion.evidence.stats import Interval
 from companion.report import conclusions, leads, paired
 from companion.report.theme import spoken
-
-from chapter import cells_of
 
 #: What no sentence about our own trainings may say.
 VERDICTS = r"is ahead|is behind|zero\b|told from|the best (prompt|format|reward)|in the (same|opposite) direction"

@@ -9,6 +9,7 @@ from chexreason import config
 from companion.phantoms import FINDING_PAINTERS, HOSPITALS
 from companion.report import notebooks, pages, phantoms
 
+
 def test_executed_notebooks_are_shown_as_they_ran(made_up):
     shown = notebooks.notebook("01_prompting", "smoke", made_up).text
     assert "Made up: 01_prompting" in shown

@@ -1,9 +1,9 @@
 """The recipes of others: each with its source, the paper's from the settings, and sentences that follow the file."""
 
+from chapter import sentences
+
 from chexreason.recipe import GRPO
 from companion.report import recipes
-
-from chapter import sentences
 
 
 def test_each_recipe_says_where_it_was_read():

@@ -51,8 +51,8 @@ def probe() -> pd.DataFrame:
 
 
 def _at(hospital: str, rule: str) -> pd.DataFrame:
-    found, labels = probe(), LABELS[hospital]
-    return found.query("hospital == @hospital and labels == @labels and rule == @rule")
+    where = {"hospital": hospital, "labels": LABELS[hospital], "rule": rule}
+    return probe().query(" and ".join(f'{name} == "{value}"' for name, value in where.items()))
 
 
 def moved(hospital: str, rule: str = OWN) -> Moved:
@@ -113,13 +113,13 @@ def alike() -> Html:
     others = {"against untouched MedGemma": "medgemma", "against its SFT start": "medgemma_sft"}
     panels = []
     for table, title, top in ((5, "CheXpert test", 0.9), (6, "NIH", 0.6)):
-        points = pd.DataFrame(
-            [(finding, x, y, name) for name, other in others.items()
-             for finding, x, y in matched.likeness(table, other).points], columns=["finding", "x", "y", "model"]
-        )  # fmt: skip
-        said = "; ".join(
-            f"{row.finding} {row.model} {decimal(row.x)} and {decimal(row.y)}" for row in points.itertuples()
-        )
+        rows = [
+            (finding, x, y, name)
+            for name, other in others.items()
+            for finding, x, y in matched.likeness(table, other).points
+        ]
+        points = pd.DataFrame(rows, columns=["finding", "x", "y", "model"])
+        said = "; ".join(f"{finding} {name} {decimal(x)} and {decimal(y)}" for finding, x, y, name in rows)
 
         def draw(axes: Axes, points: pd.DataFrame = points) -> None:
             axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8)

@@ -100,6 +100,7 @@ def rulers() -> Html:
     n, support = facts.size("chexpert", "test"), pd.Series(facts.supports("chexpert", "test", FINDINGS)).round()
     rare = support.astype(int).sort_values(kind="stable")[:6]
     possible = {name: attainability.values_near(count, n, 0.2) for name, count in rare.items()}
+
     def ruler(axes: Axes) -> None:
         for row, name in enumerate(rare.index):
             ticks, printed = sorted(set(np.round(possible[name], 3))), [facts.value(5, name, model) for model in MODELS]

@@ -50,7 +50,7 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
     tables = [gather(number, profile, results) for number in (5, 6)]
     columns = [
         Column(kind, list(map(decimal, frame[dataset, kind])), f"{DATASETS[dataset][1]} (for {DATASETS[dataset][0]})")
-        for dataset, kind in frame.columns
+        for dataset, kind in frame.columns.tolist()
     ]
     notes = [note for one in tables for note in unfit_note(one)]
     out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}

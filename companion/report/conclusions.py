@@ -40,7 +40,9 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     scored = together(made)
     fit = [k for k, name in enumerate(names) if name not in out]
     first = _first(number, names, scored, fit)
-    columns: dict[str, list[str]] = {f"macro-F1, all {len(scored.names)} findings": list(map(decimal, scored.macro()[0]))}
+    columns: dict[str, list[str]] = {
+        f"macro-F1, all {len(scored.names)} findings": list(map(decimal, scored.macro()[0]))
+    }
     often = scored.frequent
     if often:
         levels = [scored.score(k, often) for k in range(len(names))]

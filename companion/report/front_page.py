@@ -25,7 +25,11 @@ def stand(holds: bool | None) -> str:
 
 def same_findings() -> bool:
     """Much of the paper's contrast is one of findings: its gain on CheXpert over fourteen, nine and frequent ones."""
-    change, falls, judged = matched.waterfall(5, "medgemma_sft", "chexreason"), matched.crossings(), verdict_table.judged(None)
+    change, falls, judged = (
+        matched.waterfall(5, "medgemma_sft", "chexreason"),
+        matched.crossings(),
+        verdict_table.judged(None),
+    )
     often, shared = (comparable.frequent(facts.supports("chexpert", "test", names)) for names in (FINDINGS, NIH_SHARED))
     return (
         judged["grpo-improves-chexpert-nine"].verdict == judged["optimised-lose-more"].verdict == CHANCE

@@ -104,4 +104,3 @@ def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]
 def verdict(found: Interval) -> str:
     """What an interval over studies allows to say of a printed difference."""
     return "more than chance makes" if found.excludes_zero else "within chance"
-

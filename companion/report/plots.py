@@ -31,7 +31,7 @@ STYLE: Any = {
 DASHES = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
 
 #: Series -> row -> a number, an estimate with its interval, or why there is none.
-Values = Mapping[str, Mapping[str, Interval | float | str]]
+Values = Mapping[Any, Mapping[Any, Interval | float | str]]
 
 
 def panel(
