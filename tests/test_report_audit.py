@@ -137,7 +137,7 @@ NEAR = matched.likeness(5, "medgemma")
 @pytest.mark.parametrize(
     "words",
     [
-        "fit 500", "from 1,808 on every number does", "500 is likely, and not shown",
+        "fit 500", "1,808 (MIMIC", "from 992 on every number does", "500 is likely, and not shown",
         "moves macro-F1 from 0.253 to 0.258",
         "counts Pleural Other, seen in 4 of 500 patients, as much as Lung Opacity",
         "Pleural Other (+0.028) and Pneumothorax (+0.026), less No Finding (−0.026)",

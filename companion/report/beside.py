@@ -49,8 +49,9 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
         return block('<p class="cxr-note">This needs the runs on both test sets.</p>')
     tables = [gather(number, profile, results) for number in (5, 6)]
     columns = [
-        Column(kind, list(map(decimal, frame[dataset, kind])), f"{DATASETS[dataset][1]} (for {DATASETS[dataset][0]})")
-        for dataset, kind in frame.columns.tolist()
+        Column(kind, list(map(decimal, frame[key])), f"{DATASETS[dataset][1]} (for {DATASETS[dataset][0]})")
+        for key in frame.columns
+        for dataset, kind in [map(str, key)]
     ]
     notes = [note for one in tables for note in unfit_note(one)]
     out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}

@@ -82,11 +82,12 @@ def conditional_rates() -> Html:
 
 def _panel(name: str, series: tuple[str, str, str]) -> str:
     colour, _, marker = series
+    found = pairs()[pairs()["hospital"] == name].dropna()
 
     def draw(axes: Axes) -> None:
         line = np.array([0.0, 1.0])
         axes.fill_between(line, line - co.BAND, line + co.BAND, color=colour, alpha=0.18, linewidth=0)
-        for counts, rows in pairs().query("hospital == @name").dropna().groupby("counts"):
+        for counts, rows in found.groupby("counts"):
             look = {"facecolor": colour, "linewidth": 0} if counts else {"facecolor": "none", "linewidth": 0.7}
             sns.scatterplot(rows, x="published", y="simulated", marker=marker, s=11, edgecolor=colour, ax=axes, **look)
 
