@@ -194,3 +194,13 @@ def three_shapes(studies):
 def paper() -> dict[str, claims.Outcome]:
     """The verdict on each claim by the paper's own tables."""
     return dict(views.on_paper())
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with made-up runs of smoke on 200 studies; a test that alters them takes a copy."""
+    import synthetic_results
+
+    root = tmp_path_factory.mktemp("made_up")
+    synthetic_results.write("smoke", root, root / "cache", n=200)
+    return root

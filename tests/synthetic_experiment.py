@@ -24,8 +24,8 @@ from companion.report.experiments import answers, cells, cures, scaffold, select
 PATIENTS = 160
 LABELS = functools.cache(worlds.labels)  # drawing the cases takes longest
 #: What the chapters read or compute once.
-READ_ONCE = (selection.ways, answers.answers, answers._all_runs, cells.shares, cures._blind, scaffold.drawn,
-             selection.advantages)  # fmt: skip
+READ_ONCE = (selection.ways, answers.answers, answers.changed, answers._all_runs, cells.shares, cures._blind,
+             scaffold.drawn, selection.advantages)  # fmt: skip
 FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
 

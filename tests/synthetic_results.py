@@ -1,10 +1,8 @@
 """Results with made-up numbers, for tests of the report and the book only; never shown to a reader.
 
-They go through `chexreason.runs.finish`, so they have the format of real ones. Run as
-``python synthetic_results.py PROFILE RESULTS CACHE [STAGE ...]`` with stages 01 to 04 (default: all).
+They go through `chexreason.runs.finish`, so they have the format of real ones.
 """
 
-import sys
 from pathlib import Path
 
 import nbformat
@@ -126,8 +124,3 @@ def _notebook(path: Path) -> None:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(v4.new_notebook(cells=cells), path)
-
-
-if __name__ == "__main__":
-    name, where, cache, *stages = sys.argv[1:]
-    write(name, Path(where), Path(cache), tuple(stages) or ("01", "02", "03", "04"))

@@ -5,7 +5,6 @@ where none are committed. Pages are opened from disk, as a reader opens them.
 """
 
 import fcntl
-import html.parser
 import os
 import re
 import shutil
@@ -16,13 +15,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import synthetic_results
 import yaml
+from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from chexreason import config
 
 BOOK = config.ROOT / "book"
-FACTORY = Path(__file__).with_name("synthetic_results.py")
 CHROMIUM = [
     "--headless",
     "--no-sandbox",
@@ -64,7 +64,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             environment = {**os.environ, "CHEXREASON_PROFILE": "demo"}
             if not any((config.RESULTS / "demo").glob("*/run.json")):
                 environment["CHEXREASON_RESULTS"] = str(place / "results")
-                subprocess.run([sys.executable, FACTORY, "demo", place / "results", place / "cache"], check=True)
+                synthetic_results.write("demo", place / "results", place / "cache")
             command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
             command += ["--config", "_config.yml", "--path-output", str(place), "-W", "--keep-going"]
             ended = subprocess.run(
@@ -237,34 +237,25 @@ def test_the_looking_sees_what_is_wrong(tmp_path, browser):
 # What is read from the files.
 
 
-class Links(html.parser.HTMLParser):
-    """The links and ids of a page."""
+def page_of(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.targets: list[str] = []
-        self.ids: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        if tag == "a" and found.get("href"):
-            self.targets.append(found["href"])
-        if found.get("id"):
-            self.ids.append(found["id"])
+def ids_of(page: BeautifulSoup) -> list[str]:
+    return [str(element["id"]) for element in page.select("[id]")]
 
 
 def test_every_internal_link_leads_somewhere(built):
-    pages = {path: Links(path) for path in built.rglob("*.html") if "_static" not in path.parts}
+    pages = {path: page_of(path) for path in built.rglob("*.html") if "_static" not in path.parts}
     assert len(pages) >= len(PAGES)
-    broken = []
-    for path, links in pages.items():
-        for target in links.targets:
+    broken, ids = [], {path: set(ids_of(page)) for path, page in pages.items()}
+    for path, page in pages.items():
+        for target in (link["href"] for link in page.select("a[href]:not([href=''])")):
             parts = urlsplit(target)
             if parts.scheme or target == "#":
                 continue
             to = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            there = to in pages and (not parts.fragment or unquote(parts.fragment) in pages[to].ids)
+            there = to in pages and (not parts.fragment or unquote(parts.fragment) in ids[to])
             if not (there or (to not in pages and to.is_file())):
                 broken.append(f"{path.name} -> {target}")
     assert not broken
@@ -272,7 +263,7 @@ def test_every_internal_link_leads_somewhere(built):
 
 def test_ids_are_unique_on_each_page(built):
     for page in PAGES:
-        ids = Links(built / f"{page}.html").ids
+        ids = ids_of(page_of(built / f"{page}.html"))
         twice = {name for name in ids if ids.count(name) > 1 and name.startswith("cxr-")}
         assert not twice, page
 

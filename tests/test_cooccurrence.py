@@ -5,8 +5,8 @@ import pytest
 
 from chexreason.config import RESULTS
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
-from companion.phantoms.case import sample_case, sample_lesions
-from companion.phantoms.conventions import MINING, NAMED_PARENT
+from companion.phantoms.case import labelling_stream, sample_case, sample_lesions
+from companion.phantoms.conventions import MINING, NAMED_PARENT, mined
 from companion.phantoms.copula import CORRELATIONS, DRAWN, correlations, matrix
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.tree import ancestors
@@ -18,8 +18,7 @@ def place(name: str) -> int:
 
 
 def simulated(hospital: str) -> co.Counts:
-    """Sampled once for all tests: asked for by the same words as `compared` does."""
-    return co.simulated(hospital, co.CASES, 21)
+    return co.simulated(hospital, co.CASES, co.SEED)
 
 
 @pytest.mark.parametrize("hospital", HOSPITALS)
@@ -68,7 +67,8 @@ def test_text_mining_errs_as_often_as_published() -> None:
     hits = dict.fromkeys(MINING, 0)
     named, present = dict(hits), dict(hits)
     for index in range(co.CASES):
-        names, found = co.names_and_mined(21, index)
+        lesions = co._named(co.SEED, index, "C")
+        names, found = {one.finding for one in lesions}, mined(lesions, labelling_stream(co.SEED, index, "text-mined"))
         for name in MINING:
             named[name] += name in found
             present[name] += name in names

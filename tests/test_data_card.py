@@ -1,8 +1,7 @@
 """The data card: every table and the figure show what was computed, and say where it is off."""
 
-import re
-
 import pytest
+from chapter import table_rows
 
 from chexreason.labels import FINDINGS
 from companion.phantoms.copula import DRAWN
@@ -15,16 +14,12 @@ def few_cases():
     """What is shown is held against what is computed, from however many cases."""
     simulated = co.simulated
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(co, "simulated", lambda hospital, *_: simulated(hospital, 500))
+        patch.setattr(co, "simulated", lambda hospital, *_: simulated(hospital, 500, co.SEED))
         yield
 
 
 def cells(html: str) -> list[list[str]]:
-    """The texts of a table's body, row by row."""
-    rows = re.findall(r"<tr.*?</tr>", html.split("</thead>")[1], flags=re.DOTALL)
-    return [
-        [re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, flags=re.DOTALL)] for row in rows
-    ]
+    return table_rows(html)[1:]
 
 
 def test_prevalences_are_those_of_the_tables() -> None:
@@ -39,7 +34,7 @@ def test_the_figure_shows_every_pair_and_tells_the_farthest() -> None:
     shown = data_card.conditional_rates().text
     assert shown.count("<svg ") == shown.count('role="img"') == 3
     for hospital in "ABC":
-        pairs = co.compared(hospital, seed=data_card.SEED)
+        pairs = co.compared(hospital)
         held = pairs[pairs["counts"]]
         off = (held["simulated"] - held["published"]).abs()
         assert f"At {hospital}, {int((off <= co.BAND).sum())} of {len(held)} compared pairs" in shown

@@ -1,8 +1,8 @@
 """The committed calibration of the phantoms: neither too easy nor too hard, and harder away from home."""
 
-import numpy as np
 import pandas as pd
 import pytest
+from chapter import sentences
 
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
@@ -35,8 +35,9 @@ def test_home_is_neither_too_easy_nor_too_hard_and_other_hospitals_are_harder(va
 
 def test_the_page_says_what_the_table_holds(values: pd.DataFrame) -> None:
     home = values.loc["A"].drop(index="mean")["auc"]
-    assert phantom_checks.extremes()[0] == f"{home.idxmin()} ({home.min():.2f})"
-    assert f"{values.loc[('C', 'mean'), 'auc']:.2f} at C" in phantom_checks.means()
+    said = sentences("phantoms")
+    assert f"the hardest finding is {home.idxmin()} ({home.min():.2f})" in said
+    assert f"{values.loc[('C', 'mean'), 'auc']:.2f} at C" in said
     assert phantom_checks.difficulty().text.count("<svg ") == 1
 
 
@@ -48,6 +49,4 @@ def test_looks_compare_real_images_with_each_hospital() -> None:
     nearest = (wide.drop(columns="real").sub(wide["real"], axis=0)).abs().groupby("quantity").mean()
     assert nearest.loc["grey level", "C"] < 30
     assert nearest.loc["log10 power", "C"] < 0.35
-    largest = np.abs(wide.loc["grey level", "C"] - wide.loc["grey level", "real"]).max()
-    assert phantom_checks.apart("grey level")[0] == pytest.approx(largest)
     assert "real images" in phantom_checks.looks().text

@@ -56,7 +56,7 @@ def test_the_stages_are_summed_and_the_largest_saving_is_named(results):
     shown = costs.stages_figure("decode", results).text
     assert "6.0 s before, 4.0 s after" in shown
     assert "Most is saved in: new tokens." in shown
-    assert "prompts 2.00 before, 2.00 after" in shown
+    assert "prompts, the libraries as they come: 2" in shown
 
 
 def test_the_least_gain_is_named_with_what_no_side_can_save(results):

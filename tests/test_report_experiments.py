@@ -1,34 +1,30 @@
 """The experiment's chapters on made-up answers whose truth is known: each sentence has to say it."""
 
 import re
-import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.stats
+import synthetic_experiment
+from chapter import cells_of, sentences
 from sklearn.metrics import f1_score
 
-from chexreason.config import RESULTS
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 from companion.evidence import analysis, claims, comparable
 from companion.evidence import tables as evidence
 from companion.evidence.analysis import OWN, Cell, Contrast, Key
-from companion.evidence.outcomes import MICRO
 from companion.evidence.stats import Interval
 from companion.experiment import arms
 from companion.report import plots
-from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection, trainings
+from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection
 from companion.report.experiments.names import BELOW, NOT_RUN
 from companion.report.theme import spoken
 
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_experiment.py")))
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
 #: more than the last, one cure more than both; a longer training is worse. All lie above naming every label.
 WRONG = {
@@ -43,24 +39,17 @@ HARD, SFT = "grpo-hard-best", f"{arms.SFT}-best"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All arms, and the demo's runs that are shown beside them."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All arms."""
     root = tmp_path_factory.mktemp("experiment")
-    FACTORY["write"](root, WRONG, ONE_ANSWER)
-    for run in {run for pair in trainings.PAIRS.values() for run in pair}:
-        shutil.copytree(RESULTS / "demo" / run, root / "demo" / run)
-    return root
-
-
-@pytest.fixture(scope="module")
-def results(whole: Path) -> Iterator[None]:
-    with FACTORY["shown"](whole):
+    synthetic_experiment.write(root, WRONG, ONE_ANSWER)
+    with synthetic_experiment.shown(root):
         yield
 
 
 @pytest.fixture
 def nothing(tmp_path: Path) -> Iterator[None]:
-    with FACTORY["shown"](tmp_path):
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -69,8 +58,8 @@ def constant_general(tmp_path: Path) -> Iterator[None]:
     """Nothing has collapsed, and the general base gives one answer with each format."""
     formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
     general = frozenset(name for name in formats if arms.get(name).base == "qwen")
-    FACTORY["write"](tmp_path, WRONG, general, only=formats | {"grpo-hard", "nuanced-no-kl"})
-    with FACTORY["shown"](tmp_path):
+    synthetic_experiment.write(tmp_path, WRONG, general, only=formats | {"grpo-hard", "nuanced-no-kl"})
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -78,12 +67,12 @@ def constant_general(tmp_path: Path) -> Iterator[None]:
 def once(tmp_path: Path) -> Iterator[None]:
     """GRPO at seed 1 alone beside SFT at all seeds; the general base's formats at seed 0 alone."""
     formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
-    FACTORY["write"](tmp_path, WRONG, only=formats | {"grpo-hard"})
+    synthetic_experiment.write(tmp_path, WRONG, only=formats | {"grpo-hard"})
     for arm, seed in (("grpo-hard", 1), ("sft-qwen", 0)):
         for folder in (tmp_path / "experiment").glob(f"seed*/{arm}*"):
             if folder.parent.name != f"seed{seed}":
                 shutil.rmtree(folder)
-    with FACTORY["shown"](tmp_path):
+    with synthetic_experiment.shown(tmp_path):
         yield
 
 
@@ -128,7 +117,7 @@ def test_images_labels_or_patients() -> None:
 @pytest.mark.usefixtures("results")
 def test_both_lengths_are_compared_at_the_same_seeds() -> None:
     assert answers.answers().seeds([HARD, SFT]) == [0, 1, 2, 3, 4]
-    lengths = ["hard-longer-best", HARD]
+    lengths = ("hard-longer-best", HARD)
     long, short = (answers.changed(name, SFT, "A", beside=lengths) for name in lengths)
     assert long.high < 0 < short.low
     assert long.seeds == short.seeds == (0, 1, 2)
@@ -182,7 +171,7 @@ def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
         found = selection.advantages(average)
         assert sorted(found.index) == sorted((name, seed) for name in ways for seed in range(3))
         for seed in selection.seeds():
-            truth, best, last = (cells[:, columns] for cells in FACTORY["validation"]("grpo-hard", seed))
+            truth, best, last = (cells[:, columns] for cells in synthetic_experiment.validation("grpo-hard", seed))
             scores = [f1_score(truth, said, average=average) for said in (best, last)]
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
             wanted = [scores[0] - scores[1], there[0] - there[1]]
@@ -234,9 +223,8 @@ def test_the_one_cure_that_works_is_named() -> None:
 @pytest.mark.parametrize(
     ("home", "at_b", "at_c", "works"),
     [
-        (UP, GAIN, GAIN, True), (GAIN, GAIN, GAIN, True), (DOWN, GAIN, GAIN, True), (UP, GAIN, NONE, True),
-        (UP, GAIN, UP, False), (UP, UP, GAIN, False), (UP, UP, UP, False), (UP, GAIN, DOWN, False),
-        (LOSS, GAIN, GAIN, False), (NONE, GAIN, GAIN, False), (UP, NONE, NONE, False),
+        (UP, GAIN, GAIN, True), (DOWN, GAIN, GAIN, True), (UP, GAIN, NONE, True), (UP, GAIN, UP, False),
+        (UP, UP, GAIN, False), (LOSS, GAIN, GAIN, False), (NONE, GAIN, GAIN, False), (UP, NONE, NONE, False),
     ],
 )  # fmt: skip
 def test_a_cure_gains_wherever_it_can_be_compared_and_is_not_seen_to_lose_at_home(
@@ -251,27 +239,14 @@ def test_a_cure_gains_wherever_it_can_be_compared_and_is_not_seen_to_lose_at_hom
 
 
 @pytest.mark.usefixtures("results")
-def test_a_hospital_that_was_trained_on_is_not_abroad() -> None:
-    assert cures.abroad("cure-two-hospitals") == ["C"]
-    assert cures.abroad("cure-visible") == ["B", "C"]
-    _, at_b, at_c = (one[""] for one in cures.gains().values())
-    assert "two-hospitals" in at_c
-    assert "two-hospitals" not in at_b
-
-
-@pytest.mark.usefixtures("results")
 def test_what_is_below_naming_every_label_is_marked_in_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert BELOW not in _row("SFT, its one greedy answer")
+    first = "SFT, its one greedy answer"
+    assert BELOW not in "".join(cells_of(cures.ceiling().text, first))
     floor = cures._floor
     monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99 if hospital == "C" else floor(hospital))
-    assert _row("SFT, its one greedy answer").count(BELOW) == 1
+    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 1
     monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99)
-    assert _row("SFT, its one greedy answer").count(BELOW) == 3
-
-
-def _row(head: str) -> str:
-    """A row of the table of what an answer key is worth."""
-    return next(row for row in cures.ceiling().text.split("<tr") if head in row)
+    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 3
 
 
 @pytest.mark.usefixtures("results")
@@ -318,58 +293,12 @@ def test_the_blind_control_has_no_patient_s_own_answer(monkeypatch: pytest.Monke
             assert scores[0] < cures._score(SFT, hospital, seed)
 
 
-def test_a_score_below_naming_every_label_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posthoc, "answers", lambda: None)
-    monkeypatch.setattr(posthoc, "have", lambda *_: True)
-    monkeypatch.setattr(posthoc, "facts", lambda *_, **__: "")
-    monkeypatch.setattr(posthoc, "asked", lambda *_: [])
-    monkeypatch.setattr(analysis, "frequent", lambda *_: NIH_SHARED)
-    monkeypatch.setattr(analysis, "auroc", lambda *_: None)
-    monkeypatch.setattr(analysis, "contrast", lambda known, weights, outcome, findings: made_up(0.4, 0.5, 0.6))
-    low = (HARD, MICRO)
-    monkeypatch.setattr(analysis, "unfit", lambda _, key, seeds, of, __: NONE if (key.model, of) == low else "")
-    rows = re.findall("<tr>.*?</tr>", posthoc.table("A").text, re.DOTALL)
-    marked = [row for row in rows if posthoc.BELOW in row]
-    assert len(marked) == len(OWN) + 1  # one a yardstick
-    assert all(row.count(f"0.500{posthoc.BELOW}") == row.count(posthoc.BELOW) == 1 for row in marked)
-    assert all("GRPO, hard" in row for row in marked)
-
-
 def test_a_finding_that_is_rare_in_one_seed_is_in_no_format_s_average(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaffold, "runs_of", lambda base: {scaffold.ALONE: {0: 0, 1: 1}})
     often = dict.fromkeys(FINDINGS, float(comparable.ENOUGH))
     rare = {0: often, 1: often | {"Edema": comparable.ENOUGH - 1.0}}
     monkeypatch.setattr(scaffold, "_positives", rare.__getitem__)
     assert scaffold.findings() == tuple(name for name in FINDINGS if name != "Edema")
-
-
-def test_formats_are_set_against_each_other_over_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings that give each draw of patients the same score leave the spread of three trainings."""
-    scores = {scaffold.PROTOCOL: (0.5, 0.62, 0.56), scaffold.ALONE: (0.4, 0.41, 0.42)}
-    seeds = {0, 1, 2}
-    monkeypatch.setattr(scaffold, "runs_of", lambda base: {name: dict.fromkeys(seeds) for name in scores})
-    monkeypatch.setattr(scaffold, "unfit", lambda *_: {})
-    monkeypatch.setattr(scaffold, "drawn", lambda base, name, seed: np.full(10_001, scores[name][seed]))
-    found, each = scaffold.difference("qwen"), np.subtract(*scores.values())
-    reach = scipy.stats.sem(each) * scipy.stats.t(2).ppf(0.975)
-    assert isinstance(found, Interval)
-    assert found.estimate == pytest.approx(each.mean())
-    assert [found.low, found.high] == pytest.approx([each.mean() - reach, each.mean() + reach], abs=0.1 * reach)
-    seeds -= {1, 2}
-    assert scaffold.difference("qwen") == "one training: another may come out otherwise"
-
-
-def test_where_a_side_is_below_naming_every_label_the_row_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = SimpleNamespace(seeds=lambda models: [0, 1, 2], values=lambda key, seed: np.full(11, 0.1 * seed))
-    monkeypatch.setattr(trainings, "answers", lambda: values)
-    sides = {"grpo": SimpleNamespace(info={"stage": "grpo"}), "sft": SimpleNamespace(info={"stage": "sft"})}
-    monkeypatch.setattr(trainings, "read_runs", lambda _: sides)
-    monkeypatch.setitem(trainings.PAIRS, "B", ("sft", "grpo"))
-    monkeypatch.setattr(trainings, "together", lambda _: SimpleNamespace(macro=lambda _: np.full((11, 2), 0.5)))
-    for below in ("neither", "sft", "grpo"):
-        monkeypatch.setattr(analysis, "unfit", lambda _, key, *__, low=below: NONE if low in key.model else "")
-        monkeypatch.setattr(evidence, "unfit", lambda run, *_, low=below: NONE if low == run.info["stage"] else "")
-        assert [BELOW in row for row in trainings.rows("B")] == [below != "neither"] * 2
 
 
 def test_what_is_rare_on_either_side_carries_no_choice_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +323,7 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert all(cells.elsewhere("grpo-hard", there) == f"nothing is compared: {one}" for there in "BC")
     assert selection.ways() == []
     assert selection._unfit("grpo-hard") == "one training"
-    assert selection.verdict() is None
+    assert selection.verdict() == NOT_RUN
     assert len(scaffold.runs_of("medgemma")[scaffold.ALONE]) == 3
     assert len(scaffold.runs_of("qwen")[scaffold.ALONE]) == 1
     assert isinstance(scaffold.difference("medgemma"), Interval)
@@ -402,38 +331,21 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert str(scaffold.verdict()).startswith("cannot answer")
 
 
-@pytest.mark.usefixtures("results")
-def test_one_training_has_no_interval_over_trainings() -> None:
-    rows = [each for hospital in "ABC" for each in trainings.rows(hospital).values()]
-    assert [len(each) for each in rows] == [5, 1] * 3
-    assert trainings.figure().text.count("trainings and patients: ") == 2 * 3  # the experiment's, told twice
-    wanted = [by_sklearn(HARD, "B", seed) - by_sklearn(SFT, "B", seed) for seed in range(5)]
-    assert rows[2][:, 0] == pytest.approx(np.array(wanted))
-    before, after = (answers.runs.read(RESULTS / "demo" / run).metrics() for run in trainings.PAIRS["C"])
-    macro = [one.query("finding == 'macro' and metric == 'f1'")["value"].item() for one in (before, after)]
-    assert rows[5][:, 0] == pytest.approx(np.array([macro[1] - macro[0]]))
-
-
 @pytest.mark.usefixtures("nothing")
 @pytest.mark.parametrize("page", ["cells", "collapse", "cures", "scaffold", "selection", "sft"])
 def test_a_chapter_can_be_read_before_anything_is_run(page: str) -> None:
     """Its cells run, and each value in its sentences is there."""
-    text = (RESULTS.parent / "book" / f"{page}.md").read_text(encoding="utf-8")
-    names: dict[str, object] = {}
-    for cell in re.findall(r"^```{code-cell}[^\n]*\n:tags:[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        exec(cell, names)
-    said = [str(eval(value, names)) for value in re.findall(r"{eval}`([^`]*)`", text)]
-    assert said
+    assert "None" not in sentences(page, shown=True)
 
 
 @pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
     shown = [cells.split(), collapse.figure(), collapse.table(), collapse.curves("hard"), selection.figure(),
-             scaffold.figure(), cures.ceiling(), trainings.figure(), posthoc.table("A"), posthoc.failures(),
+             scaffold.figure(), cures.ceiling(), posthoc.table("A"), posthoc.failures(),
              answers.compare("title", cures.gains(), "unit", [HARD, SFT], "")]  # fmt: skip
     assert all("make experiments" in one.text for one in shown)
     assert cells.home("grpo-hard") == scaffold.difference("qwen") == NOT_RUN
-    assert not any(chapter.verdict() for chapter in (cells, scaffold, collapse, selection, cures))
+    assert {chapter.verdict() for chapter in (cells, scaffold, collapse, selection, cures)} == {NOT_RUN}
 
 
 @pytest.mark.usefixtures("results")
@@ -442,7 +354,7 @@ def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     found = claims.outcomes(claims.CLAIMS, side)
     assert found["structured-worst-medgemma"].verdict == claims.HOLDS
     assert found["structured-best-qwen-macro"].verdict == claims.HOLDS
-    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {FACTORY['PATIENTS']}"
+    assert found["structured-best-qwen-macro"].n == f"hospital A validate, 3 seeds n = {synthetic_experiment.PATIENTS}"
     # GRPO gains everywhere here, over the nine findings; the average over fourteen is refused.
     assert found["grpo-improves-chexpert-nine"].verdict == claims.HOLDS
     assert found["grpo-loses-nih"].verdict == claims.FAILS
@@ -460,24 +372,6 @@ def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
     mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
     assert found["aligns-to-convention"].effect == pytest.approx(-mean)
-
-
-@pytest.mark.usefixtures("results")
-def test_a_score_over_seeds_is_scikit_learns_mean() -> None:
-    side = claims.open_side("experiment")
-    wanted = []
-    for seed in range(3):
-        rows = answers.trained()["sft-qwen-only_label", seed].predictions()
-        truth, said = (label_cells(rows[name], "chexpert14") for name in ("truth", "predicted"))
-        wanted.append(f1_score(truth, said, average="macro", zero_division=0))
-    got = side.settle(lambda one: one.score(3, "only_label"))
-    assert got.value == pytest.approx(np.mean(wanted))
-    assert got.draws.std() > 0.005
-    world = answers.answers().of["grpo-hard-best", 1].query("population == 'C' and film == 'C'").sort_values("index")
-    labels = answers.answers().labels.query("population == 'C' and yardstick == 'text-mined'").sort_values("index")
-    cells_of_c = [label_cells(column, "nih9")[:, 3] for column in (labels["positive"], world["predicted"])]
-    per_seed = [one.finding(6, "chexreason", NIH_SHARED[3]).value for one in side._sides.values()]
-    assert per_seed[1] == pytest.approx(f1_score(*cells_of_c, zero_division=0))
 
 
 def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:

@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,16 +14,6 @@ from companion.evidence import tables as evidence
 from companion.evidence.stats import ema
 from companion.report import figures, plots, theme
 
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The made-up trainings of smoke."""
-    root = tmp_path_factory.mktemp("results")
-    FACTORY["write"]("smoke", root, root / "cache", ("02", "03"))
-    return root
-
 
 @pytest.fixture
 def book(monkeypatch):
@@ -35,9 +23,9 @@ def book(monkeypatch):
 
 
 @pytest.mark.parametrize("number", list(figures.FIGURES))
-def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
+def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, made_up):
     _, wanted, metrics = figures.FIGURES[number]
-    text = report.figure(number, "smoke", results).text
+    text = report.figure(number, "smoke", made_up).text
     assert text.count("<svg role=") == len(metrics)
     assert "currentColor" in text
     assert theme.INK not in text
@@ -48,11 +36,11 @@ def test_figures_have_a_panel_a_metric_and_no_fixed_ground(number, results):
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert {f"#{name}" for name in ids} >= set(re.findall(r'(?:href="|url\()(#[^")]+)', text))
-    assert "make book PROFILE=demo" in report.figure(number, "demo", results).text
+    assert "make book PROFILE=demo" in report.figure(number, "demo", made_up).text
 
 
-def test_captions_tell_logged_values_and_never_the_average(results):
-    history = evidence.gather(4, "smoke", results).runs["03-grpo-hard"].history()
+def test_captions_tell_logged_values_and_never_the_average(made_up):
+    history = evidence.gather(4, "smoke", made_up).runs["03-grpo-hard"].history()
     raw = figures.series(history, "reward")
     said = figures.describe("reward", {"hard": [history]})
     wanted = f"{raw.iloc[0]:.3g} first, {raw.iloc[-1]:.3g} last".replace("-", "−")
@@ -106,9 +94,9 @@ def test_the_book_shows_the_most_steps_and_seeds_and_a_notebook_its_own():
     assert "seeds 0, 1, 2<" in report.figure(1).text
 
 
-def test_without_the_experiment_the_book_shows_its_profile(results, monkeypatch):
+def test_without_the_experiment_the_book_shows_its_profile(made_up, monkeypatch):
     monkeypatch.setenv("CHEXREASON_PROFILE", "smoke")
-    monkeypatch.setenv("CHEXREASON_RESULTS", str(results))
+    monkeypatch.setenv("CHEXREASON_RESULTS", str(made_up))
     assert "profile smoke" in report.figure(2).text
 
 

@@ -1,9 +1,6 @@
 """The pages about settings, prompts, data and models, the executed notebooks, and the pictures of phantoms."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -12,23 +9,13 @@ from chexreason import config
 from companion.phantoms import FINDING_PAINTERS, HOSPITALS
 from companion.report import notebooks, pages, phantoms
 
-FACTORY = Path(__file__).with_name("synthetic_results.py")
 
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A results folder with the made-up runs and notebook of the prompting stage of smoke."""
-    root = tmp_path_factory.mktemp("results")
-    subprocess.run([sys.executable, FACTORY, "smoke", root, root / "cache", "01"], check=True)
-    return root
-
-
-def test_executed_notebooks_are_shown_as_they_ran(results):
-    shown = notebooks.notebook("01_prompting", "smoke", results).text
+def test_executed_notebooks_are_shown_as_they_ran(made_up):
+    shown = notebooks.notebook("01_prompting", "smoke", made_up).text
     assert "Made up: 01_prompting" in shown
     assert "a" * 300 in shown
     assert "download=" in shown
-    assert "make book" in notebooks.notebook("02_sft", "demo", results).text
+    assert "make book" in notebooks.notebook("02_sft", "demo", made_up).text
 
 
 def test_progress_bars_and_colour_codes_stay_out(tmp_path):

@@ -1,5 +1,7 @@
 """The recipes of others: each with its source, the paper's from the settings, and sentences that follow the file."""
 
+from chapter import sentences
+
 from chexreason.recipe import GRPO
 from companion.report import recipes
 
@@ -19,8 +21,9 @@ def test_each_recipe_says_where_it_was_read():
 def test_the_papers_row_comes_from_the_settings():
     shown = recipes.neighbours().text
     assert f">{GRPO.beta:g}</td>" in shown
-    assert recipes.spans() == {"beta": recipes.Span(0.15, 0, 0.01), "group": recipes.Span(4, 8, 64)}
-    assert recipes.range_of_groups() == "the smallest"
+    said = sentences("grpo")
+    assert "weight of 0.15 is 15 times the largest of the 6 others (0.01)" in said
+    assert "groups of 4 answers are the smallest (the others': 8 to 64)" in said
 
 
 def test_the_neighbour_with_almost_the_same_reward():

@@ -13,37 +13,18 @@ asked for, which saves about a second a page.
 from importlib import import_module
 from typing import Any
 
-#: What pages and notebooks ask for -> the module that has it.
+#: What notebooks and pages ask for -> the module that has it.
 HOMES = {
     "figure": "figures",
     "frame_table": "frames",
-    "ledger": "verdict_table",
     "other_test_sets": "beside",
-    "recorded_and_visible": "beside",
     "runs_table": "frames",
     "settings_table": "settings",
-    "shared_findings": "beside",
     "table": "tables",
 }
-PARTS = (
-    "audit_counts",
-    "audit_figures",
-    "audit_lists",
-    "audit_pages",
-    "audit_sure",
-    "conclusions",
-    "costs",
-    "differences",
-    "experiments",
-    "failures",
-    "pages",
-    "recipes",
-)
 
 
 def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    if name in PARTS:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -5,7 +5,7 @@ from companion.evidence.claims.views import Change
 from companion.evidence.frames import PARTS, Percent
 from companion.evidence.stats import Interval
 from companion.report.audit_figures import provenance
-from companion.report.tables import frame_table
+from companion.report.frames import frame_table
 from companion.report.theme import Html, badge, block, decimal, escape, percent, signed
 
 

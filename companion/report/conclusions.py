@@ -1,8 +1,10 @@
 """What may be concluded from our own runs in Tables 1 to 6 (sections 4.1 to 4.4), and of the paper's highest value.
 
 A table of our runs over the findings with enough positives: the score of each and its difference to one of them, with
-intervals over patients. A best is named only among runs of one model and where patients cannot explain the lead; runs
-of one training each get no order; what scores below naming every label takes part in nothing.
+intervals over patients; in Tables 4 to 6 once more, post hoc, on the studies that both answer readably, since a model
+that learns to close its answer gains in F1 without seeing more. A best is named only among runs of one model and where
+patients cannot explain the lead; runs of one training each get no order; what scores below naming every label takes
+part in nothing.
 """
 
 from pathlib import Path
@@ -10,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexreason.metrics import label_cells
 from chexreason.runs import Run
-from companion.evidence.stats import Interval, percentiles
+from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import Evidence, gather, has_rows, title_of
 from companion.report import leads
+from companion.report.failures import unreadable
 from companion.report.frames import UNFIT, frame_table
 from companion.report.paired import Together, together
 from companion.report.tables import badges
-from companion.report.theme import Html, block, decimal, escape, signed, spoken
+from companion.report.theme import Html, block, decimal, escape, spoken
 
 #: What the runs of a table are compared with; nothing in Tables 2 and 3, and the highest in Table 1.
 SFT = {4: "SFT checkpoint", 5: "medgemma_sft", 6: "medgemma_sft"}
@@ -32,33 +36,54 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     names, runs, out = _compared(shown, profile, results)
     if not has_rows(*runs):
         return block(f'<p class="cxr-note">This needs the rows of all runs of Table {number}.</p>')
-    scored = together([run for run in runs if run])
+    made = [run for run in runs if run]
+    scored = together(made)
     fit = [k for k, name in enumerate(names) if name not in out]
     first = _first(number, names, scored, fit)
     columns: dict[str, list[str]] = {
-        "": [_title(shown, name) + (UNFIT if name in out else "") for name in names],
-        f"macro-F1, all {len(scored.names)} findings": [decimal(value) for value in scored.macro()[0]],
+        f"macro-F1, all {len(scored.names)} findings": list(map(decimal, scored.macro()[0]))
     }
     often = scored.frequent
     if often:
         levels = [scored.score(k, often) for k in range(len(names))]
-        columns[f"over {leads.enough(often, len(scored.names))}"] = [
+        columns[f"over {len(often)} of {len(scored.names)} findings with at least {ENOUGH} positives"] = [
             f"{decimal(one.estimate)} ({decimal(one.low)} to {decimal(one.high)})" for one in levels
         ]
     if often and first in fit:
         columns[f"minus {_title(shown, names[first])}"] = [
             "" if k == first else spoken(scored.difference(first, k, often)) for k in range(len(names))
         ]
+        if number >= 4:
+            columns["the same where both can be read (post hoc)"] = [
+                "" if k == first else _readable(made[first], made[k]) for k in range(len(names))
+            ]
     frame = pd.DataFrame(columns)
-    for column in frame.columns[1:]:
-        frame.loc[[k for k in range(len(names)) if k not in fit], column] = "–"
+    frame.loc[[k for k in range(len(names)) if k not in fit]] = "–"
+    frame.insert(0, "", [_title(shown, name) + (UNFIT if name in out else "") for name in names])
+    frame["labels named per recorded"] = [decimal(_named(run), 2) for run in made]
+    frame["unreadable answers"] = list(map(unreadable, made))
     basis = f" All but the scores over all findings rests on {', '.join(often)}." if often else ""
     lead = f"Intervals at 95 % over {scored.patients} patients.{basis}"
-    notes = [lead, *_notes(shown, scored, names, fit, first)]
+    notes = [lead, _note(shown, scored, names, fit, first)]
     reasons = [f"{UNFIT} {_title(shown, name)} takes part in no order: {reason}." for name, reason in out.items()]
     said = list(map(escape, [*notes, *reasons]))
     label = f"What can be said of our runs in Table {number}"
     return frame_table(frame, label, head=badges(shown), notes=said, wrap=list(frame.columns[1:]))
+
+
+def _readable(first: Run, second: Run) -> str:
+    """Macro-F1 of the second minus that of the first on the studies that both answer readably."""
+    readable_B = np.logical_and(*(~run.predictions()["failed"].to_numpy(dtype=bool) for run in (first, second)))
+    if not readable_B.any() or not (often := (part := together([first, second], only=readable_B)).frequent):
+        return "too few"
+    return f"{spoken(part.difference(0, 1, often))} on {part.studies}"
+
+
+def _named(run: Run) -> float:
+    """Labels named for each label recorded: pooled recall over precision."""
+    rows, label_set = run.predictions(), str(run.info["label_set"])
+    named, recorded = (int(label_cells(rows[column], label_set).sum()) for column in ("predicted", "truth"))
+    return named / recorded if recorded else float("nan")
 
 
 def _compared(
@@ -87,41 +112,24 @@ def _first(number: int, names: list[str], scored: Together, fit: list[int]) -> i
     return names.index(SFT[number]) if number in SFT else None
 
 
-def _notes(shown: Evidence, scored: Together, names: list[str], fit: list[int], first: int | None) -> list[str]:
+def _note(shown: Evidence, scored: Together, names: list[str], fit: list[int], first: int | None) -> str:
     """What follows, in sentences."""
     if not scored.frequent:
-        return ["No finding has enough positives to carry a conclusion."]
+        return "No finding has enough positives to carry a conclusion."
     if shown.spec.number > 1:
         none = f" No difference to {_title(shown, names[first])} is given." if first is not None else ""
         said = f"{leads.ONE_TRAINING.capitalize()}: what another training would give is in no interval."
-        return [said + none * (first not in fit)]
+        return said + none * (first not in fit)
     if first is None or len(fit) < 2:
-        return ["Too few runs take part for a best."]
+        return "Too few runs take part for a best."
     lead = _title(shown, names[first])
     near = [k for k in fit if k != first and not scored.difference(k, first, scored.frequent).low > 0]
-    best = (
+    return (
         f"None is called best: {len(near)} of the other {len(fit) - 1} prompts cannot be distinguished from {lead}, "
         "the highest over all findings."
         if near
         else f"{lead} is best: its lead over each other prompt is more than the patients explain."
     )
-    return [best, *([_order(shown, scored, names, fit)] if len(fit) > 2 else [])]
-
-
-def _order(shown: Evidence, scored: Together, names: list[str], fit: list[int]) -> str:
-    """How far our order of the prompts agrees with the paper's: Spearman's correlation, with an interval."""
-    paper_M = shown.side("paper", "macro").reindex([names[k] for k in fit]).rank()
-    ranks_RM = pd.DataFrame(scored.macro(scored.frequent)[:, fit], columns=paper_M.index).rank(axis=1)
-    found: Interval = percentiles(np.nan_to_num(ranks_RM.corrwith(paper_M, axis=1).to_numpy()), 0.95)
-    verdict = (
-        "the orders agree more than they differ"
-        if found.low > 0
-        else "the orders run against each other more than they agree"
-        if found.high < 0
-        else "whether the two orders have anything in common cannot be said"
-    )
-    bounds = f"{signed(found.low, 2)} to {signed(found.high, 2)}"
-    return f"Rank correlation with the paper's order as printed: {signed(found.estimate, 2)} ({bounds}): {verdict}."
 
 
 def printed_highest(number: int) -> str:

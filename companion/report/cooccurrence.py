@@ -29,7 +29,7 @@ from companion.phantoms.lesion import Lesion
 from companion.phantoms.tree import ancestors
 
 #: Studies sampled for a comparison, and how far a rate may be off.
-CASES = 10_000
+CASES, SEED = 10_000, 21
 BAND = 0.05
 #: A condition counts from this many published positives on (a standard error of 7 points at most) ...
 MIN_PUBLISHED = 50
@@ -147,7 +147,7 @@ def aimed(hospital: str) -> Counts:
 
 
 @lru_cache(maxsize=8)
-def simulated(hospital: str, cases: int = CASES, seed: int = 21) -> Counts:
+def simulated(hospital: str, cases: int, seed: int, /) -> Counts:
     """Joint counts of the positive labels of sampled studies of a hospital; no image is drawn.
 
     At C what is mined counts, Infiltration as Lung Opacity, though that leaves no label. Only a report looks at
@@ -171,12 +171,6 @@ def _named(seed: int, index: int, hospital: str) -> tuple[Lesion, ...]:
     return tuple(Lesion(name, severity=1.0, side="") for name in findings_of(seed, index, hospital)[0])
 
 
-def names_and_mined(seed: int, index: int) -> tuple[frozenset[str], frozenset[str]]:
-    """What a study of hospital C shows as lesions of their own, and what text mining says of it."""
-    lesions = _named(seed, index, "C")
-    return frozenset(x.finding for x in lesions), mined(lesions, labelling_stream(seed, index, "text-mined"))
-
-
 def projection(hospital: str) -> dict[str, float]:
     """P(AP | finding) that a hospital aims at: CheXpert train's odds ratio at the hospital's own shares."""
     place = HOSPITALS[hospital]
@@ -189,7 +183,7 @@ def projection(hospital: str) -> dict[str, float]:
     return aims
 
 
-def compared(hospital: str, cases: int = CASES, seed: int = 21) -> pd.DataFrame:
+def compared(hospital: str, cases: int = CASES, seed: int = SEED) -> pd.DataFrame:
     """A row an ordered pair: given, finding, published, simulated, n, counts (whether the rules compare it)."""
     aim, got, size = aimed(hospital), simulated(hospital, cases, seed), len(FINDINGS)
     support = np.diag(published_pairs(*PAIRS[hospital]).both)

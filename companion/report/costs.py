@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
 from chexreason import runs
 from chexreason.config import RESULTS
@@ -13,8 +10,8 @@ from chexreason.settings import origins
 from companion.evidence import tables as evidence
 from companion.evidence.stats import Interval
 from companion.report.frames import frame_table
-from companion.report.plots import STYLE, framed, picture, to_svg
-from companion.report.theme import INK, SERIES, Html, Prose, badge, block, escape
+from companion.report.plots import picture, short
+from companion.report.theme import Html, badge, block, escape
 from companion.speed.switches import Speed
 
 #: task of results/benchmarks/speed.csv -> what it is called here
@@ -30,7 +27,6 @@ TASKS = {
 FAMILIES = {"medgemma": "Gemma 3", "qwen": "Qwen2.5-VL", "nv_reason": "Qwen2.5-VL (NV-Reason)"}
 SIDES = {"stock": "the libraries as they come", "ours": "this repository"}
 LIBRARIES = ("torch", "transformers", "trl", "peft", "scikit-learn")
-NOT_YET = "Not measured yet:"
 
 
 def _table(name: str, results: Path | None) -> pd.DataFrame | None:
@@ -77,7 +73,7 @@ def speed_figure(results: Path | None = None) -> Html:
     if found.empty:
         return _missing()
     shown = {
-        f"{TASKS[one['task']]}: {_times(one['ratio'])}": Interval(one["ratio"], one["least"], one["most"])
+        f"{TASKS[one['task']]}: {short(one['ratio'])}": Interval(one["ratio"], one["least"], one["most"])
         for one in found.to_dict("records")
     }
     least, most = int(found["rounds"].min()), int(found["rounds"].max())
@@ -94,48 +90,27 @@ def speed_figure(results: Path | None = None) -> Html:
         "point is the median of the rounds' ratios, which need not be the ratio of the medians in the table below.",
         columns=1,
         line=1,
-        log=True,
+        xscale="log",
     )
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
-
-
 def stages_figure(task: str, results: Path | None = None) -> Html:
-    """Processor seconds by stage of a task, before and after: two bars a stage."""
+    """Processor seconds by stage of a task, before and after."""
     found = _table("stages", results)
-    found = None if found is None else found[found["task"] == task]
-    if found is None or found.empty:
+    if found is None or task not in set(found["task"]):
         return _missing()
-    wide = found.pivot(index="stage", columns="side", values="cpu_s").fillna(0.0).sort_values("stock", ascending=False)
-    named = found.assign(side=found["side"].map(SIDES))
-    with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(4.4, 1.1 + 0.42 * len(wide)), layout="constrained")
-        axes = drawing.add_subplot()
-        sns.barplot(
-            named, x="cpu_s", y="stage", hue="side", order=list(wide.index), hue_order=list(SIDES.values()),
-            palette=[SERIES[0][0], SERIES[1][0]], edgecolor=INK, errorbar=None, saturation=1, ax=axes,
-        )  # fmt: skip
-        for bars, hatch in zip(axes.containers, ("", "//"), strict=True):
-            for bar in bars:
-                bar.set_hatch(hatch)
-        axes.set(xlabel="processor seconds", ylabel="")
-        axes.grid(visible=False, axis="y")
-        drawing.legend(*axes.get_legend_handles_labels(), loc="outside lower center", frameon=False)
-        axes.legend_ = None  # the figure's stands below the bars
-        said = "; ".join(
-            f"{stage} {row['stock']:.2f} before, {row['ours']:.2f} after" for stage, row in wide.iterrows()
-        )
-        shown = to_svg(drawing, f"{TASKS[task]}, by stage. {said}.")
-    before, after = wide["stock"].sum(), wide["ours"].sum()
+    wide = found[found["task"] == task].pivot(index="stage", columns="side", values="cpu_s").fillna(0.0)
+    wide = wide.sort_values("stock", ascending=False)
     largest = (wide["stock"] - wide["ours"]).idxmax()
-    return framed(
+    return picture(
         f"{TASKS[task]}: where the time goes",
-        _facts(f"{before:.1f} s before, {after:.1f} s after", "one thread"),
-        [shown],
-        f"Solid bars are the libraries as they come, hatched bars this repository. Most is saved in: {largest}.",
+        _facts(f"{wide['stock'].sum():.1f} s before, {wide['ours'].sum():.1f} s after", "one thread"),
+        {"By stage": {title: wide[side].to_dict() for side, title in SIDES.items()}},
+        "processor seconds",
+        f"Most is saved in: {largest}.",
         columns=1,
+        line=None,
+        xlim=(0, None),
     )
 
 
@@ -144,7 +119,11 @@ def _facts(*facts: str) -> str:
 
 
 def _missing() -> Html:
-    return block(f"<p>{escape(NOT_YET)} run <code>python benchmarks/speed.py</code>.</p>")
+    return _not_yet("run <code>python benchmarks/speed.py</code>.")
+
+
+def _not_yet(how: str) -> Html:
+    return block(f'<p class="cxr-note">Not measured yet: {how}</p>')
 
 
 def memory(results: Path | None = None) -> Html:
@@ -204,11 +183,11 @@ def slowest(results: Path | None = None) -> tuple[str, str, str]:
     return TASKS[str(least["task"])], f"{least['ratio']:.2f}", f"{shared:.0%}"
 
 
-def engines(results: Path | None = None) -> Html | Prose:
+def engines(results: Path | None = None) -> Html:
     """Whether vLLM says what transformers says, a column a model that both were asked with."""
     found = _table("vllm", results)
     if found is None:
-        return Prose(f"*{NOT_YET}* `python benchmarks/vllm_agreement.py --stand-in` compares the two.")
+        return _not_yet("<code>python benchmarks/vllm_agreement.py --stand-in</code> compares the two.")
     # `answers` is missing where vLLM was refused.
     shares = {"same_answer": "same answer to the last token", "same_labels": "same labels"}
     shown = pd.DataFrame({
@@ -225,13 +204,13 @@ def engines(results: Path | None = None) -> Html | Prose:
     return frame_table(shown, said, wrap=list(shown.columns), dense=True, head=head)
 
 
-def gpu(results: Path | None = None) -> Html | Prose:
+def gpu(results: Path | None = None) -> Html:
     """Memory, seconds a step and projected hours of the real architectures, where a GPU has measured them."""
     found = _table("gpu", results)
     if found is None:
-        return Prose(
-            f"*{NOT_YET}* `python benchmarks/gpu_proof.py` builds the real architectures with random weights, runs the "
+        return _not_yet(
+            "<code>python benchmarks/gpu_proof.py</code> builds the real architectures with random weights, runs the "
             "paper's steps on them, and writes peak memory, seconds a step and the projected hours of the whole study "
-            "into `results/benchmarks/gpu.csv`, which this page then shows."
+            "into <code>results/benchmarks/gpu.csv</code>, which this page then shows."
         )
     return frame_table(found, "Memory and time of the real architectures on a GPU", dense=True)

@@ -10,11 +10,10 @@ fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from chexreason import prompts
@@ -25,7 +24,7 @@ from companion.evidence.stats import ema
 from companion.evidence.tables import profile as shown_profile
 from companion.evidence.tables import read_runs, results_root, tier_of
 from companion.report.behind import runs_behind
-from companion.report.plots import STYLE, cycle, framed, key_of, to_svg
+from companion.report.plots import cycle, framed, key_of, panel
 from companion.report.theme import Html, badge, block, escape
 
 SMOOTHING = 0.95
@@ -131,9 +130,8 @@ def panel_svg(metric: str, histories: Histories, width: float = 3.6) -> str:
     """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
     logged, looks = _logged(metric, histories), dict(zip(histories, cycle(len(histories)), strict=True))
     title, unit = PANELS[metric]
-    with mpl.rc_context(STYLE):
-        drawing = Figure(figsize=(width, 2.6), layout="constrained")
-        axes = drawing.add_subplot()
+
+    def draw(axes: Axes) -> None:
         for name, found in logged.items():
             colour, dash, marker = looks[name]
             for raw in found:
@@ -145,9 +143,9 @@ def panel_svg(metric: str, histories: Histories, width: float = 3.6) -> str:
             sns.lineplot(smooth, color=colour, linewidth=2, linestyle=dash, marker=dots, errorbar=None, ax=axes)
         if not logged:
             axes.text(0.5, 0.5, "not logged in this run", ha="center", va="center", transform=axes.transAxes)
-        axes.set(title=title, xlabel="step", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        return to_svg(drawing, f"{title}. {describe(metric, histories)}")
+
+    return panel(title, draw, describe(metric, histories), (width, 2.6), xlabel="step", ylabel=unit)
 
 
 def describe(metric: str, histories: Histories) -> str:

@@ -1,186 +1,122 @@
-"""The front page: what was found, and whether the results at hand still bear it out.
+"""The front page: whether the results at hand still bear out what it says was found.
 
-The sentences stand in `book/index.md`. A function here is one of them: the values that it holds, and `holds`, a check
-of all that the sentence claims. Where it fails, the page says so in front of the sentence, and a test refuses that for
-the committed results.
+The sentences stand with their values in `book/index.md`. A function here is one of them: a check of all that the
+sentence claims, None where its runs are missing. Where it fails, the page says so in front of the sentence, and a test
+refuses that for the committed results.
 """
-
-from types import SimpleNamespace as Found
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence import comparable
 from companion.evidence.audit import facts, matched, operating
 from companion.evidence.claims import CHANCE
-from companion.evidence.outcomes import CALLED_NORMAL, JACCARD, MACRO, MICRO, NAMED, NORMAL_CALLED
+from companion.evidence.outcomes import CALLED_NORMAL, MACRO, NAMED, NORMAL_CALLED
 from companion.evidence.tables import MODELS
-from companion.report import audit_operating, verdict_table
+from companion.report import verdict_table
+from companion.report.audit_operating import moved, ratio
 from companion.report.experiments import cells, collapse, cures, posthoc, scaffold
 from companion.report.experiments.answers import Comparison, above, below, changed, have
-from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
-from companion.report.theme import signed, spoken
+from companion.report.experiments.names import HARD, NUANCED, SFT, model
 
 
-def stand(found: Found) -> str:
+def stand(holds: bool | None) -> str:
     """What stands in front of a finding's sentence: nothing if the results at hand bear it out."""
-    if found.holds:
-        return ""
-    return "Not run yet:" if getattr(found, "run", True) is False else "No longer borne out by the results at hand:"
+    return {True: "", False: "No longer borne out by the results at hand:", None: "Not run yet:"}[holds]
 
 
-def same_findings() -> Found:
+def same_findings() -> bool:
     """Much of the paper's contrast is one of findings: its gain on CheXpert over fourteen, nine and frequent ones."""
-    change, falls = matched.waterfall(5, "medgemma_sft", "chexreason"), matched.crossings()
-    judged = verdict_table.judged(None)
-    own, base = falls["chexreason"], falls["medgemma"]
-    all_enough = comparable.frequent(facts.supports("chexpert", "test", FINDINGS))
-    enough = comparable.frequent(facts.supports("chexpert", "test", NIH_SHARED))
-    near, far = (
-        {name: sum(facts.value(number, one, name) for one in enough) for name in ("medgemma", "chexreason")}
-        for number in (5, 6)
+    change, falls, judged = (
+        matched.waterfall(5, "medgemma_sft", "chexreason"),
+        matched.crossings(),
+        verdict_table.judged(None),
     )
-    return Found(
-        gain=signed(change.change), nine=signed(change.over(NIH_SHARED)),
-        many=len(all_enough), over_many=signed(change.over(all_enough)),
-        shared=len(enough), over_shared=signed(change.over(enough)),
-        falls=[f"{-one.matched:.0%}" for one in (base, own)],
-        falls_shared=[f"{1 - far[name] / near[name]:.0%}" for name in ("medgemma", "chexreason")],
-        holds=judged["grpo-improves-chexpert-nine"].verdict == judged["optimised-lose-more"].verdict == CHANCE
-        and change.over(enough) <= 0 < change.over(all_enough)
+    often, shared = (comparable.frequent(facts.supports("chexpert", "test", names)) for names in (FINDINGS, NIH_SHARED))
+    return (
+        judged["grpo-improves-chexpert-nine"].verdict == judged["optimised-lose-more"].verdict == CHANCE
+        and change.over(shared) <= 0 < change.over(often)
         and change.over(NIH_SHARED) < change.change / 2
-        and base.matched < own.matched < 0,
-    )  # fmt: skip
+        and falls["medgemma"].matched < falls["chexreason"].matched < 0
+    )
 
 
-def beside_radiologists() -> Found:
+def beside_radiologists() -> bool:
     """All models but one score below every radiologist on CheXpert."""
-    read = facts.readers("chexpert")
-    radiologists = min(one.macro for one in read if one.line == "radiologists")
-    labeler = [one.macro for one in read if one.line == "report labeler"]
-    scores = {name: facts.value(5, "macro", name) for name in MODELS}
-    below = [name for name, score in scores.items() if score < radiologists]
-    return Found(
-        below=len(below), of=len(scores), reach=f"{max((scores[name] for name in below), default=0.0):.3f}",
-        lowest=f"{radiologists:.3f}", labeler=f"{min(labeler):.3f} to {max(labeler):.3f}",
-        holds=set(scores) - set(below) == {"nv_reason"},
-    )  # fmt: skip
+    lowest = min(one.macro for one in facts.readers("chexpert") if one.line == "radiologists")
+    return {name for name in MODELS if facts.value(5, "macro", name) >= lowest} == {"nv_reason"}
 
 
-def naming() -> Found:
+def naming() -> bool:
     """After SFT fewer labels are named, after GRPO about as many as before; and what that alone can do to macro-F1."""
-    before, after = ([_ratio(*row) for row in operating.BEHIND[name]] for name in ("medgemma", "chexreason"))
-    (row,) = operating.BEHIND["medgemma_sft"]
-    tuned, gain = _ratio(*row), matched.waterfall(5, "medgemma_sft", "chexreason").change
-    near, far = audit_operating.moved("B", "chexpert14"), audit_operating.moved("C", "nih9")
-    home = audit_operating.moved("A", "chexpert14")
-    there = facts.value(4, "hard_best", "macro") - facts.value(2, "free_reasoning", "macro")
-    return Found(
-        before=f"{min(before):.2f} to {max(before):.2f}", tuned=f"{tuned:.2f}",
-        after=f"{min(after):.2f} to {max(after):.2f}", gain=signed(gain), there=signed(there),
-        near=signed(near.change.estimate), home=signed(home.change.estimate),
-        holds=tuned < 1 <= min(before)
-        and min(after) <= max(before)
-        and tuned < min(after)
-        and near.change.low > gain
-        and far.change.low > 0,
-    )  # fmt: skip
+    before, (tuned,), after = ([ratio(*row) for row in rows] for rows in operating.BEHIND.values())
+    return (
+        tuned < 1 <= min(before)
+        and tuned < min(after) <= max(before)
+        and moved("B").change.low > matched.waterfall(5, "medgemma_sft", "chexreason").change
+        and moved("C").change.low > 0
+    )
 
 
-def _ratio(table: int, row: str) -> float:
-    one = operating.named(table, row)
-    assert one is not None, f"Table {table} or the text has precision and recall of {row}"
-    return one.ratio
-
-
-def no_gain() -> Found:
+def no_gain() -> bool | None:
     """In miniature, no change of macro-F1 from SFT to GRPO is distinguishable from zero."""
-    home, away = cells.home(HARD), changed(model(HARD), model(SFT), "B")
-    single = (0.0,) if isinstance(home, str) else home.per_seed
     others = [
         changed(model(*one), model(SFT), hospital)
         for one in ((NUANCED, "best"), (NUANCED, "last"), (HARD, "last"))
         for hospital in "AB"
     ]
-    planned = cells.as_planned(HARD, "best")
-    return Found(
-        home=spoken(home), away=spoken(away), planned=spoken(planned), trainings=len(single),
-        single=f"{signed(min(single))} to {signed(max(single))}", run=_run(),
-        holds=_run()
-        and all(map(_open, (home, away)))
-        and not any(map(_clear, [*others, planned]))
-        and all(cells.off(name, "C") for name in posthoc.shown("best")),
-    )  # fmt: skip
-
-
-def called_normal() -> Found:
-    """In miniature, after GRPO more patients are called normal, abnormal and normal ones alike."""
-    rises = {
-        arm: [changed(model(arm, "last"), model(SFT), hospital, CALLED_NORMAL) for hospital in "ABC"]
-        for arm in (HARD, NUANCED)
-    }
-    of_best = [changed(model(HARD), model(SFT), hospital, CALLED_NORMAL) for hospital in "ABC"]
-    of_normal = [changed(model(HARD, "last"), model(SFT), hospital, NORMAL_CALLED) for hospital in "ABC"]
-    best, normal = (
-        ", ".join("–" if isinstance(one, str) else signed(one.estimate) for one in row) for row in (of_best, of_normal)
+    return _run() and (
+        _open(cells.home(HARD))
+        and _open(changed(model(HARD), model(SFT), "B"))
+        and not any(map(_clear, [*others, cells.as_planned(HARD, "best")]))
+        and all(cells.off(name, "C") for name in posthoc.shown("best"))
     )
-    hard, nuanced = (", ".join(map(spoken, row)) for row in rises.values())
-    return Found(
-        hard=hard, nuanced=nuanced, best=best, normal=normal, run=_run(),
-        holds=_run()
-        and posthoc.called_normal_rises(HARD)
+
+
+def called_normal() -> bool | None:
+    """In miniature, after GRPO more patients are called normal, abnormal and normal ones alike."""
+    return _run() and (
+        posthoc.called_normal_rises(HARD)
         and posthoc.called_normal_rises(NUANCED)
-        and not any(map(_clear, of_best))
-        and all(map(above, of_normal)),
-    )  # fmt: skip
+        and not any(_clear(changed(model(HARD), model(SFT), hospital, CALLED_NORMAL)) for hospital in "ABC")
+        and all(above(changed(model(HARD, "last"), model(SFT), hospital, NORMAL_CALLED)) for hospital in "ABC")
+    )
 
 
-def untouched() -> Found:
+def untouched() -> bool | None:
     """In miniature, no training of the paper's kind was seen to raise macro-F1 above the untouched model's."""
     before, after, other = (
-        [changed(model(arm), model("base"), h, MACRO) for h in "AB"] for arm in (SFT, HARD, NUANCED)
+        [changed(model(arm), model("base"), hospital, MACRO) for hospital in "AB"] for arm in (SFT, HARD, NUANCED)
     )
-    pairs = [(arm, h) for arm in (SFT, HARD, NUANCED) for h in "ABC"]
-    named = [changed(model(arm), model("base"), h, NAMED) for arm, h in pairs]
-    overlap = {f"{NAMES[arm]} at {h}": changed(model(arm), model("base"), h, JACCARD) for arm, h in pairs}
-    apart = [f"{where}, {spoken(one)}" for where, one in overlap.items() if _clear(one)]
-    return Found(
-        before=list(map(spoken, before)), after=list(map(spoken, after)),
-        micro=spoken(changed(model(HARD), model("base"), "A", MICRO)),
-        overlap=f"{len(apart) or 'none'} of {len(overlap)} intervals{': ' if apart else ''}{'; '.join(apart)}",
-        run=_run(),
-        holds=_run()
-        and all(map(below, [*before, *named]))
+    named = [changed(model(arm), model("base"), hospital, NAMED) for arm in (SFT, HARD, NUANCED) for hospital in "ABC"]
+    return _run() and (
+        all(map(below, [*before, *named]))
         and all(not isinstance(one, str) and one.estimate < 0 for one in after)
-        and not any(map(above, other)),
-    )  # fmt: skip
+        and not any(map(above, other))
+    )
 
 
-def mitigations() -> Found:
+def mitigations() -> bool | None:
     """None of the ways to change the training was seen to gain abroad."""
-    found = cures.cures()
-    fair, good = cures.tested(found), cures.worked(found)
-    gains = {(name, h): cures.against_plain(name, h) for name in found for h in cures.abroad(name)}
-    changes = [changed(model(HARD), model(SFT), hospital) for hospital in "AB"]
-    return Found(
-        tried=len(found), fair=len(fair), good=len(good) or "none", run=bool(found),
-        reach=signed(max((one.high for one in gains.values() if not isinstance(one, str)), default=0.0)),
-        holds=bool(fair)
+    if not (found := cures.cures()):
+        return None
+    gains = {(name, hospital): cures.against_plain(name, hospital) for name in found for hospital in cures.abroad(name)}
+    return (
+        bool(cures.tested(found))
         and not any(map(above, gains.values()))
-        and all(isinstance(one, str) for (_, h), one in gains.items() if h == "C")
-        and all(map(_open, changes)),
-    )  # fmt: skip
+        and all(isinstance(one, str) for (_, hospital), one in gains.items() if hospital == "C")
+        and all(_open(changed(model(HARD), model(SFT), hospital)) for hospital in "AB")
+    )
 
 
-def untestable() -> Found:
+def untestable() -> bool | None:
     """Two of the experiment's questions could not be answered: reasoning scaffolds, and what prevents collapse."""
+    if not scaffold.whole():
+        return None
     off, total = scaffold.constants(), sum(map(len, scaffold.runs_of("qwen").values()))
-    return Found(
-        off=off, of=total, run=scaffold.whole(),
-        holds=isinstance(scaffold.difference("qwen"), str) and off > total / 2 and collapse.nothing(),
-    )  # fmt: skip
+    return isinstance(scaffold.difference("qwen"), str) and off > total / 2 and collapse.nothing()
 
 
-def _run() -> bool:
-    return have(*posthoc.shown("best"), *posthoc.shown("last"))
+def _run() -> bool | None:
+    return have(*posthoc.shown("best"), *posthoc.shown("last")) or None
 
 
 def _clear(one: Comparison) -> bool:

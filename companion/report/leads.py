@@ -15,7 +15,6 @@ import pandas as pd
 from chexreason.runs import Run
 from companion.evidence.audit import differences, facts
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.comparable import ENOUGH
 from companion.evidence.stats import Interval
 from companion.evidence.tables import Evidence, title_of, unfit
 from companion.report.paired import titled
@@ -105,18 +104,3 @@ def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]
 def verdict(found: Interval) -> str:
     """What an interval over studies allows to say of a printed difference."""
     return "more than chance makes" if found.excludes_zero else "within chance"
-
-
-def enough(names: Sequence[str], of: int) -> str:
-    """Which findings carry a conclusion, in words.
-
-    >>> enough(["Edema"], 9)
-    'the only one of 9 findings with at least 20 positives'
-    """
-    many = f"the {len(names)}" if len(names) > 1 else "the only one"
-    return f"{many} of {of} findings with at least {ENOUGH} positives"
-
-
-def whole(shown: Evidence) -> bool:
-    """Whether all runs of a table are there."""
-    return bool(shown.runs) and not shown.missing

@@ -23,8 +23,6 @@ from companion.evidence.tables import MODELS, counted
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-#: Where several trainings of the same arms are.
-EXPERIMENT_PAGE = "cells.html"
 
 
 def titled(model: str, tier: str) -> str:

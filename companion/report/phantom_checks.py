@@ -13,7 +13,7 @@ from companion.evidence.stats import Interval
 from companion.phantoms import HOSPITALS
 from companion.report.frames import frame_table
 from companion.report.plots import picture
-from companion.report.theme import Html, badge, decimal
+from companion.report.theme import Html, badge
 
 FOLDER: Path = config.RESULTS / "phantoms"
 TRAINED_AT = "A"
@@ -56,22 +56,6 @@ def difficulty() -> Html:
     )
 
 
-def means() -> str:
-    """The mean area under the ROC curve at each hospital with its interval."""
-    rows = difficulty_values().query("finding == @MEAN").set_index("hospital")
-    return ", ".join(
-        f"{decimal(row.auc, 2)} at {hospital} ({decimal(row.low, 2)} to {decimal(row.high, 2)})"
-        for hospital, row in rows.iterrows()
-    )
-
-
-def extremes() -> tuple[str, str]:
-    """The hardest and the easiest finding at the hospital of the training images, each with its area."""
-    rows = difficulty_values().query("finding != @MEAN and hospital == @TRAINED_AT").sort_values("auc")
-    told = [f"{name} ({decimal(auc, 2)})" for name, auc in zip(rows["finding"], rows["auc"], strict=True)]
-    return told[0], told[-1]
-
-
 def looks() -> Html:
     """Grey levels and power by spatial frequency: real images beside each hospital's."""
     values = looks_values()
@@ -87,18 +71,3 @@ def looks() -> Html:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
-
-
-def apart(quantity: str) -> tuple[float, float]:
-    """How far the medians of the imitating hospital and of the real images are apart at most, and where."""
-    rows = looks_values().query("quantity == @quantity").pivot(index="at", columns="source", values="median")
-    found = (rows[LIKE_REAL] - rows["real"]).abs().sort_values()
-    return float(found.iloc[-1]), float(found.index[-1])
-
-
-def inside() -> str:
-    """In how many places the imitating hospital's median is within the middle 80 % of real images, by quantity."""
-    values = looks_values().set_index(["quantity", "at"])
-    ours, real = (values[values["source"] == name] for name in (LIKE_REAL, "real"))
-    found = ours["median"].between(real["low"], real["high"]).groupby("quantity").agg(["sum", "size"])
-    return " and ".join(f"{row['sum']} of {row['size']} for the {name}" for name, row in found.iterrows())

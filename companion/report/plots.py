@@ -1,4 +1,4 @@
-"""How figures are drawn: the style, one function for estimates with their intervals, and the way into a page.
+"""How figures are drawn: the style, one panel, estimates with their intervals, and the way into a page.
 
 A panel is an SVG of its own, so that panels stand beside one another on a desk and below one another on a phone. It
 takes the page's text colour, tells its series by marker as well as by a colour-blind-safe colour, and says its numbers
@@ -7,12 +7,13 @@ to who cannot see it. Type of 9 points in a panel of 4.4 inches stays above 9 pi
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -29,30 +30,52 @@ STYLE: Any = {
 }  # fmt: skip
 DASHES = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
 
-#: Series -> row -> an estimate with its interval, or why there is none.
-Values = Mapping[str, Mapping[str, Interval | str]]
+#: Series -> row -> a number, an estimate with its interval, or why there is none.
+Values = Mapping[Any, Mapping[Any, Interval | float | str]]
+
+
+def panel(
+    title: str, draw: Callable[[Axes], object], said: str, size: tuple[float, float] = (4.4, 3.2), columns: int = 3,
+    **labels: Any,
+) -> str:  # fmt: skip
+    """One panel as an SVG element: `draw` fills its axes, `said` is read out, the legend, if any, stands below."""
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=size, layout="constrained")
+        axes = drawing.add_subplot()
+        draw(axes)
+        axes.set(title=title, **labels)
+        handles, names = axes.get_legend_handles_labels()
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
+        if handles:
+            drawing.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+        return to_svg(drawing, f"{title}. {said}")
 
 
 def intervals(
-    title: str, values: Values, unit: str, *, line: float = 0.0, log: bool = False,
-    points: Mapping[str, Sequence[float]] | None = None, span: tuple[float, float] | None = None,
+    title: str, values: Values, unit: str, *, line: float | None = 0.0,
+    marks: Mapping[str, Sequence[float]] | None = None, points: Mapping[str, Sequence[float]] | None = None,
+    **labels: Any,
 ) -> str:  # fmt: skip
     """Estimates with their intervals, rows one below the other and series side by side in a row; as an SVG element.
 
-    `line` is marked across all rows: 0 for differences, else a level to compare with. `points` are single values by row
-    (trainings, say), `span` is the axis's range. Where there is no estimate, the row says so.
+    `line` is marked across all rows: 0 for differences, else a level to compare with, if any. `marks` are more lines,
+    by what they are; `points` single values by row (trainings, say). Where there is no estimate, the row says so.
     """
     rows = list(dict.fromkeys(row for one in values.values() for row in one))
-    told = [(series, row, value) for series, one in values.items() for row, value in one.items()]
+    told = [(series, row, value) for series, one in values.items() for row, value in one.items() if value == value]
     # The median of an interval's ends and its estimate is the estimate, and their whole range the interval.
-    bounds = [(s, r, x) for s, r, v in told if not isinstance(v, str) for x in (v.low, v.estimate, v.high)]
+    bounds = [(s, r, x) for s, r, v in told if not isinstance(v, str) for x in _ends(v)]
     colours, _, markers = zip(*cycle(len(values)), strict=True)
-    dodge = 0.5 * (1 - 1 / len(values))
-    with mpl.rc_context(STYLE):
-        tall = (0.1 + 0.18 * len(values)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)
-        drawing = Figure(figsize=(4.4, 0.95 + 0.2 * (len(values) > 1) + tall), layout="constrained")
-        axes = drawing.add_subplot()
-        axes.axvline(line, color=INK, linewidth=0.8)
+    beside = len(values) if len(told) > len(rows) else 1  # series that share a row
+    dodge = 0.7 * (1 - 1 / beside)
+
+    def draw(axes: Axes) -> None:
+        if line is not None:
+            axes.axvline(line, color=INK, linewidth=0.8)
+        for (name, places), dash in zip((marks or {}).items(), DASHES, strict=False):
+            for k, place in enumerate(places):
+                axes.axvline(place, color=INK, linestyle=dash, linewidth=1, alpha=0.7, label=None if k else name)
         if points:
             found = pd.DataFrame([(row, x) for row, each in points.items() for x in each], columns=["row", "value"])
             sns.stripplot(found, x="value", y="row", order=rows, color=colours[0], alpha=0.55, jitter=False, ax=axes)
@@ -60,18 +83,10 @@ def intervals(
             pd.DataFrame(bounds, columns=["series", "row", "value"]), x="value", y="row", hue="series", order=rows,
             hue_order=list(values), palette=list(colours), markers=list(markers), dodge=dodge or False, orient="y",
             estimator="median", errorbar=("pi", 100), linestyle="none", markersize=5, err_kws={"linewidth": 2}, ax=axes,
+            legend=len(values) > 1,
         )  # fmt: skip
-        handles, labels = axes.get_legend_handles_labels()
-        if (legend := axes.get_legend()) is not None:
-            legend.remove()
-        if len(values) > 1:
-            drawing.legend(handles, labels, loc="outside lower center", ncols=min(3, len(values)), frameon=False)
-        axes.set_yticks(range(len(rows)), rows)
-        axes.set(title=title, xlabel=unit, ylabel="", ylim=(len(rows) - 0.4, -0.6), **({"xlim": span} if span else {}))
+        rows_named(axes, rows)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        axes.grid(visible=False, axis="y")
-        if log:
-            axes.set_xscale("log")
         if not bounds:
             axes.set(xlim=(-1, 1), xticks=[])
         left, right = axes.get_xlim()
@@ -81,17 +96,32 @@ def intervals(
                 place = rows.index(row) + (list(values).index(series) / max(1, len(values) - 1) - 0.5) * dodge
                 axes.annotate("not compared", (0, place), (5 * side, 0), textcoords="offset points", va="center",
                               ha="left" if side > 0 else "right", style="italic")  # fmt: skip
-        return to_svg(drawing, f"{title}. {'; '.join(said(values, line != 0))}.")
+
+    tall = (0.1 + 0.18 * min(beside, 3)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)
+    legend = 0.2 * -(-(len(values) * (len(values) > 1) + len(marks or {})) // 3)
+    labels = {"xlabel": unit, "ylabel": "", **labels}
+    return panel(title, draw, f"{'; '.join(said(values, line != 0))}.", (4.4, 0.95 + legend + tall), **labels)
+
+
+def rows_named(axes: Axes, names: Sequence[str]) -> None:
+    """One row a name, the first on top."""
+    axes.set_yticks(range(len(names)), [name.replace("Enlarged Cardio", "Enl. Cardio") for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+
+
+def _ends(value: Interval | float) -> tuple[float, ...]:
+    return (value.low, value.estimate, value.high) if isinstance(value, Interval) else (value,)
 
 
 def picture(
     title: str, head: str, panels: Mapping[str, Values], unit: str, says: str, *, runs: Iterable[Run] = (),
-    columns: int = 2, line: float = 0.0, log: bool = False, span: tuple[float, float] | None = None,
-    points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    columns: int = 2, line: float | None = 0.0, points: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    **labels: Any,
 ) -> Html:  # fmt: skip
     """A figure of `intervals`, a panel a title, with its caption, all its numbers and the runs behind them."""
     drawn = [
-        intervals(name, values, unit, line=line, log=log, span=span, points=(points or {}).get(name))
+        intervals(name, values, unit, line=line, points=(points or {}).get(name), **labels)
         for name, values in panels.items()
     ]
     return framed(title, head, drawn, says, columns, behind=numbers(panels, line != 0) + runs_behind(runs))
@@ -101,16 +131,26 @@ def said(values: Values, level: bool = False) -> list[str]:
     """Each estimate in words: its row, its series where there are several, and the value with its interval; levels
     have no sign, differences have one."""
 
-    def told(value: Interval | str) -> str:
-        if isinstance(value, str) or not level:
-            return spoken(value)
-        return f"{value.estimate:.3g} ({value.low:.3g} to {value.high:.3g})"
+    def told(value: Interval | float | str) -> str:
+        if isinstance(value, Interval) and level:
+            return f"{short(value.estimate)} ({short(value.low)} to {short(value.high)})"
+        return short(value) if isinstance(value, float | int) else spoken(value)
 
     return [
         f"{row}{f', {series}' if len(values) > 1 else ''}: {told(value)}".replace("\n", ", ")
         for series, one in values.items()
         for row, value in one.items()
+        if value == value
     ]
+
+
+def short(value: float) -> str:
+    """A level with three digits.
+
+    >>> short(0.25), short(1234.5)
+    ('0.25', '1,234')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def numbers(panels: Mapping[str, Values], level: bool = False) -> str:
@@ -121,13 +161,15 @@ def numbers(panels: Mapping[str, Values], level: bool = False) -> str:
 
 
 def framed(
-    title: str, head: str, panels: Sequence[str], says: str, columns: int = 2, key: str = "", behind: str = ""
-) -> Html:
+    title: str, head: str, panels: Sequence[str], says: str = "", columns: int = 2, key: str = "", behind: str = "",
+    anchor: str = "",
+) -> Html:  # fmt: skip
     """Panels under a title and a badge, with the caption that says what to see, and the runs behind them."""
+    named, badges = (f' id="{anchor}"' if anchor else ""), (f'<div class="cxr-head">{head}</div>' if head else "")
+    caption = f"<figcaption>{escape(says)}{behind}</figcaption>" if says or behind else ""
     return block(
-        f'<div class="cxr-head"><strong>{escape(title)}</strong></div><div class="cxr-head">{head}</div>{key}'
-        f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>'
-        f"<figcaption>{escape(says)}{behind}</figcaption>",
+        f'<div{named} class="cxr-head"><strong>{escape(title)}</strong></div>{badges}{key}'
+        f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>{caption}',
         "figure",
     )
 

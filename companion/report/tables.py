@@ -36,7 +36,6 @@ from companion.evidence.tables import (
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, Column, framed, grid
-from companion.report.frames import frame_table as frame_table
 from companion.report.paired import titled
 from companion.report.theme import Html, badge, decimal, escape
 

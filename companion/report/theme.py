@@ -21,6 +21,8 @@ SERIES: tuple[tuple[str, str, str], ...] = (
     ("#00875f", "dashdot", "^"),
     ("#b8679a", "dotted", "D"),
 )
+#: The first of these by name.
+BLUE, ORANGE, GREEN, PINK = (colour for colour, _, _ in SERIES)
 #: Stands for the page's own text colour until the drawing is done.
 INK = "#010203"
 #: What a reader has to know about numbers of each tier, in the words that every table carries.
@@ -43,19 +45,6 @@ class Html:
 
     def __add__(self, other: "Html") -> "Html":
         return Html(self.text + other.text)
-
-
-@dataclass(frozen=True)
-class Prose:
-    """Sentences in Markdown, for text that is computed."""
-
-    text: str
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def escape(text: object) -> str:

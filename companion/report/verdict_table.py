@@ -9,11 +9,8 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from chexreason.settings import UNREAD
-from companion.evidence.audit.uncertainty import CORRELATIONS, PAIRED
 from companion.evidence.claims import (
     CHANCE,
-    CHOICES,
     CLAIMS,
     FAILS,
     HOLDS,
@@ -28,7 +25,6 @@ from companion.evidence.claims import (
     outcomes,
 )
 from companion.evidence.claims.views import on_paper
-from companion.evidence.comparable import MOSTLY
 from companion.evidence.sections import EXPERIMENT, STAGES
 from companion.evidence.tables import beside, read_runs, results_root
 from companion.evidence.tables import profile as shown_profile
@@ -104,22 +100,10 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
     style, script = (Path(__file__).with_name(f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return block(
-        f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls(list(ours))}'
+        f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls()}'
         f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="cxr-note">{escape(explained())}</p></div><script>{script}</script>'
-    )
-
-
-def explained() -> str:
-    """What the words in a verdict's cell mean that the text above the table does not explain."""
-    tried = ", ".join(f"{r:g}" for r in CORRELATIONS)
-    return (
-        f"r: how far two models' errors on the same studies correlate, which is {UNREAD}; {tried} are tried, and the "
-        f"verdict is the one at {PAIRED:g}. Readings of ours are indented, and never fail. A dash: not run. Models "
-        "that were trained once test no claim about training, since another training may come out otherwise. A run "
-        f"that gives one answer to {MOSTLY:.0%} of its images, or scores below naming every label, is in no "
-        "comparison, nor is a model with such a training."
+        f"</div><script>{script}</script>"
     )
 
 
@@ -129,12 +113,8 @@ def _tier(found: Mapping[str, Outcome]) -> str:
 
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim, one = CLAIMS[name], paper[name]
-    kinds = list(dict.fromkeys(kind for kind, _ in one.turned_by))
-    data = {
-        "topic": claim.topic.lower(), "paper": one.verdict, "standing": one.standing,
-        "choice": "; ".join(["any", *kinds] if kinds else []), **({} if claim.stated else {"twin": "yes"}),
-        **{f"run{k}": found[name].verdict for k, found in enumerate(ours.values())},
-    }  # fmt: skip
+    data = {"topic": claim.topic.lower(), "paper": one.verdict, "standing": one.standing}
+    data |= {} if claim.stated else {"twin": "yes"}
     attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
     whose = " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""
     place, shown = EVIDENCE[claim.evidence]
@@ -193,7 +173,7 @@ def _runs(one: Outcome) -> str:
     return f"<details><summary>runs ({len(one.runs)})</summary><ul>{listed}</ul></details>"
 
 
-def _controls(ours: list[str]) -> str:
+def _controls() -> str:
     topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
 
     def choice(name: str, label: str, options: list[str]) -> str:
@@ -205,7 +185,5 @@ def _controls(ours: list[str]) -> str:
         + choice("topic", "topic", topics)
         + choice("standing", "stands", list(STANDINGS))
         + choice("paper", "on the paper's tables", list(VERDICTS))
-        + choice("choice", "depends on a choice of", ["any", *CHOICES])
-        + "".join(choice(f"run{k}", name, list(VERDICTS)) for k, name in enumerate(ours))
         + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
     )

@@ -11,11 +11,13 @@ from companion.evidence.stats import Interval
 from companion.evidence.tables import results_root
 from companion.experiment import scores
 from companion.report.experiments.names import NOT_RUN, PROFILE, model, named
-from companion.report.plots import Values, picture
+from companion.report.plots import picture
 from companion.report.theme import Html, badge, block
 
 #: A difference with its interval, or why there is none, as the end of a sentence.
 Comparison = analysis.Contrast | str
+#: Series of a figure's panel -> its rows.
+Series = Mapping[str, Mapping[str, Comparison]]
 
 
 @cache
@@ -67,7 +69,10 @@ def compared(
         return named(str(reason))
 
 
-def changed(after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Sequence[str] = ()) -> Comparison:
+@cache
+def changed(
+    after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: tuple[str, ...] = ()
+) -> Comparison:  # fmt: skip
     """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
     return compared(analysis.change(after, before, scores.own(hospital)), outcome, beside)
 
@@ -90,17 +95,26 @@ def told(value: Interval | str) -> str:
 
 
 def compare(
-    title: str, panels: Mapping[str, Values], unit: str, models: Sequence[str], says: str, *,
-    measure: str = "macro-F1", columns: int = 2,
+    title: str, panels: Mapping[str, Series], unit: str, models: Sequence[str], says: str, *,
+    measure: str = "macro-F1", columns: int = 2, dots: bool = False,
 ) -> Html:  # fmt: skip
-    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
+    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers.
+
+    `dots` shows the single trainings of panels with one series.
+    """
     if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
         return missing(f"all of {', '.join(map(named, models))}")
     head, runs_of = facts(*models, measure=measure), asked(*models)
-    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns)
+    points = {
+        name: {row: one.per_seed for row, one in rows.items() if isinstance(one, analysis.Contrast)}
+        for name, values in panels.items()
+        for rows in values.values()
+        if dots
+    }
+    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns, points=points)
 
 
-def counted(panels: Mapping[str, Values]) -> str:
+def counted(panels: Mapping[str, Series]) -> str:
     """How many intervals a figure shows, which leave zero out, and how many would by chance; ends a caption."""
     found = {f"{title}, {row}, {series}": value for title, one in panels.items() for series, each in one.items()
              for row, value in each.items()}  # fmt: skip

@@ -8,7 +8,7 @@ from companion.evidence.outcomes import MACRO
 from companion.experiment import scores
 from companion.experiment.worlds import FINDINGS
 from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have, told
-from companion.report.experiments.names import HARD, NUANCED, SFT, model
+from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, SFT, model
 from companion.report.theme import Html, spoken
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
@@ -73,10 +73,10 @@ def elsewhere(arm: str, there: str, checkpoint: str = "best") -> str:
     return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
 
 
-def verdict() -> str | None:
-    """The primary outcome in a line; None without its runs."""
+def verdict() -> str:
+    """The primary outcome in a line; `NOT_RUN` without the runs."""
     if not have(model(HARD), model(SFT)):
-        return None
+        return NOT_RUN
     gain = home(HARD)
     doubt = "" if isinstance(gain, str) or gain.excludes_zero else ", not distinguishable from zero"
     return "; ".join([f"at home {spoken(gain)}{doubt}", *(f"at {there} {elsewhere(HARD, there)}" for there in "BC")])

@@ -9,7 +9,7 @@ from companion.evidence.outcomes import MICRO
 from companion.experiment import arms, scores
 from companion.report.behind import runs_behind
 from companion.report.experiments.answers import answers, asked, below, changed, facts, have, missing, sizes, trained
-from companion.report.experiments.names import HARD, NUANCED, PROFILE, SFT, model
+from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, PROFILE, SFT, model
 from companion.report.figures import panel_svg, series
 from companion.report.frames import frame_table
 from companion.report.plots import framed, key_of, picture
@@ -62,7 +62,7 @@ def figure() -> Html:
         runs=asked(*shown.values()),
         columns=1,
         line=line,
-        span=(0, 1),
+        xlim=(0, 1),
         points={title: points},
     )
 
@@ -138,11 +138,11 @@ def reward_spread(arm: str) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
-def verdict() -> str | None:
-    """What collapses, in a line; None without any run."""
+def verdict() -> str:
+    """What collapses, in a line; `NOT_RUN` without the runs."""
     found = after_last().iloc[1:]
     if found.empty:
-        return None
+        return NOT_RUN
     off = found[found["collapsed"] > 0]
     named = [f"{str(name).removesuffix('-last')} ({one.collapsed:.0f} of {one.trainings:.0f} trainings)"
              for name, one in off.iterrows()]  # fmt: skip

@@ -12,6 +12,7 @@ from companion.evidence.comparable import every_label
 from companion.experiment import arms, scores
 from companion.report.experiments.answers import (
     Comparison,
+    Series,
     above,
     answers,
     asked,
@@ -22,9 +23,8 @@ from companion.report.experiments.answers import (
     missing,
     patients,
 )
-from companion.report.experiments.names import BELOW, HARD, SFT, model
+from companion.report.experiments.names import BELOW, HARD, NOT_RUN, SFT, model
 from companion.report.frames import frame_table
-from companion.report.plots import Values
 from companion.report.theme import Html, decimal
 
 CEILING = "best-of-four"
@@ -47,7 +47,7 @@ def against_plain(name: str, hospital: str) -> Comparison:
     return changed(model(name), model(HARD), hospital)
 
 
-def gains() -> dict[str, Values]:
+def gains() -> dict[str, Series]:
     """Each cure against plain reinforcement, at home and at each hospital that it was not trained on."""
     places = {"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}
     return {
@@ -79,10 +79,10 @@ def worked(found: Iterable[str]) -> list[str]:
     return good
 
 
-def verdict() -> str | None:
-    """How many cures work, in a line; None without any cure's runs."""
+def verdict() -> str:
+    """How many cures work, in a line; `NOT_RUN` without the runs."""
     if not (found := cures()):
-        return None
+        return NOT_RUN
     good, fair = worked(found), tested(found)
     text = f"{len(good) or 'none'} of the {len(fair)} that can be compared abroad"
     text += f": {', '.join(good)}" if good else ", by more than chance allows"

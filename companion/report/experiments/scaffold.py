@@ -99,7 +99,7 @@ def figure() -> Html:
         "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
         "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
         "the line, is in no comparison; how many runs do stands under its name.",
-        runs=of, points=points, span=(0, 0.8),
+        runs=of, points=points, xlim=(0, 0.8),
         line=float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()])),
     )  # fmt: skip
 
@@ -123,10 +123,10 @@ def difference(base: str) -> Interval | str:
     )
 
 
-def verdict() -> str | None:
-    """What can be said of each base model, in a line; None without the runs."""
+def verdict() -> str:
+    """What can be said of each base model, in a line; `NOT_RUN` without the runs."""
     if not whole():
-        return None
+        return NOT_RUN
     medical, general = difference("medgemma"), difference("qwen")
     lead = "cannot answer: " if isinstance(medical, str) or isinstance(general, str) else ""
     return (

@@ -13,7 +13,7 @@ from companion.evidence.outcomes import MACRO, MICRO, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
 from companion.report.experiments.answers import answers, asked, facts, have, missing, trained
-from companion.report.experiments.names import model
+from companion.report.experiments.names import NOT_RUN, model
 from companion.report.plots import picture
 from companion.report.theme import Html, signed, spoken
 
@@ -104,10 +104,10 @@ def figure() -> Html:
     )
 
 
-def verdict() -> str | None:
-    """What choosing adds, in a line; None without the runs."""
+def verdict() -> str:
+    """What choosing adds, in a line; `NOT_RUN` without the runs."""
     if not ways():
-        return None
+        return NOT_RUN
     said = []
     for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
         each = advantages(outcome.name).groupby("seed").mean()
