@@ -90,7 +90,7 @@ def learnt(folder: Path, what: str, fast: bool) -> dict[str, Any]:
     return {"weights": weights, "window": window}
 
 
-TRAININGS = {"sft fast": ("sft", True), "sft stock": ("sft", False), "grpo fast": ("grpo", True)}
+TRAININGS = {"sft fast": ("sft", True), "grpo fast": ("grpo", True)}
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])

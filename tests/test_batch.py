@@ -1,16 +1,12 @@
 """One notebook from end to end: failures kept apart, machine paths taken out, kernels that listen on no port."""
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
 from chexreason import config
@@ -58,7 +54,8 @@ def outputs(executed: Path) -> str:
 
 def test_a_whole_run_is_kept_without_paths_and_another_differs_in_its_duration_only(written, capsys):
     source = written(
-        "import sys\nfrom pathlib import Path", "print(name, n, Path.cwd() / 'a.csv')",
+        "import sys\nfrom pathlib import Path\nfrom ipykernel.kernelapp import IPKernelApp",
+        "print(name, n, Path.cwd() / 'a.csv', IPKernelApp.instance().transport)",
         "print('warming up', file=sys.stderr)", "{'where': str(Path.cwd() / 'b.csv')}",
     )  # fmt: skip
     (source.parent / "out").mkdir()
@@ -67,7 +64,7 @@ def test_a_whole_run_is_kept_without_paths_and_another_differs_in_its_duration_o
     shown = capsys.readouterr()
     assert f"x 7 {source.parent}/a.csv" in shown.out
     assert "warming up" in shown.err
-    assert outputs(executed) == "x 7 a.csv\n"  # progress and warnings are for the terminal
+    assert outputs(executed) == "x 7 a.csv ipc\n"  # progress and warnings are for the terminal
     assert [path.name for path in executed.parent.iterdir()] == ["05_tiny.ipynb"], "what failed before is gone"
     first, second = (nbformat.read(path, as_version=4) for path in (executed, run(source, name="x", n=7)))
     text = nbformat.writes(first)
@@ -111,77 +108,7 @@ def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path,
     assert not list((tmp_path / "out").iterdir())
 
 
-# The kernels' addresses.
-
-#: A cell that says by a file where its kernel listens, and goes on when as many kernels as `n` have said so.
-MEET = """\
-import os, time
-from pathlib import Path
-from ipykernel.kernelapp import IPKernelApp
-
-kernel, met = IPKernelApp.instance(), Path({met!r})
-(met / str(os.getpid())).write_text(f"{{kernel.transport}} {{kernel.ip}}")
-while len(list(met.iterdir())) < {n}:
-    time.sleep(0.05)
-"""
-RUN = """\
-import sys
-from pathlib import Path
-from companion.workflow import batch
-
-source = Path(sys.argv[1])
-batch.run_notebook(source, source.parent / "out" / f"{source.stem}.ipynb", {}, source.parent)
-"""
-
-
-def started(source: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", RUN, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def assert_apart(met: Path, count: int) -> None:
-    """So many kernels have met, at addresses of their own, all of them sockets whose folders are gone."""
-    found = {path.read_text() for path in met.iterdir()}
-    assert len(found) == count
-    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
-
-
-@pytest.fixture
-def met(tmp_path):
-    (tmp_path / "met").mkdir()
-    return tmp_path / "met"
-
-
-def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
-    sources = [tmp_path / f"0{number}_tiny.py" for number in (5, 6)]
-    text = written(MEET.format(met=str(met), n=2), "print('done')").read_text()
-    for source in sources:
-        source.write_text(text)
-    running = [started(source) for source in sources]
-    while any(one.poll() is None for one in running):
-        if any(one.poll() for one in running):  # the others would wait for it
-            [one.kill() for one in running]
-        time.sleep(0.05)
-    shown = [one.communicate()[0].decode()[-2000:] for one in running]
-    assert [one.returncode for one in running] == [0, 0], shown
-    assert all(outputs(tmp_path / "out" / f"{source.stem}.ipynb") == "done\n" for source in sources)
-    assert_apart(met, 2)
-    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", *(source.name for source in sources)}
-
-
-def test_a_killed_run_leaves_no_socket_among_the_notebooks(written, met, tmp_path):
-    run = started(written(MEET.format(met=str(met), n=2)))
-    while not (said := [path for path in met.iterdir() if path.read_text()]):
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.05)
-    kernel = psutil.Process(int(said[0].name))
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    kernel.kill()
-    shutil.rmtree(Path(said[0].read_text().split()[1]).parent)  # what a kill does leave, among temporary files
-    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", "05_tiny.py"}
-
-
-def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
+def test_a_kernels_socket_has_a_path_that_the_system_takes_in_a_folder_that_others_cannot_enter(tmp_path, monkeypatch):
     long = tmp_path / ("long" * 20)
     long.mkdir()
     for place in (tmp_path, long):
@@ -194,10 +121,24 @@ def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
         assert not file.parent.exists()
 
 
-def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(met, tmp_path):
+#: A page's cell that says by a file where its kernel listens, and goes on when two have said so.
+MEET = """\
+import os, time
+from pathlib import Path
+from ipykernel.kernelapp import IPKernelApp
+
+kernel, met = IPKernelApp.instance(), Path({met!r})
+(met / str(os.getpid())).write_text(f"{{kernel.transport}} {{kernel.ip}}")
+while len(list(met.iterdir())) < 2:
+    time.sleep(0.05)
+"""
+
+
+def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(tmp_path):
     """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), two of code."""
-    pages = tmp_path / "pages"
+    pages, met = tmp_path / "pages", tmp_path / "met"
     pages.mkdir()
+    met.mkdir()
     (pages / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(config.ROOT / 'book' / '_ext')!r})\n"
         "extensions, master_doc = ['myst_nb', 'private_kernels'], 'page0'\n"
@@ -205,12 +146,13 @@ def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_
     )
     head = "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n# Page\n"
     others = "```{toctree}\n:glob:\n*\n```\n"
-    cell = f"```{{code-cell}}\n{MEET.format(met=str(met), n=2)}```\n"
+    cell = f"```{{code-cell}}\n{MEET.format(met=str(met))}```\n"
     for number in range(6):
         (pages / f"page{number}.md").write_text(head + others * (number == 0) + cell if number < 2 else "# Page\n")
     command = [sys.executable, "-m", "sphinx", "-q", "-j", "6", str(pages), str(tmp_path / "built")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert_apart(met, 2)
-    assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
+    found = {path.read_text() for path in met.iterdir()}
+    assert len(found) == 2
+    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
     assert "private_kernels" in (config.ROOT / "_config.yml").read_text()

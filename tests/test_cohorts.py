@@ -171,13 +171,6 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch
     assert cohorts.choose(ones, "sft").left_out["no positive label"] <= before
 
 
-def test_visible_truth_is_known_for_phantoms_only(profile, tmp_path) -> None:
-    chosen = cohorts.choose(profile, "nih")
-    visible = cohorts.visible_truth(chosen)
-    assert {study.key for study in chosen.studies} <= set(visible)
-    assert cohorts.visible_truth(dataclasses.replace(chosen, root=tmp_path)) == {}
-
-
 def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_path) -> None:
     request = {"hospital": "C", "sizes": {"test": 2}, "seed": 3, "size": 64, "progress": False}
     real = tmp_path / "real"

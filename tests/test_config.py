@@ -207,10 +207,3 @@ def test_a_profile_names_the_engines_that_it_wants(own) -> None:
     for name in ("no.such.Trainer", "collections.NoSuchTrainer", "Trainer", ""):
         with pytest.raises(UserError, match=r"a class or function for engines\.sft in profile own"):
             own(engines={"sft": name}).engine("sft", dict)
-
-
-def test_each_switch_of_speed_has_its_reason() -> None:
-    for name, default, origin in origins(Speed):
-        assert default is True, name
-        assert origin.why.startswith("exact"), name
-        assert origin.what, name

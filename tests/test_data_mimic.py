@@ -95,11 +95,6 @@ def test_order_paths_ids_and_labels(tmp_path):
     assert second.label_set == FINDINGS
 
 
-def test_ids_stay_whole_numbers_when_a_spreadsheet_made_them_floats(tmp_path):
-    floats = {name: text.replace("10000032,", "10000032.0,") for name, text in tables().items()}
-    assert mimic.load(write(tmp_path / "a", **floats)).studies[0].patient_id == "10000032"
-
-
 def test_the_report_labels_may_use_the_alias_too(tmp_path):
     names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
     studies = mimic.load(write(tmp_path, chexpert=chexpert_csv(names)), "train").studies

@@ -124,10 +124,3 @@ def test_every_target_that_needs_the_environment_makes_it():
     for target in ("test", "book", "html", "lint"):
         assert "setup" in rules[target].split()
     assert rules["setup"].split() == ["$(STAMP)"]
-
-
-def test_the_build_server_runs_the_command_of_the_readme():
-    readme, server = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
-    assert "make test" in readme
-    assert re.search(r"^(time )?make test$", server, flags=re.MULTILINE)
-    assert re.search(r"^(time )?make book PROFILE=smoke$", server, flags=re.MULTILINE)

@@ -2,10 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
-import pytest
 import yaml
 from PIL import Image
 
@@ -49,21 +47,22 @@ FAMILIES["twin"] = replace(FAMILIES["qwen"], name="twin", title="Twin")
 """
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """A study of one's own, run stage by stage with its notebooks: (results, what the terminal showed)."""
-    place = tmp_path_factory.mktemp("own")
-    (place / "mine.py").write_text(MINE)
-    (place / "model.py").write_text(MODEL)
-    (place / "hospital").mkdir()
+def test_a_prompt_a_reward_a_base_model_and_a_data_set_of_ones_own_run_and_are_shown(tmp_path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "hospital").mkdir()
     rows = [{"image": f"{k}.png", "patient": f"p{k}", "label": label} for k, label in enumerate(["Edema", "Fracture"])]
     for row in rows:
-        Image.new("L", (224, 224), 90).save(place / "hospital" / row["image"])
-    pd.DataFrame(rows).to_csv(place / "hospital" / "labels.csv", index=False)
+        Image.new("L", (224, 224), 90).save(tmp_path / "hospital" / row["image"])
+    pd.DataFrame(rows).to_csv(tmp_path / "hospital" / "labels.csv", index=False)
     text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    text["data"]["mine"] = {"root": str(place / "hospital")}
+    text["data"]["mine"] = {"root": str(tmp_path / "hospital")}
     text["models"]["twin"] = text["models"]["qwen"]
-    text["modules"] = [str(place / "mine.py"), str(place / "model.py")]
+    text["modules"] = [str(tmp_path / "mine.py"), str(tmp_path / "model.py")]
+    few = {"sizes.validation": 2, "sizes.nih": 2, "decoding.max_new_tokens": 8}
+    for entry in text["overrides"]:
+        entry["value"] = few.pop(entry["setting"], entry["value"])
+    text["overrides"] += [{"setting": name, "value": value, "why": "for a test"} for name, value in few.items()]
     text["study"] = {
         "prompting": {"prompts": ["reasoning_a", "upwards"]},
         "sft": {"models": ["medgemma"], "prompts": ["free_reasoning"]},
@@ -76,46 +75,23 @@ def study(tmp_path_factory):
             },
         },
     }  # fmt: skip
-    (place / "own.yml").write_text(yaml.safe_dump(text))
-    words = ["run", "all", "--profile", str(place / "own.yml"), "--results", str(place / "results")]
-    command = [sys.executable, "-m", "companion", *words, "--cache", str(place / "cache")]
+    (tmp_path / "own.yml").write_text(yaml.safe_dump(text))
+    words = ["run", "all", "--profile", str(tmp_path / "own.yml"), "--results", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "companion", *words, "--cache", str(tmp_path / "cache")]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=config.ROOT, check=False)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    return place / "results"
 
-
-def notebook(results: Path, name: str) -> str:
-    return (results / "own" / "notebooks" / f"{name}.ipynb").read_text()
-
-
-def test_a_prompt_of_ones_own_has_its_row(study) -> None:
-    shown = report.table(1, "own", study).text
-    assert "Upwards" in shown
-    assert "Upwards" in notebook(study, "01_prompting")
-    assert tables.gather(1, "own", study).others == ("upwards",)
-
-
-def test_a_reward_of_ones_own_is_trained_with_and_has_its_rows(study) -> None:
-    shown = report.table(4, "own", study).text
-    assert "Sample f1, best F1-score" in shown
-    assert "Sample f1, maximum steps" in shown
-    assert "Sample f1, best F1-score" in notebook(study, "03_grpo")
-    history = tables.read_runs("own", study)["03-grpo-sample_f1"].history()
-    assert "terms/f1" in set(history["metric"])
-
-
-def test_a_base_model_of_ones_own_has_its_column(study) -> None:
-    shown = report.table(6, "own", study).text
-    assert "twin" in shown
-    assert "twin" in notebook(study, "04_generalization")
-
-
-def test_a_data_set_of_ones_own_has_its_table(study) -> None:
-    shown = report.other_test_sets("own", study).text
-    assert "n = 2 studies" in shown
-    assert all(model in shown for model in ("medgemma", "twin", "mine"))
-    assert "n = 2 studies" in notebook(study, "04_generalization")
-
-
-def test_the_clone_stays_as_it_was(study) -> None:
+    results = tmp_path / "results"
+    shown = {number: report.table(number, "own", results).text for number in (1, 4, 6)}
+    shown |= {0: report.other_test_sets("own", results).text}
+    notebooks = {path.stem[:2]: path.read_text() for path in (results / "own" / "notebooks").glob("*.ipynb")}
+    for number, notebook, told in (
+        (1, "01", ["Upwards"]), (4, "03", ["Sample f1, best F1-score"]), (6, "04", ["twin"]),
+        (0, "04", ["n = 2 studies", "medgemma", "twin", "mine"]),
+    ):  # fmt: skip
+        assert not [words for words in told if words not in shown[number] or words not in notebooks[notebook]]
+    assert tables.gather(1, "own", results).others == ("upwards",)
+    found = tables.read_runs("own", results)
+    assert "terms/f1" in set(found["03-grpo-sample_f1"].history()["metric"])
+    assert len(found["04-generalization-mine-nih"].predictions()) == 2, "drawn images may be shown row by row"
     assert not (config.RESULTS / "own").exists()

@@ -26,12 +26,6 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> N
             models.load(family, place)
 
 
-def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> None:
-    assert type(random_model.model) is FAMILIES[random_model.family.name].model_class
-    assert type(random_model.model).__module__.startswith("transformers.models.")
-    assert 2.5e6 < sum(weight.numel() for weight in random_model.model.parameters()) < 3.5e6
-
-
 def test_an_image_becomes_36_image_tokens(random_model) -> None:
     image = Image.new("L", (300, 300), 90)  # Qwen keeps the shape of an image: an oblong one gives fewer tokens
     inputs = models.encode(random_model, [image, image], "Look.")

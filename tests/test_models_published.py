@@ -75,12 +75,6 @@ def test_the_vision_encoder_and_what_joins_it_to_the_words_stay_frozen(real) -> 
     assert not [name for name, w in outside.items() if w.requires_grad or "lora_" in name]
 
 
-def test_nv_reason_is_counted_as_the_qwen_it_was_made_from() -> None:
-    assert facts("nv_reason") == facts("qwen")
-    with pytest.raises(UserError, match="medgemma, nv_reason, qwen, got 'llava'"):
-        facts("llava")
-
-
 def test_revisions_are_commits_and_belong_to_the_published_weights_alone() -> None:
     for family in FAMILIES.values():
         assert len(family.revision) == 40

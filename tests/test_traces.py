@@ -38,19 +38,6 @@ def test_the_scripted_teachers_traces_would_pass_as_a_teachers(profile, name) ->
         assert check.fault(Answer(trace), prompt, positives(study.labels, "zeros")) == ""
 
 
-def test_the_same_seed_writes_the_same_traces(profile) -> None:
-    chosen, prompt = cohorts.choose(profile, "sft"), prompts.get("reasoning_narrative")
-
-    def written(seed: int) -> list[str]:
-        other = dataclasses.replace(profile, seed=seed)
-        write_traces(other, chosen)
-        return traces.of(chosen, prompt, other)
-
-    first = written(0)
-    assert written(0) == first
-    assert written(9) != first
-
-
 @pytest.fixture
 def real(studies, tmp_path):
     """A cohort of two real images, without the marker of a phantom tree."""

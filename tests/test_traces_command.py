@@ -160,9 +160,3 @@ def test_what_the_teacher_is_told_has_the_labels_in_order_and_the_whole_task() -
     assert prompt.text in text
     assert "turned down" not in text
     assert check.instruction(prompt, {"Edema"}, "an empty answer").endswith("Write a new one that avoids this.")
-
-
-def test_no_setting_of_the_teacher_claims_to_be_the_papers(capsys) -> None:
-    assert all(not origin.stated and origin.why and origin.what for _, _, origin in origins(Teacher))
-    assert cli.main(["settings"]) == 0
-    assert "teacher.agreement = False   [assumed: only you can know]" in capsys.readouterr().out

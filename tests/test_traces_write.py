@@ -90,12 +90,6 @@ def test_the_server_is_sent_image_labels_and_task_and_nothing_of_the_patient(run
             assert study.study_id not in everything
 
 
-def test_only_label_asks_nobody(run, profile) -> None:
-    tally, lines, server = run(bad_server.right, prompts.get("only_label"))
-    assert (tally.written, len(lines), server.seen) == (N, N, [])
-    assert len(traces.of(cohorts.drawn(profile, "sft"), prompts.get("only_label"), profile)) == N
-
-
 FAILURES = {
     "errors": lambda s: Reply(status=[500, 502, 503, 504, 529][s % 5], raw=b"overloaded"),
     "no JSON": lambda s: Reply(raw=b'{"choices": [{"mess'),
@@ -163,15 +157,6 @@ def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run
     again = [seen.text for seen in server.seen if "turned down" in seen.text]
     assert len(again) == N
     assert all(f"turned down: {fault}." in text for text in again)
-
-
-def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_asked_about_again(run) -> None:
-    def behave(seen, number):
-        return Reply([wrong(seen.right) for wrong in WRONG.values()][number % len(WRONG)])
-
-    tally, lines, server = run(behave, attempts=3)
-    assert (tally.written, lines, tally.given_up, len(server.seen)) == (0, [], N, 3 * N)
-    assert run(bad_server.right)[0].written == N
 
 
 def test_the_right_labels_in_another_order_and_hostile_text_are_one_line_each(run, profile) -> None:
