@@ -87,28 +87,23 @@ def nih_sample() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real images."""
-    from chexreason.data import PHANTOM_MARKER, TRUTH
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small trees of phantoms in the three real layouts."""
     from companion.phantoms.writers import write_tree
 
-    root = tmp_path_factory.mktemp("mimic")
-    write_tree(root, "A", {"train": 20}, 5, 64, progress=False)
-    (root / PHANTOM_MARKER).unlink()
-    (root / TRUTH).unlink()
+    root = tmp_path_factory.mktemp("drawn")
+    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
+    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
+    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
     return root
 
 
 @pytest.fixture(scope="session")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small trees in the three real layouts that pass for real ones: nothing marks them as phantoms."""
+def trees(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same trees pass for real ones where nothing marks them as phantoms."""
     from chexreason.data import PHANTOM_MARKER, TRUTH
-    from companion.phantoms.writers import write_tree
 
-    root = tmp_path_factory.mktemp("trees")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
-    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
-    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
+    root = shutil.copytree(drawn, tmp_path_factory.mktemp("real") / "trees")
     for mark in (path for name in (PHANTOM_MARKER, TRUTH) for path in root.glob(f"*/{name}")):
         mark.unlink()
     return root

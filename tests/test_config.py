@@ -177,12 +177,6 @@ def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp
     assert (profile.name, profile.grpo.beta, profile.more("grpo")) == ("own", 0.0, {"top_k": 5})
 
 
-def test_the_study_is_the_papers_but_for_what_a_profile_changes(own) -> None:
-    changed = own(study={"grpo": {"rewards": ["hard"]}}).study
-    assert changed["grpo"] == config.STUDY["grpo"] | {"rewards": ["hard"]}
-    assert changed["sft"] == config.STUDY["sft"]
-
-
 def test_the_settings_table_has_every_setting_with_its_source_and_overrides() -> None:
     table = settings_table().set_index(["group", "setting"])
     assert len(table) == sum(len(dataclasses.fields(cls)) for cls in SETTINGS.values()) + 2 + 12 + len(recipe.CHOICES)

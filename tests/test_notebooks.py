@@ -6,7 +6,7 @@ import jupytext
 import pytest
 
 from companion.evidence import sections
-from companion.workflow import stages
+from companion.workflow import provenance, stages
 
 SOURCES = [stage.source for stage in stages.STAGES.values()]
 
@@ -39,11 +39,11 @@ def test_the_notebooks_take_the_same_parameters():
 
 def test_prose_in_a_notebook_does_not_change_its_digest(tmp_path, monkeypatch):
     stage = stages.STAGES["prompting"]
-    text, digest = stage.source.read_text(), stages.code_digest(stage, "smoke")
+    text, digest = stage.source.read_text(), provenance.made_by(stage, "smoke")
     monkeypatch.setattr(sections, "NOTEBOOKS", tmp_path)
     (tmp_path / "01_prompting.py").write_text(
         text.replace("\n# Before", "\n# A typo mended. Before").replace("# %%\nchosen", "# %%\n# so\nchosen")
     )
-    assert stages.code_digest(stage, "smoke") == digest
+    assert provenance.made_by(stage, "smoke") == digest
     (tmp_path / "01_prompting.py").write_text(text.replace("seed=seed", "seed=1"))
-    assert stages.code_digest(stage, "smoke") != digest
+    assert provenance.made_by(stage, "smoke") != digest

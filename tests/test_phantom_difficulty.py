@@ -15,15 +15,6 @@ def values() -> pd.DataFrame:
     return pd.read_csv(config.RESULTS / "phantoms" / "difficulty.csv").set_index(["hospital", "finding"])
 
 
-def test_every_finding_is_reported_at_every_hospital(values: pd.DataFrame) -> None:
-    expected = {(place, name) for place in HOSPITALS for name in (*FINDINGS, "mean") if name != NO_FINDING}
-    assert set(values.index) == expected
-    assert len(values) == len(expected)
-    assert (values["low"] <= values["auc"]).all()
-    assert (values["auc"] <= values["high"]).all()
-    assert (values["positives"] >= 30).all()
-
-
 def test_home_is_neither_too_easy_nor_too_hard_and_other_hospitals_are_harder(values: pd.DataFrame) -> None:
     home, means = values.loc["A"].drop(index="mean"), values.xs("mean", level="finding")
     assert means.loc["A", "auc"] == pytest.approx(home["auc"].mean(), abs=1e-3)
@@ -31,16 +22,3 @@ def test_home_is_neither_too_easy_nor_too_hard_and_other_hospitals_are_harder(va
     assert home["auc"].max() <= 0.97, "none is given away"
     assert (home["low"] > 0.5).all(), "none is left to chance"
     assert max(means.loc["B", "high"], means.loc["C", "high"]) < means.loc["A", "auc"]
-
-
-def test_looks_compare_real_images_with_each_hospital() -> None:
-    looks = phantom_checks.looks_values()
-    assert set(looks["source"]) == {"real", *HOSPITALS}
-    assert (looks.groupby(["quantity", "at"]).size() == 1 + len(HOSPITALS)).all()
-    wide = looks.pivot(index=["quantity", "at"], columns="source", values="median")
-    nearest = (wide.drop(columns="real").sub(wide["real"], axis=0)).abs().groupby("quantity").mean()
-    assert nearest.loc["grey level", "C"] < 30
-    assert nearest.loc["log10 power", "C"] < 0.35
-    largest = np.abs(wide.loc["grey level", "C"] - wide.loc["grey level", "real"]).max()
-    assert phantom_checks.apart("grey level")[0] == pytest.approx(largest)
-    assert "real images" in phantom_checks.looks().text

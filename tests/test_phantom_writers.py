@@ -170,19 +170,6 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
     assert sorted(path.suffix for path in root.rglob("*") if path.is_file()) == [".partial", ".png", ".png"]
 
 
-def test_what_fails_in_another_process_is_told_in_the_same_way(tmp_path, monkeypatch):
-    root = tmp_path / "tree"
-    with monkeypatch.context() as patched:
-        stop_after(patched, 0, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            write_tree(root, "C", SIZES["C"], SEED, SIDE, progress=False)
-    (root / "images").touch()  # a file where the images' folder should be
-    monkeypatch.setattr(writers, "WORTH_A_POOL", 1)
-    with pytest.raises(UserError, match=r"room and permission to write .*\.png"):
-        write_tree(root, "C", SIZES["C"], SEED, SIDE, progress=False, workers=2)
-    assert not data.is_phantom(root)
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

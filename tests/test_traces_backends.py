@@ -2,11 +2,9 @@
 
 import dataclasses
 import io
-import threading
 
 import bad_server
 import pytest
-import tenacity
 from PIL import Image
 
 from chexreason.config import Override, overridden

@@ -50,22 +50,6 @@ def test_the_last_checkpoint_is_the_highest_complete_one(tmp_path) -> None:
     assert checkpoints(tmp_path) == [tmp_path / "checkpoint-9", tmp_path / "checkpoint-10"]
 
 
-def test_progress_counts_steps_from_where_training_goes_on() -> None:
-    progress = Progress("SFT x", ("loss",))
-    state = SimpleNamespace(max_steps=10, global_step=4, is_world_process_zero=True)
-    progress.on_log(None, state, None, logs={"loss": 9.0})  # before training: nothing to show it on
-    progress.on_train_begin(None, state, None)
-    assert (progress.bar.n, progress.bar.total) == (4, 10)
-    state.global_step = 6
-    progress.on_step_end(None, state, None)
-    progress.on_log(None, state, None, logs={"loss": 1.23456, "other": 1.0})
-    progress.on_log(None, state, None, logs=None)
-    assert (progress.bar.n, progress.bar.postfix) == (6, "loss=1.23")
-    assert "SFT x" in str(progress.bar)
-    progress.on_train_end(None, state, None)
-    assert progress.bar.disable, "a closed bar"
-
-
 @pytest.mark.parametrize("cuda", [True, False])
 def test_half_precision_and_recomputing_need_a_gpu(monkeypatch, cuda) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
