@@ -12,7 +12,6 @@ from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
 from chexreason.settings import UNREAD, origins
 from companion.report.settings import all_groups, settings_table
-from companion.speed.switches import Speed
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
 STATED = {

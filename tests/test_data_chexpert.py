@@ -1,6 +1,5 @@
 """The CheXpert loader against tiny trees in the real format."""
 
-import shutil
 from pathlib import Path
 
 import pytest

@@ -37,6 +37,7 @@ def profile(held, monkeypatch):
 def rows(profile) -> dict[str, Row]:
     return {row.what: row for row in doctor.examine(profile)}
 
+
 def test_the_miniatures_are_all_ready(tmp_path, capsys) -> None:
     assert cli.main(["doctor", "--profile", "smoke", "--cache", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
@@ -59,6 +60,7 @@ def test_without_anything_each_thing_is_named_with_where_to_get_it(tmp_path, cap
         assert link in shown
     assert "The profile paper cannot run yet; missing: MIMIC-CXR-JPG" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
 
 PUBLISHED = {
     "mimic": {"images": 377_110, "studies": 227_835, "training studies": 222_758, "validation studies": 1_808,
@@ -159,6 +161,7 @@ def test_images_that_may_not_be_read_are_a_row_that_names_no_patient(profile, mo
     monkeypatch.setattr(datasets.Path, "stat", stat)
     row = datasets._cohort(profile, "sft")
     assert (row.state, row.got) == (MISSING, "its images may not be read")
+
 
 def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile, tmp_path) -> None:
     def cache(**changes):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.models import FAMILIES, add_lora, assert_language_only
+from chexreason.models import add_lora, assert_language_only
 from chexreason.recipe import LoRA
 from companion.phantoms import miniature
 

@@ -1,4 +1,4 @@
-"""The four notebooks narrate, take the same parameters, and are known by their code; test_paper_profile.py runs them."""
+"""The four notebooks narrate, take the same parameters and are known by their code; test_paper_profile.py runs them."""
 
 import ast
 

@@ -34,9 +34,9 @@ from companion.workflow import stages
 
 HOSPITALS = {"mimic": ("A", {"train": 24, "validate": 4}), "chexpert": ("B", {"test": 2}), "nih": ("C", {"test": 2})}
 SMALL = {
-    "sizes.sft": 8, "sizes.rl": 4, "sizes.validation": 2, "sft.num_train_epochs": 1, "sft.per_device_train_batch_size": 4,
-    "grpo.per_device_train_batch_size": 16, "grpo.studies_per_step": 4, "grpo.checkpoints": 1,
-    "grpo.max_completion_length": 8, "decoding.max_new_tokens": 8, "decoding.batch_size": 40,
+    "sizes.sft": 8, "sizes.rl": 4, "sizes.validation": 2, "sft.num_train_epochs": 1,
+    "sft.per_device_train_batch_size": 4, "grpo.per_device_train_batch_size": 16, "grpo.studies_per_step": 4,
+    "grpo.checkpoints": 1, "grpo.max_completion_length": 8, "decoding.max_new_tokens": 8, "decoding.batch_size": 40,
 }  # fmt: skip
 #: What a report or a trace could say, told apart from everything that the package itself writes.
 SENTENCE = "Zebra-striped opacity number {} beneath the violet pacemaker"
@@ -65,7 +65,12 @@ class Held:
         """The environment that the user has set."""
         places = {f"CHEXREASON_{name.upper()}": str(self.base / name) for name in (*HOSPITALS, "cache", "profiles")}
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**places, "COLUMNS": "80", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(config.ROOT)}.items():
+            for name, value in {
+                **places,
+                "COLUMNS": "80",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": str(config.ROOT),
+            }.items():
                 patch.setenv(name, value)
             patch.setattr(config, "PROFILES", self.base / "profiles")
             yield
@@ -178,7 +183,9 @@ def test_every_stage_leaves_its_executed_notebook(held, stage) -> None:
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
-    assert not [out for cell in cells for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"]
+    assert not [
+        out for cell in cells for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"
+    ]
     assert f"{config.ROOT}/" not in text
 
 

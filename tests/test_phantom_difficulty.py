@@ -1,13 +1,9 @@
 """The committed calibration of the phantoms: neither too easy nor too hard, and harder away from home."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from chexreason import config
-from chexreason.labels import FINDINGS, NO_FINDING
-from companion.phantoms import HOSPITALS
-from companion.report import phantom_checks
 
 
 @pytest.fixture(scope="module")

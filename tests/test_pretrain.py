@@ -1,6 +1,5 @@
 """Pre-training: pictures and their cells, what the language model is fed, image tokens in place of pixels, the card."""
 
-import dataclasses
 import json
 from pathlib import Path
 

@@ -44,8 +44,9 @@ def test_a_finished_run_is_read_back_as_it_was_written(plan, profile) -> None:
     expected = {"tier": "miniature", "profile": "smoke", "seed": 0, "n": 7, "device": "cpu", "model": "medgemma"}
     assert {name: again.info[name] for name in expected} == expected
     assert [found.run_id for found in runs.read_all(profile.results)] == ["01-prompting-x"]
-    finish(plan, history=None)
-    assert sorted(os.listdir(plan.folder)) == ["metrics.csv", "predictions.csv.gz", "run.json"]
+    untrained = dataclasses.replace(plan, run_id="01-prompting-y")
+    finish(untrained, history=None)
+    assert sorted(os.listdir(untrained.folder)) == ["metrics.csv", "predictions.csv.gz", "run.json"]
 
 
 @pytest.mark.parametrize("at", ["metrics.csv", "history.csv", "predictions.csv.gz", "run.json"])

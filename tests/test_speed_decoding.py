@@ -9,7 +9,7 @@ from transformers import TopPLogitsWarper
 from chexreason import evaluate, prompts
 from chexreason.recipe import Decoding
 from companion.speed import decoding
-from companion.speed.batch import Batch, SlotLayer
+from companion.speed.batch import Batch
 from companion.speed.decoding import generate
 from companion.speed.speculative import NgramDraft
 

@@ -21,7 +21,9 @@ FREE = prompts.get("free_reasoning")
 def own(trees, tmp_path, monkeypatch):
     """Runs the command on a profile of a few real images and these settings of the teacher."""
     monkeypatch.delenv(teacher.KEY, raising=False)
-    return lambda *words, **settings: cli.main(["traces", *write_profile(tmp_path, trees / "mimic", N, **settings), *words])
+    return lambda *words, **settings: cli.main(
+        ["traces", *write_profile(tmp_path, trees / "mimic", N, **settings), *words]
+    )
 
 
 def local(server) -> dict:

@@ -307,9 +307,7 @@ def test_ctrl_c_keeps_every_answer_that_was_asked_for(run, profile) -> None:
     assert (tally["there"], tally["written"], len(server.seen)) == (kept, N - kept, N - kept)
 
 
-def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(
-    trees, tmp_path, capsys, monkeypatch
-) -> None:
+def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(trees, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.delenv(KEY, raising=False)
     path, ended = tmp_path / "cache" / "traces" / "free_reasoning.jsonl", threading.Event()
 
@@ -319,7 +317,9 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(
         return bad_server.right(seen, number)
 
     with bad_server.running(behave) as server:
-        places = write_profile(tmp_path, trees / "mimic", 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600)
+        places = write_profile(
+            tmp_path, trees / "mimic", 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600
+        )
         words = ["traces", *places, "--prompt", "free_reasoning"]
         command = [sys.executable, "-m", "companion", *words]
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -9,7 +9,6 @@ from trl import GRPOConfig, SFTConfig
 
 from chexreason import config, runs
 from chexreason.errors import UserError
-from chexreason.processes import Progress
 from chexreason.recipe import GRPO, SFT
 from chexreason.runs import checkpoints, last_checkpoint
 from chexreason.training import accumulation, device_options, trained

@@ -110,10 +110,11 @@ def draw_card(profile: Profile, name: str) -> str:
         facts.append(f"studies to draw from: {', '.join(could)}; this draw is under {profile.decoding.uncertain}")
     lines = [f"{name}: {n:,} studies of {data.SOURCES[source].title}, {split} split, seed {profile.seed}"]
     lines += [textwrap.fill(fact, WIDTH, initial_indent="  ", subsequent_indent="    ") for fact in facts]
+    lines.append("  positive studies under each policy, and uncertain ones:")
     table = counts[["uncertain"]].map("{:,}".format)
     for policy in UNCERTAINTY_POLICIES:
         share = counts[policy] / (n - counts["uncertain"] if policy == "ignore" else n)
-        table[f"positive, {policy}"] = counts[policy].map("{:,}".format) + share.map(" {:6.1%}".format)
+        table[policy] = counts[policy].map("{:,}".format) + share.map(" {:6.1%}".format)
     return "\n".join([*lines, textwrap.indent(table.to_string(), "  ")])
 
 

@@ -188,7 +188,11 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     given, results, cache = _given(words), words.results, words.cache
-    if given or words.profile not in config.profile_names() or words.seed not in (None, config.raw(words.profile)["seed"]):
+    if (
+        given
+        or words.profile not in config.profile_names()
+        or words.seed not in (None, config.raw(words.profile)["seed"])
+    ):
         results = results or config.ROOT / OWN_RESULTS
         if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
             usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
