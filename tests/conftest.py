@@ -1,11 +1,8 @@
-"""What several test modules share: the four notebooks run once, on the smallest profile."""
+"""What several test modules share: checkpoints, trees and profiles."""
 
-import fcntl
 import os
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +14,9 @@ from companion.evidence import claims
 from companion.evidence.claims import views
 
 
-@dataclass(frozen=True)
-class Study:
-    """The whole study on the profile `smoke`: its folders, and what the terminal showed."""
-
-    profile: config.Profile
-    results: Path
-    cache: Path
-    shown: str
-
-    def command(self, *words: str) -> list[str]:
-        """A chexreason command with this study's folders."""
-        places = ["--profile", "smoke", "--results", str(self.results), "--cache", str(self.cache)]
-        return [sys.executable, "-m", "companion", *words, *places]
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the whole study come first: it takes longest, and the other process has enough to do."""
-    items.sort(key=lambda item: "smoke" not in getattr(item, "fixturenames", ()))
-
-
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The four notebooks, run in order by `chexreason run all --profile smoke`; once for all test processes."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
-    shared.mkdir(exist_ok=True)
-    results, cache, log = shared / "results", shared / "cache", shared / "log.txt"
-    profile = config.load_profile("smoke", results=results, cache=cache)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the other process waits here
-        if not log.exists():
-            study = Study(profile, results, cache, "")
-            ended = subprocess.run(
-                study.command("run", "all"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-            )
-            log.write_text(f"{ended.stdout}\nexit status {ended.returncode}\n")
-    shown = log.read_text()
-    assert shown.endswith("exit status 0\n"), shown[-6000:]
-    return Study(profile, results, cache, shown)
+    """Tests with a whole study come first: they take longest, and the other process has enough to do."""
+    items.sort(key=lambda item: item.path.name not in ("test_paper_profile.py", "test_extension.py"))
 
 
 @pytest.fixture(scope="session", params=["medgemma", "qwen"])
@@ -127,28 +88,23 @@ def nih_sample() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Phantoms in MIMIC's layout without the marks of phantoms: to every reader, real images."""
-    from chexreason.data import PHANTOM_MARKER, TRUTH
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small trees of phantoms in the three real layouts."""
     from companion.phantoms.writers import write_tree
 
-    root = tmp_path_factory.mktemp("mimic")
-    write_tree(root, "A", {"train": 20}, 5, 64, progress=False)
-    (root / PHANTOM_MARKER).unlink()
-    (root / TRUTH).unlink()
+    root = tmp_path_factory.mktemp("drawn")
+    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
+    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
+    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
     return root
 
 
 @pytest.fixture(scope="session")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small trees in the three real layouts that pass for real ones: nothing marks them as phantoms."""
+def trees(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same trees pass for real ones where nothing marks them as phantoms."""
     from chexreason.data import PHANTOM_MARKER, TRUTH
-    from companion.phantoms.writers import write_tree
 
-    root = tmp_path_factory.mktemp("trees")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6, "test": 3}, 1, 64, progress=False)
-    write_tree(root / "chexpert", "B", {"train": 4, "validate": 3, "test": 5}, 3, 64, progress=False)
-    write_tree(root / "nih", "C", {"train": 4, "test": 5}, 2, 64, progress=False)
+    root = shutil.copytree(drawn, tmp_path_factory.mktemp("real") / "trees")
     for mark in (path for name in (PHANTOM_MARKER, TRUTH) for path in root.glob(f"*/{name}")):
         mark.unlink()
     return root

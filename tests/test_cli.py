@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chexreason import __version__, config, data
+from chexreason import __version__, config
 from chexreason.errors import UserError
 from companion.report.settings import settings_table
 from companion.workflow import commands as cli
@@ -73,13 +73,7 @@ def test_bad_words_are_told_in_one_line(tmp_path, capsys, words, told):
     assert error.count("\n") == 1
 
 
-def test_phantom_draws_a_tree_that_the_loader_reads(tmp_path):
-    assert cli.main(f"phantom {tmp_path}/images --hospital C --n 3 --split test --size 64".split()) == 0
-    assert data.is_phantom(tmp_path / "images")
-    assert len(data.load("nih", tmp_path / "images", "test").studies) == 3
-
-
-def test_profiles_settings_and_sizes_are_listed(capsys):
+def test_profiles_and_settings_are_listed(capsys):
     assert cli.main(["profiles"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == config.profile_names()
     assert cli.main(["settings"]) == 0
@@ -87,15 +81,11 @@ def test_profiles_settings_and_sizes_are_listed(capsys):
     assert "grpo.beta = 0.15   [stated, 3.2.2]" in shown
     for row in settings_table().itertuples():
         assert f"{row.group}.{row.setting} = " in shown
-    assert cli.main(["size"]) == 0
-    assert "loaded by `import chexreason.grpo`" in capsys.readouterr().out
 
 
-def test_the_version_is_told_anywhere(capsys):
+def test_the_version_is_told_anywhere():
     command = [sys.executable, "-m", "companion", "--version"]
     assert __version__ in subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
-    assert cli.main(["version"]) == 0
-    assert __version__ in capsys.readouterr().out
 
 
 def test_looking_around_does_not_wait_for_torch(tmp_path):
@@ -105,10 +95,3 @@ def test_looking_around_does_not_wait_for_torch(tmp_path):
         f"assert [main(words) for words in {looks}] == [0, 0, 0]\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def test_every_command_has_a_line_of_help(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(["--help"])
-    shown = capsys.readouterr().out
-    assert all(f"\n    {command}" in shown for command in cli.COMMANDS)

@@ -14,16 +14,6 @@ from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.recipe import Sizes
 from companion.phantoms.prepare import prepare
-from companion.phantoms.writers import write_tree
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """A MIMIC-like tree of 24 + 6 studies and an NIH-like one of 5, at 64 px."""
-    root = tmp_path_factory.mktemp("films")
-    write_tree(root / "mimic", "A", {"train": 24, "validate": 6}, 1, 64, progress=False)
-    write_tree(root / "nih", "C", {"test": 5}, 2, 64, progress=False)
-    return root
 
 
 @pytest.fixture
@@ -59,18 +49,6 @@ def test_the_same_seed_gives_the_same_studies_another_others(profile, name) -> N
     if name != "nih":  # of which all are taken
         other = dataclasses.replace(profile, seed=profile.seed + 1)
         assert cohorts.choose(other, name).digest != once.digest
-
-
-def test_a_profile_without_strata_draws_as_it_always_has(profile) -> None:
-    assert not profile.sizes.stratified
-    root = profile.data["mimic"].root
-    usable = [s for s in data.load("mimic", root, "train").studies if POSITIVE in s.labels.values()]
-    both = splits.draw(usable, 16, cohorts.stream(profile.seed, "mimic train"))
-    assert list(cohorts.choose(profile, "sft").studies) == both[:10]
-    assert list(cohorts.choose(profile, "rl").studies) == both[10:]
-    every = data.load("mimic", root, "validate").studies
-    drawn = splits.draw(every, 4, cohorts.stream(profile.seed, "mimic validate"), one_per_patient=False)
-    assert list(cohorts.choose(profile, "validation").studies) == drawn
 
 
 def test_with_strata_the_rarest_findings_keep_their_share(profile) -> None:
@@ -169,13 +147,6 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch
     # Under `ones` the uncertain label is a positive one, and the study may be used again.
     ones = dataclasses.replace(profile, decoding=dataclasses.replace(profile.decoding, uncertain="ones"))
     assert cohorts.choose(ones, "sft").left_out["no positive label"] <= before
-
-
-def test_visible_truth_is_known_for_phantoms_only(profile, tmp_path) -> None:
-    chosen = cohorts.choose(profile, "nih")
-    visible = cohorts.visible_truth(chosen)
-    assert {study.key for study in chosen.studies} <= set(visible)
-    assert cohorts.visible_truth(dataclasses.replace(chosen, root=tmp_path)) == {}
 
 
 def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_path) -> None:

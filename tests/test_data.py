@@ -82,12 +82,20 @@ def test_no_message_and_no_cause_of_one_shows_a_cell(tmp_path, rows):
 
 
 def test_files_and_folders(tmp_path):
-    path = table(tmp_path, "id,Edema\n1,1\n".encode("utf-16"))
-    for read in (read_lines, lambda file: read_table(file, {"id": ID})):
-        with pytest.raises(UserError, match=r"readable CSV or text file at .*a\.csv"):
-            read(path)
+    sound = b"id,Edema\n1,1\n"
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(sound * 99)[:-20])
+    (tmp_path / "page.csv.gz").write_bytes(b"<html>please sign in</html>")
+    path = table(tmp_path, sound.decode().encode("utf-16"))
+    for broken in (path, tmp_path / "cut.csv.gz", tmp_path / "page.csv.gz"):
+        with pytest.raises(UserError, match=rf"readable CSV or text file at .*{broken.name}"):
+            read_table(broken, {"id": ID})
+    with pytest.raises(UserError, match=r"readable CSV or text file at .*a\.csv"):
+        read_lines(path)
+    for empty, told in (("", "one column 'id' in"), ("id,Edema\n", "a table with rows in")):
+        with pytest.raises(UserError, match=told):
+            read_table(table(tmp_path, empty, "empty.csv.gz"), {"id": ID})
     (tmp_path / "c.csv").mkdir()
-    assert find_file(tmp_path, ["c.csv", "*.csv"], "a table") == path
+    assert find_file(tmp_path, ["c.csv", "a*.csv"], "a table") == path
     with pytest.raises(UserError, match="a table as c or d in"):
         find_file(tmp_path, ["c", "d"], "a table")
     with pytest.raises(UserError, match=r"the folder of images at .*, got a file"):

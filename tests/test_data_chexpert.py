@@ -1,6 +1,5 @@
 """The CheXpert loader against tiny trees in the real format."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -121,13 +120,6 @@ def test_the_test_set(tmp_path, place, only_test):
     ]
     assert cohort.studies[0].labels == {**dict.fromkeys(FINDINGS, 0.0), "Lung Opacity": 1.0}
     assert cohort.left_out == {"images that are not frontal": 1}
-
-
-def test_a_test_image_that_was_not_downloaded_is_kept_and_found_unreadable_later(tmp_path):
-    base = write(tmp_path)
-    write_test_set(base, base)
-    shutil.rmtree(base / "test/patient64741")
-    assert chexpert.load(base, "test").studies[0].image.name == "view1_frontal.jpg"
 
 
 def test_a_test_table_with_paths_and_one_with_a_malformed_study(tmp_path):

@@ -82,14 +82,6 @@ def test_images_in_one_folder_or_in_twelve(tmp_path, name, folders):
         assert nih.load(tmp_path).studies[0].image == tmp_path / "images_004/00000001_000.png"
 
 
-def test_splits(tmp_path):
-    root = write(tmp_path)
-    assert [study.study_id for study in nih.load(root, "test").studies] == ["00000002_000", "00000003_000"]
-    assert len(nih.load(root, "train")) == 3
-    with pytest.raises(UserError, match="a split of NIH among train, test, got 'validate'"):
-        nih.load(root, "validate")
-
-
 def test_images_and_rows_that_are_not_there_are_counted(tmp_path):
     root = write(tmp_path)
     (root / "images/00000001_000.png").unlink()

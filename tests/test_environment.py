@@ -115,19 +115,3 @@ def test_no_tracked_file_holds_a_path_of_this_machine():
     command = ["git", "-C", str(ROOT), "grep", "-l", "--fixed-strings", *patterns]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.stdout.splitlines() == []
-
-
-def test_every_target_that_needs_the_environment_makes_it():
-    """`make test`, `make book` and `make html` work on a fresh clone, each by itself."""
-    rules = dict(re.findall(r"^([a-z]+):([^#\n]*)##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert {"setup", "check", "test", "book", "html", "clean", "help"} <= set(rules)
-    for target in ("test", "book", "html", "lint"):
-        assert "setup" in rules[target].split()
-    assert rules["setup"].split() == ["$(STAMP)"]
-
-
-def test_the_build_server_runs_the_command_of_the_readme():
-    readme, server = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
-    assert "make test" in readme
-    assert re.search(r"^(time )?make test$", server, flags=re.MULTILINE)
-    assert re.search(r"^(time )?make book PROFILE=smoke$", server, flags=re.MULTILINE)

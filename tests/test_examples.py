@@ -20,12 +20,6 @@ def test_a_row_has_the_image_the_prompt_and_the_answer(studies) -> None:
     assert row["prompt"] + row["completion"] == chat(PROMPT.text, "answer 3")
 
 
-def test_without_answers_there_is_no_completion_and_further_columns_stay(studies) -> None:
-    rows = examples(studies, PROMPT, truth=[f"t{k}" for k in range(8)])
-    assert set(rows[0]) == {"path", "images", "prompt", "truth"}
-    assert [row["truth"] for row in rows] == [f"t{k}" for k in range(8)]
-
-
 def test_each_row_shows_its_own_image_which_is_opened_when_the_row_is_read(studies) -> None:
     studies[1].image.unlink()
     rows = examples(studies, PROMPT)
@@ -33,8 +27,3 @@ def test_each_row_shows_its_own_image_which_is_opened_when_the_row_is_read(studi
         assert rows[k]["images"][0].tobytes() == open_image(studies[k].image).convert("RGB").tobytes()
     with pytest.raises(UnreadableImage, match=r"film1\.png"):
         rows[1]
-
-
-def test_answers_have_to_be_as_many_as_studies(studies) -> None:
-    with pytest.raises(ValueError, match="length"):
-        examples(studies, PROMPT, ["one answer"])

@@ -104,7 +104,7 @@ def test_the_stand_in_has_the_published_images_and_vocabulary(proof, monkeypatch
     from chexreason import evaluate, prompts
     from companion.replication.published import facts
 
-    published = dict(facts(family).config)
+    published = facts(family)["config"]
     narrow = {k: {**published[k], **v} if isinstance(v, dict) and k != "rope_scaling" else v
               for k, v in NARROW[family].items()}  # fmt: skip
     config = AutoConfig.for_model(published.pop("model_type"), **{**published, **narrow})

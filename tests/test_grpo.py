@@ -164,12 +164,6 @@ def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_pa
     assert ("a completion about a patient, not shown" in str(refused.value)) == (rows == "cache")
 
 
-def test_options_of_trls_are_handed_on_and_others_named(tmp_path) -> None:
-    assert grpo.arguments(GRPO(), tmp_path, 0, 8, more={"top_k": 5}).top_k == 5
-    with pytest.raises(UserError, match=r"an option of GRPOConfig among .*, got 'kl'"):
-        grpo.arguments(GRPO(), tmp_path, 0, 8, more={"kl": 1})
-
-
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
 def test_the_answer_may_weigh_more_and_the_step_stays_as_long(
     start, family_name, checkpoints, studies, profile, tmp_path

@@ -1,14 +1,12 @@
 """The two families as real transformers classes: loading, chat formats, what LoRA touches."""
 
-import json
-
 import pytest
 import torch
 from PIL import Image
 
 from chexreason import models
 from chexreason.errors import UserError
-from chexreason.models import FAMILIES, add_lora, assert_language_only
+from chexreason.models import add_lora, assert_language_only
 from chexreason.recipe import LoRA
 from companion.phantoms import miniature
 
@@ -24,12 +22,6 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> N
     ):
         with pytest.raises(UserError, match=message):
             models.load(family, place)
-
-
-def test_the_classes_are_the_unmodified_ones_of_transformers(random_model) -> None:
-    assert type(random_model.model) is FAMILIES[random_model.family.name].model_class
-    assert type(random_model.model).__module__.startswith("transformers.models.")
-    assert 2.5e6 < sum(weight.numel() for weight in random_model.model.parameters()) < 3.5e6
 
 
 def test_an_image_becomes_36_image_tokens(random_model) -> None:
@@ -58,15 +50,3 @@ def test_lora_touches_every_projection_of_the_language_model_and_nothing_else(ra
     vision.requires_grad_(True)
     with pytest.raises(AssertionError, match="must not train"):
         assert_language_only(model)
-
-
-def test_the_committed_checkpoints_load_and_carry_their_cards() -> None:
-    from companion.phantoms.pretrain.make import CHECKPOINTS, RECIPES
-
-    for name in RECIPES:
-        folder = CHECKPOINTS / name
-        assert (folder / "model.safetensors").stat().st_size < 10_000_000
-        training = json.loads((folder / "training.json").read_text())
-        loaded = models.load(RECIPES[name].family, folder)
-        assert sum(weight.numel() for weight in loaded.model.parameters()) == training["parameters"]
-        assert "must never be used on a patient" in (folder / "README.md").read_text()

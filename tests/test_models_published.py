@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -28,8 +27,6 @@ PROJECTIONS = {
     "qwen": (36, [(2048, 2048), (2048, 256), (2048, 256), (2048, 2048), (2048, 11008), (2048, 11008), (11008, 2048)]),
 }  # fmt: skip
 TRAINED = {"medgemma": 29_802_496, "qwen": 29_933_568}
-#: The published sizes as they are usually told.
-TOLD = {"medgemma": 4.3e9, "qwen": 3.75e9}
 
 
 @pytest.fixture(scope="module", params=["medgemma", "qwen"])
@@ -41,13 +38,9 @@ def real(request: pytest.FixtureRequest) -> Loaded:
     return dataclasses.replace(bare, model=add_lora(bare, LoRA()))
 
 
-def base_of(real: Loaded):
-    return {name: w for name, w in real.model.named_parameters() if "lora_" not in name}
-
-
 def test_it_is_as_large_as_the_published_one_and_nothing_of_it_is_in_memory(real) -> None:
     count = sum(weight.numel() for name, weight in real.model.named_parameters() if "lora_" not in name)
-    assert count == facts(real.family.name).parameters == pytest.approx(TOLD[real.family.name], rel=0.005)
+    assert count == facts(real.family.name)["parameters"]
     assert {weight.device.type for weight in real.model.parameters()} == {"meta"}
 
 
@@ -62,23 +55,6 @@ def test_lora_trains_seven_projections_a_layer_of_the_language_model_and_no_weig
     parts = {name.split(".lora_")[0].split(".language_model.layers.")[1].partition(".")[2] for name in trained}
     attention = {f"self_attn.{kind}_proj" for kind in "qkvo"}
     assert parts == attention | {f"mlp.{kind}_proj" for kind in ("gate", "up", "down")}
-
-
-def test_the_vision_encoder_and_what_joins_it_to_the_words_stay_frozen(real) -> None:
-    outside = {n: w for n, w in real.model.named_parameters() if ".language_model." not in n and "lm_head" not in n}
-    encoder, blocks = {"medgemma": ("vision_tower", 27), "qwen": ("visual", 32)}[real.family.name]
-    seen = {
-        int(match[1]) for name in outside if (match := re.search(rf"{encoder}.*\.(?:layers|blocks)\.(\d+)\.", name))
-    }
-    assert seen == set(range(blocks))
-    assert any("projector" in name or "merger" in name for name in outside)
-    assert not [name for name, w in outside.items() if w.requires_grad or "lora_" in name]
-
-
-def test_nv_reason_is_counted_as_the_qwen_it_was_made_from() -> None:
-    assert facts("nv_reason") == facts("qwen")
-    with pytest.raises(UserError, match="medgemma, nv_reason, qwen, got 'llava'"):
-        facts("llava")
 
 
 def test_revisions_are_commits_and_belong_to_the_published_weights_alone() -> None:
@@ -158,7 +134,7 @@ def test_medgemma_sees_256_tokens_of_any_image(tmp_path) -> None:
         made = processor(images=[[Image.new("RGB", size)]], text="<start_of_image>", return_tensors="np")
         assert made["pixel_values"].shape == (1, 3, 896, 896)
         assert (made["input_ids"] == processor.tokenizer.convert_tokens_to_ids("<image_soft_token>")).sum() == 256
-    assert facts("medgemma").config["mm_tokens_per_image"] == 256
+    assert facts("medgemma")["config"]["mm_tokens_per_image"] == 256
 
 
 ANSWER = "<think>A wide heart.</think><solution>Cardiomegaly</solution>"
@@ -192,4 +168,4 @@ def test_every_prompt_fits_with_its_image_and_its_answer(name) -> None:
     around = len(PUBLISHED_CHAT["qwen"].encode())
     answer = max(GRPO().max_completion_length, Decoding().max_new_tokens)
     longest = max(len(prompt.text.encode()) for prompt in PROMPTS.values())
-    assert around + longest + 512 + answer < facts(name).context
+    assert around + longest + 512 + answer < facts(name)["context"]

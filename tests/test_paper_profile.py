@@ -1,37 +1,43 @@
 """The profile `paper` from end to end on a fake machine of a user's, and no patient in what it writes.
 
 The trees are phantoms without the marks of phantoms, so everything treats them as MIMIC-CXR-JPG, CheXpert and NIH.
-The miniatures stand for the models and the sizes are those of `smoke`; the rest of the profile is as it is. All is
-done by the commands that a user types, whose whole output counts as the log. Identifiers and sentences are planted
-in the trees, and looked for in the results, the logs and the book.
+The miniatures stand for the models, and a few studies and tokens for all; the rest of the profile is as it is. All is
+done by the commands that a user types, whose whole output counts as the log. Identifiers and sentences are planted in
+the trees, and looked for in the results and the logs. It is the one whole study of the tests, so the four notebooks
+are looked at here, too.
 """
 
 import contextlib
+import dataclasses
 import gzip
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from chexreason import config, data, prompts
+from chexreason import config, data, prompts, runs
 from chexreason.labels import positives
 from companion.phantoms import prepare, teacher
 from companion.phantoms.writers import write_tree
 from companion.workflow import commands as cli
+from companion.workflow import stages
 
-HOSPITALS = {"mimic": ("A", {"train": 40, "validate": 9}), "chexpert": ("B", {"test": 8}), "nih": ("C", {"test": 8})}
+HOSPITALS = {"mimic": ("A", {"train": 24, "validate": 4}), "chexpert": ("B", {"test": 2}), "nih": ("C", {"test": 2})}
+SMALL = {
+    "sizes.sft": 8, "sizes.rl": 4, "sizes.validation": 2, "sft.num_train_epochs": 1,
+    "sft.per_device_train_batch_size": 4, "grpo.per_device_train_batch_size": 16, "grpo.studies_per_step": 4,
+    "grpo.checkpoints": 1, "grpo.max_completion_length": 8, "decoding.max_new_tokens": 8, "decoding.batch_size": 40,
+}  # fmt: skip
 #: What a report or a trace could say, told apart from everything that the package itself writes.
 SENTENCE = "Zebra-striped opacity number {} beneath the violet pacemaker"
 #: The runs of the paper: nine prompts, eight fine-tunings, two rewards, five models on two test sets.
@@ -40,80 +46,78 @@ RUNS = {"01": 9, "02": 8, "03": 2, "04": 10}
 
 @dataclass(frozen=True)
 class Held:
-    """A user's machine: data sets, a cache outside the repository, results, a book, and all that a terminal showed."""
+    """A user's machine: a folder with data sets, profiles, a cache and results, and all that a terminal showed."""
 
-    roots: dict[str, Path]
-    cache: Path
-    results: Path
-    book: Path
-    environment: dict[str, str]
+    base: Path
     secrets: frozenset[str]
     log: list[str]
 
-    def process(self, *words: str) -> int:
-        """Run a program of ours; what it shows goes into the log."""
-        ended = subprocess.run(
-            [sys.executable, *words], env=self.environment, cwd=config.ROOT, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        self.log.append(f"{words}\n{ended.stdout}")
-        return ended.returncode
+    @property
+    def results(self) -> Path:
+        return self.base / "results" / "paper"
+
+    @property
+    def cache(self) -> Path:
+        return self.base / "cache" / "paper"
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The environment that the user has set."""
+        places = {f"CHEXREASON_{name.upper()}": str(self.base / name) for name in (*HOSPITALS, "cache", "profiles")}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {
+                **places,
+                "COLUMNS": "80",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": str(config.ROOT),
+            }.items():
+                patch.setenv(name, value)
+            patch.setattr(config, "PROFILES", self.base / "profiles")
+            yield
 
     def command(self, *words: str) -> int:
-        """A chexreason command on the profile, in this process."""
+        """A chexreason command on the profile; what it shows goes into the log."""
         shown = io.StringIO()
-        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-            status = cli.main([*words, *self.places])
+        with self.entered(), contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+            status = cli.main([*words, "--profile", "paper", "--results", str(self.base / "results")])
         self.log.append(f"{words}\n{shown.getvalue()}")
         return status
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        return "--profile", "paper", "--results", str(self.results)
 
-
-def studies(roots: dict[str, Path]) -> Iterator[data.Study]:
-    for source, root in roots.items():
-        yield from data.load(source, root).studies
+def studies(base: Path, *sources: str) -> Iterator[data.Study]:
+    for source in sources:
+        yield from data.load(source, base / source).studies
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory) -> Iterator[Held]:
+def held(tmp_path_factory) -> Held:
+    """The machine after doctor, cohorts and the whole study."""
     base = tmp_path_factory.mktemp("held")
-    roots = {source: base / source for source in HOSPITALS}
-    cache = base / "cache"
     for source, (hospital, sizes) in HOSPITALS.items():
-        write_tree(roots[source], hospital, sizes, 5, 96, progress=False)
-    lesions = prepare.lesions(roots["mimic"])
-    for root in roots.values():
+        write_tree(base / source, hospital, sizes, 5, 96, progress=False)
+    lesions = prepare.lesions(base / "mimic")
+    for source in HOSPITALS:
         for name in (data.PHANTOM_MARKER, data.TRUTH):
-            (root / name).unlink()
-    secrets = plant(roots, cache, lesions)
+            (base / source / name).unlink()
+    secrets = plant(base, lesions)
     profile, small = (yaml.safe_load((config.PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
     profile["models"] = small["models"]
-    own = {"sizes.validation": 4, "decoding.max_new_tokens": 24}
-    profile["overrides"] += small["overrides"]
     profile["engines"]["images"]["pixels"] = 8000
-    for entry in profile["overrides"]:
-        entry["value"] = own.get(entry["setting"], entry["value"])
-    shutil.copytree(config.PROFILES, base / "profiles")  # the book's tables look for the others too
+    kept = [entry for entry in profile["overrides"] if entry["setting"] not in SMALL]
+    profile["overrides"] = kept + [{"setting": name, "value": n, "why": "for a test"} for name, n in SMALL.items()]
+    shutil.copytree(config.PROFILES, base / "profiles")  # the tables look for the others too
     (base / "profiles" / "paper.yml").write_text(yaml.safe_dump(profile))
-    shutil.copytree(config.RESULTS, base / "results")  # the book shows the miniature and the experiment beside
-    places = {f"CHEXREASON_{source.upper()}": str(root) for source, root in roots.items()}
-    own = {"CHEXREASON_PROFILES": str(base / "profiles"), "CHEXREASON_CACHE": str(cache), "COLUMNS": "80",
-           "CHEXREASON_RESULTS": str(base / "results")}  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**places, **own, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(config.ROOT)}.items():
-            patch.setenv(name, value)
-        patch.setattr(config, "PROFILES", base / "profiles")
-        yield Held(roots, cache / "paper", base / "results", base / "book", dict(os.environ), secrets, [])
+    machine = Held(base, secrets, [])
+    for words in ("doctor", "cohort write", "cohort verify", "cohort show", "run all"):
+        assert machine.command(*words.split()) == 0, machine.log[-1]
+    return machine
 
 
-def plant(roots: dict[str, Path], cache: Path, lesions: dict[str, list[dict[str, object]]]) -> frozenset[str]:
+def plant(base: Path, lesions: dict[str, list[dict[str, object]]]) -> frozenset[str]:
     """Reports beside MIMIC's images, a column of text in its table, and traces; returns all that must not come out."""
     secrets, rng = set(), np.random.default_rng(0)
     lines: dict[str, list[str]] = {name: [] for name in prompts.SFT_FORMATS}
-    for number, study in enumerate(studies(roots)):
+    for number, study in enumerate(studies(base, *HOSPITALS)):
         secrets |= {study.patient_id, study.study_id, study.image.stem, SENTENCE.format(number)}
         secrets -= {"view1_frontal"}
         if study.source != "mimic":
@@ -124,11 +128,11 @@ def plant(roots: dict[str, Path], cache: Path, lesions: dict[str, list[dict[str,
             trace = teacher.trace(lesions[study.key], recorded, prompts.get(name), rng)
             trace = trace.replace("</think>", f" {SENTENCE.format(number)}.</think>")
             lines[name].append(json.dumps({"study": study.key, "trace": trace}))
-    table = roots["mimic"] / "mimic-cxr-2.0.0-metadata.csv.gz"
+    table = base / "mimic" / "mimic-cxr-2.0.0-metadata.csv.gz"
     frame = pd.read_csv(table, dtype=str).assign(Impression=SENTENCE.format("in the table"))
     table.write_bytes(gzip.compress(frame.to_csv(index=False).encode()))
     for name, texts in lines.items():
-        place = cache / "paper" / "traces" / f"{name}.jsonl"
+        place = base / "cache" / "paper" / "traces" / f"{name}.jsonl"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("\n".join(texts) + "\n")
     return frozenset(secrets | {SENTENCE.format("in the table"), "Zebra-striped"})
@@ -142,70 +146,81 @@ def told(texts: Iterator[tuple[str, str]], secrets: frozenset[str]) -> set[tuple
 
 def written(folder: Path) -> Iterator[tuple[str, str]]:
     """(path, text) of every file below a folder; the path itself counts as text."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            content = gzip.decompress(content) if path.suffix == ".gz" else content
-            yield str(path), f"{path}\n{content.decode('utf-8', errors='replace')}"
+    for path in filter(Path.is_file, sorted(folder.rglob("*"))):
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        yield str(path), f"{path}\n{content.decode('utf-8', errors='replace')}"
 
 
 def outside(held: Held) -> Iterator[tuple[str, str]]:
-    yield from written(held.results / "paper")
-    yield from written(held.book)
+    yield from written(held.results)
     yield from ((f"log {number}", text) for number, text in enumerate(held.log))
 
 
 def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_patient(held) -> None:
-    assert held.command("doctor") == 0, held.log[-1]
-    for what in ("write", "verify", "show"):
-        assert held.command("cohort", what) == 0, held.log[-1]
-    assert held.process("-m", "companion", "run", "all", *held.places) == 0, held.log[-1]
-    book = ("book", "--profile", "paper", "--out", str(held.book))
-    assert held.process("-m", "companion", *book) == 0, held.log[-1]
-
-    results = held.results / "paper"
-    assert Counter(path.parent.name[:2] for path in results.rglob("run.json")) == RUNS
-    assert len(list((results / "notebooks").glob("0?_*.ipynb"))) == 4
-    assert len(list((results / "cohorts").glob("*.json"))) == 5
+    found = runs.read_all(held.results)
+    assert Counter(run.run_id[:2] for run in found) == RUNS
+    assert all(run.info["tier"] == "replication" and len(run.metrics()) for run in found)
+    assert len(list((held.results / "cohorts").glob("*.json"))) == 5
     assert told(outside(held), held.secrets) == set()
-    assert not list(results.rglob("predictions*"))
+    assert not list(held.results.rglob("predictions*"))
+    assert not [path for path in held.results.rglob("*") if path.name.endswith((".partial", ".failed.ipynb"))]
     assert not (config.RESULTS / "paper").exists()
-
-
-def test_the_book_then_shows_three_tiers_side_by_side(held) -> None:
-    pages = held.book / "_build" / "html"
-    for page in ("prompting", "sft", "grpo", "generalization", "claims"):
-        tiers = set(re.findall('class="cxr-tier cxr-([a-z]+)"', (pages / f"{page}.html").read_text()))
-        assert tiers >= {"replication", "miniature"}, page
-    judged = (pages / "claims.html").read_text()
-    for runs in ("paper, replication", "demo, miniature"):
-        assert f"on our runs ({runs})" in judged
 
 
 def test_the_search_finds_what_the_cache_holds(held) -> None:
     inside = told(written(held.cache), held.secrets)
-    found = {secret for _, secret in inside}
-    keys = {study.patient_id for study in studies(held.roots)}
-    assert len(found & keys) >= 20, "the rows of the scored studies"
-    assert any(secret.startswith("Zebra") for secret in found), "the traces"
+    scored = {study.patient_id for study in studies(held.base, "chexpert", "nih")}
+    assert scored <= {secret for _, secret in inside}, "the rows of the scored studies"
+    assert any(secret.startswith("Zebra") for _, secret in inside), "the traces"
     assert any("predictions.csv.gz" in where for where, _ in inside)
 
 
-def damage_table(held: Held, study: data.Study) -> None:
-    table = held.roots["mimic"] / "mimic-cxr-2.0.0-chexpert.csv.gz"
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_every_stage_leaves_its_executed_notebook(held, stage) -> None:
+    text = (held.results / "notebooks" / f"{stages.STAGES[stage].notebook}.ipynb").read_text()
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells)
+    assert not [
+        out for cell in cells for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"
+    ]
+    assert f"{config.ROOT}/" not in text
+
+
+def test_the_same_command_again_repeats_nothing_and_a_done_file_holds_until_a_result_changes(held) -> None:
+    before = {path: path.read_bytes() for path in held.results.glob("*/run.json")}
+    assert held.command("sft") == held.command("grpo") == 0
+    assert {path: path.read_bytes() for path in held.results.glob("*/run.json")} == before
+    with held.entered():
+        profile = config.load_profile("paper", results=held.base / "results")
+    done = stages.done_file("prompting", profile)
+    stages.refresh(profile)
+    listed = json.loads(done.read_text())["files"]
+    place = held.base / "results" / "paper" / next(name for name in listed if name.endswith("run.json"))
+    content = place.read_bytes()
+    place.write_bytes(content + b"\n")
+    stages.refresh(profile)
+    place.write_bytes(content)
+    assert not done.exists()
+
+
+def damage_table(base: Path, study: data.Study) -> None:
+    table = base / "mimic" / "mimic-cxr-2.0.0-chexpert.csv.gz"
     text = gzip.decompress(table.read_bytes()).decode()
     row = next(line for line in text.splitlines() if f",{study.study_id}," in line)
     bad = row.replace(f",{study.study_id},", f",{study.study_id},{SENTENCE.format(1)},", 1)
     table.write_bytes(gzip.compress(text.replace(row, bad).encode()))
 
 
-def damage_trace(held: Held, study: data.Study) -> None:
-    place = held.cache / "traces" / "only_label.jsonl"
+def damage_trace(base: Path, study: data.Study) -> None:
+    place = base / "cache" / "paper" / "traces" / "only_label.jsonl"
     place.write_text(place.read_text() + json.dumps({"study": study.key, "text": SENTENCE.format(1)}) + "\n")
 
 
-def damage_split(held: Held, study: data.Study) -> None:
-    table = held.roots["mimic"] / "mimic-cxr-2.0.0-split.csv.gz"
+def damage_split(base: Path, study: data.Study) -> None:
+    table = base / "mimic" / "mimic-cxr-2.0.0-split.csv.gz"
     text = gzip.decompress(table.read_bytes()).decode()
     table.write_bytes(gzip.compress(text.split("\n", 1)[1].encode()))
 
@@ -219,15 +234,12 @@ def damage_split(held: Held, study: data.Study) -> None:
         (damage_split, "cohort write", "a first line that is no header"),
     ],
 )
-def test_what_goes_wrong_tells_of_no_patient_either(held, damage, words, got) -> None:
-    study = next(iter(studies({"mimic": held.roots["mimic"]})))
-    kept = {path: path.read_bytes() for path in (*held.roots["mimic"].glob("*.gz"), *held.cache.glob("traces/*"))}
-    try:
-        damage(held, study)
-        assert held.command(*words.split()) != 0
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
-    assert got in " ".join(held.log[-1].split())
-    assert told(outside(held), held.secrets) == set()
-    assert not list(held.results.rglob("*.failed.ipynb")), "a traceback may quote a row, so it stays in the cache"
+def test_what_goes_wrong_tells_of_no_patient_either(held, tmp_path, damage, words, got) -> None:
+    """On a copy of the machine as it was before the study."""
+    copied = shutil.copytree(held.base, tmp_path / "held", ignore=shutil.ignore_patterns("results", "checkpoints"))
+    damaged = dataclasses.replace(held, base=copied, log=[])
+    damage(copied, next(studies(copied, "mimic")))
+    assert damaged.command(*words.split()) != 0
+    assert got in " ".join(damaged.log[-1].split())
+    assert told(outside(damaged), held.secrets) == set()
+    assert not list(copied.glob("results/**/*.failed.ipynb")), "a traceback may quote a row, so it stays in the cache"

@@ -1,36 +1,22 @@
 """Pre-training: pictures and their cells, what the language model is fed, image tokens in place of pixels, the card."""
 
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.nn import functional
 
 from chexreason import models, prompts
 from chexreason.labels import FINDINGS
 from companion.phantoms import miniature
-from companion.phantoms.pretrain import drawings, language, lessons, make, vision_encoder
+from companion.phantoms.pretrain import drawings, language, make, vision_encoder
 from companion.phantoms.pretrain.lessons import Lesson
-from companion.phantoms.pretrain.pool import SIDE, Request, cells_of, pool
+from companion.phantoms.pretrain.pool import Request, pool
 
 ANSWERS = ["<solution>Edema</solution>", "<think>a wide heart and no more</think><solution>Cardiomegaly</solution>"]
 LESSON = Lesson("only_label", prompts.get("only_label").text, 1.0, lambda about, rng: "")
-
-
-def test_a_cell_holds_a_concept_if_enough_of_it_is_covered() -> None:
-    size = 12 * SIDE  # cells of 12 x 12
-    big, thin = np.zeros((size, size), bool), np.zeros((size, size), bool)
-    big[0:12, 0:24] = True  # the first two cells of the top row, whole
-    big[12, 0:5] = True  # 5 of 144 pixels of the cell below: under 4 %
-    thin[40, 30] = True  # one pixel, row 3, column 2: its fullest cell counts
-    cells = cells_of({"b": big, "t": thin}, ["a", "b", "t"]).reshape(SIDE, SIDE, 3)
-    assert np.argwhere(cells).tolist() == [[0, 0, 1], [0, 1, 1], [3, 2, 2]]
-    assert not cells_of({"a": np.zeros((50, 50), bool)}, ["a"]).any()
-    assert cells_of({"a": np.ones((224, 224), bool)}, ["a"]).all()
 
 
 def test_drawings_come_again_from_their_seed_and_never_show_a_chest_concept() -> None:
@@ -44,10 +30,11 @@ def test_drawings_come_again_from_their_seed_and_never_show_a_chest_concept() ->
     assert not {name.lower() for name in FINDINGS} & {name.lower() for name in drawings.CONCEPTS}
 
 
-def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path) -> None:
-    request = Request("drawings", 120, 5)
+def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("companion.phantoms.pretrain.pool.PART", 4)
+    request = Request("drawings", 12, 5)
     images, cells, about = pool(request, tmp_path, workers=1)
-    assert images.shape == (120, miniature.IMAGE_PX, miniature.IMAGE_PX)
+    assert images.shape == (12, miniature.IMAGE_PX, miniature.IMAGE_PX)
     first, second, third = sorted(tmp_path.rglob("part-*.npz"))
     written = second.stat().st_mtime_ns
     first.unlink()
@@ -59,43 +46,8 @@ def test_a_stopped_pool_goes_on_and_is_the_same(tmp_path) -> None:
     assert about == again[2]
 
 
-def test_every_lesson_has_an_answer() -> None:
-    about = {"lesions": [{"finding": "Edema", "severity": 0.5, "side": "both"}], "truth": ["Edema", "Lung Opacity"],
-             "recorded": {"Edema": -1.0, "Fracture": 1.0}, "shapes": ["ring", "star"]}  # fmt: skip
-    assert lessons.visible(about) == {"Edema", "Lung Opacity"}
-    assert lessons.recorded(about) == {"Fracture"}
-    assert lessons.recorded(about | {"recorded": {"Edema": -1.0}}) == lessons.visible(about)
-    rng = np.random.default_rng(0)
-    naming, _ = lessons.captions(lessons.visible)
-    assert "Edema" in naming.answer(about, rng)
-    shapes, *blind = lessons.general(("only_label",))
-    assert shapes.answer(about, rng) == "ring, star"
-    assert len({blind[0].answer(about, rng) for _ in range(20)}) > 5, "a guess, whatever is shown"
-
-
 def image(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (miniature.IMAGE_PX,) * 2, dtype=np.uint8)
-
-
-def test_a_lesson_is_read_as_the_template_writes_it(random_model) -> None:
-    processor = random_model.processor
-    inputs, labels = language.tensors(processor, LESSON, ANSWERS, image())
-    for k, answer in enumerate(ANSWERS):
-        rendered = processor.apply_chat_template(models.chat(LESSON.text, answer), tokenize=False)
-        whole = processor(images=[[Image.fromarray(image()).convert("RGB")]], text=[rendered], return_tensors="pt",
-                          add_special_tokens=False)  # fmt: skip
-        end = inputs["attention_mask"][k].bool()
-        expected = whole["input_ids"][0]
-        ours = inputs["input_ids"][k][end]
-        # The template's line break after the end of turn is not taught: an answer is over by then.
-        assert ours.tolist() == expected[: len(ours)].tolist()
-        assert processor.tokenizer.decode(expected[len(ours) :]) == "\n"
-        counted = labels[k] != -100
-        assert processor.tokenizer.decode(labels[k][counted]).startswith(answer)
-        assert torch.equal(labels[k][counted], ours[-int(counted.sum()) :])
-        for name in ("token_type_ids", "mm_token_type_ids"):
-            if name in inputs:
-                assert inputs[name][k][end].tolist() == whole[name][0][: len(ours)].tolist()
 
 
 def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> None:
@@ -113,15 +65,6 @@ def test_the_loss_from_image_tokens_is_the_loss_from_pixels(random_model) -> Non
     full = functional.cross_entropy(predicted, labels.flatten(), ignore_index=-100)
     assert short.item() == pytest.approx(full.item(), rel=1e-4)
     assert swapped.item() != short.item(), "the loss has to depend on the image"
-
-
-def test_augmented_images_keep_their_sides() -> None:
-    ramp = np.tile(np.linspace(40, 200, 32).astype(np.uint8), (4, 32, 1))
-    changed = vision_encoder.augment(ramp, np.random.default_rng(0))
-    assert changed.shape == ramp.shape
-    assert changed.dtype == np.uint8
-    assert not np.array_equal(changed, ramp)
-    assert (changed[:, :, 0] < changed[:, :, -1]).all()
 
 
 def test_an_interrupted_training_resumes_to_the_same_weights(monkeypatch, tmp_path) -> None:
@@ -148,14 +91,6 @@ def test_an_interrupted_training_resumes_to_the_same_weights(monkeypatch, tmp_pa
     assert torch.equal(trained(tmp_path / "stopped.pt"), whole)
 
 
-def test_area_under_the_curve_is_unknown_where_there_is_one_class(random_model) -> None:
-    heads = vision_encoder.Heads(random_model.model.config.get_text_config().hidden_size, 2)
-    images, whole = np.stack([image(k) for k in range(4)]), np.array([[1, 0], [0, 0], [1, 0], [0, 0]], bool)
-    first, second = vision_encoder.aucs(random_model.model, random_model.processor, heads, images, whole)
-    assert 0 <= first <= 1
-    assert np.isnan(second)
-
-
 def recorded(name: str) -> dict:
     return json.loads((make.CHECKPOINTS / name / "training.json").read_text())
 
@@ -163,7 +98,10 @@ def recorded(name: str) -> dict:
 @pytest.mark.parametrize("name", make.RECIPES)
 def test_the_card_is_the_committed_one(name) -> None:
     model_class = json.loads((make.CHECKPOINTS / name / "config.json").read_text())["architectures"][0]
-    assert make.card(recorded(name), model_class) == (make.CHECKPOINTS / name / "README.md").read_text()
+    card = (make.CHECKPOINTS / name / "README.md").read_text()
+    assert make.card(recorded(name), model_class) == card
+    assert "must never be used on a patient" in card
+    assert (make.CHECKPOINTS / name / "model.safetensors").stat().st_size < 10_000_000
 
 
 def test_a_written_checkpoint_loads_and_replaces_the_older_one(random_model, family_name, tmp_path) -> None:
@@ -177,26 +115,3 @@ def test_a_written_checkpoint_loads_and_replaces_the_older_one(random_model, fam
     again = models.load(family_name, place)
     for name, weight in again.model.named_parameters():
         assert torch.equal(weight, weights[name].half().float()), name
-
-
-@pytest.mark.parametrize("name", make.RECIPES)
-def test_a_recipe_starts_from_one_that_comes_before_it_and_has_lessons(name) -> None:
-    recipe, names = make.RECIPES[name], list(make.RECIPES)
-    assert recipe.start is None or names.index(recipe.start) < names.index(name)
-    assert recipe.family in models.FAMILIES
-    assert all(steps > 0 and batch > 0 and taught for steps, batch, taught in recipe.stages)
-    if recipe.pictures.kind == "drawings":  # the general model has never seen an image
-        assert {lesson.name for _, _, taught in recipe.stages for lesson in taught} == {"shapes", *make.REASONING}
-
-
-def test_what_can_be_resumed_is_named_after_all_that_it_starts_from(tmp_path) -> None:
-    recipe = make.RECIPES["nv_reason"]
-    start = tmp_path / "checkpoints" / "qwen"
-    start.mkdir(parents=True)
-    (start / "model.safetensors").write_bytes(b"one")
-    vision_file, language_file = make.kept(recipe, tmp_path / "kept", start.parent)
-    fewer = dataclasses.replace(recipe, stages=[(1, *recipe.stages[0][1:])])
-    assert make.kept(fewer, tmp_path / "kept", start.parent)[0] == vision_file
-    assert make.kept(fewer, tmp_path / "kept", start.parent)[1] != language_file
-    (start / "model.safetensors").write_bytes(b"another")
-    assert not {vision_file, language_file} & set(make.kept(recipe, tmp_path / "kept", start.parent))

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 
@@ -54,10 +53,10 @@ def test_images_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
     assert list((tmp_path / "films-of-B").rglob("groundtruth.csv"))
 
 
-def test_a_reward_of_ones_own_has_its_rows_in_the_notebook(smoke, tmp_path) -> None:
-    """README's block as it is typed, with the folders of this test."""
+def test_a_reward_of_ones_own_has_its_rows_in_the_notebook(saved_adapter, tmp_path) -> None:
+    """README's block as it is typed, with the folders of this test; an adapter stands for the fine-tuned model."""
     [block] = [block for block in BLOCKS if block.startswith("cat ")]
-    shutil.copytree(smoke.cache, tmp_path / "cache")
+    saved_adapter("medgemma", tmp_path / "cache" / "checkpoints" / "02-sft-medgemma-free_reasoning" / "best")
     places = f"--results {tmp_path / 'my_results'} --cache {tmp_path / 'cache'}"
     block = block.replace(".venv/bin/chexreason", f"{sys.executable} -m companion").replace(".cache", str(tmp_path))
     subprocess.run(["bash", "-ec", f"{block.strip()} {places}"], cwd=config.ROOT, check=True)
@@ -66,9 +65,10 @@ def test_a_reward_of_ones_own_has_its_rows_in_the_notebook(smoke, tmp_path) -> N
 
 
 def test_another_seed_goes_to_its_own_folder_and_is_judged_beside_the_committed_one(tmp_path) -> None:
-    """At the sizes of the profile `smoke`; README's commands use `demo`."""
+    """With few studies and tokens; README's commands use `demo` as it is."""
+    few = "--set sizes.validation=2 --set decoding.max_new_tokens=8"
     before = {path: path.stat().st_mtime_ns for path in (config.RESULTS / "demo").rglob("*")}
-    typed(".venv/bin/chexreason run", tmp_path, prompting="prompting --profile smoke")
+    typed(".venv/bin/chexreason run", tmp_path, prompting=f"prompting --profile smoke {few}")
     assert {path: path.stat().st_mtime_ns for path in (config.RESULTS / "demo").rglob("*")} == before
     runs = list((tmp_path / "seed-1" / "smoke").glob("01-*/run.json"))
     assert len(runs) == 9

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from chexreason.completions import THINK_SOLUTION, parse_completion
-from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from chexreason.rewards import REWARDS, Hard, Nuanced, constants, reward
-from chexreason.settings import origins
 from companion.phantoms.teacher.completion import write_completion
 
 NF, SD, CM, ED, FX = NO_FINDING, SUPPORT_DEVICES, "Cardiomegaly", "Edema", "Fracture"
@@ -152,11 +150,6 @@ def test_the_window_goes_through_json_and_a_malformed_completion_is_no_predictio
         assert len(here.recent) == min(step + 1, 100)
 
 
-def test_terms_are_the_same_for_every_completion():
-    texts = [solution("Edema"), solution("gout"), "", solution("Edema, Edema") + "x"]
-    assert len({tuple(nuanced()(read(text), labels(ED), text)) for text in texts}) == 1
-
-
 # --- What a lazy answer can earn ---
 
 #: Shares of the MIMIC-CXR-JPG training studies (Johnson et al. 2019, arXiv:1901.07042), in the order of FINDINGS.
@@ -221,19 +214,10 @@ def test_no_constant_or_empty_answer_earns_what_an_honest_one_does(name):
 # --- Settings and misuse ---
 
 
-def test_constants_have_a_source_and_are_used():
-    assumed = {name for cls in (Hard, Nuanced) for name, _, origin in origins(cls) if not origin.stated}
-    assert assumed == {"min_length", "short_penalty", "false_positive", "outside", "malformed"}
-    assert len(constants(Hard())) + len(constants(Nuanced())) == 14
+def test_constants_are_used():
     parsed = read(solution("Edema"))
     assert total(nuanced(exact=200.0)(parsed, labels(ED), "")) == 250.0
     assert total(replace(Hard(), short_penalty=0.3)(parsed, labels(ED), "x" * 10)) == pytest.approx(0.7)
-
-
-@pytest.mark.parametrize(("cls", "field"), [(Hard, "short_penalty"), (Nuanced, "collapse")])
-def test_a_negative_constant_is_refused_by_name(cls, field):
-    with pytest.raises(UserError, match=f"{field}.*got -1"):
-        cls(**{field: -1})
 
 
 @pytest.mark.parametrize("truth", [labels(), labels("Gout")])

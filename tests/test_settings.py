@@ -1,12 +1,7 @@
 """Settings that say where they come from, and the one error for users."""
 
-import pickle
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import pytest
-
-from chexreason.data.image import UnreadableImage
 from chexreason.errors import UserError, unknown
 from chexreason.settings import Origin, assumed, origins, paper
 
@@ -32,9 +27,3 @@ def test_an_error_is_one_line_and_names_what_is_known() -> None:
     assert str(UserError("an image", "a letter", "scan again")) == "Expected an image, got a letter. Scan again."
     text = str(unknown("reward", "soft", ["nuanced", "hard"], "chexreason/rewards.py"))
     assert text == "Expected a reward among hard, nuanced, got 'soft'. Add a new one in chexreason/rewards.py."
-
-
-@pytest.mark.parametrize("error", [UserError("a", "b", "c"), UnreadableImage(Path("/film.png"), "nothing")])
-def test_an_error_crosses_from_a_worker_process_with_type_text_and_parts(error) -> None:
-    back = pickle.loads(pickle.dumps(error))
-    assert (type(back), str(back), vars(back)) == (type(error), str(error), vars(error))

@@ -31,29 +31,22 @@ def planned(python: str, *words: str, **environment: str) -> str:
     return ended.stdout + ended.stderr
 
 
-@pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory) -> str:
-    """What a dry run says, with empty folders in place of the data: a rehearsal reads none of it."""
-    folder = tmp_path_factory.mktemp("slurm")
+def test_the_study_is_planned_in_order_and_each_stage_asks_for_what_the_profile_says(tmp_path) -> None:
+    """With empty folders in place of the data: a rehearsal reads none of it."""
     settings = yaml.safe_load(PROFILE.read_text())
     if not PLUGIN:
         del settings["executor"]  # Snakemake knows no executor whose plugin is missing
         settings["cores"] = settings.pop("jobs") * 8
-    (folder / "profile").mkdir()
-    (folder / "profile" / "config.yaml").write_text(yaml.safe_dump(settings))
-    places = {f"CHEXREASON_{name}": str(folder / name) for name in ("MIMIC", "CHEXPERT", "NIH", "CACHE")}
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(settings))
+    places = {f"CHEXREASON_{name}": str(tmp_path / name) for name in ("MIMIC", "CHEXPERT", "NIH", "CACHE")}
     for place in places.values():
         Path(place).mkdir()
-    return planned(sys.executable, "--profile", str(folder / "profile"), "--config", "profile=paper", **places)
-
-
-def test_every_stage_and_the_book_are_planned_once(rehearsal) -> None:
+    words = ("--profile", str(tmp_path / "profile"), "--config", "profile=paper")
+    rehearsal = planned(sys.executable, *words, **places)
     counted = dict(re.findall(r"^(\w+) +(\d+)$", rehearsal, flags=re.MULTILINE))
     wanted = {"all": "1", "book": "1", "total": "6", **dict.fromkeys(stages.STAGES, "1")}
     assert {name: counted.get(name) for name in wanted} == wanted
-
-
-def test_each_stage_asks_for_a_gpu_and_for_what_the_profile_says(rehearsal) -> None:
     asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
     assert set(asked) == set(stages.STAGES)
     for stage, wanted in asked.items():
@@ -61,9 +54,6 @@ def test_each_stage_asks_for_a_gpu_and_for_what_the_profile_says(rehearsal) -> N
         assert "gpu=1" in job
         assert f"runtime={wanted['runtime']}" in job
         assert f"mem_mb={wanted['mem_mb']}" in job
-
-
-def test_no_stage_comes_before_one_that_it_needs(rehearsal) -> None:
     order = [name for name in re.findall(r"rule (\w+):", rehearsal) if name in stages.STAGES]
     after = {name: [earlier for earlier in stage.after if earlier in order] for name, stage in stages.STAGES.items()}
     assert all(order.index(earlier) < order.index(name) for name in after for earlier in after[name])

@@ -9,7 +9,7 @@ from transformers import TopPLogitsWarper
 from chexreason import evaluate, prompts
 from chexreason.recipe import Decoding
 from companion.speed import decoding
-from companion.speed.batch import Batch, SlotLayer
+from companion.speed.batch import Batch
 from companion.speed.decoding import generate
 from companion.speed.speculative import NgramDraft
 
@@ -66,38 +66,6 @@ def test_the_nucleus_is_that_of_transformers(flat, monkeypatch) -> None:
     big = expected * 40_000 >= 5
     chi2 = ((counts / 40_000 - expected)[big] ** 2 / expected[big]).sum() * 40_000
     assert chi2 < big.sum() + 5 * (2 * big.sum()) ** 0.5
-
-
-def test_a_row_of_the_cache_can_be_copied_and_left_out() -> None:
-    room = SlotLayer(rows=0, extra=2)
-    first = torch.arange(12.0).view(2, 1, 3, 2)
-    room.update(first, -first)
-    room.take(torch.tensor([1, 1, 0]))
-    room.column_BN, room.seen = torch.tensor([[3], [3], [3]]), 4
-    added = torch.full((3, 1, 1, 2), 99.0)
-    keys, values = room.update(added, -added)
-    assert torch.equal(keys, torch.cat([first[[1, 1, 0]], added], dim=2))
-    assert torch.equal(values, -keys)
-    assert room.get_seq_length() == 4
-
-
-@pytest.mark.parametrize("room_for", [0, 3])
-def test_longer_prompts_take_the_place_of_rows_and_the_place_behind_them(room_for) -> None:
-    wide = 5
-    room, other = SlotLayer(rows=room_for, extra=2), SlotLayer(rows=0, extra=0)
-    first, second = torch.arange(12.0).view(2, 1, 3, 2) + 1, torch.arange(4.0 * wide).view(2, 1, wide, 2) + 50
-    room.update(first, -first)
-    other.update(second, -second)
-    room.put(torch.tensor([0, 2]), other)
-    lengths = torch.tensor([[wide, wide + 1], [3, 4], [wide, wide + 1]])
-    room.column_BN, room.seen = lengths, int(lengths.max()) + 1
-    added = torch.full((3, 1, 2, 2), 99.0)
-    keys, values = room.update(added, -added)
-    for row, prompt in ((0, second[0]), (1, first[1]), (2, second[1])):
-        length = prompt.shape[1]
-        assert torch.equal(keys[row, :, : length + 2], torch.cat([prompt, added[row]], dim=1))
-    assert torch.equal(values, -keys)
-    assert torch.isfinite(keys).all()
 
 
 def test_drafts_are_what_followed_the_same_three_tokens_last() -> None:

@@ -111,14 +111,6 @@ def test_the_first_pass_tells_the_old_policy(make) -> None:
     assert inputs["old_per_token_logps"] is kept, "later passes keep the first one's"
 
 
-def test_with_one_pass_or_dropout_the_old_policy_is_left_to_trl(make) -> None:
-    assert not make(Speed(), num_iterations=1).first_is_old
-    trainer = make(Speed())
-    assert trainer.first_is_old
-    assert trainer.shares_prompt
-    assert trainer.share_prefill
-
-
 def fixed_answers(trainer: GRPOTrainer) -> GRPOTrainer:
     """Completions that depend on the study and not on the weights, so that two runs see the same."""
 

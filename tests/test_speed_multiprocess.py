@@ -59,18 +59,6 @@ def test_a_process_is_given_enough_to_do(two_threads) -> None:
     assert processes(CPU, studies=100, batch=40) == 1
 
 
-def test_results_come_in_order_and_counts_are_told() -> None:
-    told: list[int] = []
-
-    def work(part, tell):
-        time.sleep(0.2 if part == "slow" else 0)
-        tell(len(part))
-        return part.upper()
-
-    assert in_processes(work, ["slow", "b", "ccc"], told.append) == ["SLOW", "B", "CCC"]
-    assert sorted(told) == [1, 3, 4]
-
-
 class Odd(Exception):
     """An error that cannot be made from its text alone."""
 

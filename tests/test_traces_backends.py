@@ -2,11 +2,9 @@
 
 import dataclasses
 import io
-import threading
 
 import bad_server
 import pytest
-import tenacity
 from PIL import Image
 
 from chexreason.config import Override, overridden
@@ -118,11 +116,6 @@ def test_a_server_on_this_machine_is_reached_without_a_proxy(monkeypatch) -> Non
         assert (len(proxy.seen), len(server.seen)) == (0, 1)
 
 
-def test_no_server_at_all_may_come_back() -> None:
-    with pytest.raises(Again, match="no connection"):
-        asker(dataclasses.replace(LOCAL, base_url="http://127.0.0.1:9/v1"), "")(*QUESTION)
-
-
 def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch) -> None:
     monkeypatch.setattr(ask, "LONGEST", 1000)
     with (
@@ -142,26 +135,6 @@ def test_a_wait_that_is_no_number_of_seconds_is_ours_to_choose() -> None:
     for header in (None, "", "nan", "inf", "-3", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400):
         assert ask.failed(429, header).wait is None, header
     assert ask.failed(429, "1.5").wait == 1.5
-
-
-def test_a_request_is_repeated_with_growing_waits_or_those_asked_for_until_it_is_stopped(monkeypatch) -> None:
-    stop, waits, given = threading.Event(), [], iter([Again("x"), Again("x", 7.0), Again("x"), NoAnswer("y")])
-    monkeypatch.setattr(tenacity, "sleep_using_event", lambda event: waits.append)
-
-    def fails(*_):
-        raise next(given)
-
-    with pytest.raises(NoAnswer, match="y"):
-        ask.repeated(fails, 6, stop)(*QUESTION)
-    assert waits[1] == 7.0
-    assert 0 <= waits[0] <= 2 < 8 >= waits[2] >= 0
-    given = iter([Again("x")] * 9)
-    with pytest.raises(Again):
-        ask.repeated(fails, 2, stop)(*QUESTION)
-    assert len(waits) == 5
-    stop.set()
-    with pytest.raises(ask.Stopped):
-        ask.repeated(fails, 2, stop)(*QUESTION)
 
 
 VERSIONS = [("gemini-2.5-pro", "gemini-2.5-pro"), ("gemini-2.5-pro", "models/gemini-2.5-pro-002"), ("qwen", ""),

@@ -8,7 +8,6 @@ from taught import with_teacher, write_profile
 
 from chexreason import config, data, prompts
 from chexreason.labels import FINDINGS
-from chexreason.settings import origins
 from companion.replication.traces import check, command, teacher
 from companion.replication.traces.ask import Answer
 from companion.replication.traces.teacher import Teacher, teacher_of
@@ -19,10 +18,12 @@ FREE = prompts.get("free_reasoning")
 
 
 @pytest.fixture
-def own(real_tree, tmp_path, monkeypatch):
+def own(trees, tmp_path, monkeypatch):
     """Runs the command on a profile of a few real images and these settings of the teacher."""
     monkeypatch.delenv(teacher.KEY, raising=False)
-    return lambda *words, **settings: cli.main(["traces", *write_profile(tmp_path, real_tree, N, **settings), *words])
+    return lambda *words, **settings: cli.main(
+        ["traces", *write_profile(tmp_path, trees / "mimic", N, **settings), *words]
+    )
 
 
 def local(server) -> dict:
@@ -90,13 +91,13 @@ def test_a_local_server_writes_all_four_formats_at_no_cost(own, tmp_path, capsys
     assert not (tmp_path / "results").exists()
 
 
-def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, real_tree, capsys) -> None:
+def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, trees, capsys) -> None:
     with bad_server.running(lambda *_: bad_server.Reply("<think>half")) as server:
         assert own("--prompt", "reasoning_a", "--limit", "2", **local(server), attempts=2) == 1
     shown = capsys.readouterr()
     turned_down = "  answers turned down: 4 x not the blocks"
     assert f"reasoning_a: 0 traces written, 0 were there, 2 given up\n{turned_down}" in shown.out
-    for study in data.load("mimic", real_tree).studies:
+    for study in data.load("mimic", trees / "mimic").studies:
         assert study.patient_id not in shown.out + shown.err
         assert study.study_id not in shown.out + shown.err
 
@@ -160,9 +161,3 @@ def test_what_the_teacher_is_told_has_the_labels_in_order_and_the_whole_task() -
     assert prompt.text in text
     assert "turned down" not in text
     assert check.instruction(prompt, {"Edema"}, "an empty answer").endswith("Write a new one that avoids this.")
-
-
-def test_no_setting_of_the_teacher_claims_to_be_the_papers(capsys) -> None:
-    assert all(not origin.stated and origin.why and origin.what for _, _, origin in origins(Teacher))
-    assert cli.main(["settings"]) == 0
-    assert "teacher.agreement = False   [assumed: only you can know]" in capsys.readouterr().out

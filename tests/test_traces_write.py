@@ -36,10 +36,10 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def profile(real_tree, tmp_path):
+def profile(trees, tmp_path):
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     teacher = Teacher(model="llama", timeout_s=3600, parallel=2, retries=3)
-    return with_teacher(made, teacher, data={"mimic": DataPlace(real_tree)}, sizes=Sizes(sft=N, rl=2))
+    return with_teacher(made, teacher, data={"mimic": DataPlace(trees / "mimic")}, sizes=Sizes(sft=N, rl=2))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_good_server_gives_every_study_its_trace_and_is_asked_once(run, profil
         assert names == positives(study.labels, "zeros")
     assert {(line["teacher"], line["told"], line["answered_by"]) for line in lines} == {("llama", "1.1", "llama")}
     tally, lines, server = run(bad_server.right)
-    assert (tally.written, tally.there, len(lines), server.seen) == (0, N, N, [])
+    assert (tally["written"], tally["there"], len(lines), server.seen) == (0, N, N, [])
 
 
 def test_the_server_is_sent_image_labels_and_task_and_nothing_of_the_patient(run, profile) -> None:
@@ -88,12 +88,6 @@ def test_the_server_is_sent_image_labels_and_task_and_nothing_of_the_patient(run
         for study in chosen.studies:
             assert study.patient_id not in everything
             assert study.study_id not in everything
-
-
-def test_only_label_asks_nobody(run, profile) -> None:
-    tally, lines, server = run(bad_server.right, prompts.get("only_label"))
-    assert (tally.written, len(lines), server.seen) == (N, N, [])
-    assert len(traces.of(cohorts.drawn(profile, "sft"), prompts.get("only_label"), profile)) == N
 
 
 FAILURES = {
@@ -117,7 +111,7 @@ def test_a_request_that_fails_is_sent_again(run, kind) -> None:
 
     slow = kind == "late or dripping"
     tally, lines, server = run(behave, timeout_s=3 if slow else 3600)
-    assert (tally.written, len(lines)) == (N, N)
+    assert (tally["written"], len(lines)) == (N, N)
     # On a slow machine a good answer may be late, too, and is asked for again.
     assert len(server.seen) >= N + 2 if slow else len(server.seen) == N + 2
     assert not tally.faults
@@ -159,19 +153,10 @@ def test_an_answer_that_is_wrong_is_turned_down_told_why_and_asked_for_again(run
     tally, lines, server = run(behave)
     assert tally.faults == {fault: N}
     assert str(tally).endswith(f"  answers turned down: {N} x {fault}")
-    assert (tally.written, len(lines), len(server.seen)) == (N, N, 2 * N)
+    assert (tally["written"], len(lines), len(server.seen)) == (N, N, 2 * N)
     again = [seen.text for seen in server.seen if "turned down" in seen.text]
     assert len(again) == N
     assert all(f"turned down: {fault}." in text for text in again)
-
-
-def test_every_wrong_answer_stays_out_of_the_file_and_its_study_is_asked_about_again(run) -> None:
-    def behave(seen, number):
-        return Reply([wrong(seen.right) for wrong in WRONG.values()][number % len(WRONG)])
-
-    tally, lines, server = run(behave, attempts=3)
-    assert (tally.written, lines, tally.given_up, len(server.seen)) == (0, [], N, 3 * N)
-    assert run(bad_server.right)[0].written == N
 
 
 def test_the_right_labels_in_another_order_and_hostile_text_are_one_line_each(run, profile) -> None:
@@ -184,7 +169,7 @@ def test_the_right_labels_in_another_order_and_hostile_text_are_one_line_each(ru
         return Reply(f"\n<think>{hostile}</think>\n<solution>{names}</solution>\n")
 
     tally, lines, _ = run(behave)
-    assert tally.written == N
+    assert tally["written"] == N
     assert any(", " in line["trace"].partition("<solution>")[2] for line in lines)
     assert {line["study"] for line in lines} == {study.key for study in cohorts.drawn(profile, "sft").studies}
     assert traces.place(profile, FREE).read_bytes().isascii()
@@ -201,7 +186,7 @@ def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
     assert "got HTTP 503 Service Unavailable, for 3 studies in a row. 2 new traces are kept" in told
     assert "SECRET" not in told
     assert len(held(profile)) == 2
-    assert run(bad_server.right)[0].written == N - 2
+    assert run(bad_server.right)[0]["written"] == N - 2
 
 
 def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
@@ -209,7 +194,7 @@ def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
         return Reply(status=400, raw=b"{}") if number % 2 else bad_server.right(seen, number)
 
     tally, lines, server = run(behave, parallel=1, failures_in_a_row=2)
-    assert (tally.unanswered, tally.written, len(lines), len(server.seen)) == (3, 3, 3, N)
+    assert (tally["without an answer"], tally["written"], len(lines), len(server.seen)) == (3, 3, 3, N)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +231,7 @@ def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, pro
     run(bad_server.right, limit=2)
     with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]"):
         run(bad_server.right, model="qwen")
-    assert run(bad_server.right)[0].written == N - 2
+    assert run(bad_server.right)[0]["written"] == N - 2
     path = traces.place(profile, FREE)
     lines = held(profile)
     lines[0]["trace"] = "<think>Something else entirely is here.</think><solution>Edema, Fracture</solution>"
@@ -263,10 +248,10 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
     for end in (last + 1, last + 40, len(whole) - 2):
         path.write_bytes(whole[:end])
         tally, lines, server = run(bad_server.right)
-        assert (tally.there, tally.written, len(lines), len(server.seen)) == (N - 1, 1, N, 1)
+        assert (tally["there"], tally["written"], len(lines), len(server.seen)) == (N - 1, 1, N, 1)
     path.write_bytes(whole[:-1])  # the line is whole, its end is not
     tally, lines, _ = run(bad_server.right)
-    assert (tally.there, tally.written, len(lines)) == (N, 0, N)
+    assert (tally["there"], tally["written"], len(lines)) == (N, 0, N)
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:
@@ -299,7 +284,7 @@ def test_a_disk_that_is_full_keeps_whole_lines_and_stops(run, profile, monkeypat
         with pytest.raises(OSError, match="No space left"):
             run(bad_server.right)
     assert len(held(profile)) == 2
-    assert run(bad_server.right)[0].written == N - 2
+    assert run(bad_server.right)[0]["written"] == N - 2
 
 
 def test_ctrl_c_keeps_every_answer_that_was_asked_for(run, profile) -> None:
@@ -319,12 +304,10 @@ def test_ctrl_c_keeps_every_answer_that_was_asked_for(run, profile) -> None:
     kept = len(held(profile))
     assert 3 <= kept == len(asked) < N
     tally, _, server = run(bad_server.right)
-    assert (tally.there, tally.written, len(server.seen)) == (kept, N - kept, N - kept)
+    assert (tally["there"], tally["written"], len(server.seen)) == (kept, N - kept, N - kept)
 
 
-def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(
-    real_tree, tmp_path, capsys, monkeypatch
-) -> None:
+def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(trees, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.delenv(KEY, raising=False)
     path, ended = tmp_path / "cache" / "traces" / "free_reasoning.jsonl", threading.Event()
 
@@ -334,7 +317,9 @@ def test_a_run_that_is_killed_goes_on_with_nothing_twice_and_nothing_lost(
         return bad_server.right(seen, number)
 
     with bad_server.running(behave) as server:
-        places = write_profile(tmp_path, real_tree, 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600)
+        places = write_profile(
+            tmp_path, trees / "mimic", 12, model="llama", base_url=f"{server.root}/v1", timeout_s=3600
+        )
         words = ["traces", *places, "--prompt", "free_reasoning"]
         command = [sys.executable, "-m", "companion", *words]
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -9,7 +9,6 @@ from trl import GRPOConfig, SFTConfig
 
 from chexreason import config, runs
 from chexreason.errors import UserError
-from chexreason.processes import Progress
 from chexreason.recipe import GRPO, SFT
 from chexreason.runs import checkpoints, last_checkpoint
 from chexreason.training import accumulation, device_options, trained
@@ -48,22 +47,6 @@ def test_the_last_checkpoint_is_the_highest_complete_one(tmp_path) -> None:
             (tmp_path / name / "trainer_state.json").write_text("{}")
     assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert checkpoints(tmp_path) == [tmp_path / "checkpoint-9", tmp_path / "checkpoint-10"]
-
-
-def test_progress_counts_steps_from_where_training_goes_on() -> None:
-    progress = Progress("SFT x", ("loss",))
-    state = SimpleNamespace(max_steps=10, global_step=4, is_world_process_zero=True)
-    progress.on_log(None, state, None, logs={"loss": 9.0})  # before training: nothing to show it on
-    progress.on_train_begin(None, state, None)
-    assert (progress.bar.n, progress.bar.total) == (4, 10)
-    state.global_step = 6
-    progress.on_step_end(None, state, None)
-    progress.on_log(None, state, None, logs={"loss": 1.23456, "other": 1.0})
-    progress.on_log(None, state, None, logs=None)
-    assert (progress.bar.n, progress.bar.postfix) == (6, "loss=1.23")
-    assert "SFT x" in str(progress.bar)
-    progress.on_train_end(None, state, None)
-    assert progress.bar.disable, "a closed bar"
 
 
 @pytest.mark.parametrize("cuda", [True, False])

@@ -107,11 +107,3 @@ def test_an_engine_that_reads_the_prompt_otherwise_is_refused(started) -> None:
         started(engine)
         with pytest.raises(UserError, match=told):
             vllm_engine.engine(loaded)
-
-
-def test_without_vllm_it_says_what_to_install(script, without_vllm, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["vllm_agreement.py"])
-    assert script.main() == 2
-    assert capsys.readouterr().err.startswith(
-        "vllm_agreement: Expected vLLM, got none in this environment. Pip install"
-    )

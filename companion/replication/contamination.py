@@ -7,6 +7,8 @@ equally long, so only those are read: of a quarter of a million images, a few. W
 and never named.
 """
 
+import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -78,10 +80,8 @@ def same_images(one: Iterable[Path], other: Iterable[Path]) -> int:
 
 
 def _by_length(paths: Iterable[Path]) -> dict[int, list[Path]]:
-    found: dict[int, list[Path]] = {}
+    found: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
-        try:
-            found.setdefault(path.stat().st_size, []).append(path)
-        except FileNotFoundError:
-            continue
+        with contextlib.suppress(FileNotFoundError):
+            found[path.stat().st_size].append(path)
     return found

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS, Chosen
 from chexreason.config import Profile
@@ -100,7 +102,7 @@ def differences(profile: Profile, there: Mapping[str, Any]) -> list[str]:
 def draw_card(profile: Profile, name: str) -> str:
     """A cohort in plain text: its facts, and how often each finding occurs under each policy. Opens no image."""
     chosen, (source, split) = cohorts.drawn(profile, name), COHORTS[name]
-    n, counts = len(chosen.studies), prevalence(chosen)
+    n, counts = len(chosen.studies), pd.DataFrame(prevalence(chosen))
     facts = [rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
     if name in ("sft", "rl"):
         studies = data.load(source, profile.data[source].root, split).studies
@@ -108,14 +110,12 @@ def draw_card(profile: Profile, name: str) -> str:
         facts.append(f"studies to draw from: {', '.join(could)}; this draw is under {profile.decoding.uncertain}")
     lines = [f"{name}: {n:,} studies of {data.SOURCES[source].title}, {split} split, seed {profile.seed}"]
     lines += [textwrap.fill(fact, WIDTH, initial_indent="  ", subsequent_indent="    ") for fact in facts]
-    lines.append(f"  {'positive studies':<26} {'uncertain':>9}" + "".join(f" {p:>13}" for p in UNCERTAINTY_POLICIES))
-    for finding, unsure in counts["uncertain"].items():
-        line = f"  {finding:<26} {unsure:>9,}"
-        for policy in UNCERTAINTY_POLICIES:
-            positive, of = counts[policy][finding], n - unsure if policy == "ignore" else n
-            line += f" {positive:>6,} {positive / max(1, of):>6.1%}"
-        lines.append(line)
-    return "\n".join(lines)
+    lines.append("  positive studies under each policy, and uncertain ones:")
+    table = counts[["uncertain"]].map("{:,}".format)
+    for policy in UNCERTAINTY_POLICIES:
+        share = counts[policy] / (n - counts["uncertain"] if policy == "ignore" else n)
+        table[policy] = counts[policy].map("{:,}".format) + share.map(" {:6.1%}".format)
+    return "\n".join([*lines, textwrap.indent(table.to_string(), "  ")])
 
 
 def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -> int:

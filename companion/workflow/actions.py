@@ -4,15 +4,14 @@ A function imports what it needs only when it is called, so that ``chexreason pr
 """
 
 import argparse
+import importlib
 import json
 import os
-import pkgutil
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chexreason import __version__
 from chexreason.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,24 +27,10 @@ QUIET = {
     "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-#: Stage -> what computes it without a notebook.
-COMPUTES = {
-    "prompting": "chexreason.prompting:ask_all",
-    "sft": "chexreason.sft:train_all",
-    "grpo": "chexreason.grpo:train_all",
-    "generalization": "chexreason.generalization:ask_all",
-}
+
+
 #: The method in the order in which README has it read.
 HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics", "study")
-
-
-def show_version(words: Words) -> None:
-    """Print the versions of this package and of what its numbers depend on."""
-    from chexreason import runs
-
-    print(f"chexreason {__version__}")
-    for name, version in runs.versions().items():
-        print(f"  {name} {version}")
 
 
 def show_profiles(words: Words) -> None:
@@ -94,15 +79,15 @@ def run_stages(words: Words) -> None:
         print(f"{name}: {os.path.relpath(executed)}")
 
 
-def compute(words: Words) -> None:
-    """Decode and score without a notebook: the prompting or the generalization study."""
+def train(words: Words) -> None:
+    """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
     from chexreason.processes import first_before_others
     from companion.phantoms.prepare import prepare
 
     with first_before_others():  # of several processes, one draws for all
         prepare(profile)
-    _tell(pkgutil.resolve_name(COMPUTES[words.stage])(profile))
+    _tell(importlib.import_module(f"chexreason.{words.stage}").train_all(profile))
 
 
 def run_experiment(words: Words) -> None:
@@ -225,8 +210,11 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     given, results, cache = _given(words), words.results, words.cache
-    known = words.profile in config.profile_names()
-    if given or not known or words.seed not in (None, config.raw(words.profile)["seed"]):
+    if (
+        given
+        or words.profile not in config.profile_names()
+        or words.seed not in (None, config.raw(words.profile)["seed"])
+    ):
         results = results or config.ROOT / OWN_RESULTS
         if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
             usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
@@ -250,16 +238,13 @@ def _given(words: Words) -> dict[str, Any]:
         given.setdefault("settings", {})[name] = yaml.safe_load(value)
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
-        if not name.endswith(".py"):
+        if name.endswith(".py"):
+            config.load_module(name)
+            modules.append(str(Path(name).resolve()))
+            module = f"extension_{Path(name).stem}"
+            rewards += [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
+        else:
             rewards.append(name)
-            continue
-        known = set(REWARDS)
-        config.load_module(name)
-        module = f"extension_{Path(name).stem}"  # imported before, if it registers nothing now
-        rewards += [made for made in REWARDS if made not in known] or [
-            made for made, cls in REWARDS.items() if str(getattr(cls, "__module__", "")).endswith(module)
-        ]
-        modules.append(str(Path(name).resolve()))
     given |= {"modules": modules} if modules else {}
     return given | ({"study": {"grpo": {"rewards": rewards}}} if rewards else {})
 

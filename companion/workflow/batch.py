@@ -7,6 +7,7 @@ when it has run to its end, and without the paths of this machine. A failed run 
 ``NN.failed.ipynb``, with the error in it: beside it, or where its caller wants it.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -110,21 +111,13 @@ def publish(partial: Path, target: Path, root: Path) -> None:
         cell.id = f"cell-{number:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            shown = json.dumps([output for output in cell.outputs if output.get("name") != "stderr"])
             for folder in (sys.prefix, str(root)):
-                _without_path(cell.outputs, folder + os.sep)
+                shown = shown.replace(json.dumps(folder + os.sep)[1:-1], "")
+            cell.outputs = [nbformat.from_dict(output) for output in json.loads(shown)]
     nbformat.validate(notebook)
     nbformat.write(notebook, partial)
     shutil.move(partial, target)  # a rename, unless `target` is on another disk
-
-
-def _without_path(node: Any, path: str) -> None:
-    """Replace `path` by nothing in every text below `node` (a mapping or list of an output)."""
-    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
-        if isinstance(value, str):
-            node[key] = value.replace(path, "")
-        elif isinstance(value, dict | list):
-            _without_path(value, path)
 
 
 def _failure(error: PapermillExecutionError | DeadKernelError, source: Path, failed: Path) -> UserError:

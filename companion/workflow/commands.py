@@ -44,7 +44,6 @@ SHOWN = word("--profile", default="demo", help="whose results are meant (default
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
 #: Command -> what it does, its words, and defaults that differ from theirs.
 COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str, Any]]] = {
-    "version": (actions.show_version, (), {}),
     "profiles": (actions.show_profiles, (), {}),
     "settings": (actions.show_settings, (), {}),
     "phantom": (actions.draw_phantoms, (
@@ -62,11 +61,10 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
     ), {}),
-    "evaluate": (actions.compute, (word("stage", choices=("prompting", "generalization")), *PLACES), {}),
-    "sft": (actions.compute, PLACES, {
+    "sft": (actions.train, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",
     }),
-    "grpo": (actions.compute, (*PLACES, REWARD), {
+    "grpo": (actions.train, (*PLACES, REWARD), {
         "stage": "grpo", "about": "Train and score the two rewards from the SFT checkpoint, without a notebook.",
     }),
     "experiment": (actions.run_experiment, (

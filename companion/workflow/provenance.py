@@ -8,7 +8,6 @@ badge; `chexreason fresh` refuses, for releases.
 """
 
 import ast
-import csv
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import pandas as pd
 
 from chexreason import config
 from chexreason.errors import UserError
@@ -71,9 +71,8 @@ def closure(roots: Iterable[str]) -> list[Path]:
 
 def _file_of(module: str) -> Path | None:
     place = SOURCES / module.replace(".", "/")
-    if module.partition(".")[0] not in PACKAGES:
-        return None
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    files = (place.with_suffix(".py"), place / "__init__.py") if module.partition(".")[0] in PACKAGES else ()
+    return next(filter(Path.is_file, files), None)
 
 
 @cache
@@ -140,19 +139,11 @@ def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection
     return files
 
 
-def left_by(stage: Stage, results: Path) -> dict[str, str]:
-    """file -> SHA-256, for every file of the stage's runs and its executed notebook, below `results`."""
-    notebook = results / "notebooks" / f"{stage.notebook}.ipynb"
-    return _left([notebook, *sorted(results.glob(f"{stage.number}-*/*"))], results)
-
-
-def experiment_left_by(results: Path) -> dict[str, str]:
-    """file -> SHA-256, for every file of the experiment's runs below ``results/experiment``."""
-    return _left(sorted(results.glob("seed*/*/*")), results)
-
-
-def _left(files: Iterable[Path], results: Path) -> dict[str, str]:
-    return {path.relative_to(results).as_posix(): file_digest(path) for path in files if path.is_file()}
+def left_by(stage: Stage | None, results: Path) -> dict[str, str]:
+    """file -> SHA-256 below `results`: of the stage's executed notebook and runs; without one, the experiment's."""
+    patterns = [f"notebooks/{stage.notebook}.ipynb", f"{stage.number}-*/*"] if stage else ["seed*/*/*"]
+    files = [path for pattern in patterns for path in sorted(results.glob(pattern)) if path.is_file()]
+    return {path.relative_to(results).as_posix(): file_digest(path) for path in files}
 
 
 def record_file(stage: Stage, results: Path) -> Path:
@@ -180,7 +171,7 @@ def write_experiment_record(results: Path, again: Mapping[str, Any] | None = Non
     if then["made_by"] != made and not again:
         do = "run `chexreason experiment again`, which compares"
         raise UserError("the code that made the experiment's runs", "another", do)
-    record = {"profile": EXPERIMENT, "made_by": made, "left": experiment_left_by(results)}
+    record = {"profile": EXPERIMENT, "made_by": made, "left": left_by(None, results)}
     seen = again or then.get("again")
     _write(place, record | ({"again": dict(seen)} if seen else {}))
     return place
@@ -203,7 +194,7 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
             yield from _differs(stage.page, record, left_by(stage, results), made_by(stage, profile))
     experiment = results.parent / EXPERIMENT
     if any(experiment.glob("seed*/*/run.json")):
-        left, made = experiment_left_by(experiment), experiment_made_by()
+        left, made = left_by(None, experiment), experiment_made_by()
         yield from _differs(", ".join(EXPERIMENT_PAGES), experiment / "record.json", left, made)
     yield from _measured_on_others(results.parent / "phantoms")
     yield from _measured_by_others(results.parent / "benchmarks")
@@ -256,8 +247,7 @@ def _measured_by_others(folder: Path) -> Iterator[tuple[str, str]]:
     for name in BENCHMARKS:
         if not (folder / name).is_file():
             continue
-        with (folder / name).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = pd.read_csv(folder / name, dtype=str, keep_default_na=False).to_dict("records")
         old = [row for row in rows if row.get("code") != measured_code(name, row.get("task", ""))]
         if old:
             what = " ".join(sorted({row.get("task") or row.get("family") or "" for row in old}))

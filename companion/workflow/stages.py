@@ -19,7 +19,7 @@ from chexreason import config
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of, write_atomically
 from companion.evidence.sealed import altered
-from companion.evidence.sections import STAGES, SUMMARIES, Stage
+from companion.evidence.sections import STAGES, SUMMARIES
 from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
@@ -71,7 +71,7 @@ def refresh(profile: config.Profile) -> None:
     since the time of the file is what Snakemake compares.
     """
     for name, stage in STAGES.items():
-        path, digest, done = code_file(name, profile), code_digest(stage, profile.name), done_file(name, profile)
+        path, digest, done = code_file(name, profile), digest_of(made_by(stage, profile.name)), done_file(name, profile)
         if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest:
             write_atomically(path, f"{digest}\n".encode())
         try:
@@ -80,11 +80,6 @@ def refresh(profile: config.Profile) -> None:
             true = False
         if not true:
             done.unlink(missing_ok=True)
-
-
-def code_digest(stage: Stage, profile: str) -> str:
-    """One digest over all that a stage's numbers depend on."""
-    return digest_of(made_by(stage, profile))
 
 
 def book_sources() -> list[Path]:

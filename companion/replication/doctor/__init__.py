@@ -9,26 +9,23 @@ from collections.abc import Iterator
 
 from chexreason.config import Profile
 from companion.replication.doctor import datasets, machine, weights
-from companion.replication.doctor.rows import DIFFERS, MISSING, NAME, STATE, Row, fill
-
-#: The checks in the order of the table; each takes the profile and yields rows.
-CHECKS = (datasets.check, machine.check, weights.check)
+from companion.replication.doctor.rows import DIFFERS, MISSING, Row, fill
 
 
 def examine(profile: Profile) -> Iterator[Row]:
     """All rows, as they are found."""
-    for check in CHECKS:
-        yield from check(profile)
+    for part in (datasets, machine, weights):
+        yield from part.check(profile)
 
 
 def tell(profile: Profile, width: int) -> int:
     """Print the table, a row as soon as it is known; returns the exit status: 0 only if the profile can run."""
-    print(f"{'what':<{NAME}}  {'state':<{STATE}}  what was found, and how to get it")
-    names: dict[str, list[str]] = {}
+    print(f"{'what':<18}  {'state':<7}  what was found, and how to get it")
+    found = []
     for row in examine(profile):
-        names.setdefault(row.state, []).append(row.what)
+        found.append(row)
         print(row.text(width), flush=True)
-    missing, differs = (", ".join(names.get(state, [])) for state in (MISSING, DIFFERS))
+    missing, differs = (", ".join(row.what for row in found if row.state == state) for state in (MISSING, DIFFERS))
     can = f"cannot run yet; missing: {missing}" if missing else "can run"
     print(fill(f"The profile {profile.name} {can}{f'; differs: {differs}' if differs else ''}", width))
     return int(bool(missing))

@@ -30,15 +30,12 @@ def of_chexpert(root: Path) -> dict[str, int]:
     base = chexpert.base_of(root)
     found: dict[str, int] = {}
     for name, split in SPLITS.items():
-        table = chexpert.table_of(base, split)
-        if table is None:
-            continue
-        column = "Path" if "Path" in column_names(table) else "Study"
-        paths = read_table(table, {column: TEXT})[column]
-        folders = paths.str.extract(chexpert.STUDY_PATH)
-        if split == "train":
-            found |= {f"{name} images": len(paths), f"{name} patients": int(folders[1].nunique())}
-        found[f"{name} studies"] = len(folders.drop_duplicates())
+        if table := chexpert.table_of(base, split):
+            column = "Path" if "Path" in column_names(table) else "Study"
+            folders = read_table(table, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
+            found[f"{name} studies"] = len(folders.drop_duplicates())
+            if split == "train":
+                found |= {f"{name} images": len(folders), f"{name} patients": int(folders[1].nunique())}
     return found
 
 

@@ -60,20 +60,14 @@ def _existing(place: Path) -> Path:
 
 def room(profile: Profile) -> int:
     """Bytes that a whole study may still write: prepared images, checkpoints, and weights to be fetched."""
-    sizes, models = profile.sizes, profile.models.items()
+    sizes, models, entry = profile.sizes, profile.models.items(), profile.engines.get("images")
+    pixels = int(entry.get("pixels", 0)) if isinstance(entry, dict) else 0  # none is prepared, else a byte a pixel
     images = sizes.sft + sizes.rl + (sizes.validation or 0)
     for name, count in (("chexpert", "test studies"), ("nih", "test images")):
         images += getattr(sizes, name) or datasets.official(name)[count][0]
     kept = 8 * (profile.sft.early_stopping_patience + 2) + 2 * (profile.grpo.checkpoints + 2)
     share = min(1.0, max(weights.size_of(*model) for model in models) / weights.PUBLISHED["medgemma"])
-    fetched = sum(weights.to_fetch(*model) for model in models)
-    return int(images * _kept(profile) + kept * CHECKPOINT * share + fetched)  # grey: a byte a pixel
-
-
-def _kept(profile: Profile) -> int:
-    """Pixels of an image that is prepared (`companion.speed.images`); 0 where none is."""
-    entry = profile.engines.get("images")
-    return int(entry.get("pixels", 0)) if isinstance(entry, dict) else 0
+    return int(images * pixels + kept * CHECKPOINT * share + sum(weights.to_fetch(*model) for model in models))
 
 
 def _disk(profile: Profile) -> Row:
@@ -119,13 +113,11 @@ def _versions() -> Row:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             absent.append(name)
-            continue
-        if name in pins and version.partition("+")[0] != pins[name]:
-            differ.append(f"{name} {version} ({pins[name]} pinned)")
+        else:
+            if version.partition("+")[0] != pins.get(name):
+                differ.append(f"{name} {version} ({pins.get(name, 'nothing')} pinned)")
     if absent:
         return Row("libraries", MISSING, f"not installed: {', '.join(absent)}", "make setup")
     if differ:
         return Row("libraries", DIFFERS, ", ".join(differ), "make setup installs the pinned ones")
-    if not pins:
-        return Row("libraries", DIFFERS, "no constraints.txt to compare with", "run from a whole clone")
     return Row("libraries", READY, f"{len(PACKAGES)} as pinned in constraints.txt")

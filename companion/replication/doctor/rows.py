@@ -7,8 +7,6 @@ from chexreason.errors import UserError
 
 #: There and as expected; not there, so that the profile cannot run; there and not as published or pinned.
 READY, MISSING, DIFFERS = "ready", "missing", "differs"
-#: The columns of names and of states, and the least and most that the table is wide.
-NAME, STATE, NARROWEST, WIDEST = 18, 7, 60, 120
 
 
 class Row(NamedTuple):
@@ -26,14 +24,12 @@ class Row(NamedTuple):
         return cls(what, MISSING, f"expected {error.expected}, got {error.got}", how)
 
     def text(self, width: int) -> str:
-        """The row in at most `width` columns, and its remedy below it."""
-        got = fill(self.got, width, f"{self.what:<{NAME}}  {self.state:<{STATE}}  ", NAME + STATE + 4)
-        if self.state == READY or not self.how:
-            return got
-        return f"{got}\n{fill(self.how, width, ' ' * (NAME + 2) + '> ', NAME + 4)}"
+        """The row in `width` columns, and its remedy below it."""
+        got = fill(self.got, width, f"{self.what:<18}  {self.state:<7}  ", 29)
+        return got if self.state == READY or not self.how else f"{got}\n{fill(self.how, width, ' ' * 20 + '> ', 22)}"
 
 
 def fill(text: str, width: int, first: str = "", indent: int = 0) -> str:
-    """`text` wrapped into a terminal of `width` columns, within the table's limits."""
-    width = max(NARROWEST, min(WIDEST, width))
+    """`text` wrapped into a terminal of `width` columns, 60 at least and 120 at most."""
+    width = max(60, min(120, width))
     return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * indent, break_on_hyphens=False)

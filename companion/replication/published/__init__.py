@@ -5,8 +5,6 @@ weight, so that what LoRA trains, what is frozen and how many weights there are 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +13,22 @@ from transformers import AutoConfig, PreTrainedConfig
 from chexreason.errors import unknown
 
 #: family -> the file with its facts. NV-Reason-CXR-3B is a Qwen2.5-VL-3B with other weights.
-FILES: Mapping[str, str] = {"medgemma": "gemma3_4b", "qwen": "qwen2_5_vl_3b", "nv_reason": "qwen2_5_vl_3b"}
+FILES = {"medgemma": "gemma3_4b", "qwen": "qwen2_5_vl_3b", "nv_reason": "qwen2_5_vl_3b"}
 
 
-@dataclass(frozen=True)
-class Published:
-    """Facts of a published model; each `..._source` says where the fact was read.
+def facts(family: str) -> dict[str, Any]:
+    """The facts of a family's published model, each `..._source` says where the fact was read; UserError if unknown.
 
-    `config` is config.json as published, `parameters` counts every weight once (tied embeddings too), `context`
-    is the most tokens of a prompt with its answer.
+    `config` is config.json as published, `parameters` counts every weight once (tied embeddings too), `context` is the
+    most tokens of a prompt with its answer.
     """
-
-    source: str
-    parameters: int
-    parameters_source: str
-    context: int
-    context_source: str
-    config: Mapping[str, Any]
-
-
-def facts(family: str) -> Published:
-    """The facts of a family's published model; raises UserError for an unknown family."""
     if family not in FILES:
         raise unknown("model", family, FILES, "companion/replication/published/__init__.py")
-    return Published(**json.loads(Path(__file__).with_name(f"{FILES[family]}.json").read_text(encoding="utf-8")))
+    found: dict[str, Any] = json.loads(Path(__file__).with_name(f"{FILES[family]}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def config_of(family: str) -> PreTrainedConfig:
     """The published configuration as transformers reads it."""
-    config = dict(facts(family).config)
+    config = facts(family)["config"]
     return AutoConfig.for_model(config.pop("model_type"), **config)

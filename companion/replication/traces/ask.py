@@ -116,14 +116,11 @@ def repeated(ask: Ask, retries: int, stop: threading.Event) -> Ask:
         asked = error.wait if isinstance(error, Again) else None
         return BACKOFF(state) if asked is None else asked
 
-    def call(instruction: str, image: bytes) -> Answer:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Again), stop=tenacity.stop_after_attempt(retries + 1), wait=wait,
-            sleep=tenacity.sleep_using_event(stop), reraise=True,
-        )  # fmt: skip
-        return retrying(once, instruction, image)
-
-    return call
+    again = tenacity.retry(
+        retry=tenacity.retry_if_exception_type(Again), stop=tenacity.stop_after_attempt(retries + 1), wait=wait,
+        sleep=tenacity.sleep_using_event(stop), reraise=True,
+    )  # fmt: skip
+    return again(once)
 
 
 def failed(code: int, retry_after: str | None = None) -> NoAnswer:

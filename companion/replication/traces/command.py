@@ -65,10 +65,10 @@ def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None
     for prompt in asked:
         tally = write.write(chosen, prompt, profile, asker(teacher, key), limit)
         tell(f"{prompt.name}: {tally}")
-        if tally.tokens_in:
-            usd = price(teacher, tally.tokens_in, tally.tokens_out)
-            tell(f"  spent: {tally.tokens_in:,} tokens in, {tally.tokens_out:,} out, about {usd:,.2f} USD")
-        incomplete += tally.given_up + tally.unanswered
+        if spent := tally["tokens in"]:
+            out = tally["tokens out"]
+            tell(f"  spent: {spent:,} tokens in, {out:,} out, about {price(teacher, spent, out):,.2f} USD")
+        incomplete += tally["given up"] + tally["without an answer"]
     if incomplete:
         tell("some traces are missing; the same command asks again")
     return int(bool(incomplete))

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,8 +39,7 @@ class Lines:
     """A file of traces that this process alone adds to; `found` is what it holds, by study."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file = file
-        self.found = read(path)
+        self._file, self.found = file, read(path)
 
     def add(self, study: str, trace: str, **about: str) -> None:
         """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
@@ -82,25 +80,18 @@ def opened(path: Path) -> Iterator[Lines]:
         yield Lines(path, file)
 
 
-@dataclass
-class Tally:
-    """What a run led to: counts only, fit to be shown."""
+class Tally(Counter[str]):
+    """What a run led to, counts only, fit to be shown; `faults` are the reasons that answers were turned down for."""
 
-    there: int
-    written: int = 0
-    given_up: int = 0
-    unanswered: int = 0
-    unreadable: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
+    def __init__(self, there: int) -> None:
+        super().__init__(there=there)
+        self.faults: Counter[str] = Counter()
 
     def __str__(self) -> str:
-        """One line, and one for each reason that answers were turned down for."""
-        counts = {"given up": self.given_up, "without an answer": self.unanswered, "unreadable images": self.unreadable}
-        told = [f"{count} {what}" for what, count in counts.items() if count]
+        """One line, and one for each fault."""
+        told = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
         lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
-        return "\n".join([", ".join([f"{self.written} traces written, {self.there} were there", *told]), *lines])
+        return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *told]), *lines])
 
 
 def write(
@@ -115,11 +106,11 @@ def write(
     with opened(place(profile, prompt)) as lines:
         check_held(lines, prompt, teacher_of(profile), wanted)
         missing = [study for study in chosen.studies if study.key not in lines.found]
-        tally, left = Tally(there=len(chosen.studies) - len(missing)), missing[:limit]
+        tally, left = Tally(len(chosen.studies) - len(missing)), missing[:limit]
         if not prompt.answer.think:  # the labels are the whole answer
             for study in left:
                 lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
-                tally.written += 1
+                tally["written"] += 1
         elif left:
             _Asking(prompt, teacher_of(profile), ask, wanted, lines, tally).run(left, progress)
         return tally
@@ -165,7 +156,7 @@ class _Asking:
             finally:
                 self.stop.set()
         if self.reason:
-            kept = f"{self.tally.written} new traces are kept: correct that, or wait, and run the same command again"
+            kept = f"{self.tally['written']} new traces are kept: correct that, or wait, and run the same command again"
             raise UserError(f"answers from {self.teacher.model}", self.reason, kept)
 
     def about(self, study: Study) -> None:
@@ -180,10 +171,10 @@ class _Asking:
                 if not fault:
                     return
             with self.lock:
-                self.tally.given_up += 1
+                self.tally["given up"] += 1
         except UnreadableImage:
             with self.lock:
-                self.tally.unreadable += 1
+                self.tally["unreadable images"] += 1
         except NoAnswer as none:
             self.count_failure(none)
         except Stopped:
@@ -197,21 +188,20 @@ class _Asking:
         fault = check.fault(answer, self.prompt, self.wanted[study.key])
         with self.lock:
             self.in_a_row = 0
-            self.tally.tokens_in += answer.tokens_in
-            self.tally.tokens_out += answer.tokens_out
+            self.tally.update({"tokens in": answer.tokens_in, "tokens out": answer.tokens_out})
             check.same_model(self.teacher.model, answer.model)
             if fault:
                 self.tally.faults[fault] += 1
             else:
                 about = {"teacher": self.teacher.model, "told": check.version(self.prompt)}
                 self.lines.add(study.key, answer.text.strip(), **about, answered_by=answer.model)
-                self.tally.written += 1
+                self.tally["written"] += 1
         return fault
 
     def count_failure(self, none: NoAnswer) -> None:
         """Stop where no request will be answered, or after too many studies in a row without an answer."""
         with self.lock:
-            self.tally.unanswered += 1
+            self.tally["without an answer"] += 1
             self.in_a_row += 1
             if isinstance(none, Final) or self.in_a_row >= self.teacher.failures_in_a_row:
                 self.reason = str(none) + (f", for {self.in_a_row} studies in a row" if self.in_a_row > 1 else "")
