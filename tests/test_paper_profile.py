@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import gzip
 import io
+import itertools
 import json
 import re
 import shutil
@@ -169,7 +170,8 @@ def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_p
 
 
 def test_the_search_finds_what_the_cache_holds(held) -> None:
-    inside = told(written(held.cache), held.secrets)
+    places = [held.cache / name for name in ("rows", "traces")]
+    inside = told(itertools.chain.from_iterable(map(written, places)), held.secrets)
     scored = {study.patient_id for study in studies(held.base, "chexpert", "nih")}
     assert scored <= {secret for _, secret in inside}, "the rows of the scored studies"
     assert any(secret.startswith("Zebra") for _, secret in inside), "the traces"
