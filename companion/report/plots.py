@@ -48,7 +48,10 @@ def panel(
         if (legend := axes.get_legend()) is not None:
             legend.remove()
         if handles:
-            drawing.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+            fit = 2 if max(map(len, names)) > 17 else 3
+            drawing.legend(
+                handles, names, loc="outside lower center", ncols=min(columns, fit), frameon=False, fontsize=8
+            )
         return to_svg(drawing, f"{title}. {said}")
 
 
