@@ -14,7 +14,7 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test fresh book experiments html pins clean
+.PHONY: help setup lint check test pages fresh book experiments html pins clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -64,14 +64,18 @@ lint: setup  ## ruff, mypy and the import contract
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-test: setup  ## run the tests (doctests included; about 15 minutes on 2 cores)
+test: setup  ## run the tests (doctests included; some minutes on 2 cores)
 	@echo "test: doctests and tests, on $(CORES) processes"
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal -m "not browser"
+
+pages: setup  ## build the book from the committed results and look at every page in a browser
+	@echo "pages: every page, wide and narrow, light and dark"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(CORES) --dist worksteal -m browser
 
 fresh: setup  ## refuse results that are older than their code (for releases; the book shows a badge)
 	@$(PY) -m companion fresh
 
-check: lint test fresh  ## lint, the tests, and whether the results are those of the code
+check: lint test pages fresh  ## lint, the tests, the pages, and whether the results are those of the code
 
 book: setup  ## compute the study at PROFILE on this machine, then build the book from it
 	@echo "book: computing what is missing for the profile '$(PROFILE)'; stop at any time, the same command goes on"

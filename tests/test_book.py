@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from chexreason import config
 
+pytestmark = pytest.mark.browser
 BOOK = config.ROOT / "book"
 CHROMIUM = [
     "--headless",
