@@ -64,11 +64,6 @@ def study(tmp_path_factory):
     text["data"]["mine"] = {"root": str(place / "hospital")}
     text["models"]["twin"] = text["models"]["qwen"]
     text["modules"] = [str(place / "mine.py"), str(place / "model.py")]
-    few = {"sizes.validation": 2, "decoding.max_new_tokens": 8, "sizes.sft": 8}
-    for entry in text["overrides"]:
-        entry["value"] = few.pop(entry["setting"], entry["value"])
-    text["overrides"].append({"setting": "sizes.nih", "value": 2, "why": "for a test"})
-    assert not few
     text["study"] = {
         "prompting": {"prompts": ["reasoning_a", "upwards"]},
         "sft": {"models": ["medgemma"], "prompts": ["free_reasoning"]},

@@ -28,8 +28,12 @@ import yaml
 
 from chexreason import config, data, prompts, runs
 from chexreason.labels import positives
+from companion import report
+from companion.evidence import claims
 from companion.phantoms import prepare, teacher
 from companion.phantoms.writers import write_tree
+from companion.report import beside, conclusions
+from companion.report.figures import FIGURES
 from companion.workflow import commands as cli
 from companion.workflow import stages
 
@@ -167,6 +171,19 @@ def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_p
     assert not list(held.results.rglob("predictions*"))
     assert not [path for path in held.results.rglob("*") if path.name.endswith((".partial", ".failed.ipynb"))]
     assert not (config.RESULTS / "paper").exists()
+
+
+def test_what_the_book_shows_of_it_tells_of_no_patient(held) -> None:
+    """Tables, what may be concluded from them, figures and the verdicts; the pages hold nothing else of a run."""
+    root = held.base / "results"
+    with held.entered():
+        made = [f(number, "paper", root) for number in range(1, 7) for f in (report.table, conclusions.ours)]
+        made += [report.figure(which, "paper", root) for which in FIGURES]
+        made += [report.other_test_sets("paper", root), beside.recorded_and_visible("paper", root)]
+        judged = claims.outcomes(claims.CLAIMS, claims.open_side("paper", root))
+    texts = [*((f"display {number}", one.text) for number, one in enumerate(made)), ("verdicts", repr(judged))]
+    assert told(iter(texts), held.secrets) == set()
+    assert all(len(text) > 100 for _, text in texts)
 
 
 def test_the_search_finds_what_the_cache_holds(held) -> None:
