@@ -183,7 +183,7 @@ def test_what_the_book_shows_of_it_tells_of_no_patient(held) -> None:
         judged = claims.outcomes(claims.CLAIMS, claims.open_side("paper", root))
     texts = [*((f"display {number}", one.text) for number, one in enumerate(made)), ("verdicts", repr(judged))]
     assert told(iter(texts), held.secrets) == set()
-    assert all(text.strip() for _, text in texts)
+    assert sum(len(text) for _, text in texts) > 20_000, "there is something to look through"
 
 
 def test_the_search_finds_what_the_cache_holds(held) -> None:
