@@ -102,13 +102,13 @@ def test_images_labels_or_patients() -> None:
     assert gain.low > 0
     wanted = [by_sklearn(HARD, "A", s, gain.findings) - by_sklearn(SFT, "A", s, gain.findings) for s in range(5)]
     assert gain.estimate == pytest.approx(np.mean(wanted))
-    assert answers.told(gain) == "distinguishable from zero"
+    assert answers.significance(gain) == "distinguishable from zero"
     assert cells.verdict().startswith(f"at home {spoken(gain)};")
     found = analysis.contrast(answers.answers(), analysis.shares(HARD, SFT, "B")["all"])
     assert cells.elsewhere("grpo-hard", "B").startswith(f"the change minus that at A is {spoken(found)}")
     # The other reward's answers are no better than fine-tuning's.
     assert cells.home("grpo-nuanced").low < 0 < cells.home("grpo-nuanced").high
-    assert answers.told(cells.home("grpo-nuanced")) == "not distinguishable from zero"
+    assert answers.significance(cells.home("grpo-nuanced")) == "not distinguishable from zero"
     shown = cells.split().text
     assert shown.count("<svg") == 2
     assert f"Hospital B minus hospital A, all three, hard reward: {spoken(found)}" in shown
@@ -319,7 +319,7 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
     assert (known.seeds([SFT]), known.seeds([HARD]), known.seeds([SFT, HARD])) == ([0, 1, 2, 3, 4], [1], [1])
     one = "one training: another may come out otherwise"
     assert cells.home("grpo-hard") == one
-    assert answers.told(one) == "so nothing is concluded"
+    assert answers.significance(one) == "so nothing is concluded"
     assert all(cells.elsewhere("grpo-hard", there) == f"nothing is compared: {one}" for there in "BC")
     assert selection.ways() == []
     assert selection._unfit("grpo-hard") == "one training"

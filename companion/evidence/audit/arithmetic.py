@@ -1,11 +1,12 @@
 """Do the numbers that the paper prints agree: in its tables, and between its text and its tables?
 
 A printed 0.346 stands for everything from 0.3455 to 0.3465; whoever recomputes it from other printed numbers must carry
-such ranges along, and only then can rounding be told from error. Tables 2 to 4 print precision and recall beside F1: a
-micro-F1 must be their harmonic mean, a macro-F1 cannot be more (the harmonic mean is concave). Tables 5 and 6 print
-every finding, so their macro rows can be recomputed. Every number that the text, abstract and conclusion state about
-results is in `statements.yml`: it is a cell said again, or follows from cells, or stands alone. The last kind is listed
-too: what cannot be checked is not a number that agrees. One that is said in several places counts once in each.
+such ranges along, and only then can rounding be distinguished from error. Tables 2 to 4 print precision and recall
+beside F1: a micro-F1 must be their harmonic mean, a macro-F1 cannot be more (the harmonic mean is concave). Tables 5
+and 6 print every finding, so their macro rows can be recomputed. Every number that the text, abstract and conclusion
+state about results is in `statements.yml`: it is a cell said again, or follows from cells, or stands alone. The last
+kind is listed too: what cannot be checked is not a number that agrees. One that is said in several places counts once
+in each.
 """
 
 import re

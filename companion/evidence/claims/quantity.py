@@ -8,6 +8,7 @@ the paper's tables, the runs of one folder and the experiment, have one face (`S
 paper's tables by their names, and does not know which side answers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -120,8 +121,8 @@ class Quantity:
         return self.map(lambda x: factor * x)
 
 
-class Side:
-    """Where a claim's numbers come from: by itself one that can tell nothing."""
+class Side(ABC):
+    """Where a claim's numbers come from: the paper, or runs of ours."""
 
     name: str
     tier: str
@@ -135,25 +136,25 @@ class Side:
         """Those of some findings that an average of a table may hold to carry a conclusion."""
         return tuple(findings)
 
+    @abstractmethod
     def score(self, table: int, row: str, average: str = "macro", metric: str = "f1") -> Quantity:
         """An average of a row of Tables 1 to 4 (micro or macro), or the macro-F1 of a model of Tables 5 and 6."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finding(self, table: int, row: str, name: str) -> Quantity:
         """F1 of one finding: of a row of Tables 1 to 4, or of a model of Tables 5 and 6."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failure(self, table: int, row: str) -> Quantity:
         """Failure rate of a row of Tables 1 to 4."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prevalence(self, table: int) -> dict[str, float]:
         """Share of the table's studies that carry each finding."""
-        raise NotImplementedError
 
+    @abstractmethod
     def frequency(self, table: int, name: str) -> Quantity:
         """The same of one finding as a quantity, counted and so without a spread."""
-        raise NotImplementedError
 
     def accuracy(self, row: str) -> Quantity:
         """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""

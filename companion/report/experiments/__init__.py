@@ -4,7 +4,7 @@
 computed from ``results/experiment``; nothing here trains.
 """
 
-from companion.report.experiments.answers import changed, compare, compared, told
+from companion.report.experiments.answers import changed, compare, compared, significance
 from companion.report.experiments.names import HARD, NAMES, NUANCED, SFT, model
 
-__all__ = ["HARD", "NAMES", "NUANCED", "SFT", "changed", "compare", "compared", "model", "told"]
+__all__ = ["HARD", "NAMES", "NUANCED", "SFT", "changed", "compare", "compared", "model", "significance"]

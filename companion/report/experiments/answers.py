@@ -87,7 +87,7 @@ def below(value: Interval | str) -> bool:
     return not isinstance(value, str) and value.high < 0
 
 
-def told(value: Interval | str) -> str:
+def significance(value: Interval | str) -> str:
     """What an interval says of zero; what has none is not compared."""
     if isinstance(value, str):
         return "so nothing is concluded"

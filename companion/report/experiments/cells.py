@@ -7,7 +7,7 @@ from companion.evidence.analysis import FACTORS, OWN, Key
 from companion.evidence.outcomes import MACRO
 from companion.experiment import scores
 from companion.experiment.worlds import FINDINGS
-from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have, told
+from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have, significance
 from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, SFT, model
 from companion.report.theme import Html, spoken
 
@@ -67,7 +67,7 @@ def elsewhere(arm: str, there: str, checkpoint: str = "best") -> str:
     found = shares(arm, checkpoint, there)
     if isinstance(found["all"], str):
         return f"nothing is compared: {found['all']}"
-    clear = [FACTOR_NAMES[name] for name in FACTORS if told(found[name]) == "distinguishable from zero"]
+    clear = [FACTOR_NAMES[name] for name in FACTORS if significance(found[name]) == "distinguishable from zero"]
     parts = f"the part of the {' and the '.join(clear)} can" if clear else "none of the three parts can"
     chance = ", without a correction for the number of intervals" if clear else ""
     return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
