@@ -13,6 +13,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
   points a completion and drown every other term.)
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -35,8 +36,8 @@ class Reward:
 
     def __post_init__(self) -> None:
         for name, value in constants(self).items():
-            if isinstance(value, int | float) and value < 0:
-                raise UserError(f"a value of 0 or more for {name}", repr(value), "rewards set the sign")
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise UserError(f"a finite value of 0 or more for {name}", repr(value), "rewards set the sign")
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """See the labels of the training studies once, before training."""
@@ -91,8 +92,9 @@ def _refuse_unlabelled(truth: Labels) -> None:
 class Hard(Reward):
     """Equation 3: the Jaccard similarity if the blocks are valid, less lambda_len if short; else 0.
 
-    Range: -short_penalty to 1. What would game it: padding beyond `min_length` costs nothing, text outside the blocks
-    neither, and a completion that expects to be wrong and short does better malformed (0) than valid (-short_penalty).
+    Range: -short_penalty to 1. What would game it: padding up to `min_length` (white space will do) and beyond costs
+    nothing, text outside the blocks neither, and a completion that expects to be wrong and short does better malformed
+    (0) than valid (-short_penalty).
     Raises ValueError for a study without recorded labels, for which the similarity is undefined.
     """
 
@@ -119,9 +121,18 @@ class Hard(Reward):
 class Nuanced(Reward):
     """Equation 4: match + partial - false positives - collapse - format, in points; penalties without their sign.
 
-    Range: at most exact + recall + precision; unknown labels make it unbounded below. What would game it: the rarest
-    labels are nearly free to guess but for the precision they cost; going through a few answers in turn keeps each
-    label below the dominance bound; and completions of the same study share one window, so their order matters.
+    Range: at most exact + recall + precision; unknown labels make it unbounded below. What would game it:
+
+    * the rarest labels are nearly free to guess but for the precision they cost;
+    * going through a few answers in turn keeps each label below the dominance bound;
+    * once labels dominate, breaking the format (-100) costs less than naming two of them wrongly (-110 and the price
+      of two false positives), and the window never sees it, so that they go on dominating;
+    * then, too, naming less can earn more than being right: all of four dominant labels and a rare one -20, the rare
+      one alone 26;
+    * a label crosses the bound between two completions of a rollout batch: by their order the same right answer earns
+      150 points or 70.
+
+    All follow from the paper's constants as read here; none is repaired, since the paper's reward is what is studied.
     Raises ValueError for a study without recorded labels, or before `fit` has seen some.
     """
 

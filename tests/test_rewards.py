@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chexreason.completions import THINK_SOLUTION, parse_completion
+from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from chexreason.rewards import REWARDS, Hard, Nuanced, constants, reward
 from companion.phantoms.teacher.completion import write_completion
@@ -134,6 +135,29 @@ def filled(*predictions):
 )
 def test_nuanced_collapse_by_hand(window, text, expected):
     assert total(nuanced(window)(read(solution(text)), labels(ED), text)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_equation_4_pays_for_once_labels_dominate_as_its_docstring_says():
+    four, truth = {NF, SD, CM, ED}, labels(NF, SD, CM, ED, FX)
+    full = filled((four, 100))
+    earned = [total(nuanced(full)(read(solution(", ".join(x))), truth, "")) for x in (sorted(truth), [FX])]
+    assert earned == [pytest.approx(150 - 50 - 4 * 30), pytest.approx(30 / 5 + 20)]
+    wrong = total(nuanced(full)(read(solution("No Finding, Support Devices")), labels(FX), ""))
+    breaking = total(nuanced(full)(read("nothing"), labels(FX), ""))
+    assert (wrong, breaking) == (pytest.approx(-50 - 2 * 30 - 20 * (1 + 3 / 4)), pytest.approx(-100 - 25))
+    before = filled(({FX}, 1), ({ED}, 70), ({FX}, 29))  # the place of the right answer in a rollout batch decides
+    one = nuanced(before)
+    first, _, last = (total(one(read(solution(name)), labels(ED), "")) for name in ("Edema", "Fracture", "Edema"))
+    late = nuanced(before)
+    late(read(solution("Fracture")), labels(ED), "")
+    late(read(solution("Fracture")), labels(ED), "")
+    assert (first, total(late(read(solution("Edema")), labels(ED), ""))) == (pytest.approx(70), pytest.approx(150))
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_constant_is_finite_and_not_negative(value):
+    with pytest.raises(UserError, match="finite value of 0 or more for exact"):
+        Nuanced(exact=value)
 
 
 def test_the_window_goes_through_json_and_a_malformed_completion_is_no_prediction():
