@@ -74,8 +74,8 @@ def test_only_label_and_nv_reason_formats():
         "Lung Opacity, Edema", "lung opacity,EDEMA", " Lung   Opacity ;Edema. ", "Lung Opacity\nEdema\n",
         "Lung Opacity\r\nEdema", '["Lung Opacity", "Edema"]', "['Lung Opacity', 'Edema']", "- Lung Opacity\n- Edema",
         "* Lung Opacity\n* Edema", "Airspace Opacity, Edema", "Lung\tOpacity,\u00a0Edema",
-        "[Lung Opacity]\u2029, \u2028\"Edema\"", "Lung Opacity]\u3000;Edema\u2003", "\u2022 Lung Opacity\u2028\u2022 Edema",
-        "1. Lung Opacity\n2) Edema", "- 1. Lung\u2009Opacity\x85\u2013 Edema", "\u201cLung Opacity\u201d, \u2018Edema\u2019.",
+        "[Lung Opacity]\u2029, \u2028\"Edema\"", "Lung Opacity]\u3000;Edema\u2003", "• Lung Opacity\u2028• Edema",
+        "1. Lung Opacity\n2) Edema", "- 1. Lung\u2009Opacity\x85– Edema", "“Lung Opacity”, ‘Edema’.",
     ],
 )  # fmt: skip
 def test_spellings_that_are_accepted(body):

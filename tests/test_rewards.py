@@ -146,12 +146,12 @@ def test_what_equation_4_pays_for_once_labels_dominate_as_its_docstring_says():
     breaking = total(nuanced(full)(read("nothing"), labels(FX), ""))
     assert (wrong, breaking) == (pytest.approx(-50 - 2 * 30 - 20 * (1 + 3 / 4)), pytest.approx(-100 - 25))
     before = filled(({FX}, 1), ({ED}, 70), ({FX}, 29))  # the place of the right answer in a rollout batch decides
-    one = nuanced(before)
-    first, _, last = (total(one(read(solution(name)), labels(ED), "")) for name in ("Edema", "Fracture", "Edema"))
-    late = nuanced(before)
-    late(read(solution("Fracture")), labels(ED), "")
-    late(read(solution("Fracture")), labels(ED), "")
-    assert (first, total(late(read(solution("Edema")), labels(ED), ""))) == (pytest.approx(70), pytest.approx(150))
+    pays = {
+        order: [total(shared(read(solution(name)), labels(ED), "")) for name in order]
+        for order in ((ED, FX), (FX, ED))
+        for shared in [nuanced(before)]
+    }
+    assert (pays[ED, FX][0], pays[FX, ED][1]) == (pytest.approx(70), pytest.approx(150))
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
