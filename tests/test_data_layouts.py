@@ -126,7 +126,7 @@ LOADS = {
         )
     },
     "MIMIC, packed by name only": (
-        "mimic", "", {"files/index.html": "", **{f"{name}.gz": text for name, text in mimic(packed=False).items()}}, {}, 2,
+        "mimic", "", {f"{name}.gz": text for name, text in mimic(packed=False).items()} | {"files/x": ""}, {}, 2,
     ),
     "MIMIC, leftovers of gsutil and wget": ("mimic", "", mimic(f"{IMAGES[0]}.jpg_.gstmp", "files/index.html"), {}, 2),
     **{
@@ -167,27 +167,38 @@ REFUSED = {
     "png copies": (
         "chexpert", "", {"valid.csv": VALIDATE, f"valid/{THREE}/a.png": ""}, [".jpg files in", "got .png files"], False,
     ),
-    "semicolons": ("chexpert", "", {"valid.csv": VALIDATE.replace(",", ";")}, ["separated by ';'", "commas"], False),
     "a row that is cut": ("chexpert", "", CUT, ["17 fields in", "valid.csv, line 3"], False),
-    "a cell of a megabyte": ("chexpert", "", {"valid.csv": VALIDATE + "9" * 10**6}, ["readable CSV", "larger"], False),
-    "NUL": ("chexpert", "", {"valid.csv": VALIDATE.replace("1.0", "1\0")}, ["readable CSV", "NUL bytes"], False),
-    "an open quote": ("chexpert", "", {"valid.csv": VALIDATE.replace("1.0", '"1.0')}, ["unexpected end of data"], False),
-    "a huge view": (
-        "chexpert", "", {"valid.csv": VALIDATE.replace("view1", f"view{'9' * 30}")}, ["a path like", "line 2"], False
-    ),
-    "DICOM": ("mimic", "", {"cxr-record-list.csv.gz": "", "files/x.dcm": ""}, ["MIMIC-CXR-JPG's", "DICOM release"], True),
+    **{
+        f"CheXpert, {what}": ("chexpert", "", {"valid.csv": VALIDATE.replace(old, new, n)}, words, False)
+        for what, old, new, n, words in (
+            ("semicolons", ",", ";", -1, ["separated by ';'", "commas"]), ("NUL", "1.0", "1\0", 1, ["NUL bytes"]),
+            ("a megabyte", "1.0", "9" * 10**6, 1, ["larger"]), ("a quote", ",1.0", ',"1', 1, ["unexpected end of data"]),
+            ("another column", "AP/PA", "View", 1, ["one column 'AP/PA' in", "columns Path, Frontal"]),
+            ("a letter", ",1.0", ",u", 1, ["a label (1, 0, -1 or blank) under 'Edema'", "line 2", "of 1 char"]),
+            ("a huge view", "view1", f"view{'9' * 30}", 1, ["a path like", "line 2"]),
+            ("another side", "_frontal.jpg", "_oblique.jpg", 1, ["a path like", "line 2", "not shown"]),
+        )
+    },
+    "DICOM": ("mimic", "", {"cxr-record-list.csv.gz": "", "files/x.dcm": ""}, ["MIMIC-CXR-JPG", "DICOM release"], True),
     "the folder of images": ("mimic", "", {"p10/p10000001/s50000001/a.jpg": ""}, ["1 with numbers for names"], True),
     **{
-        f"MIMIC, {kind} copies": ("mimic", "", mimic(f"{IMAGES[0]}{kind}"), [".jpg files in", f"got {kind} files"], False)
+        f"MIMIC, {kind} copies": ("mimic", "", mimic(f"{IMAGES[0]}{kind}"), [".jpg files", f"got {kind} files"], False)
         for kind in (".png", ".dcm")
     },
-    "a web page": ("mimic", "", PAGE, ["a web page", "sign in"], False),
+    "a web page": ("mimic", "", PAGE, ["a web page", "Sign in"], False),
     **{
         f"MIMIC, {what}": ("mimic", "", mimic("files/README", old=old, new=new), words, False)
         for what, old, new, words in (
+            ("another column", "ViewPosition", "View", ["one column 'ViewPosition' in", "got the columns dicom_id"]),
+            ("a column twice", "Fracture", "Edema", ["one column 'Edema' in", "got 2 of them"]),
+            ("half a label", "1.0", "0.5", ["under 'Edema'", "chexpert.csv.gz, line 2", "a cell of 3"]),
+            ("no id", ",50000001,,", ",,,", ["a whole number under 'study_id'", "line 2", "an empty cell"]),
+            ("a study twice", "11000002,50000002,,", "11000002,50000001,,", ["a study_id that occurs once", "line 3"]),
+            ("a letter", "11000002,train", "p11000002,train", ["a whole number under 'subject_id'", "line 3", "of 9"]),
+            ("another split", "11000002,train", "11000002,val", ["a split among", "line 3", "a cell of 3"]),
             ("no view", ",PA", ",", ["a usable study", "left out: 2 images"]),
-            ("a study of two subjects", "50000002,11", "50000001,11", ["subject and one split", "split.csv.gz, line 3"]),
-            ("a label row of another", "01,50000001,,", "09,50000001,,", ["the study's subject_id", "chexpert.csv.gz, line 2"]),
+            ("two subjects", "50000002,11", "50000001,11", ["a study of one subject", "split.csv.gz, line 3"]),
+            ("another's labels", "01,50000001,,", "09,50000001,,", ["study's subject_id", "chexpert.csv.gz, line 2"]),
             ("an image twice", DICOMS[1], DICOMS[0], ["dicom_id that occurs once", "line 3"]),
             ("a path out of it", DICOMS[0], "../../x", ["a dicom_id of digits", "line 2"]),
             ("an exponent", "10000001", "2e7", ["a whole number under 'subject_id'", "line 2"]),
@@ -198,7 +209,27 @@ REFUSED = {
     "NIH, jpg copies": ("nih", "", nih("images/00000001_000.jpg"), ["got .jpg files", "format of the"], False),
     "NIH, no images": ("nih", "", nih("images_001.tar.gz"), ["images/ or images_001/", "images_001.tar.gz"], True),
     "NIH, Kaggle's lists": ("nih", "", nih(suffix="_NIH"), ["list train_val_list.txt", "test_list_NIH.txt"], True),
-    "NIH, an exponent": ("nih", "", nih("images/x", old=",2,058Y", new=",2e7,058Y"), ["whole number", "line 4"], False),
+    **{
+        f"MIMIC, no {name}": (
+            "mimic", "", {file: text for file, text in mimic("files/x").items() if name not in file},
+            [f"MIMIC-CXR-JPG's table mimic-cxr-2.?.?-{name}.csv.gz in", "got files/, mimic-cxr"], True,
+        ) for name in MIMIC
+    },
+    "MIMIC, no images": ("mimic", "", mimic(), ["MIMIC-CXR-JPG's images at", "files, got nothing"], True),
+    **{
+        f"NIH, {what}": ("nih", "", nih("images/x", old=old, new=new) | changed, words, False)
+        for what, old, new, words, changed in (
+            ("an exponent", ",2,058Y", ",2e7,058Y", ["whole number under 'Patient ID'", "line 4"], {}),
+            ("another column", "Finding Labels", "Labels", ["one column 'Finding Labels' in", "columns Im"], {}),
+            ("another finding", "Cardiomegaly,0,1", "Hernai,0,1", ["NIH's names joined by |", "3, got 'Hernai'"], {}),
+            ("no finding", "Cardiomegaly,0,1", ",0,1", ["NIH's names joined by |", "line 3, got ''"], {}),
+            ("both", "Cardiomegaly,0,1", "Hernia|No Finding,0,1", ["line 3, got 'Hernia|No Finding'"], {}),
+            ("a lateral", "PA", "LATERAL", ["a view among PA, AP", "line 2, got 'LATERAL'"], {}),
+            ("an image twice", PNG[1], PNG[0], ["an image name that occurs once", "line 3"], {}),
+            ("a path out of it", PNG[1], "../x.png", ["an image's file name", "line 3, got a cell of 8"], {}),
+            ("an image in two lists", "", "", ["in both train_val_list.txt and", "got 1"], {"test_list.txt": PNG[2]}),
+        )
+    },
 }  # fmt: skip
 
 

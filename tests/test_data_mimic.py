@@ -22,11 +22,11 @@ FILMS = [
     ("ee", 10000764, 57375967, "validate", "AP"),
     ("ed", 10000764, 57375967, "validate", "AP"),
     ("ff", 10000898, 50771383, "test", "LL"),
-    ("gg", 10000898, 54205396, "test", ""),
-    ("hh", 10000935, 50578979, "test", "PA"),
-    ("ii", 10000935, 51178377, "test", "PA"),
-    ("jj", 10000980, 50985099, "test", "AP AXIAL"),
-    ("kk", 10000980, 51967283, "test", "PA"),
+    ("ab", 10000898, 54205396, "test", ""),
+    ("ac", 10000935, 50578979, "test", "PA"),
+    ("ad", 10000935, 51178377, "test", "PA"),
+    ("ae", 10000980, 50985099, "test", "AP AXIAL"),
+    ("af", 10000980, 51967283, "test", "PA"),
 ]
 LABELS = {
     (10000032, 50414267): {"No Finding": "1.0"},
@@ -53,26 +53,21 @@ def tables() -> dict[str, str]:
     return {"chexpert": chexpert_csv(), **{name: "\n".join(rows) + "\n" for name, rows in lines.items()}}
 
 
-def write(root: Path, zipped: bool = True, **changed: str) -> Path:
+def write(root: Path, **changed: str) -> Path:
     (root / "files").mkdir(parents=True, exist_ok=True)
     for name, text in {**tables(), **changed}.items():
-        path = root / f"mimic-cxr-2.0.0-{name}.csv"
-        if zipped:
-            path.with_suffix(".csv.gz").write_bytes(gzip.compress(text.encode()))
-        else:
-            path.write_text(text)
+        (root / f"mimic-cxr-2.0.0-{name}.csv.gz").write_bytes(gzip.compress(text.encode()))
     return root
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_one_frontal_image_a_study_by_the_stated_rule(tmp_path, zipped):
-    cohort = data.load("mimic", write(tmp_path, zipped))
+def test_one_frontal_image_a_study_by_the_stated_rule(tmp_path):
+    cohort = data.load("mimic", write(tmp_path))
     chosen = {study.study_id: (study.image.stem, study.view, study.split) for study in cohort.studies}
     assert chosen == {
         "50414267": ("bb", "PA", "train"),
         "53189527": ("cd", "PA", "train"),  # PA before AP
         "57375967": ("ed", "AP", "validate"),  # then the smallest dicom id
-        "51967283": ("kk", "PA", "test"),
+        "51967283": ("af", "PA", "test"),
     }
     assert cohort.left_out == {
         "images that are not frontal, or do not say so": 4,
@@ -84,9 +79,7 @@ def test_one_frontal_image_a_study_by_the_stated_rule(tmp_path, zipped):
 
 def test_order_paths_ids_and_labels(tmp_path):
     studies = mimic.load(write(tmp_path)).studies
-    assert [(study.patient_id, study.study_id) for study in studies] == sorted(
-        (study.patient_id, study.study_id) for study in studies
-    )
+    assert list(studies) == sorted(studies, key=lambda study: (study.patient_id, study.study_id))
     first, second = studies[:2]
     assert first.image == tmp_path / "files/p10/p10000032/s50414267/bb.jpg"
     assert first.image.is_absolute()
@@ -99,38 +92,6 @@ def test_the_report_labels_may_use_the_alias_too(tmp_path):
     names = ["Airspace Opacity" if name == "Lung Opacity" else name for name in ALPHABETICAL]
     studies = mimic.load(write(tmp_path, chexpert=chexpert_csv(names)), "train").studies
     assert studies[1].labels["Lung Opacity"] == 1.0
-
-
-def test_a_missing_folder_or_table(tmp_path):
-    with pytest.raises(UserError, match=r"MIMIC-CXR-JPG at .*nowhere, got nothing at that path"):
-        mimic.load(tmp_path / "nowhere")
-    for name in ("chexpert", "split", "metadata"):
-        path = write(tmp_path) / f"mimic-cxr-2.0.0-{name}.csv.gz"
-        path.unlink()
-        with pytest.raises(UserError, match=rf"{name} table as .*{name}\.csv\.gz"):
-            mimic.load(tmp_path)
-    (tmp_path / "files").rmdir()
-    with pytest.raises(UserError, match=r"images at .*files"):
-        mimic.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "message"),
-    [
-        ("metadata", "ViewPosition", "View", r"one column 'ViewPosition' in .*metadata.*, got the columns dicom_id"),
-        ("chexpert", "Fracture", "Edema", r"one column 'Edema' in .*, got 2 of them"),
-        ("chexpert", "-1.0", "0.5", r"a label of .* under 'Edema' in .*, line 3, got a cell of 3 char"),
-        ("chexpert", "50414267,", ",", r"a whole number under 'study_id' .*, line 2, got an empty cell"),
-        ("chexpert", "50414267,", "53189527,", r"a study_id that occurs once .*, line 3, got a cell of 8"),
-        ("split", "10000764", "p10000764", r"a whole number under 'subject_id' .*, line 7, got a cell of 9"),
-        ("split", "validate", "val", r"a split among train, validate, test in .*, line 7, got a cell of 3"),
-    ],
-)
-def test_malformed_tables_are_named_with_their_line(tmp_path, name, old, new, message):
-    text = tables()[name]
-    assert old in text
-    with pytest.raises(UserError, match=message):
-        mimic.load(write(tmp_path, **{name: text.replace(old, new)}))
 
 
 def test_one_split_is_what_the_whole_has_of_it_and_an_unknown_or_empty_one_is_named(tmp_path):
