@@ -172,9 +172,9 @@ REFUSED = {
         f"CheXpert, {what}": ("chexpert", "", {"valid.csv": VALIDATE.replace(old, new, n)}, words, False)
         for what, old, new, n, words in (
             ("semicolons", ",", ";", -1, ["separated by ';'", "commas"]), ("NUL", "1.0", "1\0", 1, ["NUL bytes"]),
-            ("a megabyte", "1.0", "9" * 10**6, 1, ["larger"]), ("a quote", ",1.0", ',"1', 1, ["unexpected end of data"]),
+            ("a megabyte", "1.0", "9" * 10**6, 1, ["larger"]), ("a quote", ",1.0", ',"1', 1, ["unexpected end"]),
             ("another column", "AP/PA", "View", 1, ["one column 'AP/PA' in", "columns Path, Frontal"]),
-            ("a letter", ",1.0", ",u", 1, ["a label (1, 0, -1 or blank) under 'Edema'", "line 2", "of 1 char"]),
+            ("a letter", ",1.0", ",u", 1, ["a label (1, 0, -1 or blank) under 'Edema'", "line 2", "of 1"]),
             ("a huge view", "view1", f"view{'9' * 30}", 1, ["a path like", "line 2"]),
             ("another side", "_frontal.jpg", "_oblique.jpg", 1, ["a path like", "line 2", "not shown"]),
         )
@@ -212,7 +212,7 @@ REFUSED = {
     **{
         f"MIMIC, no {name}": (
             "mimic", "", {file: text for file, text in mimic("files/x").items() if name not in file},
-            [f"MIMIC-CXR-JPG's table mimic-cxr-2.?.?-{name}.csv.gz in", "got files/, mimic-cxr"], True,
+            [f"MIMIC-CXR-JPG's {name} table mimic-cxr-2.?.?-{name}.csv.gz in", "got files/, mimic-cxr"], True,
         ) for name in MIMIC
     },
     "MIMIC, no images": ("mimic", "", mimic(), ["MIMIC-CXR-JPG's images at", "files, got nothing"], True),
