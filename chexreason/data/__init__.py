@@ -1,8 +1,8 @@
 """Chest images and their labels, from three public data sets (the paper's: sections 4.3 and 5).
 
 `load("mimic", root, "train")` gives a `Cohort` of `Study` records; from there on nothing depends on which data set it
-was. Phantoms, which `companion.phantoms` draws, go through the same loaders; their folder also has `phantom.json`, the
-request that they were drawn for, and `truth.csv`, what is really to be seen on each image.
+was. Phantoms, which `companion.phantoms` draws, go through the same loaders; their folder also has `phantom.json`, what
+they were drawn from, and `truth.csv`, what is to be seen on each image.
 """
 
 import json
