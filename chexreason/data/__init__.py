@@ -53,7 +53,7 @@ def load(source: str, root: Path, split: str | None = None) -> Cohort:
         raise unknown("source", source, SOURCES, "chexreason/data/__init__.py")
     if (Path(root).expanduser() / PHANTOM_UNFINISHED).exists():
         raise UserError(
-            f"all phantoms at {masked(root)}", f"a folder that is half drawn ({PHANTOM_UNFINISHED} is there)",
+            f"all phantoms at {masked(root, 40)}", f"a folder that is half drawn ({PHANTOM_UNFINISHED})",
             "draw it again with the same request, which goes on where it stopped",
         )  # fmt: skip
     return SOURCES[source].load(Path(root), split)
