@@ -48,6 +48,10 @@ def test_a_patient_in_training_and_test_part_is_found(held) -> None:
     other = study(held, "mimic", "test").patient_id
     assert text.count(f",{other},test") >= 1
     table.write_bytes(gzip.compress(text.replace(f",{other},test", f",{patient},test").encode()))
+    labels = root / "mimic-cxr-2.0.0-chexpert.csv.gz"
+    labels.write_bytes(
+        gzip.compress(gzip.decompress(labels.read_bytes()).replace(f"{other},".encode(), f"{patient},".encode()))
+    )
     lines = found(held)
     assert lines["patients in training and test part of MIMIC-CXR-JPG"].shared == 1
     assert lines["patients in training and test part of CheXpert"].shared == 0

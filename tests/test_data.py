@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chexreason import data
-from chexreason.data.tables import ID, LABEL, TEXT, find_file, find_folder, label_dicts, read_lines, read_table
+from chexreason.data.tables import ID, LABEL, TEXT, NotHeld, find_file, label_dicts, read_lines, read_table
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 from companion.phantoms import prepare
@@ -61,13 +61,37 @@ def test_a_cell_that_is_a_label(tmp_path, cell):
     assert value == float(cell) if cell else np.isnan(value)
 
 
-@pytest.mark.parametrize("cell", ["NaN", "inf", "2", "0.5", "-2", "True", "1,5", "1e0"])
+@pytest.mark.parametrize("cell", ["NaN", "inf", "2", "0.5", "-2", "True", "1,5", "1e0", "x" * 100_000])
 def test_a_cell_that_is_none(tmp_path, cell):
-    path = table(tmp_path, f'id,Edema\n1,1\n2,"{cell}"\n')
-    with pytest.raises(UserError, match=rf"a label of .* under 'Edema' in {path}, line 3, got '{cell}"):
+    path = table(tmp_path, f'id,Edema\n\n1,1\n2,"{cell}"\n')
+    with pytest.raises(UserError, match=rf"a label \(.* under 'Edema' in .*line 4, got '{cell[:40]}") as caught:
         read_table(path, {"id": ID, "Edema": LABEL}, public=True)
-    with pytest.raises(UserError, match=rf"under 'Edema' in {path}, line 3, got a cell of \d characters?, not shown"):
+    assert len(str(caught.value)) <= 200
+    with pytest.raises(UserError, match=r"under 'Edema' in .*, line 4, got a cell of \d+ characters?, not shown"):
         read_table(path, {"id": ID, "Edema": LABEL})
+
+
+@pytest.mark.parametrize(("cell", "number"), [("7", 7), ("007.", 7), (" 7.00", 7), (f"{2**59 + 1}.0", 2**59 + 1)])
+def test_an_id_is_digits_and_keeps_them_all(tmp_path, cell, number):
+    assert read_table(table(tmp_path, f"id\n{cell}\n12\n"), {"id": ID})["id"].to_dict() == {2: number, 3: 12}
+
+
+@pytest.mark.parametrize("cell", ["2e7", "9.5E+07", "7.5", "-7", "0x7", "\u0667", "9" * 19, ""])
+def test_an_id_that_is_none_is_not_shown_even_of_a_public_table(tmp_path, cell):
+    with pytest.raises(UserError, match=r"a whole number under 'id' in .*, line 2, got an? .*cell( of .*shown)?\."):
+        read_table(table(tmp_path, f"id,x\n{cell},\n"), {"id": ID}, public=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "got"), [("1", "1"), ("1,0,x", "3"), ('"1\n",0', "a row on several lines"), (",", None), ("1,0,,", None)]
+)
+def test_a_row_has_the_fields_of_the_header_and_commas_at_its_end_do_no_harm(tmp_path, row, got):
+    path = table(tmp_path, f"name,Edema,\n1,1,\n{row}\n", "a.csv.gz")
+    if got is None:
+        assert len(read_table(path, {"Edema": LABEL})) == 2
+    else:
+        with pytest.raises(UserError, match=rf"2 fields in .*a\.csv\.gz, line \d, got {got}\. Download .* cut"):
+            read_table(path, {"Edema": LABEL})
 
 
 @pytest.mark.parametrize(
@@ -83,20 +107,21 @@ def test_no_message_and_no_cause_of_one_shows_a_cell(tmp_path, rows):
 
 def test_files_and_folders(tmp_path):
     sound = b"id,Edema\n1,1\n"
-    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(sound * 99)[:-20])
-    (tmp_path / "page.csv.gz").write_bytes(b"<html>please sign in</html>")
     path = table(tmp_path, sound.decode().encode("utf-16"))
-    for broken in (path, tmp_path / "cut.csv.gz", tmp_path / "page.csv.gz"):
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(sound * 99)[:-20])
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for broken in (path, tmp_path / "cut.csv.gz", table(tmp_path, b"id\n1\0\n", "nul.csv"), tmp_path / "loop.csv"):
         with pytest.raises(UserError, match=rf"readable CSV or text file at .*{broken.name}"):
             read_table(broken, {"id": ID})
-    with pytest.raises(UserError, match=r"readable CSV or text file at .*a\.csv"):
-        read_lines(path)
-    for empty, told in (("", "one column 'id' in"), ("id,Edema\n", "a table with rows in")):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=r"readable CSV or text file at"):
+            read_lines(broken)
+    (tmp_path / "plain.csv.gz").write_bytes(sound)
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(sound))
+    assert read_table(tmp_path / "plain.csv.gz", {"id": ID}).equals(read_table(tmp_path / "packed.csv", {"id": ID}))
+    for empty, message in (("", "one column 'id' in"), ("id,Edema\n", "a table with rows in")):
+        with pytest.raises(UserError, match=message):
             read_table(table(tmp_path, empty, "empty.csv.gz"), {"id": ID})
     (tmp_path / "c.csv").mkdir()
     assert find_file(tmp_path, ["c.csv", "a*.csv"], "a table") == path
-    with pytest.raises(UserError, match="a table as c or d in"):
+    with pytest.raises(NotHeld, match=r"a table c in .*, got a\.csv, c\.csv/, cut\.csv\.gz, empty\.csv\.gz, .*\.\.\."):
         find_file(tmp_path, ["c", "d"], "a table")
-    with pytest.raises(UserError, match=r"the folder of images at .*, got a file"):
-        find_folder(path, "images")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from chexreason.data.image import MAX_PIXELS, UnreadableImage, is_readable, open_image, readable
-from chexreason.data.study import Study
+from chexreason.data.study import Study, masked
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
 
@@ -27,21 +27,17 @@ def see(image: Image.Image, path: Path, **options) -> np.ndarray:
     return np.asarray(seen)
 
 
-@pytest.mark.parametrize(
-    "grey",
-    [RAMP, 255 - RAMP, RAMP.astype(np.uint16) * 257, 1000 + RAMP.astype(np.uint16) * 16,
-     (RAMP.astype(np.int32) - 100) * 1000, (RAMP.astype(np.float32) - 100) * 1000],
-)  # fmt: skip
+@pytest.mark.parametrize("grey", [RAMP, 255 - RAMP, RAMP * np.uint16(257), 1000 + RAMP * np.uint16(16)])
 def test_8_bit_stays_as_it_is_and_wider_greys_are_rescaled_not_clipped(tmp_path, grey):
-    seen = see(Image.fromarray(grey), tmp_path / "film.tiff")
+    seen = see(Image.fromarray(grey), tmp_path / "image.png")
     np.testing.assert_array_equal(seen, 255 - RAMP if grey is not RAMP and grey.dtype == np.uint8 else RAMP)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK"])
 def test_other_modes_become_grey(tmp_path, mode):
     image = Image.fromarray(RAMP).convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE)
-    seen = see(image, tmp_path / ("film.tiff" if mode == "CMYK" else "film.png"))
-    np.testing.assert_allclose(seen.astype(int), RAMP, atol=1)
+    seen = see(image, tmp_path / ("image.jpg" if mode == "CMYK" else "image.png"))
+    np.testing.assert_allclose(seen.astype(int), RAMP, atol=3 if mode == "CMYK" else 1)
 
 
 def test_what_is_transparent_becomes_black_and_so_does_a_flat_16_bit_image(tmp_path):
@@ -67,7 +63,11 @@ def broken(folder: Path) -> dict[str, Path]:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     (folder / "folder.png").mkdir()
-    return {name: folder / name for name in ("missing.png", "folder.png", *contents)}
+    (folder / "loop.png").symlink_to("loop.png")
+    for name, size, kind in (("thin.png", (20, 4100), "PNG"), ("gif.png", (9, 9), "GIF"), ("ps.png", (9, 9), "EPS")):
+        Image.new("L", size).save(folder / name, kind)
+    others = ("missing.png", f"{'9' * 300}.png", "folder.png", "loop.png", "thin.png", "gif.png", "ps.png")
+    return {name: folder / name for name in (*others, *contents)}
 
 
 def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_path):
@@ -76,27 +76,29 @@ def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_pat
         with pytest.raises(UnreadableImage) as caught:
             open_image(path)
         assert caught.value.path == path
-        assert str(caught.value).startswith(f"Expected a readable image at {path}, got ")
+        assert str(caught.value).startswith(f"Expected a readable image at {masked(path, 50)}, got ")
+        assert path.stem not in str(caught.value)
         assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) <= 200
         assert not is_readable(path)
     sound = [study(tmp_path / "whole.png"), study(tmp_path / "whole.jpg")]
     assert readable([sound[0], *map(study, paths.values()), sound[1]]) == (sound, list(paths.values()))
 
 
-@pytest.mark.parametrize(
-    "folder", ["files/p10/p10000032/s50414267", "p10000032/s50414267", "train/patient00001/study1"]
-)
-def test_an_image_filed_under_a_patient_is_not_named_in_the_message_nor_in_its_cause(tmp_path, folder):
-    path = tmp_path / folder / "view1_frontal.jpg"
+@pytest.mark.parametrize("folder", ["files/p10/p10000032/s50414267", "P10/P10000032", "train/patient00001/study1"])
+@pytest.mark.parametrize("name", ["view1_frontal.jpg", "00000001_000.PNG", "02aa-bb.jpg_.gstmp"])
+def test_no_patient_study_or_image_is_named_in_the_message_nor_in_its_cause(tmp_path, folder, name):
+    path = tmp_path / folder / name
     path.parent.mkdir(parents=True)
     for content in (None, b"", b"no image at all"):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(UnreadableImage, match=r"\(a patient\), got") as caught:
+        with pytest.raises(UnreadableImage) as caught:
             open_image(path)
         assert caught.value.path == path
         shown = "".join(traceback.format_exception(caught.value))
-        assert not [secret for secret in ("10000032", "50414267", "patient00001", "view1") if secret in shown]
+        secrets = ("10000032", "50414267", "patient00001", "view1", "00000001", "02aa")
+        assert not [secret for secret in secrets if secret in shown]
 
 
 @pytest.mark.parametrize("side", [int(MAX_PIXELS**0.5) + 1, 10_000, 60_000])
@@ -115,8 +117,8 @@ def test_random_damage_never_escapes_as_another_error(tmp_path):
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 256, (32, 32), dtype=np.uint8)
     for kind in ("png", "jpg"):
-        Image.fromarray(noise).save(tmp_path / f"film.{kind}")
-        sound = (tmp_path / f"film.{kind}").read_bytes()
+        Image.fromarray(noise).save(tmp_path / f"image.{kind}")
+        sound = (tmp_path / f"image.{kind}").read_bytes()
         for trial in range(300):
             damaged = bytearray(sound)
             for place in rng.integers(0, len(sound) if trial % 2 else 60, 3):

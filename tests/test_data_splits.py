@@ -112,10 +112,7 @@ def test_quotas_are_those_of_scikit_learn(seed):
     assert sum(ours.values()) == n
     if len(set(remainders)) == len(remainders):  # else they break ties at random
         assert ours == {name: theirs[name] for name in sizes}
-
-
-def test_of_equal_remainders_the_smaller_stratum_comes_first():
-    assert quotas({"large": 15, "small": 5}, 2) == {"large": 1, "small": 1}
+    assert quotas({"large": 15, "small": 5}, 2) == {"large": 1, "small": 1}, "of equal remainders the smaller stratum"
     assert quotas({"b": 1, "a": 1}, 1) == {"a": 1, "b": 0}
 
 

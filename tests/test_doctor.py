@@ -128,7 +128,7 @@ def test_a_missing_folder_table_or_column_is_named_and_no_cell_is_shown(profile)
     places = dict(profile.data) | {"chexpert": DataPlace(root / "nowhere")}
     found = rows(dataclasses.replace(profile, data=places))
     for name, told in (
-        ("MIMIC-CXR-JPG", "a label of 1.0"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
+        ("MIMIC-CXR-JPG", "not shown"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
         ("CheXpert", f"no folder {root / 'nowhere'}"), ("cohorts", "not drawn without"),
     ):  # fmt: skip
         assert (found[name].state, told in found[name].got) == (MISSING, True), name

@@ -247,7 +247,7 @@ def damage_split(base: Path, study: data.Study) -> None:
 @pytest.mark.parametrize(
     ("damage", "words", "got"),
     [
-        (damage_table, "run prompting", "a label of 1.0"),
+        (damage_table, "run prompting", "mimic-cxr-2.0.0-chexpert.csv.gz, line"),
         (damage_trace, "doctor", "study and trace in line"),
         (damage_split, "doctor", "a first line that is no header"),
         (damage_split, "cohort write", "a first line that is no header"),

@@ -23,7 +23,7 @@ def noise_at(path: Path, shape: tuple[int, int] = (300, 200), seed: int = 0) -> 
     return path
 
 
-@pytest.mark.parametrize("shape", [(300, 200), (3056, 2544), (50, 4000), (4000, 1), (90, 100)])
+@pytest.mark.parametrize("shape", [(300, 200), (3056, 2544), (50, 4000), (200, 1), (90, 100)])
 def test_an_image_is_shrunk_below_the_limit_at_its_shape_and_a_small_one_kept(tmp_path, shape):
     source = noise_at(tmp_path / "a.png", shape)
     made, (height, width) = open_image(ready(source, 10_000, tmp_path / "ready")), shape

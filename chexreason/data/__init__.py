@@ -1,8 +1,8 @@
 """Chest images and their labels, from three public data sets (the paper's: sections 4.3 and 5).
 
 `load("mimic", root, "train")` gives a `Cohort` of `Study` records; from there on nothing depends on which data set it
-was. Phantoms, which `companion.phantoms` draws, go through the same loaders; their folder also has `phantom.json`, the
-request that they were drawn for, and `truth.csv`, what is really to be seen on each image.
+was. Phantoms, which `companion.phantoms` draws, go through the same loaders; their folder also has `phantom.json`, what
+they were drawn from, and `truth.csv`, what is to be seen on each image.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chexreason.data import chexpert, mimic, nih
-from chexreason.data.study import Cohort, Study
+from chexreason.data.study import Cohort, Study, masked
 from chexreason.data.tables import TEXT, read_table
 from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS
@@ -53,7 +53,7 @@ def load(source: str, root: Path, split: str | None = None) -> Cohort:
         raise unknown("source", source, SOURCES, "chexreason/data/__init__.py")
     if (Path(root).expanduser() / PHANTOM_UNFINISHED).exists():
         raise UserError(
-            f"all phantoms at {root}", f"a folder that is half drawn ({PHANTOM_UNFINISHED} is there)",
+            f"all phantoms at {masked(root, 40)}", f"a folder that is half drawn ({PHANTOM_UNFINISHED})",
             "draw it again with the same request, which goes on where it stopped",
         )  # fmt: skip
     return SOURCES[source].load(Path(root), split)
@@ -72,7 +72,7 @@ def phantom_request(root: Path) -> dict[str, Any]:
 def truth(root: Path) -> dict[str, frozenset[str]]:
     """study key -> the findings that are visible on its image; UserError where nothing was drawn."""
     if not is_phantom(root):
-        wanted, got = f"phantoms at {root}", f"no {PHANTOM_MARKER} there"
+        wanted, got = f"phantoms at {masked(root)}", f"no {PHANTOM_MARKER} there"
         raise UserError(wanted, got, "the visible truth is known for phantoms only")
     table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
     return {key: frozenset(filter(None, cell.split(";"))) for key, cell in table.itertuples(index=False)}
