@@ -20,7 +20,7 @@ from companion.phantoms.teacher.completion import write_completion
 from companion.replication import doctor
 from companion.replication.doctor import datasets, machine, weights
 from companion.replication.doctor.counts import COUNTS
-from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
+from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 from companion.replication.traces.teacher import KEY, Teacher, teacher_of
 from companion.workflow import commands as cli
 

@@ -1,14 +1,16 @@
 """The cohorts as manifests to be shared, and checked against one's own copy of the data.
 
 A manifest says of a cohort from which part of which data set it was drawn, by which rule and seed, how often each
-finding occurs, and one SHA-256 over its studies and their labels in order. Who holds the data set can draw the cohort
-again and see whether it is the same one. No study can be looked up in it: the digest is over all of them at once.
+finding occurs, and one digest over its studies and their labels in order. Who holds the data set can draw the cohort
+again and see whether it is the same one. Of credentialed data the digest is an HMAC: without the key, which only those
+who hold the data should have, nobody can try studies until the digest fits.
 
-How often a finding occurs is told under each policy for uncertain labels. A report that says "possible pneumonia" is
+How often a finding occurs is said under each policy for uncertain labels. A report that says "possible pneumonia" is
 labelled uncertain; read as no, as yes or not at all, it gives three prevalences, for some findings far apart. Which the
 paper took is not in the text we have. So the three stand beside each other, from the tables alone.
 """
 
+import hmac
 import json
 import os
 import textwrap
@@ -24,16 +26,19 @@ from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 from chexreason.labels import UNCERTAINTY_POLICIES, decide, positives
-from companion.replication import contamination
+from companion.replication import contamination, credentialed, keep_outside
 
+#: The environment variable with the key for manifests of credentialed data, and how many bytes it has at least.
+KEY, SHORTEST = "CHEXREASON_MANIFEST_KEY", 16
 #: What has to be the same in a manifest and in the cohort that is drawn again; `studies` is the digest.
-FACTS = ("source", "split", "rule", "seed", "policy", "n", "studies")
+FACTS = ("source", "split", "rule", "seed", "policy", "n", "key", "studies")
 #: Columns of a plain table: as many as the narrowest usual terminal has.
 WIDTH = 80
 
 
 def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
-    """A chosen cohort's manifest as plain data."""
+    """A chosen cohort's manifest as plain data. Raises UserError where it takes a key and there is none."""
+    key = key_for(profile, chosen.dataset)
     return {
         "cohort": chosen.name,
         "profile": profile.name,
@@ -47,8 +52,24 @@ def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
         "unreadable": len(chosen.unreadable),
         "left_out": dict(chosen.left_out),
         "prevalence": prevalence(chosen),
-        "studies": chosen.digest,
+        "key": _keyed(key, KEY),  # by which another key shows
+        "studies": _keyed(key, chosen.digest) or chosen.digest,
     }
+
+
+def key_for(profile: Profile, source: str) -> bytes:
+    """The key for a data set's manifests, from the environment; empty for one that is public, or drawn."""
+    if not credentialed(profile, source):
+        return b""
+    key = os.environ.get(KEY, "").encode()
+    if len(key) < SHORTEST:
+        wanted = f"a key of at least {SHORTEST} bytes in {KEY} for a manifest of {data.SOURCES[source].title}"
+        raise UserError(wanted, f"one of {len(key)}" if key else "none", "export one that holders of the data share")
+    return key
+
+
+def _keyed(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode(), "sha256").hex() if key else ""
 
 
 def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
@@ -67,11 +88,14 @@ def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
 
 def write(profile: Profile, name: str, folder: Path) -> Path:
     """Write a cohort's manifest, and the list of its unreadable images into the cache: a path names a patient."""
-    chosen, target = cohorts.choose(profile, name), folder / f"{name}.json"
+    source, target, lists = COHORTS[name][0], folder / f"{name}.json", profile.cache / "unreadable"
+    for place in (folder, lists):
+        keep_outside(profile, source, place)
+    key_for(profile, source)  # before any image is opened
+    chosen = cohorts.choose(profile, name)
     write_atomically(target, (json.dumps(manifest(profile, chosen), indent=1, ensure_ascii=False) + "\n").encode())
     if chosen.unreadable:
-        listed = profile.cache / "unreadable" / f"{name}.txt"
-        write_atomically(listed, "".join(f"{path}\n" for path in chosen.unreadable).encode())
+        write_atomically(lists / f"{name}.txt", "".join(f"{path}\n" for path in chosen.unreadable).encode())
     return target
 
 
@@ -126,7 +150,7 @@ def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -
     if what == "show":
         print("\n\n".join(draw_card(profile, name) for name in names))
         return 0
-    folder, wrong = place or profile.results / "cohorts", False
+    folder, wrong = place or profile.cache / "cohorts", False
     if what == "write":
         for name in names:
             print(f"written: {os.path.relpath(write(profile, name, folder))}")

@@ -44,7 +44,7 @@ SHORTEST = 20
 #: What a thought may not hold: tags of any kind, and the special tokens of the models (<|im_end|>, <start_of_turn>).
 _TAG = re.compile(r"</?[A-Za-z|][^<>\n]*>|<\|")
 #: Characters that are no text: controls and halves of a surrogate pair.
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 #: Ways of saying that the labels were known. "Given the findings" is how radiologists speak, and allowed.
 _GIVEN_AWAY = re.compile(
     r"\b(?:ground|reference)[- ]truth\b"

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from chexreason import cohorts, data, prompts
+from chexreason import cohorts, prompts
 from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS
 from chexreason.prompts import SFT_FORMATS, Prompt
 from chexreason.traces import place, read
+from companion.replication import credentialed, keep_outside
 from companion.replication.traces import check, write
 from companion.replication.traces.ask import asker
 from companion.replication.traces.teacher import Teacher, check_address, permit, teacher_of
@@ -30,17 +31,17 @@ ANSWER, THINKING, LABELS_GIVEN = 350, 1024, 3
 def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None, tell: Callable[[str], object]) -> int:
     """Estimate and, unless `dry_run`, write the traces of one format or all; returns 1 if some could not be had.
 
-    Raises UserError for an unknown format, phantoms, a third party without the user's word, a missing key, and, where
-    it costs money, without `yes`.
+    Raises UserError for an unknown format, phantoms, a cache inside the repository, a third party without the user's
+    word, a missing key, and, where it costs money, without `yes`.
     """
     if name not in (*SFT_FORMATS, "all"):
         raise unknown("format for SFT", name, (*SFT_FORMATS, "all"), "chexreason/prompts.py")
     if limit is not None and limit < 1:
         raise UserError("--limit of 1 or more", str(limit), "leave it out for all studies")
-    source, _ = cohorts.COHORTS[COHORT]
-    held, teacher = profile.data[source], teacher_of(profile)
+    (source, _), teacher = cohorts.COHORTS[COHORT], teacher_of(profile)
     check_address(teacher)  # before it is shown: it could hold a key
-    if held.draw is not None or data.is_phantom(held.root):
+    keep_outside(profile, source, profile.cache)
+    if profile.data[source].draw is not None:
         do = "nothing is to be written: phantoms bring their traces"
         raise UserError("real images", f"phantoms in profile {profile.name}", do)
     asked = [prompts.get(one) for one in (SFT_FORMATS if name == "all" else [name])]
@@ -51,7 +52,7 @@ def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None
     try:
         if costs["to ask"].any():
             check_price(profile, teacher)
-            key = permit(teacher, data.SOURCES[source].credentialed)
+            key = permit(teacher, credentialed(profile, source))
     except UserError as error:
         if not dry_run:
             raise
@@ -83,14 +84,13 @@ def estimate(profile: Profile, prompt: Prompt, keys: Sequence[str], limit: int |
     found = read(path) if path.is_file() else {}
     missing = [key for key in keys if key not in found]
     ask = len(missing[:limit]) if prompt.answer.think else 0
-    side = [math.sqrt(teacher.image_pixels * SHAPE), math.sqrt(teacher.image_pixels / SHAPE)]
-    image = TILE_TOKENS * math.prod(math.ceil(pixels / TILE) for pixels in side)
-    sent = math.ceil(len(check.instruction(prompt, FINDINGS[:LABELS_GIVEN])) / CHARACTERS) + image
-    answer = ANSWER + (THINKING if teacher.reasoning_effort else 0)
+    tiles = [math.ceil(math.sqrt(teacher.image_pixels * shape) / TILE) for shape in (SHAPE, 1 / SHAPE)]
+    text = math.ceil(len(check.instruction(prompt, FINDINGS[:LABELS_GIVEN])) / CHARACTERS)
+    sent, answer = ask * (text + TILE_TOKENS * math.prod(tiles)), ANSWER + (THINKING if teacher.reasoning_effort else 0)
     return {
-        "prompt": prompt.name, "to ask": ask, "there": len(keys) - len(missing), "tokens in": ask * sent,
-        "tokens out": ask * answer, "USD": price(teacher, ask * sent, ask * answer),
-        "at most": teacher.attempts * price(teacher, ask * sent, ask * teacher.max_tokens),
+        "prompt": prompt.name, "to ask": ask, "there": len(keys) - len(missing), "tokens in": sent,
+        "tokens out": ask * answer, "USD": price(teacher, sent, ask * answer),
+        "at most": teacher.attempts * price(teacher, sent, ask * teacher.max_tokens),
     }  # fmt: skip
 
 
@@ -112,13 +112,12 @@ def check_price(profile: Profile, teacher: Teacher) -> None:
 def table(teacher: Teacher, costs: pd.DataFrame) -> str:
     """The estimate in plain text, with the assumptions that it rests on."""
     shown = costs.map(lambda cell: cell if isinstance(cell, str) else f"{cell:,.{2 * isinstance(cell, float)}f}")
-    rows = [shown.to_string(index=False), f"teacher: {teacher.model} at {teacher.base_url}"]
+    said = f"{shown.to_string(index=False)}\nteacher: {teacher.model} at {teacher.base_url}\ncost: "
     if teacher.local:
-        return "\n".join([*rows, "cost: none, the server is on this machine or network"])
-    return "\n".join([
-        *rows,
-        f"cost: about {costs['USD'].sum():,.2f} USD, at most {costs['at most'].sum():,.2f} if all {teacher.attempts} "
-        "answers to each study are turned down and as long as allowed",
-        f"assumed: {teacher.price_in:g} USD a million tokens in and {teacher.price_out:g} out (teacher.price_in, "
-        "teacher.price_out); see chexreason settings for their source, and check the price list",
-    ])  # fmt: skip
+        return said + "none, the server is on this machine or network"
+    return said + (
+        f"about {costs['USD'].sum():,.2f} USD, at most {costs['at most'].sum():,.2f} if all {teacher.attempts} answers "
+        f"to each study are turned down and as long as allowed\nassumed: {teacher.price_in:g} USD a million tokens in "
+        f"and {teacher.price_out:g} out (teacher.price_in, teacher.price_out); see chexreason settings for their "
+        "source, and check the price list"
+    )

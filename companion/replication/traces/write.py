@@ -15,9 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image
 from tqdm import tqdm
 
 from chexreason.cohorts import Chosen
@@ -89,9 +91,9 @@ class Tally(Counter[str]):
 
     def __str__(self) -> str:
         """One line, and one for each fault."""
-        told = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
+        more = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
         lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
-        return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *told]), *lines])
+        return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *more]), *lines])
 
 
 def write(
@@ -107,12 +109,12 @@ def write(
         check_held(lines, prompt, teacher_of(profile), wanted)
         missing = [study for study in chosen.studies if study.key not in lines.found]
         tally, left = Tally(len(chosen.studies) - len(missing)), missing[:limit]
-        if not prompt.answer.think:  # the labels are the whole answer
-            for study in left:
-                lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
-                tally["written"] += 1
-        elif left:
+        if prompt.answer.think:
             _Asking(prompt, teacher_of(profile), ask, wanted, lines, tally).run(left, progress)
+            return tally
+        for study in left:  # the labels are the whole answer
+            lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
+            tally["written"] += 1
         return tally
 
 
@@ -134,24 +136,27 @@ def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str,
         )  # fmt: skip
 
 
+@dataclass
 class _Asking:
     """Several threads that ask about one study each; they share the file, the tally and the reason to stop."""
 
-    def __init__(
-        self, prompt: Prompt, teacher: Teacher, ask: Ask, wanted: dict[str, frozenset[str]], lines: Lines, tally: Tally
-    ) -> None:
-        self.prompt, self.teacher, self.wanted, self.lines, self.tally = prompt, teacher, wanted, lines, tally
-        self.stop, self.lock, self.in_a_row, self.reason = threading.Event(), threading.Lock(), 0, ""
-        self.ask = repeated(ask, teacher.retries, self.stop)
+    prompt: Prompt
+    teacher: Teacher
+    ask: Ask
+    wanted: dict[str, frozenset[str]]
+    lines: Lines
+    tally: Tally
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    in_a_row: int = 0
+    reason: str = ""
 
     def run(self, left: list[Study], progress: bool) -> None:
         """Ask about every study. Whatever ends it early, answers under way are paid for and kept, too."""
         with ThreadPoolExecutor(self.teacher.parallel) as pool:
             futures = [pool.submit(self.about, study) for study in left]
             try:
-                for future in tqdm(
-                    as_completed(futures), self.prompt.name, len(left), disable=not progress, mininterval=1
-                ):
+                for future in tqdm(as_completed(futures), self.prompt.name, len(left), disable=not progress):
                     future.result()
             finally:
                 self.stop.set()
@@ -163,25 +168,25 @@ class _Asking:
         """Ask about one study until an answer passes, and keep it. Raises UserError if another model answers."""
         if self.stop.is_set():
             return
+        ask, fault, end = repeated(self.ask, self.teacher.retries, self.stop), "", "given up"
         try:
-            image, fault = png(study, self.teacher.image_pixels), ""
+            image = png(study, self.teacher.image_pixels)
             for _ in range(self.teacher.attempts):
-                answer = self.ask(check.instruction(self.prompt, self.wanted[study.key], fault), image)
-                fault = self.keep(study, answer)
+                fault = self.keep(study, ask(check.instruction(self.prompt, self.wanted[study.key], fault), image))
                 if not fault:
                     return
-            with self.lock:
-                self.tally["given up"] += 1
         except UnreadableImage:
-            with self.lock:
-                self.tally["unreadable images"] += 1
+            end = "unreadable images"
         except NoAnswer as none:
-            self.count_failure(none)
+            end = "without an answer"
+            self.failed(none)
         except Stopped:
             return
         except BaseException:  # no further request, however soon this thread takes its next study
             self.stop.set()
             raise
+        with self.lock:
+            self.tally[end] += 1
 
     def keep(self, study: Study, answer: Answer) -> str:
         """Count an answer and write it if it passes; returns its fault."""
@@ -198,10 +203,9 @@ class _Asking:
                 self.tally["written"] += 1
         return fault
 
-    def count_failure(self, none: NoAnswer) -> None:
+    def failed(self, none: NoAnswer) -> None:
         """Stop where no request will be answered, or after too many studies in a row without an answer."""
         with self.lock:
-            self.tally["without an answer"] += 1
             self.in_a_row += 1
             if isinstance(none, Final) or self.in_a_row >= self.teacher.failures_in_a_row:
                 self.reason = str(none) + (f", for {self.in_a_row} studies in a row" if self.in_a_row > 1 else "")
@@ -209,7 +213,7 @@ class _Asking:
 
 
 def png(study: Study, pixels: int) -> bytes:
-    """The image as it is sent: grey, shrunk, and without the file's name or what else its file says."""
-    file = io.BytesIO()
-    shrunk(open_image(study.image), pixels).save(file, "PNG")
+    """The image as it is sent: its pixels in grey, shrunk, and nothing else that its file says (a name, a profile)."""
+    grey, file = shrunk(open_image(study.image), pixels), io.BytesIO()
+    Image.frombytes("L", grey.size, grey.tobytes()).save(file, "PNG")
     return file.getvalue()
