@@ -20,7 +20,7 @@ from companion.phantoms.prepare import prepare
 def profile(drawn, tmp_path):
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     places = {name: DataPlace(drawn / name) for name in ("mimic", "nih")}
-    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4, nih=None))
+    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4))
 
 
 def patients(chosen) -> set[str]:
@@ -99,6 +99,49 @@ def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) 
     assert len(cohorts.choose(profile, "validation").studies) == 4
 
 
+def without_images(held, gone, **sizes):
+    """The profile on its own trees, with the images of these studies deleted."""
+    for study in gone:
+        study.image.unlink()
+    return sized(held, **sizes)
+
+
+def test_images_that_are_not_there_are_counted_and_others_drawn_in_their_place(held) -> None:
+    before = {name: cohorts.drawn(held, name) for name in cohorts.COHORTS}
+    gone = [before["sft"].studies[0], before["rl"].studies[1], before["validation"].studies[2]]
+    less = without_images(held, [*gone, *before["chexpert"].studies[:1]], images_there=0.7)
+    chosen = {name: cohorts.choose(less, name) for name in cohorts.COHORTS}
+    assert {name: len(one.studies) for name, one in chosen.items()} == {
+        "sft": 10, "rl": 6, "validation": 4, "chexpert": 4, "nih": 5,
+    }  # fmt: skip
+    absent = {name: one.left_out.get(cohorts.NOT_THERE) for name, one in chosen.items()}
+    assert absent == {"sft": 2, "rl": 2, "validation": 1, "chexpert": 1, "nih": None}
+    assert not patients(chosen["sft"]) & patients(chosen["rl"])
+    assert not {study.key for one in chosen.values() for study in one.studies} & {study.key for study in gone}
+    assert cohorts.drawn(less, "sft") == chosen["sft"], "traces are written for the studies that are trained on"
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "got"), [(1, 0.95, "got 3 of 4"), (3, 0.5, "got 1 of 4"), (4, 0.95, "0 of 4"), (4, 0, "0 of 4")]
+)
+def test_too_few_images_are_refused_in_one_line(held, count, share, got) -> None:
+    gone = cohorts.drawn(held, "validation").studies[:count]
+    with pytest.raises(UserError, match=got) as caught:
+        cohorts.choose(without_images(held, gone, images_there=share), "validation")
+    assert f"images of at least {100 * share:g} % of the listed studies of cohort validation" in str(caught.value)
+    assert len(str(caught.value)) <= 200
+
+
+def test_what_the_system_refuses_is_one_line_that_names_no_patient(held) -> None:
+    image = cohorts.drawn(held, "sft").studies[0].image
+    image.unlink()
+    image.symlink_to(image.name)  # to itself: unlike a right that is missing, this stops the superuser, too
+    with pytest.raises(UserError) as caught:
+        cohorts.drawn(held, "sft")
+    got = "got too many levels of symbolic links. Ask the owner of the folder for the right."
+    assert str(caught.value) == f"Expected tables and images that may be read, {got}"
+
+
 def shrinking(profile, pixels):
     return dataclasses.replace(profile, engines={"images": {"name": "companion.speed.images.once", "pixels": pixels}})
 
@@ -107,12 +150,15 @@ def shrinking(profile, pixels):
 def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profile, drawn, tmp_path, pixels) -> None:
     shutil.copytree(drawn / "nih", tmp_path / "nih")
     broken = dataclasses.replace(profile, data=dict(profile.data) | {"nih": DataPlace(tmp_path / "nih")})
+    broken = sized(broken, images_there=0.8)
     whole = cohorts.choose(broken, "nih")
     image = whole.studies[2].image
     image.write_bytes(image.read_bytes()[:200])
     chosen = cohorts.choose(shrinking(broken, pixels) if pixels else broken, "nih")
     assert chosen.unreadable == (image,)
     assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != image]
+    with pytest.raises(UserError, match="readable images of at least 81 % of the listed studies of cohort nih, got 4 of"):
+        cohorts.choose(sized(broken, images_there=0.81), "nih")
     for study in chosen.studies if pixels else ():
         image = open_image(study.image)
         assert 900 < image.width * image.height <= 1000

@@ -21,9 +21,9 @@ from typing import Any
 import pandas as pd
 
 from chexreason import cohorts, data
-from chexreason.cohorts import COHORTS, Chosen
+from chexreason.cohorts import Chosen
 from chexreason.config import Profile
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.files import write_atomically
 from chexreason.labels import UNCERTAINTY_POLICIES, decide, positives
 from companion.replication import contamination, credentialed, keep_outside
@@ -43,7 +43,7 @@ def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
         "cohort": chosen.name,
         "profile": profile.name,
         "source": chosen.dataset,
-        "split": COHORTS[chosen.name][1],
+        "split": cohorts.place_of(chosen.name)[1],
         "rule": rule(profile, chosen.name),
         "seed": profile.seed,
         "policy": profile.decoding.uncertain,
@@ -88,7 +88,7 @@ def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
 
 def write(profile: Profile, name: str, folder: Path) -> Path:
     """Write a cohort's manifest, and the list of its unreadable images into the cache: a path names a patient."""
-    source, target, lists = COHORTS[name][0], folder / f"{name}.json", profile.cache / "unreadable"
+    source, target, lists = cohorts.place_of(name)[0], folder / f"{name}.json", profile.cache / "unreadable"
     for place in (folder, lists):
         keep_outside(profile, source, place)
     key_for(profile, source)  # before any image is opened
@@ -101,16 +101,14 @@ def write(profile: Profile, name: str, folder: Path) -> Path:
 
 def read(path: Path) -> dict[str, Any]:
     """A manifest from its file. Raises UserError for a file that is none."""
-    if not path.is_file():
-        raise UserError(f"a manifest at {path}", "no such file", "write one first: chexreason cohort write")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or not {"cohort", *FACTS} <= set(found):
-        raise UserError(f"a manifest at {path}", "another kind of file", "give the file that `cohort write` wrote")
-    if found["cohort"] not in COHORTS:
-        raise unknown("cohort", found["cohort"], COHORTS, "chexreason/cohorts.py")
+        got = "another kind of file" if path.is_file() else "no such file"
+        raise UserError(f"a manifest at {path}", got, "write one first: chexreason cohort write")
+    cohorts.place_of(str(found["cohort"]))
     return found
 
 
@@ -125,7 +123,7 @@ def differences(profile: Profile, there: Mapping[str, Any]) -> list[str]:
 
 def draw_card(profile: Profile, name: str) -> str:
     """A cohort in plain text: its facts, and how often each finding occurs under each policy. Opens no image."""
-    chosen, (source, split) = cohorts.drawn(profile, name), COHORTS[name]
+    chosen, (source, split) = cohorts.drawn(profile, name), cohorts.place_of(name)
     n, counts = len(chosen.studies), pd.DataFrame(prevalence(chosen))
     facts = [rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
     if name in ("sft", "rl"):
@@ -144,23 +142,19 @@ def draw_card(profile: Profile, name: str) -> str:
 
 def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -> int:
     """Show, write or verify cohorts and say how; returns the exit status: 1 where something differs or overlaps."""
-    for name in names:
-        if name not in COHORTS:
-            raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
     if what == "show":
         print("\n\n".join(draw_card(profile, name) for name in names))
         return 0
     folder, wrong = place or profile.cache / "cohorts", False
-    if what == "write":
-        for name in names:
-            print(f"written: {os.path.relpath(write(profile, name, folder))}")
-    else:
-        for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
-            found = read(path)
-            differ = differences(profile, found)
-            wrong |= bool(differ)
-            same = f"verified, {found['n']:,} studies are the same"
-            print(f"{found['cohort']}: {'differs; ' + '; '.join(differ) if differ else same}")
+    for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
+        if what == "write":
+            print(f"written: {os.path.relpath(write(profile, path.stem, folder))}")
+            continue
+        found = read(path)
+        differ = "; ".join(differences(profile, found))
+        wrong |= bool(differ)
+        same = f"verified, {found['n']:,} studies are the same"
+        print(f"{found['cohort']}: {f'differs; {differ}' if differ else same}")
     for line in contamination.overlaps(profile):
         wrong |= bool(line.shared)
         print(line)

@@ -3,7 +3,6 @@
 Only counts come out of here: never a row, an id or a path below a data set's own folder.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from chexreason.cohorts import COHORTS, NOT_THERE
 from chexreason.config import DataPlace, Profile
 from chexreason.data import chexpert, mimic, nih
 from chexreason.data.image import is_readable
+from chexreason.data.study import SPLITS
 from chexreason.data.tables import ID, TEXT, column_names, find_folder, read_table
 from chexreason.errors import UserError
 from companion.evidence import sealed
@@ -39,50 +39,37 @@ def check(profile: Profile) -> Iterator[Row]:
         yield from (_cohort(profile, name) for name in COHORTS)
 
 
-def counts(source: str, root: Path) -> dict[str, int]:
-    """What the tables of a data set list, named as in results/published/datasets.csv; nothing for one of your own."""
-    found: dict[str, int] = {}
-    parts = {"training": "train", "validation": "validate", "test": "test"}
-    if source == mimic.NAME:
-        table = mimic.table_of(find_folder(root, "MIMIC-CXR-JPG"), "split")
-        images = read_table(table, {"study_id": ID, "split": TEXT})
-        split_of = images.drop_duplicates("study_id")["split"]
-        found = {"images": len(images), "studies": len(split_of)}
-        found |= {f"{name} studies": int((split_of == split).sum()) for name, split in parts.items()}
-    elif source == chexpert.NAME:
-        base = chexpert.base_of(root)
-        for name, split in parts.items():
-            if table_there := chexpert.table_of(base, split):
-                column = "Path" if "Path" in column_names(table_there) else "Study"
-                folders = read_table(table_there, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
-                found[f"{name} studies"] = len(folders.drop_duplicates())
-    elif source == nih.NAME:
-        lists = list(nih.split_of_images(find_folder(root, "NIH ChestX-ray14")).values())
-        found = {"images for training and validation": lists.count("train"), "test images": lists.count("test")}
-    return found
-
-
-def _facts(source: str) -> dict[str, tuple[str, str]]:
+def published(source: str) -> dict[str, tuple[str, str]]:
     """fact -> (value, where it was read) of a data set in results/published/datasets.csv."""
     rows, title = sealed.rows("datasets.csv"), data.SOURCES[source].title
     return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
 
 
+def counts(source: str, root: Path) -> dict[str, str]:
+    """What the tables of a data set list, worded as the published facts are; nothing for one of your own."""
+    found: dict[str, list[int]] = {}
+    if source == mimic.NAME:
+        table = mimic.table_of(find_folder(root, "MIMIC-CXR-JPG"), "split")
+        images = read_table(table, {"study_id": ID, "split": TEXT})
+        split_of = list(images.drop_duplicates("study_id")["split"])
+        found = {"images": [len(images)], "studies": [len(split_of)]}
+        found["training, validation and test studies"] = [split_of.count(split) for split in SPLITS]
+    elif source == chexpert.NAME:
+        base = chexpert.base_of(root)
+        for name, split in zip(("training", "validation", "test"), SPLITS, strict=True):
+            if table_there := chexpert.table_of(base, split):
+                column = "Path" if "Path" in column_names(table_there) else "Study"
+                folders = read_table(table_there, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
+                found[f"{name} studies"] = [len(folders.drop_duplicates())]
+    elif source == nih.NAME:
+        lists = list(nih.split_of_images(find_folder(root, "NIH ChestX-ray14")).values())
+        found = {"images for training and validation": [lists.count("train")], "test images": [lists.count("test")]}
+    return {what: ", ".join(f"{n:,}" for n in numbers) for what, numbers in found.items()}
+
+
 def access(source: str) -> str:
     """Where to apply for a data set, and what for."""
-    return ", ".join(_facts(source)["access"])
-
-
-def official(source: str) -> dict[str, tuple[int, str]]:
-    """count -> (number, where it was read) as published; a fact about several parts is taken apart."""
-    found: dict[str, tuple[int, str]] = {}
-    for fact, (value, link) in _facts(source).items():
-        numbers = [int(text.replace(",", "")) for text in re.findall(r"\d{1,3}(?:,\d{3})+|\d+", value)]
-        parts, _, what = fact.rpartition(" ")  # "training, validation and test studies"
-        names = [f"{part} {what}" for part in re.split(r", | and ", parts)] if len(numbers) > 1 else [fact]
-        if len(names) == len(numbers):
-            found |= {name: (number, link) for name, number in zip(names, numbers, strict=True)}
-    return found
+    return ", ".join(published(source)["access"])
 
 
 def _source(source: str, place: DataPlace) -> Row:
@@ -101,15 +88,14 @@ def _source(source: str, place: DataPlace) -> Row:
             here = counts(source, place.root)
     except UserError as error:
         return Row.failed(title, error, get)
-    published = official(source)
+    facts = published(source)
     wrong = [
-        f"{what}: {n:,} here, {published[what][0]:,} published ({published[what][1]})"
-        for what, n in here.items() if n != published[what][0]
-    ]  # fmt: skip
+        f"{what}: {n} here, {' published ('.join(facts[what])})" for what, n in here.items() if n != facts[what][0]
+    ]
     if wrong:
         how = f"scores may not be comparable; take the whole release: {access(source)}"
         return Row(title, DIFFERS, "; ".join(wrong), how)
-    return Row(title, READY, "tables as published: " + ", ".join(f"{n:,} {what}" for what, n in here.items()))
+    return Row(title, READY, "tables as published: " + ", ".join(f"{n} {what}" for what, n in here.items()))
 
 
 def _cohort(profile: Profile, name: str) -> Row:

@@ -85,14 +85,12 @@ def _gpu(needed: bool) -> Iterator[Row]:
         return
     try:
         import torch
-    except ImportError:
-        yield Row("GPU", MISSING, "torch is not installed", "make setup")
+
+        about = torch.cuda.get_device_properties(0)
+    except (ImportError, AssertionError, RuntimeError) as error:  # no torch, a build without CUDA, no driver, no GPU
+        how = f"a machine with one, and a CUDA build of torch=={_pins().get('torch', '')}"
+        yield Row("GPU", MISSING, f"torch sees none: {str(error).splitlines()[0]}", how)
         return
-    if not torch.cuda.is_available():
-        built = "torch sees none" if torch.version.cuda else "torch is a build without CUDA"
-        yield Row("GPU", MISSING, built, f"a machine with one, and a CUDA build of torch=={_pins().get('torch', '')}")
-        return
-    about = torch.cuda.get_device_properties(0)
     how = "the paper used 80 GB; see what helps on less in the chapter Run it for real"
     state = READY if about.total_memory >= PAPERS_MEMORY else DIFFERS
     yield Row("GPU", state, f"{about.name}, {about.total_memory / GB:.0f} GB", how)

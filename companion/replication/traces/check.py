@@ -101,9 +101,8 @@ def fault(answer: Answer, prompt: Prompt, recorded: frozenset[str]) -> str:
 def same_model(asked: str, got: str) -> None:
     """Raise UserError if another model answered than was asked; a server that names none is believed.
 
-    Services replace a withdrawn model and go on answering: from 1 December 2026 the Gemini API answers requests for
-    gemini-2.5-pro with gemini-3.8-flash (ai.google.dev/gemini-api/docs/deprecations, as read by aideprecations.com on
-    10 November 2026). Traces of a teacher that nobody chose must not pass for the paper's.
+    Services replace a withdrawn model and go on answering (ai.google.dev/gemini-api/docs/deprecations): traces of a
+    teacher that nobody chose must not pass for the paper's.
 
     >>> same_model("gemini-2.5-pro", "models/gemini-2.5-pro-002")
     """
@@ -111,5 +110,5 @@ def same_model(asked: str, got: str) -> None:
     if got and not (answered.startswith(wanted) and _VERSION.fullmatch(answered.removeprefix(wanted))):
         raise UserError(
             f"answers of {asked}", f"one of {got[:60]!r}: the server has put another model in its place",
-            "set teacher.model to a model that the server has, and its price",
+            "set teacher.model to a model that the server has",
         )  # fmt: skip

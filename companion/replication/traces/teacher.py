@@ -31,7 +31,7 @@ KEY = "CHEXREASON_TEACHER_KEY"
 
 @dataclass(frozen=True)
 class Teacher:
-    """Which model writes the traces, where, how it is asked and what it costs; UserError for a value out of range."""
+    """Which model writes the traces, where and how it is asked; UserError for a value out of range."""
 
     model: str = assumed("gemini-2.5-pro", "3.2.1 says Gemini 2.5 and not which of them", "the model that is asked")
     base_url: str = assumed(
@@ -52,20 +52,10 @@ class Teacher:
     timeout_s: int = assumed(120, "thinking takes its time", "seconds until a request counts as failed")
     retries: int = assumed(6, "with doubling waits some two minutes", "times that a failed request is sent again")
     failures_in_a_row: int = assumed(5, "a server that is down stays down", "studies without an answer before stopping")
-    price_in: float = assumed(
-        1.25,
-        "gemini-2.5-pro: ai.google.dev/gemini-api/docs/pricing, copied by api-evangelist 2026-09-20",
-        "USD a million tokens sent",
-    )
-    price_out: float = assumed(
-        10.0,
-        "gemini-2.5-pro, thinking included: lists by others, April 2026; not read from Google's page",
-        "USD a million tokens received",
-    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value, least = getattr(self, entry.name), 0 if entry.name in ("retries", "price_in", "price_out") else 1
+            value, least = getattr(self, entry.name), int(entry.name != "retries")
             if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
                 raise UserError(f"{least} or more for teacher.{entry.name}", repr(value), "change it in the profile")
 

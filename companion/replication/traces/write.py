@@ -32,7 +32,7 @@ from chexreason.prompts import Prompt
 from chexreason.traces import entry_of, place, read
 from companion.phantoms.teacher.completion import write_completion
 from companion.replication.traces import check
-from companion.replication.traces.ask import Answer, Ask, Final, NoAnswer, Stopped, repeated
+from companion.replication.traces.ask import Answer, Ask, NoAnswer, repeated
 from companion.replication.traces.teacher import Teacher, teacher_of
 from companion.speed.images import shrunk
 
@@ -93,6 +93,8 @@ class Tally(Counter[str]):
         """One line, and one for each fault."""
         more = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
         lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
+        spent = f"tokens: {self['tokens in']:,} in, {self['tokens out']:,} out"
+        more += [spent] if self["tokens in"] else []
         return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *more]), *lines])
 
 
@@ -122,17 +124,12 @@ def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str,
     """Raise UserError for traces of these studies that do not fit: other labels, another teacher or another text."""
     mine = {"teacher": teacher.model, "told": check.version(prompt)}
     held = [lines.found[key] for key in wanted if key in lines.found]
-    unfit = sum(bool(check.fault(Answer(entry["trace"]), prompt, wanted[entry["study"]])) for entry in held)
+    faults = [check.fault(Answer(entry["trace"]), prompt, wanted[entry["study"]]) for entry in held]
+    unfit = sum(bool(fault) or (mine | entry) != (entry | mine) for fault, entry in zip(faults, held, strict=True))
     if unfit:
         raise UserError(
-            f"traces for {prompt.name} that fit the labels recorded", f"{unfit} of {len(held)} that do not",
-            "move the file away if the labels or the uncertainty policy have changed, and start again",
-        )  # fmt: skip
-    others = {str(entry[name])[:60] for entry in held for name in mine if entry.get(name, mine[name]) != mine[name]}
-    if others:
-        raise UserError(
-            f"traces of one teacher, {teacher.model} told by version {mine['told']}", f"some of {sorted(others)}",
-            "go on with that teacher, or move the file away and start again",
+            f"traces by {teacher.model}, told as now, that fit the labels", f"{unfit} of {len(held)} that do not",
+            f"go on with the teacher and labels of {prompt.name}.jsonl, or move it away",
         )  # fmt: skip
 
 
@@ -180,8 +177,6 @@ class _Asking:
         except NoAnswer as none:
             end = "without an answer"
             self.failed(none)
-        except Stopped:
-            return
         except BaseException:  # no further request, however soon this thread takes its next study
             self.stop.set()
             raise
@@ -207,7 +202,7 @@ class _Asking:
         """Stop where no request will be answered, or after too many studies in a row without an answer."""
         with self.lock:
             self.in_a_row += 1
-            if isinstance(none, Final) or self.in_a_row >= self.teacher.failures_in_a_row:
+            if not self.reason and (none.final or self.in_a_row >= self.teacher.failures_in_a_row):
                 self.reason = str(none) + (f", for {self.in_a_row} studies in a row" if self.in_a_row > 1 else "")
                 self.stop.set()
 
