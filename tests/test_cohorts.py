@@ -157,7 +157,9 @@ def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profi
     chosen = cohorts.choose(shrinking(broken, pixels) if pixels else broken, "nih")
     assert chosen.unreadable == (image,)
     assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != image]
-    with pytest.raises(UserError, match="readable images of at least 81 % of the listed studies of cohort nih, got 4 of"):
+    with pytest.raises(
+        UserError, match="readable images of at least 81 % of the listed studies of cohort nih, got 4 of"
+    ):
         cohorts.choose(sized(broken, images_there=0.81), "nih")
     for study in chosen.studies if pixels else ():
         image = open_image(study.image)
