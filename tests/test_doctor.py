@@ -267,8 +267,7 @@ def test_a_folder_of_weights_must_be_whole(tmp_path) -> None:
 def test_traces_or_a_teacher_to_write_them(profile) -> None:
     found = list(machine._teacher(profile))
     assert [row.state for row in found] == [MISSING, MISSING]
-    assert found[0].how == "chexreason traces --profile smoke"
-    assert found[0].got.count("got no file") == len(prompts.SFT_FORMATS)
+    assert found[0].how == "run chexreason traces --profile smoke --prompt only_label"
     folder, studies = profile.cache / "traces", cohorts.drawn(profile, "sft").studies
     folder.mkdir(parents=True)
     for name in prompts.SFT_FORMATS:

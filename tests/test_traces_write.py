@@ -66,7 +66,7 @@ def held(profile, prompt=FREE) -> list[dict]:
 
 
 def test_a_good_server_gives_every_study_its_trace_and_is_asked_once(run, profile) -> None:
-    assert str(run(bad_server.right, limit=2)[0]) == "2 traces written, 0 were there, tokens: 1,400 in, 200 out"
+    assert str(run(bad_server.right, limit=2)[0]) == "2 traces written, 0 were there, 1,400 tokens in, 200 tokens out"
     tally, lines, server = run(bad_server.right)
     assert (tally["written"], tally["there"]) == (4, 2)
     assert (len(server.seen), len({line["study"] for line in lines})) == (N - 2, N)
@@ -289,11 +289,12 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:
-    with (
-        write.opened(traces.place(profile, FREE)),
-        pytest.raises(UserError, match="another process that is writing it"),
-    ):
-        run(bad_server.right)
+    path = traces.place(profile, FREE)
+    path.parent.mkdir(parents=True)
+    with path.open("a+b", buffering=0) as file:
+        write.Lines(path, file)
+        with pytest.raises(UserError, match="another process that is writing it"):
+            run(bad_server.right)
 
 
 def test_an_image_that_cannot_be_read_is_counted_and_left(run, profile, monkeypatch) -> None:

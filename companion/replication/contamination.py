@@ -1,10 +1,8 @@
 """Whether an image or a patient is on two sides of a line that they must not cross.
 
-Three lines are checked: between the SFT, RL and validation studies; between each data set's training
-and test part; and between what is trained on and what is tested on, whatever the data set. A patient
-is told by the data set's own number, an image by its bytes. Two files can only be the same if they are
-equally long, so only those are read: of a quarter of a million images, a few. What is found is counted
-and never named.
+Three lines are checked: between the SFT, RL and validation studies; between each data set's training and test part; and
+between what is trained on and what is tested on. A patient is known by the data set's own number, an image by its
+bytes; only files that are equally long are read: of a quarter of a million images, a few. What is found is counted.
 """
 
 from collections import defaultdict
@@ -85,7 +83,6 @@ def _images(what: str, one: Sequence[Study], other: Sequence[Study]) -> Overlap:
 
 def _by_length(studies: Iterable[Study]) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = defaultdict(list)
-    for path in (study.image for study in studies):
-        if cohorts.is_there(path):
-            found[path.stat().st_size].append(path)
+    for path in (study.image for study in studies if cohorts.is_there(study.image)):
+        found[path.stat().st_size].append(path)
     return found

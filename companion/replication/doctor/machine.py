@@ -52,11 +52,10 @@ def check(profile: Profile) -> Iterator[Row]:
 
 def _cache(profile: Profile) -> Row:
     place, title = profile.cache.resolve(), "cache folder"
-    held = [source for source in profile.data if credentialed(profile, source)]
-    if held and profile.rows != "cache":
+    if profile.rows != "cache" and any(credentialed(profile, source) for source in profile.data):
         return Row(title, MISSING, f"rows: {profile.rows} with credentialed data", "set `rows: cache`")
     try:
-        for source in held:
+        for source in profile.data:
             keep_outside(profile, source, place)
         with tempfile.TemporaryFile(dir=_existing(place)):
             pass
@@ -94,10 +93,9 @@ def _gpu(needed: bool) -> Iterator[Row]:
     how = "the paper used 80 GB; see what helps on less in the chapter Run it for real"
     state = READY if about.total_memory >= PAPERS_MEMORY else DIFFERS
     yield Row("GPU", state, f"{about.name}, {about.total_memory / GB:.0f} GB", how)
-    if torch.cuda.is_bf16_supported(including_emulation=False):
-        yield Row("bf16", READY, "the GPU computes in it")
-    else:
-        yield Row("bf16", MISSING, f"{about.name} does not compute in it", "a GPU of compute capability 8.0 or more")
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    got = f"{about.name} {'computes' if bf16 else 'does not compute'} in it"
+    yield Row("bf16", READY if bf16 else MISSING, got, "a GPU of compute capability 8.0 or more")
 
 
 def _pins() -> dict[str, str]:
@@ -159,12 +157,10 @@ def lacking(folder: Path) -> str:
 def _weights(base: str, source: str) -> Row:
     title, folder, n = f"weights: {base}", Path(source), size_of(base, source)
     size = f"{n / GB:.1f} GB" if n > GB else f"{n / 1e6:.0f} MB"
-    if folder.is_dir():
-        if without := lacking(folder):
-            return Row(title, MISSING, f"no {without} in {folder}", "copy the whole checkpoint there")
-        return Row(title, READY, f"in a folder, {size}")
+    if folder.is_dir() and (without := lacking(folder)):
+        return Row(title, MISSING, f"no {without} in {folder}", "copy the whole checkpoint there")
     if _is_here(base, source):
-        return Row(title, READY, f"{source}, in the Hugging Face cache")
+        return Row(title, READY, f"{'in a folder' if folder.is_dir() else 'in the Hugging Face cache'}, {size}")
     wrong, how = _ask(source, revision_of(base, source))
     if wrong:
         return Row(title, MISSING, f"{source}: not here, and {wrong}", how)
@@ -197,21 +193,14 @@ def _teacher(profile: Profile) -> Iterator[Row]:
     if profile.data[source].draw is not None:
         yield Row(what, READY, "the scripted teacher writes them for phantoms")
         return
-    missing = []
     try:
         chosen = cohorts.drawn(profile, "sft")
-    except UserError:
-        missing = ["unknown without the SFT cohort"]
-    else:
         for name in prompts.SFT_FORMATS:
-            try:
-                traces.of(chosen, prompts.get(name), profile)
-            except UserError as error:
-                missing.append(f"{name}: expected {error.expected}, got {error.got}")
-    if not missing:
+            traces.of(chosen, prompts.get(name), profile)
         yield Row(what, READY, f"{len(chosen.studies):,} studies in {len(prompts.SFT_FORMATS)} formats")
         return
-    yield Row(what, MISSING, "; ".join(missing), f"chexreason traces --profile {profile.name}")
+    except UserError as error:
+        yield Row.failed(what, error)
     try:
         teacher = teacher_of(profile)
         permit(teacher, credentialed(profile, source))

@@ -4,9 +4,8 @@ It is told: here are image and labels; reason as if you had only the image. Neit
 the text we have, so the text is ours. The prompt which the small model will be given is quoted whole, so that a trace
 answers the very task it will be a lesson for. Raise VERSION when the text changes: each trace carries it.
 
-A teacher's text is untrusted. The parser that reads the students reads it; it must have the format and the recorded
-labels, and nothing that would spoil a lesson: text outside the blocks, marks that a model's processor reads as image or
-turn, or words that give away that the labels were known.
+A teacher's text is untrusted. It must have the format and the recorded labels, and nothing that would spoil a lesson:
+text outside the blocks, marks that a model's processor reads as image or turn, or a hint that the labels were known.
 """
 
 import re

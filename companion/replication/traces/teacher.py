@@ -86,19 +86,19 @@ def is_own(url: str) -> bool:
 
 
 def check_address(teacher: Teacher) -> None:
-    """Raise UserError for a base_url that is no address, holds a key, or would send images unencrypted elsewhere."""
+    """Raise UserError for a base_url that is no address, may hold a key, or would send images unencrypted elsewhere."""
     do = "set teacher.base_url in the profile, http://localhost:8000/v1 for instance"
     try:
         parts = urlsplit(teacher.base_url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = False
-    if not whole:
-        got = "one with an @" if "@" in teacher.base_url else repr(teacher.base_url)  # before it there may be a key
-        raise UserError("the address of the teacher's server", got, do)
-    if parts.username or parts.password or parts.query:
-        got = "one with more than host, port and path"
-        raise UserError("an address without a key in it", got, f"give the key in the environment: {KEY}")
+    if not whole or parts.username or parts.password or parts.query:
+        wanted, got = (
+            "the address of the teacher's server, of host, port and path",
+            "another, not shown, as if it held a key",
+        )
+        raise UserError(wanted, got, f"{do}, and {KEY} in the environment")
     if parts.scheme == "http" and not teacher.local:
         raise UserError("https for a server that is not on this network", "http, which others can read", do)
 
@@ -112,12 +112,9 @@ def permit(teacher: Teacher, credentialed: bool) -> str:
     check_address(teacher)
     host, key = urlsplit(teacher.base_url).hostname, os.environ.get(KEY, "")
     if credentialed and not (teacher.agreement or teacher.local):
-        raise UserError(
-            "a teacher on this machine or network, or your word that your data use agreement allows another",
-            f"{host}, a third party, and teacher.agreement: false",
-            "read physionet.org/news/post/llm-responsible-use; then set teacher.base_url to a server of your own, or "
-            "teacher.agreement to true",
-        )
+        got = f"{host}, a third party, and teacher.agreement: false"
+        wanted = "a teacher of your own, or one that your agreement allows"
+        raise UserError(wanted, got, "read physionet.org/news/post/llm-responsible-use")
     if not (key or teacher.local):
         raise UserError(f"a key for {host}", "none in the environment", f"export {KEY}=...; it is written nowhere")
     return key

@@ -12,9 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -38,38 +36,12 @@ from companion.speed.images import shrunk
 
 
 class Lines:
-    """A file of traces that this process alone adds to; `found` is what it holds, by study."""
+    """A file of traces that this process alone adds to; `found` is what it holds, by study.
+
+    What a killed process left of a line is taken away. Raises UserError if another process is writing the file.
+    """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file, self.found = file, read(path)
-
-    def add(self, study: str, trace: str, **about: str) -> None:
-        """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
-        entry, end = {"study": study, "trace": trace, **about}, self._file.seek(0, os.SEEK_END)
-        line = json.dumps(entry).encode() + b"\n"
-        try:
-            if self._file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
-        except OSError:  # a full disk: no half line may stand before another thread's
-            self._file.truncate(end)
-            raise
-        self.found[study] = entry
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Lines]:
-    """The file at `path`, made if need be. What a killed process left of a line is taken away first.
-
-    Raises UserError if another process is writing it, or where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
-    except OSError as error:
-        got = f"{error.strerror} in {path.parent}"
-        raise UserError(f"permission to write {path.name}", got, "choose another cache folder") from error
-    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,7 +51,18 @@ def opened(path: Path) -> Iterator[Lines]:
         start = held.rfind(b"\n") + 1
         if held[start:]:  # the beginning of a JSON object is never a whole one
             file.write(b"\n") if entry_of(held[start:]) else file.truncate(start)
-        yield Lines(path, file)
+        self._file, self.found = file, read(path)
+
+    def add(self, study: str, trace: str, **about: str) -> None:
+        """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
+        line, end = json.dumps({"study": study, "trace": trace, **about}).encode() + b"\n", self._file.seek(0, 2)
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError:  # a full disk: no half line may stand before another thread's
+            self._file.truncate(end)
+            raise
 
 
 class Tally(Counter[str]):
@@ -91,11 +74,10 @@ class Tally(Counter[str]):
 
     def __str__(self) -> str:
         """One line, and one for each fault."""
-        more = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
-        lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
-        spent = f"tokens: {self['tokens in']:,} in, {self['tokens out']:,} out"
-        more += [spent] if self["tokens in"] else []
-        return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *more]), *lines])
+        rest = ("given up", "without an answer", "unreadable images", "tokens in", "tokens out")
+        more = "".join(f", {self[what]:,} {what}" for what in rest if self[what])
+        faults = "".join(f"\n  answers turned down: {n} x {fault}" for fault, n in self.faults.most_common())
+        return f"{self['written']} traces written, {self['there']} were there{more}{faults}"
 
 
 def write(
@@ -107,7 +89,10 @@ def write(
     often or answers with another model; what was written until then is kept.
     """
     wanted = {study.key: positives(study.labels, profile.decoding.uncertain) for study in chosen.studies}
-    with opened(place(profile, prompt)) as lines:
+    path = place(profile, prompt)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b", buffering=0) as file:
+        lines = Lines(path, file)
         check_held(lines, prompt, teacher_of(profile), wanted)
         missing = [study for study in chosen.studies if study.key not in lines.found]
         tally, left = Tally(len(chosen.studies) - len(missing)), missing[:limit]
