@@ -87,18 +87,15 @@ def is_own(url: str) -> bool:
 
 def check_address(teacher: Teacher) -> None:
     """Raise UserError for a base_url that is no address, may hold a key, or would send images unencrypted elsewhere."""
-    do = "set teacher.base_url in the profile, http://localhost:8000/v1 for instance"
+    do = "set teacher.base_url, such as http://localhost:8000/v1"
     try:
         parts = urlsplit(teacher.base_url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = False
     if not whole or parts.username or parts.password or parts.query:
-        wanted, got = (
-            "the address of the teacher's server, of host, port and path",
-            "another, not shown, as if it held a key",
-        )
-        raise UserError(wanted, got, f"{do}, and {KEY} in the environment")
+        wanted, got = "the teacher's address of host, port and path", "another, not shown since it may hold a key"
+        raise UserError(wanted, got, f"{do}; a key goes into {KEY}")
     if parts.scheme == "http" and not teacher.local:
         raise UserError("https for a server that is not on this network", "http, which others can read", do)
 
@@ -113,7 +110,7 @@ def permit(teacher: Teacher, credentialed: bool) -> str:
     host, key = urlsplit(teacher.base_url).hostname, os.environ.get(KEY, "")
     if credentialed and not (teacher.agreement or teacher.local):
         got = f"{host}, a third party, and teacher.agreement: false"
-        wanted = "a teacher of your own, or one that your agreement allows"
+        wanted = "a teacher of your own, or one your agreement allows"
         raise UserError(wanted, got, "read physionet.org/news/post/llm-responsible-use")
     if not (key or teacher.local):
         raise UserError(f"a key for {host}", "none in the environment", f"export {KEY}=...; it is written nowhere")
