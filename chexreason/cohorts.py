@@ -67,14 +67,9 @@ def choose(profile: Profile, name: str) -> Chosen:
     Raises UserError if the data set holds too few patients, or too few of their images.
     """
     asked = drawn(profile, name)
-    good, unreadable = profile.engine("images", readable_of)(asked, profile)
+    good, unreadable = profile.engine("images", lambda asked, _: readable(asked.studies))(asked, profile)
     _enough(profile, name, "readable images", len(good), len(asked.studies))
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
-
-
-def readable_of(asked: Chosen, profile: Profile) -> tuple[list[Study], list[Path]]:
-    """The studies whose image can be read, and the images that cannot; a profile's `engines` may name another."""
-    return readable(asked.studies)
 
 
 @contextlib.contextmanager
@@ -93,8 +88,7 @@ def may_read() -> Iterator[None]:
 def drawn(profile: Profile, name: str) -> Chosen:
     """What `choose` draws: no image is opened, and none counts as unreadable.
 
-    Where images of the studies drawn from the publisher's lists are not there, all are drawn again from the studies
-    whose image is there. UserError where too many are not (`sizes.images_there`), or where it may not be known.
+    Where images of the studies drawn from the publisher's lists are not there, all are drawn again from those that are.
     """
     dataset, split = place_of(name)
     if dataset not in profile.data:
@@ -117,11 +111,11 @@ def drawn(profile: Profile, name: str) -> Chosen:
 
 
 def _draw(pool: Sequence[Study], profile: Profile, name: str) -> list[list[Study]]:
-    """SFT's and RL's cohorts, or another one alone."""
-    sizes, train = profile.sizes, name in TRAINING
-    ns = [getattr(sizes, each, None) for each in (TRAINING if train else (name,))]
-    if ns == [None]:
+    """SFT's and RL's cohorts, or another one alone; the same ones each time."""
+    sizes, train, n = profile.sizes, name in TRAINING, getattr(profile.sizes, name, None)
+    if n is None:
         return [list(pool)]
+    ns = (sizes.sft, sizes.rl) if train else (n,)
     rng = stream(profile.seed, " ".join(place_of(name)))
     if sizes.stratified:
         return splits.draw_strata(pool, ns, rng, profile.decoding.uncertain, one_per_patient=train)

@@ -23,7 +23,7 @@ class Sizes:
     stratified: bool = assumed(False, UNREAD, "draw so that each rarest finding keeps its share; else at random")
     images_there: float = assumed(
         0.95,
-        "not in the paper: a partial download",
+        "not in the paper: partial downloads",
         "share of a cohort's listed images that must be there, else refused",
     )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")

@@ -13,7 +13,6 @@ from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.recipe import Sizes
-from companion.phantoms.prepare import prepare
 
 
 @pytest.fixture
@@ -195,13 +194,3 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch
     # Under `ones` the uncertain label is a positive one, and the study may be used again.
     ones = dataclasses.replace(profile, decoding=dataclasses.replace(profile.decoding, uncertain="ones"))
     assert cohorts.choose(ones, "sft").left_out["no positive label"] <= before
-
-
-def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_path) -> None:
-    request = {"hospital": "C", "sizes": {"test": 2}, "seed": 3, "size": 64, "progress": False}
-    real = tmp_path / "real"
-    places = {"nih": DataPlace(tmp_path / "drawn", request), "mimic": DataPlace(real)}
-    prepare(dataclasses.replace(profile, data=places), teach=False)
-    assert len(data.load("nih", tmp_path / "drawn", "test")) == 2
-    assert not real.exists()
-    assert request["sizes"] == {"test": 2}, "the profile's request is left as it was"

@@ -1,7 +1,5 @@
 """`chexreason traces`: what it will cost, what is missing, what is refused in one line each; and what passes."""
 
-import time
-
 import bad_server
 import pytest
 from taught import with_teacher, write_profile
@@ -149,14 +147,6 @@ def test_a_trace_that_knows_its_labels_is_turned_down_and_how_radiologists_speak
     for thought in (*PASSES, *GIVES_AWAY):
         text = f"<think>{thought}</think><solution>Edema</solution>"
         assert check.fault(Answer(text), FREE, frozenset({"Edema"})) == (AWAY if thought in GIVES_AWAY else ""), thought
-
-
-@pytest.mark.parametrize("piece", ["<", "</", "<a", "label ", "labels a b c ", "<think>", "as ", "<|"])
-def test_a_judgement_takes_linear_time_on_hostile_text(piece) -> None:
-    for text in (f"<think>{piece * 50_000}</think><solution>Edema</solution>", piece * 50_000):
-        start = time.process_time()
-        check.fault(Answer(text), FREE, frozenset({"Edema"}))
-        assert time.process_time() - start < 5
 
 
 def test_what_the_teacher_is_told_has_the_labels_in_order_and_the_whole_task() -> None:

@@ -140,17 +140,6 @@ def test_a_request_that_fails_is_sent_again(run, kind) -> None:
     assert not tally.faults
 
 
-def test_no_more_requests_at_a_time_than_allowed_and_no_fewer(run) -> None:
-    three = threading.Barrier(3)
-
-    def together(seen, number):
-        three.wait()
-        return bad_server.right(seen, number)
-
-    assert run(together, parallel=3)[2].most == 3
-    assert run(bad_server.right, prompts.get("reasoning_a"), parallel=1)[2].most == 1
-
-
 WRONG = {
     "an empty answer": lambda right: "  \n",
     "not the blocks asked for": lambda right: right.removesuffix("</solution>"),

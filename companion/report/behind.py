@@ -24,7 +24,7 @@ def runs_behind(runs: Iterable[Run]) -> str:
 
 def _not_there(runs: Iterable[Run]) -> str:
     """A note on the studies that are missing from the runs' cohorts, if any are."""
-    lacking = {}
+    lacking: dict[str, None] = {}
     for info in (run.info for run in runs):
         count = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
         if count:
