@@ -18,7 +18,7 @@ from chexreason.config import DataPlace
 from chexreason.labels import positives
 from companion.phantoms.teacher.completion import write_completion
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row, datasets, machine
-from companion.replication.traces.teacher import KEY, Teacher, teacher_of
+from companion.replication.traces.teacher import KEY, Teacher
 from companion.workflow import commands as cli
 
 VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")
@@ -108,7 +108,7 @@ def test_a_missing_folder_table_or_column_is_named_and_no_cell_is_shown(profile)
     places = dict(profile.data) | {"chexpert": DataPlace(root / "nowhere")}
     found = rows(dataclasses.replace(profile, data=places))
     for name, got in (
-        ("MIMIC-CXR-JPG", "a label of 1.0"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
+        ("MIMIC-CXR-JPG", "not shown"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
         ("CheXpert", f"at {root / 'nowhere'}"), ("cohorts", "not drawn without"),
     ):  # fmt: skip
         assert (found[name].state, got in found[name].got) == (MISSING, True), name
@@ -254,19 +254,16 @@ def test_weights_in_the_hubs_cache_are_ready_only_when_whole(offline) -> None:
     assert not machine._is_here(*MEDGEMMA)
     (folder / names[1]).touch()
     assert machine._weights(*MEDGEMMA).state == READY
-
-
-def test_a_folder_of_weights_must_be_whole(tmp_path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert machine._weights("qwen", str(tmp_path)).got == f"no model.safetensors in {tmp_path}"
-    (tmp_path / "model.safetensors").write_bytes(b"12")
-    assert machine._weights("qwen", str(tmp_path)).state == READY
-    assert not machine._is_here("qwen", str(tmp_path / "nowhere"))
+    (folder / names[0]).unlink()
+    assert machine._weights("medgemma", str(folder)).got == f"no {names[0]} in {folder}"
 
 
 def test_traces_or_a_teacher_to_write_them(profile) -> None:
     found = list(machine._teacher(profile))
     assert [row.state for row in found] == [MISSING, MISSING]
+    assert "a third party" in found[1].got
+    local = with_teacher(profile, Teacher(model="a-model", base_url="http://127.0.0.1:8000/v1"))
+    assert list(machine._teacher(local))[1] == Row("teacher", READY, "a-model at http://127.0.0.1:8000/v1")
     assert found[0].how == "run chexreason traces --profile smoke --prompt only_label"
     folder, studies = profile.cache / "traces", cohorts.drawn(profile, "sft").studies
     folder.mkdir(parents=True)
@@ -278,17 +275,3 @@ def test_traces_or_a_teacher_to_write_them(profile) -> None:
     assert list(machine._teacher(profile)) == [Row("teacher's traces", READY, "10 studies in 4 formats")]
     (folder / f"{prompts.SFT_FORMATS[0]}.jsonl").write_text("\n".join(lines[2:]) + "\n")
     assert next(row.state for row in machine._teacher(profile)) == MISSING
-
-
-def test_the_teacher_is_a_third_party_a_server_without_a_key_or_ready(profile, monkeypatch) -> None:
-    def row(**changes) -> Row:
-        return list(machine._teacher(with_teacher(profile, dataclasses.replace(teacher_of(profile), **changes))))[-1]
-
-    assert teacher_of(profile) == Teacher()
-    assert "a third party" in row(base_url="https://192.0.2.1/v1").got
-    agreed = {"base_url": "https://192.0.2.1/v1", "agreement": True}
-    assert row(**agreed).got == "expected a key for 192.0.2.1, got none in the environment"
-    monkeypatch.setenv(KEY, "a secret of mine")
-    assert row(**agreed, model="a-model") == Row("teacher", READY, "a-model at https://192.0.2.1/v1")
-    monkeypatch.delenv(KEY)
-    assert row(base_url="http://127.0.0.1:8000/v1").state == READY

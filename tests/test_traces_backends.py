@@ -151,10 +151,3 @@ def test_a_version_of_the_model_is_the_model_and_another_model_is_not() -> None:
     for asked, got in ANOTHER:
         with pytest.raises(UserError, match="put another model in its place"):
             same_model(asked, got)
-
-
-def test_a_setting_below_its_least_is_refused() -> None:
-    for name in ("attempts", "parallel", "timeout_s", "max_tokens", "image_pixels"):
-        with pytest.raises(UserError, match=rf"1 or more for teacher\.{name}, got 0"):
-            Teacher(**{name: 0})
-    Teacher(retries=0)

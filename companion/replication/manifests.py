@@ -5,9 +5,8 @@ finding occurs, and one digest over its studies and their labels in order. Who h
 again and see whether it is the same one. Of credentialed data the digest is an HMAC: without the key, which only those
 who hold the data should have, nobody can try studies until the digest fits.
 
-How often a finding occurs is said under each policy for uncertain labels. A report that says "possible pneumonia" is
-labelled uncertain; read as no, as yes or not at all, it gives three prevalences, for some findings far apart. Which the
-paper took is not in the text we have. So the three stand beside each other, from the tables alone.
+How often a finding occurs is said under each policy for uncertain labels. "Possible pneumonia" read as no, as yes or
+not at all gives three prevalences, for some findings far apart; which the paper took is not in the text we have.
 """
 
 import hmac
@@ -73,10 +72,7 @@ def _keyed(key: bytes, text: str) -> str:
 
 
 def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
-    """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones.
-
-    Under `ignore` a finding's share is of the studies that are not uncertain about it.
-    """
+    """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones."""
     names = chosen.studies[0].label_set if chosen.studies else ()
     counts: dict[str, dict[str, int]] = {}
     for policy in UNCERTAINTY_POLICIES:

@@ -12,7 +12,7 @@ from chexreason.config import DataPlace, Profile
 from chexreason.data import chexpert, mimic, nih
 from chexreason.data.image import is_readable
 from chexreason.data.study import SPLITS
-from chexreason.data.tables import ID, TEXT, column_names, find_folder, read_table
+from chexreason.data.tables import ID, TEXT, column_names, read_table
 from chexreason.errors import UserError
 from companion.evidence import sealed
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
@@ -49,8 +49,7 @@ def counts(source: str, root: Path) -> dict[str, str]:
     """What the tables of a data set list, worded as the published facts are; nothing for one of your own."""
     found: dict[str, list[int]] = {}
     if source == mimic.NAME:
-        table = mimic.table_of(find_folder(root, "MIMIC-CXR-JPG"), "split")
-        images = read_table(table, {"study_id": ID, "split": TEXT})
+        images = read_table(mimic.table_of(root, "split"), {"study_id": ID, "split": TEXT})
         split_of = list(images.drop_duplicates("study_id")["split"])
         found = {"images": [len(images)], "studies": [len(split_of)]}
         found["training, validation and test studies"] = [split_of.count(split) for split in SPLITS]
@@ -62,7 +61,7 @@ def counts(source: str, root: Path) -> dict[str, str]:
                 folders = read_table(table_there, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
                 found[f"{name} studies"] = [len(folders.drop_duplicates())]
     elif source == nih.NAME:
-        lists = list(nih.split_of_images(find_folder(root, "NIH ChestX-ray14")).values())
+        lists = list(nih.split_of_images(root).values())
         found = {"images for training and validation": [lists.count("train")], "test images": [lists.count("test")]}
     return {what: ", ".join(f"{n:,}" for n in numbers) for what, numbers in found.items()}
 

@@ -1,9 +1,8 @@
 """The machine: cache folder, disk, GPU, library versions, the models' weights, the teacher's traces or the teacher.
 
 A checkpoint of some megabytes needs no GPU, one of gigabytes does. Weights may lie in a folder, in the Hugging Face
-cache, or be fetched when a run starts. The last needs a hub that answers and, for gated weights, a token whose owner
-has accepted the terms: the hub is asked for the head of one small file, as a run would ask. The teacher is not asked:
-that could cost money.
+cache, or be fetched when a run starts: then the hub is asked for the head of one small file, as a run would ask, with
+the token of someone who has accepted the terms. The teacher is not asked: that could cost money.
 """
 
 import contextlib

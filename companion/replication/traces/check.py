@@ -1,8 +1,8 @@
 """What the teacher is told, and whether its answer may become a trace (section 3.2.1).
 
-It is told: here are image and labels; reason as if you had only the image. Neither its wording nor more about it is in
-the text we have, so the text is ours. The prompt which the small model will be given is quoted whole, so that a trace
-answers the very task it will be a lesson for. Raise VERSION when the text changes: each trace carries it.
+Here are image and labels; reason as if you had only the image: no more of it is in the text we have, so the words are
+ours. The small model's prompt is quoted whole, so that a trace answers the very task that it will be a lesson for.
+Raise VERSION when the text changes: each trace carries it.
 
 A teacher's text is untrusted. It must have the format and the recorded labels, and nothing that would spoil a lesson:
 text outside the blocks, marks that a model's processor reads as image or turn, or a hint that the labels were known.

@@ -73,10 +73,7 @@ def run(profile: Profile, name: str, dry_run: bool, yes: bool, limit: int | None
 
 
 def estimate(profile: Profile, prompt: Prompt, keys: Sequence[str], limit: int | None = None) -> dict[str, object]:
-    """A row of the estimate: studies without a trace among `keys`, at most `limit`, and their tokens.
-
-    A format without reasoning is written from the labels.
-    """
+    """A row of the estimate: the studies to be asked about among `keys`, at most `limit`, and their tokens."""
     path, teacher = place(profile, prompt), teacher_of(profile)
     found = read(path) if path.is_file() else {}
     missing = [key for key in keys if key not in found]
