@@ -15,7 +15,6 @@ from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS
 from chexreason.config import Profile
 from chexreason.data.study import Study
-from chexreason.data.tables import NotHeld
 from chexreason.files import file_digest
 
 
@@ -50,18 +49,17 @@ def overlaps(profile: Profile) -> list[Overlap]:
 def _within(source: str, root: Path, tested: list[Study]) -> Iterator[Overlap]:
     """A data set's training part against its official test part, and against the test studies of ours.
 
-    Patients stand in the tables. A table that is not there is no mistake; one that is broken is.
+    Patients stand in the tables. A part that is not there is no mistake; a table that is broken is.
     """
-    name, parts = data.SOURCES[source].title, {}
-    for split in ("train", "test"):
-        try:
-            parts[split] = data.load(source, root, split).studies
-        except NotHeld:
-            yield Overlap(f"patients in training and test part of {name}", None, note=f"no {split} part here")
-            return
-    yield _patients(f"patients in training and test part of {name}", parts["test"], parts["train"])
+    title, studies = data.SOURCES[source].title, data.load(source, root).studies
+    train, test = ([study for study in studies if study.split == split] for split in ("train", "test"))
+    what = f"patients in training and test part of {title}"
+    if not (train and test):
+        yield Overlap(what, None, note=f"no {'test' if train else 'train'} part here")
+        return
+    yield _patients(what, test, train)
     if tested:
-        yield _images(f"test images of {name} that are in its training part", tested, parts["train"])
+        yield _images(f"test images of {title} that are in its training part", tested, train)
 
 
 def _patients(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overlap:
