@@ -6,7 +6,9 @@ stratum keeps the share that it has in the source. The paper's tables speak of "
 MIMIC labels in the CheXpert format; we take that to be the validation split of the training source, an assumption.
 """
 
-from collections.abc import Mapping
+import contextlib
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.image import readable
 from chexreason.data.study import Study
-from chexreason.errors import unknown
+from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
 
@@ -29,6 +31,10 @@ COHORTS: Mapping[str, tuple[str, str]] = {
     "chexpert": ("chexpert", "test"),
     "nih": ("nih", "test"),
 }
+#: The cohorts that are drawn together, so that no patient is in both.
+TRAINING = ("sft", "rl")
+#: In `Chosen.left_out`: studies drawn from the publisher's lists (SFT's and RL's together) that had to be replaced.
+NOT_THERE = "studies whose image is not there"
 
 
 @dataclass(frozen=True)
@@ -58,45 +64,78 @@ def choose(profile: Profile, name: str) -> Chosen:
     """The studies of a cohort: readable, one a patient where the paper trains, in a fixed order.
 
     SFT and RL patients are drawn together and then separated, so they never overlap.
-    Raises UserError if the data set holds too few patients.
+    Raises UserError if the data set holds too few patients, or too few of their images.
     """
     asked = drawn(profile, name)
-    good, unreadable = profile.engine("images", readable_of)(asked, profile)
+    good, unreadable = profile.engine("images", lambda asked, _: readable(asked.studies))(asked, profile)
+    _enough(profile, name, "readable images", len(good), len(asked.studies))
     return replace(asked, studies=tuple(good), unreadable=tuple(unreadable))
 
 
-def readable_of(asked: Chosen, profile: Profile) -> tuple[list[Study], list[Path]]:
-    """The studies whose image can be read, and the images that cannot; a profile's `engines` may name another."""
-    return readable(asked.studies)
+@contextlib.contextmanager
+def may_read() -> Iterator[None]:
+    """An error of the operating system below a data set's folder as a UserError: its own text would name a patient."""
+    try:
+        yield
+    except OSError as error:
+        got = (error.strerror or type(error).__name__).lower()
+        raise UserError(
+            "tables and images that may be read", got, "ask the owner of the folder for the right"
+        ) from None
 
 
+@may_read()
 def drawn(profile: Profile, name: str) -> Chosen:
-    """What `choose` draws, from the tables alone: no image is opened, and none counts as unreadable."""
+    """What `choose` draws: no image is opened, and none counts as unreadable.
+
+    Where images of the studies drawn from the publisher's lists are not there, all are drawn again from those that are.
+    """
     dataset, split = place_of(name)
     if dataset not in profile.data:
         raise unknown(f"data set of profile {profile.name}", dataset, profile.data, "its entry data")
-    root, sizes, policy = profile.data[dataset].root, profile.sizes, profile.decoding.uncertain
-    cohort, rng = data.load(dataset, root, split), stream(profile.seed, f"{dataset} {split}")
-    left_out, n = dict(cohort.left_out), getattr(sizes, name, None)
-    studies: list[Study]
-    if name in ("sft", "rl"):
+    root = profile.data[dataset].root
+    cohort = data.load(dataset, root, split)
+    pool, left_out = cohort.studies, dict(cohort.left_out)
+    if name in TRAINING:
         # An answer has to name something: a study whose labels are all negative or uncertain cannot
         # teach, and its Jaccard similarity would be 0 / 0.
-        usable = [study for study in cohort.studies if positives(study.labels, policy)]
-        left_out["no positive label"] = len(cohort.studies) - len(usable)
-        if sizes.stratified:
-            sft, rl = splits.draw_strata(usable, (sizes.sft, sizes.rl), rng, policy)
-        else:
-            both = splits.draw(usable, sizes.sft + sizes.rl, rng)
-            sft, rl = both[: sizes.sft], both[sizes.sft :]
-        studies = sft if name == "sft" else rl
-    elif n is None:
-        studies = list(cohort.studies)
-    elif sizes.stratified:
-        [studies] = splits.draw_strata(cohort.studies, (n,), rng, policy, one_per_patient=False)
-    else:
-        studies = splits.draw(cohort.studies, n, rng, one_per_patient=False)
-    return Chosen(name, dataset, root, tuple(studies), (), left_out)
+        pool = tuple(study for study in pool if positives(study.labels, profile.decoding.uncertain))
+        left_out["no positive label"] = len(cohort.studies) - len(pool)
+    parts = _draw(pool, profile, name)
+    there = [is_there(study.image) for part in parts for study in part]
+    if not all(there):
+        _enough(profile, name, "images", sum(there), len(there))
+        left_out[NOT_THERE] = len(there) - sum(there)
+        parts = _draw([study for study in pool if is_there(study.image)], profile, name)
+    return Chosen(name, dataset, root, tuple(parts[name == "rl"]), (), left_out)
+
+
+def _draw(pool: Sequence[Study], profile: Profile, name: str) -> list[list[Study]]:
+    """SFT's and RL's cohorts, or another one alone; the same ones each time."""
+    sizes, train, n = profile.sizes, name in TRAINING, getattr(profile.sizes, name, None)
+    if n is None:
+        return [list(pool)]
+    ns = (sizes.sft, sizes.rl) if train else (n,)
+    rng = stream(profile.seed, " ".join(place_of(name)))
+    if sizes.stratified:
+        return splits.draw_strata(pool, ns, rng, profile.decoding.uncertain, one_per_patient=train)
+    both = splits.draw(pool, sum(ns), rng, one_per_patient=train)
+    return [both[: ns[0]], both[ns[0] :]]
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file is there; OSError where that may not be known, which `Path.is_file` may hide."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return stat.S_ISREG(path.stat().st_mode)
+    return False
+
+
+def _enough(profile: Profile, name: str, what: str, there: int, listed: int) -> None:
+    """Raise UserError if too few of a cohort's studies have their image."""
+    least = profile.sizes.images_there
+    if not there or there < least * listed:
+        wanted = f"{what} of at least {100 * least:g} % of the listed studies of cohort {name}"
+        raise UserError(wanted, f"{there:,} of {listed:,}", "download the rest, or set sizes.images_there")
 
 
 def place_of(name: str) -> tuple[str, str]:

@@ -27,25 +27,19 @@ def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
     Raises UserError if a trace is missing, is not in the prompt's format, or ends in other labels than those recorded,
     as it does when the uncertainty policy or the release has changed since.
     """
-    path, wanted = place(profile, prompt), [study.key for study in chosen.studies]
+    path, n = place(profile, prompt), len(chosen.studies)
     command = f"run chexreason traces --profile {profile.name} --prompt {prompt.name}"
-    if not path.is_file():
-        raise UserError(f"the teacher's traces for {prompt.name}", f"no file {path}", command)
-    found = read(path)
-    if missing := [key for key in wanted if key not in found]:
-        got = f"{len(missing)} without one in {path.name}"
-        raise UserError(f"a trace for each of {len(wanted)} studies", got, f"{command}, which writes the rest")
-    lessons = [str(found[key]["trace"]) for key in wanted]
+    found = read(path) if path.is_file() else {}
+    if missing := [study for study in chosen.studies if study.key not in found]:
+        raise UserError(f"a trace for each of {n} studies in {path}", f"{len(missing)} without one", command)
     wrong = 0
-    for study, lesson in zip(chosen.studies, lessons, strict=True):
-        parsed = parse_completion(lesson, prompt.answer)
+    for study in chosen.studies:
+        parsed = parse_completion(found[study.key]["trace"], prompt.answer)
         wrong += not parsed.valid or set(parsed.labels) != positives(study.labels, profile.decoding.uncertain)
     if wrong:
-        got = f"{wrong} of {len(lessons)} that do not"
-        raise UserError(
-            f"traces in {path.name} that end in the labels recorded", got, f"move that file away and {command}"
-        )
-    return lessons
+        wanted, do = f"traces in {path.name} that end in the labels recorded", f"move that file away and {command}"
+        raise UserError(wanted, f"{wrong} of {n} that do not", do)
+    return [found[study.key]["trace"] for study in chosen.studies]
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
@@ -54,7 +48,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     What a killed process left of the last line does not count.
     """
     found: dict[str, dict[str, Any]] = {}
-    *ended, last = path.read_bytes().split(b"\n")
+    *ended, last = path.read_bytes().split(b"\n")  # JSON escapes every other end of line
     for number, line in enumerate([*ended, last] if entry_of(last) else ended, 1):
         if line.strip():
             entry = entry_of(line)

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -65,10 +65,10 @@ Behave = Callable[[Seen, int], Reply]
 
 
 class Server:
-    """A running server; `seen` are its requests so far, `most` those it had under way at the same time at most."""
+    """A running server; `seen` are its requests so far."""
 
     def __init__(self, behave: Behave) -> None:
-        self.behave, self.lock, self.now, self.most = behave, threading.Lock(), 0, 0
+        self.behave, self.lock = behave, threading.Lock()
         self.seen: list[Seen] = []
         outer = self
 
@@ -89,19 +89,12 @@ class Server:
         sent = at.rfile.read(int(at.headers.get("Content-Length", 0)))
         seen = Seen(at.path, dict(at.headers), json.loads(sent or b"{}"))
         with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
             self.seen.append(seen)
             number = len(self.seen)
-        try:
-            reply = self.behave(seen, number)
-            time.sleep(reply.wait)
+        reply = self.behave(seen, number)
+        time.sleep(reply.wait)
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.answer(at, reply, seen.body.get("model", ""))
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            with self.lock:
-                self.now -= 1
 
     def answer(self, at: BaseHTTPRequestHandler, reply: Reply, model: str) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}, "finish_reason": reply.finish}

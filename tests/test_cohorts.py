@@ -2,25 +2,24 @@
 
 import dataclasses
 import shutil
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from chexreason import cohorts, config, data
+from chexreason import cohorts, config, data, runs
 from chexreason.config import DataPlace
-from chexreason.data import splits
 from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, POSITIVE
 from chexreason.recipe import Sizes
-from companion.phantoms.prepare import prepare
+from companion.report.behind import runs_behind
 
 
 @pytest.fixture
 def profile(drawn, tmp_path):
     made = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     places = {name: DataPlace(drawn / name) for name in ("mimic", "nih")}
-    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4, nih=None))
+    return dataclasses.replace(made, data=places, sizes=Sizes(sft=10, rl=6, validation=4))
 
 
 def patients(chosen) -> set[str]:
@@ -51,17 +50,11 @@ def test_the_same_seed_gives_the_same_studies_another_others(profile, name) -> N
         assert cohorts.choose(other, name).digest != once.digest
 
 
-def test_with_strata_the_rarest_findings_keep_their_share(profile) -> None:
-    sft, rl, validation = (
-        cohorts.choose(sized(profile, stratified=True), name) for name in ("sft", "rl", "validation")
-    )
-    assert [len(chosen.studies) for chosen in (sft, rl, validation)] == [10, 6, 4]
-    assert not patients(sft) & patients(rl)
-    train = data.load("mimic", profile.data["mimic"].root, "train").studies
-    stratum_of = splits.strata([study for study in train if POSITIVE in study.labels.values()], "zeros")
-    for name, n in Counter(stratum_of.values()).items():
-        taken = sum(stratum_of[study.key] == name for study in sft.studies)
-        assert abs(taken - 10 * n / len(stratum_of)) <= 1, name
+def test_with_strata_other_studies_of_as_many_patients_are_drawn(profile) -> None:
+    for name, n in (("sft", 10), ("rl", 6), ("validation", 4)):
+        chosen = cohorts.choose(sized(profile, stratified=True), name)
+        assert len(chosen.studies) == n
+        assert name == "validation" or chosen.digest != cohorts.choose(profile, name).digest
 
 
 def test_drawing_opens_no_image_and_no_number_means_all(profile, monkeypatch) -> None:
@@ -99,6 +92,58 @@ def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) 
     assert len(cohorts.choose(profile, "validation").studies) == 4
 
 
+def without_images(held, gone, **sizes):
+    """The profile on its own trees, with the images of these studies deleted."""
+    for study in gone:
+        study.image.unlink()
+    return sized(held, **sizes)
+
+
+def test_images_that_are_not_there_are_counted_and_others_drawn_in_their_place(held) -> None:
+    before = {name: cohorts.drawn(held, name) for name in cohorts.COHORTS}
+    gone = [before["sft"].studies[0], before["rl"].studies[1], before["validation"].studies[2]]
+    less = without_images(held, [*gone, *before["chexpert"].studies[:1]], images_there=0.7)
+    chosen = {name: cohorts.choose(less, name) for name in cohorts.COHORTS}
+    assert {name: len(one.studies) for name, one in chosen.items()} == {
+        "sft": 10, "rl": 6, "validation": 4, "chexpert": 4, "nih": 5,
+    }  # fmt: skip
+    absent = {name: one.left_out.get(cohorts.NOT_THERE) for name, one in chosen.items()}
+    assert absent == {"sft": 2, "rl": 2, "validation": 1, "chexpert": 1, "nih": None}
+    assert not patients(chosen["sft"]) & patients(chosen["rl"])
+    assert not {study.key for one in chosen.values() for study in one.studies} & {study.key for study in gone}
+    assert cohorts.drawn(less, "sft") == chosen["sft"], "traces are written for the studies that are trained on"
+
+
+def test_a_page_says_how_many_images_were_not_there() -> None:
+    plain = dict.fromkeys(("run_id", "stage", "tier", "profile", "seed", "config_digest", "started", "n"), "")
+    info = plain | {"dataset": "nih", "split": "test", "git": {"revision": "", "dirty": False}}
+    note = "their image was not there or not readable: 3 of NIH ChestX-ray14, test split."
+    for left_out, unreadable, n in (({}, 0, 0), ({cohorts.NOT_THERE: 1}, 2, 1)):
+        run = runs.Run(Path(), info | {"left_out": left_out, "unreadable": {"count": unreadable}})
+        assert runs_behind([run, run]).count(note) == n
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "got"), [(1, 0.95, "got 3 of 4"), (3, 0.5, "got 1 of 4"), (4, 0.95, "0 of 4"), (4, 0, "0 of 4")]
+)
+def test_too_few_images_are_refused_in_one_line(held, count, share, got) -> None:
+    gone = cohorts.drawn(held, "validation").studies[:count]
+    with pytest.raises(UserError, match=got) as caught:
+        cohorts.choose(without_images(held, gone, images_there=share), "validation")
+    assert f"images of at least {100 * share:g} % of the listed studies of cohort validation" in str(caught.value)
+    assert len(str(caught.value)) <= 200
+
+
+def test_what_the_system_refuses_is_one_line_that_names_no_patient(held) -> None:
+    image = cohorts.drawn(held, "sft").studies[0].image
+    image.unlink()
+    image.symlink_to(image.name)  # to itself: unlike a right that is missing, this stops the superuser, too
+    with pytest.raises(UserError) as caught:
+        cohorts.drawn(held, "sft")
+    got = "got too many levels of symbolic links. Ask the owner of the folder for the right."
+    assert str(caught.value) == f"Expected tables and images that may be read, {got}"
+
+
 def shrinking(profile, pixels):
     return dataclasses.replace(profile, engines={"images": {"name": "companion.speed.images.once", "pixels": pixels}})
 
@@ -107,12 +152,17 @@ def shrinking(profile, pixels):
 def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profile, drawn, tmp_path, pixels) -> None:
     shutil.copytree(drawn / "nih", tmp_path / "nih")
     broken = dataclasses.replace(profile, data=dict(profile.data) | {"nih": DataPlace(tmp_path / "nih")})
+    broken = sized(broken, images_there=0.8)
     whole = cohorts.choose(broken, "nih")
     image = whole.studies[2].image
     image.write_bytes(image.read_bytes()[:200])
     chosen = cohorts.choose(shrinking(broken, pixels) if pixels else broken, "nih")
     assert chosen.unreadable == (image,)
     assert [study.key for study in chosen.studies] == [study.key for study in whole.studies if study.image != image]
+    with pytest.raises(
+        UserError, match="readable images of at least 81 % of the listed studies of cohort nih, got 4 of"
+    ):
+        cohorts.choose(sized(broken, images_there=0.81), "nih")
     for study in chosen.studies if pixels else ():
         image = open_image(study.image)
         assert 900 < image.width * image.height <= 1000
@@ -147,13 +197,3 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch
     # Under `ones` the uncertain label is a positive one, and the study may be used again.
     ones = dataclasses.replace(profile, decoding=dataclasses.replace(profile.decoding, uncertain="ones"))
     assert cohorts.choose(ones, "sft").left_out["no positive label"] <= before
-
-
-def test_prepare_draws_what_is_asked_and_leaves_real_trees_alone(profile, tmp_path) -> None:
-    request = {"hospital": "C", "sizes": {"test": 2}, "seed": 3, "size": 64, "progress": False}
-    real = tmp_path / "real"
-    places = {"nih": DataPlace(tmp_path / "drawn", request), "mimic": DataPlace(real)}
-    prepare(dataclasses.replace(profile, data=places), teach=False)
-    assert len(data.load("nih", tmp_path / "drawn", "test")) == 2
-    assert not real.exists()
-    assert request["sizes"] == {"test": 2}, "the profile's request is left as it was"

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from chexreason import cohorts, data
+from chexreason.errors import UserError
 from companion.replication import contamination
 
 
@@ -57,9 +58,26 @@ def test_a_patient_in_training_and_test_part_is_found(held) -> None:
     assert lines["patients in training and test part of CheXpert"].shared == 0
 
 
+def base(held):
+    return held.data["chexpert"].root / "CheXpert-v1.0-small"
+
+
 def test_a_part_that_is_not_held_is_said_to_be_unchecked(held) -> None:
-    base = held.data["chexpert"].root / "CheXpert-v1.0-small"
-    (base / "train.csv").unlink()
+    (base(held) / "train.csv").unlink()
     line = found(held)["patients in training and test part of CheXpert"]
     assert line.shared is None
     assert str(line).endswith("not checked, no train part here")
+
+
+def test_patients_need_tables_and_no_images_and_a_broken_table_ends_the_check(held) -> None:
+    table, parts = base(held) / "train.csv", "patients in training and test part of CheXpert"
+    train, test = (study(held, "chexpert", split).patient_id for split in ("train", "test"))
+    table.write_text(table.read_text().replace(train, test))
+    shutil.rmtree(base(held) / "train")
+    lines = found(held)
+    assert str(lines[parts]).endswith("CheXpert: 1 of 5")
+    images = "test images of CheXpert that are in its training part: not checked, 4 images are not there"
+    assert str(lines[images.partition(":")[0]]) == images
+    table.write_text(table.read_text().replace(",1.0", ",0.5", 1))
+    with pytest.raises(UserError, match=r"train\.csv, line .*not shown"):
+        found(held)

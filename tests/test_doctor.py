@@ -17,11 +17,8 @@ from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
 from chexreason.labels import positives
 from companion.phantoms.teacher.completion import write_completion
-from companion.replication import doctor
-from companion.replication.doctor import datasets, machine, weights
-from companion.replication.doctor.counts import COUNTS
-from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
-from companion.replication.traces.teacher import KEY, Teacher, teacher_of
+from companion.replication.doctor import DIFFERS, MISSING, READY, Row, datasets, machine
+from companion.replication.traces.teacher import KEY, Teacher
 from companion.workflow import commands as cli
 
 VARIABLES = ("CHEXREASON_MIMIC", "CHEXREASON_CHEXPERT", "CHEXREASON_NIH")
@@ -35,7 +32,7 @@ def profile(held, monkeypatch):
 
 
 def rows(profile) -> dict[str, Row]:
-    return {row.what: row for row in doctor.examine(profile)}
+    return {row.what: row for row in datasets.check(profile)}
 
 
 def test_the_miniatures_are_all_ready(tmp_path, capsys) -> None:
@@ -62,51 +59,34 @@ def test_without_anything_each_thing_is_named_with_where_to_get_it(tmp_path, cap
     assert max(map(len, shown.splitlines())) <= 80
 
 
-PUBLISHED = {
-    "mimic": {"images": 377_110, "studies": 227_835, "training studies": 222_758, "validation studies": 1_808,
-              "test studies": 3_269, "studies without any label": 2_414},
-    "chexpert": {"training images": 223_414, "training studies": 187_641, "training patients": 64_540,
-                 "validation studies": 200, "test studies": 500},
-    "nih": {"images for training and validation": 86_524, "test images": 25_596,
-            "test images with none of the nine shared labels": 4_689},
+#: What the tables of the trees list, and what is published of the whole releases.
+COUNTS = {
+    "mimic": {"studies": ("33", "227,835"),
+              "training, validation and test studies": ("24, 6, 3", "222,758, 1,808, 3,269")},
+    "chexpert": {"training studies": ("4", "187,641"), "validation studies": ("3", "200"),
+                 "test studies": ("5", "500")},
+    "nih": {"images for training and validation": ("4", "86,524"), "test images": ("5", "25,596")},
 }  # fmt: skip
 
 
-def test_the_published_counts_are_read_from_the_facts_with_their_sources() -> None:
-    for source, counts in PUBLISHED.items():
-        found = datasets.official(source)
-        assert {name: found[name][0] for name in counts} == counts
-        assert all(link for _, link in found.values())
+@pytest.mark.parametrize("source", COUNTS)
+def test_tables_are_held_against_the_published_counts(profile, monkeypatch, source) -> None:
+    title, facts = data.SOURCES[source].title, datasets.published(source)
+    here = datasets.counts(source, profile.data[source].root)
+    assert {what: (n, facts[what][0]) for what, n in here.items() if what != "images"} == COUNTS[source]
+    row = datasets._source(source, profile.data[source])
+    what, (ours, theirs) = next(iter(COUNTS[source].items()))
+    assert (row.what, row.state) == (title, DIFFERS)
+    assert f"{what}: {ours} here, {theirs} published ({facts[what][1]})" in row.got
+    monkeypatch.setattr(datasets, "counts", lambda *_: {what: facts[what][0] for what in here})
+    row = datasets._source(source, profile.data[source])
+    assert (row.state, f"{theirs} {what}" in row.got) == (READY, True)
 
 
-def test_counts_are_those_of_the_trees_and_each_has_a_published_one(profile) -> None:
-    places = {source: place.root for source, place in profile.data.items()}
-    counted = {source: COUNTS[source](root) for source, root in places.items()}
-    for source, counts in counted.items():
-        assert set(counts) <= set(datasets.official(source))
-    mimic, chexpert, nih = counted["mimic"], counted["chexpert"], counted["nih"]
-    assert mimic["images"] == len(list((places["mimic"] / "files").rglob("*.jpg"))) > 33
-    assert (mimic["studies"], mimic["training studies"], mimic["validation studies"]) == (33, 24, 6)
-    assert mimic["studies without any label"] + len(data.load("mimic", places["mimic"]).studies) == 33
-    assert chexpert["training images"] == len(list((places["chexpert"]).rglob("train/*/*/*.jpg")))
-    assert [chexpert[name] for name in ("training studies", "training patients", "validation studies")] == [4, 4, 3]
-    assert chexpert["test studies"] == 5
-    assert (nih["images for training and validation"], nih["test images"]) == (4, 5)
-
-
-def test_another_release_differs_in_named_counts_and_does_not_keep_the_profile_from_running(profile, monkeypatch):
-    counted = {name: number for name, (number, _) in datasets.official("nih").items()}
-    monkeypatch.setattr(datasets, "COUNTS", dict(COUNTS) | {"nih": lambda root: counted})
+def test_another_release_does_not_keep_the_profile_from_running_and_no_row_of_it_is_shown(profile) -> None:
     found = rows(profile)
-    row = found["MIMIC-CXR-JPG"]
-    assert row.state == DIFFERS
-    assert "training studies: 24 here, 222,758 published" in row.got
-    assert "physionet.org" in row.how
     assert found["cohort sft"] == Row("cohort sft", READY, "10 studies, all images are there")
     assert [found[f"cohort {name}"].state for name in cohorts.COHORTS] == [READY] * 5
-    as_published = found["NIH ChestX-ray14"]
-    assert as_published.state == READY
-    assert as_published.got.startswith("as published: 86,524 images for training and validation")
     shown = "\n".join(row.text(120) for row in found.values())
     for source in ("mimic", "chexpert"):
         for study in data.load(source, profile.data[source].root).studies:
@@ -127,40 +107,37 @@ def test_a_missing_folder_table_or_column_is_named_and_no_cell_is_shown(profile)
     table.write_text(table.read_text().replace("Finding Labels", "Findings"))
     places = dict(profile.data) | {"chexpert": DataPlace(root / "nowhere")}
     found = rows(dataclasses.replace(profile, data=places))
-    for name, told in (
+    for name, got in (
         ("MIMIC-CXR-JPG", "not shown"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
         ("CheXpert", f"no folder {root / 'nowhere'}"), ("cohorts", "not drawn without"),
     ):  # fmt: skip
-        assert (found[name].state, told in found[name].got) == (MISSING, True), name
+        assert (found[name].state, got in found[name].got) == (MISSING, True), name
         assert "PLANTED" not in found[name].text(80)
 
 
-def test_too_few_patients_and_images_that_are_not_there(profile) -> None:
-    sizes = dataclasses.replace(profile.sizes, sft=1000)
-    row = rows(dataclasses.replace(profile, sizes=sizes))["cohort sft"]
-    assert (row.state, row.how) == (MISSING, "ask for fewer")
-    studies = cohorts.drawn(profile, "validation").studies
-    studies[1].image.unlink()
-    row = datasets._cohort(profile, "validation")
-    assert (row.state, row.got) == (DIFFERS, "1 of 4 images are not there and would be left out")
-    for study in studies:
-        study.image.unlink(missing_ok=True)
-    assert datasets._cohort(profile, "validation").state == MISSING
-    cohorts.drawn(profile, "rl").studies[0].image.write_bytes(b"no image")
-    assert datasets._cohort(profile, "rl").got == "6 studies; the first image cannot be read"
+def loop(image: Path) -> None:
+    image.unlink()
+    image.symlink_to(image.name)
 
 
-def test_images_that_may_not_be_read_are_a_row_that_names_no_patient(profile, monkeypatch) -> None:
-    image, look = cohorts.drawn(profile, "sft").studies[0].image, Path.stat
-
-    def stat(path, **words):
-        if path == image:
-            raise PermissionError(13, "Permission denied", str(path))
-        return look(path, **words)
-
-    monkeypatch.setattr(datasets.Path, "stat", stat)
-    row = datasets._cohort(profile, "sft")
-    assert (row.state, row.got) == (MISSING, "its images may not be read")
+@pytest.mark.parametrize(
+    ("sizes", "spoil", "which", "state", "got"),
+    [
+        ({"sft": 1000}, Path.unlink, 0, MISSING, "got a request for 1006 out of"),
+        ({}, Path.unlink, 1, MISSING, "of the listed studies of cohort sft, got 15 of 16"),
+        ({"images_there": 0.9}, Path.unlink, 1, DIFFERS, "10 studies, after 1 whose image is not there were left out"),
+        ({}, Path.unlink, 16, MISSING, "of the listed studies of cohort sft, got 0 of 16"),
+        ({}, lambda image: image.write_bytes(b"no image"), 1, DIFFERS, "10 studies; the first image cannot be read"),
+        ({}, loop, 1, MISSING, "images that may be read, got too many levels of symbolic links"),
+    ],
+)
+def test_images_that_are_not_there_or_may_not_be_read(profile, sizes, spoil, which, state, got) -> None:
+    drawn = [study for name in ("sft", "rl") for study in cohorts.drawn(profile, name).studies]
+    for study in drawn[:which]:
+        spoil(study.image)
+    row = datasets._cohort(dataclasses.replace(profile, sizes=dataclasses.replace(profile.sizes, **sizes)), "sft")
+    assert (row.state, got in row.got) == (state, True), row
+    assert not [study for study in drawn if study.patient_id in row.text(120)]
 
 
 def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile, tmp_path) -> None:
@@ -169,7 +146,7 @@ def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile,
 
     assert cache().state == READY
     inside = cache(cache=config.ROOT / ".cache" / "paper")
-    assert (inside.state, "lies in the repository" in inside.got) == (MISSING, True)
+    assert (inside.state, "a folder outside the repository" in inside.got) == (MISSING, True)
     (tmp_path / "link").symlink_to(config.ROOT)
     assert cache(cache=tmp_path / "link" / "x").state == MISSING, "a link into the repository is the repository"
     assert cache(rows="results").got == "rows: results with credentialed data"
@@ -178,47 +155,38 @@ def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile,
     assert machine._cache(config.load_profile("smoke")).state == READY
 
 
-def test_the_disk_must_hold_images_checkpoints_and_weights(profile, monkeypatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.setenv(name, "/data")
-    paper = config.load_profile("paper", cache="/somewhere")
-    monkeypatch.setattr(weights, "cached", lambda base, repo: False)
-    need = machine.room(paper)
-    assert need > (2000 + 1000 + 500 + 500 + 25_596) * 896 * 896 + 2 * 7.5e9 + 8.6e9
-    monkeypatch.setattr(weights, "cached", lambda base, repo: True)
-    assert machine.room(paper) == need - sum(weights.PUBLISHED.values())
-    assert machine.room(config.load_profile("smoke")) < 1e9
-    Usage = namedtuple("Usage", "total used free")
-    for free, state in ((need, READY), (need // 4, MISSING)):
-        monkeypatch.setattr(machine.shutil, "disk_usage", lambda place, free=free: Usage(0, 0, free))
-        assert machine._disk(paper).state == state
+@pytest.mark.parametrize(("fetch", "free", "state"), [(0, 41e9, READY), (0, 39e9, MISSING), (24e9, 41e9, MISSING)])
+def test_the_disk_must_hold_images_checkpoints_and_weights(profile, monkeypatch, fetch, free, state) -> None:
+    usage = namedtuple("Usage", "total used free")(0, 0, free)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
+    assert machine._disk(profile.cache, machine.ROOM + fetch).state == state
 
 
-def torch_with(memory: float = 0, bf16: bool = True, built: str | None = "13.0") -> SimpleNamespace:
-    cuda = SimpleNamespace(
-        is_available=lambda: memory > 0,
-        get_device_properties=lambda k: SimpleNamespace(name="A card", total_memory=memory),
-        is_bf16_supported=lambda including_emulation: bf16,
-    )
-    return SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda=built))
+def torch_with(memory: float = 0, bf16: bool = True) -> SimpleNamespace:
+    def about(_):
+        if not memory:
+            raise AssertionError("Torch not compiled with CUDA enabled")
+        return SimpleNamespace(name="A card", total_memory=memory)
+
+    cuda = SimpleNamespace(get_device_properties=about, is_bf16_supported=lambda including_emulation: bf16)
+    return SimpleNamespace(cuda=cuda)
 
 
 @pytest.mark.parametrize(
     ("torch", "states", "got"),
     [
-        (torch_with(), [MISSING], "torch sees none"),
-        (torch_with(built=None), [MISSING], "torch is a build without CUDA"),
+        (torch_with(), [MISSING], "torch sees none: Torch not compiled with CUDA enabled"),
         (torch_with(84_987_740_160), [READY, READY], "A card, 85 GB"),
         (torch_with(42_405_855_232), [DIFFERS, READY], "A card, 42 GB"),
         (torch_with(34_079_637_504, bf16=False), [DIFFERS, MISSING], "A card, 34 GB"),
-        (None, [MISSING], "torch is not installed"),
+        (None, [MISSING], "torch sees none: import of torch halted"),
     ],
 )
 def test_the_gpu_its_memory_and_bf16(monkeypatch, torch, states, got) -> None:
     monkeypatch.setitem(sys.modules, "torch", torch)
     found = list(machine._gpu(True))
     assert [row.state for row in found] == states
-    assert found[0].got == got
+    assert found[0].got.startswith(got)
     assert [row.state for row in machine._gpu(False)] == [READY]
 
 
@@ -268,12 +236,12 @@ def test_the_hub_is_asked_for_gated_weights(offline, monkeypatch, status, code, 
         if status:
             monkeypatch.setenv("HF_ENDPOINT", hub.root)
             monkeypatch.setenv("NO_PROXY", "*")
-        row = weights._weights(*MEDGEMMA)
+        row = machine._weights(*MEDGEMMA)
     assert (row.state, got in row.got, how in row.how) == (state, True, True)
 
 
 def test_weights_in_the_hubs_cache_are_ready_only_when_whole(offline) -> None:
-    commit = weights.revision_of(*MEDGEMMA)
+    commit = machine.revision_of(*MEDGEMMA)
     assert len(commit) == 40, "pinned"
     folder = offline / "models--google--medgemma-4b-it" / "snapshots" / commit
     folder.mkdir(parents=True)
@@ -282,26 +250,21 @@ def test_weights_in_the_hubs_cache_are_ready_only_when_whole(offline) -> None:
     index = {"weight_map": {"a": names[0], "b": names[1], "c": names[1]}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / names[0]).touch()
-    assert weights.lacking(folder) == names[1]
-    assert not weights.cached(*MEDGEMMA)
+    assert machine.lacking(folder) == names[1]
+    assert not machine._is_here(*MEDGEMMA)
     (folder / names[1]).touch()
-    assert weights._weights(*MEDGEMMA).state == READY
-    assert weights.to_fetch(*MEDGEMMA) == 0
-
-
-def test_a_folder_of_weights_must_be_whole(tmp_path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert weights._weights("qwen", str(tmp_path)).got == f"no model.safetensors in {tmp_path}"
-    (tmp_path / "model.safetensors").write_bytes(b"12")
-    assert weights._weights("qwen", str(tmp_path)).state == READY
-    assert not weights.cached("qwen", str(tmp_path / "nowhere"))
+    assert machine._weights(*MEDGEMMA).state == READY
+    (folder / names[0]).unlink()
+    assert machine._weights("medgemma", str(folder)).got == f"no {names[0]} in {folder}"
 
 
 def test_traces_or_a_teacher_to_write_them(profile) -> None:
-    found = list(weights._teacher(profile))
+    found = list(machine._teacher(profile))
     assert [row.state for row in found] == [MISSING, MISSING]
-    assert found[0].how == "chexreason traces --profile smoke"
-    assert found[0].got.count("got no file") == len(prompts.SFT_FORMATS)
+    assert "a third party" in found[1].got
+    local = with_teacher(profile, Teacher(model="a-model", base_url="http://127.0.0.1:8000/v1"))
+    assert list(machine._teacher(local))[1] == Row("teacher", READY, "a-model at http://127.0.0.1:8000/v1")
+    assert found[0].how == "run chexreason traces --profile smoke --prompt only_label"
     folder, studies = profile.cache / "traces", cohorts.drawn(profile, "sft").studies
     folder.mkdir(parents=True)
     for name in prompts.SFT_FORMATS:
@@ -309,23 +272,6 @@ def test_traces_or_a_teacher_to_write_them(profile) -> None:
         written = {s.key: write_completion("Seen.", positives(s.labels, "zeros"), answer) for s in studies}
         lines = [json.dumps({"study": key, "trace": trace}) for key, trace in written.items()]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    found = list(weights._teacher(profile))
-    assert [row.state for row in found] == [READY, READY]
-    assert found[0].got == "10 studies in 4 formats"
+    assert list(machine._teacher(profile)) == [Row("teacher's traces", READY, "10 studies in 4 formats")]
     (folder / f"{prompts.SFT_FORMATS[0]}.jsonl").write_text("\n".join(lines[2:]) + "\n")
-    row, _ = weights._teacher(profile)
-    assert row.state == MISSING
-
-
-def test_the_teacher_is_a_third_party_a_server_without_a_key_or_ready(profile, monkeypatch) -> None:
-    def row(**changes) -> Row:
-        return list(weights._teacher(with_teacher(profile, dataclasses.replace(teacher_of(profile), **changes))))[-1]
-
-    assert teacher_of(profile) == Teacher()
-    assert "a third party" in row(base_url="https://192.0.2.1/v1").got
-    agreed = {"base_url": "https://192.0.2.1/v1", "agreement": True}
-    assert row(**agreed).got == "expected a key for 192.0.2.1, got none in the environment"
-    monkeypatch.setenv(KEY, "a secret of mine")
-    assert row(**agreed, model="a-model") == Row("teacher", READY, "a-model at https://192.0.2.1/v1")
-    monkeypatch.delenv(KEY)
-    assert row(base_url="http://127.0.0.1:8000/v1").state == READY
+    assert next(row.state for row in machine._teacher(profile)) == MISSING

@@ -75,6 +75,7 @@ class Held:
                 "COLUMNS": "80",
                 "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": str(config.ROOT),
+                "CHEXREASON_MANIFEST_KEY": "shared by those who hold the data",
             }.items():
                 patch.setenv(name, value)
             patch.setattr(config, "PROFILES", self.base / "profiles")
@@ -166,7 +167,8 @@ def test_the_whole_study_runs_and_what_it_writes_outside_the_cache_tells_of_no_p
     found = runs.read_all(held.results)
     assert Counter(run.run_id[:2] for run in found) == RUNS
     assert all(run.info["tier"] == "replication" and len(run.metrics()) for run in found)
-    assert len(list((held.results / "cohorts").glob("*.json"))) == 5
+    assert told(written(held.cache / "cohorts"), held.secrets) == set()
+    assert len(list((held.cache / "cohorts").glob("*.json"))) == 5
     assert told(outside(held), held.secrets) == set()
     assert not list(held.results.rglob("predictions*"))
     assert not [path for path in held.results.rglob("*") if path.name.endswith((".partial", ".failed.ipynb"))]

@@ -1,7 +1,5 @@
 """`chexreason traces`: what it will cost, what is missing, what is refused in one line each; and what passes."""
 
-import time
-
 import bad_server
 import pytest
 from taught import with_teacher, write_profile
@@ -36,7 +34,7 @@ def test_a_dry_run_tells_the_price_and_what_is_missing_and_leaves_nothing(own, t
     rows = [line.split()[:3] for line in shown.splitlines()[1:5]]
     assert rows == [[name, "0" if name == "only_label" else "6", "0"] for name in prompts.SFT_FORMATS]
     assert "teacher: gemini-2.5-pro at https://generativelanguage.googleapis.com" in shown
-    assert "before it can start: Expected a teacher on this machine or network, or your word" in shown
+    assert "before it can start: Expected a teacher of your own, or one your agreement allows" in shown
     assert shown.endswith("dry run: nothing was sent or written\n")
     assert not (tmp_path / "cache" / "traces").exists()
 
@@ -48,12 +46,11 @@ THERE = {"model": "gpt", "base_url": "https://8.8.8.8/v1", "agreement": True}
     ("words", "settings", "told"),
     [
         (["--yes"], {}, "generativelanguage.googleapis.com, a third party, and teacher.agreement: false"),
-        ([], THERE, "the price of gpt in the profile, got only that of the paper's teacher"),
-        ([], {**THERE, "price_in": 2, "price_out": 8}, "Expected --yes, since this costs money"),
+        ([], THERE, "Expected --yes, since this costs money"),
         (["--prompt", "reasoning_z"], {}, "a format for SFT among"),
         (["--limit", "0"], {}, "--limit of 1 or more, got 0"),
-        (["--dry-run"], {"base_url": "https://me:SECRET@8.8.8.8/v1"}, "an address without a key in it"),
-        ([], {"attempts": 0}, "1 or more for teacher.attempts, got 0"),
+        (["--dry-run"], {"base_url": "https://me:SECRET@8.8.8.8/v1"}, "another, not shown since it may hold a key"),
+        ([], {"attempts": 0}, "teacher.attempts"),
     ],
 )
 def test_what_is_refused_is_told_in_one_line_before_anything_is_sent(own, capsys, monkeypatch, words, settings, told):
@@ -62,21 +59,16 @@ def test_what_is_refused_is_told_in_one_line_before_anything_is_sent(own, capsys
     shown = capsys.readouterr()
     assert told in shown.err
     assert shown.err.count("\n") == 1
+    assert len(shown.err.strip().removeprefix("chexreason: ")) <= 200
     assert "SECRET" not in shown.out + shown.err
 
 
-def test_what_costs_money_says_what_it_has_cost(own, capsys, monkeypatch) -> None:
-    monkeypatch.setenv(teacher.KEY, "SECRET")
-    monkeypatch.setattr(teacher, "is_own", lambda url: False)
-    for module in (teacher, command):
-        monkeypatch.setattr(module, "check_address", lambda settings: None)
-    with bad_server.running(bad_server.right) as server:
-        there = {**local(server), "agreement": True, "price_in": 2, "price_out": 8}
-        assert own("--prompt", "free_reasoning", "--yes", **there) == 0
-        assert len(server.seen) == N
-    shown = capsys.readouterr()
-    assert "spent: 4,200 tokens in, 600 out, about 0.01 USD" in shown.out  # 6 x (700 x 2 + 100 x 8) / 1e6
-    assert "SECRET" not in shown.out + shown.err
+@pytest.mark.parametrize("words", [["--dry-run"], ["--prompt", "only_label"]])
+def test_traces_of_patients_are_not_written_inside_the_repository(own, capsys, words) -> None:
+    inside = config.ROOT / ".cache" / "never"
+    assert own(*words, "--cache", str(inside)) == 2
+    assert "outside the repository" in capsys.readouterr().err
+    assert not inside.exists()
 
 
 def test_a_local_server_writes_all_four_formats_at_no_cost(own, tmp_path, capsys) -> None:
@@ -95,8 +87,8 @@ def test_studies_without_a_trace_are_a_status_and_no_row_is_shown(own, trees, ca
     with bad_server.running(lambda *_: bad_server.Reply("<think>half")) as server:
         assert own("--prompt", "reasoning_a", "--limit", "2", **local(server), attempts=2) == 1
     shown = capsys.readouterr()
-    turned_down = "  answers turned down: 4 x not the blocks"
-    assert f"reasoning_a: 0 traces written, 0 were there, 2 given up\n{turned_down}" in shown.out
+    assert "reasoning_a: 0 traces written, 0 were there, 2 given up" in shown.out
+    assert "\n  answers turned down: 4 x not the blocks" in shown.out
     for study in data.load("mimic", trees / "mimic").studies:
         assert study.patient_id not in shown.out + shown.err
         assert study.study_id not in shown.out + shown.err
@@ -107,17 +99,15 @@ def test_phantoms_need_no_teacher(capsys, tmp_path) -> None:
     assert "got phantoms in profile smoke. Nothing is to be written" in capsys.readouterr().err
 
 
-def test_the_price_is_what_its_assumptions_make_it(tmp_path) -> None:
-    settings = Teacher(price_in=1.0, price_out=10.0, attempts=3)
-    profile = with_teacher(config.load_profile("smoke", cache=tmp_path), settings)
-    assert teacher_of(profile) == settings
+def test_the_tokens_are_what_the_assumptions_make_them(tmp_path) -> None:
+    profile = with_teacher(config.load_profile("smoke", cache=tmp_path), Teacher(attempts=3))
+    assert teacher_of(profile) == Teacher(attempts=3)
     one = command.estimate(profile, prompts.get("reasoning_a"), [str(k) for k in range(2000)])
     text = len(check.instruction(prompts.get("reasoning_a"), FINDINGS[:3])) / 4
     assert (one["to ask"], one["there"]) == (2000, 0)
     assert one["tokens in"] == pytest.approx(2000 * (text + 2 * 258), rel=0.001)
     assert one["tokens out"] == 2000 * (350 + 1024)
-    assert one["USD"] == pytest.approx((one["tokens in"] * 1.0 + one["tokens out"] * 10.0) / 1e6)
-    assert one["at most"] == pytest.approx(3 * (one["tokens in"] * 1.0 + 2000 * 2048 * 10.0) / 1e6)
+    assert (one["at most in"], one["at most out"]) == (3 * one["tokens in"], 3 * 2000 * 2048)
     assert command.estimate(profile, prompts.get("reasoning_a"), ["a", "b", "c"], limit=2)["to ask"] == 2
 
 
@@ -144,14 +134,6 @@ def test_a_trace_that_knows_its_labels_is_turned_down_and_how_radiologists_speak
     for thought in (*PASSES, *GIVES_AWAY):
         text = f"<think>{thought}</think><solution>Edema</solution>"
         assert check.fault(Answer(text), FREE, frozenset({"Edema"})) == (AWAY if thought in GIVES_AWAY else ""), thought
-
-
-@pytest.mark.parametrize("piece", ["<", "</", "<a", "label ", "labels a b c ", "<think>", "as ", "<|"])
-def test_a_judgement_takes_linear_time_on_hostile_text(piece) -> None:
-    for text in (f"<think>{piece * 50_000}</think><solution>Edema</solution>", piece * 50_000):
-        start = time.process_time()
-        check.fault(Answer(text), FREE, frozenset({"Edema"}))
-        assert time.process_time() - start < 5
 
 
 def test_what_the_teacher_is_told_has_the_labels_in_order_and_the_whole_task() -> None:

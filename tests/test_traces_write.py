@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import io
 import json
 import os
 import re
@@ -12,9 +13,12 @@ import threading
 import time
 
 import bad_server
+import numpy as np
 import pytest
 import tenacity
 from bad_server import Reply
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from taught import with_teacher, write_profile
 
 from chexreason import cohorts, config, prompts, traces
@@ -62,9 +66,9 @@ def held(profile, prompt=FREE) -> list[dict]:
 
 
 def test_a_good_server_gives_every_study_its_trace_and_is_asked_once(run, profile) -> None:
-    assert str(run(bad_server.right, limit=2)[0]) == "2 traces written, 0 were there"
+    assert str(run(bad_server.right, limit=2)[0]) == "2 traces written, 0 were there, 1,400 tokens in, 200 tokens out"
     tally, lines, server = run(bad_server.right)
-    assert str(tally) == "4 traces written, 2 were there"
+    assert (tally["written"], tally["there"]) == (4, 2)
     assert (len(server.seen), len({line["study"] for line in lines})) == (N - 2, N)
     chosen = cohorts.drawn(profile, "sft")
     for study, lesson in zip(chosen.studies, traces.of(chosen, FREE, profile), strict=True):
@@ -83,11 +87,30 @@ def test_the_server_is_sent_image_labels_and_task_and_nothing_of_the_patient(run
     assert collections.Counter(frozenset(seen.labels.split(", ")) for seen in server.seen) == labels
     for seen in server.seen:
         assert prompts.get("reasoning_a").text in seen.text
-        assert (seen.image.mode, seen.image.size, seen.image.info) == ("L", (32, 32), {})
+        assert (seen.image.mode, seen.image.size) == ("L", (32, 32))
         everything = json.dumps(seen.body) + str(seen.headers)
         for study in chosen.studies:
             assert study.patient_id not in everything
             assert study.study_id not in everything
+
+
+@pytest.mark.parametrize(("kind", "pixels"), [("JPEG", 10**6), ("JPEG", 900), ("PNG", 10**6)])
+def test_an_image_is_sent_as_pixels_and_nothing_else_of_its_file(studies, tmp_path, kind, pixels) -> None:
+    planted, exif, text = b"Jane Doe, MRN 47110039", Image.Exif(), PngInfo()
+    exif[0x010E] = planted.decode()
+    text.add_text("Comment", planted.decode())
+    about = {"comment": planted} if kind == "JPEG" else {"pnginfo": text}
+    grey, path = Image.open(studies[0].image), tmp_path / "image"
+    grey.save(path, kind, exif=exif, icc_profile=b"\0" * 128 + planted, dpi=(72, 72), **about)
+    assert planted in path.read_bytes()
+    sent = write.png(dataclasses.replace(studies[0], image=path), pixels)
+    chunks, at = [], 8
+    while at < len(sent):
+        chunks.append(sent[at + 4 : at + 8])
+        at += 12 + int.from_bytes(sent[at : at + 4])
+    assert (chunks[0], set(chunks[1:-1]), chunks[-1]) == (b"IHDR", {b"IDAT"}, b"IEND")
+    if kind == "PNG":
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(sent))), np.asarray(grey))
 
 
 FAILURES = {
@@ -115,17 +138,6 @@ def test_a_request_that_fails_is_sent_again(run, kind) -> None:
     # On a slow machine a good answer may be late, too, and is asked for again.
     assert len(server.seen) >= N + 2 if slow else len(server.seen) == N + 2
     assert not tally.faults
-
-
-def test_no_more_requests_at_a_time_than_allowed_and_no_fewer(run) -> None:
-    three = threading.Barrier(3)
-
-    def together(seen, number):
-        three.wait()
-        return bad_server.right(seen, number)
-
-    assert run(together, parallel=3)[2].most == 3
-    assert run(bad_server.right, prompts.get("reasoning_a"), parallel=1)[2].most == 1
 
 
 WRONG = {
@@ -176,6 +188,17 @@ def test_the_right_labels_in_another_order_and_hostile_text_are_one_line_each(ru
     assert len(traces.of(cohorts.drawn(profile, "sft"), FREE, profile)) == N
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\t", "\u00a0", "\u2028", "\u3000", "\ufeff", "\n\n"])
+def test_white_space_in_a_trace_is_kept_and_ends_no_line(run, profile, end) -> None:
+    def behave(seen, number):
+        return Reply(seen.right.replace("here", f"here{end}{end}and so"))
+
+    assert run(behave)[0]["written"] == N
+    chosen = cohorts.drawn(profile, "sft")
+    assert all(f"here{end}{end}and so" in lesson for lesson in traces.of(chosen, FREE, profile))
+    assert len(traces.read(traces.place(profile, FREE))) == N
+
+
 def test_a_server_that_is_down_ends_the_run_politely(run, profile) -> None:
     def behave(seen, number):
         return bad_server.right(seen, number) if number <= 2 else Reply(status=503, raw=b"SECRET")
@@ -200,8 +223,8 @@ def test_failures_that_are_not_in_a_row_do_not_end_the_run(run) -> None:
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        ({"status": 401}, "HTTP 401 Unauthorized: the key is not accepted"),
-        ({"status": 404}, "HTTP 404 Not Found: no such address or model"),
+        ({"status": 401}, "got HTTP 401 Unauthorized"),
+        ({"status": 404}, "got HTTP 404 Not Found"),
         ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}}, "images are sent to the address in the"),
         ({"status": 429, "headers": {"Retry-After": "86400"}}, "the server asks to wait 1440 minutes"),
     ],
@@ -229,14 +252,14 @@ def test_another_model_than_was_asked_writes_nothing(run, profile) -> None:
 
 def test_traces_of_another_teacher_or_for_other_labels_are_not_added_to(run, profile) -> None:
     run(bad_server.right, limit=2)
-    with pytest.raises(UserError, match=r"traces of one teacher, qwen .*some of \['llama'\]"):
+    with pytest.raises(UserError, match=r"traces by qwen, .*got 2 of 2 that do not"):
         run(bad_server.right, model="qwen")
     assert run(bad_server.right)[0]["written"] == N - 2
     path = traces.place(profile, FREE)
     lines = held(profile)
     lines[0]["trace"] = "<think>Something else entirely is here.</think><solution>Edema, Fracture</solution>"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(UserError, match=r"fit the labels recorded, got 1 of 6 that do not"):
+    with pytest.raises(UserError, match=r"traces by llama, .*got 1 of 6 that do not"):
         run(bad_server.right)
 
 
@@ -255,11 +278,12 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:
-    with (
-        write.opened(traces.place(profile, FREE)),
-        pytest.raises(UserError, match="another process that is writing it"),
-    ):
-        run(bad_server.right)
+    path = traces.place(profile, FREE)
+    path.parent.mkdir(parents=True)
+    with path.open("a+b", buffering=0) as file:
+        write.Lines(path, file)
+        with pytest.raises(UserError, match="another process that is writing it"):
+            run(bad_server.right)
 
 
 def test_an_image_that_cannot_be_read_is_counted_and_left(run, profile, monkeypatch) -> None:
@@ -267,7 +291,7 @@ def test_an_image_that_cannot_be_read_is_counted_and_left(run, profile, monkeypa
     broken = dataclasses.replace(chosen.studies[0], image=chosen.studies[0].image.with_name("gone.jpg"))
     monkeypatch.setattr(cohorts, "drawn", lambda *_: dataclasses.replace(chosen, studies=(broken, *chosen.studies[1:])))
     tally, lines, _ = run(bad_server.right)
-    assert str(tally) == "5 traces written, 0 were there, 1 unreadable images"
+    assert str(tally).startswith("5 traces written, 0 were there, 1 unreadable images")
     assert len(lines) == N - 1
 
 

@@ -1,15 +1,12 @@
 """Whether an image or a patient is on two sides of a line that they must not cross.
 
-Three lines are checked: between the SFT, RL and validation studies; between each data set's training
-and test part; and between what is trained on and what is tested on, whatever the data set. A patient
-is told by the data set's own number, an image by its bytes. Two files can only be the same if they are
-equally long, so only those are read: of a quarter of a million images, a few. What is found is counted
-and never named.
+Three lines are checked: between the SFT, RL and validation studies; between each data set's training and test part; and
+between what is trained on and what is tested on. A patient is known by the data set's own number, an image by its
+bytes; only files that are equally long are read: of a quarter of a million images, a few. What is found is counted.
 """
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +15,6 @@ from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS
 from chexreason.config import Profile
 from chexreason.data.study import Study
-from chexreason.errors import UserError
 from chexreason.files import file_digest
 
 
@@ -31,32 +27,39 @@ class Overlap(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: " + (f"not checked, {self.note}" if self.note else f"{self.shared:,} of {self.of:,}")
+        found = "not checked" if self.shared is None else f"{self.shared:,} of {self.of:,}"
+        return f"{self.what}: {found}" + (f", {self.note}" if self.note else "")
 
 
-def overlaps(profile: Profile) -> Iterator[Overlap]:
+@cohorts.may_read()
+def overlaps(profile: Profile) -> list[Overlap]:
     """Every line, for the cohorts that the profile draws. Raises UserError where the data sets cannot be read."""
     drawn = {name: cohorts.drawn(profile, name).studies for name in COHORTS}
-    for one, other in combinations(("sft", "rl", "validation"), 2):
-        yield _patients(f"patients in both {one} and {other}", drawn[one], drawn[other])
     tested = [study for name in ("chexpert", "nih") for study in drawn[name]]
+    found = [
+        _patients(f"patients in both {one} and {other}", drawn[one], drawn[other])
+        for one, other in combinations(("sft", "rl", "validation"), 2)
+    ]
     for source, place in profile.data.items():
-        yield from _within(source, place.root, [study for study in tested if study.source == source])
-    yield _images("images both trained and scored on", drawn["sft"] + drawn["rl"], [*drawn["validation"], *tested])
+        found += _within(source, place.root, [study for study in tested if study.source == source])
+    trained = drawn["sft"] + drawn["rl"]
+    return [*found, _images("images both trained and scored on", trained, [*drawn["validation"], *tested])]
 
 
 def _within(source: str, root: Path, tested: list[Study]) -> Iterator[Overlap]:
-    """A data set's training part against its official test part, and against the test studies of ours."""
-    name, parts = data.SOURCES[source].title, {}
-    for split in ("train", "test"):
-        try:
-            parts[split] = data.load(source, root, split).studies
-        except UserError:  # that part is not held here, which is no mistake
-            yield Overlap(f"patients in training and test part of {name}", None, note=f"no {split} part here")
-            return
-    yield _patients(f"patients in training and test part of {name}", parts["test"], parts["train"])
+    """A data set's training part against its official test part, and against the test studies of ours.
+
+    Patients stand in the tables. A part that is not there is no mistake; a table that is broken is.
+    """
+    title, studies = data.SOURCES[source].title, data.load(source, root).studies
+    train, test = ([study for study in studies if study.split == split] for split in ("train", "test"))
+    what = f"patients in training and test part of {title}"
+    if not (train and test):
+        yield Overlap(what, None, note=f"no {'test' if train else 'train'} part here")
+        return
+    yield _patients(what, test, train)
     if tested:
-        yield _images(f"test images of {name} that are in its training part", tested, parts["train"])
+        yield _images(f"test images of {title} that are in its training part", tested, train)
 
 
 def _patients(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overlap:
@@ -64,24 +67,20 @@ def _patients(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overla
     return Overlap(what, len(mine & theirs), len(mine))
 
 
-def _images(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overlap:
-    mine, theirs = [study.image for study in one], [study.image for study in other]
-    return Overlap(what, same_images(mine, theirs), len(mine))
-
-
-def same_images(one: Iterable[Path], other: Iterable[Path]) -> int:
-    """How many files of `one` have the bytes of some file of `other`; files that are not there count as none."""
+def _images(what: str, one: Sequence[Study], other: Sequence[Study]) -> Overlap:
+    """How many images of `one` have the bytes of some image of `other`; says how many could not be compared."""
     mine, theirs = _by_length(one), _by_length(other)
     shared = 0
     for length in mine.keys() & theirs.keys():
         digests = {file_digest(path) for path in theirs[length]}
         shared += sum(file_digest(path) in digests for path in mine[length])
-    return shared
+    absent = sum(len(side) for side in (one, other)) - sum(len(found) for by in (mine, theirs) for found in by.values())
+    note = f"{absent:,} images are not there" if absent else ""
+    return Overlap(what, shared if mine and theirs else None, len(one), note)
 
 
-def _by_length(paths: Iterable[Path]) -> dict[int, list[Path]]:
+def _by_length(studies: Iterable[Study]) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = defaultdict(list)
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            found[path.stat().st_size].append(path)
+    for path in (study.image for study in studies if cohorts.is_there(study.image)):
+        found[path.stat().st_size].append(path)
     return found

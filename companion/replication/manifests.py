@@ -1,14 +1,15 @@
 """The cohorts as manifests to be shared, and checked against one's own copy of the data.
 
 A manifest says of a cohort from which part of which data set it was drawn, by which rule and seed, how often each
-finding occurs, and one SHA-256 over its studies and their labels in order. Who holds the data set can draw the cohort
-again and see whether it is the same one. No study can be looked up in it: the digest is over all of them at once.
+finding occurs, and one digest over its studies and their labels in order. Who holds the data set can draw the cohort
+again and see whether it is the same one. Of credentialed data the digest is an HMAC: without the key, which only those
+who hold the data should have, nobody can try studies until the digest fits.
 
-How often a finding occurs is told under each policy for uncertain labels. A report that says "possible pneumonia" is
-labelled uncertain; read as no, as yes or not at all, it gives three prevalences, for some findings far apart. Which the
-paper took is not in the text we have. So the three stand beside each other, from the tables alone.
+How often a finding occurs is said under each policy for uncertain labels. "Possible pneumonia" read as no, as yes or
+not at all gives three prevalences, for some findings far apart; which the paper took is not in the text we have.
 """
 
+import hmac
 import json
 import os
 import textwrap
@@ -19,26 +20,29 @@ from typing import Any
 import pandas as pd
 
 from chexreason import cohorts, data
-from chexreason.cohorts import COHORTS, Chosen
+from chexreason.cohorts import Chosen
 from chexreason.config import Profile
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.files import write_atomically
 from chexreason.labels import UNCERTAINTY_POLICIES, decide, positives
-from companion.replication import contamination
+from companion.replication import contamination, credentialed, keep_outside
 
+#: The environment variable with the key for manifests of credentialed data, and how many bytes it has at least.
+KEY, SHORTEST = "CHEXREASON_MANIFEST_KEY", 16
 #: What has to be the same in a manifest and in the cohort that is drawn again; `studies` is the digest.
-FACTS = ("source", "split", "rule", "seed", "policy", "n", "studies")
+FACTS = ("source", "split", "rule", "seed", "policy", "n", "key", "studies")
 #: Columns of a plain table: as many as the narrowest usual terminal has.
 WIDTH = 80
 
 
 def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
-    """A chosen cohort's manifest as plain data."""
+    """A chosen cohort's manifest as plain data. Raises UserError where it takes a key and there is none."""
+    key = key_for(profile, chosen.dataset)
     return {
         "cohort": chosen.name,
         "profile": profile.name,
         "source": chosen.dataset,
-        "split": COHORTS[chosen.name][1],
+        "split": cohorts.place_of(chosen.name)[1],
         "rule": rule(profile, chosen.name),
         "seed": profile.seed,
         "policy": profile.decoding.uncertain,
@@ -47,15 +51,28 @@ def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
         "unreadable": len(chosen.unreadable),
         "left_out": dict(chosen.left_out),
         "prevalence": prevalence(chosen),
-        "studies": chosen.digest,
+        "key": _keyed(key, KEY),  # by which another key shows
+        "studies": _keyed(key, chosen.digest) or chosen.digest,
     }
 
 
-def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
-    """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones.
+def key_for(profile: Profile, source: str) -> bytes:
+    """The key for a data set's manifests, from the environment; empty for one that is public, or drawn."""
+    if not credentialed(profile, source):
+        return b""
+    key = os.environ.get(KEY, "").encode()
+    if len(key) < SHORTEST:
+        wanted = f"a key of at least {SHORTEST} bytes in {KEY} for a manifest of {data.SOURCES[source].title}"
+        raise UserError(wanted, f"one of {len(key)}" if key else "none", "export one that holders of the data share")
+    return key
 
-    Under `ignore` a finding's share is of the studies that are not uncertain about it.
-    """
+
+def _keyed(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode(), "sha256").hex() if key else ""
+
+
+def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
+    """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones."""
     names = chosen.studies[0].label_set if chosen.studies else ()
     counts: dict[str, dict[str, int]] = {}
     for policy in UNCERTAINTY_POLICIES:
@@ -67,26 +84,27 @@ def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
 
 def write(profile: Profile, name: str, folder: Path) -> Path:
     """Write a cohort's manifest, and the list of its unreadable images into the cache: a path names a patient."""
-    chosen, target = cohorts.choose(profile, name), folder / f"{name}.json"
+    source, target, lists = cohorts.place_of(name)[0], folder / f"{name}.json", profile.cache / "unreadable"
+    for place in (folder, lists):
+        keep_outside(profile, source, place)
+    key_for(profile, source)  # before any image is opened
+    chosen = cohorts.choose(profile, name)
     write_atomically(target, (json.dumps(manifest(profile, chosen), indent=1, ensure_ascii=False) + "\n").encode())
     if chosen.unreadable:
-        listed = profile.cache / "unreadable" / f"{name}.txt"
-        write_atomically(listed, "".join(f"{path}\n" for path in chosen.unreadable).encode())
+        write_atomically(lists / f"{name}.txt", "".join(f"{path}\n" for path in chosen.unreadable).encode())
     return target
 
 
 def read(path: Path) -> dict[str, Any]:
     """A manifest from its file. Raises UserError for a file that is none."""
-    if not path.is_file():
-        raise UserError(f"a manifest at {path}", "no such file", "write one first: chexreason cohort write")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or not {"cohort", *FACTS} <= set(found):
-        raise UserError(f"a manifest at {path}", "another kind of file", "give the file that `cohort write` wrote")
-    if found["cohort"] not in COHORTS:
-        raise unknown("cohort", found["cohort"], COHORTS, "chexreason/cohorts.py")
+        got = "another kind of file" if path.is_file() else "no such file"
+        raise UserError(f"a manifest at {path}", got, "write one first: chexreason cohort write")
+    cohorts.place_of(str(found["cohort"]))
     return found
 
 
@@ -101,7 +119,7 @@ def differences(profile: Profile, there: Mapping[str, Any]) -> list[str]:
 
 def draw_card(profile: Profile, name: str) -> str:
     """A cohort in plain text: its facts, and how often each finding occurs under each policy. Opens no image."""
-    chosen, (source, split) = cohorts.drawn(profile, name), COHORTS[name]
+    chosen, (source, split) = cohorts.drawn(profile, name), cohorts.place_of(name)
     n, counts = len(chosen.studies), pd.DataFrame(prevalence(chosen))
     facts = [rule(profile, name), *(f"left out: {count:,} {what}" for what, count in chosen.left_out.items())]
     if name in ("sft", "rl"):
@@ -120,23 +138,19 @@ def draw_card(profile: Profile, name: str) -> str:
 
 def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -> int:
     """Show, write or verify cohorts and say how; returns the exit status: 1 where something differs or overlaps."""
-    for name in names:
-        if name not in COHORTS:
-            raise unknown("cohort", name, COHORTS, "chexreason/cohorts.py")
     if what == "show":
         print("\n\n".join(draw_card(profile, name) for name in names))
         return 0
-    folder, wrong = place or profile.results / "cohorts", False
-    if what == "write":
-        for name in names:
-            print(f"written: {os.path.relpath(write(profile, name, folder))}")
-    else:
-        for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
-            found = read(path)
-            differ = differences(profile, found)
-            wrong |= bool(differ)
-            same = f"verified, {found['n']:,} studies are the same"
-            print(f"{found['cohort']}: {'differs; ' + '; '.join(differ) if differ else same}")
+    folder, wrong = place or profile.cache / "cohorts", False
+    for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
+        if what == "write":
+            print(f"written: {os.path.relpath(write(profile, path.stem, folder))}")
+            continue
+        found = read(path)
+        differ = "; ".join(differences(profile, found))
+        wrong |= bool(differ)
+        same = f"verified, {found['n']:,} studies are the same"
+        print(f"{found['cohort']}: {f'differs; {differ}' if differ else same}")
     for line in contamination.overlaps(profile):
         wrong |= bool(line.shared)
         print(line)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from chexreason.cohorts import NOT_THERE
+from chexreason.data import SOURCES
 from chexreason.runs import Run
 from companion.evidence.sections import STAGES
 from companion.report.theme import escape
@@ -11,12 +13,24 @@ PLAN = "plan.html"
 
 
 def runs_behind(runs: Iterable[Run]) -> str:
-    """The runs as a list to unfold: tier, n, seed, settings' digest, date, device, revision, executed notebook."""
+    """Images that were not there; then the runs to unfold: tier, n, seed, settings, date, device, revision, link."""
+    runs = list(runs)
     lines = [f"<li><code>{escape(run.run_id)}</code>: {escape(_facts(run))}, {_made_by(run)}</li>" for run in runs]
     if not lines:
         return ""
     title = f"The runs behind this ({len(lines)})"
-    return f'<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'
+    return f'{_not_there(runs)}<details class="cxr-runs"><summary>{title}</summary><ul>{"".join(lines)}</ul></details>'
+
+
+def _not_there(runs: Iterable[Run]) -> str:
+    """A note on the studies that are missing from the runs' cohorts, if any are."""
+    lacking: dict[str, None] = {}
+    for info in (run.info for run in runs):
+        count = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
+        if count:
+            lacking[f"{count:,} of {SOURCES[info['dataset']].title}, {info['split']} split"] = None
+    said = f"Studies left out, their image was not there or not readable: {'; '.join(lacking)}."
+    return f'<p class="cxr-note">{escape(said)}</p>' if lacking else ""
 
 
 def _facts(run: Run) -> str:

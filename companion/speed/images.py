@@ -32,7 +32,7 @@ METHOD = "grey, Lanczos"
 
 
 def once(asked: Chosen, profile: Profile, pixels: int) -> tuple[list[Study], list[Path]]:
-    """In place of `cohorts.readable_of`: the images of a cohort are prepared below the profile's cache.
+    """In place of `data.image.readable`: the images of a cohort are prepared below the profile's cache.
 
     Raises UserError if images of a credentialed data set would lie inside the repository.
     """

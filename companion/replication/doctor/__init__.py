@@ -1,31 +1,57 @@
 """Whether a profile can run on this machine, before anything is paid for (sections 3.2.1 and 3.2.2).
 
-Every check yields rows: what was looked at, how it stands, what it found, how to get it. *Missing* keeps the
-profile from running; *differs* does not, but its numbers may then not be comparable. Nothing is
-written, nothing is fetched, and no row of any data set is shown.
+Every check yields rows: what was looked at, how it stands, what it found, how to get it. *Missing* keeps the profile
+from running; *differs* does not, but its numbers may then not be comparable. Nothing is written, nothing is fetched,
+and no row of any data set is shown.
 """
 
-from collections.abc import Iterator
+import textwrap
+from typing import NamedTuple
 
 from chexreason.config import Profile
-from companion.replication.doctor import datasets, machine, weights
-from companion.replication.doctor.rows import DIFFERS, MISSING, Row, fill
+from chexreason.errors import UserError
+
+#: There and as expected; not there, so that the profile cannot run; there and not as published or pinned.
+READY, MISSING, DIFFERS = "ready", "missing", "differs"
 
 
-def examine(profile: Profile) -> Iterator[Row]:
-    """All rows, as they are found."""
-    for part in (datasets, machine, weights):
-        yield from part.check(profile)
+class Row(NamedTuple):
+    """A finding of the doctor. `how` says what to do where the state is not `READY`."""
+
+    what: str
+    state: str
+    got: str
+    how: str = ""
+
+    @classmethod
+    def failed(cls, what: str, error: UserError, get: str = "") -> "Row":
+        """A check that an error ended; `get` says what else to do about it."""
+        how = f"{error.do}. {get}" if get else error.do
+        return cls(what, MISSING, f"expected {error.expected}, got {error.got}", how)
+
+    def text(self, width: int) -> str:
+        """The row in `width` columns, and its remedy below it."""
+        got = _fill(self.got, width, f"{self.what:<18}  {self.state:<7}  ", 29)
+        return got if self.state == READY or not self.how else f"{got}\n{_fill(self.how, width, ' ' * 20 + '> ', 22)}"
 
 
 def tell(profile: Profile, width: int) -> int:
     """Print the table, a row as soon as it is known; returns the exit status: 0 only if the profile can run."""
+    from companion.replication.doctor import datasets, machine
+
     print(f"{'what':<18}  {'state':<7}  what was found, and how to get it")
-    found = []
-    for row in examine(profile):
-        found.append(row)
-        print(row.text(width), flush=True)
-    missing, differs = (", ".join(row.what for row in found if row.state == state) for state in (MISSING, DIFFERS))
-    can = f"cannot run yet; missing: {missing}" if missing else "can run"
-    print(fill(f"The profile {profile.name} {can}{f'; differs: {differs}' if differs else ''}", width))
-    return int(bool(missing))
+    found: dict[str, list[str]] = {READY: [], MISSING: [], DIFFERS: []}
+    for part in (datasets, machine):
+        for row in part.check(profile):
+            found[row.state].append(row.what)
+            print(row.text(width), flush=True)
+    can = f"cannot run yet; missing: {', '.join(found[MISSING])}" if found[MISSING] else "can run"
+    differs = f"; differs: {', '.join(found[DIFFERS])}" if found[DIFFERS] else ""
+    print(_fill(f"The profile {profile.name} {can}{differs}", width))
+    return int(bool(found[MISSING]))
+
+
+def _fill(text: str, width: int, first: str = "", indent: int = 0) -> str:
+    """`text` wrapped into a terminal of `width` columns, 60 at least and 120 at most."""
+    width = max(60, min(120, width))
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -1,21 +1,21 @@
-"""The data sets: where they lie, whether their tables can be read, and whether they are the published release.
+"""The data sets: where they lie, whether their tables are those of the published release, and whose images are there.
 
 Only counts come out of here: never a row, an id or a path below a data set's own folder.
 """
 
-import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from chexreason import cohorts, data
-from chexreason.cohorts import COHORTS
+from chexreason.cohorts import COHORTS, NOT_THERE
 from chexreason.config import DataPlace, Profile
+from chexreason.data import chexpert, mimic, nih
 from chexreason.data.image import is_readable
+from chexreason.data.study import SPLITS
+from chexreason.data.tables import ID, TEXT, column_names, read_table
 from chexreason.errors import UserError
 from companion.evidence import sealed
-from companion.replication.doctor.counts import COUNTS
-from companion.replication.doctor.rows import DIFFERS, MISSING, READY, Row
+from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 
 #: What the study reads of each data set.
 WANTED: Mapping[str, str] = {
@@ -23,8 +23,6 @@ WANTED: Mapping[str, str] = {
     "chexpert": "the test set: the folder test/ and its groundtruth.csv; train.csv is read for checks only",
     "nih": "images/, Data_Entry_2017_v2020.csv, train_val_list.txt and test_list.txt",
 }
-
-ASK_OWNER = "ask the owner of the folder for the right to read it"
 
 
 def check(profile: Profile) -> Iterator[Row]:
@@ -41,28 +39,36 @@ def check(profile: Profile) -> Iterator[Row]:
         yield from (_cohort(profile, name) for name in COHORTS)
 
 
-def _facts(source: str) -> dict[str, tuple[str, str]]:
+def published(source: str) -> dict[str, tuple[str, str]]:
     """fact -> (value, where it was read) of a data set in results/published/datasets.csv."""
-    rows = sealed.rows("datasets.csv")
-    title = data.SOURCES[source].title
+    rows, title = sealed.rows("datasets.csv"), data.SOURCES[source].title
     return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
+
+
+def counts(source: str, root: Path) -> dict[str, str]:
+    """What the tables of a data set list, worded as the published facts are; nothing for one of your own."""
+    found: dict[str, list[int]] = {}
+    if source == mimic.NAME:
+        images = read_table(mimic.table_of(root, "split"), {"study_id": ID, "split": TEXT})
+        split_of = list(images.drop_duplicates("study_id")["split"])
+        found = {"images": [len(images)], "studies": [len(split_of)]}
+        found["training, validation and test studies"] = [split_of.count(split) for split in SPLITS]
+    elif source == chexpert.NAME:
+        base = chexpert.base_of(root)
+        for name, split in zip(("training", "validation", "test"), SPLITS, strict=True):
+            if table_there := chexpert.table_of(base, split):
+                column = "Path" if "Path" in column_names(table_there) else "Study"
+                folders = read_table(table_there, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
+                found[f"{name} studies"] = [len(folders.drop_duplicates())]
+    elif source == nih.NAME:
+        lists = list(nih.split_of_images(root).values())
+        found = {"images for training and validation": [lists.count("train")], "test images": [lists.count("test")]}
+    return {what: ", ".join(f"{n:,}" for n in numbers) for what, numbers in found.items()}
 
 
 def access(source: str) -> str:
     """Where to apply for a data set, and what for."""
-    return ", ".join(_facts(source)["access"])
-
-
-def official(source: str) -> dict[str, tuple[int, str]]:
-    """count -> (number, where it was read) as published; a fact about several parts is taken apart."""
-    found: dict[str, tuple[int, str]] = {}
-    for fact, (value, link) in _facts(source).items():
-        numbers = [int(text.replace(",", "")) for text in re.findall(r"\d{1,3}(?:,\d{3})+|\d+", value)]
-        parts, _, what = fact.rpartition(" ")  # "training, validation and test studies"
-        names = [f"{part} {what}" for part in re.split(r", | and ", parts)] if len(numbers) > 1 else [fact]
-        if len(names) == len(numbers):
-            found |= {name: (number, link) for name, number in zip(names, numbers, strict=True)}
-    return found
+    return ", ".join(published(source)["access"])
 
 
 def _source(source: str, place: DataPlace) -> Row:
@@ -74,55 +80,33 @@ def _source(source: str, place: DataPlace) -> Row:
     if place.unset:
         how = f"export {place.unset}=/where/it/lies; to get it: {get}"
         return Row(title, MISSING, f"{place.unset} is not set", how)
-    if not place.root.is_dir():
-        return Row(title, MISSING, f"no folder {place.root}", f"correct the path; to get the data: {get}")
     try:
-        for split in dict.fromkeys(part for name, part in COHORTS.values() if name == source):
-            data.load(source, place.root, split)
-        counted = COUNTS[source](place.root) if source in COUNTS else {}
+        with cohorts.may_read():
+            for split in dict.fromkeys(part for name, part in COHORTS.values() if name == source):
+                data.load(source, place.root, split)
+            here = counts(source, place.root)
     except UserError as error:
         return Row.failed(title, error, get)
-    except PermissionError:  # its path would name a patient
-        return Row(title, MISSING, "a table or folder may not be read", ASK_OWNER)
-    if data.is_phantom(place.root):
-        return Row(title, READY, "phantom images")
-    published = official(source)
-    known = {what: n for what, n in counted.items() if what in published}
+    facts = published(source)
     wrong = [
-        f"{what}: {n:,} here, {published[what][0]:,} published ({published[what][1]})"
-        for what, n in known.items() if n != published[what][0]
-    ]  # fmt: skip
+        f"{what}: {n} here, {' published ('.join(facts[what])})" for what, n in here.items() if n != facts[what][0]
+    ]
     if wrong:
         how = f"scores may not be comparable; take the whole release: {access(source)}"
         return Row(title, DIFFERS, "; ".join(wrong), how)
-    return Row(title, READY, "as published: " + ", ".join(f"{n:,} {what}" for what, n in known.items()))
+    return Row(title, READY, "tables as published: " + ", ".join(f"{n} {what}" for what, n in here.items()))
 
 
 def _cohort(profile: Profile, name: str) -> Row:
     """Whether a cohort can be drawn and its images are there; one is opened, the others are left to the run."""
-    title = f"cohort {name}"
+    title, how = f"cohort {name}", f"download the images: {access(COHORTS[name][0])}"
     try:
         chosen = cohorts.drawn(profile, name)
     except UserError as error:
         return Row.failed(title, error)
-    try:
-        there = [study for study in chosen.studies if _is_there(study.image)]
-    except PermissionError:
-        return Row(title, MISSING, "its images may not be read", ASK_OWNER)
-    n = len(chosen.studies)
-    how = f"download the images: {access(chosen.dataset)}"
-    if not there:
-        return Row(title, MISSING, f"none of its {n:,} images is there", how)
-    if not is_readable(there[0].image):
-        return Row(title, DIFFERS, f"{n:,} studies; the first image cannot be read", how)
-    if len(there) < n:
-        return Row(title, DIFFERS, f"{n - len(there):,} of {n:,} images are not there and would be left out", how)
-    return Row(title, READY, f"{n:,} studies, all images are there")
-
-
-def _is_there(path: Path) -> bool:
-    """Whether a file is there; PermissionError where that may not be known, which `Path.is_file` may hide."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    absent, studies = chosen.left_out.get(NOT_THERE, 0), f"{len(chosen.studies):,} studies"
+    if not is_readable(chosen.studies[0].image):
+        return Row(title, DIFFERS, f"{studies}; the first image cannot be read", how)
+    if absent:
+        return Row(title, DIFFERS, f"{studies}, after {absent:,} whose image is not there were left out", how)
+    return Row(title, READY, f"{studies}, all images are there")

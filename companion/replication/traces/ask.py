@@ -27,15 +27,9 @@ LONGEST = 4_000_000
 BACKOFF = tenacity.wait_random_exponential(multiplier=2, max=60)
 #: A server that asks for a longer wait than this is closed for the day.
 LONGEST_WAIT = 600.0
-#: Statuses below 500 after which the same request may succeed, and those after which every other one would fail.
-PASSING = (408, 409, 425, 429)
-FINAL = {
-    401: "the key is not accepted",
-    402: "the account has no credit",
-    403: "the key may not do this",
-    404: "no such address or model",
-    407: "a proxy wants a password",
-}
+#: Statuses below 500 after which the same request may succeed, and those after which every other one would fail: key,
+#: credit, right, address or model, a proxy's password.
+PASSING, FINAL = (408, 409, 425, 429), (401, 402, 403, 404, 407)
 
 
 @dataclass(frozen=True)
@@ -51,23 +45,14 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """A request without an answer, and without hope of one; another study's may do better."""
+    """A request without an answer; another study's may do better, unless `final`.
 
+    With `again` the same request may be answered later, after `wait` seconds if the server said so.
+    """
 
-class Again(NoAnswer):
-    """The same request may be answered later, after `wait` seconds if the server said so."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, *, again: bool = False, wait: float | None = None, final: bool = False) -> None:
         super().__init__(reason)
-        self.wait = wait
-
-
-class Final(NoAnswer):
-    """No further request will be answered."""
-
-
-class Stopped(Exception):
-    """The writing was stopped before this request was sent."""
+        self.again, self.wait, self.final = again, wait, final
 
 
 #: Instruction and image (PNG) -> answer; raises NoAnswer. Called from several threads.
@@ -98,27 +83,26 @@ def asker(teacher: Teacher, key: str) -> Ask:
             raise failed(error.code, error.headers.get("Retry-After")) from None
         except (http.client.HTTPException, OSError) as error:
             late = isinstance(getattr(error, "reason", error), TimeoutError)
-            raise Again(f"no answer within {teacher.timeout_s} s" if late else "no connection") from None
+            raise NoAnswer(f"no answer within {teacher.timeout_s} s" if late else "no connection", again=True) from None
 
     return ask
 
 
 def repeated(ask: Ask, retries: int, stop: threading.Event) -> Ask:
-    """`ask`, sent up to `retries` times again while it raises Again; raises Stopped once `stop` is set."""
+    """`ask`, sent up to `retries` times again while that may help and `stop` is not set."""
 
     def once(instruction: str, image: bytes) -> Answer:
         if stop.is_set():  # also after a wait that it has ended
-            raise Stopped
+            raise NoAnswer("stopped", final=True)
         return ask(instruction, image)
 
     def wait(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, Again) else None
-        return BACKOFF(state) if asked is None else asked
+        asked = getattr(state.outcome.exception() if state.outcome else None, "wait", None)
+        return BACKOFF(state) if asked is None else float(asked)
 
     again = tenacity.retry(
-        retry=tenacity.retry_if_exception_type(Again), stop=tenacity.stop_after_attempt(retries + 1), wait=wait,
-        sleep=tenacity.sleep_using_event(stop), reraise=True,
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, NoAnswer) and error.again),
+        stop=tenacity.stop_after_attempt(retries + 1), wait=wait, sleep=tenacity.sleep_using_event(stop), reraise=True,
     )  # fmt: skip
     return again(once)
 
@@ -126,20 +110,18 @@ def repeated(ask: Ask, retries: int, stop: threading.Event) -> Ask:
 def failed(code: int, retry_after: str | None = None) -> NoAnswer:
     """The NoAnswer for an HTTP status and a Retry-After header in seconds (RFC 9110, section 10.2.3).
 
-    >>> failed(503), failed(429, "7").wait, failed(401)
-    (Again('HTTP 503 Service Unavailable'), 7.0, Final('HTTP 401 Unauthorized: the key is not accepted'))
+    >>> failed(429, "7").wait, failed(401)
+    (7.0, NoAnswer('HTTP 401 Unauthorized'))
     """
     reason = f"HTTP {code} {http.client.responses.get(code, 'of no known meaning')}"
     if code in FINAL:
-        return Final(f"{reason}: {FINAL[code]}")
+        return NoAnswer(reason, final=True)
     if code < 400:
-        return Final(f"{reason}: images are sent to the address in the profile and to no other")
-    if code not in PASSING and code < 500:
-        return NoAnswer(reason)
+        return NoAnswer(f"{reason}: images are sent to the address in the profile and to no other", final=True)
     seconds = float(retry_after) if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after or "") else None  # type: ignore[arg-type]
     if seconds is not None and seconds > LONGEST_WAIT:
-        return Final(f"{reason}: the server asks to wait {seconds / 60:.0f} minutes")
-    return Again(reason, seconds)
+        return NoAnswer(f"{reason}: the server asks to wait {seconds / 60:.0f} minutes", final=True)
+    return NoAnswer(reason, again=code in PASSING or code >= 500, wait=seconds)
 
 
 def _body(teacher: Teacher, instruction: str, image: bytes) -> dict[str, Any]:
@@ -164,7 +146,7 @@ def _received(opener: urllib.request.OpenerDirector, request: urllib.request.Req
 
 
 def _answer(received: bytes) -> Answer:
-    """What a chat completion says; Again if it is none."""
+    """What a chat completion says; NoAnswer if it is none."""
     try:
         response = json.loads(received)
         choice, usage, model = response["choices"][0], response.get("usage") or {}, response.get("model")
@@ -172,7 +154,7 @@ def _answer(received: bytes) -> Answer:
         refused = finish == "content_filter" or bool(choice["message"].get("refusal"))
         sent, both, out = (int(usage.get(f"{kind}_tokens") or 0) for kind in ("prompt", "total", "completion"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise Again("a response that is no chat completion") from None
+        raise NoAnswer("a response that is no chat completion", again=True) from None
     return Answer(
         text if isinstance(text, str) else "", model if isinstance(model, str) else "", cut=finish == "length",
         refused=refused, tokens_in=sent, tokens_out=max(out, both - sent),  # Google counts thinking in the total alone

@@ -1,12 +1,11 @@
 """What the teacher is told, and whether its answer may become a trace (section 3.2.1).
 
-It is told: here are image and labels; reason as if you had only the image. Neither its wording nor more about it is in
-the text we have, so the text is ours. The prompt which the small model will be given is quoted whole, so that a trace
-answers the very task it will be a lesson for. Raise VERSION when the text changes: each trace carries it.
+Here are image and labels; reason as if you had only the image: no more of it is in the text we have, so the words are
+ours. The small model's prompt is quoted whole, so that a trace answers the very task that it will be a lesson for.
+Raise VERSION when the text changes: each trace carries it.
 
-A teacher's text is untrusted. The parser that reads the students reads it; it must have the format and the recorded
-labels, and nothing that would spoil a lesson: text outside the blocks, marks that a model's processor reads as image or
-turn, or words that give away that the labels were known.
+A teacher's text is untrusted. It must have the format and the recorded labels, and nothing that would spoil a lesson:
+text outside the blocks, marks that a model's processor reads as image or turn, or a hint that the labels were known.
 """
 
 import re
@@ -44,7 +43,7 @@ SHORTEST = 20
 #: What a thought may not hold: tags of any kind, and the special tokens of the models (<|im_end|>, <start_of_turn>).
 _TAG = re.compile(r"</?[A-Za-z|][^<>\n]*>|<\|")
 #: Characters that are no text: controls and halves of a surrogate pair.
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 #: Ways of saying that the labels were known. "Given the findings" is how radiologists speak, and allowed.
 _GIVEN_AWAY = re.compile(
     r"\b(?:ground|reference)[- ]truth\b"
@@ -101,9 +100,8 @@ def fault(answer: Answer, prompt: Prompt, recorded: frozenset[str]) -> str:
 def same_model(asked: str, got: str) -> None:
     """Raise UserError if another model answered than was asked; a server that names none is believed.
 
-    Services replace a withdrawn model and go on answering: from 1 December 2026 the Gemini API answers requests for
-    gemini-2.5-pro with gemini-3.8-flash (ai.google.dev/gemini-api/docs/deprecations, as read by aideprecations.com on
-    10 November 2026). Traces of a teacher that nobody chose must not pass for the paper's.
+    Services replace a withdrawn model and go on answering (ai.google.dev/gemini-api/docs/deprecations): traces of a
+    teacher that nobody chose must not pass for the paper's.
 
     >>> same_model("gemini-2.5-pro", "models/gemini-2.5-pro-002")
     """
@@ -111,5 +109,5 @@ def same_model(asked: str, got: str) -> None:
     if got and not (answered.startswith(wanted) and _VERSION.fullmatch(answered.removeprefix(wanted))):
         raise UserError(
             f"answers of {asked}", f"one of {got[:60]!r}: the server has put another model in its place",
-            "set teacher.model to a model that the server has, and its price",
+            "set teacher.model to a model that the server has",
         )  # fmt: skip

@@ -31,7 +31,7 @@ KEY = "CHEXREASON_TEACHER_KEY"
 
 @dataclass(frozen=True)
 class Teacher:
-    """Which model writes the traces, where, how it is asked and what it costs; UserError for a value out of range."""
+    """Which model writes the traces, where and how it is asked; UserError for a value out of range."""
 
     model: str = assumed("gemini-2.5-pro", "3.2.1 says Gemini 2.5 and not which of them", "the model that is asked")
     base_url: str = assumed(
@@ -52,20 +52,10 @@ class Teacher:
     timeout_s: int = assumed(120, "thinking takes its time", "seconds until a request counts as failed")
     retries: int = assumed(6, "with doubling waits some two minutes", "times that a failed request is sent again")
     failures_in_a_row: int = assumed(5, "a server that is down stays down", "studies without an answer before stopping")
-    price_in: float = assumed(
-        1.25,
-        "gemini-2.5-pro: ai.google.dev/gemini-api/docs/pricing, copied by api-evangelist 2026-09-20",
-        "USD a million tokens sent",
-    )
-    price_out: float = assumed(
-        10.0,
-        "gemini-2.5-pro, thinking included: lists by others, April 2026; not read from Google's page",
-        "USD a million tokens received",
-    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value, least = getattr(self, entry.name), 0 if entry.name in ("retries", "price_in", "price_out") else 1
+            value, least = getattr(self, entry.name), int(entry.name != "retries")
             if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
                 raise UserError(f"{least} or more for teacher.{entry.name}", repr(value), "change it in the profile")
 
@@ -96,19 +86,16 @@ def is_own(url: str) -> bool:
 
 
 def check_address(teacher: Teacher) -> None:
-    """Raise UserError for a base_url that is no address, holds a key, or would send images unencrypted elsewhere."""
-    do = "set teacher.base_url in the profile, http://localhost:8000/v1 for instance"
+    """Raise UserError for a base_url that is no address, may hold a key, or would send images unencrypted elsewhere."""
+    do = "set teacher.base_url, such as http://localhost:8000/v1"
     try:
         parts = urlsplit(teacher.base_url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = False
-    if not whole:
-        got = "one with an @" if "@" in teacher.base_url else repr(teacher.base_url)  # before it there may be a key
-        raise UserError("the address of the teacher's server", got, do)
-    if parts.username or parts.password or parts.query:
-        got = "one with more than host, port and path"
-        raise UserError("an address without a key in it", got, f"give the key in the environment: {KEY}")
+    if not whole or parts.username or parts.password or parts.query:
+        wanted, got = "the teacher's address of host, port and path", "another, not shown since it may hold a key"
+        raise UserError(wanted, got, f"{do}; a key goes into {KEY}")
     if parts.scheme == "http" and not teacher.local:
         raise UserError("https for a server that is not on this network", "http, which others can read", do)
 
@@ -122,12 +109,9 @@ def permit(teacher: Teacher, credentialed: bool) -> str:
     check_address(teacher)
     host, key = urlsplit(teacher.base_url).hostname, os.environ.get(KEY, "")
     if credentialed and not (teacher.agreement or teacher.local):
-        raise UserError(
-            "a teacher on this machine or network, or your word that your data use agreement allows another",
-            f"{host}, a third party, and teacher.agreement: false",
-            "read physionet.org/news/post/llm-responsible-use; then set teacher.base_url to a server of your own, or "
-            "teacher.agreement to true",
-        )
+        got = f"{host}, a third party, and teacher.agreement: false"
+        wanted = "a teacher of your own, or one your agreement allows"
+        raise UserError(wanted, got, "read physionet.org/news/post/llm-responsible-use")
     if not (key or teacher.local):
         raise UserError(f"a key for {host}", "none in the environment", f"export {KEY}=...; it is written nowhere")
     return key

@@ -12,12 +12,12 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image
 from tqdm import tqdm
 
 from chexreason.cohorts import Chosen
@@ -30,44 +30,18 @@ from chexreason.prompts import Prompt
 from chexreason.traces import entry_of, place, read
 from companion.phantoms.teacher.completion import write_completion
 from companion.replication.traces import check
-from companion.replication.traces.ask import Answer, Ask, Final, NoAnswer, Stopped, repeated
+from companion.replication.traces.ask import Answer, Ask, NoAnswer, repeated
 from companion.replication.traces.teacher import Teacher, teacher_of
 from companion.speed.images import shrunk
 
 
 class Lines:
-    """A file of traces that this process alone adds to; `found` is what it holds, by study."""
+    """A file of traces that this process alone adds to; `found` is what it holds, by study.
+
+    What a killed process left of a line is taken away. Raises UserError if another process is writing the file.
+    """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file, self.found = file, read(path)
-
-    def add(self, study: str, trace: str, **about: str) -> None:
-        """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
-        entry, end = {"study": study, "trace": trace, **about}, self._file.seek(0, os.SEEK_END)
-        line = json.dumps(entry).encode() + b"\n"
-        try:
-            if self._file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
-        except OSError:  # a full disk: no half line may stand before another thread's
-            self._file.truncate(end)
-            raise
-        self.found[study] = entry
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Lines]:
-    """The file at `path`, made if need be. What a killed process left of a line is taken away first.
-
-    Raises UserError if another process is writing it, or where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
-    except OSError as error:
-        got = f"{error.strerror} in {path.parent}"
-        raise UserError(f"permission to write {path.name}", got, "choose another cache folder") from error
-    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -77,7 +51,18 @@ def opened(path: Path) -> Iterator[Lines]:
         start = held.rfind(b"\n") + 1
         if held[start:]:  # the beginning of a JSON object is never a whole one
             file.write(b"\n") if entry_of(held[start:]) else file.truncate(start)
-        yield Lines(path, file)
+        self._file, self.found = file, read(path)
+
+    def add(self, study: str, trace: str, **about: str) -> None:
+        """Append one line, on the disk when this returns. ASCII, so that no character in a trace can end a line."""
+        line, end = json.dumps({"study": study, "trace": trace, **about}).encode() + b"\n", self._file.seek(0, 2)
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError:  # a full disk: no half line may stand before another thread's
+            self._file.truncate(end)
+            raise
 
 
 class Tally(Counter[str]):
@@ -89,9 +74,10 @@ class Tally(Counter[str]):
 
     def __str__(self) -> str:
         """One line, and one for each fault."""
-        told = [f"{self[what]} {what}" for what in ("given up", "without an answer", "unreadable images") if self[what]]
-        lines = [f"  answers turned down: {count} x {fault}" for fault, count in self.faults.most_common()]
-        return "\n".join([", ".join([f"{self['written']} traces written, {self['there']} were there", *told]), *lines])
+        rest = ("given up", "without an answer", "unreadable images", "tokens in", "tokens out")
+        more = "".join(f", {self[what]:,} {what}" for what in rest if self[what])
+        faults = "".join(f"\n  answers turned down: {n} x {fault}" for fault, n in self.faults.most_common())
+        return f"{self['written']} traces written, {self['there']} were there{more}{faults}"
 
 
 def write(
@@ -103,16 +89,19 @@ def write(
     often or answers with another model; what was written until then is kept.
     """
     wanted = {study.key: positives(study.labels, profile.decoding.uncertain) for study in chosen.studies}
-    with opened(place(profile, prompt)) as lines:
+    path = place(profile, prompt)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b", buffering=0) as file:
+        lines = Lines(path, file)
         check_held(lines, prompt, teacher_of(profile), wanted)
         missing = [study for study in chosen.studies if study.key not in lines.found]
         tally, left = Tally(len(chosen.studies) - len(missing)), missing[:limit]
-        if not prompt.answer.think:  # the labels are the whole answer
-            for study in left:
-                lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
-                tally["written"] += 1
-        elif left:
+        if prompt.answer.think:
             _Asking(prompt, teacher_of(profile), ask, wanted, lines, tally).run(left, progress)
+            return tally
+        for study in left:  # the labels are the whole answer
+            lines.add(study.key, write_completion("", wanted[study.key], prompt.answer))
+            tally["written"] += 1
         return tally
 
 
@@ -120,38 +109,36 @@ def check_held(lines: Lines, prompt: Prompt, teacher: Teacher, wanted: dict[str,
     """Raise UserError for traces of these studies that do not fit: other labels, another teacher or another text."""
     mine = {"teacher": teacher.model, "told": check.version(prompt)}
     held = [lines.found[key] for key in wanted if key in lines.found]
-    unfit = sum(bool(check.fault(Answer(entry["trace"]), prompt, wanted[entry["study"]])) for entry in held)
+    faults = [check.fault(Answer(entry["trace"]), prompt, wanted[entry["study"]]) for entry in held]
+    unfit = sum(bool(fault) or (mine | entry) != (entry | mine) for fault, entry in zip(faults, held, strict=True))
     if unfit:
         raise UserError(
-            f"traces for {prompt.name} that fit the labels recorded", f"{unfit} of {len(held)} that do not",
-            "move the file away if the labels or the uncertainty policy have changed, and start again",
-        )  # fmt: skip
-    others = {str(entry[name])[:60] for entry in held for name in mine if entry.get(name, mine[name]) != mine[name]}
-    if others:
-        raise UserError(
-            f"traces of one teacher, {teacher.model} told by version {mine['told']}", f"some of {sorted(others)}",
-            "go on with that teacher, or move the file away and start again",
+            f"traces by {teacher.model}, told as now, that fit the labels", f"{unfit} of {len(held)} that do not",
+            f"go on with the teacher and labels of {prompt.name}.jsonl, or move it away",
         )  # fmt: skip
 
 
+@dataclass
 class _Asking:
     """Several threads that ask about one study each; they share the file, the tally and the reason to stop."""
 
-    def __init__(
-        self, prompt: Prompt, teacher: Teacher, ask: Ask, wanted: dict[str, frozenset[str]], lines: Lines, tally: Tally
-    ) -> None:
-        self.prompt, self.teacher, self.wanted, self.lines, self.tally = prompt, teacher, wanted, lines, tally
-        self.stop, self.lock, self.in_a_row, self.reason = threading.Event(), threading.Lock(), 0, ""
-        self.ask = repeated(ask, teacher.retries, self.stop)
+    prompt: Prompt
+    teacher: Teacher
+    ask: Ask
+    wanted: dict[str, frozenset[str]]
+    lines: Lines
+    tally: Tally
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    in_a_row: int = 0
+    reason: str = ""
 
     def run(self, left: list[Study], progress: bool) -> None:
         """Ask about every study. Whatever ends it early, answers under way are paid for and kept, too."""
         with ThreadPoolExecutor(self.teacher.parallel) as pool:
             futures = [pool.submit(self.about, study) for study in left]
             try:
-                for future in tqdm(
-                    as_completed(futures), self.prompt.name, len(left), disable=not progress, mininterval=1
-                ):
+                for future in tqdm(as_completed(futures), self.prompt.name, len(left), disable=not progress):
                     future.result()
             finally:
                 self.stop.set()
@@ -163,25 +150,23 @@ class _Asking:
         """Ask about one study until an answer passes, and keep it. Raises UserError if another model answers."""
         if self.stop.is_set():
             return
+        ask, fault, end = repeated(self.ask, self.teacher.retries, self.stop), "", "given up"
         try:
-            image, fault = png(study, self.teacher.image_pixels), ""
+            image = png(study, self.teacher.image_pixels)
             for _ in range(self.teacher.attempts):
-                answer = self.ask(check.instruction(self.prompt, self.wanted[study.key], fault), image)
-                fault = self.keep(study, answer)
+                fault = self.keep(study, ask(check.instruction(self.prompt, self.wanted[study.key], fault), image))
                 if not fault:
                     return
-            with self.lock:
-                self.tally["given up"] += 1
         except UnreadableImage:
-            with self.lock:
-                self.tally["unreadable images"] += 1
+            end = "unreadable images"
         except NoAnswer as none:
-            self.count_failure(none)
-        except Stopped:
-            return
+            end = "without an answer"
+            self.failed(none)
         except BaseException:  # no further request, however soon this thread takes its next study
             self.stop.set()
             raise
+        with self.lock:
+            self.tally[end] += 1
 
     def keep(self, study: Study, answer: Answer) -> str:
         """Count an answer and write it if it passes; returns its fault."""
@@ -198,18 +183,17 @@ class _Asking:
                 self.tally["written"] += 1
         return fault
 
-    def count_failure(self, none: NoAnswer) -> None:
+    def failed(self, none: NoAnswer) -> None:
         """Stop where no request will be answered, or after too many studies in a row without an answer."""
         with self.lock:
-            self.tally["without an answer"] += 1
             self.in_a_row += 1
-            if isinstance(none, Final) or self.in_a_row >= self.teacher.failures_in_a_row:
+            if not self.reason and (none.final or self.in_a_row >= self.teacher.failures_in_a_row):
                 self.reason = str(none) + (f", for {self.in_a_row} studies in a row" if self.in_a_row > 1 else "")
                 self.stop.set()
 
 
 def png(study: Study, pixels: int) -> bytes:
-    """The image as it is sent: grey, shrunk, and without the file's name or what else its file says."""
-    file = io.BytesIO()
-    shrunk(open_image(study.image), pixels).save(file, "PNG")
+    """The image as it is sent: its pixels in grey, shrunk, and nothing else that its file says (a name, a profile)."""
+    grey, file = shrunk(open_image(study.image), pixels), io.BytesIO()
+    Image.frombytes("L", grey.size, grey.tobytes()).save(file, "PNG")
     return file.getvalue()
