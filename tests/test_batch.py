@@ -1,5 +1,6 @@
 """One notebook from end to end: failures kept apart, machine paths taken out, kernels that listen on no port."""
 
+import json
 import os
 import shutil
 import signal
@@ -98,17 +99,60 @@ def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, 
     [
         ("from chexreason.errors import UserError\nraise UserError('a folder', 'nothing at all', 'make one')",
          r"Expected a folder, got nothing at all\. Make one"),
+        ("raise ValueError('the row of a patient')", r"got ValueError in cell \d\. See"),
         ("import os\nos._exit(9)", "got a kernel that died"),
     ],
 )  # fmt: skip
 def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path, capsys, cell, told):
+    """With patients' rows that is the cache, and nothing else tells what the error said."""
     elsewhere = tmp_path / "cache" / "failed"
     with pytest.raises(UserError, match=told) as caught:
         batch.run_notebook(written(cell), tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
     assert f"ee {elsewhere}/05_tiny.failed.ipynb" in str(caught.value)
-    assert "Traceback" not in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert not {word for word in ("Traceback", "patient") if word in f"{shown} {caught.value}"}
     assert [path.name for path in elsewhere.iterdir()] == ["05_tiny.failed.ipynb"]
     assert not list((tmp_path / "out").iterdir())
+
+
+# Which kernel it is.
+
+
+@pytest.fixture
+def misled(tmp_path, monkeypatch):
+    """Another kernelspec of the same name, and another chexreason before ours: as JupyterHub and cluster modules do."""
+    spec, copy = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json", tmp_path / "copy"
+    for file, text in {
+        spec: json.dumps({"argv": ["false"], "display_name": "Another", "language": "python"}),
+        copy / "chexreason" / "__init__.py": "",
+    }.items():
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("PYTHONPATH", str(copy))
+    return copy
+
+
+def test_this_python_and_this_package_compute_with_the_folders_that_the_caller_named(written, misled, monkeypatch):
+    monkeypatch.chdir(misled)
+    for name, value in {"MINE": "a $HOME {b}", "NIH": "~/x", "A_KEY": "k", "PROFILE": "demo"}.items():
+        monkeypatch.setenv(f"CHEXREASON_{name}", value)
+    executed = run(written(
+        "import os, sys, chexreason",
+        "print(sys.executable, chexreason.__file__)",
+        "print(*(os.environ[f'CHEXREASON_{name}'] for name in ('MINE', 'NIH', 'A_KEY', 'PROFILE')), sep='|')",
+    ))  # fmt: skip
+    ours = [f"{sys.executable} {config.ROOT / 'chexreason' / '__init__.py'}"]
+    ours += ["|".join((str(misled / "a $HOME {b}"), str(Path.home() / "x"), "k", "demo"))]
+    assert outputs(executed) == "\n".join((*ours, "")).replace(f"{sys.prefix}/", "").replace(f"{misled.parent}/", "")
+
+
+@pytest.mark.parametrize("python", ["false", sys.executable])
+def test_a_kernel_that_does_not_start_is_told_in_a_line(written, misled, monkeypatch, python):
+    (misled / "sitecustomize.py").write_text(f"import sys; sys.path.insert(0, {str(misled)!r}); import chexreason")
+    monkeypatch.setattr(sys, "executable", shutil.which(python))
+    with pytest.raises(UserError, match="a kernel that did not start"):
+        run(written("print('never')"))
 
 
 # The kernels' addresses.

@@ -2,35 +2,47 @@
 
 The Snakefile says what depends on what; this module gives it the two kinds of small file it needs.
 A *code digest* stands for everything a stage is computed by (`provenance.made_by`). A *done-file* is
-written when a stage has run to its end **on this machine**; it holds the digests of what the stage
-left in `results/`. Both lie in the cache folder, outside of git: results that came with the clone
+written when a stage has run to its end **on this machine**; it holds the digests of what made it, of what
+the stages before it had left, and of what it left in `results/`, so that no clock decides what is up to date.
+Both lie in the cache folder, outside of git: results that came with the clone
 are recomputed, in place, and git shows the difference. Checkpoints are in no list at all, so that
 nothing deletes them when a job fails: the stage functions take up a killed training where it stopped.
 """
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from chexreason import config
+from chexreason import config, runs
 from chexreason.errors import UserError, unknown
-from chexreason.files import digest_of, write_atomically
+from chexreason.files import digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
 from companion.evidence.sections import STAGES, SUMMARIES
 from companion.workflow import batch
+from companion.workflow.locked import locked
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
+
+#: Stage -> the entries of a profile's `study` whose combinations are its runs.
+RUNS = {
+    "prompting": ("prompts",), "sft": ("models", "prompts"), "grpo": ("rewards",),
+    "generalization": ("models", "test_sets"),
+}  # fmt: skip
 
 
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
-    """Run a stage's notebook on a profile and note that it is done; returns the executed notebook."""
+    """Run a stage's notebook on a profile and note that it is done; returns the executed notebook.
+
+    Waits for another process that runs the same. Raises UserError if the notebook fails or leaves no runs.
+    """
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "companion/evidence/sections.py")
     stage, done = STAGES[name], done_file(name, profile)
-    made = made_by(stage, profile.source)
-    done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters = {
         "profile": profile.source,
@@ -39,13 +51,37 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
         "cache": _if_elsewhere(profile.cache, config.load_profile(profile.source, unset=True).cache),
         "given": given,
     }
-    print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
     failures = profile.cache / "failed" if profile.rows == "cache" else None
-    batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
-    write_record(stage, profile.name, profile.results, made)
-    write_atomically(done, (json.dumps({"files": left_by(stage, profile.results)}, indent=1) + "\n").encode())
+    with locked(done.with_suffix(".lock")):
+        made, before = made_by(stage, profile.source), _inputs(name, profile)
+        done.unlink(missing_ok=True)
+        print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
+        batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
+        if lacking := next(_not_made_here(name, profile), None):
+            raise UserError(
+                f"the runs of the stage {name} in {profile.results}", f"none of this machine's for {lacking}",
+                "see in its notebook where they went",
+            )  # fmt: skip
+        write_record(stage, profile.name, profile.results, made)
+        noted = {"made_by": made, "inputs": before, "files": left_by(stage, profile.results)}
+        write_atomically(done, (json.dumps(noted, indent=1) + "\n").encode())
     return executed
+
+
+def _inputs(name: str, profile: config.Profile) -> dict[str, str]:
+    """Earlier stage -> digest of what it has left."""
+    return {earlier: digest_of(left_by(STAGES[earlier], profile.results)) for earlier in STAGES[name].after}
+
+
+def _not_made_here(name: str, profile: config.Profile) -> Iterator[str]:
+    """The runs of a stage that are not there, or that this machine did not compute."""
+    parts = [profile.study[name][entry] for entry in RUNS[name]]
+    for names in itertools.product(*parts):
+        run_id = "-".join((f"{STAGES[name].number}-{name}", *names))
+        run, note = runs.read(profile.results / run_id), profile.cache / "made-here" / run_id
+        if run is None or not note.is_file() or note.read_text(encoding="utf-8") != run.info.get("config_digest"):
+            yield run_id
 
 
 def _if_elsewhere(path: Path, usual: Path) -> str:
@@ -63,23 +99,42 @@ def code_file(name: str, profile: config.Profile) -> Path:
     return profile.cache / "code" / f"{STAGES[name].notebook}.sha256"
 
 
-def refresh(profile: config.Profile) -> None:
-    """Bring the code digests up to date and withdraw the done-files that are no longer true.
+def refresh(profile: config.Profile, out: Path | None = None) -> None:
+    """Bring the code digests up to date and withdraw the done-files that are no longer true, the book's in `out` too.
 
-    Snakemake calls this before it decides. A done-file is withdrawn when a file it lists is gone
-    or another one: removed by hand, or put back by git. A digest is written only if it changed,
+    Snakemake calls this before it decides. A done-file is withdrawn when it is about other code or inputs, or a file
+    it lists is gone or another one: removed by hand, or put back by git. A digest is written only if it changed,
     since the time of the file is what Snakemake compares.
     """
     for name, stage in STAGES.items():
-        path, digest, done = code_file(name, profile), digest_of(made_by(stage, profile.name)), done_file(name, profile)
-        if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest:
-            write_atomically(path, f"{digest}\n".encode())
-        try:
-            true = json.loads(done.read_text(encoding="utf-8"))["files"] == left_by(stage, profile.results)
-        except (FileNotFoundError, ValueError, KeyError):
-            true = False
-        if not true:
-            done.unlink(missing_ok=True)
+        path, made = code_file(name, profile), made_by(stage, profile.source)
+        if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest_of(made):
+            write_atomically(path, f"{digest_of(made)}\n".encode())
+        now = {"made_by": made, "inputs": _inputs(name, profile), "files": left_by(stage, profile.results)}
+        _withdraw(done_file(name, profile), now)
+    if out is not None:
+        _withdraw(book_file(profile.name, out), {"book": book_digest(profile.results)})
+
+
+def _withdraw(done: Path, now: dict[str, Any]) -> None:
+    """Remove a done-file that does not say what is so now."""
+    try:
+        true = json.loads(done.read_text(encoding="utf-8")) == now
+    except (FileNotFoundError, ValueError):
+        true = False
+    if not true:
+        done.unlink(missing_ok=True)
+
+
+def book_file(profile: str, out: Path) -> Path:
+    """Where it is noted that the book was built from a profile's results."""
+    return out / "_build" / f"book-{profile}.done"
+
+
+def book_digest(results: Path) -> str:
+    """SHA-256 of all that the book is made from."""
+    files = [*book_sources(), *filter(Path.is_file, sorted(results.rglob("*")))]
+    return digest_of({os.path.relpath(path, config.ROOT): file_digest(path) for path in files})
 
 
 def book_sources() -> list[Path]:
@@ -124,7 +179,8 @@ def require_fresh(profile: str) -> None:
 def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """Build the book from `results/<profile>` into ``out/_build``; returns its first page. Computes nothing.
 
-    Raises UserError when there are no results for the profile or the book does not build.
+    Waits for another process that builds there. Raises UserError when there are no results for the profile or the
+    book does not build.
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
@@ -134,11 +190,16 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     if wrong := altered():
         do = "git checkout -- results/published"
         raise UserError("the published numbers as they were checked", "; ".join(wrong.values()), do)
-    stale = stale_pages(profile, results)
+    with locked(out / "_build" / "book.lock"):
+        return _build(profile, results.resolve(), out)
+
+
+def _build(profile: str, results: Path, out: Path) -> Path:
+    stale, made_from = stale_pages(profile, results), book_digest(results)
     for page, reasons in stale.items():
         print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
-    for told in (out / "_build").glob("book-*.done"):
-        told.unlink()  # the book holds one profile at a time
+    for other in (out / "_build").glob("book-*.done"):
+        other.unlink()  # the book holds one profile at a time
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", str(out), "-W", "--keep-going", "--quiet"]
@@ -147,10 +208,11 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         settings.parent.mkdir()
         settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
-        environment = {"CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
-        environment |= {"CHEXREASON_STALE": json.dumps(stale)}
-        ended = subprocess.run(command, cwd=config.ROOT, env=os.environ | environment, check=False)
+        told = {"CHEXREASON_PROFILE": profile, "CHEXREASON_STALE": json.dumps(stale)}
+        variables = {**os.environ, **batch.environment(), **told, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run(command, cwd=config.ROOT, env=variables, check=False)
     first_page = out / "_build" / "html" / "index.html"
     if ended.returncode or not first_page.is_file():
         raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")
+    write_atomically(book_file(profile, out), (json.dumps({"book": made_from}) + "\n").encode())
     return first_page
