@@ -16,7 +16,8 @@ import pytest
 
 from chexreason import config
 from chexreason.errors import UserError
-from companion.workflow import batch
+from companion.evidence import sections
+from companion.workflow import batch, stages
 
 HEADER = """\
 # ---
@@ -258,3 +259,99 @@ def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_
     assert_apart(met, 2)
     assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
     assert "private_kernels" in (config.ROOT / "_config.yml").read_text()
+
+
+# One at a time, and what a stage has left.
+
+
+@pytest.mark.parametrize("ends", ["by itself", "killed"])
+def test_the_second_waits_for_the_first_however_that_ends(tmp_path, ends):
+    lock, go, first, second = (tmp_path / name for name in ("a/lock", "go", "first", "second"))
+
+    def held(*words: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "companion.workflow.locked", str(lock), "bash", "-c", *words]
+        return subprocess.Popen(command, cwd=config.ROOT, stderr=subprocess.PIPE, text=True)
+
+    one = held(f"touch '{first}'; until [ -e '{go}' ]; do sleep 0.05; done")
+    while not first.exists():
+        assert one.poll() is None
+        time.sleep(0.05)
+    other = held(f"touch '{second}'; exit 7")
+    assert "waiting for another process, which holds" in other.stderr.readline()
+    assert not second.exists()
+    one.kill() if ends == "killed" else go.touch()
+    one.communicate()
+    other.communicate()
+    assert other.returncode == 7, "the command's own status"
+    assert second.exists()
+
+
+#: A notebook that leaves what a stage's runs leave, and where.
+LEAVES = """\
+import json
+from pathlib import Path
+for prompt in {prompts!r}:
+    run = Path(results) / "smoke" / f"01-prompting-{{prompt}}"
+    for path, text in ((run / "run.json", json.dumps({{"run_id": run.name, "tier": "", "config_digest": "d"}})),
+                       (Path(cache) / "made-here" / run.name, "{digest}")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+"""
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """A function that puts a notebook that leaves runs in the place of the first stage's, and the profile to run it."""
+    profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    place = shutil.copytree(sections.NOTEBOOKS, tmp_path / "notebooks")
+    monkeypatch.setattr(sections, "NOTEBOOKS", place)
+
+    def put(digest: str = "d", but: int = 0) -> None:
+        cell = LEAVES.format(prompts=profile.study["prompting"]["prompts"][but:], digest=digest)
+        words = "".join(f"{name} = None\n" for name in ("profile", "seed", "results", "cache", "given"))
+        (place / "01_prompting.py").write_text(f'{HEADER}# %% tags=["parameters"]\n{words}\n# %%\n{cell}')
+
+    return put, profile
+
+
+@pytest.mark.parametrize("wrong", [{"but": 1}, {"digest": "another's"}])
+def test_a_stage_whose_runs_are_not_there_is_not_done_and_has_no_record(stage, wrong):
+    put, profile = stage
+    put(**wrong)
+    with pytest.raises(UserError, match="none of this machine's for 01-prompting-"):
+        stages.run_stage("prompting", profile)
+    assert not stages.done_file("prompting", profile).exists()
+    assert not list(profile.results.rglob("01_prompting.json"))
+
+
+def test_no_clock_decides_whether_a_stage_or_the_book_is_done(stage, tmp_path):
+    """Everything is stamped years ahead; what made it, what it was given and what it left have the say."""
+    put, profile = stage
+    put()
+    done = stages.done_file("prompting", profile)
+    later = stages.done_file("grpo", profile)
+    book, run = stages.book_file("smoke", tmp_path), profile.results / "01-prompting-reasoning_a" / "run.json"
+    stages.run_stage("prompting", profile)
+    noted, ahead = done.read_text(), time.time() + 1e8
+
+    def hold() -> list[bool]:
+        for path, text in ((done, noted), (later, after), (book, built)):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            os.utime(path, (ahead, ahead))
+        stages.refresh(profile, tmp_path)
+        return [path.exists() for path in (done, later, book)]
+
+    made = {"made_by": stages.made_by(stages.STAGES["grpo"], "smoke"), "inputs": stages._inputs("grpo", profile)}
+    after = json.dumps({**made, "files": {}})
+    built = json.dumps({"book": stages.book_digest(profile.results)})
+    assert hold() == [True, True, True]
+    (profile.results / "02-sft-new").mkdir()
+    (profile.results / "02-sft-new" / "run.json").touch()
+    assert hold() == [True, False, False]
+    whole = run.read_text()
+    run.write_text(whole + " ")
+    assert hold() == [False, False, False]
+    run.write_text(whole)
+    put(but=2)
+    assert hold() == [False, False, False]
