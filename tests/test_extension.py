@@ -41,6 +41,11 @@ PROMPTS["upwards"] = Prompt(
     "upwards", 1, "Upwards", "from below", compose("Go from below to above.", THINK_SOLUTION), THINK_SOLUTION
 )
 """
+#: As little of everything as still has every row.
+SMALL = {
+    "sizes.sft": 8, "sizes.validation": 2, "decoding.max_new_tokens": 8, "grpo.max_completion_length": 8,
+    "grpo.checkpoints": 1,
+}  # fmt: skip
 MODEL = """
 from dataclasses import replace
 from chexreason.models import FAMILIES
@@ -61,6 +66,10 @@ def study(tmp_path_factory):
         Image.new("L", (224, 224), 90).save(place / "hospital" / row["image"])
     pd.DataFrame(rows).to_csv(place / "hospital" / "labels.csv", index=False)
     text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    kept = [entry for entry in text["overrides"] if entry["setting"] not in SMALL]
+    text["overrides"] = kept + [{"setting": name, "value": n, "why": "for a test"} for name, n in SMALL.items()]
+    for name, sizes in {"mimic": {"train": 24, "validate": 4}, "chexpert": {"test": 2}, "nih": {"test": 2}}.items():
+        text["data"][name]["draw"]["sizes"] = sizes
     text["data"]["mine"] = {"root": str(place / "hospital")}
     text["models"]["twin"] = text["models"]["qwen"]
     text["modules"] = [str(place / "mine.py"), str(place / "model.py")]
