@@ -4,8 +4,8 @@
 #   one GPU  snakemake --cores 16 --resources gpu=1 --config profile=paper
 #   Slurm    snakemake --executor slurm --jobs 4 --config profile=paper
 #
-# A stage's input is the digest of its code, its output a note that it ran to its end on this machine
-# (companion/workflow/stages.py says why). What is under results/ and every checkpoint stays undeclared:
+# A stage's output is a note that it ran to its end on this machine, withdrawn here when it no longer holds
+# (companion/workflow/stages.py says when). What is under results/ and every checkpoint stays undeclared:
 # Snakemake deletes a declared output before a job starts and when it fails.
 import os
 import shlex
@@ -32,10 +32,6 @@ GPU = os.path.exists("/dev/nvidia0")
 BOOK = os.path.relpath(stages.book_file(PROFILE.name, ROOT))
 
 
-def code(stage):
-    return os.path.relpath(stages.code_file(stage, PROFILE))
-
-
 def done(stage):
     return os.path.relpath(stages.done_file(stage, PROFILE))
 
@@ -59,7 +55,6 @@ for stage, about in stages.STAGES.items():
     rule:
         name: stage
         input:
-            code(stage),
             [done(earlier) for earlier in about.after],
         output:
             done(stage),

@@ -277,7 +277,7 @@ def test_the_second_waits_for_the_first_however_that_ends(tmp_path, ends):
         assert one.poll() is None
         time.sleep(0.05)
     other = held(f"touch '{second}'; exit 7")
-    assert "waiting for another process, which holds" in other.stderr.readline()
+    assert "waiting for another command" in other.stderr.readline()
     assert not second.exists()
     one.kill() if ends == "killed" else go.touch()
     one.communicate()
@@ -342,8 +342,7 @@ def test_no_clock_decides_whether_a_stage_or_the_book_is_done(stage, tmp_path):
         stages.refresh(profile, tmp_path)
         return [path.exists() for path in (done, later, book)]
 
-    made = {"made_by": stages.made_by(stages.STAGES["grpo"], "smoke"), "inputs": stages._inputs("grpo", profile)}
-    after = json.dumps({**made, "files": {}})
+    after = json.dumps(stages._noted("grpo", profile))
     built = json.dumps({"book": stages.book_digest(profile.results)})
     assert hold() == [True, True, True]
     (profile.results / "02-sft-new").mkdir()

@@ -215,12 +215,12 @@ def test_the_same_command_again_repeats_nothing_and_a_done_file_holds_until_a_re
     with held.entered():
         profile = config.load_profile("paper", results=held.base / "results")
     done = stages.done_file("prompting", profile)
-    stages.refresh(profile)
+    stages.refresh(profile, held.base)
     listed = json.loads(done.read_text())["files"]
     place = held.base / "results" / "paper" / next(name for name in listed if name.endswith("run.json"))
     content = place.read_bytes()
     place.write_bytes(content + b"\n")
-    stages.refresh(profile)
+    stages.refresh(profile, held.base)
     place.write_bytes(content)
     assert not done.exists()
 

@@ -1,12 +1,11 @@
 """The four stages of the study as notebooks, and when one of them has to run (sections 4.1 to 4.4).
 
-The Snakefile says what depends on what; this module gives it the two kinds of small file it needs.
-A *code digest* stands for everything a stage is computed by (`provenance.made_by`). A *done-file* is
-written when a stage has run to its end **on this machine**; it holds the digests of what made it, of what
-the stages before it had left, and of what it left in `results/`, so that no clock decides what is up to date.
-Both lie in the cache folder, outside of git: results that came with the clone
-are recomputed, in place, and git shows the difference. Checkpoints are in no list at all, so that
-nothing deletes them when a job fails: the stage functions take up a killed training where it stopped.
+The Snakefile says what depends on what. A *done-file* is written when a stage has run to its end **on this machine**;
+it holds the digests of what made it (`provenance.made_by`), of what the stages before it had left, and of what it left
+in `results/`, so that no clock decides whether it holds; the book has one, too. They lie in the cache folder, outside
+of git: results that came with the clone are recomputed, in place, and git shows the difference. Checkpoints are in no
+list at all, so that nothing deletes them when a job fails: the stage functions take up a killed training where it
+stopped.
 """
 
 import itertools
@@ -21,11 +20,10 @@ from typing import Any
 
 from chexreason import config, runs
 from chexreason.errors import UserError, unknown
-from chexreason.files import digest_of, file_digest, write_atomically
+from chexreason.files import alone, digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
 from companion.evidence.sections import STAGES, SUMMARIES
 from companion.workflow import batch
-from companion.workflow.locked import locked
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
 #: Stage -> the entries of a profile's `study` whose combinations are its runs.
@@ -53,8 +51,8 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     }
     # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
     failures = profile.cache / "failed" if profile.rows == "cache" else None
-    with locked(done.with_suffix(".lock")):
-        made, before = made_by(stage, profile.source), _inputs(name, profile)
+    with alone(profile.cache / "locks" / f"{stage.notebook}.lock"):
+        before = _noted(name, profile)
         done.unlink(missing_ok=True)
         print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
         batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
@@ -63,15 +61,17 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
                 f"the runs of the stage {name} in {profile.results}", f"none of this machine's for {lacking}",
                 "see in its notebook where they went",
             )  # fmt: skip
-        write_record(stage, profile.name, profile.results, made)
-        noted = {"made_by": made, "inputs": before, "files": left_by(stage, profile.results)}
+        write_record(stage, profile.name, profile.results, before["made_by"])
+        noted = {**before, "files": left_by(stage, profile.results)}
         write_atomically(done, (json.dumps(noted, indent=1) + "\n").encode())
     return executed
 
 
-def _inputs(name: str, profile: config.Profile) -> dict[str, str]:
-    """Earlier stage -> digest of what it has left."""
-    return {earlier: digest_of(left_by(STAGES[earlier], profile.results)) for earlier in STAGES[name].after}
+def _noted(name: str, profile: config.Profile) -> dict[str, Any]:
+    """What a stage's done-file says: what makes it, what the stages before it have left, and what it has."""
+    before = {earlier: digest_of(left_by(STAGES[earlier], profile.results)) for earlier in STAGES[name].after}
+    stage = STAGES[name]
+    return {"made_by": made_by(stage, profile.source), "inputs": before, "files": left_by(stage, profile.results)}
 
 
 def _not_made_here(name: str, profile: config.Profile) -> Iterator[str]:
@@ -94,36 +94,22 @@ def done_file(name: str, profile: config.Profile) -> Path:
     return profile.cache / "done" / f"{STAGES[name].notebook}.json"
 
 
-def code_file(name: str, profile: config.Profile) -> Path:
-    """Where the digest of a stage's code is kept for Snakemake."""
-    return profile.cache / "code" / f"{STAGES[name].notebook}.sha256"
+def refresh(profile: config.Profile, out: Path) -> None:
+    """Withdraw the done-files that are no longer true, the book's in `out` too; Snakemake calls this before it decides.
 
-
-def refresh(profile: config.Profile, out: Path | None = None) -> None:
-    """Bring the code digests up to date and withdraw the done-files that are no longer true, the book's in `out` too.
-
-    Snakemake calls this before it decides. A done-file is withdrawn when it is about other code or inputs, or a file
-    it lists is gone or another one: removed by hand, or put back by git. A digest is written only if it changed,
-    since the time of the file is what Snakemake compares.
+    It is one about other code or inputs, or a file that it lists is gone or another one: removed by hand, or put back
+    by git.
     """
-    for name, stage in STAGES.items():
-        path, made = code_file(name, profile), made_by(stage, profile.source)
-        if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest_of(made):
-            write_atomically(path, f"{digest_of(made)}\n".encode())
-        now = {"made_by": made, "inputs": _inputs(name, profile), "files": left_by(stage, profile.results)}
-        _withdraw(done_file(name, profile), now)
-    if out is not None:
-        _withdraw(book_file(profile.name, out), {"book": book_digest(profile.results)})
-
-
-def _withdraw(done: Path, now: dict[str, Any]) -> None:
-    """Remove a done-file that does not say what is so now."""
-    try:
-        true = json.loads(done.read_text(encoding="utf-8")) == now
-    except (FileNotFoundError, ValueError):
-        true = False
-    if not true:
-        done.unlink(missing_ok=True)
+    true = {book_file(profile.name, out): {"book": book_digest(profile.results)}}
+    for name in STAGES:
+        true[done_file(name, profile)] = _noted(name, profile)
+    for done, now in true.items():
+        try:
+            holds = json.loads(done.read_text(encoding="utf-8")) == now
+        except (FileNotFoundError, ValueError):
+            holds = False
+        if not holds:
+            done.unlink(missing_ok=True)
 
 
 def book_file(profile: str, out: Path) -> Path:
@@ -190,7 +176,7 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     if wrong := altered():
         do = "git checkout -- results/published"
         raise UserError("the published numbers as they were checked", "; ".join(wrong.values()), do)
-    with locked(out / "_build" / "book.lock"):
+    with alone(out / "_build" / "book.lock"):
         return _build(profile, results.resolve(), out)
 
 
