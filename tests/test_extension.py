@@ -1,5 +1,9 @@
-"""The four things that people add, from files of their own: a reward, a prompt, a base model and a data set."""
+"""The four things that people add, from files of their own: a reward, a prompt, a base model and a data set.
 
+The reward is README's, made and trained with as README has it typed.
+"""
+
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,13 +24,6 @@ from chexreason.data import SOURCES, Source
 from chexreason.data.study import Cohort, Study
 from chexreason.labels import FINDINGS
 from chexreason.prompts import PROMPTS, Prompt, compose
-from chexreason.rewards import reward
-
-
-@reward("sample_f1")
-def sample_f1(answer, truth, text):
-    named = frozenset(answer.labels) if answer.valid else frozenset()
-    return {"f1": 2 * len(truth & named) / (len(truth) + len(named))}
 
 
 def load(root, split):
@@ -41,6 +38,7 @@ PROMPTS["upwards"] = Prompt(
     "upwards", 1, "Upwards", "from below", compose("Go from below to above.", THINK_SOLUTION), THINK_SOLUTION
 )
 """
+README = (config.ROOT / "README.md").read_text(encoding="utf-8")
 #: As little of everything as still has every row.
 SMALL = {
     "sizes.sft": 8, "sizes.validation": 2, "decoding.max_new_tokens": 8, "grpo.max_completion_length": 8,
@@ -76,7 +74,6 @@ def study(tmp_path_factory):
     text["study"] = {
         "prompting": {"prompts": ["reasoning_a", "upwards"]},
         "sft": {"models": ["medgemma"], "prompts": ["free_reasoning"]},
-        "grpo": {"rewards": ["sample_f1"]},
         "generalization": {
             "test_sets": ["nih", "mine"], "models": {
                 "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
@@ -86,10 +83,14 @@ def study(tmp_path_factory):
         },
     }  # fmt: skip
     (place / "own.yml").write_text(yaml.safe_dump(text))
-    words = ["run", "all", "--profile", str(place / "own.yml"), "--results", str(place / "results")]
-    command = [sys.executable, "-m", "companion", *words, "--cache", str(place / "cache")]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=config.ROOT, check=False)
-    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    [block] = re.findall(r"```bash\n(cat .*?)\n```", README, flags=re.DOTALL)
+    typed = [".venv/bin/chexreason sft", block, *(f".venv/bin/chexreason run {n}" for n in ("prompting", "generalization"))]
+    where = f" --profile {place / 'own.yml'} --results {place / 'results'} --cache {place / 'cache'}"
+    for line in typed:
+        line = (line + where).replace(".venv/bin/chexreason", f"{sys.executable} -m companion")
+        line = line.replace(".cache/my_reward", f"{place}/my_reward")
+        ended = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, cwd=config.ROOT, check=False)
+        assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     return place / "results"
 
 
