@@ -125,11 +125,11 @@ def test_this_python_and_this_package_compute_with_the_folders_that_the_caller_n
     for name, value in {"MINE": "a $HOME {b}", "NIH": "~/x", "A_KEY": "k", "PROFILE": "demo"}.items():
         monkeypatch.setenv(f"CHEXREASON_{name}", value)
     executed = run(written(
-        "import os, sys, chexreason",
-        "print(sys.executable, chexreason.__file__)",
+        "import os, sys, chexreason\nfrom ipykernel.kernelapp import IPKernelApp",
+        "print(sys.executable, chexreason.__file__, IPKernelApp.instance().transport)",
         "print(*(os.environ[f'CHEXREASON_{name}'] for name in ('MINE', 'NIH', 'A_KEY', 'PROFILE')), sep='|')",
     ))  # fmt: skip
-    ours = [f"{sys.executable} {config.ROOT / 'chexreason' / '__init__.py'}"]
+    ours = [f"{sys.executable} {config.ROOT / 'chexreason' / '__init__.py'} ipc"]
     ours += ["|".join((str(misled / "a $HOME {b}"), str(Path.home() / "x"), "k", "demo"))]
     assert outputs(executed) == "\n".join((*ours, "")).replace(f"{sys.prefix}/", "").replace(f"{misled.parent}/", "")
 
@@ -155,46 +155,6 @@ kernel, met = IPKernelApp.instance(), Path({met!r})
 while len(list(met.iterdir())) < {n}:
     time.sleep(0.05)
 """
-RUN = """\
-import sys
-from pathlib import Path
-from companion.workflow import batch
-
-source = Path(sys.argv[1])
-batch.run_notebook(source, source.parent / "out" / f"{source.stem}.ipynb", {}, source.parent)
-"""
-
-
-def started(source: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", RUN, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def assert_apart(met: Path, count: int) -> None:
-    """So many kernels have met, at addresses of their own, all of them sockets whose folders are gone."""
-    found = {path.read_text() for path in met.iterdir()}
-    assert len(found) == count
-    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
-
-
-@pytest.fixture
-def met(tmp_path):
-    (tmp_path / "met").mkdir()
-    return tmp_path / "met"
-
-
-def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
-    sources = [written(MEET.format(met=str(met), n=2), "print('done')"), tmp_path / "06_tiny.py"]
-    shutil.copy(*sources)
-    running = [started(source) for source in sources]
-    while any(one.poll() is None for one in running):
-        if any(one.poll() for one in running):  # the others would wait for it
-            [one.kill() for one in running]
-        time.sleep(0.05)
-    shown = [one.communicate()[0].decode()[-2000:] for one in running]
-    assert [one.returncode for one in running] == [0, 0], shown
-    assert all(outputs(tmp_path / "out" / f"{source.stem}.ipynb") == "done\n" for source in sources)
-    assert_apart(met, 2)
-    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", *(source.name for source in sources)}
 
 
 def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
@@ -210,10 +170,11 @@ def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
         assert not file.parent.exists()
 
 
-def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(met, tmp_path):
+def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(tmp_path):
     """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), two of code."""
-    pages = tmp_path / "pages"
+    pages, met = tmp_path / "pages", tmp_path / "met"
     pages.mkdir()
+    met.mkdir()
     (pages / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(config.ROOT / 'book' / '_ext')!r})\n"
         "extensions, master_doc = ['myst_nb', 'private_kernels'], 'page0'\n"
@@ -227,7 +188,9 @@ def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_
     command = [sys.executable, "-m", "sphinx", "-q", "-j", "6", str(pages), str(tmp_path / "built")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert_apart(met, 2)
+    addresses = {path.read_text() for path in met.iterdir()}
+    assert len(addresses) == 2
+    assert all(found.startswith("ipc /") and not Path(found.split()[1]).parent.exists() for found in addresses)
     assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
     assert "private_kernels" in (config.ROOT / "_config.yml").read_text()
 

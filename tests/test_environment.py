@@ -85,7 +85,7 @@ def test_the_pins_are_whole(constraints, python):
 def test_every_pin_takes_every_python_that_the_package_takes_and_make_refuses_the_others(constraints):
     """Or the set-up fails after minutes, when pip comes to this pin."""
     [(oldest, beyond)] = re.findall(r"not \(3, (\d+)\) <= sys.version_info < \(3, (\d+)\)", MAKEFILE)
-    assert PYTHONS == [f"3.{minor}" for minor in range(int(oldest), int(beyond))]
+    assert [f"3.{minor}" for minor in range(int(oldest), int(beyond))] == PYTHONS
     refused = []
     for name, version in constraints.items():
         try:

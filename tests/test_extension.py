@@ -6,7 +6,6 @@ The reward is README's, made and trained with as README has it typed.
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest

@@ -35,27 +35,25 @@ from chexreason.errors import UserError
 PATIENCE = 3600
 #: Bytes that the path of a socket may have, and the longest that is added to the place of `private_kernel`'s folder.
 LONGEST, SOCKET = 107, "/chexreason-12345678/kernel-ipc-5"
-#: Our variables that name no folder; all others do, and keys are left alone.
+#: Those of our variables that are no paths, beside the keys.
 WORDS = ("CHEXREASON_PROFILE", "CHEXREASON_STALE")
-#: What a kernel starts with. A file of start-up code may have imported another copy of the package.
-START = """
-import sys, chexreason
-if chexreason.__file__ != {ours!r}:
-    sys.exit(f"the kernel has imported another copy of chexreason, {{chexreason.__file__}}")
-from ipykernel.kernelapp import launch_new_instance
-launch_new_instance()
-"""
+#: What a kernel starts with: an environment's own start-up code may have imported another copy of the package.
+START = (
+    "import sys, chexreason as ours; from ipykernel.kernelapp import launch_new_instance as start; "
+    "start() if ours.__file__ == {!r} else sys.exit(f'another copy of chexreason is imported: {{ours.__file__}}')"
+)
 
 
 def environment() -> dict[str, str]:
-    """Variables for a process in another folder: paths in full, and caches in .cache if the home is not writable."""
-    named = {name: value for name, value in os.environ.items() if name.startswith("CHEXREASON_") and value}
-    paths = {name: value for name, value in named.items() if name not in WORDS and not name.endswith("_KEY")}
-    made = {name: str(Path(value).expanduser().resolve()) for name, value in paths.items()}
+    """Variables for a process in another folder: paths in full, and caches in ours if the home is not writable."""
+    made = {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+    for name, value in os.environ.items():
+        if value and name.startswith("CHEXREASON_") and name not in WORDS and not name.endswith("_KEY"):
+            made[name] = str(Path(value).expanduser().resolve())
     if not os.access(os.path.expanduser("~"), os.W_OK):
-        caches = {name: str(ROOT / ".cache" / "home") for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME")}
-        made |= {name: os.environ.get(name) or place for name, place in caches.items()}
-    return made | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+        place = os.path.join(made.get("CHEXREASON_CACHE", ROOT / ".cache"), "home")
+        made |= {name: os.environ.get(name, place) for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR")}
+    return made
 
 
 class Kernel(AsyncKernelManager):
@@ -66,11 +64,9 @@ class Kernel(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         """How it is started; a dollar would be taken for a variable."""
-        start = START.format(ours=str(ROOT / "chexreason" / "__init__.py"))
-        return KernelSpec(
-            argv=[sys.executable, "-P", "-c", start, "-f", "{connection_file}"], language="python",
-            env={name: value.replace("$", "$$") for name, value in self.variables.items()},
-        )  # fmt: skip
+        start = START.format(str(ROOT / "chexreason" / "__init__.py"))
+        variables = {name: value.replace("$", "$$") for name, value in self.variables.items()}
+        return KernelSpec(argv=[sys.executable, "-P", "-c", start, "-f", "{connection_file}"], env=variables)
 
 
 @contextmanager
