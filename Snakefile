@@ -29,7 +29,7 @@ except UserError as error:
 CHEXREASON = f"{shlex.quote(sys.executable)} -m companion"
 #: Two arms train side by side on a laptop; a single GPU takes one at a time.
 GPU = os.path.exists("/dev/nvidia0")
-BOOK = os.path.relpath(stages.book_file(PROFILE.name, ROOT))
+BOOK = os.path.relpath(stages.book_file(ROOT))
 
 
 def done(stage):

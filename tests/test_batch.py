@@ -264,7 +264,7 @@ def test_no_clock_decides_whether_a_stage_or_the_book_is_done(stage, tmp_path):
     put()
     done = stages.done_file("prompting", profile)
     later = stages.done_file("grpo", profile)
-    book, run = stages.book_file("smoke", tmp_path), profile.results / "01-prompting-reasoning_a" / "run.json"
+    book, run = stages.book_file(tmp_path), profile.results / "01-prompting-reasoning_a" / "run.json"
     stages.run_stage("prompting", profile)
     noted, ahead = done.read_text(), time.time() + 1e8
 

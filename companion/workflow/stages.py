@@ -100,7 +100,7 @@ def refresh(profile: config.Profile, out: Path) -> None:
     It is one about other code or inputs, or a file that it lists is gone or another one: removed by hand, or put back
     by git.
     """
-    true = {book_file(profile.name, out): {"book": book_digest(profile.results)}}
+    true = {book_file(out): {"book": book_digest(profile.results)}}
     for name in STAGES:
         true[done_file(name, profile)] = _noted(name, profile)
     for done, now in true.items():
@@ -112,9 +112,9 @@ def refresh(profile: config.Profile, out: Path) -> None:
             done.unlink(missing_ok=True)
 
 
-def book_file(profile: str, out: Path) -> Path:
-    """Where it is noted that the book was built from a profile's results."""
-    return out / "_build" / f"book-{profile}.done"
+def book_file(out: Path) -> Path:
+    """Where it is noted what the book in ``out/_build`` was built from; it holds one profile at a time."""
+    return out / "_build" / "book.json"
 
 
 def book_digest(results: Path) -> str:
@@ -170,26 +170,21 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
-    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
+    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS).resolve() / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     if wrong := altered():
         do = "git checkout -- results/published"
         raise UserError("the published numbers as they were checked", "; ".join(wrong.values()), do)
-    with alone(out / "_build" / "book.lock"):
-        return _build(profile, results.resolve(), out)
-
-
-def _build(profile: str, results: Path, out: Path) -> Path:
-    stale, made_from = stale_pages(profile, results), book_digest(results)
-    for page, reasons in stale.items():
-        print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
-    for other in (out / "_build").glob("book-*.done"):
-        other.unlink()  # the book holds one profile at a time
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", str(out), "-W", "--keep-going", "--quiet"]
-    with tempfile.TemporaryDirectory() as folder:
+    done, first_page = book_file(out), out / "_build" / "html" / "index.html"
+    with alone(done.with_suffix(".lock")), tempfile.TemporaryDirectory() as folder:
+        stale, made_from = stale_pages(profile, results), book_digest(results)
+        for page, reasons in stale.items():
+            print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
+        done.unlink(missing_ok=True)
         # Each page's kernel would warn that it listens on this machine without encryption.
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         settings.parent.mkdir()
@@ -197,8 +192,8 @@ def _build(profile: str, results: Path, out: Path) -> Path:
         told = {"CHEXREASON_PROFILE": profile, "CHEXREASON_STALE": json.dumps(stale)}
         variables = {**os.environ, **batch.environment(), **told, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
         ended = subprocess.run(command, cwd=config.ROOT, env=variables, check=False)
-    first_page = out / "_build" / "html" / "index.html"
-    if ended.returncode or not first_page.is_file():
-        raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")
-    write_atomically(book_file(profile, out), (json.dumps({"book": made_from}) + "\n").encode())
+        if ended.returncode or not first_page.is_file():
+            got = f"exit status {ended.returncode}"
+            raise UserError("the book to build without a warning", got, "see the lines above")
+        write_atomically(done, (json.dumps({"book": made_from}) + "\n").encode())
     return first_page
