@@ -85,23 +85,6 @@ def test_another_python_gives_the_same_text(python) -> None:
     assert ended.stdout == ascii(syntax.bare(SNIPPET))
 
 
-def test_what_later_pythons_add_makes_no_difference(monkeypatch) -> None:
-    """The three differences that are known, put into the tree of the Python that runs this."""
-    code = "def f(x):\n    return f'{x:>{w}.{p}}'\n"
-    before, parse = syntax.bare(code), syntax.ast.parse
-
-    def later(text):
-        tree = parse(text)
-        tree.body[0].type_params = []
-        tree.body[0]._fields = (*(name for name in type(tree.body[0])._fields if name != "type_params"), "type_params")
-        tree.body[0].type_comment = None
-        tree.body[0].body[0].value.values[0].format_spec.values.append(syntax.ast.Constant(""))
-        return tree
-
-    monkeypatch.setattr(syntax.ast, "parse", later)
-    assert syntax.bare(code) == before
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
