@@ -3,7 +3,10 @@
 
 PROFILE ?= demo
 CORES ?= 2
-# Interpreters to try, in this order; the first that is 3.11 or newer and can make an environment is taken.
+# As it was typed: nothing in it is executed, by make or by a shell.
+unexport PROFILE
+export CHOSEN := $(value PROFILE)
+# Interpreters to try, in this order; the first for which all pins exist is taken.
 PYTHON ?= python3.11 python3 python3.12 python3.13
 # What installs; options for it can be added, such as PIP_TORCH="--index-url ...PyTorch's CPU wheels...".
 PIP ?= $(PY) -m pip
@@ -23,21 +26,29 @@ PY := $(VENV)/bin/python
 ASKED := $(shell { cat pyproject.toml constraints.txt; pwd; } | sha256sum | cut -c1-16)
 STAMP := $(VENV)/whole-$(ASKED)
 
-SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --config profile=$(PROFILE)
+# What libraries keep in the home folder goes to .cache where that folder cannot be written (a container, for one).
+ifneq ($(shell test -w ~ && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache/home
+export MPLCONFIGDIR ?= $(CURDIR)/.cache/home
+endif
+
+SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --config "profile=$$CHOSEN"
+# One book at a time. The lock goes with the process, unlike Snakemake's own, which a killed run leaves behind.
+LOCKED = $(PY) -m companion.workflow.locked .cache/book.lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
-	echo "  PROFILE=smoke|demo|miniature|paper chooses the sizes of book and html (now: $(PROFILE))"
+	echo "  PROFILE=smoke|demo|miniature|paper chooses the sizes of book and html (now: $$CHOSEN)"
 
 setup: $(STAMP)  ## make .venv, if it is not whole already
 
 $(STAMP): ; @
 	python=""
 	for candidate in $(PYTHON); do
-	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi
+	    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then python=$$candidate; break; fi
 	done
 	if [ -z "$$python" ]; then
-	    echo "chexreason: Expected Python 3.11 or newer, got none among $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3." >&2
+	    echo "chexreason: Expected Python 3.11, 3.12 or 3.13, got none among $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3." >&2
 	    exit 2
 	fi
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -78,15 +89,12 @@ fresh: setup  ## refuse results that are older than their code (for releases; th
 check: lint test pages fresh  ## lint, the tests, the pages, and whether the results are those of the code
 
 book: setup  ## compute the study at PROFILE on this machine, then build the book from it
-	@echo "book: computing what is missing for the profile '$(PROFILE)'; stop at any time, the same command goes on"
-	mkdir -p .cache
-	# The lock is the system's and goes with the process, unlike Snakemake's own, which a killed run leaves behind.
+	@echo "book: computing what is missing for the profile '$$CHOSEN'; stop at any time, the same command goes on"
 	status=0
-	flock --nonblock --conflict-exit-code 75 .cache/book.lock $(SNAKEMAKE) --quiet all || status=$$?
+	$(LOCKED) $(SNAKEMAKE) --quiet all || status=$$?
 	case $$status in
 	    0) ;;
 	    2) exit 2 ;;
-	    75) echo "chexreason: Expected one make book at a time, got a second in this folder. Wait for the first." >&2; exit 2 ;;
 	    *) # What a stage had to say it has said; what Snakemake itself may have to say, it says in a rehearsal only.
 	       $(SNAKEMAKE) --dry-run --quiet rules host > .cache/rehearsal.txt 2>&1 || cat .cache/rehearsal.txt >&2
 	       echo "book: not done; what has run stays, and the same command goes on from there" >&2; exit $$status ;;
@@ -98,13 +106,15 @@ experiments: setup  ## train and ask every arm of the experiment (hours; stop at
 	$(PY) -m snakemake --cores $(CORES) --resources gpu=1 --nolock --rerun-incomplete --rerun-triggers input params --keep-going experiments
 
 html: setup  ## build the book from the results that are there, without computing anything
-	@echo "html: building the book from results/$(PROFILE)"
-	$(PY) -m companion book --profile $(PROFILE)
+	@echo "html: building the book from results/$$CHOSEN"
+	$(LOCKED) $(PY) -m companion book --profile "$$CHOSEN"
 	echo "html: open _build/html/index.html"
 
 pins:  ## write constraints.txt from .venv, after a deliberate upgrade
 	@sed '/^[^#]/d' constraints.txt > constraints.txt.partial
-	$(PIP) freeze --exclude-editable | sed '/^torch==/s/+.*//' >> constraints.txt.partial
+	# Below the new pins stay those that only another Python needs.
+	{ $(PIP) freeze --exclude-editable | sed '/^torch==/s/+.*//'; grep '^[^#]' constraints.txt; } \
+	    | LC_ALL=C sort --stable --unique --ignore-case --field-separator== --key=1,1 >> constraints.txt.partial
 	mv constraints.txt.partial constraints.txt
 	echo "pins: constraints.txt is written; make test says what environment.yml has to follow"
 

@@ -4,21 +4,23 @@
 #   one GPU  snakemake --cores 16 --resources gpu=1 --config profile=paper
 #   Slurm    snakemake --executor slurm --jobs 4 --config profile=paper
 #
-# A stage's input is the digest of its code, its output a note that it ran to its end on this machine
-# (companion/workflow/stages.py says why). What is under results/ and every checkpoint stays undeclared:
+# A stage's output is a note that it ran to its end on this machine, withdrawn here when it no longer holds
+# (companion/workflow/stages.py says when). What is under results/ and every checkpoint stays undeclared:
 # Snakemake deletes a declared output before a job starts and when it fails.
 import os
 import shlex
 import sys
 
 from companion.workflow import stages
-from chexreason.config import load_profile
+from chexreason.config import ROOT, load_profile
 from chexreason.errors import UserError
 from companion.experiment import arms, worlds
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
-    stages.refresh(PROFILE)
+    if set("{}") & set(os.path.relpath(PROFILE.cache)):  # Snakemake would take what is between them for a wildcard
+        raise UserError("a cache folder without braces in its path", "one with", "choose another CHEXREASON_CACHE")
+    stages.refresh(PROFILE, ROOT)
 except UserError as error:
     print(f"chexreason: {error}", file=sys.stderr)
     sys.exit(2)
@@ -27,11 +29,7 @@ except UserError as error:
 CHEXREASON = f"{shlex.quote(sys.executable)} -m companion"
 #: Two arms train side by side on a laptop; a single GPU takes one at a time.
 GPU = os.path.exists("/dev/nvidia0")
-BOOK = f"_build/book-{PROFILE.name}.done"
-
-
-def code(stage):
-    return os.path.relpath(stages.code_file(stage, PROFILE))
+BOOK = os.path.relpath(stages.book_file(ROOT))
 
 
 def done(stage):
@@ -57,12 +55,11 @@ for stage, about in stages.STAGES.items():
     rule:
         name: stage
         input:
-            code(stage),
             [done(earlier) for earlier in about.after],
         output:
             done(stage),
         params:
-            command=f"{CHEXREASON} run {stage} --profile {PROFILE.name}",
+            command=f"{CHEXREASON} run {stage} --profile {shlex.quote(PROFILE.source)}",
         # Training uses every core, so two stages never run side by side on one machine.
         threads: 2
         resources:
@@ -106,11 +103,9 @@ for arm in arms.ARMS:
 
 rule book:
     input:
-        [code(stage) for stage in stages.STAGES],
         [done(stage) for stage in stages.STAGES],
-        [os.path.relpath(path) for path in stages.book_sources()],
     output:
-        touch(BOOK),
+        BOOK,  # withdrawn, like a stage's, when it was built from other files
     params:
         command=f"{CHEXREASON} book --profile {PROFILE.name}",
     localrule: True

@@ -222,7 +222,7 @@ def git_state() -> dict[str, Any]:
     """The revision of the code, and whether code had changed since; results do not count."""
 
     def git(*words: str) -> str | None:
-        command = ["git", "-C", str(ROOT), *words]
+        command = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *words]  # another's clone is safe to ask
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError:  # no git on this machine: a long run must not end on that

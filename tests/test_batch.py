@@ -1,8 +1,8 @@
 """One notebook from end to end: failures kept apart, machine paths taken out, kernels that listen on no port."""
 
+import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
 from chexreason import config
 from chexreason.errors import UserError
-from companion.workflow import batch
+from companion.evidence import sections
+from companion.workflow import batch, stages
 
 HEADER = """\
 # ---
@@ -79,36 +79,67 @@ def test_a_whole_run_is_kept_without_paths_and_another_differs_in_its_duration_o
     assert first == second
 
 
-def test_a_failing_notebook_is_kept_apart_and_the_last_whole_one_stays(written, capsys):
-    source = written("print('so far')", "1 / 0", "print('never')")
-    executed = source.parent / "out" / "05_tiny.ipynb"
-    executed.parent.mkdir()
-    executed.write_text("whole")
-    with pytest.raises(UserError, match=r"05_tiny.py to run to its end, got ZeroDivisionError in cell \d"):
-        run(source)
-    assert "ZeroDivisionError" in capsys.readouterr().err  # the traceback is for us
-    failed = executed.with_suffix(".failed.ipynb")
-    assert "ZeroDivisionError" in failed.read_text()
-    assert executed.read_text() == "whole"
-    assert sorted(path.name for path in executed.parent.iterdir()) == [failed.name, executed.name]
-
-
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "told", "failures", "traced"),
     [
         ("from chexreason.errors import UserError\nraise UserError('a folder', 'nothing at all', 'make one')",
-         r"Expected a folder, got nothing at all\. Make one"),
-        ("import os\nos._exit(9)", "got a kernel that died"),
+         r"Expected a folder, got nothing at all\. Make one", "cache/failed", False),
+        ("raise ValueError('a row')", r"got ValueError in cell \d\. See", "cache/failed", False),
+        ("raise ValueError('a row')", r"05_tiny.py to run to its end, got ValueError in cell \d: a row", None, True),
+        ("import os\nos._exit(9)", "got a kernel that died", None, False),
     ],
 )  # fmt: skip
-def test_a_failure_is_told_and_kept_where_its_caller_wants_it(written, tmp_path, capsys, cell, told):
-    elsewhere = tmp_path / "cache" / "failed"
+def test_a_failure_is_told_and_kept_apart(written, tmp_path, capsys, cell, told, failures, traced):
+    """With patients' rows it is kept in the cache, and nothing else tells what the error said."""
+    whole, kept = tmp_path / "out" / "05_tiny.ipynb", tmp_path / (failures or "out") / "05_tiny.failed.ipynb"
+    whole.parent.mkdir()
+    whole.write_text("of the last time")
     with pytest.raises(UserError, match=told) as caught:
-        batch.run_notebook(written(cell), tmp_path / "out" / "05_tiny.ipynb", {}, tmp_path, elsewhere)
-    assert f"ee {elsewhere}/05_tiny.failed.ipynb" in str(caught.value)
-    assert "Traceback" not in capsys.readouterr().err
-    assert [path.name for path in elsewhere.iterdir()] == ["05_tiny.failed.ipynb"]
-    assert not list((tmp_path / "out").iterdir())
+        batch.run_notebook(written(cell, "print('never')"), whole, {}, tmp_path, failures and tmp_path / failures)
+    assert f"ee {kept}" in str(caught.value)
+    assert ("Traceback" in (shown := str(capsys.readouterr()))) == ("a row" in shown) == traced
+    assert whole.read_text() == "of the last time"
+    assert sorted(path for path in tmp_path.rglob("*.ipynb")) == sorted([kept, whole])
+
+
+# Which kernel it is.
+
+
+@pytest.fixture
+def misled(tmp_path, monkeypatch):
+    """Another kernelspec of the same name, and another chexreason before ours: as JupyterHub and cluster modules do."""
+    spec, copy = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json", tmp_path / "copy"
+    for file, text in {
+        spec: json.dumps({"argv": ["false"], "display_name": "Another", "language": "python"}),
+        copy / "chexreason" / "__init__.py": "",
+    }.items():
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("PYTHONPATH", str(copy))
+    return copy
+
+
+def test_this_python_and_this_package_compute_with_the_folders_that_the_caller_named(written, misled, monkeypatch):
+    monkeypatch.chdir(misled)
+    for name, value in {"MINE": "a $HOME {b}", "NIH": "~/x", "A_KEY": "k", "PROFILE": "demo"}.items():
+        monkeypatch.setenv(f"CHEXREASON_{name}", value)
+    executed = run(written(
+        "import os, sys, chexreason\nfrom ipykernel.kernelapp import IPKernelApp",
+        "print(sys.executable, chexreason.__file__, IPKernelApp.instance().transport)",
+        "print(*(os.environ[f'CHEXREASON_{name}'] for name in ('MINE', 'NIH', 'A_KEY', 'PROFILE')), sep='|')",
+    ))  # fmt: skip
+    ours = [f"{sys.executable} {config.ROOT / 'chexreason' / '__init__.py'} ipc"]
+    ours += ["|".join((str(misled / "a $HOME {b}"), str(Path.home() / "x"), "k", "demo"))]
+    assert outputs(executed) == "\n".join((*ours, "")).replace(f"{sys.prefix}/", "").replace(f"{misled.parent}/", "")
+
+
+@pytest.mark.parametrize("python", ["false", sys.executable])
+def test_a_kernel_that_does_not_start_is_told_in_a_line(written, misled, monkeypatch, python):
+    (misled / "sitecustomize.py").write_text(f"import sys; sys.path.insert(0, {str(misled)!r}); import chexreason")
+    monkeypatch.setattr(sys, "executable", shutil.which(python))
+    with pytest.raises(UserError, match="a kernel that did not start"):
+        run(written("print('never')"))
 
 
 # The kernels' addresses.
@@ -124,61 +155,6 @@ kernel, met = IPKernelApp.instance(), Path({met!r})
 while len(list(met.iterdir())) < {n}:
     time.sleep(0.05)
 """
-RUN = """\
-import sys
-from pathlib import Path
-from companion.workflow import batch
-
-source = Path(sys.argv[1])
-batch.run_notebook(source, source.parent / "out" / f"{source.stem}.ipynb", {}, source.parent)
-"""
-
-
-def started(source: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", RUN, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def assert_apart(met: Path, count: int) -> None:
-    """So many kernels have met, at addresses of their own, all of them sockets whose folders are gone."""
-    found = {path.read_text() for path in met.iterdir()}
-    assert len(found) == count
-    assert all(address.startswith("ipc /") and not Path(address.split()[1]).parent.exists() for address in found)
-
-
-@pytest.fixture
-def met(tmp_path):
-    (tmp_path / "met").mkdir()
-    return tmp_path / "met"
-
-
-def test_notebooks_of_one_folder_run_at_the_same_time(written, met, tmp_path):
-    sources = [tmp_path / f"0{number}_tiny.py" for number in (5, 6)]
-    text = written(MEET.format(met=str(met), n=2), "print('done')").read_text()
-    for source in sources:
-        source.write_text(text)
-    running = [started(source) for source in sources]
-    while any(one.poll() is None for one in running):
-        if any(one.poll() for one in running):  # the others would wait for it
-            [one.kill() for one in running]
-        time.sleep(0.05)
-    shown = [one.communicate()[0].decode()[-2000:] for one in running]
-    assert [one.returncode for one in running] == [0, 0], shown
-    assert all(outputs(tmp_path / "out" / f"{source.stem}.ipynb") == "done\n" for source in sources)
-    assert_apart(met, 2)
-    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", *(source.name for source in sources)}
-
-
-def test_a_killed_run_leaves_no_socket_among_the_notebooks(written, met, tmp_path):
-    run = started(written(MEET.format(met=str(met), n=2)))
-    while not (said := [path for path in met.iterdir() if path.read_text()]):
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.05)
-    kernel = psutil.Process(int(said[0].name))
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    kernel.kill()
-    shutil.rmtree(Path(said[0].read_text().split()[1]).parent)  # what a kill does leave, among temporary files
-    assert {path.name for path in tmp_path.iterdir()} == {"met", "out", "05_tiny.py"}
 
 
 def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
@@ -194,10 +170,11 @@ def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
         assert not file.parent.exists()
 
 
-def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(met, tmp_path):
+def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_own(tmp_path):
     """A small book with the extension that _config.yml names: six pages (Sphinx deals out no fewer), two of code."""
-    pages = tmp_path / "pages"
+    pages, met = tmp_path / "pages", tmp_path / "met"
     pages.mkdir()
+    met.mkdir()
     (pages / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(config.ROOT / 'book' / '_ext')!r})\n"
         "extensions, master_doc = ['myst_nb', 'private_kernels'], 'page0'\n"
@@ -211,6 +188,103 @@ def test_pages_of_the_book_that_are_executed_side_by_side_have_kernels_of_their_
     command = [sys.executable, "-m", "sphinx", "-q", "-j", "6", str(pages), str(tmp_path / "built")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert_apart(met, 2)
+    addresses = {path.read_text() for path in met.iterdir()}
+    assert len(addresses) == 2
+    assert all(found.startswith("ipc /") and not Path(found.split()[1]).parent.exists() for found in addresses)
     assert {path.name for path in pages.iterdir()} == {"conf.py", *(f"page{number}.md" for number in range(6))}
     assert "private_kernels" in (config.ROOT / "_config.yml").read_text()
+
+
+# One at a time, and what a stage has left.
+
+
+@pytest.mark.parametrize("ends", ["by itself", "killed"])
+def test_the_second_waits_for_the_first_however_that_ends(tmp_path, ends):
+    lock, go, first, second = (tmp_path / name for name in ("a/lock", "go", "first", "second"))
+
+    def held(*words: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "companion.workflow.locked", str(lock), "bash", "-c", *words]
+        return subprocess.Popen(command, cwd=config.ROOT, stderr=subprocess.PIPE, text=True)
+
+    one = held(f"touch '{first}'; until [ -e '{go}' ]; do sleep 0.05; done")
+    while not first.exists():
+        assert one.poll() is None
+        time.sleep(0.05)
+    other = held(f"touch '{second}'; exit 7")
+    assert "waiting for another command" in other.stderr.readline()
+    assert not second.exists()
+    one.kill() if ends == "killed" else go.touch()
+    one.communicate()
+    other.communicate()
+    assert other.returncode == 7, "the command's own status"
+    assert second.exists()
+
+
+#: A notebook that leaves what a stage's runs leave, and where.
+LEAVES = """\
+import json
+from pathlib import Path
+for prompt in {prompts!r}:
+    run = Path(results) / "smoke" / f"01-prompting-{{prompt}}"
+    for path, text in ((run / "run.json", json.dumps({{"run_id": run.name, "tier": "", "config_digest": "d"}})),
+                       (Path(cache) / "made-here" / run.name, "{digest}")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+"""
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """A function that puts a notebook that leaves runs in the place of the first stage's, and the profile to run it."""
+    profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
+    place = shutil.copytree(sections.NOTEBOOKS, tmp_path / "notebooks")
+    monkeypatch.setattr(sections, "NOTEBOOKS", place)
+
+    def put(digest: str = "d", but: int = 0) -> None:
+        cell = LEAVES.format(prompts=profile.study["prompting"]["prompts"][but:], digest=digest)
+        words = "".join(f"{name} = None\n" for name in ("profile", "seed", "results", "cache", "given"))
+        (place / "01_prompting.py").write_text(f'{HEADER}# %% tags=["parameters"]\n{words}\n# %%\n{cell}')
+
+    return put, profile
+
+
+@pytest.mark.parametrize("wrong", [{"but": 1}, {"digest": "another's"}])
+def test_a_stage_whose_runs_are_not_there_is_not_done_and_has_no_record(stage, wrong):
+    put, profile = stage
+    put(**wrong)
+    with pytest.raises(UserError, match="none of this machine's for 01-prompting-"):
+        stages.run_stage("prompting", profile)
+    assert not stages.done_file("prompting", profile).exists()
+    assert not list(profile.results.rglob("01_prompting.json"))
+
+
+def test_no_clock_decides_whether_a_stage_or_the_book_is_done(stage, tmp_path):
+    """Everything is stamped years ahead; what made it, what it was given and what it left have the say."""
+    put, profile = stage
+    put()
+    done = stages.done_file("prompting", profile)
+    later = stages.done_file("grpo", profile)
+    book, run = stages.book_file(tmp_path), profile.results / "01-prompting-reasoning_a" / "run.json"
+    stages.run_stage("prompting", profile)
+    noted, ahead = done.read_text(), time.time() + 1e8
+
+    def hold() -> list[bool]:
+        for path, text in ((done, noted), (later, after), (book, built)):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            os.utime(path, (ahead, ahead))
+        stages.refresh(profile, tmp_path)
+        return [path.exists() for path in (done, later, book)]
+
+    after = json.dumps(stages._noted("grpo", profile))
+    built = json.dumps({"book": stages.book_digest(profile.results)})
+    assert hold() == [True, True, True]
+    (profile.results / "02-sft-new").mkdir()
+    (profile.results / "02-sft-new" / "run.json").touch()
+    assert hold() == [True, False, False]
+    whole = run.read_text()
+    run.write_text(whole + " ")
+    assert hold() == [False, False, False]
+    run.write_text(whole)
+    put(but=2)
+    assert hold() == [False, False, False]

@@ -21,7 +21,7 @@ from chexreason.labels import FINDINGS
 from chexreason.models import add_lora
 from chexreason.recipe import GRPO, SFT, LoRA
 
-STUDIES, TOGETHER = 18, 8
+STUDIES, TOGETHER = 9, 4
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = ROOT / "companion" / "phantoms" / "checkpoints" / "qwen"
 
@@ -38,7 +38,7 @@ def images(folder: Path) -> list[Study]:
 
 
 def fine_tune(folder: Path) -> torch.nn.Module:
-    """Two steps of eight studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
+    """Two steps of four studies. Their answers differ in length: a mean of means would not be the mean over tokens."""
     answers = [f"<solution>{', '.join(FINDINGS[1 : 2 + k % 6])}</solution>" for k in range(STUDIES)]
     settings = SFT(
         num_train_epochs=1, learning_rate=1e-3, warmup_steps=0.0, lr_scheduler_type="constant",
@@ -56,17 +56,17 @@ def fine_tune(folder: Path) -> torch.nn.Module:
 
 
 def reinforce(folder: Path) -> tuple[torch.nn.Module, dict[str, object]]:
-    """Two rollout batches of four studies. What is sampled follows from the image alone, whoever samples it."""
+    """Two rollout batches of two studies. What is sampled follows from the image alone, whoever samples it."""
     start = folder / f"start-{os.environ.get('RANK', '0')}"
     torch.manual_seed(0)
     add_lora(models.load("qwen", CHECKPOINT), LoRA()).save_pretrained(start)
     profile = dataclasses.replace(
         load_profile("demo"), engines={"grpo": "companion.speed.grpo.FastGRPOTrainer"},
-        grpo=GRPO(studies_per_step=4, per_device_train_batch_size=4, learning_rate=1e-3, warmup_steps=0.0,
+        grpo=GRPO(studies_per_step=2, per_device_train_batch_size=4, learning_rate=1e-3, warmup_steps=0.0,
                   lr_scheduler_type="constant", max_completion_length=24, shuffle_dataset=False),
     )  # fmt: skip
     loaded = models.load("qwen", CHECKPOINT)
-    task = grpo.Task.recorded(images(folder)[:8], prompts.get("only_label"), "nuanced", "zeros")
+    task = grpo.Task.recorded(images(folder)[:4], prompts.get("only_label"), "nuanced", "zeros")
     trainer = grpo.trainer_for(loaded, start, task, profile, folder / f"grpo-of-{processes.count()}")
     encode = loaded.processor.tokenizer.encode
 

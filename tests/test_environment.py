@@ -18,7 +18,10 @@ from chexreason import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MAKEFILE = (ROOT / "Makefile").read_text()
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+#: The interpreters that the package takes.
+PYTHONS = [f"3.{minor}" for minor in range(8, 20) if f"3.{minor}" in SpecifierSet(PROJECT["requires-python"])]
 #: import name -> distribution, where they differ
 IMPORTED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "markdown_it": "markdown-it-py"}
 
@@ -61,29 +64,36 @@ def test_environment_yml_holds_the_same_packages_at_the_same_pins_and_a_python_t
     assert Version(python.removeprefix("python=")) in SpecifierSet(PROJECT["requires-python"])
 
 
-def test_the_pins_are_whole(constraints):
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_pins_are_whole(constraints, python):
     """Whatever an installed dependency requires in turn is pinned too, or a later release would slip in."""
+    where = {"extra": "", "python_version": python, "python_full_version": f"{python}.0"}
     seen, left = set(), [canonical(name) for name in PROJECT["dependencies"]]
     while left:
         name = left.pop()
         if name in seen or name == "torch":  # a CUDA build of torch brings packages that a CPU build does not have
             continue
         seen.add(name)
-        requirements = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
-        left += [canonical(r.name) for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+        try:
+            requirements = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+        except importlib.metadata.PackageNotFoundError:
+            continue  # asked for under another Python only, which sees what it requires
+        left += [canonical(r.name) for r in requirements if r.marker is None or r.marker.evaluate(where)]
     assert sorted(seen - set(constraints) - {"setuptools", "pip", "wheel"}) == []  # pip freeze leaves its own tools out
 
 
-def test_every_pin_takes_the_oldest_python_that_the_package_takes(constraints):
-    """Or the set-up fails for those who have that one, after minutes, when pip comes to this pin."""
-    python, refused = Version(PROJECT["requires-python"].removeprefix(">=")), []
+def test_every_pin_takes_every_python_that_the_package_takes_and_make_refuses_the_others(constraints):
+    """Or the set-up fails after minutes, when pip comes to this pin."""
+    [(oldest, beyond)] = re.findall(r"not \(3, (\d+)\) <= sys.version_info < \(3, (\d+)\)", MAKEFILE)
+    assert [f"3.{minor}" for minor in range(int(oldest), int(beyond))] == PYTHONS
+    refused = []
     for name, version in constraints.items():
         try:
             about = importlib.metadata.metadata(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # asked for on other systems only
+            continue  # asked for on other systems or under another Python only
         assert Version(about["Version"]).public == version, f"{name} is installed at another version than its pin"
-        if python not in SpecifierSet(about.get("Requires-Python") or ""):
+        if not all(python in SpecifierSet(about.get("Requires-Python") or "") for python in PYTHONS):
             refused.append(f"{name}=={version} wants {about['Requires-Python']}")
     assert refused == []
 

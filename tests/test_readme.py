@@ -10,7 +10,7 @@ from chexreason import config
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = re.search(r"^### Things to try\n(.*?)^## ", README, flags=re.DOTALL | re.MULTILINE)[1]
 BLOCKS = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
-#: What is typed line by line; the reward of one's own is a block.
+#: What is typed line by line; the reward of one's own is a block, for test_extension.py.
 COMMANDS = [line for block in BLOCKS if not block.startswith("cat ") for line in block.splitlines()]
 
 
@@ -51,17 +51,6 @@ def test_images_are_drawn_as_hospital_b_files_them(tmp_path) -> None:
     typed(".venv/bin/chexreason phantom", tmp_path)
     assert len(list((tmp_path / "films-of-B").rglob("*.jpg"))) >= 20
     assert list((tmp_path / "films-of-B").rglob("groundtruth.csv"))
-
-
-def test_a_reward_of_ones_own_has_its_rows_in_the_notebook(saved_adapter, tmp_path) -> None:
-    """README's block as it is typed, with the folders of this test; an adapter stands for the fine-tuned model."""
-    [block] = [block for block in BLOCKS if block.startswith("cat ")]
-    saved_adapter("medgemma", tmp_path / "cache" / "checkpoints" / "02-sft-medgemma-free_reasoning" / "best")
-    places = f"--results {tmp_path / 'my_results'} --cache {tmp_path / 'cache'}"
-    block = block.replace(".venv/bin/chexreason", f"{sys.executable} -m companion").replace(".cache", str(tmp_path))
-    subprocess.run(["bash", "-ec", f"{block.strip()} {places}"], cwd=config.ROOT, check=True)
-    shown = (tmp_path / "my_results" / "smoke" / "notebooks" / "03_grpo.ipynb").read_text()
-    assert "Sample f1, best F1-score" in shown
 
 
 def test_another_seed_goes_to_its_own_folder_and_is_judged_beside_the_committed_one(tmp_path) -> None:

@@ -74,17 +74,42 @@ def test_commands_name_the_python_wherever_it_lies(tmp_path) -> None:
     assert {*(("run", stage) for stage in stages.STAGES), ("experiment", "base")} <= asked
 
 
+def made(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Make in a folder with what the Makefile reads."""
+    folder.mkdir(exist_ok=True)
+    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / file, folder)
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(["make", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("name", ["clone", ODD, "a $HOME # {b}"])
 def test_the_environments_stamp_knows_its_folder(tmp_path, name) -> None:
-    place = tmp_path / name
-    place.mkdir()
+    """And what libraries cache goes there if the home cannot be written."""
     stamps = set()
-    for folder in (tmp_path, place):
-        for file in ("Makefile", "pyproject.toml", "constraints.txt"):
-            shutil.copy(ROOT / file, folder)
-        command = ["make", "--dry-run", "--print-data-base", "help"]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for folder in (tmp_path, tmp_path / name):
+        ended = made(folder, "--dry-run", "--print-data-base", "help", HOME="/nonexistent")
         stamps |= set(re.findall(r"^STAMP := (.*)$", ended.stdout, flags=re.MULTILINE))
         assert "error" not in ended.stderr, ended.stderr
+        assert {"XDG_CACHE_HOME", "MPLCONFIGDIR"} <= set(re.findall(r"^(\w+) = .*/.cache/home$", ended.stdout, re.M))
     assert len(stamps) == 2
     assert all(re.fullmatch(r"\.venv/whole-[0-9a-f]{16}", stamp) for stamp in stamps)
+
+
+@pytest.mark.parametrize("target", ["help", "html", "book"])
+def test_a_profiles_name_is_never_executed(tmp_path, target) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    name = "`touch X`$(touch Y)$(shell touch Z)'; touch U\"; touch V; touch W #"
+    ended = made(tmp_path, "--old-file", "setup", target, f"PROFILE={name}")
+    assert (ended.returncode, name in ended.stdout) == (0 if target == "help" else 2, True), ended.stderr
+    assert ("got" in ended.stderr and "Traceback" not in ended.stderr) != (target == "help")
+    assert not [path for path in tmp_path.iterdir() if len(path.name) == 1]
+
+
+def test_a_cache_whose_path_snakemake_would_misread_is_refused() -> None:
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config", "profile=smoke"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CHEXREASON_CACHE": "/nonexistent/{x}"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "Expected a cache folder without braces in its path" in ended.stderr
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)

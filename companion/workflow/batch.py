@@ -20,10 +20,14 @@ from typing import Any
 import jupytext
 import nbformat
 import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets import Dict
 from traitlets.config import Config
 
+from chexreason.config import ROOT
 from chexreason.errors import UserError
 
 #: Seconds that a kernel may take to start, and to hand over what a cell has shown. Both are a matter of a second;
@@ -31,6 +35,38 @@ from chexreason.errors import UserError
 PATIENCE = 3600
 #: Bytes that the path of a socket may have, and the longest that is added to the place of `private_kernel`'s folder.
 LONGEST, SOCKET = 107, "/chexreason-12345678/kernel-ipc-5"
+#: Those of our variables that are no paths, beside the keys.
+WORDS = ("CHEXREASON_PROFILE", "CHEXREASON_STALE")
+#: What a kernel starts with: an environment's own start-up code may have imported another copy of the package.
+START = (
+    "import sys, chexreason as ours; from ipykernel.kernelapp import launch_new_instance as start; "
+    "start() if ours.__file__ == {!r} else sys.exit(f'another copy of chexreason is imported: {{ours.__file__}}')"
+)
+
+
+def environment() -> dict[str, str]:
+    """Variables for a process in another folder: paths in full, and caches in ours if the home is not writable."""
+    made = {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+    for name, value in os.environ.items():
+        if value and name.startswith("CHEXREASON_") and name not in WORDS and not name.endswith("_KEY"):
+            made[name] = str(Path(value).expanduser().resolve())
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        place = os.path.join(made.get("CHEXREASON_CACHE", ROOT / ".cache"), "home")
+        made |= {name: os.environ.get(name, place) for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR")}
+    return made
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel of this interpreter with this package, whatever kernelspecs and copies of the package there are."""
+
+    variables = Dict(config=True)  # of the folder that papermill was called in: it starts the kernel in another
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How it is started; a dollar would be taken for a variable."""
+        start = START.format(str(ROOT / "chexreason" / "__init__.py"))
+        variables = {name: value.replace("$", "$$") for name, value in self.variables.items()}
+        return KernelSpec(argv=[sys.executable, "-P", "-c", start, "-f", "{connection_file}"], env=variables)
 
 
 @contextmanager
@@ -46,8 +82,8 @@ def private_kernel() -> Iterator[Config]:
     with tempfile.TemporaryDirectory(prefix="chexreason-", dir=place, ignore_cleanup_errors=True) as folder:
         # The sockets' names begin with that of this file.
         kernel = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
-        patient = {"startup_timeout": PATIENCE, "iopub_timeout": PATIENCE}
-        yield Config({"KernelManager": kernel, "NotebookClient": patient})
+        client = {"startup_timeout": PATIENCE, "iopub_timeout": PATIENCE, "kernel_manager_class": Kernel}
+        yield Config({"KernelManager": kernel, "Kernel": {"variables": environment()}, "NotebookClient": client})
 
 
 def run_notebook(
@@ -56,8 +92,9 @@ def run_notebook(
     """Execute the text notebook `source` with `parameters`; the result is written to `executed`, which is returned.
 
     The cells run in the folder of `source`, as they do by hand in Jupyter. `root` is the folder whose path is taken out
-    of all outputs. Raises UserError for a missing notebook and a cell that fails; ``<executed>.failed.ipynb`` is then
-    left in the folder `failures` (beside `executed` by default).
+    of all outputs. Raises UserError for a missing notebook, a cell that fails and a kernel that does not start;
+    ``<executed>.failed.ipynb`` is then left beside `executed`, or in the folder `failures`: that of patients' rows, so
+    that nothing else tells what the error said.
     """
     notebook = read(source)
     failed = (failures or executed.parent) / executed.with_suffix(".failed.ipynb").name
@@ -71,16 +108,16 @@ def run_notebook(
         real, partial = scratch / f"{source.stem}.ipynb", scratch / "executed.ipynb"
         nbformat.write(notebook, real)
         try:
-            with private_kernel() as private:
+            with private_kernel() as config:
                 papermill.execute_notebook(
                     real, partial, dict(parameters), cwd=source.parent, progress_bar=False, stdout_file=sys.stdout,
-                    stderr_file=sys.stderr, config=private,
-                    start_timeout=PATIENCE,  # it would put its own in place of that of `private`
+                    stderr_file=sys.stderr, config=config,
+                    start_timeout=PATIENCE,  # it would put its own in place of that of `config`
                     extra_arguments=["--IPKernelApp.log_level=50"],  # else it reports each interrupt as its own error
                 )  # fmt: skip
-        except (PapermillExecutionError, DeadKernelError) as error:
+        except (PapermillExecutionError, RuntimeError) as error:  # the latter is nbclient's, about its kernel
             publish(partial, failed, root)
-            raise _failure(error, source, failed) from error
+            raise _failure(error, source, failed, private=failures is not None) from error
         publish(partial, executed, root)
     finally:
         shutil.rmtree(scratch)
@@ -120,12 +157,17 @@ def publish(partial: Path, target: Path, root: Path) -> None:
     shutil.move(partial, target)  # a rename, unless `target` is on another disk
 
 
-def _failure(error: PapermillExecutionError | DeadKernelError, source: Path, failed: Path) -> UserError:
-    """One line for a failed notebook; one of our own mistakes is shown with its traceback before."""
+def _failure(error: PapermillExecutionError | RuntimeError, source: Path, failed: Path, private: bool) -> UserError:
+    """One line for a failed notebook; one of our own mistakes is shown with its traceback before, unless `private`."""
     wanted, see = f"{source.name} to run to its end", f"see {failed}"
     if isinstance(error, DeadKernelError):
         return UserError(wanted, "a kernel that died, most often for want of memory", f"close other programs; {see}")
-    if error.ename != UserError.__name__:
+    if not isinstance(error, PapermillExecutionError):
+        return UserError(wanted, "a kernel that did not start", "run `make setup` again if the lines above do not help")
+    ours = error.ename == UserError.__name__  # told without what is a patient's
+    if private and not ours:
+        return UserError(wanted, f"{error.ename} in cell {error.cell_index}", see)
+    if not ours:
         print("\n".join(error.traceback), file=sys.stderr)
     said = " ".join(str(error.evalue).split()) or "no message"
     return UserError(wanted, f"{error.ename} in cell {error.cell_index}: {said}", see)

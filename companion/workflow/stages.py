@@ -1,36 +1,46 @@
 """The four stages of the study as notebooks, and when one of them has to run (sections 4.1 to 4.4).
 
-The Snakefile says what depends on what; this module gives it the two kinds of small file it needs.
-A *code digest* stands for everything a stage is computed by (`provenance.made_by`). A *done-file* is
-written when a stage has run to its end **on this machine**; it holds the digests of what the stage
-left in `results/`. Both lie in the cache folder, outside of git: results that came with the clone
-are recomputed, in place, and git shows the difference. Checkpoints are in no list at all, so that
-nothing deletes them when a job fails: the stage functions take up a killed training where it stopped.
+The Snakefile says what depends on what. A *done-file* is written when a stage has run to its end **on this machine**;
+it holds the digests of what made it (`provenance.made_by`), of what the stages before it had left, and of what it left
+in `results/`, so that no clock decides whether it holds; the book has one, too. They lie in the cache folder, outside
+of git: results that came with the clone are recomputed, in place, and git shows the difference. Checkpoints are in no
+list at all, so that nothing deletes them when a job fails: the stage functions take up a killed training where it
+stopped.
 """
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from chexreason import config
+from chexreason import config, runs
 from chexreason.errors import UserError, unknown
-from chexreason.files import digest_of, write_atomically
+from chexreason.files import alone, digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
 from companion.evidence.sections import STAGES, SUMMARIES
 from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
+#: Stage -> the entries of a profile's `study` whose combinations are its runs.
+RUNS = {
+    "prompting": ("prompts",), "sft": ("models", "prompts"), "grpo": ("rewards",),
+    "generalization": ("models", "test_sets"),
+}  # fmt: skip
+
 
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
-    """Run a stage's notebook on a profile and note that it is done; returns the executed notebook."""
+    """Run a stage's notebook on a profile and note that it is done; returns the executed notebook.
+
+    Waits for another process that runs the same. Raises UserError if the notebook fails or leaves no runs.
+    """
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "companion/evidence/sections.py")
     stage, done = STAGES[name], done_file(name, profile)
-    made = made_by(stage, profile.source)
-    done.unlink(missing_ok=True)
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters = {
         "profile": profile.source,
@@ -39,13 +49,39 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
         "cache": _if_elsewhere(profile.cache, config.load_profile(profile.source, unset=True).cache),
         "given": given,
     }
-    print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
     # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
     failures = profile.cache / "failed" if profile.rows == "cache" else None
-    batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
-    write_record(stage, profile.name, profile.results, made)
-    write_atomically(done, (json.dumps({"files": left_by(stage, profile.results)}, indent=1) + "\n").encode())
+    with alone(profile.cache / "locks" / f"{stage.notebook}.lock"):
+        before = _noted(name, profile)
+        done.unlink(missing_ok=True)
+        print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
+        batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
+        if lacking := next(_not_made_here(name, profile), None):
+            raise UserError(
+                f"the runs of the stage {name} in {profile.results}", f"none of this machine's for {lacking}",
+                "see in its notebook where they went",
+            )  # fmt: skip
+        write_record(stage, profile.name, profile.results, before["made_by"])
+        noted = {**before, "files": left_by(stage, profile.results)}
+        write_atomically(done, (json.dumps(noted, indent=1) + "\n").encode())
     return executed
+
+
+def _noted(name: str, profile: config.Profile) -> dict[str, Any]:
+    """What a stage's done-file says: what makes it, what the stages before it have left, and what it has."""
+    before = {earlier: digest_of(left_by(STAGES[earlier], profile.results)) for earlier in STAGES[name].after}
+    stage = STAGES[name]
+    return {"made_by": made_by(stage, profile.source), "inputs": before, "files": left_by(stage, profile.results)}
+
+
+def _not_made_here(name: str, profile: config.Profile) -> Iterator[str]:
+    """The runs of a stage that are not there, or that this machine did not compute."""
+    parts = [profile.study[name][entry] for entry in RUNS[name]]
+    for names in itertools.product(*parts):
+        run_id = "-".join((f"{STAGES[name].number}-{name}", *names))
+        run, note = runs.read(profile.results / run_id), profile.cache / "made-here" / run_id
+        if run is None or not note.is_file() or note.read_text(encoding="utf-8") != run.info.get("config_digest"):
+            yield run_id
 
 
 def _if_elsewhere(path: Path, usual: Path) -> str:
@@ -58,28 +94,33 @@ def done_file(name: str, profile: config.Profile) -> Path:
     return profile.cache / "done" / f"{STAGES[name].notebook}.json"
 
 
-def code_file(name: str, profile: config.Profile) -> Path:
-    """Where the digest of a stage's code is kept for Snakemake."""
-    return profile.cache / "code" / f"{STAGES[name].notebook}.sha256"
+def refresh(profile: config.Profile, out: Path) -> None:
+    """Withdraw the done-files that are no longer true, the book's in `out` too; Snakemake calls this before it decides.
 
-
-def refresh(profile: config.Profile) -> None:
-    """Bring the code digests up to date and withdraw the done-files that are no longer true.
-
-    Snakemake calls this before it decides. A done-file is withdrawn when a file it lists is gone
-    or another one: removed by hand, or put back by git. A digest is written only if it changed,
-    since the time of the file is what Snakemake compares.
+    It is one about other code or inputs, or a file that it lists is gone or another one: removed by hand, or put back
+    by git.
     """
-    for name, stage in STAGES.items():
-        path, digest, done = code_file(name, profile), digest_of(made_by(stage, profile.name)), done_file(name, profile)
-        if not path.is_file() or path.read_text(encoding="utf-8").strip() != digest:
-            write_atomically(path, f"{digest}\n".encode())
+    true = {book_file(out): {"book": book_digest(profile.results)}}
+    for name in STAGES:
+        true[done_file(name, profile)] = _noted(name, profile)
+    for done, now in true.items():
         try:
-            true = json.loads(done.read_text(encoding="utf-8"))["files"] == left_by(stage, profile.results)
-        except (FileNotFoundError, ValueError, KeyError):
-            true = False
-        if not true:
+            holds = json.loads(done.read_text(encoding="utf-8")) == now
+        except (FileNotFoundError, ValueError):
+            holds = False
+        if not holds:
             done.unlink(missing_ok=True)
+
+
+def book_file(out: Path) -> Path:
+    """Where it is noted what the book in ``out/_build`` was built from; it holds one profile at a time."""
+    return out / "_build" / "book.json"
+
+
+def book_digest(results: Path) -> str:
+    """SHA-256 of all that the book is made from."""
+    files = [*book_sources(), *filter(Path.is_file, sorted(results.rglob("*")))]
+    return digest_of({os.path.relpath(path, config.ROOT): file_digest(path) for path in files})
 
 
 def book_sources() -> list[Path]:
@@ -124,33 +165,35 @@ def require_fresh(profile: str) -> None:
 def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """Build the book from `results/<profile>` into ``out/_build``; returns its first page. Computes nothing.
 
-    Raises UserError when there are no results for the profile or the book does not build.
+    Waits for another process that builds there. Raises UserError when there are no results for the profile or the
+    book does not build.
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
-    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
+    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS).resolve() / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     if wrong := altered():
         do = "git checkout -- results/published"
         raise UserError("the published numbers as they were checked", "; ".join(wrong.values()), do)
-    stale = stale_pages(profile, results)
-    for page, reasons in stale.items():
-        print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
-    for told in (out / "_build").glob("book-*.done"):
-        told.unlink()  # the book holds one profile at a time
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "--config", "_config.yml"]
     # All pages anew: Sphinx would keep a page whose text is the same, though its results have changed.
     command += ["--all", "--path-output", str(out), "-W", "--keep-going", "--quiet"]
-    with tempfile.TemporaryDirectory() as folder:
+    done, first_page = book_file(out), out / "_build" / "html" / "index.html"
+    with alone(done.with_suffix(".lock")), tempfile.TemporaryDirectory() as folder:
+        stale, made_from = stale_pages(profile, results), book_digest(results)
+        for page, reasons in stale.items():
+            print(f"book: page {page} gets a badge: {'; '.join(reasons)}", file=sys.stderr)
+        done.unlink(missing_ok=True)
         # Each page's kernel would warn that it listens on this machine without encryption.
         settings = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         settings.parent.mkdir()
         settings.write_text("get_config().IPKernelApp.log_level = 50\n", encoding="utf-8")
-        environment = {"CHEXREASON_PROFILE": profile, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
-        environment |= {"CHEXREASON_STALE": json.dumps(stale)}
-        ended = subprocess.run(command, cwd=config.ROOT, env=os.environ | environment, check=False)
-    first_page = out / "_build" / "html" / "index.html"
-    if ended.returncode or not first_page.is_file():
-        raise UserError("the book to build without a warning", f"exit status {ended.returncode}", "see the lines above")
+        told = {"CHEXREASON_PROFILE": profile, "CHEXREASON_STALE": json.dumps(stale)}
+        variables = {**os.environ, **batch.environment(), **told, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run(command, cwd=config.ROOT, env=variables, check=False)
+        if ended.returncode or not first_page.is_file():
+            got = f"exit status {ended.returncode}"
+            raise UserError("the book to build without a warning", got, "see the lines above")
+        write_atomically(done, (json.dumps({"book": made_from}) + "\n").encode())
     return first_page
