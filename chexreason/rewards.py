@@ -13,6 +13,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
   points a completion and drown every other term.)
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -35,8 +36,8 @@ class Reward:
 
     def __post_init__(self) -> None:
         for name, value in constants(self).items():
-            if isinstance(value, int | float) and value < 0:
-                raise UserError(f"a value of 0 or more for {name}", repr(value), "rewards set the sign")
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise UserError(f"a finite value of 0 or more for {name}", repr(value), "rewards set the sign")
 
     def fit(self, truths: Iterable[Labels]) -> None:
         """See the labels of the training studies once, before training."""
@@ -101,6 +102,7 @@ class Hard(Reward):
         "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, tags "
         "included, since 250 tokens are longer than most traces",
         "|t| below which a completion is short, in characters",
+        minimum=0,
     )
     short_penalty: float = assumed(
         0.1, "lambda_len is not stated; small, so that a short right answer beats a long wrong one", "lambda_len"

@@ -1,16 +1,32 @@
-"""Where a setting's value comes from: the paper states it, or we assumed it.
+"""Where a setting's value comes from (the paper states it, or we assumed it), and which values it may have.
 
 A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that the value stands
 beside its source, and the book prints the table of both kinds. The text that was read lacks sections 2, 3.1 and the
-beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`.
+beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. Limits are those of JSON Schema,
+by its names; without them a number is 0 or more, and a count 1 or more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from types import MappingProxyType
+from typing import Any, get_args, get_type_hints
+
+from jsonschema import Draft202012Validator, FormatChecker, validators
+
+from chexreason.errors import UserError, unknown
 
 #: The reason for assuming what would stand in a section that is missing from the text that was read.
 UNREAD = "not in the text we have"
+KINDS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: JSON Schema where true and 1.0 are no whole numbers, and neither infinity nor what is no number at all is a number.
+Strict = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({
+        "integer": lambda checker, value: type(value) is int,
+        "number": lambda checker, value: type(value) in (int, float) and -1e300 < value < 1e300,
+    }),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,14 +43,14 @@ class Origin:
 NO_SOURCE = Origin(False, "", "no source given", "")
 
 
-def paper(value: Any, section: str, what: str) -> Any:
+def paper(value: Any, section: str, what: str, **limits: Any) -> Any:
     """A field whose default the paper states in `section`."""
-    return field(default=value, metadata={"origin": Origin(True, section, "", what)})
+    return field(default=value, metadata={"origin": Origin(True, section, "", what), "limits": limits})
 
 
-def assumed(value: Any, why: str, what: str) -> Any:
+def assumed(value: Any, why: str, what: str, **limits: Any) -> Any:
     """A field whose default no text that was read states; `why` we chose it."""
-    return field(default=value, metadata={"origin": Origin(False, "", why, what)})
+    return field(default=value, metadata={"origin": Origin(False, "", why, what), "limits": limits})
 
 
 def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
@@ -42,3 +58,31 @@ def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
     for entry in fields(settings):
         if entry.init:
             yield entry.name, entry.default, entry.metadata.get("origin", NO_SOURCE)
+
+
+def schema_of(settings: type) -> dict[str, dict[str, Any]]:
+    """name -> the JSON Schema of a setting's value: its type and limits."""
+    hints, schema = get_type_hints(settings), {}
+    for entry in (entry for entry in fields(settings) if entry.init):
+        kinds = [KINDS[kind] for kind in get_args(hints[entry.name]) or (hints[entry.name],) if kind in KINDS]
+        least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
+        schema[entry.name] = {**({"type": kinds} if kinds else {}), **least, **entry.metadata.get("limits", {})}
+    return schema
+
+
+def check(
+    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Mapping[str, Any]] = NOTHING
+) -> None:
+    """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
+
+    A string whose `format` is a kind of `known` names has to be one of them.
+    """
+    names = FormatChecker(())
+    for kind, members in known.items():
+        names.checks(kind)(members.__contains__)
+    for error in Strict(schema, format_checker=names).iter_errors(value):
+        if error.validator == "format":
+            kind = error.validator_value
+            raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
+        place = ".".join(filter(None, [at, *map(str, error.absolute_path)])) or "mapping"
+        raise UserError(f"a valid entry {place} in {where}", f"an invalid one ({error.message})", "correct that entry")

@@ -23,7 +23,7 @@ def write_profile(folder: Path, mimic: Path, n: int, **teacher: Any) -> list[str
     text = yaml.safe_load((PROFILES / "smoke.yml").read_text())
     given = {"sizes.sft": n, "sizes.rl": 2} | {f"teacher.{name}": value for name, value in teacher.items()}
     text["overrides"] = [{"setting": name, "value": value, "why": "for a test"} for name, value in given.items()]
-    text["data"]["mimic"] = {"root": str(mimic)}
+    text["data"]["mimic"], text["rows"] = {"root": str(mimic)}, "cache"
     (folder / "own.yml").write_text(yaml.safe_dump(text))
     places = ["--cache", str(folder / "cache"), "--results", str(folder / "results")]
     return ["--profile", str(folder / "own.yml"), *places]
