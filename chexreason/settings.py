@@ -84,5 +84,6 @@ def check(
         if error.validator == "format":
             kind = error.validator_value
             raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
-        place = ".".join(filter(None, [at, *map(str, error.absolute_path)])) or "mapping"
-        raise UserError(f"a valid entry {place} in {where}", f"an invalid one ({error.message})", "correct that entry")
+        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))
+        wanted = f"a valid entry {place} in {where}" if place else f"keys with values in {where}"
+        raise UserError(wanted, f"an invalid one ({error.message})", "correct that entry")
