@@ -8,7 +8,6 @@ defaults of `recipe`. Code reads the profile; it never asks which tier it runs i
 import functools
 import importlib
 import importlib.util
-import json
 import operator
 import os
 import pkgutil
@@ -27,7 +26,8 @@ from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
 from chexreason.rewards import REWARDS
-from chexreason.settings import check, origins, schema_of
+from chexreason.schema import check, parse, schema_of
+from chexreason.settings import origins
 
 #: The folder where the command was started; a notebook's kernel runs in another one.
 STARTED_IN = "CHEXREASON_STARTED_IN"
@@ -169,28 +169,6 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yml"))
 
 
-class Loader(yaml.SafeLoader):
-    """YAML that reads 1e-3 as a number, as YAML 1.2 does, and refuses a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The keys with their values."""
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise ValueError(f"the key {twice[0]} twice")
-        return super().construct_mapping(node, deep)
-
-
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
-
-
-def parse(text: str | bytes, where: str, as_json: bool = False) -> Any:
-    """What a text in YAML, or in JSON, holds; UserError for one that cannot be read."""
-    try:
-        return json.loads(text) if as_json else yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"a text that can be read in {where}", str(error), "correct it") from None
-
-
 def raw(name: str) -> dict[str, Any]:
     """A profile as it is written, by its name or by the path of its file; UserError for an unknown or a wrong one."""
     path, where = file_of(name), f"profile {Path(name).stem}"
@@ -256,7 +234,7 @@ def load_profile(
     check(text, SCHEMA, f"profile {name}", known=known | {"reward": REWARDS})
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
     overrides = tuple(_override(entry) for entry in [*text["overrides"], *by_hand])
-    for reward in REWARDS:
+    for reward in REWARDS.keys() & {one.group for one in overrides}:
         overridden(overrides, reward, REWARDS[reward], name)
     settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = folder(cache or Path(os.environ.get("CHEXREASON_CACHE") or ROOT / ".cache") / name)

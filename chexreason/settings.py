@@ -2,31 +2,16 @@
 
 A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that the value stands
 beside its source, and the book prints the table of both kinds. The text that was read lacks sections 2, 3.1 and the
-beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. Limits are those of JSON Schema,
-by its names; without them a number is 0 or more, and a count 1 or more.
+beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. Limits are named as in JSON Schema;
+without any, a number is 0 or more, and a whole number 1 or more (`schema.schema_of`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
-
-from jsonschema import Draft202012Validator, FormatChecker, validators
-
-from chexreason.errors import UserError, unknown
+from typing import Any
 
 #: The reason for assuming what would stand in a section that is missing from the text that was read.
 UNREAD = "not in the text we have"
-KINDS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-#: JSON Schema where true and 1.0 are no whole numbers, and neither infinity nor what is no number at all is a number.
-Strict = validators.extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({
-        "integer": lambda checker, value: type(value) is int,
-        "number": lambda checker, value: type(value) in (int, float) and -1e300 < value < 1e300,
-    }),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,32 +43,3 @@ def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
     for entry in fields(settings):
         if entry.init:
             yield entry.name, entry.default, entry.metadata.get("origin", NO_SOURCE)
-
-
-def schema_of(settings: type) -> dict[str, dict[str, Any]]:
-    """name -> the JSON Schema of a setting's value: its type and limits."""
-    hints, schema = get_type_hints(settings), {}
-    for entry in (entry for entry in fields(settings) if entry.init):
-        kinds = [KINDS[kind] for kind in get_args(hints[entry.name]) or (hints[entry.name],) if kind in KINDS]
-        least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
-        schema[entry.name] = {**({"type": kinds} if kinds else {}), **least, **entry.metadata.get("limits", {})}
-    return schema
-
-
-def check(
-    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Mapping[str, Any]] = NOTHING
-) -> None:
-    """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
-
-    A string whose `format` is a kind of `known` names has to be one of them.
-    """
-    names = FormatChecker(())
-    for kind, members in known.items():
-        names.checks(kind)(members.__contains__)
-    for error in Strict(schema, format_checker=names).iter_errors(value):
-        if error.validator == "format":
-            kind = error.validator_value
-            raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
-        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))
-        wanted = f"a valid entry {place} in {where}" if place else f"keys with values in {where}"
-        raise UserError(wanted, f"an invalid one ({error.message})", "correct that entry")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 
 if TYPE_CHECKING:
     from chexreason.config import Profile
@@ -240,20 +240,15 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
 
 
-def _begin(profile: "Profile", stage: str | None = None) -> None:
+def _begin(profile: "Profile", stage: str = "") -> None:
     """Make the folders that a run writes to; UserError, before anything is drawn, if it lacks what it starts from."""
     from chexreason import runs
 
     if importlib.util.find_spec("torch") is None:
         raise ModuleNotFoundError("no such package", name="torch")
     tested = profile.study["generalization"]["models"].values()
-    starts = {
-        None: [], "prompting": [], "sft": [], "grpo": [profile.study["grpo"]["start"]],
-        "generalization": [model["adapter"] for model in tested if model.get("adapter")],
-    }  # fmt: skip
-    if stage not in starts:
-        raise unknown("stage", stage, filter(None, starts), "companion/evidence/sections.py")
-    for start in starts[stage]:
+    adapters = [model["adapter"] for model in tested if model.get("adapter")]
+    for start in {"grpo": [profile.study["grpo"]["start"]], "generalization": adapters}.get(stage, ()):
         runs.need(profile.cache / "checkpoints" / start / "best")
     for place in (profile.results, profile.cache):
         place.mkdir(parents=True, exist_ok=True)
@@ -264,13 +259,14 @@ def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     from chexreason import config
     from chexreason.rewards import REWARDS
+    from chexreason.schema import parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:
         name, equals, value = entry.partition("=")
         if not equals:
             raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        given.setdefault("settings", {})[name] = config.parse(value, f"--set {entry}")
+        given.setdefault("settings", {})[name] = parse(value, f"--set {entry}")
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):

@@ -7,6 +7,7 @@ status 2; Ctrl-C in status 130; our own mistakes keep their traceback.
 import argparse
 import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -37,8 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError."""
-        got = message.partition(" (choose from")[0]
-        raise UserError(f"words that {self.prog} knows", got, f"see {self.prog} --help")
+        raise UserError(f"words that {self.prog} knows", message, f"see {self.prog} --help")
 
 
 def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -57,6 +57,7 @@ PLACES = (
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
+STAGES = ("prompting", "sft", "grpo", "generalization")
 #: Command -> what it does, its words, and defaults that differ from theirs.
 COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str, Any]]] = {
     "profiles": (actions.show_profiles, (), {}),
@@ -74,7 +75,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("--cache", type=Path, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
     "run": (actions.run_stages, (
-        word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
+        word("stage", choices=(*STAGES, "all"), metavar="stage", help=f"{', '.join(STAGES)}, or all"), *PLACES, REWARD,
     ), {}),
     "sft": (actions.train, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",
@@ -170,11 +171,12 @@ def entry() -> None:
     """What the console script calls."""
     codecs.register_error("plain", plain)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="plain")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
     sys.exit(main())
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:
     """Signs in place of those that cannot be encoded (`PLAIN`), and where to go on, as `codecs` asks."""
-    lacking = error.object[error.start : error.end]
-    return "".join(PLAIN.get(sign, "?") for sign in lacking), error.end
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
