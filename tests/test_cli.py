@@ -65,7 +65,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("", "chexreason knows, got the following arguments are required: command. See chexreason --help."),
         ("nosuch", "words that chexreason knows, got argument command: invalid choice: 'nosuch'"),
         ("run sft --seed x", "words that chexreason run knows, got argument --seed: invalid int value: 'x'"),
-        ("run sfft --profile smoke", "invalid choice: 'sfft' (choose from"),
+        ("run sfft --profile smoke", "Expected a stage among generalization, grpo, prompting, sft, got 'sfft'"),
         ("run sft --profile small", "Expected a profile among"),
         ("sft --profile smoke --seed -1", "entry seed"),
         ("sft --profile smoke --seed 99999999999999999999", "greater than the maximum of 4294967295"),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from chexreason.config import Profile
@@ -76,6 +76,8 @@ def run_stages(words: Words) -> None:
     from companion.workflow import stages
 
     profile, given = _profile(words), _given(words)
+    if words.stage not in (*stages.STAGES, "all"):
+        raise unknown("stage", words.stage, stages.STAGES, "companion/evidence/sections.py")
     for name in stages.STAGES if words.stage == "all" else [words.stage]:
         _begin(profile, name)
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")

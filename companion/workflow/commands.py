@@ -57,7 +57,6 @@ PLACES = (
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
-STAGES = ("prompting", "sft", "grpo", "generalization")
 #: Command -> what it does, its words, and defaults that differ from theirs.
 COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str, Any]]] = {
     "profiles": (actions.show_profiles, (), {}),
@@ -75,7 +74,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("--cache", type=Path, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
     "run": (actions.run_stages, (
-        word("stage", choices=(*STAGES, "all"), metavar="stage", help=f"{', '.join(STAGES)}, or all"), *PLACES, REWARD,
+        word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
     ), {}),
     "sft": (actions.train, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",
