@@ -13,7 +13,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,6 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.rewards import REWARDS
 from chexreason.schema import check, parse, schema_of
 from chexreason.settings import origins
 
@@ -49,6 +48,8 @@ TIERS = tuple(SCHEMA["properties"]["tier"]["enum"])
 ELSEWHERE = ("teacher",)
 #: Groups that take any option of a class of TRL's or PEFT's by its own name (`Profile.more`).
 OPEN = {"lora": "peft.LoraConfig", "sft": "trl.SFTConfig", "grpo": "trl.GRPOConfig"}
+#: By name and not imported: profiles are checked with them, and only the results of GRPO depend on their code.
+REWARDS = "chexreason.rewards:REWARDS"
 #: What a profile may name in place of the images as they are, of transformers' decoding and of TRL's trainers.
 ENGINES = tuple(SCHEMA["properties"]["engines"]["properties"])
 #: Which runs make up each stage. A profile may change any entry: another prompt, base model or reward is a line.
@@ -88,8 +89,7 @@ class Override:
 
 @dataclass(frozen=True)
 class DataPlace:
-    """Where a data set is; `draw` is the request for phantoms, None for real data, and `unset` a variable that the
-    folder's name needs and that is not set."""
+    """Where a data set is; `draw` asks for phantoms; `unset` is a variable that `root` needs and that is not set."""
 
     root: Path
     draw: Mapping[str, Any] | None = None
@@ -134,16 +134,16 @@ class Profile:
 
         Images that are drawn are nobody's data, and that they are is for `draw` to say, not for what lies in a folder.
         """
-        real = [SOURCES[name] for name, place in self.data.items() if place.draw is None]
+        held = (SOURCES[name] for name, place in self.data.items() if place.draw is None)
         repository = {ROOT, *(place for place in ROOT.parents if (place / ".git").exists())}
         inside = self.rows != "cache" or repository.intersection([self.cache, *self.cache.parents])
-        for source in (source for source in real if source.credentialed and inside):
-            wanted = f"per-study rows of {source.title} outside the repository"
+        for title in (source.title for source in held if source.credentialed and inside):
+            wanted = f"per-study rows of {title} outside the repository"
             do = "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere"
             yield UserError(wanted, f"rows: {self.rows} and the cache {self.cache}", do)
         for name, unset in ((name, place.unset) for name, place in self.data.items() if place.unset):
-            wanted, got = f"a folder for {name} in profile {self.name}", f"${unset}, which is not set"
-            yield UserError(wanted, got, f"export {unset}=/where/it/lies")
+            wanted, do = f"a folder for {name} in profile {self.name}", f"export {unset}=/where/it/lies"
+            yield UserError(wanted, f"${unset}, which is not set", do)
 
     def engine(self, what: str, stock: Callable[..., Any]) -> Callable[..., Any]:
         """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
@@ -230,12 +230,13 @@ def load_profile(
     text["study"] = {stage: functools.reduce(operator.or_, (change.get(stage, {}) for change in changes), runs)
                      for stage, runs in STUDY.items()}  # fmt: skip
     text["seed"] = text["seed"] if seed is None else seed
+    rewards = pkgutil.resolve_name(REWARDS)
     known = {"data set": SOURCES, "test set": text["data"], "base model": text["models"], "prompt": PROMPTS}
-    check(text, SCHEMA, f"profile {name}", known=known | {"reward": REWARDS})
+    check(text, SCHEMA, f"profile {name}", known=known | {"reward": rewards})
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
-    overrides = tuple(_override(entry) for entry in [*text["overrides"], *by_hand])
-    for reward in REWARDS.keys() & {one.group for one in overrides}:
-        overridden(overrides, reward, REWARDS[reward], name)
+    overrides = tuple(_override(entry, (*SETTINGS, *ELSEWHERE, *rewards)) for entry in [*text["overrides"], *by_hand])
+    for group in rewards.keys() & {one.group for one in overrides}:
+        overridden(overrides, group, rewards[group], name)
     settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
     cache = folder(cache or Path(os.environ.get("CHEXREASON_CACHE") or ROOT / ".cache") / name)
     profile = Profile(
@@ -275,8 +276,8 @@ def _place(source: str, entry: Mapping[str, Any], cache: Path) -> DataPlace:
     return DataPlace(folder(os.path.expandvars(root)))
 
 
-def _override(entry: Mapping[str, Any]) -> Override:
-    groups, (group, _, name) = (*SETTINGS, *ELSEWHERE, *REWARDS), entry["setting"].partition(".")
+def _override(entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
+    group, _, name = entry["setting"].partition(".")
     if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
         raise unknown("setting", entry["setting"], known, "chexreason/recipe.py")

@@ -65,7 +65,7 @@ def test_a_server_of_ones_own_needs_neither_word_nor_key(monkeypatch) -> None:
 def test_nothing_else_than_true_is_a_users_word() -> None:
     for value in ("yes", 1, "true"):
         given = [Override("teacher", "agreement", value, "for a test")]
-        with pytest.raises(UserError, match=r"a value of type bool for teacher\.agreement"):
+        with pytest.raises(UserError, match=r"entry teacher\.agreement .* 'boolean'"):
             overridden(given, "teacher", Teacher, "own")
 
 

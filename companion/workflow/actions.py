@@ -207,8 +207,8 @@ def handle_cohorts(words: Words) -> int:
     from companion.replication import manifests
 
     names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
-    for name in names:
-        cohorts.place_of(name)  # first: an unknown one is told before anything is drawn
+    if names[0] not in cohorts.COHORTS:  # said before anything is drawn
+        raise unknown("cohort", names[0], cohorts.COHORTS, "chexreason/cohorts.py")
     prepare(profile, teach=False)
     return manifests.run(profile, words.what, names, words.manifest)
 
