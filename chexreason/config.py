@@ -5,39 +5,53 @@ how many studies, and, each with its reason, the few settings that another size 
 defaults of `recipe`. Code reads the profile; it never asks which tier it runs in.
 """
 
-import contextlib
 import functools
 import importlib
 import importlib.util
-import json
+import operator
 import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
 import yaml
 
+from chexreason.data import SOURCES
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
-from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
+from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
+from chexreason.schema import check, parse, schema_of
 from chexreason.settings import origins
+
+#: The folder where the command was started; a notebook's kernel runs in another one.
+STARTED_IN = "CHEXREASON_STARTED_IN"
+
+
+def folder(path: str | Path) -> Path:
+    """The absolute path: `~` is the home, and a relative one begins where the command was started."""
+    return Path(os.path.realpath(os.path.join(os.environ.get(STARTED_IN, ""), os.path.expanduser(path))))
+
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The profiles of the package, or a folder of one's own.
-PROFILES = Path(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).resolve().parent / "profiles")
+PROFILES = folder(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).parent / "profiles")
 RESULTS = ROOT / "results"
-TIERS = ("published", "miniature", "replication")
+#: What a profile may say, in JSON Schema.
+SCHEMA = yaml.safe_load(Path(__file__).with_name("profile_schema.yml").read_text(encoding="utf-8"))
+TIERS = tuple(SCHEMA["properties"]["tier"]["enum"])
 #: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
-#: Groups that take any option of TRL's or PEFT's by its own name (`Profile.more`).
-OPEN = ("lora", "sft", "grpo")
+#: Groups that take any option of a class of TRL's or PEFT's by its own name (`Profile.more`).
+OPEN = {"lora": "peft.LoraConfig", "sft": "trl.SFTConfig", "grpo": "trl.GRPOConfig"}
+#: By name and not imported: profiles are checked with them, and only the results of GRPO depend on their code.
+REWARDS = "chexreason.rewards:REWARDS"
 #: What a profile may name in place of the images as they are, of transformers' decoding and of TRL's trainers.
-ENGINES = ("images", "decode", "sft", "grpo")
+ENGINES = tuple(SCHEMA["properties"]["engines"]["properties"])
 #: Which runs make up each stage. A profile may change any entry: another prompt, base model or reward is a line.
 STUDY: dict[str, dict[str, Any]] = {
     "prompting": {"model": "medgemma", "prompts": list(TABLE1_PROMPTS)},
@@ -75,16 +89,11 @@ class Override:
 
 @dataclass(frozen=True)
 class DataPlace:
-    """Where a data set is; `draw` is the request for phantoms, None for real data."""
+    """Where a data set is; `draw` asks for phantoms; `unset` is a variable that `root` needs and that is not set."""
 
     root: Path
     draw: Mapping[str, Any] | None = None
-
-    @property
-    def unset(self) -> str:
-        """The variable that should name the folder, if it is not set; else nothing."""
-        named = re.match(r"\$\{?(\w+)", str(self.root))
-        return named[1] if named else ""
+    unset: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Profile:
 
     `data` is keyed by data set (mimic, chexpert, nih), `models` by base model (medgemma, qwen, nv_reason). `study` says
     which runs make up each stage (`STUDY`). `cache` holds checkpoints, images and everything that must not be
-    published; `rows` is where per-study predictions go: among the results, or in the cache for credentialed data.
+    published; `rows` is where per-study predictions go: results, or cache for credentialed data. Paths are absolute.
     """
 
     name: str
@@ -120,6 +129,22 @@ class Profile:
         declared = {name for name, _, _ in origins(SETTINGS[group])}
         return {one.name: one.value for one in self.overrides if one.group == group and one.name not in declared}
 
+    def faults(self) -> Iterator[UserError]:
+        """What forbids any computing: rows of credentialed data inside the repository, and folders that are not named.
+
+        Images that are drawn are nobody's data, and that they are is for `draw` to say, not for what lies in a folder.
+        """
+        held = (SOURCES[name] for name, place in self.data.items() if place.draw is None)
+        repository = {ROOT, *(place for place in ROOT.parents if (place / ".git").exists())}
+        inside = self.rows != "cache" or repository.intersection([self.cache, *self.cache.parents])
+        for title in (source.title for source in held if source.credentialed and inside):
+            wanted = f"per-study rows of {title} outside the repository"
+            do = "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere"
+            yield UserError(wanted, f"rows: {self.rows} and the cache {self.cache}", do)
+        for name, unset in ((name, place.unset) for name, place in self.data.items() if place.unset):
+            wanted, do = f"a folder for {name} in profile {self.name}", f"export {unset}=/where/it/lies"
+            yield UserError(wanted, f"${unset}, which is not set", do)
+
     def engine(self, what: str, stock: Callable[..., Any]) -> Callable[..., Any]:
         """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
 
@@ -145,14 +170,21 @@ def profile_names() -> list[str]:
 
 
 def raw(name: str) -> dict[str, Any]:
-    """A profile as it is written, by its name or by the path of its file; UserError for an unknown one."""
-    return dict(yaml.safe_load(file_of(name).read_text(encoding="utf-8")))
+    """A profile as it is written, by its name or by the path of its file; UserError for an unknown or a wrong one."""
+    path, where = file_of(name), f"profile {Path(name).stem}"
+    text = parse(path.read_bytes(), where)
+    check(text, SCHEMA, where)
+    settings = [entry["setting"] for entry in text["overrides"]]
+    if len(settings) > len(set(settings)):
+        twice = max(settings, key=settings.count)
+        raise UserError(f"each setting once in {where}", f"{twice} twice", "remove one of the two")
+    return dict(text)
 
 
 def file_of(name: str) -> Path:
     """Where a profile is written: one of the package by its name, one of your own by its path."""
-    if name.endswith(".yml") and Path(name).is_file():
-        return Path(name)
+    if name.endswith(".yml") and folder(name).is_file():
+        return folder(name)
     if name not in profile_names():
         raise unknown("profile", name, profile_names(), "chexreason/profiles/, or give the path of a .yml file")
     return PROFILES / f"{name}.yml"
@@ -160,7 +192,7 @@ def file_of(name: str) -> Path:
 
 def load_module(module: str) -> None:
     """Import a module by its name, or a file by its path; once a process. Raises UserError if that cannot be done."""
-    path = Path(module).expanduser().resolve()
+    path = folder(module)
     name = module if path.suffix != ".py" else f"chexreason_extension_{path.stem}"
     try:
         if name == module:
@@ -186,79 +218,66 @@ def load_profile(
     `given` comes on top of what it says, as a mapping or as JSON: `settings` ("grpo.beta" -> 0), changes of the
     `study`, and `modules`, files or modules of your own that register rewards, prompts, base models or data sets.
 
-    Raises UserError for an unknown profile, setting or key, a value of another type, and a data folder
-    whose variable is not set; with `unset` the folder is then the variable's name, as `DataPlace.unset` tells.
+    Raises UserError for whatever is wrong with it (`profile_schema.yml`, `recipe`) and for its `faults`; these are left
+    to the caller with `unset`.
     """
     text, source, name = raw(name), name, file_of(name).stem
-    more: Mapping[str, Any] = json.loads(given) if isinstance(given, str) and given else dict(given or {})
-    for module in (*text.pop("modules", ()), *more.get("modules", ())):
+    more: Any = parse(given, "given", as_json=True) if given and isinstance(given, str) else dict(given or {})
+    check(more, SCHEMA | SCHEMA["$defs"]["given"], "what is given by hand")
+    for module in (*text.get("modules", ()), *more.get("modules", ())):
         load_module(module)
-    engines, study = text.pop("engines", {}), _study(text.pop("study", {}), more.get("study", {}))
-    keys = {"tier", "what", "seed", "data", "models", "rows", "overrides"}
-    if set(text) != keys:
-        raise UserError(f"the keys {sorted(keys)} in profile {name}", str(sorted(text)), f"correct {name}.yml")
-    for kind, value, known in (("tier", text["tier"], TIERS), *(("engine", what, ENGINES) for what in engines)):
-        if value not in known:
-            raise unknown(kind, value, known, "chexreason/config.py")
-    seed = text["seed"] if seed is None else seed
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError("a seed that is a whole number from 0 upwards", repr(seed), "give one, such as seed=0")
+    changes = [text.get("study", {}), more.get("study", {})]
+    text["study"] = {stage: functools.reduce(operator.or_, (change.get(stage, {}) for change in changes), runs)
+                     for stage, runs in STUDY.items()}  # fmt: skip
+    text["seed"] = text["seed"] if seed is None else seed
+    rewards = pkgutil.resolve_name(REWARDS)
+    known = {"data set": SOURCES, "test set": text["data"], "base model": text["models"], "prompt": PROMPTS}
+    check(text, SCHEMA, f"profile {name}", known=known | {"reward": rewards})
     by_hand = [{"setting": key, "value": value, "why": "by hand"} for key, value in more.get("settings", {}).items()]
-    groups = (*SETTINGS, *ELSEWHERE, *study["grpo"]["rewards"])
-    overrides = tuple(_override(name, entry, groups) for entry in [*text["overrides"], *by_hand])
+    overrides = tuple(_override(entry, (*SETTINGS, *ELSEWHERE, *rewards)) for entry in [*text["overrides"], *by_hand])
+    for group in rewards.keys() & {one.group for one in overrides}:
+        overridden(overrides, group, rewards[group], name)
     settings: dict[str, Any] = {group: overridden(overrides, group, cls, name) for group, cls in SETTINGS.items()}
-    cache = Path(cache or Path(os.environ.get("CHEXREASON_CACHE") or ROOT / ".cache") / name)
-    return Profile(
+    cache = folder(cache or Path(os.environ.get("CHEXREASON_CACHE") or ROOT / ".cache") / name)
+    profile = Profile(
         name=name,
-        source=source if source == name else str(Path(source).resolve()),
+        source=source if source == name else str(folder(source)),
         tier=text["tier"],
         what=text["what"],
-        seed=seed,
-        data={key: _place(name, key, entry, cache, unset) for key, entry in text["data"].items()},
-        # a folder of the repository as a full path; a hub id or another path as it is
-        models={base: str(ROOT / at) if (ROOT / at).is_dir() else at for base, at in text["models"].items()},
+        seed=text["seed"],
+        data={key: _place(key, entry, cache) for key, entry in text["data"].items()},
+        models={base: _local(at) for base, at in text["models"].items()},
         cache=cache,
-        results=Path(results or RESULTS) / name,
+        results=folder(results or RESULTS) / name,
         rows=text["rows"],
-        study=study,
-        engines=engines,
+        study=text["study"],
+        engines=text.get("engines", {}),
         overrides=overrides,
         **settings,
     )
+    for fault in () if unset else profile.faults():
+        raise fault
+    return profile
 
 
-def _study(*changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The paper's runs with changes, stage by stage, the later ones on top."""
-    study = {stage: dict(entries) for stage, entries in STUDY.items()}
-    for stage, entries in (entry for change in changes for entry in change.items()):
-        if stage not in study:
-            raise unknown("stage of the study", stage, STUDY, "chexreason/config.py")
-        for key in entries:
-            if key not in study[stage]:
-                raise unknown(f"entry of study.{stage}", key, STUDY[stage], "chexreason/config.py")
-        study[stage] |= entries
-    return study
+def _local(model: str) -> str:
+    """A folder, of the repository first, by its full path; a hub id as it is."""
+    return next((str(place) for place in (ROOT / model, folder(model)) if place.is_dir()), model)
 
 
-def _place(profile: str, source: str, entry: Mapping[str, Any], cache: Path, unset: bool) -> DataPlace:
+def _place(source: str, entry: Mapping[str, Any], cache: Path) -> DataPlace:
     if "draw" in entry:
         name = f"{source}-{digest_of(entry['draw'])[:8]}"  # another request is another tree
         return DataPlace(cache / "images" / name, entry["draw"])
-    root = os.path.expandvars(entry["root"])
-    if "$" in root:
-        if unset:
-            return DataPlace(Path(entry["root"]))
-        raise UserError(
-            f"a folder for {source} in profile {profile}", f"{entry['root']}, which is not set",
-            f"export {entry['root'].strip('${}')}=/where/it/lies",
-        )  # fmt: skip
-    return DataPlace(Path(root).expanduser().resolve())
+    root = entry["root"]
+    unset = [name for name in re.findall(r"\$\{?(\w+)", root) if not os.environ.get(name)]
+    if unset and not folder(root).exists():
+        return DataPlace(Path(root), unset=unset[0])
+    return DataPlace(folder(os.path.expandvars(root)))
 
 
-def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
-    if entry.keys() != {"setting", "value", "why"}:
-        raise UserError("setting, value and why for an override", str(sorted(entry)), f"correct {profile}.yml")
-    group, _, name = str(entry["setting"]).partition(".")
+def _override(entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
+    group, _, name = entry["setting"].partition(".")
     if group not in groups or not name:
         known = [f"{known}.{field}" for known, cls in SETTINGS.items() for field, _, _ in origins(cls)]
         raise unknown("setting", entry["setting"], known, "chexreason/recipe.py")
@@ -266,25 +285,15 @@ def _override(profile: str, entry: Mapping[str, Any], groups: Sequence[str]) -> 
 
 
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
-    """The settings class of a group with a profile's overrides; UserError for an unknown setting or another type."""
-    hints, values = get_type_hints(cls), {}
-    known = [name for name, _, _ in origins(cls)]
-    for override in overrides:
-        if override.group == group and override.name in known:
-            values[override.name] = _typed(f"{group}.{override.name}", override.value, hints[override.name], profile)
-        elif override.group == group and group not in OPEN:
-            names = [f"{group}.{name}" for name in known]
-            raise unknown("setting", f"{group}.{override.name}", names, cls.__module__)
-    return cls(**values)
-
-
-def _typed(setting: str, value: Any, hint: Any, profile: str) -> Any:
-    """The value as its setting's type; YAML reads 1e-3 as text and 1 as int, and a float takes both."""
-    kinds = set(get_args(hint) or (hint,))
-    if type(value) in kinds:
-        return value
-    if float in kinds and not isinstance(value, bool):
-        with contextlib.suppress(TypeError, ValueError):
-            return float(value)
-    names = " or ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
-    raise UserError(f"a value of type {names} for {setting}", repr(value), f"correct {profile}.yml")
+    """The settings class of a group with a profile's overrides; UserError for an unknown setting or a wrong value."""
+    schema, given = schema_of(cls), {one.name: one.value for one in overrides if one.group == group}
+    known = [*schema]
+    if group in OPEN and given.keys() - known:
+        known += [entry.name for entry in fields(pkgutil.resolve_name(OPEN[group]))]
+    for name in given.keys() - known:
+        raise unknown("setting", f"{group}.{name}", [f"{group}.{one}" for one in known], cls.__module__)
+    check(given, {"properties": schema}, f"profile {profile}", group)
+    return cls(**{
+        name: float(value) if type(value) is int and "number" in schema[name].get("type", ()) else value
+        for name, value in given.items() if name in schema
+    })  # fmt: skip

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 from chexreason.settings import UNREAD, assumed, paper
 
+#: What transformers and TRL know by name.
+SCHEDULES = (
+    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
+    "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay", "greedy",
+)  # fmt: skip
+LOSSES = ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo")
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -35,7 +42,7 @@ class LoRA:
 
     r: int = paper(16, "3.2.1", "rank of the LoRA update")
     lora_alpha: int = paper(32, "3.2.1", "LoRA scaling factor")
-    lora_dropout: float = paper(0.1, "3.2.1", "dropout on the LoRA input")
+    lora_dropout: float = paper(0.1, "3.2.1", "dropout on the LoRA input", exclusiveMaximum=1)
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,15 @@ class SFT:
     num_train_epochs: int = paper(6, "3.2.1", "epochs at most")
     early_stopping_patience: int = paper(2, "3.2.1", "epochs without a better validation loss before stopping")
     learning_rate: float = paper(5e-5, "3.2.1", "peak learning rate of AdamW")
-    lr_scheduler_type: str = paper("cosine", "3.2.1", "learning-rate schedule")
+    lr_scheduler_type: str = paper("cosine", "3.2.1", "learning-rate schedule", enum=SCHEDULES)
     warmup_steps: float = paper(0.05, "3.2.1", "share of the steps with rising learning rate")
     weight_decay: float = paper(0.01, "3.2.1", "AdamW weight decay")
     max_grad_norm: float = paper(5.0, "3.2.1", "gradient clipping norm")
     studies_per_step: int = paper(8, "3.2.1", "studies per optimizer step")
     per_device_train_batch_size: int = paper(1, "3.2.1", "studies per forward pass; the rest is accumulated")
-    validation_share: float = paper(0.1, "3.2.1", "share of the SFT studies held out for early stopping")
+    validation_share: float = paper(
+        0.1, "3.2.1", "share of the SFT studies held out for early stopping", exclusiveMinimum=0, exclusiveMaximum=1
+    )
     bf16: bool = paper(True, "3.2.1", "bfloat16 where the device has it, else float32")
     gradient_checkpointing: bool = paper(True, "3.2.1", "recompute activations in the backward pass")
 
@@ -60,12 +69,12 @@ class SFT:
 class GRPO:
     """Group relative policy optimization (section 3.2.2, equation 2)."""
 
-    num_generations: int = paper(4, "3.2.2", "completions per study (the group)")
-    temperature: float = paper(0.8, "3.2.2", "sampling temperature")
-    top_p: float = paper(0.95, "3.2.2", "nucleus sampling")
+    num_generations: int = paper(4, "3.2.2", "completions per study (the group)", minimum=2)
+    temperature: float = paper(0.8, "3.2.2", "sampling temperature", exclusiveMinimum=0)
+    top_p: float = paper(0.95, "3.2.2", "nucleus sampling", exclusiveMinimum=0, maximum=1)
     beta: float = paper(0.15, "3.2.2", "weight of the KL divergence from the SFT checkpoint")
-    loss_type: str = paper("dr_grpo", "3.2.2", "loss normalisation by a constant length (Dr. GRPO)")
-    epsilon: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15")
+    loss_type: str = paper("dr_grpo", "3.2.2", "loss normalisation by a constant length (Dr. GRPO)", enum=LOSSES)
+    epsilon: float = paper(0.15, "3.2.2", "lower clip bound: ratio above 1 - 0.15", maximum=1)
     epsilon_high: float = paper(0.22, "3.2.2", "upper clip bound: ratio below 1 + 0.22")
     scale_rewards: str = assumed(
         "none",
@@ -73,6 +82,7 @@ class GRPO:
         'its default scale_rewards="group", and both changes of Dr. GRPO, which also drops the division by the '
         "group's standard deviation; the second is run",
         "advantage scaling",
+        enum=("group", "batch", "none"),
     )
     use_bias_correction_kl: bool = assumed(
         False, "equation 2 has the plain KL term; TRL's default weighs it by the ratio", "KL term weighed by the ratio"
@@ -83,7 +93,7 @@ class GRPO:
     learning_rate: float = assumed(
         1e-5, "not stated; TRL's default is 1e-6, and 1e-5 is usual with LoRA", "peak learning rate of AdamW"
     )
-    lr_scheduler_type: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule")
+    lr_scheduler_type: str = assumed("constant_with_warmup", "not stated", "learning-rate schedule", enum=SCHEDULES)
     warmup_steps: float = assumed(0.05, "not stated; as in SFT", "share of the steps with rising learning rate")
     shuffle_dataset: bool = assumed(True, "not stated; usual", "studies in random order")
     weight_decay: float = assumed(0.01, "not stated; as in SFT", "AdamW weight decay")
@@ -109,7 +119,7 @@ class Decoding:
     max_new_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
     batch_size: int = assumed(16, "does not change the result", "studies decoded together")
     do_sample: bool = assumed(False, f"{UNREAD}; greedy answers are repeatable", "sample; else the likeliest token")
-    uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts: zeros, ones or ignore")
+    uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts", enum=("zeros", "ones", "ignore"))
 
 
 #: Choices of GRPO that no setting expresses, each with its reason: name -> (what is done, why).

@@ -103,6 +103,7 @@ class Hard(Reward):
         "the paper states 250 and no unit, and |t| counts tokens in equations 1 and 2; read as characters, tags "
         "included, since 250 tokens are longer than most traces",
         "|t| below which a completion is short, in characters",
+        minimum=0,
     )
     short_penalty: float = assumed(
         0.1, "lambda_len is not stated; small, so that a short right answer beats a long wrong one", "lambda_len"

@@ -1,8 +1,9 @@
-"""Where a setting's value comes from: the paper states it, or we assumed it.
+"""Where a setting's value comes from (the paper states it, or we assumed it), and which values it may have.
 
 A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that the value stands
 beside its source, and the book prints the table of both kinds. The text that was read lacks sections 2, 3.1 and the
-beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`.
+beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. Limits are named as in JSON Schema;
+without any, a number is 0 or more, and a whole number 1 or more (`schema.schema_of`).
 """
 
 from collections.abc import Iterator
@@ -27,14 +28,14 @@ class Origin:
 NO_SOURCE = Origin(False, "", "no source given", "")
 
 
-def paper(value: Any, section: str, what: str) -> Any:
+def paper(value: Any, section: str, what: str, **limits: Any) -> Any:
     """A field whose default the paper states in `section`."""
-    return field(default=value, metadata={"origin": Origin(True, section, "", what)})
+    return field(default=value, metadata={"origin": Origin(True, section, "", what), "limits": limits})
 
 
-def assumed(value: Any, why: str, what: str) -> Any:
+def assumed(value: Any, why: str, what: str, **limits: Any) -> Any:
     """A field whose default no text that was read states; `why` we chose it."""
-    return field(default=value, metadata={"origin": Origin(False, "", why, what)})
+    return field(default=value, metadata={"origin": Origin(False, "", why, what), "limits": limits})
 
 
 def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:

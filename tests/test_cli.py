@@ -1,6 +1,7 @@
 """The command line: one line for a user's mistake, the right exit status, and no wait for torch."""
 
 import errno
+import os
 import subprocess
 import sys
 
@@ -35,9 +36,13 @@ def failing(monkeypatch):
         *((OSError(code, "No space left on device", "metrics.csv"), 2,
            "Expected room on the disk, got No space left on device at metrics.csv. Free some space and run the same "
            "command again.") for code in (errno.ENOSPC, errno.EDQUOT)),
-        (PermissionError(errno.EACCES, "Permission denied", "x"), 2,
-         "Expected a file or folder that may be read and written, got Permission denied at x. Change its permissions "
-         "or choose another place and run the same command again."),
+        *((OSError(code, "No", "/mimic/files/p10/p10000032/s50414267/02aa.jpg"), 2,
+           f"Expected {wanted}, got No at /mimic/files/(a patient). {do} and run the same command again.")
+          for codes, (wanted, do) in list(cli.SYSTEM.items())[1:] for code in codes),
+        (MemoryError(), 2, "Expected enough memory, got none left. Close other programs or choose a smaller batch, and "
+         "run the same command again."),
+        (ModuleNotFoundError("No module named 'torch'", name="torch.nn"), 2,
+         "Expected the package torch, got No module named 'torch'. Run `make setup`, and run the same command again."),
     ],
 )  # fmt: skip
 def test_a_users_mistake_is_one_line_and_a_status(failing, capsys, error, status, told):
@@ -45,7 +50,10 @@ def test_a_users_mistake_is_one_line_and_a_status(failing, capsys, error, status
     assert capsys.readouterr().err == f"chexreason: {told}\n"
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), ConnectionError(errno.ECONNRESET, "reset")])
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError("ours"), ConnectionError(errno.ECONNRESET, "reset"), ImportError("ours", name="companion.no")],
+)
 def test_our_own_mistake_keeps_its_traceback(failing, error):
     with pytest.raises(type(error)):
         failing(error)
@@ -54,23 +62,54 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        ("", "chexreason knows, got the following arguments are required: command. See chexreason --help."),
+        ("nosuch", "words that chexreason knows, got argument command: invalid choice: 'nosuch'"),
+        ("run sft --seed x", "words that chexreason run knows, got argument --seed: invalid int value: 'x'"),
         ("run sfft --profile smoke", "Expected a stage among generalization, grpo, prompting, sft, got 'sfft'"),
         ("run sft --profile small", "Expected a profile among"),
-        ("sft --profile smoke --seed -1", "Expected a seed"),
+        ("sft --profile smoke --seed -1", "entry seed"),
+        ("sft --profile smoke --seed 99999999999999999999", "greater than the maximum of 4294967295"),
         ("sft --profile smoke --set grpo.beta", "Expected a setting as group.name=value, got 'grpo.beta'"),
+        ("sft --profile smoke --set grpo.beta=[", "Expected a text that can be read in --set grpo.beta=["),
+        ("sft --profile paper", "rows of MIMIC-CXR-JPG outside the repository"),
+        ("sft --profile smoke --results {tmp}/file", "got Not a directory at "),
+        ("run all --profile smoke --cache /dev/null", "got File exists at /dev/null"),
+        ("sft --profile smoke --cache /proc/x --results {tmp}", "No such file or directory at /proc/x"),
+        ("sft --profile smoke --results {long}", "got File name too long at "),
+        (
+            "grpo --profile smoke --cache {tmp} --results {tmp}",
+            "Expected the checkpoint of 02-sft-medgemma-free_reasoning",
+        ),
+        (
+            "run generalization --profile smoke --cache {tmp}",
+            "Expected the checkpoint of 02-sft-medgemma-free_reasoning",
+        ),
+        ("cohort show --profile smoke --cohort nosuch", "Expected a cohort among"),
+        ("experiment again --results {tmp}", "Expected runs of the experiment in "),
+        ("experiment record --results {tmp}", "Expected runs of the experiment in "),
         ("book --profile small", "Expected a profile among"),
+        ("book --out {tmp}/file", "got File exists at "),
+        ("claims --run {long}", "got File name too long at "),
+        ("fresh --profile small", "Expected a profile among"),
         ("doctor --profile pappe", "Expected a profile among"),
+        ("phantom {long}", "got File name too long at "),
         ("phantom {tmp}/tree --hospital Z", "Expected a hospital among A, B, C, got 'Z'"),
         ("phantom {tmp}/tree --n 0", "Expected at least one study"),
         ("pretrain gpt --cache {tmp}", "Expected a base checkpoint among"),
+        ("pretrain medgemma --cache {tmp}/file", "got File exists at "),
     ],
 )
-def test_bad_words_are_told_in_one_line(tmp_path, capsys, words, told):
-    assert cli.main(words.format(tmp=tmp_path).split()) == 2
+def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, monkeypatch, words, told):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
+    monkeypatch.setenv(config.STARTED_IN, "")
+    assert cli.main(words.format(tmp=tmp_path, long="x" * 300).split()) == 2
     error = capsys.readouterr().err
     assert told in error
-    assert error.startswith("chexreason: ")
+    assert error.startswith("chexreason: Expected ")
     assert error.count("\n") == 1
+    assert len(error) <= len("chexreason: \n") + 200
+    assert not list(tmp_path.rglob("images"))
 
 
 def test_profiles_and_settings_are_listed(capsys):
@@ -86,6 +125,13 @@ def test_profiles_and_settings_are_listed(capsys):
 def test_the_version_is_told_anywhere():
     command = [sys.executable, "-m", "companion", "--version"]
     assert __version__ in subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+
+
+def test_a_terminal_that_lacks_our_signs_gets_others():
+    command = [sys.executable, "-c", "import sys; from companion.workflow import commands as c; c.main = lambda: "
+               "print('✓ 1 − 2 ≠ ä'); c.entry()"]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert shown.stdout == b"+ 1 - 2 != ?\n"
 
 
 def test_looking_around_does_not_wait_for_torch(tmp_path):

@@ -2,15 +2,17 @@
 
 import collections
 import dataclasses
+import re
 
 import pytest
 import yaml
 
-from chexreason import config, recipe, scorer
+from chexreason import config, recipe, schema, scorer
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
 from chexreason.settings import UNREAD, origins
+from companion.replication.traces.teacher import Teacher
 from companion.report.settings import all_groups, settings_table
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
@@ -62,6 +64,7 @@ def test_what_a_missing_section_may_state_is_not_called_unstated() -> None:
 def data_folders(monkeypatch) -> None:
     for source in ("MIMIC", "CHEXPERT", "NIH"):
         monkeypatch.setenv(f"CHEXREASON_{source}", f"/data/{source.lower()}")
+    monkeypatch.setenv("CHEXREASON_CACHE", "/elsewhere")
 
 
 def test_the_papers_profile_changes_no_stated_value() -> None:
@@ -85,33 +88,14 @@ def test_a_profile_is_complete_and_every_override_has_its_reason_and_an_effect(n
         assert getattr(getattr(profile, entry.group), entry.name) == entry.value
 
 
-def test_places_and_seed_can_be_given(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("CHEXREASON_CACHE", str(tmp_path / "elsewhere"))
-    assert load_profile("smoke").cache == tmp_path / "elsewhere" / "smoke"
-    assert load_profile("smoke", cache=tmp_path / "here").cache == tmp_path / "here"
-    assert load_profile("smoke", results=tmp_path / "out").results == tmp_path / "out" / "smoke"
-    assert load_profile("smoke", seed=5).seed == 5
-
-
-def test_a_seed_that_is_none_and_a_folder_variable_that_is_not_set_are_named(monkeypatch) -> None:
-    for seed in (-1, 1.5, True, "0"):
-        with pytest.raises(UserError, match="a seed that is a whole number"):
-            load_profile("smoke", seed=seed)
-    monkeypatch.delenv("CHEXREASON_MIMIC")
-    with pytest.raises(UserError, match=r"folder for mimic in profile paper, got .*Export CHEXREASON_MIMIC="):
-        load_profile("paper")
-    with pytest.raises(UserError, match="a profile among demo, experiment, miniature, paper, smoke, got 'papier'"):
-        load_profile("papier")
-
-
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """Writes a profile `own`, which is `smoke` with some keys replaced, and loads it."""
     text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
     monkeypatch.setattr(config, "PROFILES", tmp_path)
 
-    def load(**changes):
-        (tmp_path / "own.yml").write_text(yaml.safe_dump(text | changes))
+    def load(written: bytes | None = None, **changes):
+        (tmp_path / "own.yml").write_bytes(written if written is not None else yaml.safe_dump(text | changes).encode())
         return load_profile("own")
 
     return load
@@ -131,40 +115,123 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     assert own(**override("sizes.validation", None)).sizes.validation is None
 
 
+SMOKE = (config.PROFILES / "smoke.yml").read_text()
+NIH = yaml.safe_load(SMOKE)["data"] | {"nih": {"root": "${NOPE}/sub"}}
+CHEXPERT = yaml.safe_load(SMOKE)["data"] | {"chexpert": {"root": "$NOPE"}}
+ONCE = override("sizes.sft", 8)["overrides"]
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("written", "message"),
     [
-        ({"tier": "best"}, r"tier among miniature, published, replication, got 'best'"),
-        ({"colour": "blue"}, r"the keys .* in profile own, got .*'colour'"),
-        (override("sizes.momentum", 0.9), r"a setting among .*, got 'sizes\.momentum'"),
-        (override("colour.blue", 0.9), r"a setting among .*, got 'colour\.blue'"),
-        ({"study": {"reading": {}}}, r"a stage of the study among .*, got 'reading'"),
-        ({"study": {"grpo": {"prize": "hard"}}}, r"an entry of study\.grpo among .*, got 'prize'"),
-        ({"engines": {"eval": "a.b"}}, "an engine among decode, grpo, images, sft, got 'eval'"),
-        ({"modules": ["no_such_module"]}, r"a module no_such_module .*, got ModuleNotFoundError"),
-        ({"modules": ["no/such/file.py"]}, r"a Python file file\.py that can be imported, got FileNotFoundError"),
-        (override("epochs", 2), r"a setting among .*, got 'epochs'"),
-        (override("sft.num_train_epochs", True), r"a value of type int for sft\.num_train_epochs, got True"),
-        (override("sft.num_train_epochs", None), r"a value of type int for sft\.num_train_epochs, got None"),
-        (override("sizes.nih", "ten"), r"a value of type int or null for sizes\.nih, got 'ten'"),
-        (override("sft.learning_rate", "fast"), r"a value of type float for sft\.learning_rate, got 'fast'"),
-        (override("sft.num_train_epochs", 2, because="x"), r"setting, value and why for an override, got"),
-        ({"overrides": [{"setting": "sft.beta", "value": 2}]}, r"setting, value and why for an override, got"),
+        (b"", "None is not of type 'object'"), (b"\ttier: x", r"a text that can be read in profile own, got .*'.t'"),
+        (b"a: [", "a text that can be read"), (b"\x00\xff", "a text that can be read"),
+        (SMOKE.encode() + b"seed: 1", "got the key seed twice"), (b"tier: 2026-13-45", "month must be in"),
+        ({"overrides": ONCE * 2}, r"each setting once .*, got sizes\.sft twice"),
+        *(({key: None}, f"entry {key} in profile own, .*None") for key in ("data", "models", "overrides", "study")),
+        ({"tier": "best"}, "'best' is not one of"), ({"rows": "everywhere"}, "rows .*'everywhere' is not one of"),
+        ({"colour": "blue"}, "'colour' was unexpected"), ({"study": {"reading": {}}}, "'reading' was unexpected"),
+        ({"study": {"grpo": {"prize": "hard"}}}, r"study\.grpo .*'prize' was unexpected"),
+        ({"study": {"grpo": {"rewards": ["soft"]}}}, "a reward in profile own among hard, nuanced, got 'soft'"),
+        ({"study": {"sft": {"models": ["gpt"]}}}, "a base model .* among medgemma, nv_reason, qwen, got 'gpt'"),
+        ({"study": {"prompting": {"prompts": ["x"]}}}, r"a prompt .*, 9 more, got 'x'\. .* chexreason/prompts\.py"),
+        ({"engines": {"eval": "a.b"}}, "engines .*'eval' was unexpected"),
+        ({"modules": ["no_such_module"]}, "a module no_such_module .*, got ModuleNotFoundError"),
+        ({"modules": ["no/such/file.py"]}, "FileNotFoundError"),
+        ({"data": {"padchest": {"root": "/x"}}}, "data .*'mimic' is a required property"),
+        ({"data": NIH | {"padchest": {"root": "/x"}}}, "a data set .* among chexpert, mimic, nih, got 'padchest'"),
+        ({"data": NIH | {"nih": {"root": None}}}, r"data\.nih\.root .*None is not of type 'string'"),
+        ({"data": NIH | {"nih": {"draw": {}}}}, r"data\.nih\.draw .*'hospital' is a required property"),
+        ({"data": NIH}, r"a folder for nih in profile own, got \$NOPE, which is not set\. Export NOPE=/where/it/lies"),
+        ({"data": CHEXPERT}, "rows of CheXpert outside the repository, got rows: results"),
+        *(({"seed": seed}, "entry seed in profile own") for seed in (-1, 1.5, True, "0", 2**32)),
+        *((override(name, value), rf"{name} in profile own, .*{said}") for name, value, said in [
+            ("sft.num_train_epochs", -3, "minimum of 1"), ("sft.num_train_epochs", True, "not of type 'integer'"),
+            ("sft.num_train_epochs", 2.0, "not of type"), ("sft.num_train_epochs", None, "not of type 'integer'"),
+            ("sizes.nih", "ten", "not of type 'integer', 'null'"), ("sizes.sft", 0, "minimum of 1"),
+            ("sft.learning_rate", float("nan"), "not of type"), ("grpo.beta", float("inf"), "not of type 'number'"),
+            ("sft.learning_rate", "fast", "not of type 'number'"), ("grpo.loss_type", "x", "'x' is not one of"),
+            ("sft.lr_scheduler_type", "x", "'x' is not one of"), ("decoding.batch_size", 0, "minimum of 1"),
+            ("grpo.checkpoints", 0, "minimum of 1"), ("lora.lora_dropout", 1, "maximum of 1"),
+            ("grpo.num_generations", 1, "minimum of 2"), ("decoding.uncertain", "x", "'x' is not one of"),
+            ("hard.short_penalty", -1, "minimum of 0"), ("hard.short_penalty", "much", "not of type 'number'"),
+            ("nuanced.malformed", float("inf"), "not of type 'number'"),
+        ]),
+        *((override(name, 1), f"a setting among .*, got '{name}'") for name in
+          ("sizes.momentum", "colour.blue", "epochs", "hard.long", "grpo.loss", "sft.epochs")),
+        (override("sft.num_train_epochs", 2, because="x"), r"overrides\.0 .*'because' was unexpected"),
+        ({"overrides": [{"setting": "sft.beta", "value": 2}]}, r"overrides\.0 .*'why' is a required property"),
     ],
-)
-def test_mistakes_in_a_profile_are_named(own, changes, message) -> None:
-    with pytest.raises(UserError, match=message):
-        own(**changes)
+)  # fmt: skip
+def test_a_mistake_in_a_profile_is_one_line_when_it_is_loaded(own, written, message) -> None:
+    with pytest.raises(UserError, match=message) as told:
+        own(written) if isinstance(written, bytes) else own(**written)
+    assert len(str(told.value)) <= 200
+    assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize(("setting", "value", "message"), [
-    ("short_penalty", -1, r"0 or more for short_penalty, got -1"),
-    ("short_penalty", "much", r"a value of type float for hard\.short_penalty, got 'much'"),
-    ("long", 1, r"a setting among hard\.min_length, hard\.short_penalty, got 'hard\.long'"),
+@pytest.mark.parametrize(("given", "message"), [
+    ("{bad", "a text that can be read in given"), ({"x": 1}, "what is given by hand, .*'x' was unexpected"),
+    ({"settings": {"grpo.beta": -1}}, "minimum of 0"), ('{"modules": 3}', "entry modules in what is given by hand"),
+    ({"study": {"grpo": {"rewards": "hard"}}}, "not of type 'array'"), ('{"settings": {"grpo.beta": NaN}}', "'number'"),
 ])  # fmt: skip
-def test_mistakes_in_a_rewards_constants_are_named(own, setting, value, message) -> None:
+def test_a_mistake_in_what_is_given_by_hand_is_one_line(given, message) -> None:
     with pytest.raises(UserError, match=message):
-        scorer.reward_of("hard", own(**override(f"hard.{setting}", value)))
+        load_profile("smoke", given=given)
+
+
+def test_choices_are_those_of_the_libraries() -> None:
+    from transformers import SchedulerType
+    from trl import GRPOConfig
+
+    assert set(recipe.SCHEDULES) == {kind.value for kind in SchedulerType}
+    [loss] = [entry for entry in dataclasses.fields(GRPOConfig) if entry.name == "loss_type"]
+    assert set(recipe.LOSSES) == set(
+        re.findall(r"'(\w+)'", loss.metadata["help"].partition(" are ")[2].partition(". ")[0])
+    )
+
+
+def test_every_default_is_within_its_limits() -> None:
+    for group, cls in (all_groups() | {"teacher": Teacher}).items():
+        defaults = {name: default for name, default, _ in origins(cls)}
+        schema.check(defaults, {"properties": schema.schema_of(cls)}, group)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_rows_of_credentialed_data_need_a_cache_outside_the_repository(own, tmp_path, monkeypatch, marked) -> None:
+    """Whatever lies in the data's folder; and a link into the repository is the repository."""
+    if marked:
+        (tmp_path / "phantom.json").write_text("{}")
+    data = yaml.safe_load(SMOKE)["data"] | {"mimic": {"root": str(tmp_path)}}
+    (tmp_path / "link").symlink_to(config.ROOT)
+    for cache in (config.ROOT / ".cache", tmp_path / "link" / "x", ""):
+        monkeypatch.setenv("CHEXREASON_CACHE", str(cache))
+        with pytest.raises(UserError, match="rows of MIMIC-CXR-JPG outside the repository"):
+            own(data=data, rows="cache")
+    monkeypatch.setenv("CHEXREASON_CACHE", str(tmp_path / "cache"))
+    assert own(data=data, rows="cache").rows == "cache"
+    with pytest.raises(UserError, match="rows: results"):
+        own(data=data)
+
+
+def test_paths_are_absolute_and_begin_where_the_command_was_started(own, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CHEXREASON_CACHE", "~/cache")
+    monkeypatch.setenv("COUNTED", "nih")
+    (tmp_path / "my$NOPE").mkdir()
+    data = yaml.safe_load(SMOKE)["data"]
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path, tmp_path / "notebooks"):  # a kernel runs in another folder, and says the same
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(place)
+        monkeypatch.setenv(config.STARTED_IN, str(tmp_path))
+        profile = own(data=data | {"nih": {"root": "data/${COUNTED}"}})
+        assert profile.data["nih"].root == tmp_path / "data" / "nih"
+        assert profile.cache == tmp_path / "home" / "cache" / "own"
+        assert own(data=data | {"nih": {"root": "my$NOPE"}}).data["nih"].root == tmp_path / "my$NOPE"
+        assert load_profile("own", results="out", cache="../c").results == tmp_path / "out" / "own"
+        assert load_profile("own", cache="../c", seed=5).cache == tmp_path.parent / "c"
+    assert load_profile("own", seed=5).seed == 5
 
 
 def test_settings_given_by_hand_come_on_top_and_a_profile_may_be_a_file(own, tmp_path) -> None:

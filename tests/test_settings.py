@@ -23,7 +23,11 @@ def test_a_default_stands_beside_its_source_and_state_is_none() -> None:
     ]
 
 
-def test_an_error_is_one_line_and_names_what_is_known() -> None:
-    assert str(UserError("an image", "a letter", "scan again")) == "Expected an image, got a letter. Scan again."
-    text = str(unknown("reward", "soft", ["nuanced", "hard"], "chexreason/rewards.py"))
-    assert text == "Expected a reward among hard, nuanced, got 'soft'. Add a new one in chexreason/rewards.py."
+def test_an_error_is_one_line_of_at_most_200_characters_with_both_ends_of_what_is_cut() -> None:
+    assert str(UserError("an\nimage", "a letter", "scan again")) == "Expected an image, got a letter. Scan again."
+    text = str(UserError("a folder at /" + "x" * 500 + "/images", "y" * 300, "choose another"))
+    assert 190 < len(text) <= 200
+    assert text.startswith("Expected a folder at /x")
+    assert "x/images, got yyy" in text
+    assert text.endswith("y. Choose another.")
+    assert str(unknown("arm", "bo", ["base", *(f"another-{k}" for k in range(40))], "arms.py")).count("another") == 2

@@ -4,15 +4,16 @@ A function imports what it needs only when it is called, so that ``chexreason pr
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from chexreason.config import Profile
@@ -65,6 +66,7 @@ def pretrain(words: Words) -> None:
     """Make the miniatures' base checkpoints again."""
     from companion.phantoms.pretrain import make
 
+    words.cache.mkdir(parents=True, exist_ok=True)
     for name in make.RECIPES if words.name == "all" else [words.name]:
         print(os.path.relpath(make.make(name, words.cache)))
 
@@ -74,7 +76,10 @@ def run_stages(words: Words) -> None:
     from companion.workflow import stages
 
     profile, given = _profile(words), _given(words)
+    if words.stage not in (*stages.STAGES, "all"):
+        raise unknown("stage", words.stage, stages.STAGES, "companion/evidence/sections.py")
     for name in stages.STAGES if words.stage == "all" else [words.stage]:
+        _begin(profile, name)
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
 
@@ -82,6 +87,7 @@ def run_stages(words: Words) -> None:
 def train(words: Words) -> None:
     """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
+    _begin(profile, words.stage)
     from chexreason.processes import first_before_others
     from companion.phantoms.prepare import prepare
 
@@ -94,6 +100,10 @@ def run_experiment(words: Words) -> None:
     """Train one arm of the experiment at one seed and evaluate it under the test conditions."""
     from companion.experiment import arms
 
+    if words.arm in ("record", "again"):
+        results = _profile(words).results
+        if not any(results.glob("seed*/*/run.json")):
+            raise UserError(f"runs of the experiment in {results}", "none", "compute them first: make experiments")
     if words.arm == "list":
         for name, arm in arms.ARMS.items():
             print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
@@ -108,6 +118,7 @@ def run_experiment(words: Words) -> None:
     else:
         arms.get(words.arm)  # first: a wrong name is told before torch is loaded
         profile = _profile(words)
+        _begin(profile)
         from companion.experiment import train
 
         _tell(train.run_arm(words.arm, profile.seed, profile))
@@ -115,15 +126,20 @@ def run_experiment(words: Words) -> None:
 
 def build_book(words: Words) -> None:
     """Build the book from the results of a profile."""
+    from chexreason import config
     from companion.workflow import stages
 
+    config.file_of(words.profile)
+    words.out.mkdir(parents=True, exist_ok=True)
     print(f"book: {os.path.relpath(stages.build_book(words.profile, words.out.resolve()))}")
 
 
 def check_fresh(words: Words) -> None:
     """Say whether the committed results agree with the code as it is; for releases."""
+    from chexreason import config
     from companion.workflow import stages
 
+    config.file_of(words.profile)
     stages.require_fresh(words.profile)
     print(f"fresh: results/{words.profile} agree with the code, the settings and their own record")
 
@@ -151,7 +167,7 @@ def show_audit(words: Words) -> None:
     if words.json:
         from companion.evidence import frames
 
-        print(json.dumps(frames.data(), indent=1, ensure_ascii=False))
+        print(json.dumps(frames.data(), indent=1))
     else:
         from companion.report import terminal
 
@@ -170,7 +186,7 @@ def judge_claims(words: Words) -> None:
     from companion.report import terminal as told
 
     if words.json:
-        print(json.dumps(told.claims_data(found), indent=1, ensure_ascii=False))
+        print(json.dumps(told.claims_data(found), indent=1))
     else:
         print(told.claims_text(found, shutil.get_terminal_size().columns, side.missing if side else ()))
 
@@ -190,8 +206,11 @@ def handle_cohorts(words: Words) -> int:
     from companion.phantoms.prepare import prepare
     from companion.replication import manifests
 
+    names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
+    if names[0] not in cohorts.COHORTS:  # said before anything is drawn
+        raise unknown("cohort", names[0], cohorts.COHORTS, "chexreason/cohorts.py")
     prepare(profile, teach=False)
-    return manifests.run(profile, words.what, [words.cohort] if words.cohort else list(cohorts.COHORTS), words.manifest)
+    return manifests.run(profile, words.what, names, words.manifest)
 
 
 def write_traces(words: Words) -> int:
@@ -223,24 +242,38 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
 
 
+def _begin(profile: "Profile", stage: str = "") -> None:
+    """Make the folders that a run writes to; UserError, before anything is drawn, if it lacks what it starts from."""
+    from chexreason import runs
+
+    if importlib.util.find_spec("torch") is None:
+        raise ModuleNotFoundError("no such package", name="torch")
+    tested = profile.study["generalization"]["models"].values()
+    adapters = [model["adapter"] for model in tested if model.get("adapter")]
+    for start in {"grpo": [profile.study["grpo"]["start"]], "generalization": adapters}.get(stage, ()):
+        runs.need(profile.cache / "checkpoints" / start / "best")
+    for place in (profile.results, profile.cache):
+        place.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=place).close()
+
+
 def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
-    import yaml
-
     from chexreason import config
     from chexreason.rewards import REWARDS
+    from chexreason.schema import parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:
         name, equals, value = entry.partition("=")
         if not equals:
             raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        given.setdefault("settings", {})[name] = yaml.safe_load(value)
+        given.setdefault("settings", {})[name] = parse(value, f"--set {entry}")
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
             config.load_module(name)
-            modules.append(str(Path(name).resolve()))
+            modules.append(str(config.folder(name)))
             module = f"extension_{Path(name).stem}"
             rewards += [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
         else:

@@ -52,9 +52,8 @@ def compare(anew: Path, kept: Path) -> int:
     other = [str(name) for name in names if _bytes(anew / name) != _bytes(kept / name)]
     if other:
         raise UserError(
-            f"the files of {kept}", f"others in {anew}: {', '.join(other[:3])}",
-            "undo what changed the numbers; or, if this is another processor, run the code of the record here first "
-            "(companion/workflow/again.py says how); or run `make experiments` anew",
+            f"the files that are kept of {kept.name}", f"others: {', '.join(other[:2])}",
+            "undo what changed the numbers, or see companion/workflow/again.py if this is another processor",
         )  # fmt: skip
     return len(names)
 

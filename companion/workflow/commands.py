@@ -5,12 +5,14 @@ status 2; Ctrl-C in status 130; our own mistakes keep their traceback.
 """
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from chexreason import __version__
 from chexreason.errors import UserError
@@ -23,7 +25,20 @@ SYSTEM = {
     (errno.EACCES, errno.EPERM, errno.EROFS): (
         "a file or folder that may be read and written", "Change its permissions or choose another place",
     ),
+    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG): (
+        "a path that leads where it should", "Correct it",
+    ),
 }  # fmt: skip
+#: What stands for our signs on a terminal that lacks them; a question mark stands for any other.
+PLAIN = {"−": "-", "–": "-", "…": "...", "×": "x", "✓": "+", "✗": "x", "≈": "~", "≠": "!=", "⇄": "<>", "∅": "0"}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses words as everything else is refused."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UserError."""
+        raise UserError(f"words that {self.prog} knows", message, f"see {self.prog} --help")
 
 
 def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -95,9 +110,9 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
 }  # fmt: skip
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The commands and their words."""
-    top = argparse.ArgumentParser(prog="chexreason", description="The companion of arXiv 2512.23090, step by step.")
+    top = Parser(prog="chexreason", description="The companion of arXiv 2512.23090, step by step.")
     top.add_argument("--version", action="version", version=f"chexreason {__version__}")
     commands = top.add_subparsers(metavar="command", required=True)
     for name, (act, words, defaults) in COMMANDS.items():
@@ -111,28 +126,56 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    words = parser().parse_args(arguments)
     try:
+        os.environ["CHEXREASON_STARTED_IN"] = os.getcwd()  # where relative paths begin (`config.folder`)
+        words = parser().parse_args(arguments)
         return words.act(words) or 0
-    except UserError as error:
-        print(f"chexreason: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("chexreason: stopped; run the same command again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        for codes, (wanted, remedy) in SYSTEM.items():
-            if error.errno in codes:
-                got = f"{error.strerror}{f' at {error.filename}' if error.filename else ''}"
-                do = f"{remedy} and run the same command again"
-                print(f"chexreason: {UserError(wanted, got, do)}", file=sys.stderr)
-                return 2
-        raise
+    except (UserError, OSError, ImportError, MemoryError) as error:
+        refusal = refused(error)
+        if refusal is None:
+            raise
+        print(f"chexreason: {refusal}", file=sys.stderr)
+        return 2
+
+
+def refused(error: Exception) -> UserError | None:
+    """An error as the line that a user reads; None for one that is ours."""
+    again = "run the same command again"
+    match error:
+        case UserError():
+            return error
+        case MemoryError():
+            return UserError(
+                "enough memory", "none left", f"close other programs or choose a smaller batch, and {again}"
+            )
+        case ImportError(name=str(name)) if name.partition(".")[0] not in ("chexreason", "companion"):
+            return UserError(f"the package {name.partition('.')[0]}", str(error), f"run `make setup`, and {again}")
+        case OSError(errno=code, filename=path, strerror=said):
+            for codes, (wanted, remedy) in SYSTEM.items():
+                if code in codes:
+                    from chexreason.data.image import told
+
+                    got = f"{said} at {told(Path(os.fsdecode(path)))}" if isinstance(path, str | bytes) else str(said)
+                    return UserError(wanted, got, f"{remedy} and {again}")
+    return None
 
 
 def entry() -> None:
     """What the console script calls."""
+    codecs.register_error("plain", plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
     sys.exit(main())
+
+
+def plain(error: UnicodeError) -> tuple[str, int]:
+    """Signs in place of those that cannot be encoded (`PLAIN`), and where to go on, as `codecs` asks."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

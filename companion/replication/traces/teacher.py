@@ -50,7 +50,9 @@ class Teacher:
     attempts: int = assumed(4, UNREAD, "answers to one study that may be rejected before it is given up")
     parallel: int = assumed(4, "an answer takes many seconds", "requests under way at the same time")
     timeout_s: int = assumed(120, "thinking takes its time", "seconds until a request counts as failed")
-    retries: int = assumed(6, "with doubling waits some two minutes", "times that a failed request is sent again")
+    retries: int = assumed(
+        6, "with doubling waits some two minutes", "times that a failed request is sent again", minimum=0
+    )
     failures_in_a_row: int = assumed(5, "a server that is down stays down", "studies without an answer before stopping")
 
     def __post_init__(self) -> None:
