@@ -114,22 +114,17 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
     if checkpoint:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
         trainer.reward_funcs[0].reward.load_state_dict(state)
-        _skip_epochs(trainer, int(training.state_of(checkpoint)["epoch"]))
+        sampler_of, epochs = trainer._get_train_sampler, int(training.state_of(checkpoint)["epoch"])
+        trainer._get_train_sampler = lambda *given: _at_epoch(sampler_of(*given), epochs)
     training.go_on(trainer, checkpoint)
     return trainer
 
 
-def _skip_epochs(trainer: GRPOTrainer, epochs: int) -> None:
-    """TRL's sampler draws the order of each epoch from one stream, of which no checkpoint holds the place."""
-    sampler_of = trainer._get_train_sampler
-
-    def sampler(*given: Any) -> Any:
-        made = sampler_of(*given)
-        for _ in range(epochs):
-            next(iter(made))
-        return made
-
-    trainer._get_train_sampler = sampler
+def _at_epoch(sampler: Any, epochs: int) -> Any:
+    """TRL's sampler after so many epochs: each draws its order from one stream, which is in no checkpoint."""
+    for _ in range(epochs):
+        next(iter(sampler))
+    return sampler
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
@@ -166,29 +161,22 @@ def run(
         loaded = models.load(base, profile.models[base], bf16=profile.grpo.bf16)
         return train(loaded, start, task, profile, folder)
 
-    def train_and_score() -> runs.Run | None:
-        end = training.trained(this, reinforce)
-        return None if end is None else _scored(this, end, task, validation)
+    def score(end: Mapping[str, Any]) -> runs.Run:
+        scored = {}
+        for checkpoint in training.checkpoints(this.checkpoints):
+            load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
+            scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
+        best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
+        kept = {"best": best, "last": list(scored)[-1]}
+        for name, checkpoint in kept.items():
+            training.keep(checkpoint, this.checkpoints / name)
+        table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
+        course = [
+            {"step": training.step_of(which), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
+            for which, (scores, _) in scored.items()
+            for kind in ("macro", "micro")
+        ]
+        history = pd.concat([runs.history_table(end["log_history"]), pd.DataFrame(course)])
+        return records.finish(this, validation, table, scored[best][1], history=history)
 
-    return study.once(this, train_and_score)
-
-
-def _scored(this: runs.Plan, end: Mapping[str, Any], task: Task, validation: Chosen) -> runs.Run:
-    """The finished run: every checkpoint scored, the best and the last kept."""
-    scored = {}
-    for checkpoint in training.checkpoints(this.checkpoints):
-        load = study.loader(this.profile, this.facts["base_model"], checkpoint)
-        label = f"score {this.run_id}, {checkpoint.name}"
-        scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, this.profile, label)
-    best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
-    kept = {"best": best, "last": list(scored)[-1]}
-    for name, checkpoint in kept.items():
-        training.keep(checkpoint, this.checkpoints / name)
-    table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
-    course = [
-        {"step": training.step_of(checkpoint), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
-        for checkpoint, (scores, _) in scored.items()
-        for kind in ("macro", "micro")
-    ]
-    history = pd.concat([runs.history_table(end["log_history"]), pd.DataFrame(course)])
-    return records.finish(this, validation, table, scored[best][1], history=history)
+    return training.run(this, reinforce, score)

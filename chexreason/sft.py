@@ -99,13 +99,10 @@ def run(
         loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
         return train(loaded, chosen.studies, lessons, prompt, profile, folder)
 
-    def train_and_ask() -> runs.Run | None:
-        end = training.trained(this, start)
-        if end is None:
-            return None
+    def score(end: Mapping[str, Any]) -> runs.Run:
         best = this.checkpoints / "best"  # of the lowest validation loss; the last where none is a number
         training.keep(this.checkpoints / f"checkpoint-{end['best_global_step'] or end['global_step']}", best)
         load, history = study.loader(profile, base, best), runs.history_table(end["log_history"])
         return study.ask(this, prompt, validation, load, f"score {run_id}", history)
 
-    return study.once(this, train_and_ask)
+    return training.run(this, start, score)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -13,12 +14,12 @@ from accelerate import PartialState
 from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback, TrainerState
 
-from chexreason import processes, runs
+from chexreason import processes, runs, study
 from chexreason.errors import UserError, unknown
 from chexreason.files import seal, whole, write_atomically
 
-#: What torch and safetensors say of a file that they could not write to its end.
-UNWRITTEN = ("PytorchStreamWriter", "inline_container", "I/O error")
+#: What torch, safetensors and the system say of a file that could not be written to its end.
+UNWRITTEN = ("PytorchStreamWriter", "inline_container", "I/O error", *map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
 
 
 def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
@@ -68,32 +69,35 @@ def accumulation(batch: int, at_once: int) -> int:
     return passes
 
 
-def trained(this: runs.Plan, train: Callable[[Path], Trainer]) -> dict[str, Any] | None:
-    """How a run's training ended: the trainer's state in its last checkpoint. Trains, unless it has ended before.
+def run(
+    this: runs.Plan, train: Callable[[Path], Trainer], score: Callable[[dict[str, Any]], runs.Run]
+) -> runs.Run | None:
+    """Train into the run's checkpoint folder, unless that has ended before, and score what the last checkpoint holds.
 
     A folder of other settings is emptied first. Several processes only train, and get None: the next process by itself
     finds the last checkpoint.
     """
-    folder = this.checkpoints
-    with processes.first_before_others():
-        marker = folder / "plan.sha256"
-        if not marker.is_file() or marker.read_bytes() != this.digest.encode():
-            shutil.rmtree(folder, ignore_errors=True)
-            write_atomically(marker, this.digest.encode())
-    if ended(folder) is None:
-        train(folder)
-    return None if processes.count() > 1 else ended(folder)
+
+    def compute() -> runs.Run | None:
+        folder, marker = this.checkpoints, this.checkpoints / "plan.sha256"
+        with processes.first_before_others():
+            if not marker.is_file() or marker.read_bytes() != this.digest.encode():
+                shutil.rmtree(folder, ignore_errors=True)
+                write_atomically(marker, this.digest.encode())
+        if ended(folder) is None:
+            train(folder)
+        end = ended(folder)
+        assert end, "a training saves its last step"
+        return None if processes.count() > 1 else score(end)
+
+    return study.once(this, compute)
 
 
 def ended(folder: Path) -> dict[str, Any] | None:
     """The trainer's state at the end of a training; None if it has not ended, or its last checkpoint is damaged."""
-    for last in checkpoints(folder)[-1:]:
-        if (
-            whole(last)
-            and (state := state_of(last))["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
-        ):
-            return state
-    return None
+    last = next(reversed(checkpoints(folder)), None)
+    state = state_of(last) if last and whole(last) else None
+    return state if state and state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"] else None
 
 
 def state_of(checkpoint: Path) -> dict[str, Any]:
@@ -145,8 +149,7 @@ def go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     try:
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     except (OSError, RuntimeError, SafetensorError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if not full and not any(sign in str(error) for sign in UNWRITTEN):
+        if not any(sign in str(error) for sign in UNWRITTEN):
             raise
         got = f"a file that could not be written whole in {trainer.args.output_dir}"
         raise UserError("room for a checkpoint", got, "free some space, then run the same command again") from error

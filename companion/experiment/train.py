@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from transformers import set_seed
 
-from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft, study
+from chexreason import cohorts, data, evaluate, grpo, models, prompts, runs, sft
 from chexreason.completions import parse_completion
 from chexreason.config import Override, Profile
 from chexreason.data import splits
@@ -22,6 +22,7 @@ from chexreason.labels import positives
 from chexreason.models import Loaded, with_adapter
 from chexreason.prompts import Prompt
 from chexreason.rewards import jaccard
+from chexreason.study import once
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted
 from companion.experiment.arms import Arm
@@ -130,7 +131,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
             this, metrics=scores.cells(answers, known), predictions=answers, sources=[], device=device, n=len(answers)
         )
 
-    return study.once(this, ask)
+    return once(this, ask)
 
 
 def _answers(images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: Profile, label: str) -> pd.DataFrame:
