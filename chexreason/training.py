@@ -86,9 +86,11 @@ def run(
                 write_atomically(marker, this.digest.encode())
         if ended(folder) is None:
             train(folder)
+        if processes.count() > 1:
+            return None
         end = ended(folder)
         assert end, "a training saves its last step"
-        return None if processes.count() > 1 else score(end)
+        return score(end)
 
     return study.once(this, compute)
 
@@ -151,7 +153,7 @@ def go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:
         if not any(sign in str(error) for sign in UNWRITTEN):
             raise
-        got = f"a file that could not be written whole in {trainer.args.output_dir}"
+        got = f"a file of {Path(trainer.args.output_dir).name} that could not be written whole"
         raise UserError("room for a checkpoint", got, "free some space, then run the same command again") from error
 
 

@@ -51,15 +51,3 @@ def test_digests_see_bytes_names_and_order_but_not_the_order_of_keys(tmp_path) -
     first = folder("one", weights="1", config="2")
     assert folder("two", config="2", weights="1") == first
     assert first not in (folder("three", weights="1", config="3"), folder("four", weights="1", settings="2"))
-
-
-def test_a_folder_is_whole_until_it_or_the_one_that_it_needs_changes(tmp_path) -> None:
-    for name, needs in (("one", None), ("two", "one")):
-        write_atomically(tmp_path / name / "deep" / "x", b"abc")
-        assert not files.whole(tmp_path / name)
-        files.seal(tmp_path / name, needs)
-        assert files.whole(tmp_path / name)
-    write_atomically(tmp_path / "one" / "deep" / "x", b"ab")
-    assert not files.whole(tmp_path / "two")
-    (tmp_path / "two" / files.SEAL).write_text("")
-    assert not files.whole(tmp_path / "two")

@@ -180,7 +180,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_checkpoint_that_counts(at, s
     profile, (soft, hard) = at(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
-        with pytest.raises(UserError, match=r"room for a checkpoint, got .* in .*02-sft-x\. Free some space"):
+        with pytest.raises(UserError, match=r"room for a checkpoint, got a file of 02-sft-x .*\. Free some space"):
             run(SFT, profile, shown)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

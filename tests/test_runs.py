@@ -16,8 +16,8 @@ from chexreason.runs import Plan
 
 METRICS = pd.DataFrame({"finding": ["micro"], "metric": ["f1"], "value": [0.5]})
 HISTORY = pd.DataFrame({"step": [1, 2], "epoch": [0.1, 0.2], "metric": ["loss", "a"], "value": [2.0, 1.0]})
-ROWS = pd.DataFrame({"study_key": ["mimic/1/2", "mimic/1/3"], "completion": ["None, NA", "a\rb"], "failed": [True, False],
-                     "predicted": ["", "Edema"]})  # fmt: skip
+ROWS = pd.DataFrame({"study_key": ["mimic/1/2", "mimic/1/3"], "completion": ["None, NA", "a\rb"],
+                     "failed": [True, False], "predicted": ["", "Edema"]})  # fmt: skip
 
 
 @pytest.fixture
