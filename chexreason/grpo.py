@@ -7,7 +7,6 @@ normalisation (a constant length); and its clip bounds are asymmetric.
 
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from chexreason.cohorts import Chosen
 from chexreason.config import Profile
 from chexreason.data.study import Study
 from chexreason.examples import examples
-from chexreason.files import digest_of, file_digest
+from chexreason.files import digest_of
 from chexreason.labels import positives
 from chexreason.models import Loaded, assert_language_only
 from chexreason.prompts import Prompt
@@ -45,7 +44,7 @@ def arguments(
     passes = training.accumulation(completions, settings.per_device_train_batch_size)
     steps = math.ceil(studies / settings.studies_per_step) * settings.num_train_epochs * settings.num_iterations
     quiet = models.vllm_silence(silent) if settings.use_vllm else {"suppress_tokens": list(silent)}
-    return training.arguments(
+    made: GRPOConfig = training.arguments(
         GRPOConfig, settings, more or {}, folder, seed,
         top_k=0,
         generation_kwargs=quiet if silent else None,
@@ -55,8 +54,20 @@ def arguments(
         steps_per_generation=passes,
         max_steps=steps,
         save_strategy="steps",
-        save_steps=max(1, math.ceil(steps / settings.checkpoints)),
+        save_steps=math.ceil(steps / settings.checkpoints),
     )  # fmt: skip
+    lasts = rollout_steps(made)
+    made.save_steps = lasts * math.ceil(made.save_steps / lasts)
+    return made
+
+
+def rollout_steps(arguments: GRPOConfig) -> int:
+    """Optimizer steps after which a new rollout batch begins: only there can a training be taken up again.
+
+    In between, the completions that the next step uses would be in no checkpoint.
+    """
+    passes, at_once = arguments.steps_per_generation * arguments.num_iterations, arguments.gradient_accumulation_steps
+    return math.lcm(passes, at_once) // at_once
 
 
 @dataclass(frozen=True)
@@ -99,12 +110,21 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the reward's state included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
-    checkpoint = runs.last_checkpoint(folder)
+    checkpoint = training.last_checkpoint(folder, rollout_steps(trainer.args))
     if checkpoint:
-        state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
+        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
         trainer.reward_funcs[0].reward.load_state_dict(state)
-    trainer.train(resume_from_checkpoint=checkpoint)
+        sampler_of, epochs = trainer._get_train_sampler, int(training.state_of(checkpoint)["epoch"])
+        trainer._get_train_sampler = lambda *given: _at_epoch(sampler_of(*given), epochs)
+    training.go_on(trainer, checkpoint)
     return trainer
+
+
+def _at_epoch(sampler: Any, epochs: int) -> Any:
+    """TRL's sampler after so many epochs: each draws its order from one stream, which is in no checkpoint."""
+    for _ in range(epochs):
+        next(iter(sampler))
+    return sampler
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
@@ -134,31 +154,29 @@ def run(
         grpo={**asdict(profile.grpo), **profile.more("grpo")},
         reward=constants(reward_of(task.reward, profile)),
         facts={"reward": task.reward, "n_train": len(task.studies)},
-        inputs={"start": file_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
+        inputs={"start": runs.adapter_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
     )  # fmt: skip
-    if finished := this.finished():
-        return finished
 
     def reinforce(folder: Path) -> GRPOTrainer:
         loaded = models.load(base, profile.models[base], bf16=profile.grpo.bf16)
         return train(loaded, start, task, profile, folder)
 
-    history = training.trained(this, reinforce)
-    if history is None:
-        return None
-    scored = {}
-    for checkpoint in runs.checkpoints(this.checkpoints):
-        load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
-        scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
-    best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
-    kept = {"best": best, "last": list(scored)[-1]}
-    for name, checkpoint in kept.items():
-        shutil.rmtree(this.checkpoints / name, ignore_errors=True)
-        shutil.copytree(checkpoint, this.checkpoints / name, ignore=shutil.ignore_patterns("ref", "optimizer.pt"))
-    table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
-    course = [
-        {"step": runs.step_of(checkpoint), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
-        for checkpoint, (scores, _) in scored.items()
-        for kind in ("macro", "micro")
-    ]
-    return records.finish(this, validation, table, scored[best][1], history=pd.concat([history, pd.DataFrame(course)]))
+    def score(end: Mapping[str, Any]) -> runs.Run:
+        scored = {}
+        for checkpoint in training.checkpoints(this.checkpoints):
+            load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
+            scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
+        best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
+        kept = {"best": best, "last": list(scored)[-1]}
+        for name, checkpoint in kept.items():
+            training.keep(checkpoint, this.checkpoints / name)
+        table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
+        course = [
+            {"step": training.step_of(which), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
+            for which, (scores, _) in scored.items()
+            for kind in ("macro", "micro")
+        ]
+        history = pd.concat([runs.history_table(end["log_history"]), pd.DataFrame(course)])
+        return records.finish(this, validation, table, scored[best][1], history=history)
+
+    return training.run(this, reinforce, score)

@@ -29,9 +29,7 @@ class Sizes:
     nih: int | None = assumed(None, f"{UNREAD}: the whole official test list", "test studies of Table 6")
     stratified: bool = assumed(False, UNREAD, "draw so that each rarest finding keeps its share; else at random")
     images_there: float = assumed(
-        0.95,
-        "not in the paper: partial downloads",
-        "share of a cohort's listed images that must be there, else refused",
+        0.95, "not in the paper: partial downloads", "least share of a cohort's listed images that are there", maximum=1
     )
     worlds: int = assumed(300, "not in the paper: our own experiment", "patients of each population in the test worlds")
 

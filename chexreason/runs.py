@@ -5,6 +5,7 @@ is written last, so its presence means that the folder is complete. Which runs t
 cache: results that came with the repository are shown by the book, but do not count as done.
 """
 
+import csv
 import datetime
 import gzip
 import importlib.metadata
@@ -23,12 +24,14 @@ import pandas as pd
 from chexreason.config import ROOT, Profile
 from chexreason.data import SOURCES, is_phantom
 from chexreason.errors import UserError
-from chexreason.files import digest_of, write_atomically
+from chexreason.files import digest_of, file_digest, whole, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
 #: Required keys of run.json.
 NEEDED = {"run_id", "tier"}
+#: Stage -> the adapters that its runs leave among their checkpoints.
+ADAPTERS = {"sft": ("best",), "grpo": ("best", "last")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,11 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """A row a study: completion, parse result, predicted and recorded labels."""
-        return _table(self.folder / "predictions.csv.gz", keep_default_na=False)
+        rows = _table(self.folder / "predictions.csv.gz", keep_default_na=False)
+        if len(rows) != self.info.get("n", len(rows)):
+            wanted = f"{self.info['n']} rows in predictions.csv.gz of {self.folder}"
+            raise UserError(wanted, str(len(rows)), "run that stage again")
+        return rows
 
 
 @dataclass
@@ -93,10 +100,11 @@ class Plan:
         return self.profile.cache / "made-here" / self.run_id
 
     def finished(self) -> Run | None:
-        """The same run, if this machine has already computed it."""
-        run, note = read(self.folder), self.note
-        made_here = note.read_text(encoding="utf-8") if note.is_file() else None
-        return run if run and made_here == self.digest == run.info["config_digest"] else None
+        """The same run, if this machine has already computed it, and its adapters are there."""
+        run = read(self.folder)
+        made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else None
+        there = all(whole(self.checkpoints / name) for name in ADAPTERS.get(self.facts.get("stage", ""), ()))
+        return run if run and made_here == self.digest == run.info.get("config_digest") and there else None
 
 
 def read(folder: Path) -> Run | None:
@@ -129,28 +137,20 @@ def read_all(results: Path) -> list[Run]:
 
 
 def need(path: Path) -> Path:
-    """The path of an earlier stage's checkpoint; a UserError if that stage has not run yet."""
-    if not path.exists():
-        raise UserError(
-            f"the checkpoint of {path.parent.name}", f"nothing at {path}", "run the stage before this one first"
-        )
+    """The path of an adapter that an earlier stage leaves; a UserError if it is not there, or damaged."""
+    if not whole(path):
+        got, again = (f"a damaged one at {path}", " again") if path.exists() else (f"nothing at {path}", "")
+        raise UserError(f"the checkpoint of {path.parent.name}", got, f"run the stage before this one{again} first")
     return path
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints of a training by step; the trainer writes trainer_state.json last."""
-    complete = (state.parent for state in folder.glob("checkpoint-*[0-9]/trainer_state.json"))
-    return sorted(complete, key=step_of)
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The checkpoint to resume from."""
-    return next((str(path) for path in reversed(checkpoints(folder))), None)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The optimizer step that a checkpoint was saved at."""
-    return int(checkpoint.name.removeprefix("checkpoint-"))
+def adapter_digest(adapter: Path) -> str:
+    """SHA-256 over an adapter's weights and settings, wherever it lies and whenever it was trained."""
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    for name in ("base_model_name_or_path", "revision", "peft_version"):  # where the base lay, and by what it was saved
+        settings.pop(name, None)
+    ordered = {name: sorted(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return digest_of([file_digest(adapter / "adapter_model.safetensors"), ordered])
 
 
 def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
@@ -177,9 +177,12 @@ def finish(
     (plan.folder / "run.json").unlink(missing_ok=True)
     write_atomically(plan.folder / "metrics.csv", metrics.to_csv(index=False).encode())
     if history is not None:
-        write_atomically(plan.folder / "history.csv", history.to_csv(index=False).encode())
-    rows = gzip.compress(predictions.to_csv(index=False).encode(), mtime=0)
-    write_atomically(rows_folder(plan, sources) / "predictions.csv.gz", rows)
+        ordered = history.sort_values(["step", "metric"], kind="stable")
+        write_atomically(plan.folder / "history.csv", ordered.to_csv(index=False).encode())
+    rows = predictions.to_csv(index=False)
+    if "\r" in rows:  # ends a row to a reader, and the writer quotes it only where it quotes all text
+        rows = predictions.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    write_atomically(rows_folder(plan, sources) / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
     info = {
         "run_id": plan.run_id,
         "tier": plan.profile.tier,
@@ -202,13 +205,16 @@ def finish(
 
 
 def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
-    """A trainer's log as a tidy table: step, epoch, metric, value. Timings, which differ each time, are left out."""
-    timings = ("runtime", "per_second", "total_flos", "step_time")
+    """A trainer's log as a tidy table: step, epoch, metric, value.
+
+    What differs each time is left out, and sums that begin anew where a stopped training goes on.
+    """
+    differ = ("runtime", "per_second", "total_flos", "step_time", "train_loss", "num_tokens")
     rows = [
         {"step": entry["step"], "epoch": entry.get("epoch"), "metric": name, "value": float(value)}
         for entry in log_history
         for name, value in entry.items()
-        if name not in ("step", "epoch") and isinstance(value, int | float) and not name.endswith(timings)
+        if name not in ("step", "epoch") and isinstance(value, int | float) and not name.endswith(differ)
     ]
     return pd.DataFrame(rows, columns=["step", "epoch", "metric", "value"])
 

@@ -4,7 +4,6 @@ TRL's `SFTTrainer` does the training. The loss counts the answer's tokens only: 
 carry the label -100. LoRA touches the language model only.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +39,7 @@ def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | 
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
+        restore_callback_states_from_checkpoint=True,  # how many epochs were no better
         completion_only_loss=True,
         max_length=None,  # cutting a sequence could cut image tokens
     )  # fmt: skip
@@ -48,10 +48,7 @@ def arguments(settings: SFT, folder: Path, seed: int, more: Mapping[str, Any] | 
 def train(
     loaded: Loaded, studies: Sequence[Study], traces: Sequence[str], prompt: Prompt, profile: Profile, folder: Path
 ) -> SFTTrainer:
-    """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one.
-
-    The adapter with the lowest validation loss ends up in ``folder/best``.
-    """
+    """Fine-tune on (study, trace) pairs; goes on from the last checkpoint in `folder` if there is one."""
     settings, seed = profile.sft, profile.seed
     set_seed(seed)
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
@@ -66,13 +63,7 @@ def train(
         callbacks=[EarlyStoppingCallback(settings.early_stopping_patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
-    trainer.train(resume_from_checkpoint=runs.last_checkpoint(folder))
-    if processes.rank() == 0:
-        partial = folder / "best.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        trainer.model.save_pretrained(partial)
-        shutil.rmtree(folder / "best", ignore_errors=True)
-        partial.rename(folder / "best")
+    training.go_on(trainer, training.last_checkpoint(folder))
     return trainer
 
 
@@ -103,15 +94,15 @@ def run(
         facts={"n_train": len(chosen.studies)},
         inputs={"sft_studies": chosen.digest, "traces": digest_of(lessons)},
     )  # fmt: skip
-    if finished := this.finished():
-        return finished
 
     def start(folder: Path) -> SFTTrainer:
         loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
         return train(loaded, chosen.studies, lessons, prompt, profile, folder)
 
-    history = training.trained(this, start)
-    if history is None:
-        return None
-    load = study.loader(profile, base, this.checkpoints / "best")
-    return study.ask(this, prompt, validation, load, f"score {run_id}", history)
+    def score(end: Mapping[str, Any]) -> runs.Run:
+        best = this.checkpoints / "best"  # of the lowest validation loss; the last where none is a number
+        training.keep(this.checkpoints / f"checkpoint-{end['best_global_step'] or end['global_step']}", best)
+        load, history = study.loader(profile, base, best), runs.history_table(end["log_history"])
+        return study.ask(this, prompt, validation, load, f"score {run_id}", history)
+
+    return training.run(this, start, score)

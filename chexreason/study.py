@@ -4,18 +4,22 @@ Tables 1, 5 and 6 (paper, sections 4.1 and 4.4). Which runs make up a stage stan
 this machine has finished is read, not repeated.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
-from chexreason import cohorts, evaluate, models, prompts, records, runs
+from chexreason import cohorts, evaluate, models, processes, prompts, records, runs
 from chexreason.cohorts import Chosen
 from chexreason.config import Profile
-from chexreason.files import file_digest
+from chexreason.files import alone
 from chexreason.models import Loaded, with_adapter
 from chexreason.prompts import Prompt
+
+T = TypeVar("T")
 
 
 def prompting(profile: Profile) -> list[runs.Run]:
@@ -25,7 +29,8 @@ def prompting(profile: Profile) -> list[runs.Run]:
     for k, name in enumerate(names, start=1):
         prompt = prompts.get(name)
         this = records.plan(profile, f"01-prompting-{name}", "prompting", base, base, prompt, chosen)
-        done.append(ask(this, prompt, chosen, load, f"prompt {k} of {len(names)}, {name}"))
+        label = f"prompt {k} of {len(names)}, {name}"
+        done.append(once(this, functools.partial(ask, this, prompt, chosen, load, label)))
     return done
 
 
@@ -36,23 +41,30 @@ def generalization(profile: Profile) -> list[runs.Run]:
     for k, (model, about) in enumerate(study["models"].items(), start=1):
         base, prompt = about["base"], prompts.get(about["prompt"])
         adapter = profile.cache / "checkpoints" / about["adapter"] / "best" if about.get("adapter") else None
-        inputs = {"adapter": file_digest(runs.need(adapter))} if adapter else {}
+        inputs = {"adapter": runs.adapter_digest(runs.need(adapter))} if adapter else {}
         load = loader(profile, base, adapter)
         for chosen in test_sets:
             run_id = f"04-generalization-{model}-{chosen.dataset}"
             this = records.plan(profile, run_id, "generalization", model, base, prompt, chosen, inputs=inputs)
             label = f"model {k} of {len(study['models'])}, {model} on {chosen.dataset}"
-            done.append(ask(this, prompt, chosen, load, label))
+            done.append(once(this, functools.partial(ask, this, prompt, chosen, load, label)))
     return done
+
+
+def once(this: runs.Plan, compute: Callable[[], T]) -> runs.Run | T:
+    """The run, finished before or computed now; a second command on the same run waits, and then finds it finished."""
+    with contextlib.ExitStack() as held:
+        with processes.first_before_others():
+            if processes.rank() == 0:
+                held.enter_context(alone(this.profile.cache / "locks" / this.run_id))
+        return this.finished() or compute()
 
 
 def ask(
     this: runs.Plan, prompt: Prompt, chosen: Chosen, load: Callable[[], Loaded], label: str,
     history: pd.DataFrame | None = None,
 ) -> runs.Run:  # fmt: skip
-    """The run, finished before or now: the model is loaded, asked about the cohort and scored."""
-    if finished := this.finished():
-        return finished
+    """Load the model, ask it about the cohort and score it."""
     scores, rows = evaluate.evaluate(load(), chosen, prompt, this.profile, label)
     return records.finish(this, chosen, scores.to_frame(), rows, history)
 

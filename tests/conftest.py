@@ -62,7 +62,7 @@ def saved_adapter(checkpoints: Path):
     """Saves an adapter with weights of its own, as an SFT run leaves it; gives its folder."""
     import torch
 
-    from chexreason import models
+    from chexreason import files, models
     from chexreason.recipe import LoRA
 
     def save(family: str, place: Path, spread: float = 0.02) -> Path:
@@ -73,6 +73,7 @@ def saved_adapter(checkpoints: Path):
                 if "lora_B" in name:
                     weight.normal_(0, spread)
         model.save_pretrained(place)
+        files.seal(place)
         return place
 
     return save

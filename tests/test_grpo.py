@@ -1,7 +1,6 @@
-"""GRPO: our statement of the mathematics against TRL's own loss, the reference policy, resuming."""
+"""GRPO: our statement of the mathematics against TRL's own loss, the reference policy, where checkpoints fall."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -117,22 +116,18 @@ def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, st
     assert first["kl"] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
-def test_a_killed_run_goes_on_with_its_rewards_state(
-    checkpoints, studies, profile, tmp_path, family_name, start
-) -> None:
-    def train(n: int, folder):
-        loaded = models.load(family_name, checkpoints / family_name)
-        return grpo.train(loaded, start, task_of(studies[:n], "nuanced"), profile, folder)
-
-    train(4, tmp_path / "run")
-    newest = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    kept = json.loads((newest / scorer.STATE).read_text())
-    resumed = train(8, tmp_path / "run")
-    assert resumed.state.global_step == 8
-    assert set(kept) == {"recent"}
-    steps = [entry["step"] for entry in resumed.state.log_history if "reward" in entry]
-    assert steps == [1, 3, 5, 7]  # each rollout batch is logged once and used twice
+@pytest.mark.parametrize(
+    ("studies", "wanted", "more", "saved"),
+    [
+        (1000, 4, {}, 64),  # the paper's 250 steps: 64, 128, 192 and 250
+        (1000, 250, {}, 2),
+        (8, 3, {"steps_per_generation": 12, "gradient_accumulation_steps": 8}, 3),  # a rollout lasts 24 passes
+        (1000, 4, {"save_steps": 7}, 8),
+    ],
+)
+def test_checkpoints_fall_between_rollout_batches(tmp_path, studies, wanted, more, saved) -> None:
+    settings = dataclasses.replace(GRPO(), checkpoints=wanted)
+    assert grpo.arguments(settings, tmp_path, 0, studies, more=more).save_steps == saved
 
 
 def scorer_of(reward, profile) -> scorer.Scorer:

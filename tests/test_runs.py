@@ -11,11 +11,13 @@ import pytest
 
 from chexreason import config, runs
 from chexreason.errors import UserError
+from chexreason.files import write_atomically
 from chexreason.runs import Plan
 
 METRICS = pd.DataFrame({"finding": ["micro"], "metric": ["f1"], "value": [0.5]})
-HISTORY = pd.DataFrame({"step": [1], "epoch": [0.1], "metric": ["loss"], "value": [2.0]})
-ROWS = pd.DataFrame({"study_key": ["mimic/1/2"], "completion": ["None, NA"], "predicted": [""]})
+HISTORY = pd.DataFrame({"step": [1, 2], "epoch": [0.1, 0.2], "metric": ["loss", "a"], "value": [2.0, 1.0]})
+ROWS = pd.DataFrame({"study_key": ["mimic/1/2", "mimic/1/3"], "completion": ["None, NA", "a\rb"],
+                     "failed": [True, False], "predicted": ["", "Edema"]})  # fmt: skip
 
 
 @pytest.fixture
@@ -30,18 +32,20 @@ def plan(profile):
 
 
 def finish(plan: Plan, **changes):
-    return runs.finish(plan, **({"metrics": METRICS, "predictions": ROWS, "sources": [], "history": HISTORY} | changes))
+    return runs.finish(
+        plan, **({"metrics": METRICS, "predictions": ROWS, "sources": [], "history": HISTORY[::-1]} | changes)
+    )
 
 
 def test_a_finished_run_is_read_back_as_it_was_written(plan, profile) -> None:
-    run = finish(plan, n=7, device="cpu")
+    run = finish(plan, n=2, device="cpu")
     again = runs.read(plan.folder)
     assert again.info == json.loads(json.dumps(dict(run.info)))
     assert again.run_id == "01-prompting-x"
     pd.testing.assert_frame_equal(again.metrics(), METRICS)
     pd.testing.assert_frame_equal(again.history(), HISTORY)
-    pd.testing.assert_frame_equal(again.predictions(), ROWS)  # "NA" stays text, nothing stays empty
-    expected = {"tier": "miniature", "profile": "smoke", "seed": 0, "n": 7, "device": "cpu", "model": "medgemma"}
+    pd.testing.assert_frame_equal(again.predictions(), ROWS)  # "NA" stays text, nothing stays empty, a CR no new row
+    expected = {"tier": "miniature", "profile": "smoke", "seed": 0, "n": 2, "device": "cpu", "model": "medgemma"}
     assert {name: again.info[name] for name in expected} == expected
     assert [found.run_id for found in runs.read_all(profile.results)] == ["01-prompting-x"]
     untrained = dataclasses.replace(plan, run_id="01-prompting-y")
@@ -136,7 +140,25 @@ def test_rows_of_phantoms_and_of_public_images_may_be_shown(plan, repository, tm
 def test_an_earlier_stage_that_has_not_run_is_named(tmp_path) -> None:
     with pytest.raises(UserError, match=r"the checkpoint of 02-sft-x, got nothing at .*\. Run the stage before"):
         runs.need(tmp_path / "02-sft-x" / "best")
-    assert runs.need(tmp_path) == tmp_path
+
+
+def adapter(folder, weights: bytes = b"w", **settings) -> str:
+    given = {"base_model_name_or_path": str(folder), "target_modules": ["q", "v"], "r": 16} | settings
+    write_atomically(folder / "adapter_config.json", json.dumps(given).encode())
+    write_atomically(folder / "adapter_model.safetensors", weights)
+    write_atomically(folder / "README.md", str(folder).encode())
+    return runs.adapter_digest(folder)
+
+
+def test_an_adapter_is_the_same_in_another_clone_and_on_another_day(tmp_path) -> None:
+    first = adapter(tmp_path / "one")
+    assert adapter(tmp_path / "two", target_modules=["v", "q"], peft_version="1") == first
+    assert first not in (adapter(tmp_path / "three", b"x"), adapter(tmp_path / "four", r=8))
+
+
+def test_rows_that_are_more_or_fewer_than_the_studies_are_refused(plan) -> None:
+    with pytest.raises(UserError, match=r"7 rows in predictions\.csv\.gz of .*, got 2\. Run that stage again"):
+        finish(plan, n=7).predictions()
 
 
 def git(root, *words: str) -> str:

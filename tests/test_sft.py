@@ -8,12 +8,11 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from chexreason import models, prompts, sft
+from chexreason import prompts, sft
 from chexreason.config import Profile, load_profile
 from chexreason.errors import UserError
 from chexreason.examples import examples
 from chexreason.recipe import SFT
-from chexreason.runs import last_checkpoint
 
 TRACES = [
     "<think>clear</think><solution>Edema</solution>",
@@ -80,21 +79,3 @@ def test_training_moves_the_adapter_and_no_weight_of_the_base(random_model, stud
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert losses
     assert np.isfinite(losses).all()
-    assert (tmp_path / "best" / "adapter_model.safetensors").is_file()
-
-
-def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoints, studies, tmp_path) -> None:
-    prompt, answers = prompts.get("only_label"), ["<solution>Edema</solution>"] * 8
-
-    def run(folder, epochs: int):
-        loaded = models.load("medgemma", checkpoints / "medgemma")
-        settings = dataclasses.replace(TINY, num_train_epochs=epochs)
-        return sft.train(loaded, studies, answers, prompt, small(settings), folder)
-
-    whole = run(tmp_path / "whole", 2)
-    run(tmp_path / "killed", 1)
-    assert last_checkpoint(tmp_path / "killed") is not None
-    resumed = run(tmp_path / "killed", 2)
-    assert resumed.state.global_step == whole.state.global_step
-    epochs = {round(entry["epoch"], 3) for entry in resumed.state.log_history if "eval_loss" in entry}
-    assert epochs == {1.0, 2.0}

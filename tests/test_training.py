@@ -1,7 +1,7 @@
-"""What both trainers share: the history table, the checkpoint to go on from, several processes, the progress bar."""
+"""What both trainers share: the history table, several processes, a training that has ended."""
 
 import dataclasses
-from types import SimpleNamespace
+import json
 
 import pytest
 import torch
@@ -9,9 +9,9 @@ from trl import GRPOConfig, SFTConfig
 
 from chexreason import config, runs
 from chexreason.errors import UserError
+from chexreason.files import seal, write_atomically
 from chexreason.recipe import GRPO, SFT
-from chexreason.runs import checkpoints, last_checkpoint
-from chexreason.training import accumulation, device_options, trained
+from chexreason.training import accumulation, device_options, run
 
 
 @pytest.mark.parametrize(
@@ -30,23 +30,13 @@ def test_the_log_becomes_tidy_and_loses_timings_and_text() -> None:
     log = [
         {"step": 1, "epoch": 0.5, "loss": 2.0, "step_time": 9.0, "note": "text"},
         {"step": 2, "epoch": 1.0, "eval_loss": 1, "eval_runtime": 3.0, "eval_samples_per_second": 4.0},
-        {"step": 2, "train_runtime": 8.0, "total_flos": 1e9, "train_loss": 1.5},
+        {"step": 2, "train_runtime": 8.0, "total_flos": 1e9, "train_loss": 1.5, "eval_num_tokens": 9.0},
     ]
     table = runs.history_table(log)
     assert list(table.columns) == list(runs.history_table([]).columns) == ["step", "epoch", "metric", "value"]
-    rows = [[1, "loss", 2.0], [2, "eval_loss", 1.0], [2, "train_loss", 1.5]]
+    rows = [[1, "loss", 2.0], [2, "eval_loss", 1.0]]
     assert table[["step", "metric", "value"]].values.tolist() == rows
-    assert table["epoch"].tolist()[:2] == [0.5, 1.0]
-
-
-def test_the_last_checkpoint_is_the_highest_complete_one(tmp_path) -> None:
-    assert last_checkpoint(tmp_path / "nowhere") is None
-    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-11", "checkpoint-best", "checkpoint-12.partial"):
-        (tmp_path / name).mkdir()
-        if name != "checkpoint-11":  # killed while it was written
-            (tmp_path / name / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
-    assert checkpoints(tmp_path) == [tmp_path / "checkpoint-9", tmp_path / "checkpoint-10"]
+    assert table["epoch"].tolist() == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("cuda", [True, False])
@@ -66,18 +56,19 @@ def test_a_step_is_divided_evenly_among_processes_or_refused(monkeypatch) -> Non
             accumulation(batch, at_once)
 
 
-def test_a_training_that_is_over_is_not_run_again_but_for_other_settings(tmp_path, monkeypatch) -> None:
+def test_a_training_that_has_ended_is_not_run_again_but_for_other_settings(tmp_path) -> None:
     profile = config.load_profile("smoke", results=tmp_path / "results", cache=tmp_path / "cache")
     this, done = runs.Plan(profile, "02-sft-x", {}, {}), []
 
-    def train(folder):
+    def train(folder) -> None:
         done.append(sorted(path.name for path in folder.iterdir()))
-        (folder / "checkpoint-1").mkdir()
-        return SimpleNamespace(state=SimpleNamespace(log_history=[{"step": 1, "loss": 0.25}]))
+        stop = {"stateful_callbacks": {"TrainerControl": {"args": {"should_training_stop": True}}}}
+        write_atomically(folder / "checkpoint-1" / "trainer_state.json", json.dumps(stop).encode())
+        seal(folder / "checkpoint-1")
 
-    for _ in range(2):
-        assert trained(this, train)["value"].tolist() == [0.25]
-    assert done == [["plan.sha256"]]
-    other = dataclasses.replace(this, settings={"lr": 1})
-    assert trained(other, train) is not None
-    assert done[1:] == [["plan.sha256"]], "what the other training left is gone"
+    for settings in ({}, {}, {"lr": 1}):
+        assert run(dataclasses.replace(this, settings=settings), train, lambda end: len(end)) == 1
+    assert done == [["plan.sha256"], ["plan.sha256"]], "what the other training left is gone"
+    (this.checkpoints / "plan.sha256").write_bytes(b"\xff")
+    run(this, train, len)
+    assert len(done) == 3

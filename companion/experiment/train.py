@@ -17,11 +17,12 @@ from chexreason.config import Override, Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
 from chexreason.errors import UserError
-from chexreason.files import digest_of, file_digest
+from chexreason.files import digest_of
 from chexreason.labels import positives
 from chexreason.models import Loaded, with_adapter
 from chexreason.prompts import Prompt
 from chexreason.rewards import jaccard
+from chexreason.study import once
 from companion.experiment import arms, scores, worlds
 from companion.experiment.answer_weight import AnswerWeighted
 from companion.experiment.arms import Arm
@@ -109,26 +110,28 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
     facts = {"stage": "worlds", "model": name, "base_model": arm.base, "checkpoint": checkpoint,
              "prompt": f"{prompt.name} v{prompt.version}", "label_set": "nih9"}  # fmt: skip
     inputs = {
-        "adapter": file_digest(adapter) if adapter else "none",
+        "adapter": runs.adapter_digest(adapter) if adapter else "none",
         "worlds": digest_of([[world.name for world in asked], known.to_csv()]),
     }
     settings = {"decoding": asdict(profile.decoding), "engines": dict(profile.engines), "patients": count,
                 "samples": arm.samples}  # fmt: skip
     this = runs.Plan(profile, run_id, facts, settings, inputs)
-    if finished := this.finished():
-        return finished
-    loaded = models.load(arm.base, profile.models[arm.base])
-    loaded = with_adapter(loaded, adapter) if adapter else loaded
-    images = [(world, study) for world in asked for study in worlds.images(world, count, shared.cache)]
-    label = f"{run_id} seed {profile.seed}"
-    if arm.samples:
-        answers = _best_of(arm.samples, images, loaded, prompt, profile, label, known)
-    else:
-        answers = _answers(images, loaded, prompt, profile, label)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return runs.finish(
-        this, metrics=scores.cells(answers, known), predictions=answers, sources=[], device=device, n=len(answers)
-    )
+
+    def ask() -> runs.Run:
+        loaded = models.load(arm.base, profile.models[arm.base])
+        loaded = with_adapter(loaded, adapter) if adapter else loaded
+        images = [(world, study) for world in asked for study in worlds.images(world, count, shared.cache)]
+        label = f"{run_id} seed {profile.seed}"
+        if arm.samples:
+            answers = _best_of(arm.samples, images, loaded, prompt, profile, label, known)
+        else:
+            answers = _answers(images, loaded, prompt, profile, label)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        return runs.finish(
+            this, metrics=scores.cells(answers, known), predictions=answers, sources=[], device=device, n=len(answers)
+        )
+
+    return once(this, ask)
 
 
 def _answers(images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: Profile, label: str) -> pd.DataFrame:

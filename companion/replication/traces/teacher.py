@@ -13,7 +13,7 @@ that it does not pass the image on is for its owner to know.
 import ipaddress
 import os
 import socket
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from chexreason.config import Profile, overridden
@@ -54,12 +54,6 @@ class Teacher:
         6, "with doubling waits some two minutes", "times that a failed request is sent again", minimum=0
     )
     failures_in_a_row: int = assumed(5, "a server that is down stays down", "studies without an answer before stopping")
-
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            value, least = getattr(self, entry.name), int(entry.name != "retries")
-            if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
-                raise UserError(f"{least} or more for teacher.{entry.name}", repr(value), "change it in the profile")
 
     @property
     def local(self) -> bool:
