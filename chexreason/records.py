@@ -76,7 +76,7 @@ def finish(
     """Write a scored run; names of unreadable images only where rows may be shown."""
     names = [path.name for path in chosen.unreadable] if this.profile.rows == "results" else []
     return runs.finish(
-        this, metrics=scores, predictions=rows, sources=[(chosen.dataset, chosen.root)],
+        this, metrics=scores, predictions=rows,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu", n=len(chosen.studies),
         unreadable={"count": len(chosen.unreadable), "names": names}, left_out=dict(chosen.left_out), history=history,
     )  # fmt: skip

@@ -14,7 +14,7 @@ import platform
 import subprocess
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from typing import Any
 import pandas as pd
 
 from chexreason.config import ROOT, Profile
-from chexreason.data import SOURCES, is_phantom
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, whole, write_atomically
 
@@ -153,27 +152,10 @@ def adapter_digest(adapter: Path) -> str:
     return digest_of([file_digest(adapter / "adapter_model.safetensors"), ordered])
 
 
-def rows_folder(plan: Plan, sources: Iterable[tuple[str, Path]]) -> Path:
-    """Where per-study rows may go: those of credentialed images stay out of the repository.
-
-    `sources` are the (data set, root) pairs that the rows come from; phantoms may be shown anywhere.
-    """
-    folder = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
-    for source, root in sources:
-        credentialed = SOURCES[source].credentialed and not is_phantom(root)
-        if credentialed and (plan.profile.rows == "results" or ROOT in folder.resolve().parents):
-            raise UserError(
-                f"per-study rows of {SOURCES[source].title} outside the repository", str(folder),
-                "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere",
-            )  # fmt: skip
-    return folder
-
-
 def finish(
-    plan: Plan, *, metrics: pd.DataFrame, predictions: pd.DataFrame, sources: Iterable[tuple[str, Path]],
-    history: pd.DataFrame | None = None, **facts: Any,
-) -> Run:  # fmt: skip
-    """Write a run's files, run.json last, and note it as computed here."""
+    plan: Plan, *, metrics: pd.DataFrame, predictions: pd.DataFrame, history: pd.DataFrame | None = None, **facts: Any
+) -> Run:
+    """Write a run's files, run.json last, and note it as computed here; its rows go where the profile says."""
     (plan.folder / "run.json").unlink(missing_ok=True)
     write_atomically(plan.folder / "metrics.csv", metrics.to_csv(index=False).encode())
     if history is not None:
@@ -182,7 +164,8 @@ def finish(
     rows = predictions.to_csv(index=False)
     if "\r" in rows:  # ends a row to a reader, and the writer quotes it only where it quotes all text
         rows = predictions.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-    write_atomically(rows_folder(plan, sources) / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
+    place = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
+    write_atomically(place / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
     info = {
         "run_id": plan.run_id,
         "tier": plan.profile.tier,

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback, TrainerState
 
 from chexreason import processes, runs, study
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.files import seal, whole, write_atomically
 
 #: What torch, safetensors and the system say of a file that could not be written to its end.
@@ -23,14 +23,8 @@ UNWRITTEN = ("PytorchStreamWriter", "inline_container", "I/O error", *map(os.str
 
 
 def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
-    """TRL's arguments: `fixed`, then the settings by their names, then `more` options that a profile sets.
-
-    Raises UserError for an option that TRL's class `kind` does not have.
-    """
+    """TRL's arguments: `fixed`, then the settings by their names, then `more` options that a profile sets."""
     known = {entry.name for entry in fields(kind)}
-    for name in more:
-        if name not in known:
-            raise unknown(f"option of {kind.__name__}", name, known, "the profile")
     return kind(**{
         "output_dir": str(folder),
         "seed": seed,

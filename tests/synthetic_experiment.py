@@ -69,7 +69,7 @@ def write(
                 facts = {"stage": "worlds", "model": name, "checkpoint": checkpoint}
                 plan = runs.Plan(place, f"{model}-answers", facts, {})
                 scores = pd.DataFrame(columns=["finding", "metric", "value"])  # the chapters compute their own
-                runs.finish(plan, metrics=scores, predictions=rows, sources=[], n=len(rows), device="cpu")
+                runs.finish(plan, metrics=scores, predictions=rows, n=len(rows), device="cpu")
 
 
 def _answers(arm: arms.Arm, labels: pd.DataFrame, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -119,5 +119,5 @@ def _training(place: config.Profile, name: str, arm: arms.Arm, constant: bool) -
     facts = {"stage": arm.stage, "reward": arm.reward, "dataset": "mimic", "split": "validate",
              "label_set": "chexpert14"}  # fmt: skip
     plan = runs.Plan(place, name, facts, {"grpo": {"beta": recipe.GRPO().beta}})
-    runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=PATIENTS, n_train=100,
+    runs.finish(plan, metrics=scored, predictions=rows, history=history, n=PATIENTS, n_train=100,
                 device="cpu")  # fmt: skip

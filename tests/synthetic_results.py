@@ -87,7 +87,7 @@ def _finish(chosen: config.Profile, run_id: str, facts: dict, rng: np.random.Gen
     plan = runs.Plan(
         chosen, run_id, {"model": "medgemma", "base_model": "medgemma", "prompt": "made_up v1", **facts}, {}
     )
-    runs.finish(plan, metrics=scored, predictions=rows, sources=[], history=history, n=n, device="cpu",
+    runs.finish(plan, metrics=scored, predictions=rows, history=history, n=n, device="cpu",
                 unreadable={"count": 0, "names": []}, left_out={})  # fmt: skip
 
 

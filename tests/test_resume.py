@@ -198,7 +198,7 @@ def test_a_second_command_waits_and_finds_the_run_finished(at, tmp_path) -> None
             computed.append(plan)
             begun.set()
             assert go.wait(60)
-            return runs.finish(plan, metrics=table, predictions=table, sources=[])
+            return runs.finish(plan, metrics=table, predictions=table)
 
         assert study.once(plan, compute).run_id == "01-x"
 

@@ -32,9 +32,7 @@ def plan(profile):
 
 
 def finish(plan: Plan, **changes):
-    return runs.finish(
-        plan, **({"metrics": METRICS, "predictions": ROWS, "sources": [], "history": HISTORY[::-1]} | changes)
-    )
+    return runs.finish(plan, **({"metrics": METRICS, "predictions": ROWS, "history": HISTORY[::-1]} | changes))
 
 
 def test_a_finished_run_is_read_back_as_it_was_written(plan, profile) -> None:
@@ -96,45 +94,12 @@ def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, pr
     assert runs.read(plan.folder), "it is still shown"
 
 
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A folder that stands for the repository."""
-    root = tmp_path / "repository"
-    root.mkdir()
-    monkeypatch.setattr(runs, "ROOT", root)
-    monkeypatch.chdir(root)
-    return root
-
-
-def place(plan: Plan, root, **changes) -> Plan:
-    return dataclasses.replace(plan, profile=dataclasses.replace(plan.profile, results=root / "results", **changes))
-
-
-@pytest.mark.parametrize("source", ["mimic", "chexpert"])
-@pytest.mark.parametrize("where", ["results", "cache", "relative cache"])
-def test_credentialed_rows_are_refused_inside_the_repository(plan, repository, tmp_path, source, where) -> None:
-    cache = {"results": tmp_path / "out", "cache": repository / ".cache", "relative cache": type(tmp_path)(".cache")}
-    inside = place(plan, repository, rows="results" if where == "results" else "cache", cache=cache[where])
-    with pytest.raises(UserError, match=r"per-study rows of .* outside the repository, got .*CHEXREASON_CACHE"):
-        finish(inside, sources=[("nih", tmp_path), (source, tmp_path)])
-    assert not list(tmp_path.rglob("predictions.csv.gz"))
-    assert runs.read(inside.folder) is None
-
-
-def test_credentialed_rows_go_to_a_cache_elsewhere_and_the_scores_to_the_results(plan, repository, tmp_path) -> None:
-    outside = place(plan, repository, rows="cache", cache=tmp_path / "cache")
-    finish(outside, sources=[("mimic", tmp_path)])
+def test_rows_go_where_the_profile_says_and_the_scores_to_the_results(plan, tmp_path) -> None:
+    elsewhere = dataclasses.replace(plan.profile, results=tmp_path / "results", rows="cache", cache=tmp_path / "cache")
+    apart = dataclasses.replace(plan, profile=elsewhere)
+    finish(apart)
     assert list(tmp_path.rglob("predictions.csv.gz")) == [tmp_path / "cache/rows/01-prompting-x/predictions.csv.gz"]
-    assert (outside.folder / "metrics.csv").is_file()
-
-
-@pytest.mark.parametrize("source", ["mimic", "nih"])
-def test_rows_of_phantoms_and_of_public_images_may_be_shown(plan, repository, tmp_path, source) -> None:
-    if source == "mimic":
-        (tmp_path / "phantom.json").write_text("{}")
-    shown = place(plan, repository, rows="results")
-    finish(shown, sources=[(source, tmp_path)])
-    assert (shown.folder / "predictions.csv.gz").is_file()
+    assert (apart.folder / "metrics.csv").is_file()
 
 
 def test_an_earlier_stage_that_has_not_run_is_named(tmp_path) -> None:
@@ -166,7 +131,10 @@ def git(root, *words: str) -> str:
     return subprocess.run(["git", "-C", root, *who, *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_state_of_the_code_is_told_and_results_do_not_count(repository, monkeypatch) -> None:
+def test_the_state_of_the_code_is_told_and_results_do_not_count(tmp_path, monkeypatch) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    monkeypatch.setattr(runs, "ROOT", repository)
     assert runs.git_state() == {"revision": None, "dirty": None}, "a copy without git"
     git(repository, "init", "--quiet")
     (repository / "chexreason").mkdir()

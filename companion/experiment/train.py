@@ -128,7 +128,7 @@ def _ask(name: str, arm: Arm, checkpoint: str, profile: Profile, shared: Profile
             answers = _answers(images, loaded, prompt, profile, label)
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         return runs.finish(
-            this, metrics=scores.cells(answers, known), predictions=answers, sources=[], device=device, n=len(answers)
+            this, metrics=scores.cells(answers, known), predictions=answers, device=device, n=len(answers)
         )
 
     return once(this, ask)

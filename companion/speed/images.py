@@ -19,9 +19,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason import data
 from chexreason.cohorts import Chosen
-from chexreason.config import ROOT, Profile
+from chexreason.config import Profile
 from chexreason.data.image import UnreadableImage, open_image
 from chexreason.data.study import Study
 from chexreason.errors import UserError
@@ -32,17 +31,8 @@ METHOD = "grey, Lanczos"
 
 
 def once(asked: Chosen, profile: Profile, pixels: int) -> tuple[list[Study], list[Path]]:
-    """In place of `data.image.readable`: the images of a cohort are prepared below the profile's cache.
-
-    Raises UserError if images of a credentialed data set would lie inside the repository.
-    """
-    folder, source = profile.cache / "ready", data.SOURCES[asked.dataset]
-    if source.credentialed and not data.is_phantom(asked.root) and ROOT in folder.resolve().parents:
-        raise UserError(
-            f"a cache for images of {source.title} outside the repository", str(folder),
-            "set CHEXREASON_CACHE to a folder elsewhere",
-        )  # fmt: skip
-    return prepare(asked.studies, pixels, folder, label=f"{asked.name} images")
+    """In place of `data.image.readable`: the images of a cohort are prepared below the profile's cache."""
+    return prepare(asked.studies, pixels, profile.cache / "ready", label=f"{asked.name} images")
 
 
 def prepare(

@@ -159,9 +159,9 @@ def refused(error: Exception) -> UserError | None:
         case OSError(errno=code, filename=path, strerror=said):
             for codes, (wanted, remedy) in SYSTEM.items():
                 if code in codes:
-                    from chexreason.data.image import told
+                    from chexreason.data.image import masked
 
-                    got = f"{said} at {told(Path(os.fsdecode(path)))}" if isinstance(path, str | bytes) else str(said)
+                    got = f"{said} at {masked(Path(os.fsdecode(path)))}" if isinstance(path, str | bytes) else str(said)
                     return UserError(wanted, got, f"{remedy} and {again}")
     return None
 
