@@ -7,7 +7,7 @@ from chexreason import metrics
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import attainability, conventions, facts, lines, matched
-from companion.evidence.tables import published
+from companion.evidence.tables import TABLES, published
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_reference_lines_are_what_scoring_such_answers_gives():
     assert lines.reference_lines(5)[0].macro == pytest.approx(0.291, abs=5e-4)
     assert lines.reference_lines(6)[0].macro == pytest.approx(0.177, abs=5e-4)
     assert {one.reader.split(",")[0] for one in lines.reference_lines(5)} >= {"report labeler", "radiologists"}
-    assert all(one.source for number in facts.TABLE_NUMBERS for one in lines.reference_lines(number))
+    assert all(one.source for number in TABLES for one in lines.reference_lines(number))
 
 
 def test_conventions_by_hand():

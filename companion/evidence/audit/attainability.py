@@ -35,10 +35,7 @@ def candidates_that_fit() -> dict[str, int]:
 
 
 def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
-    """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have.
-
-    Empty if none does.
-    """
+    """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have."""
     low, high = printed(text).low, printed(text).high
     # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
     found = [(0, 0)] if low <= 0 else []
@@ -74,25 +71,18 @@ def failure_rates() -> list[str]:
 
 
 def fits(rates: Iterable[str], n: int) -> list[str]:
-    """The printed rates that are no k / n for a whole k; empty if all of them can be."""
-    return [text for text in dict.fromkeys(rates) if not _is_ratio(text, n)]
+    """The printed rates that are no k / n for a whole k; empty if all of them can be.
 
-
-def _is_ratio(text: str, n: int) -> bool:
-    stands_for = _printed(text)
-    # Half of the way up may be rounded either way, so both ends belong to the range.
-    return stands_for.low - 1e-9 <= round(stands_for.middle * n) / n <= stands_for.high + 1e-9
-
-
-_printed = functools.cache(printed)
+    Half of the way up may be rounded either way, so both ends of what is printed count.
+    """
+    found = {text: round(printed(text).middle * n) / n for text in rates}
+    return [text for text, nearest in found.items() if not printed(text).meets(nearest, nearest)]
 
 
 @functools.cache
 def sizes_that_fit() -> list[int]:
-    """All n for which every printed failure rate can be k / n, up to where all are: with three decimals printed, some
-    k / n lies in every range of one unit of the last place from 1,000 on."""
-    rates = failure_rates()
-    return [n for n in range(1, 1001) if not fits(rates, n)]
+    """All n for which every printed failure rate can be k / n, up to 1,000: with three decimals all are from there."""
+    return [n for n in range(1, 1001) if not fits(failure_rates(), n)]
 
 
 def all_fit_from() -> int:

@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.audit.arithmetic import STATED_RECALL, Range, cell, exactly, printed
+from companion.evidence.audit.arithmetic import STATED_RECALL, Range, cell, over, printed
 from companion.evidence.audit.uncertainty import BALANCED
 
-#: What was done to a row's model, in the paper's order.
-UNTOUCHED, TUNED, GENERAL, REINFORCED = "untouched MedGemma", "MedGemma after SFT", "Qwen after SFT", "after GRPO"
-STAGES: Mapping[int, str] = {1: UNTOUCHED, 2: TUNED, 3: GENERAL, 4: REINFORCED}
+#: Table -> what was done to its rows' model, in the paper's order.
+STAGES: Mapping[int, str] = {1: "untouched MedGemma", 2: "MedGemma after SFT", 3: "Qwen after SFT", 4: "after GRPO"}
 #: Rows of Tables 1 to 4 behind the models of Tables 5 and 6; which prompt and checkpoint those used is not stated.
 BEHIND: Mapping[str, tuple[tuple[int, str], ...]] = {
     "medgemma": tuple((1, row) for row in STATED_RECALL),
@@ -39,13 +38,13 @@ class Named(NamedTuple):
 def named(table: int, row: str) -> Named | None:
     """The ratio of a row, R / P or 2 R / F - 1, or None where neither precision nor recall is printed."""
     if (row, "micro", "recall") in facts.cells(table):
-        recall, precision = (facts.value(table, row, "micro", metric) for metric in ("recall", "precision"))
-        possible = cell(table, row, "micro", "recall") / cell(table, row, "micro", "precision")
-        return Named(table, row, recall / precision, possible)
+        recall, precision = (cell(table, row, "micro", metric) for metric in ("recall", "precision"))
+        ratio = facts.value(table, row, "micro", "recall") / facts.value(table, row, "micro", "precision")
+        return Named(table, row, ratio, over(lambda r, p: r / p, recall, precision))
     if table == 1 and row in STATED_RECALL:
-        ratio = 2 * float(STATED_RECALL[row]) / facts.value(table, row, "micro") - 1
-        possible = exactly(2) * printed(STATED_RECALL[row]) / cell(table, row, "micro") - exactly(1)
-        return Named(table, row, ratio, possible)
+        stated = STATED_RECALL[row]
+        ratio = 2 * float(stated) / facts.value(table, row, "micro") - 1
+        return Named(table, row, ratio, over(lambda r, f: 2 * r / f - 1, printed(stated), cell(1, row, "micro")))
     return None
 
 

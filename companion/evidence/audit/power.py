@@ -22,8 +22,6 @@ from companion.evidence.audit.lines import prevalence_of
 from companion.evidence.audit.uncertainty import BALANCED, PAIRED, Z, possible
 
 POWER = 0.8
-#: Prevalences that are tried: from one study in a hundred to every second.
-PREVALENCES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def variance(scores: Mapping[str, float], prevalence: Mapping[str, float], named: float = BALANCED) -> float:
