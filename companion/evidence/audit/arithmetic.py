@@ -119,7 +119,9 @@ def _macro_averages() -> Iterator[Check]:
         for model, title in MODELS.items():
             rows = [printed(text) for (row, name, _), text in cells.items() if name == model and row != "macro"]
             what = f"macro-F1 of {title} from its {len(rows)} findings"
-            yield check(f"Table {number}", what, cells["macro", model, "f1"], Range(*map(fmean, zip(*rows, strict=True))))
+            yield check(
+                f"Table {number}", what, cells["macro", model, "f1"], Range(*map(fmean, zip(*rows, strict=True)))
+            )
 
 
 def _from_precision_and_recall() -> Iterator[Check]:

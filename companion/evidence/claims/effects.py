@@ -51,11 +51,16 @@ class Effect:
         return self.ask(side, self.how)
 
     def __neg__(self) -> "Effect":
-        return replace(self, best=None, ask=lambda side, how: self.ask(side, how).times(-1))
+        return joined(lambda one: one.times(-1), self)
 
     def asked(self, **how: Any) -> "Effect":
         """Asked in another way (`How`)."""
         return replace(self, how=replace(self.how, **how))
+
+
+def joined(act: Callable[..., Quantity], *effects: Effect) -> Effect:
+    """A function of the quantities of several effects, all asked as the first one is."""
+    return Effect(lambda side, how: act(*(one.ask(side, how) for one in effects)), effects[0].how)
 
 
 def carrying(side: Side, table: int, findings: Sequence[str], otherwise: str = "") -> tuple[str, ...]:
@@ -127,20 +132,14 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
 
 def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
     """A row minus the best of the others."""
-    others = _others(table, row, among)
-    return Effect(
-        lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
-        How(by), (table, row) if not among or table == 4 else None,
-    )  # fmt: skip
+    return replace(joined(lambda own, *others: own - largest(others), *_scores(table, row, among)),
+                   how=How(by), best=(table, row) if not among or table == 4 else None)  # fmt: skip
 
 
 def trail(table: int, row: str, by: str = "macro") -> Effect:
     """The worst of the other rows minus a row."""
-    others = _others(table, row, ())
-    return Effect(
-        lambda side, how: smallest([score(side, table, one, how) for one in others]) - score(side, table, row, how),
-        How(by),
-    )  # fmt: skip
+    own, *others = _scores(table, row)
+    return joined(lambda *found: smallest(found[:-1]) - found[-1], *others, own).asked(average=by)
 
 
 def between(table: int, row: str, by: str = "macro") -> Effect:
@@ -150,27 +149,27 @@ def between(table: int, row: str, by: str = "macro") -> Effect:
 
 def both(*effects: Effect) -> Effect:
     """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
-    return replace(effects[0], ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]))
+    return joined(lambda *found: smallest([one.about() for one in found]), *effects)
 
 
 def each(*effects: Effect) -> Effect:
     """The same of effects that are asked each in its own way, by another average say."""
-    return replace(effects[0], ask=lambda side, how: smallest([one(side).about() for one in effects]))
-
-
-def mean_of(*effects: Effect) -> Effect:
-    """The mean of several effects."""
-    return replace(effects[0], ask=lambda side, how: mean([one.ask(side, how) for one in effects]))
-
-
-def less(one: Effect, other: Effect, share: float = 1) -> Effect:
-    """An effect minus another one, or a share of it."""
-    return replace(one, ask=lambda side, how: one.ask(side, how) - other.ask(side, how).times(share))
+    return Effect(lambda side, how: smallest([one(side).about() for one in effects]))
 
 
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
-    return replace(effect, ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)))
+    return joined(lambda one: one.map(lambda x: MARGIN - np.abs(x)), effect)
+
+
+def among(which: str, table: int, plus: str, minus: str, of: int | None = None) -> Effect:
+    """One row minus another over the findings that are common, or rare, among a table's studies."""
+
+    def ask(side: Side, how: How) -> Quantity:
+        names = {"common": common, "rare": rare}[which](side, table)
+        return over(side, table, plus, names) - over(side, of or table, minus, names)
+
+    return Effect(ask)
 
 
 def refused(reason: str) -> Effect:
@@ -189,13 +188,16 @@ def titled(table: int, row: str) -> str:
     return f"{row.partition('_')[0]} reward" if table == 4 else title_of(TABLES[table], row)
 
 
-def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
-    rows = among or (list(MODELS) if table >= 5 else facts.rows(table))
-    return [one for one in rows if one != row]
+def _scores(table: int, row: str, among: Sequence[str] = ()) -> list[Effect]:
+    """The scores of a row, and of the others of its table or of `among`."""
+    others = [one for one in among or (MODELS if table >= 5 else facts.rows(table)) if one != row]
+    return [Effect(lambda side, how, one=one: score(side, table, one, how)) for one in (row, *others)]  # type: ignore[misc]
 
 
 KNOWN: dict[str, Effect | Callable[..., Effect]] = {
-    **{one.__name__: one for one in (gap, lead, trail, between, both, each, mean_of, less, within)},
+    **{one.__name__: one for one in (gap, lead, trail, between, both, each, within, among)},
+    "mean_of": lambda *effects: joined(lambda *found: mean(found), *effects),
+    "less": lambda one, other, share=1: joined(lambda a, b: a - b.times(share), one, other),
     "minus": lambda effect: -effect,
     "by": lambda average, effect: effect.asked(average=average),
     "on_shared": lambda effect: effect.asked(findings=NIH_SHARED),

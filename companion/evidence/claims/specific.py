@@ -53,14 +53,6 @@ def failures(table: int, more: Sequence[str], less: Sequence[str] = ()) -> Effec
 
 
 @once
-def _label_frequency(side: Side) -> Quantity:
-    sides = (common(side, MEDGEMMA), ONLY, FREE), (rare(side, MEDGEMMA), FREE, ONLY)
-    return smallest([
-        (over(side, MEDGEMMA, one, names) - over(side, MEDGEMMA, other, names)).about() for names, one, other in sides
-    ])  # fmt: skip
-
-
-@once
 def _balanced(side: Side) -> Quantity:
     frequent, seldom = common(side, MEDGEMMA), rare(side, MEDGEMMA)
     only, free = (
@@ -75,21 +67,20 @@ def _order(side: Side, average: str) -> Quantity:
     return agreement(first, second)
 
 
-def association(first: Sequence[Quantity], second: Sequence[Quantity], rows: str) -> Quantity:
-    """Kendall's tau of two orders of the same rows, when the rows stand for others of their kind.
+def association(rates: Sequence[Quantity], rows: str) -> Quantity:
+    """Kendall's tau of some quantities and the order they are given in, when their rows stand for others of their kind.
 
     The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
-    is when the second order is shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says
-    what they are.
+    is when the rows are shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says what they are.
     """
-    found, rng = agreement(first, second), np.random.default_rng(0)
-    signs_NN, others_NN = (
-        np.sign(np.subtract.outer(values, values)) for values in ([q.value for q in side] for side in (first, second))
+    found, values = largest(rates), [one.value for one in rates]
+    given_RN = np.tile(np.arange(len(rates)), (1 + len(found.draws), 1))
+    given_RN[1:] = np.random.default_rng(0).permuted(given_RN[1:], axis=1)
+    orders_RNN = np.sign(given_RN[:, :, None] - given_RN[:, None, :])
+    tau, *by_chance = (np.sign(np.subtract.outer(values, values)) * orders_RNN).sum(axis=(1, 2)) / (len(rates) * (len(rates) - 1))
+    return replace(
+        found, value=tau, draws=tau + np.array(by_chance), scope=(), n=frozenset({Studies(rows, len(rates))})
     )
-    picked_RN = rng.permuted(np.tile(np.arange(len(first)), (len(found.draws), 1)), axis=1)
-    shuffled_RNN = others_NN[picked_RN[:, :, None], picked_RN[:, None, :]]
-    by_chance_R = (signs_NN * shuffled_RNN).sum(axis=(1, 2)) / (len(first) * (len(first) - 1))
-    return replace(found, draws=found.value + by_chance_R, n=frozenset({Studies(rows, len(first))}))
 
 
 @once
@@ -100,16 +91,8 @@ def _longer_fails(side: Side) -> Quantity:
             rates = [side.failure(table, row) for row in order]
             if len({one.value for one in rates}) == 1:
                 raise CannotTell("every format fails to parse equally often")
-            lengths = [one.map(lambda x, place=place: 0 * x + place) for place, one in enumerate(rates)]  # type: ignore[misc]
-            found.append(association(rates, lengths, "formats"))
+            found.append(association(rates, "formats"))
     return smallest(found)
-
-
-@once
-def _parses_after_tuning(side: Side) -> Quantity:
-    return largest([side.failure(MEDGEMMA, row) for row in SFT_FORMATS if row != NARRATIVE]) - side.failure(
-        MEDGEMMA, NARRATIVE
-    )
 
 
 @once
@@ -126,16 +109,6 @@ def above_start(average: str, checkpoint: str) -> Effect:
     trained = [f"{reward}_{checkpoint}" for reward in ("nuanced", "hard")]
     return Effect(lambda side, how: largest([side.score(4, row, average) for row in trained])
                   - largest([side.score(1, row, average) for row in TABLE1_PROMPTS]))  # fmt: skip
-
-
-def validation_change(which: str) -> Effect:
-    """F1 over common or rare findings on validation: the hard reward minus SFT."""
-
-    def ask(side: Side, how: How) -> Quantity:
-        names = {"common": common, "rare": rare}[which](side, 4)
-        return over(side, 4, "hard_best", names) - over(side, 2, FREE, names)
-
-    return Effect(ask)
 
 
 def _least(found: Mapping[str, Quantity]) -> Quantity:
@@ -163,28 +136,9 @@ def _same_by_finding(side: Side) -> Quantity:
 # Labels, by public counts.
 
 
-@once
-def _same_schema(side: Side) -> Quantity:
-    lacking = len(set(facts.counts(*MIMIC_TRAIN)) ^ set(facts.counts(*RADIOLOGISTS)))
-    return side.public(-float(lacking), labels_of(MIMIC_TRAIN, RADIOLOGISTS))
-
-
-@once
-def _compatible(side: Side) -> Quantity:
-    lacking = set(NIH_SHARED) - ({*FINDINGS} & {*facts.counts(*NIH_TEST)})
-    return side.public(-float(len(lacking)), labels_of(NIH_TEST))
-
-
-@once
-def _same_company(side: Side) -> Quantity:
-    apart = max(abs(one.reports - one.radiologists) for one in together())
-    return side.public(0.05 - apart, labels_of(CHEXPERT_TRAIN, RADIOLOGISTS))
-
-
-@once
-def _same_uncertainty(side: Side) -> Quantity:
-    apart = abs(uncertain_share(*RADIOLOGISTS) - uncertain_share(*MIMIC_TRAIN))
-    return side.public(0.01 - apart, labels_of(MIMIC_TRAIN, RADIOLOGISTS))
+def public(value: Callable[[], float], *parts: tuple[str, str]) -> Effect:
+    """A number counted from the public labels of some parts of the data sets."""
+    return Effect(lambda side, how: side.public(value(), labels_of(*parts)))
 
 
 @once
@@ -220,7 +174,7 @@ def both_sets(plus: str, minus: str) -> Effect:
 
 PAIR = (MEDGEMMA, QWEN)
 KNOWN |= {
-    **{one.__name__: one for one in (failures, above_start, validation_change, loses_more, both_sets)},
+    **{one.__name__: one for one in (failures, above_start, loses_more, both_sets)},
     "recall": lambda row: Effect(lambda side, how: _gain(side, row, "recall")),
     "recall_not_precision": lambda row: Effect(
         lambda side, how: _gain(side, row, "recall") - _gain(side, row, "precision")
@@ -229,5 +183,12 @@ KNOWN |= {
     "never_fails": Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
     "saturates": Effect(lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
     "slower": Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
+    "same_schema": public(lambda: -float(len({*facts.counts(*MIMIC_TRAIN)} ^ {*facts.counts(*RADIOLOGISTS)})), MIMIC_TRAIN,
+                          RADIOLOGISTS),
+    "compatible": public(lambda: -float(len({*NIH_SHARED} - ({*FINDINGS} & {*facts.counts(*NIH_TEST)}))), NIH_TEST),
+    "same_company": public(lambda: 0.05 - max(abs(one.reports - one.radiologists) for one in together()),
+                           CHEXPERT_TRAIN, RADIOLOGISTS),
+    "same_uncertainty": public(lambda: 0.01 - abs(uncertain_share(*RADIOLOGISTS) - uncertain_share(*MIMIC_TRAIN)),
+                               MIMIC_TRAIN, RADIOLOGISTS),
     "measured": lambda what, otherwise: Effect(lambda side, how: side.measured(what, otherwise)),
-}
+}  # fmt: skip
