@@ -86,7 +86,7 @@ def _harmonic(first: float, second: float) -> float:
 class Check(NamedTuple):
     """One printed number, recomputed."""
 
-    place: str  # where the number is printed
+    where: str
     what: str
     printed: str
     recomputed: float
