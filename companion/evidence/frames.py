@@ -1,7 +1,7 @@
 """Every part of the audit as a table: one set of data frames for the page, the terminal and programs.
 
 Cells are text, numbers, `Interval`, or a number that is shown in its own way (`Change` with a sign, `Percent`).
-The comparisons that the text makes and the best that it names are views of the ledger (`claims`).
+What the text claims by comparing is in the ledger (`claims`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ from companion.evidence.audit import (
     validation,
 )
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.audit.arithmetic import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
+from companion.evidence.audit.arithmetic import AGREES, ALONE, ERROR, ROUNDING
 from companion.evidence.claims import views
 from companion.evidence.claims.views import Change
 from companion.evidence.comparable import ENOUGH
@@ -96,8 +96,6 @@ PARTS: Mapping[str, Part] = {
     ], "Each file is read only if it has the digest that it had when it was held against the paper's text."),
     "arithmetic": Part("Numbers of the tables", lambda: _numbers(arithmetic.tables())),
     "text": Part("Numbers of the text", lambda: _numbers(arithmetic.text_numbers())),
-    "comparisons": Part("Comparisons in the text", views.comparisons),
-    "best": Part("The best of each column", views.best),
     "contradictions": Part("Contradictions", lambda: [
         {"the paper says": f"{one.says} ({one.first})", "and yet": f"{one.against} ({one.second})",
          "why it matters": one.matters}
@@ -161,14 +159,13 @@ PARTS: Mapping[str, Part] = {
 
 def counted(frame: pd.DataFrame) -> str:
     """How many rows have each verdict, in words."""
-    order = (AGREES, ROUNDING, DEPENDS, UNBORNE, ERROR, ALONE)
     count = frame["verdict"].value_counts()
-    return ", ".join(f"{verdict} {count[verdict]}" for verdict in order if verdict in count)
+    return ", ".join(f"{verdict} {count[verdict]}" for verdict in (AGREES, ROUNDING, ERROR, ALONE) if verdict in count)
 
 
 def remarkable(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that do not simply agree."""
-    return frame[~frame["verdict"].isin([AGREES, views.UNSTATED])]
+    return frame[frame["verdict"] != AGREES]
 
 
 def data() -> dict[str, Any]:

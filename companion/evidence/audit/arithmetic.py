@@ -28,9 +28,7 @@ from companion.evidence.tables import MODELS, TABLES, title_of
 #: For binary fractions that stand for decimal ones.
 _SLACK = 1e-9
 
-AGREES, ROUNDING, ERROR = "agrees", "rounding", "error"
-#: Of a statement: true under one reading and not under another, under none, or nothing to hold it against.
-DEPENDS, UNBORNE, ALONE = "depends", "not borne out", "nothing to check against"
+AGREES, ROUNDING, ERROR, ALONE = "agrees", "rounding", "error", "nothing to check against"
 
 
 class Range(NamedTuple):

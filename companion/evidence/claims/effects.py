@@ -15,7 +15,7 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion.evidence.audit import facts
 from companion.evidence.claims.quantity import CannotTell, Quantity, Side, largest, mean, smallest
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.tables import MODELS, TABLES, title_of
+from companion.evidence.tables import MODELS
 
 #: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
 COMMON, RARE = 0.2, 0.1
@@ -45,7 +45,6 @@ class Effect:
 
     ask: Callable[[Side, How], Quantity]
     how: How = field(default_factory=How)
-    best: tuple[int, str] | None = None  # the row of a table that is said to be its best
 
     def __call__(self, side: Side) -> Quantity:
         return self.ask(side, self.how)
@@ -132,8 +131,7 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
 
 def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
     """A row minus the best of the others."""
-    return replace(joined(lambda own, *others: own - largest(others), *_scores(table, row, among)),
-                   how=How(by), best=(table, row) if not among or table == 4 else None)  # fmt: skip
+    return joined(lambda own, *others: own - largest(others), *_scores(table, row, among)).asked(average=by)
 
 
 def trail(table: int, row: str, by: str = "macro") -> Effect:
@@ -179,13 +177,6 @@ def refused(reason: str) -> Effect:
         raise CannotTell(reason)
 
     return Effect(ask)
-
-
-def titled(table: int, row: str) -> str:
-    """What a row of Tables 1 to 4, or a model of Tables 5 and 6, is called."""
-    if table >= 5:
-        return MODELS[row]
-    return f"{row.partition('_')[0]} reward" if table == 4 else title_of(TABLES[table], row)
 
 
 def _scores(table: int, row: str, among: Sequence[str] = ()) -> list[Effect]:
