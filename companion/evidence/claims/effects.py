@@ -2,7 +2,7 @@
 
 An effect is positive where it speaks for the claim. How it is asked, by which average, at which checkpoint, over which
 findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways. What `ledger.yml` may
-call by its name is in `KNOWN`: an effect, or a function that makes one.
+call by its name is in `KNOWN`: functions that make an effect.
 """
 
 from collections.abc import Callable, Sequence
@@ -185,8 +185,8 @@ def _scores(table: int, row: str, among: Sequence[str] = ()) -> list[Effect]:
     return [Effect(lambda side, how, one=one: score(side, table, one, how)) for one in (row, *others)]  # type: ignore[misc]
 
 
-KNOWN: dict[str, Effect | Callable[..., Effect]] = {
-    **{one.__name__: one for one in (gap, lead, trail, between, both, each, within, among)},
+KNOWN: dict[str, Callable[..., Effect]] = {
+    **{one.__name__: one for one in (gap, lead, trail, between, both, each, within, among, refused)},
     "mean_of": lambda *effects: joined(lambda *found: mean(found), *effects),
     "less": lambda one, other, share=1: joined(lambda a, b: a - b.times(share), one, other),
     "minus": lambda effect: -effect,

@@ -31,7 +31,7 @@ BY_LENGTH = ((ONLY, FREE, A, NARRATIVE), (ONLY, FREE, NARRATIVE, A))
 
 def once(ask: Callable[[Side], Quantity]) -> None:
     """Lets the ledger name what is asked in one way only, by the function's name without its underscore."""
-    KNOWN[ask.__name__.removeprefix("_")] = Effect(lambda side, how: ask(side))
+    KNOWN[ask.__name__.removeprefix("_")] = lambda: Effect(lambda side, how: ask(side))
 
 
 # Prompts and formats (Tables 1 to 3, Figure 1).
@@ -144,14 +144,14 @@ def both_sets(plus: str, minus: str) -> Effect:
     return Effect(ask)
 
 
-# Labels, by public counts: training labels, the radiologists' labels of the CheXpert test, and NIH's official test list.
+# Labels, by public counts: those mined for training, the radiologists' of the CheXpert test, NIH's official test list.
 
 MIMIC_TRAIN, CHEXPERT_TRAIN = ("mimic", "train"), ("chexpert", "train")
 RADIOLOGISTS, NIH_TEST = ("chexpert", "test"), ("nih", "test")
 
 
-def _counted(value: Callable[[], float], *parts: tuple[str, str]) -> Effect:
-    return Effect(lambda side, how: side.public(value(), labels_of(*parts)))
+def _counted(value: Callable[[], float], *parts: tuple[str, str]) -> Callable[[], Effect]:
+    return lambda: Effect(lambda side, how: side.public(value(), labels_of(*parts)))
 
 
 def _lacking(one: Iterable[str], other: Iterable[str]) -> float:
@@ -172,9 +172,9 @@ KNOWN |= {
         lambda side, how: _gain(side, row, "recall") - _gain(side, row, "precision")),
     "reversed_order": lambda average: Effect(lambda side, how: agreement(
         *([side.score(table, row, average) for row in SFT_FORMATS] for table in PAIR)).times(-1)),
-    "never_fails": Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
-    "saturates": Effect(lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
-    "slower": Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
+    "never_fails": lambda: Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
+    "saturates": lambda: Effect(lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
+    "slower": lambda: Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
     "same_schema": _counted(
         lambda: _lacking(facts.counts(*MIMIC_TRAIN), facts.counts(*RADIOLOGISTS)), MIMIC_TRAIN, RADIOLOGISTS),
     "compatible": _counted(
