@@ -81,8 +81,8 @@ def centred(f1: float, trials: float, z_R: Floats) -> Floats:
 
 def draw(scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, named: float = BALANCED) -> Floats:
     """F1 of each finding (F, R) at the normal draws `z_FR`, one row a finding in the order of `scores`."""
-    pairs = zip(scores.items(), z_FR, strict=True)
-    return np.stack([centred(f1, union(f1, supports[name], named), z_R) for (name, f1), z_R in pairs])
+    trials = [union(f1, supports[name], named) for name, f1 in scores.items()]
+    return np.stack([centred(*each) for each in zip(scores.values(), trials, z_FR, strict=True)])
 
 
 def macro(
@@ -95,8 +95,7 @@ def macro(
 
 def shared(rng: np.random.Generator, common_FR: Floats, correlation: float = PAIRED) -> Floats:
     """Draws that correlate with those of other models on the same studies, which share `common_FR`."""
-    own_FR = rng.standard_normal(common_FR.shape)
-    return np.sqrt(correlation) * common_FR + np.sqrt(1 - correlation) * own_FR
+    return np.sqrt(correlation) * common_FR + np.sqrt(1 - correlation) * rng.standard_normal(common_FR.shape)
 
 
 def difference(
@@ -104,11 +103,8 @@ def difference(
     correlation: float = PAIRED, named: tuple[float, float] = (BALANCED, BALANCED),
 ) -> Interval:  # fmt: skip
     """The interval of macro-F1(second) - macro-F1(first) on the same studies; `named` is of the first and second."""
-    common_FR = rng.standard_normal((len(first), DRAWS))
-    one, two = (
-        draw(side, supports, shared(rng, common_FR, correlation), ratio)
-        for side, ratio in zip((first, second), named, strict=True)
-    )
+    common_FR, sides = rng.standard_normal((len(first), DRAWS)), zip((first, second), named, strict=True)
+    one, two = (draw(side, supports, shared(rng, common_FR, correlation), ratio) for side, ratio in sides)
     estimate = np.mean(list(second.values())) - np.mean(list(first.values()))
     return percentiles(np.append(estimate, (two - one).mean(axis=0)))
 

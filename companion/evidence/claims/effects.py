@@ -5,6 +5,7 @@ findings, can be changed (`How`): a claim and its twins are one effect, asked in
 call by its name is in `KNOWN`: functions that make an effect.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -93,7 +94,7 @@ def rare(side: Side, table: int) -> tuple[str, ...]:
     return carrying(side, table, names, NONE.format("rare"))
 
 
-def score(side: Side, table: int, row: str, how: How) -> Quantity:
+def _score(table: int, row: str, side: Side, how: How) -> Quantity:
     """The score of a row, asked as `how` says."""
     row = row.replace("best", "last") if how.last else row
     return over(side, table, row, how.findings) if how.findings else side.score(table, row, how.average)
@@ -124,7 +125,7 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
             return mean([found[name] for name in rest], rest)
         if how.findings and {table, other} == {5, 6}:
             how = replace(how, findings=shared(side))
-        return score(side, table, plus, how) - score(side, other, minus, how)
+        return _score(table, plus, side, how) - _score(other, minus, side, how)
 
     return Effect(ask)
 
@@ -182,7 +183,7 @@ def refused(reason: str) -> Effect:
 def _scores(table: int, row: str, among: Sequence[str] = ()) -> list[Effect]:
     """The scores of a row, and of the others of its table or of `among`."""
     others = [one for one in among or (MODELS if table >= 5 else facts.rows(table)) if one != row]
-    return [Effect(lambda side, how, one=one: score(side, table, one, how)) for one in (row, *others)]  # type: ignore[misc]
+    return [Effect(functools.partial(_score, table, one)) for one in (row, *others)]
 
 
 KNOWN: dict[str, Callable[..., Effect]] = {

@@ -173,7 +173,8 @@ KNOWN |= {
     "reversed_order": lambda average: Effect(lambda side, how: agreement(
         *([side.score(table, row, average) for row in SFT_FORMATS] for table in PAIR)).times(-1)),
     "never_fails": lambda: Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
-    "saturates": lambda: Effect(lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
+    "saturates": lambda: Effect(
+        lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
     "slower": lambda: Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
     "same_schema": _counted(
         lambda: _lacking(facts.counts(*MIMIC_TRAIN), facts.counts(*RADIOLOGISTS)), MIMIC_TRAIN, RADIOLOGISTS),
