@@ -1,9 +1,8 @@
 """What the tables are made of: the paper's values and a profile's runs, in one shape (Tables 1 to 6).
 
-Both sides are series indexed by (row, column, metric) with the row and column names of
-`results/published/table<n>.csv`, so a published value and this run's can only meet in the same
-cell. Nothing here formats anything. The paper's values are read from the repository, the runs from
-`results/<profile>/`; a profile without runs is not an error, its side is then empty.
+Both sides are series indexed by (row, column, metric) with the names of `results/published/table<n>.csv`, so a
+published value and this run's can only meet in the same cell. A profile without runs is not an error, its side is then
+empty.
 """
 
 import functools
@@ -60,7 +59,6 @@ class TableSpec:
     checkpoint: bool = False
 
     def run_id(self, row: str, column: str) -> str:
-        """The run that fills a cell."""
         return self.run.format(row=row.rpartition("_")[0] if self.checkpoint else row, column=column)
 
     def others(self, have: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
@@ -73,7 +71,7 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One table's values from the paper and from a profile, with the runs behind the latter."""
+    """One table's values from the paper and from a profile, with the runs behind the latter; all in the paper's order."""
 
     spec: TableSpec
     profile: str
@@ -85,11 +83,9 @@ class Evidence:
     others: tuple[str, ...] = ()  # rows, in Tables 5 and 6 columns, that only runs have
 
     def rows(self) -> list[str]:
-        """Row names in the paper's order."""
         return list(dict.fromkeys(self.published.index.get_level_values("row")))
 
     def columns(self) -> list[tuple[str, str]]:
-        """(column, metric) in the paper's order."""
         return list(dict.fromkeys((column, metric) for _, column, metric in self.published.index))
 
     def all_rows(self) -> list[str]:
@@ -111,7 +107,6 @@ class Evidence:
         return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=(), others=())
 
     def run_of(self, row: str, column: str) -> Run | None:
-        """The run behind a cell, if there is one."""
         return self.runs.get(self.spec.run_id(row, column))
 
 

@@ -1,10 +1,8 @@
 """The public numbers that the audit rests on: the paper's cells as printed, and aggregate label counts.
 
-Everything is read from `results/published/`: Tables 1 to 6, `label_counts.csv` (how many studies or
-images of each data set carry each label), `label_pairs.csv` (how many carry two), and
-`reference_lines.csv` (what the report labeler and radiologists score). Counts are aggregates of
-public files; each row names its source. No row of any patient is read or needed. A file that is not
-as it was checked is refused (`sealed`).
+Everything is read from `results/published/` (`sealed`): Tables 1 to 6, `label_counts.csv` (how many studies or images
+of each data set carry each label), `label_pairs.csv` (how many carry two), and `reference_lines.csv` (what the report
+labeler and radiologists score). Each row names its source. No row of any patient is read or needed.
 """
 
 import functools

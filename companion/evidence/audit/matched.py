@@ -19,32 +19,23 @@ from companion.evidence.audit.uncertainty import LEVEL
 from companion.evidence.tables import MODELS
 
 
-@dataclass(frozen=True)
-class Crossing:
+class Crossing(NamedTuple):
     """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
 
     near_all: float  # CheXpert, fourteen findings
     near: float  # CheXpert, the nine
     far: float  # NIH, the nine
-
-    @property
-    def stated(self) -> float:
-        """Relative change as the paper computes it: nine against fourteen findings."""
-        return self.far / self.near_all - 1
-
-    @property
-    def matched(self) -> float:
-        """Relative change on the nine."""
-        return self.far / self.near - 1
+    stated: float  # relative change as the paper computes it: nine against fourteen findings
+    matched: float  # relative change on the nine
 
 
 def crossings() -> dict[str, Crossing]:
     """Each of the five models from CheXpert to NIH."""
     found = {}
     for model in MODELS:
-        near, far = facts.column(5, model), facts.column(6, model)
-        sides = ((near, FINDINGS), (near, NIH_SHARED), (far, NIH_SHARED))
-        found[model] = Crossing(*(float(np.mean([side[name] for name in names])) for side, names in sides))
+        sides = ((5, FINDINGS), (5, NIH_SHARED), (6, NIH_SHARED))
+        near_all, near, far = (float(np.mean([facts.value(t, name, model) for name in names])) for t, names in sides)
+        found[model] = Crossing(near_all, near, far, far / near_all - 1, far / near - 1)
     return found
 
 

@@ -3,15 +3,13 @@
 The paper prints no interval and no count. From F1 and the support S the counts follow once it is known how many
 labels the model names for each one recorded, q = R / P. Where P and R are printed that is known (`operating`);
 elsewhere we assume as many as are recorded (`BALANCED`), and `CAUTIOUS` gives the widest case, as few as the score
-allows (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = TP + FP + FN = S (1 + q) (2 - F)
-/ 2 studies, and Wilson's score interval of it, carried back to F1, is an interval that behaves at 0 and with
-a handful of studies. To first order its variance is F (1 - F) (2 - F) / (S (1 + q)).
+allows (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = S (1 + q) (2 - F) / 2 studies, and
+Wilson's score interval of it, carried back to F1, behaves at 0 and with a handful of studies.
 
-For averages and differences each finding is drawn from its score intervals at all levels together (a
-confidence distribution), moved so that its mean is the printed score: without that, findings at 0, which
-can only err upwards, would pull every average up. Errors of different findings are taken as
-independent; those of two models on the same studies as correlated by `PAIRED`. Both are assumptions:
-`tests/test_audit_uncertainty.py` holds the first against the bootstrap of our own runs. Differences
+For averages and differences each finding is drawn from its score intervals at all levels together (a confidence
+distribution), moved so that its mean is the printed score: findings at 0 can only err upwards, and would pull every
+average up. Errors of different findings are taken as independent, those of two models on the same studies as correlated
+by `PAIRED`. Both are assumptions: `claims.calibration` holds them against the bootstrap of our own runs. Differences
 between training runs are no part of it: the paper trained each model once.
 """
 

@@ -2,10 +2,9 @@
 
 A quantity carries its label set, its tier, its studies and the runs behind it. Two of them can only be set against
 each other if they agree: an average over nine findings minus one over fourteen is refused, a value of the paper minus
-one of ours, and two runs on different studies of one data set, whose difference is not paired. The refusal is a
-`CannotTell` with the reason, which the ledger shows. The sides that a claim can be judged on,
-the paper's tables, the runs of one folder and the experiment, have one face (`Side`): a check asks for cells of the
-paper's tables by their names, and does not know which side answers.
+one of ours, and two runs on different studies of one data set, whose difference is not paired. A claim is judged on a
+`Side`, the paper's tables, the runs of one folder or the experiment: a check asks for cells of the paper's tables by
+their names, and does not know which side answers.
 """
 
 from abc import ABC, abstractmethod

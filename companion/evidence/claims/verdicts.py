@@ -6,11 +6,10 @@ numbers themselves (an order, a count), and the effect alone decides; of models 
 What we sharpen is our reading (`stated` is False), or has a margin of ours (`sharpened`), and never *fails*: it does
 not hold *as we read it*. Where models were trained once, the claim cannot be tested. Each is judged by itself at 95 %.
 
-What is left of a verdict: *Choice*: many claims pick an average, a checkpoint or a set of findings where the paper
-prints another one, too. Such a claim has twins (`Claim.choice`); it depends on the choice if a twin's verdict is
-another, or its effect points the other way. *Together*: each verdict is also held to the interval that covers all tests
-of its side at once (`stats.differences`, the maximum-t method on the shared draws). *Correlation*: how alike two models
-err on the same studies is not in the text we have; the verdict at the assumed correlation is shown beside the others.
+What is left of a verdict: *Choice*: a claim that picks an average, a checkpoint or findings where the paper prints
+others, too, has twins (`Claim.choice`), and depends on the choice if one comes out otherwise. *Together*: each verdict
+is also held to the interval that covers all tests of its side at once (`stats.differences`, the maximum-t method on the
+shared draws). *Correlation*: how alike two models err on the same studies is not in the text we have; several are tried.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,7 +86,6 @@ class Outcome:
 
     @property
     def standing(self) -> str:
-        """One of `STANDINGS`."""
         return RESTS if self.turned_by else self.verdict
 
     @property
@@ -96,7 +94,6 @@ class Outcome:
         return set(self.by_correlation.values()) <= {self.verdict}
 
     def described(self) -> dict[str, Any]:
-        """The outcome as plain data, with its standing."""
         by_correlation = {f"{r:g}": verdict for r, verdict in self.by_correlation.items()}
         return {**vars(self), "by_correlation": by_correlation, "standing": self.standing}
 
