@@ -71,7 +71,7 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One table's values from the paper and from a profile, with the runs behind the latter; all in the paper's order."""
+    """One table's values from the paper and from a profile, with the runs behind the latter, in the paper's order."""
 
     spec: TableSpec
     profile: str

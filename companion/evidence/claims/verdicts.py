@@ -9,7 +9,7 @@ not hold *as we read it*. Where models were trained once, the claim cannot be te
 What is left of a verdict: *Choice*: a claim that picks an average, a checkpoint or findings where the paper prints
 others, too, has twins (`Claim.choice`), and depends on the choice if one comes out otherwise. *Together*: each verdict
 is also held to the interval that covers all tests of its side at once (`stats.differences`, the maximum-t method on the
-shared draws). *Correlation*: how alike two models err on the same studies is not in the text we have; several are tried.
+shared draws). *Correlation*: how alike two models err on the same studies is not printed; several are tried.
 """
 
 from collections.abc import Callable, Mapping
