@@ -184,9 +184,9 @@ def text_numbers() -> list[Check]:
     return found
 
 
-def implied_precision(row: str, recall: str) -> Range:
+def implied_precision(row: str) -> float:
     """Micro precision of a prompt of Table 1 from its micro-F1 and the recall that section 4.1 gives: F R / (2R - F).
 
     The paper says that the prompts differ "primarily by recall rather than precision", and prints no precision.
     """
-    return over(lambda f1, r: f1 * r / (2 * r - f1), cell(1, row, "micro"), printed(recall))
+    return over(lambda f1, r: f1 * r / (2 * r - f1), cell(1, row, "micro"), printed(STATED_RECALL[row])).middle

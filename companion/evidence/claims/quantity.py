@@ -198,10 +198,17 @@ def mean(quantities: Sequence[Quantity], scope: tuple[str, ...] | None = None) -
     return reduce(Quantity.__add__, alike).times(1 / len(quantities))
 
 
+def tau(first_RN: npt.ArrayLike, second_RN: npt.ArrayLike) -> Floats:
+    """Kendall's tau of two orders of N rows, in each draw; rows that tie in either speak for neither order."""
+    one, other = np.asarray(first_RN), np.asarray(second_RN)
+    above, below = np.triu_indices(one.shape[1], 1)
+    found: Floats = np.mean(np.sign(one[:, above] - one[:, below]) * np.sign(other[:, above] - other[:, below]), axis=1)
+    return found
+
+
 def agreement(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
     """Kendall's tau of two orders of the same rows: -1 if one is the other reversed, 1 if they are the same."""
     joined = largest([*first, *second])  # has the studies and runs of all, and refuses other labels or tiers
-    sides_RN = (np.stack([np.append(one.value, one.draws) for one in side], axis=1) for side in (first, second))
-    above, below = np.triu_indices(len(first), 1)
-    value, *draws = np.mean(np.prod([np.sign(one[:, above] - one[:, below]) for one in sides_RN], axis=0), axis=1)
+    sides = (np.stack([np.append(one.value, one.draws) for one in side], axis=1) for side in (first, second))
+    value, *draws = tau(*sides)
     return replace(joined, value=float(value), draws=np.array(draws), scope=())

@@ -16,7 +16,17 @@ from companion.evidence.audit import facts
 from companion.evidence.audit.conventions import together, uncertain_share
 from companion.evidence.claims.effects import KNOWN, MARGIN, Effect, How, changes, common, gap, over, rare, shared
 from companion.evidence.claims.published import labels_of
-from companion.evidence.claims.quantity import CannotTell, Quantity, Side, Studies, agreement, largest, mean, smallest
+from companion.evidence.claims.quantity import (
+    CannotTell,
+    Quantity,
+    Side,
+    Studies,
+    agreement,
+    largest,
+    mean,
+    smallest,
+    tau,
+)
 
 A, NARRATIVE, FREE, ONLY = "reasoning_a", "reasoning_narrative", "free_reasoning", "only_label"
 MEDGEMMA, QWEN = PAIR = (2, 3)  # tables of the two models' fine-tuning
@@ -75,13 +85,12 @@ def association(rates: Sequence[Quantity], rows: str) -> Quantity:
     The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
     is when the rows are shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says what they are.
     """
-    found, values = largest(rates), [one.value for one in rates]
-    order_RN = np.tile(np.arange(len(rates)), (1 + len(found.draws), 1))
-    order_RN[1:] = np.random.default_rng(0).permuted(order_RN[1:], axis=1)
-    signs_RNN = np.sign(order_RN[:, :, None] - order_RN[:, None, :]) * np.sign(np.subtract.outer(values, values))
-    tau, *by_chance = signs_RNN.sum(axis=(1, 2)) / (len(rates) * (len(rates) - 1))
+    found = largest(rates)
+    places_RN = np.tile(np.arange(len(rates)), (1 + len(found.draws), 1))
+    places_RN[1:] = np.random.default_rng(0).permuted(places_RN[1:], axis=1)
+    value, *by_chance = tau([[one.value for one in rates]], places_RN)
     studies = frozenset({Studies(rows, len(rates))})
-    return replace(found, value=float(tau), draws=tau + np.array(by_chance), scope=(), n=studies)
+    return replace(found, value=float(value), draws=value + np.array(by_chance), scope=(), n=studies)
 
 
 @once
