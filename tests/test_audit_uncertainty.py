@@ -59,16 +59,11 @@ def test_a_macro_interval_is_what_sampling_gives():
 
 
 def test_correlation_narrows_a_difference_as_algebra_says():
-    rng = np.random.default_rng(4)
-    first, second = {"a": 0.3, "b": 0.5}, {"a": 0.4, "b": 0.5}
-    supports = {"a": 400, "b": 900}
-    widths = {}
-    for r in (0.0, 0.5, 0.9):
-        found = sure.difference(first, second, supports, rng, correlation=r)
-        assert found.estimate == pytest.approx(0.05)
-        widths[r] = found.high - found.low
-    assert widths[0.5] / widths[0.0] == pytest.approx(0.5**0.5, rel=0.06)
-    assert widths[0.9] / widths[0.0] == pytest.approx(0.1**0.5, rel=0.06)
+    args = {"a": 0.3, "b": 0.5}, {"a": 0.4, "b": 0.5}, {"a": 400, "b": 900}, np.random.default_rng(4)
+    found = {r: sure.difference(*args, correlation=r) for r in (0.0, 0.5, 0.9)}
+    assert [one.estimate for one in found.values()] == pytest.approx([0.05] * 3)
+    widths = [one.high - one.low for one in found.values()]
+    assert widths == pytest.approx([widths[0] * (1 - r) ** 0.5 for r in found], rel=0.06)
 
 
 def test_power_is_how_often_a_simulated_study_finds_the_difference():
@@ -90,6 +85,12 @@ def test_the_number_of_studies_gives_the_wanted_power():
         n = one.needed()
         assert one.power(n) == pytest.approx(power.POWER, abs=1e-3)
         assert one.needed(0.9) < one.needed(0.5) < one.needed(0.0)
+        at = [one.at_prevalence(share) for share in (0.01, 0.1, 0.5)]
+        assert at[0] / at[1] == pytest.approx(10, rel=0.05)  # needed studies fall as 1 / prevalence
+        assert at[0] / at[2] == pytest.approx(50, rel=0.05)
+        places = one.at_hospitals()
+        assert ("NIH ChestX-ray14, test" in places) == (len(one.prevalence) == len(NIH_SHARED))
+        assert one.place != "Table 5" or places["CheXpert, test"] == n
     # By hand: one finding, F 0.2 and 0.3, p 0.1, r 0: v = .2*.8*1.8/.2 + .3*.7*1.7/.2 = 1.44 + 1.785 = 3.225
     by_hand = (1.959964 + 0.841621) ** 2 * 3.225 / 0.1**2
     assert power.Question({"a": 0.2}, {"a": 0.3}, {"a": 0.1}).needed(0.0) == pytest.approx(by_hand, abs=1)
@@ -99,9 +100,8 @@ def test_reconstructed_intervals_are_about_as_wide_as_the_bootstrap_of_our_runs(
     """The assumptions (a label said as often as present, findings independent) on runs where the truth can be had."""
     found = calibrate(open_runs(str(RESULTS / "demo")))
     assert len(found.widths) >= 6
-    assert len(found.correlations) == 2, "of one pair on two test sets"
     assert 0.7 < np.mean(found.widths) < 1.6
-    assert all(-1 <= correlation <= 1 for correlation in found.correlations)
+    assert len(found.correlations) == 2, "of one pair on two test sets"
 
 
 def test_differences_are_shown_at_each_correlation():
@@ -110,14 +110,9 @@ def test_differences_are_shown_at_each_correlation():
         widths = [interval.high - interval.low for interval in one.at.values()]
         assert tuple(one.at) == sure.CORRELATIONS == (0.0, 0.5, 0.9)
         assert widths == sorted(widths, reverse=True)
-        assert len({interval.estimate for interval in one.at.values()}) == 1
     sft = next(one for one in found if one.lean.name == "MedGemma (SFT) to GRPO on validation")
-    assert sft.at[0.5].estimate == pytest.approx(0.005)
+    assert [interval.estimate for interval in sft.at.values()] == pytest.approx([0.005] * 3)
     assert sft.told_apart == ()
-    # 10,000 draws place an end of an interval to about 3 % of its width, whatever the seed.
-    again = {one.lean.name: one for one in differences.differences(seed=1)}[sft.lean.name]
-    width = sft.at[0.5].high - sft.at[0.5].low
-    assert again.at[0.5].low == pytest.approx(sft.at[0.5].low, abs=0.05 * width)
 
 
 def test_micro_f1_of_validation_is_wilsons_over_all_labels():
@@ -133,15 +128,3 @@ def test_micro_f1_of_validation_is_wilsons_over_all_labels():
     for averages in found.values():
         for interval in averages.values():
             assert interval.low < interval.estimate < interval.high
-
-
-def test_rarer_findings_ask_for_more_studies():
-    for one in power.questions():
-        assert one.assumed
-        at = [one.at_prevalence(share) for share in power.PREVALENCES]
-        assert at == sorted(at, reverse=True)
-        assert at[0] / at[-1] == pytest.approx(0.5 / 0.01, rel=0.05)  # needed studies fall as 1 / prevalence
-        places = one.at_hospitals()
-        assert ("NIH ChestX-ray14, test" in places) == (len(one.prevalence) == len(NIH_SHARED))
-    chexpert = next(one for one in power.questions() if one.place == "Table 5")
-    assert chexpert.at_hospitals()["CheXpert, test"] == chexpert.needed()

@@ -1,7 +1,6 @@
 """The ledger: each claim has its place and evidence, and its verdict follows the numbers on both sides."""
 
 import dataclasses
-import json
 import re
 
 import numpy as np
@@ -13,7 +12,6 @@ from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence import claims
 from companion.evidence.audit.uncertainty import NIH_SIZES
 from companion.evidence.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
-from companion.evidence.claims.effects import both, gap, lead, trail, within
 from companion.evidence.claims.published import Published
 from companion.evidence.claims.quantity import CannotTell, NotRun, Studies, Unlike, agreement, largest, mean, smallest
 from companion.evidence.claims.specific import association
@@ -23,30 +21,39 @@ from companion.evidence.claims.verdicts import AS_COUNTED, BEYOND_CHANCE, WAYS
 
 
 def test_the_ledger_is_whole():
-    assert len(CLAIMS) >= 40
     assert len({claim.says for claim in CLAIMS.values()}) >= len(CLAIMS) - 2  # two say "that gain ... single finding"
     for name, claim in CLAIMS.items():
         assert claim.name == name
         assert claim.place.startswith(("abstract", "section", "Table"))
         assert claim.rests_on
         assert claim.says.endswith(".")
-    assert json.dumps([claim.described() for claim in CLAIMS.values()])
+        for kind, twin in claim.choice:  # reads the same claim otherwise
+            assert kind in claims.CHOICES
+            assert twin in CLAIMS.keys() - {name}
+    twins = {twin for claim in CLAIMS.values() for _, twin in claim.choice}
+    asked = {"matches-baseline-findings", "optimised-lose-more", "nv-loses-more-than-its-base"}
+    asked |= {name for name in CLAIMS if name.startswith("training-helps-")}  # the paper asks whether
+    assert {name for name, claim in CLAIMS.items() if not claim.stated} <= twins | asked
+    # Claims of the paper that are held to a bar that it does not give.
+    assert {name for name, claim in CLAIMS.items() if claim.sharpened and claim.stated} == {
+        "rewards-comparable", "grpo-recovers", "nearly-baseline", "back-to-baseline", "identical-definitions",
+        "same-uncertainty", "scaffold-small-gain-medical",
+    }  # fmt: skip
 
 
 def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
-    for one in paper.values():
-        assert one.verdict in claims.VERDICTS
+    for name, one in paper.items():
         assert one.reason
-        if one.effect is not None:
+        if one.effect is None:
+            assert one.verdict == REFUSED
+        else:
+            assert one.verdict in {
+                HOLDS,
+                CHANCE,
+                FAILS if CLAIMS[name].stated and not CLAIMS[name].sharpened else OTHERWISE,
+            }
             assert one.low <= one.effect <= one.high
             assert re.search(r"n (=|not in the text we have, interval for n =) [\d,]+", one.n), one.n
-            assert one.verdict not in (REFUSED, NOT_RUN)
-        else:
-            assert one.verdict == REFUSED
-    for name, one in paper.items():
-        if one.verdict in (FAILS, OTHERWISE):
-            assert (one.verdict == FAILS) == (CLAIMS[name].stated and not CLAIMS[name].sharpened), name
-    assert {FAILS, OTHERWISE} < {one.verdict for one in paper.values()}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,10 @@ def test_every_verdict_has_a_reason_and_every_effect_an_interval_and_n(paper):
         ("feasible-above-start", CHANCE, 0.258 - 0.270),
         ("self-check-recall-rises", HOLDS, 0.558 - 0.504),
         ("sft-over-grpo-as-averaged", CHANCE, (0.282 - 0.346 + 0.299 - 0.243) / 2),
+        ("nearly-baseline", CHANCE, 0.02 - (0.362 - 0.346)),
+        ("sft-best-nih", CHANCE, 0.299 - 0.297),
+        ("both-beat-structured", CHANCE, 0.253 - 0.245),
+        ("grpo-costs-micro", CHANCE, 0.415 - 0.391),
         ("grpo-recovers", CHANCE, (0.346 - 0.282) - (0.362 - 0.282) / 2),
     ],
 )
@@ -91,22 +102,6 @@ def test_the_counts_of_the_ledger(paper):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("ask", "wanted"),
-    [
-        (gap(2, "only_label", "free_reasoning"), 0.241 - 0.253),
-        (-gap(2, "only_label", "free_reasoning").asked(average="micro"), 0.415 - 0.461),
-        (gap(5, "chexreason", "medgemma_sft").asked(findings=NIH_SHARED), (2.462 - 2.373) / 9),
-        (lead(6, "medgemma_sft"), 0.299 - 0.297),
-        (trail(5, "qwen"), 0.282 - 0.228),
-        (both(gap(5, "chexreason", "medgemma_sft"), gap(5, "nv_reason", "medgemma")), 0.346 - 0.282),
-        (within(gap(6, "chexreason", "medgemma")), 0.02),
-    ],
-)
-def test_an_effect_is_asked_of_the_printed_cells(ask, wanted):
-    assert ask(Published(500)).value == pytest.approx(wanted, abs=1e-4)
-
-
 def test_labels_that_do_not_match_are_refused_with_the_reason(paper):
     for name in ("chexreason-drops", "nv_reason-drops", "medgemma-drops", "sft-improves", "sft-uniquely"):
         assert (paper[name].verdict, paper[name].effect, paper[name].unlike) == (REFUSED, None, True)
@@ -119,14 +114,12 @@ def test_an_unstated_size_is_part_of_the_verdict(paper):
     sizes = [claims.judge(CLAIMS["sft-best-nih"], side) for side in sides]
     assert sizes[0].high - sizes[0].low < (sizes[1].high - sizes[1].low) / 3
     split = [
-        name
+        paper[name]
         for name, claim in CLAIMS.items()
         if len({claims.judge(claim, side).verdict for side in sides}) == 2 and "NIH" in paper[name].n
     ]
     assert split
-    assert all(
-        paper[name].verdict == CHANCE and "its size is not in the text we have" in paper[name].reason for name in split
-    )
+    assert all(one.verdict == CHANCE and "its size is not in the text we have" in one.reason for one in split)
 
 
 # Quantities.
@@ -194,10 +187,9 @@ def test_a_share_of_what_cannot_be_distinguished_from_zero_is_refused(base, spre
 @pytest.mark.parametrize("seed", range(6))
 def test_an_association_over_few_rows_is_as_sure_as_scipy_says(seed):
     rng = np.random.default_rng(seed)
-    first = rng.random(9)
-    second = first + rng.normal(0, 0.4, 9)
-    found = association([quantity(v) for v in first], [quantity(v) for v in second], "rows")
-    wanted = scipy.stats.kendalltau(first, second, method="exact")
+    values = np.arange(9) / 9 + rng.normal(0, 0.4, 9)
+    found = association([quantity(value) for value in values], "rows")
+    wanted = scipy.stats.kendalltau(np.arange(9), values, method="exact")
     assert found.value == pytest.approx(wanted.statistic)
     by_chance = found.draws - found.value
     assert np.mean(np.abs(by_chance) >= abs(found.value) - 1e-9) == pytest.approx(wanted.pvalue, abs=0.02)
@@ -251,15 +243,6 @@ def test_the_verdicts(value, spread, trainings, more, verdict):
     if trainings == 1:
         assert found.reason.startswith("one training: another may come out otherwise; over patients alone ")
         assert ("beyond chance" in found.reason) == (abs(value) > 0.1)
-
-
-def test_the_claims_with_a_margin_of_ours():
-    """Seven claims of the paper are held to a bar that it does not give; their readings by another choice, too."""
-    ours = {name for name, claim in CLAIMS.items() if claim.sharpened}
-    assert {name for name in ours if CLAIMS[name].stated} == {
-        "rewards-comparable", "grpo-recovers", "nearly-baseline", "back-to-baseline", "identical-definitions",
-        "same-uncertainty", "scaffold-small-gain-medical",
-    }  # fmt: skip
 
 
 def test_a_missing_run_is_not_run_and_neither_chance_nor_refused():

@@ -1,6 +1,7 @@
 """The fixed reader whose cut is moved: the script's own arithmetic, and the table that comes with the repository."""
 
 import importlib.util
+import itertools
 import json
 import sys
 
@@ -15,7 +16,6 @@ from companion.evidence.comparable import ENOUGH
 from companion.phantoms import HOSPITALS
 from companion.phantoms.pretrain.make import CHECKPOINTS
 from companion.report import audit_operating
-from companion.workflow import provenance
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,6 @@ def values() -> pd.DataFrame:
     return pd.read_csv(audit_operating.RESULT)
 
 
-def test_the_cut_names_as_many_labels_as_are_asked_for(script):
-    strength = np.random.default_rng(0).random((50, 14))
-    for named in (0.5, 1.33, 2.5):
-        cut = script.cut_for(strength, 40, named)
-        assert (strength >= cut).sum() == round(named * 40)
-
-
 def test_a_reader_never_names_a_label_that_it_could_not_learn(script):
     rng = np.random.default_rng(1)
     seen = rng.normal(size=(80, 6))
@@ -48,6 +41,9 @@ def test_a_reader_never_names_a_label_that_it_could_not_learn(script):
     recorded[:, 0] = seen[:, 0] + 0.3 * rng.normal(size=80) > 0.5
     recorded[:3, 1] = True
     reader = script.Reader(script.Images(seen, recorded))
+    for named in (0.5, 1.33, 2.5):  # the cut names as many labels as are asked for
+        cut = script.cut_for(np.linspace(0, 1, 700).reshape(50, 14), 40, named)
+        assert (np.linspace(0, 1, 700) >= cut).sum() == round(named * 40)
     strength = reader.strength(seen, script.OWN)
     assert set(reader.fitted) == {0}
     assert (strength[:, 1:] == 0).all()
@@ -60,23 +56,18 @@ def test_the_interval_adds_what_draws_and_patients_vary(script):
     by_draw = np.array([0.30, 0.32, 0.31, 0.29, 0.33])
     again = np.random.default_rng(2).normal(0.31, 0.02, 4000)
     found = script._interval(by_draw, again)
-    between, patients = by_draw.var(ddof=1) / 5, again.var(ddof=1)
-    freedom = (between + patients) ** 2 / (between**2 / 4 + patients**2 / 3999)
-    reach = scipy.stats.t.ppf(0.975, freedom) * (between + patients) ** 0.5
-    assert (found[""], found["low"], found["high"]) == pytest.approx((0.31, 0.31 - reach, 0.31 + reach))
-    # Where patients do not matter it is the t interval of the draws.
+    # Where patients do not matter it is the t interval of the draws; where they do, it is wider.
     only = script._interval(by_draw, np.full(10, 0.31))
     wanted = scipy.stats.t.interval(0.95, 4, by_draw.mean(), by_draw.std(ddof=1) / 5**0.5)
     assert (only["low"], only["high"]) == pytest.approx(wanted)
+    assert found["low"] < only["low"] < found[""] == only[""] < only["high"] < found["high"]
     assert script._interval(np.zeros(3), np.zeros(9)) == {"": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_the_table_is_whole(values, script):
-    whole = {(h, s, r, q) for h in HOSPITALS for s in ("chexpert14", "nih9") for r in (script.OWN, script.ONE)
-             for q in script.NAMED}  # fmt: skip
+    whole = itertools.product(HOSPITALS, ("chexpert14", "nih9"), (script.OWN, script.ONE), script.NAMED)
     columns = ["hospital", "labels", "rule", "named_at_a"]
-    assert set(values[columns].itertuples(index=False, name=None)) == whole
-    assert len(values) == len(whole)
+    assert sorted(values[columns].itertuples(index=False, name=None)) == sorted(whole)
     assert (values["fewest"] >= ENOUGH).all()
     assert (values["n"] == script.TEST).all()
     assert (values["draws"] >= 2).all()
@@ -90,9 +81,7 @@ def test_the_table_is_whole(values, script):
 def test_only_the_cut_moves(values):
     """The reader's ranking of the images is one and the same in all rows of a hospital."""
     assert (values.groupby(["hospital", "labels"])["auc"].nunique() == 1).all()
-    assert (
-        values.groupby(["hospital", "labels", "rule"])["named"].apply(lambda one: one.is_monotonic_increasing)
-    ).all()
+    assert (values.groupby(["hospital", "labels", "rule"])["named"].is_monotonic_increasing).all()
     home = values.query("hospital == 'A' and labels == 'chexpert14'")
     assert home["named"].to_numpy() == pytest.approx(home["named_at_a"].to_numpy(), rel=0.15)
 
@@ -102,14 +91,3 @@ def test_the_table_has_a_record_and_is_about_the_tower_that_is_there(values):
     assert record[audit_operating.RESULT.name]["sha256"] == file_digest(audit_operating.RESULT)
     tower = file_digest(CHECKPOINTS / "medgemma")[:12]
     assert set(values["tower"]) == {tower}
-
-
-def test_a_stale_table_is_told_with_its_page_and_script(tmp_path, monkeypatch):
-    table = tmp_path / audit_operating.RESULT.name
-    table.write_text("hospital,macro_f1\nA,0.4\n")
-    provenance.write_measured(table)
-    monkeypatch.setattr(provenance, "generator_digest", lambda: "another")
-    [(page, what)] = provenance._measured_on_others(tmp_path)
-    assert page == "audit"
-    assert "python benchmarks/operating_point.py" in what
-    assert (config.ROOT / "benchmarks" / "operating_point.py").is_file()

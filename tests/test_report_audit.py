@@ -37,7 +37,7 @@ SIDES = 2 + any((config.RESULTS / verdict_table.EXPERIMENT).glob("seed*/*/run.js
 #: Pictures of more than two panels.
 PANELS = {"power_curves": 3, "findings": 3, "overview": SIDES}
 #: Parts that the chapter shows as tables, unfolded.
-LISTED = ("arithmetic", "text", "comparisons", "contradictions", "untold", "lines", "transcription")
+LISTED = ("arithmetic", "text", "contradictions", "untold", "lines", "transcription")
 
 
 @functools.cache
@@ -50,6 +50,9 @@ def test_each_picture_has_a_tier_and_words_for_who_cannot_see_it(name):
     shown = picture(name)
     assert 'class="cxr-tier cxr-published"' in shown
     assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', shown)) == PANELS.get(name, 2)
+    # The overview's panels are the paper's and ours: as many badges as panels, each before its own.
+    marks = re.findall(r'class="cxr-tier|<svg role', shown)
+    assert name != "overview" or marks == ['class="cxr-tier', "<svg role"] * SIDES
     assert "arXiv 2512.23090v2" in shown
     assert f"tables {facts.tables_digest()[:12]}" in shown
     assert re.search(r"code [0-9a-f]{7}|code not noted", shown)
@@ -88,16 +91,6 @@ def test_each_part_is_the_same_in_book_and_terminal(name):
         assert all(" ".join(audit_lists.shown(cell).split()) in text for cell in row)
 
 
-def test_no_badge_stands_for_panels_of_two_tiers():
-    """The overview's panels are the paper's and ours: as many badges as panels, each before its own."""
-    shown = picture("overview")
-    assert shown.count('class="cxr-tier') == SIDES
-    assert shown.count("cxr-tier cxr-published") == 1
-    assert shown.count("cxr-tier cxr-miniature") == SIDES - 1
-    marks = re.findall(r'class="cxr-tier|<svg role', shown)
-    assert marks == ['class="cxr-tier', "<svg role"] * SIDES
-
-
 @functools.cache
 def chapter():
     return sentences("audit")
@@ -130,30 +123,22 @@ def test_where_the_claims_stand_is_counted():
         assert words in chapter()
 
 
-HANGING = [f"{what}, {len(names) or 'none'}" for what, names in differences.turned().items()]
-NEAR = matched.likeness(5, "medgemma")
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_sentences_hold_the_values():
+    hanging = [f"{what}, {len(names) or 'none'}" for what, names in differences.turned().items()]
+    near = matched.likeness(5, "medgemma")
+    for words in (
         "fit 500", "1,808 (MIMIC", "from 992 on every number does", "500 is likely, and not shown",
         "moves macro-F1 from 0.253 to 0.258",
         "counts Pleural Other, seen in 4 of 500 patients, as much as Lung Opacity",
         "Pleural Other (+0.028) and Pneumothorax (+0.026), less No Finding (−0.026)",
-        "30 of 34", "Of 102 numbers", f"Of {len(views.comparisons())} claims",
-        f"For {len(operating.all_named())} rows of",
-        "micro precision goes from 0.480 to 0.343", "2.78 by CheXpert's readers", *HANGING,
-        f"lie {NEAR.apart:.3f} from the untouched",
-        f"r = {NEAR.r:.3f}, 95% CI {NEAR.low:.3f} to {NEAR.high:.3f}",
-    ],
-)  # fmt: skip
-def test_sentences_hold_the_values(words):
-    assert words in chapter()
+        "30 of 34", "Of 102 numbers", f"For {len(operating.all_named())} rows of",
+        "micro precision goes from 0.480 to 0.343", "2.78 by CheXpert's readers", *hanging,
+        f"lie {near.apart:.3f} from the untouched", f"r = {near.r:.3f}, 95% CI {near.low:.3f} to {near.high:.3f}",
+    ):  # fmt: skip
+        assert words in chapter()
 
 
 def rows_of(shown):
-    """The rows of a ledger's body."""
     return BeautifulSoup(shown, "html.parser").select("tbody tr")
 
 
@@ -163,7 +148,6 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     assert len(rows) == len(CLAIMS)
     assert {len(row.select("td, th")) for row in rows} == {4 + SIDES}
     assert shown.count("<button") == 4 + SIDES + 1  # one a heading, and one that shows all again
-    assert {row["data-paper"] for row in rows} <= set(claims.VERDICTS)
     assert {row["data-standing"] for row in rows} == set(claims.STANDINGS) - {claims.NOT_RUN}
     assert not [row for row in rows if "data-twin" in row.attrs and row["data-paper"] == claims.FAILS]
     assert all(f'href="{verdict_table.EVIDENCE[claim.evidence][0]}"' in shown for claim in CLAIMS.values())
@@ -177,7 +161,6 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
     assert "03-grpo-hard" in ours["jaccard-suffices"].runs
     assert "not with all" in shown
     assert "within chance if r = 0" in shown
-    assert "chexpert test" not in shown
     assert "http" not in re.sub(r"http://www.w3.org\S*", "", shown), "nothing is fetched"
 
 
@@ -203,11 +186,7 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     assert [row["claim"]["name"] for row in rows] == list(CLAIMS)
     assert {row["outcome"]["tier"] for row in rows} == {"miniature"}
     assert all(row["outcome"]["runs"] for row in rows if row["outcome"]["effect"] is not None)
-    assert {row["outcome"]["verdict"] for row in rows} == {
-        one.verdict for one in verdict_table.judged("demo").values()
-    } >= {claims.HOLDS, claims.CHANCE, claims.REFUSED}  # fmt: skip
-    assert {row["outcome"]["standing"] for row in rows} <= set(claims.STANDINGS)
-    assert not [row for row in rows if row["outcome"]["verdict"] == claims.FAILS and not row["claim"]["stated"]]
+    assert [row["outcome"]["verdict"] for row in rows] == [one.verdict for one in verdict_table.judged("demo").values()]
     assert next(row["claim"]["choice"] for row in rows if row["claim"]["name"] == "grpo-loses-nih") == [
         ["largest finding", "grpo-loses-nih-not-one-finding"]
     ]
@@ -221,18 +200,18 @@ def test_claims_for_a_program_and_for_a_reader(capsys):
     assert paper["grpo-loses-nih"]["by_correlation"] == {"0": "within chance", "0.5": "holds", "0.9": "holds"}
 
 
-def test_a_results_folder_without_a_run_is_refused(tmp_path, capsys):
-    assert cli.main(["claims", "--results", str(tmp_path)]) == 2
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--results", "{tmp}"], "xpected --run with --results, got --results {tmp} alone"),
+        (["--run", "nowhere"], "xpected a profile among"),
+        (["--run", "{tmp}"], "none at"),
+    ],
+)
+def test_a_run_that_is_not_there_is_one_line(tmp_path, capsys, words, told):
+    assert cli.main(["claims", *(word.format(tmp=tmp_path) for word in words)]) == 2
     error = capsys.readouterr().err
-    assert f"xpected --run with --results, got --results {tmp_path} alone" in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(("run", "told"), [("nowhere", "xpected a profile among"), ("{tmp}", "none at")])
-def test_a_run_that_is_not_there_is_one_line(tmp_path, capsys, run, told):
-    assert cli.main(["claims", "--run", run.format(tmp=tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert told in error
+    assert told.format(tmp=tmp_path) in error
     assert error.count("\n") == 1
 
 

@@ -52,41 +52,13 @@ def test_all_models_and_findings_of_a_resample_are_scikit_learns_to_the_last_bit
             assert found["macro"][number, model] == pytest.approx(each.mean(), abs=1e-15)
 
 
-def test_a_patient_with_very_many_studies_is_counted_exactly():
-    true, poor, _, _ = study(n=6, findings=2)
-    times = [9_000_001, 1, 3, 1, 5, 1]  # 32-bit floats hold whole numbers up to 2^24 = 16,777,216
-    repeated = [np.repeat(array, times, axis=0) for array in (true, poor)]
-    patients = np.repeat(np.arange(6), times)
-    found = stats.resampled_f1(repeated[0], repeated[1:], patients, np.random.default_rng(0), resamples=20)
-    drawn = np.random.default_rng(0).integers(6, size=(20, 6), dtype=np.int32)
-    for number, draw in enumerate(drawn, start=1):
-        hits, wrong = (sum(times[i] * int(cell[i].sum()) for i in draw) for cell in (true & poor, true ^ poor))
-        assert found["micro"][number, 0] == 2 * hits / (2 * hits + wrong)
-
-
-def test_studies_of_one_patient_widen_the_interval():
-    true, poor, better, _ = study(n=200)
-    clustered = np.repeat(np.arange(20), 10).astype(str)
-    repeated = [np.repeat(array[:20], 10, axis=0) for array in (true, poor, better)]
-    rng = np.random.default_rng(5)
-    by_patient = difference(*repeated, clustered, rng)
-    by_study = difference(*repeated, np.arange(200).astype(str), rng)
-    assert by_patient.high - by_patient.low > 2 * (by_study.high - by_study.low)
-
-
-def test_ignored_cells_make_no_difference():
+def test_neither_ignored_cells_nor_chunks_make_a_difference(monkeypatch):
     true, poor, better, patients = study()
     mask = np.random.default_rng(7).random(true.shape) < 0.7
-    one = difference(true, poor, better, patients, np.random.default_rng(8), mask=mask)
-    flipped = [array ^ ~mask for array in (true, poor, better)]
-    assert difference(*flipped, patients, np.random.default_rng(8), mask=mask) == one
-
-
-def test_chunks_do_not_change_the_result(monkeypatch):
-    true, poor, better, patients = study()
-    whole = difference(true, poor, better, patients, np.random.default_rng(9), resamples=101)
+    one = difference(true, poor, better, patients, np.random.default_rng(8), mask=mask, resamples=101)
     monkeypatch.setattr(stats, "_CHUNK", 1000)
-    assert difference(true, poor, better, patients, np.random.default_rng(9), resamples=101) == whole
+    flipped = [array ^ ~mask for array in (true, poor, better)]
+    assert difference(*flipped, patients, np.random.default_rng(8), mask=mask, resamples=101) == one
 
 
 def test_misuse_is_refused():

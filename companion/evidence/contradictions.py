@@ -6,9 +6,10 @@ of speech or an opinion is no entry, and what is said of one data set is not hel
 on something that a section missing from our text may state, it says "if". The entries are in `contradictions.yml`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -46,54 +47,47 @@ def found() -> list[Contradiction]:
     ]
 
 
-def _fail(table: int) -> float:
-    return facts.value(table, "reasoning_narrative", "all", "failure_rate")
-
-
-def _lost() -> dict[str, float]:
-    return {model: -one.stated for model, one in matched.crossings().items()}
-
-
-def _untrained_fall_more() -> bool:
-    base, own = (facts.value(5, "macro", model) for model in ("medgemma", "chexreason"))
-    lost = _lost()
-    return base > own and min(lost["medgemma"], lost["qwen"]) > lost["chexreason"]
-
-
-CHECKS: Mapping[str, Callable[[], bool]] = {
-    "MedGemma fails more often": lambda: _fail(2) > _fail(3),
-    "radiologists decided": lambda: uncertain_share("chexpert", "test") == 0 < uncertain_share("mimic", "train"),
-    "the two averages are over other findings": lambda: len(facts.rows(5)) != len(facts.rows(6)),
-    "two clip bounds": lambda: recipe.GRPO.epsilon != recipe.GRPO.epsilon_high,
-    "Dr. GRPO": lambda: recipe.GRPO.loss_type == "dr_grpo",
-    "models that nobody optimised fall more": _untrained_fall_more,
-    "no size of CheXpert's validation set fits": lambda: all(
-        attainability.fits(attainability.failure_rates(), facts.size("chexpert", part))
-        for part in ("valid", "valid images")
-    ),
-    "the nuanced reward has a term of its own": lambda: min(Nuanced.collapse, Nuanced.repetition) > 0,
-}
-
-
-def _read() -> tuple[Contradiction, ...]:
-    values = {
+def _values() -> dict[str, dict[Any, Any]]:
+    """What the entries may name in braces."""
+    return {
         "cell": {
             f"{number} {row} {column}": text
             for number in TABLES
             for (row, column, metric), text in facts.cells(number).items()
             if metric == "f1"
         },
-        "fail": {table: _fail(table) for table in (2, 3)},
-        "lost": _lost(),
+        "fail": {table: facts.value(table, "reasoning_narrative", "all", "failure_rate") for table in (2, 3)},
+        "lost": {model: -one.stated for model, one in matched.crossings().items()},
         "size": {part: facts.size("chexpert", part) for part in ("valid", "valid images")},
-        "grpo": recipe.GRPO,
     }
-    entries = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
-    found = []
-    for entry in entries:
+
+
+def _untrained_fall_more() -> bool:
+    base, own = (facts.value(5, "macro", model) for model in ("medgemma", "chexreason"))
+    lost = _values()["lost"]
+    return base > own and min(lost["medgemma"], lost["qwen"]) > lost["chexreason"]
+
+
+CHECKS: Mapping[str, Callable[[], bool]] = {
+    "MedGemma fails more often": lambda: _values()["fail"][2] > _values()["fail"][3],
+    "radiologists decided": lambda: uncertain_share("chexpert", "test") == 0 < uncertain_share("mimic", "train"),
+    "the two averages are over other findings": lambda: len(facts.rows(5)) != len(facts.rows(6)),
+    "two clip bounds": lambda: recipe.GRPO.epsilon != recipe.GRPO.epsilon_high,
+    "Dr. GRPO": lambda: recipe.GRPO.loss_type == "dr_grpo",
+    "models that nobody optimised fall more": _untrained_fall_more,
+    "no size of CheXpert's validation set fits": lambda: all(
+        attainability.fits(attainability.failure_rates(), size) for size in _values()["size"].values()
+    ),
+    "the nuanced reward has a term of its own": lambda: min(Nuanced.collapse, Nuanced.repetition) > 0,
+}
+
+
+def _read() -> Iterator[Contradiction]:
+    values = _values()
+    for entry in yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8")):
         unborne = tuple(entry.pop("unborne", ()))
-        found.append(Contradiction(**{key: told.format(**values) for key, told in entry.items()}, unborne=unborne))
-    return tuple(found)
+        told = {key: text.format(**values, grpo=recipe.GRPO) for key, text in entry.items()}
+        yield Contradiction(**told, unborne=unborne)
 
 
-CONTRADICTIONS = _read()
+CONTRADICTIONS = tuple(_read())

@@ -1,10 +1,10 @@
 """Every part of the audit as a table: one set of data frames for the page, the terminal and programs.
 
 Cells are text, numbers, `Interval`, or a number that is shown in its own way (`Change` with a sign, `Percent`).
-The comparisons that the text makes and the best that it names are views of the ledger (`claims`).
+What the text claims by comparing is in the ledger (`claims`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from companion.evidence.audit import (
     validation,
 )
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.audit.arithmetic import AGREES, ALONE, DEPENDS, ERROR, ROUNDING, UNBORNE
+from companion.evidence.audit.arithmetic import AGREES, ALONE, ERROR, ROUNDING
 from companion.evidence.claims import views
 from companion.evidence.claims.views import Change
 from companion.evidence.comparable import ENOUGH
@@ -57,21 +57,9 @@ class Part:
 
 
 def _numbers(checks: Iterable[arithmetic.Check]) -> Rows:
-    return [
-        {"where": one.place, "what": one.what, "printed": one.printed,
-         "recomputed": "–" if one.verdict == ALONE else f"{one.recomputed:.4f}".replace("-", "−"),
-         "verdict": one.verdict, "note": one.note}
-        for one in checks
-    ]  # fmt: skip
-
-
-def _waterfalls() -> Rows:
-    falls = [matched.waterfall(*one) for one in matched.LEANS_ON]
-    return [
-        {"change": one.title, "average": Change(one.change), "most by": one.largest.finding,
-         "without it": Change(one.without_largest()), "gain": one.rises, "lose": one.falls}
-        for one in [*falls, *map(matched.crossing_waterfall, matched.CROSSING)]
-    ]  # fmt: skip
+    for one in checks:
+        recomputed = "–" if one.verdict == ALONE else f"{one.recomputed:.4f}".replace("-", "−")
+        yield one._asdict() | {"recomputed": recomputed}
 
 
 def _averages() -> pd.DataFrame:
@@ -81,15 +69,7 @@ def _averages() -> pd.DataFrame:
     return pd.DataFrame({"model": MODELS} | {name: pd.Series(found) for name, found in columns.items()})
 
 
-def _validation() -> Rows:
-    return [
-        {"table": f"Table {table}", "row": title_of(TABLES[table], row), "micro-F1": one["micro"],
-         "macro-F1": one["macro"]}
-        for (table, row), one in validation.intervals(np.random.default_rng(0)).items()
-    ]  # fmt: skip
-
-
-def _findings() -> Iterator[dict[str, Any]]:
+def _findings() -> Rows:
     for table, n in ((5, facts.size("chexpert", "test")), *((6, n) for n in sure.NIH_SIZES)):
         for name, support in sure.supports_of(table, n).items():
             scores = {title: sure.interval(facts.value(table, name, model), support) for model, title in MODELS.items()}
@@ -97,24 +77,15 @@ def _findings() -> Iterator[dict[str, Any]]:
                    "few": "yes" if support < ENOUGH else "", **scores}  # fmt: skip
 
 
-def _studies_needed() -> pd.DataFrame:
-    rows = [
-        {"difference": one.name, "macro-F1": f"{one.macros[0]:.3f} or {one.macros[1]:.3f}",
-         "studies used": one.used, "needed": one.needed(), "assumed": one.assumed,
-         **{f"prevalences of {name}": one.at_hospitals().get(name) for name in conventions.PARTS}}
-        for one in power.questions()
-    ]  # fmt: skip
-    return pd.DataFrame(rows, dtype=object)
-
-
 def _prevalences() -> Rows:
     """Uncertain labels as negative / as positive / ignored."""
-    columns = {
-        place: {finding: " / ".join(f"{share:.1%}" for share in (shares if shares[0] < shares[1] else shares[:1]))
-                for finding, shares in conventions.policies(dataset, split).items()}
-        for place, (dataset, split, _) in conventions.PARTS.items()
-    }  # fmt: skip
-    return [{"finding": name, **{place: found.get(name, "–") for place, found in columns.items()}} for name in FINDINGS]
+    places = {place: conventions.policies(dataset, split) for place, (dataset, split, _) in conventions.PARTS.items()}
+    for name in FINDINGS:
+        found = {place: shares.get(name, ()) for place, shares in places.items()}
+        yield {"finding": name} | {
+            place: " / ".join(f"{share:.1%}" for share in (some if some[0] < some[1] else some[:1])) if some else "–"
+            for place, some in found.items()
+        }
 
 
 PARTS: Mapping[str, Part] = {
@@ -125,8 +96,6 @@ PARTS: Mapping[str, Part] = {
     ], "Each file is read only if it has the digest that it had when it was held against the paper's text."),
     "arithmetic": Part("Numbers of the tables", lambda: _numbers(arithmetic.tables())),
     "text": Part("Numbers of the text", lambda: _numbers(arithmetic.text_numbers())),
-    "comparisons": Part("Comparisons in the text", views.comparisons),
-    "best": Part("The best of each column", views.best),
     "contradictions": Part("Contradictions", lambda: [
         {"the paper says": f"{one.says} ({one.first})", "and yet": f"{one.against} ({one.second})",
          "why it matters": one.matters}
@@ -138,7 +107,12 @@ PARTS: Mapping[str, Part] = {
          "as stated": Percent(one.stated), "matched": Percent(one.matched)}
         for model, one in matched.crossings().items()
     ]),
-    "waterfalls": Part("Changes of the average, and without the finding that moves most", _waterfalls),
+    "waterfalls": Part("Changes of the average, and without the finding that moves most", lambda: [
+        {"change": one.title, "average": Change(one.change), "most by": one.largest.finding,
+         "without it": Change(one.without_largest()), "gain": one.rises, "lose": one.falls}
+        for one in (*(matched.waterfall(*one) for one in matched.LEANS_ON),
+                    *map(matched.crossing_waterfall, matched.CROSSING))
+    ]),
     "lines": Part("Reference lines", lambda: [
         {"studies of": "Tables 1 to 4" if number == 1 else f"Table {number}", "reader": line.reader,
          "macro-F1": line.macro, "micro-F1": line.micro, "source": line.source}
@@ -152,14 +126,23 @@ PARTS: Mapping[str, Part] = {
     ], "A fit is no proof."),
     "averages": Part("Intervals of the averages (95 %, over studies)", _averages),
     "validation": Part("Intervals of validation scores (95 %, if as many studies as the CheXpert test set has)",
-                       _validation),
+                       lambda: [
+        {"table": f"Table {table}", "row": title_of(TABLES[table], row), "micro-F1": one["micro"],
+         "macro-F1": one["macro"]}
+        for (table, row), one in validation.intervals(np.random.default_rng(0)).items()
+    ]),
     "findings": Part("Intervals of the findings (95 %, over studies)", _findings),
     "differences": Part("Intervals of the changes that the paper leans on", lambda: [
         {"change": one.lean.name, "table": one.lean.table, "n": one.n,
          **{f"r = {r:g}": Interval(*map(Change, (at.estimate, at.low, at.high))) for r, at in one.at.items()}}
         for one in differences.differences()
     ], "r is how far two models' errors on the same studies correlate, which is not in the text we have."),
-    "power": Part(f"Studies needed ({power.POWER:.0%} power)", _studies_needed),
+    "power": Part(f"Studies needed ({power.POWER:.0%} power)", lambda: pd.DataFrame([
+        {"difference": one.name, "macro-F1": f"{one.macros[0]:.3f} or {one.macros[1]:.3f}", "studies used": one.used,
+         "needed": one.needed(), "assumed": one.assumed,
+         **{f"prevalences of {name}": one.at_hospitals().get(name) for name in conventions.PARTS}}
+        for one in power.questions()
+    ], dtype=object)),
     "named": Part("Labels named per label recorded", lambda: [
         {"table": f"Table {one.table}", "row": title_of(TABLES[one.table], one.row),
          "stage": operating.STAGES[one.table], "labels named per label recorded": one.ratio}
@@ -176,14 +159,13 @@ PARTS: Mapping[str, Part] = {
 
 def counted(frame: pd.DataFrame) -> str:
     """How many rows have each verdict, in words."""
-    order = (AGREES, ROUNDING, DEPENDS, UNBORNE, ERROR, ALONE)
     count = frame["verdict"].value_counts()
-    return ", ".join(f"{verdict} {count[verdict]}" for verdict in order if verdict in count)
+    return ", ".join(f"{verdict} {count[verdict]}" for verdict in (AGREES, ROUNDING, ERROR, ALONE) if verdict in count)
 
 
 def remarkable(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that do not simply agree."""
-    return frame[~frame["verdict"].isin([AGREES, views.UNSTATED])]
+    return frame[frame["verdict"] != AGREES]
 
 
 def data() -> dict[str, Any]:

@@ -22,17 +22,14 @@ class Stage:
 
     @property
     def number(self) -> str:
-        """The two digits."""
         return self.notebook[:2]
 
     @property
     def module(self) -> str:
-        """The module that runs the stage."""
         return f"chexreason.{self.page if self.page in ('sft', 'grpo') else 'study'}"
 
     @property
     def source(self) -> Path:
-        """The text notebook."""
         return NOTEBOOKS / f"{self.notebook}.py"
 
 

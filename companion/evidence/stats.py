@@ -1,9 +1,8 @@
 """Smoothing for the figures and intervals for the tables (Figures 2 and 3; the paper's tables have none).
 
-Studies of one patient are not independent, so the bootstrap draws patients, not studies. Scores are
-functions of counts, and counts add up over patients; a resample is therefore a vector of how often
-each patient was drawn, and all resamples of all models together are one matrix product. Its entries
-are whole numbers no larger than the test set, so 32-bit floats hold them exactly.
+Studies of one patient are not independent, so the bootstrap draws patients. Counts add up over patients; a resample is
+therefore a vector of how often each was drawn, and all resamples of all models together are one matrix product, of
+whole numbers no larger than the test set, which 32-bit floats hold exactly.
 """
 
 import itertools
@@ -57,7 +56,6 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -139,10 +137,9 @@ class Differences:
 def differences(values_RK: Floats, level: float = 0.95) -> Differences:
     """Intervals of K statistics from their replicates (1 + R, K); row 0 holds the estimates.
 
-    Alone, each has the percentile interval. Together, each is its estimate plus and minus c standard errors
-    of the replicates, c being the quantile of the largest studentised deviation (the maximum-t method, e.g.
-    Westfall and Young 1993), so that all K hold at once with probability `level`. A statistic that never varies
-    has an interval of no width.
+    Alone, each has the percentile interval. Together, each is its estimate plus and minus c standard errors of the
+    replicates, c being the quantile of the largest studentised deviation (the maximum-t method, Westfall and Young
+    1993), so that all K hold at once with probability `level`.
     """
     estimate, drawn_RK = values_RK[0], values_RK[1:]
     low, high = np.quantile(drawn_RK, [(1 - level) / 2, (1 + level) / 2], axis=0)

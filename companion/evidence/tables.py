@@ -1,12 +1,12 @@
 """What the tables are made of: the paper's values and a profile's runs, in one shape (Tables 1 to 6).
 
-Both sides are series indexed by (row, column, metric) with the row and column names of
-`results/published/table<n>.csv`, so a published value and this run's can only meet in the same
-cell. Nothing here formats anything. The paper's values are read from the repository, the runs from
-`results/<profile>/`; a profile without runs is not an error, its side is then empty.
+Both sides are series indexed by (row, column, metric) with the names of `results/published/table<n>.csv`, so a
+published value and this run's can only meet in the same cell. A profile without runs is not an error, its side is then
+empty.
 """
 
 import functools
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,6 @@ class TableSpec:
     checkpoint: bool = False
 
     def run_id(self, row: str, column: str) -> str:
-        """The run that fills a cell."""
         return self.run.format(row=row.rpartition("_")[0] if self.checkpoint else row, column=column)
 
     def others(self, have: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
@@ -72,7 +71,7 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One table's values from the paper and from a profile, with the runs behind the latter."""
+    """One table's values from the paper and from a profile, with the runs behind the latter, in the paper's order."""
 
     spec: TableSpec
     profile: str
@@ -84,11 +83,9 @@ class Evidence:
     others: tuple[str, ...] = ()  # rows, in Tables 5 and 6 columns, that only runs have
 
     def rows(self) -> list[str]:
-        """Row names in the paper's order."""
         return list(dict.fromkeys(self.published.index.get_level_values("row")))
 
     def columns(self) -> list[tuple[str, str]]:
-        """(column, metric) in the paper's order."""
         return list(dict.fromkeys((column, metric) for _, column, metric in self.published.index))
 
     def all_rows(self) -> list[str]:
@@ -110,7 +107,6 @@ class Evidence:
         return replace(self, tier="published", ours=self.ours.iloc[:0], runs={}, missing=(), others=())
 
     def run_of(self, row: str, column: str) -> Run | None:
-        """The run behind a cell, if there is one."""
         return self.runs.get(self.spec.run_id(row, column))
 
 
@@ -163,36 +159,32 @@ def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
 
 def published(number: int) -> pd.DataFrame:
     """A table of the paper, tidy (table, row, column, metric, value). UserError unless it is as it was checked."""
-    return sealed.frame(f"table{_spec(number).number}.csv")
+    if number not in TABLES:
+        raise unknown("table", number, [str(n) for n in TABLES], "companion/evidence/tables.py")
+    return sealed.frame(f"table{number}.csv")
 
 
 def gather(number: int, name: str | None = None, results: Path | None = None) -> Evidence:
     """Both sides of a table for a profile (default: the one that the book shows)."""
-    spec, name = _spec(number), name or profile()
-    paper = published(number).set_index(KEYS)["value"]
-    have = read_runs(name, results)
-    rows, columns = (paper.index.unique(key) for key in ("row", "column"))
-    others = spec.others(have, set(rows if number < 5 else columns))
-    cells = list(paper.index)
-    if number < 5:
-        cells += [(row, *pair) for row in others for pair in dict.fromkeys((c, m) for _, c, m in paper.index)]
-    else:
-        cells += [(row, column, "f1") for row in rows for column in others]
-    ids = {cell: spec.run_id(*cell[:2]) for cell in cells}
+    paper, name = published(number).set_index(KEYS)["value"], name or profile()
+    spec, have = TABLES[number], read_runs(name, results)
+    others = spec.others(have, set(paper.index.unique("row" if number < 5 else "column")))
+    shown = Evidence(spec, name, tier_of(name, results), paper, paper.iloc[:0], {}, (), others)
     read = functools.cache(lambda run_id, checkpoint: scores(have[run_id], checkpoint))
-    ours: dict[tuple[str, str, str], float] = {}
-    for (row, column, metric), run_id in ids.items():
+    ours, wanted = {}, {}
+    for row, (column, metric) in itertools.product(shown.all_rows(), shown.all_columns()):
+        run_id = spec.run_id(row, column)
+        wanted[run_id] = have.get(run_id)
         if run_id in have:
             found = read(run_id, row.rpartition("_")[2] if spec.checkpoint else None)
             finding = row if number >= 5 else ("micro" if column == "all" else column)
             if (finding, metric) in found.index:
                 ours[row, column, metric] = float(found[finding, metric])
     index = pd.MultiIndex.from_tuples(list(ours), names=KEYS) if ours else paper.index[:0]
-    wanted = dict.fromkeys(ids.values())
-    return Evidence(
-        spec, name, tier_of(name, results), paper, pd.Series(list(ours.values()), index=index, dtype=float),
-        {run_id: have[run_id] for run_id in wanted if run_id in have},
-        tuple(run_id for run_id in wanted if run_id not in have), others,
+    return replace(
+        shown, ours=pd.Series(list(ours.values()), index=index, dtype=float),
+        runs={run_id: run for run_id, run in wanted.items() if run},
+        missing=tuple(run_id for run_id, run in wanted.items() if not run),
     )  # fmt: skip
 
 
@@ -210,13 +202,9 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     return table.set_index(["finding", "metric"])["value"]
 
 
-#: Models of Tables 5 and 6 that a training of this study has made.
-TRAINED_MODELS = ("medgemma_sft", "chexreason")
-
-
 def trained(run: Run) -> bool:
     """Whether a run shows one training of this study, rather than a model as it came."""
-    return run.info["stage"] in ("sft", "grpo") or run.info["model"] in TRAINED_MODELS
+    return run.info["stage"] in ("sft", "grpo") or run.info["model"] in ("medgemma_sft", "chexreason")
 
 
 def has_rows(*runs: Run | None) -> bool:
@@ -258,12 +246,6 @@ def title_of(spec: TableSpec, row: str) -> str:
         name, _, which = row.rpartition("_")
         return f"{name.replace('_', ' ').capitalize()}, {'best F1-score' if which == 'best' else 'maximum steps'}"
     return "Macro average" if row == "macro" else row
-
-
-def _spec(number: int) -> TableSpec:
-    if number not in TABLES:
-        raise unknown("table", number, [str(n) for n in TABLES], "companion/evidence/tables.py")
-    return TABLES[number]
 
 
 def _known(name: str) -> str:

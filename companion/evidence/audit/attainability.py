@@ -7,13 +7,16 @@ the validation set, which is not in the text we have. A fit is no proof: several
 """
 
 import functools
-import math
+import itertools
 from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from chexreason import recipe
 from chexreason.labels import FINDINGS
 from companion.evidence.audit import facts
 from companion.evidence.audit.arithmetic import printed
+from companion.evidence.stats import Counts
 from companion.evidence.tables import MODELS
 
 
@@ -34,37 +37,34 @@ def candidates_that_fit() -> dict[str, int]:
     return {name: n for name, n in candidates().items() if not fits(failure_rates(), n)}
 
 
-def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
-    """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have.
+def _possible(support: int, n: int) -> tuple[Counts, Counts]:
+    """Hits and labels named, of all answers to n studies of which `support` have a finding; no hit counts once."""
+    hits, named = np.mgrid[: support + 1, : n + 1]
+    kept = (hits <= named) & (named - hits <= n - support) & ((hits > 0) | (named == 0))
+    return hits[kept], named[kept]
 
-    Empty if none does.
-    """
-    low, high = printed(text).low, printed(text).high
-    # No hit gives 0 whatever is predicted, and that is one answer, not hundreds.
-    found = [(0, 0)] if low <= 0 else []
-    for hits in range(1, support + 1):
-        first = max(hits, math.ceil(2 * hits / high - support - 1e-9))
-        last = min(n - support + hits, math.floor(2 * hits / low - support + 1e-9) if low > 0 else n)
-        found += [(hits, predicted) for predicted in range(first, last + 1)]
-    return found
+
+def attainable(text: str, support: int, n: int) -> list[tuple[int, int]]:
+    """All whole counts (hits, predicted) that give the printed F1 for a finding that `support` of n studies have."""
+    hits, named = _possible(support, n)
+    (low, high), f1 = printed(text), 2 * hits / (support + named)
+    fit = (low - 1e-9 <= f1) & (f1 <= high + 1e-9)
+    return list(zip(hits[fit].tolist(), named[fit].tolist(), strict=True))
 
 
 def values_near(support: int, n: int, least_precision: float) -> list[float]:
     """Every F1 that a finding of this support can have, for a model no worse than `least_precision`."""
-    most = min(n, int(support / least_precision))
-    pairs = ((h, p) for h in range(1, support + 1) for p in range(h, min(most, n - support + h) + 1))
-    return sorted({0.0, *(2 * h / (support + p) for h, p in pairs if h / p >= least_precision)})
+    hits, named = _possible(support, n)
+    kept = hits >= np.where(hits > 0, named, 0) * least_precision - 1e-9
+    return sorted(set((2 * hits[kept] / (support + named[kept])).tolist()))
 
 
 @functools.cache
 def chexpert_cells() -> dict[tuple[str, str], int]:
     """(finding, model) -> in how many ways whole counts give the F1 of Table 5; 0 would be an error."""
     n, support, cells = facts.size("chexpert", "test"), facts.supports("chexpert", "test", FINDINGS), facts.cells(5)
-    return {
-        (name, model): len(attainable(cells[name, model, "f1"], round(support[name]), n))
-        for name in FINDINGS
-        for model in MODELS
-    }
+    keys = itertools.product(FINDINGS, MODELS)
+    return {key: len(attainable(cells[*key, "f1"], round(support[key[0]]), n)) for key in keys}
 
 
 def failure_rates() -> list[str]:
@@ -74,25 +74,18 @@ def failure_rates() -> list[str]:
 
 
 def fits(rates: Iterable[str], n: int) -> list[str]:
-    """The printed rates that are no k / n for a whole k; empty if all of them can be."""
-    return [text for text in dict.fromkeys(rates) if not _is_ratio(text, n)]
+    """The printed rates that are no k / n for a whole k; empty if all of them can be.
 
-
-def _is_ratio(text: str, n: int) -> bool:
-    stands_for = _printed(text)
-    # Half of the way up may be rounded either way, so both ends belong to the range.
-    return stands_for.low - 1e-9 <= round(stands_for.middle * n) / n <= stands_for.high + 1e-9
-
-
-_printed = functools.cache(printed)
+    Half of the way up may be rounded either way, so both ends of what is printed count.
+    """
+    found = {text: round(printed(text).middle * n) / n for text in rates}
+    return [text for text, nearest in found.items() if not printed(text).meets(nearest, nearest)]
 
 
 @functools.cache
 def sizes_that_fit() -> list[int]:
-    """All n for which every printed failure rate can be k / n, up to where all are: with three decimals printed, some
-    k / n lies in every range of one unit of the last place from 1,000 on."""
-    rates = failure_rates()
-    return [n for n in range(1, 1001) if not fits(rates, n)]
+    """All n for which every printed failure rate can be k / n, up to 1,000: with three decimals all are from there."""
+    return [n for n in range(1, 1001) if not fits(failure_rates(), n)]
 
 
 def all_fit_from() -> int:

@@ -25,17 +25,12 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
 
 
 def policies(dataset: str, split: str) -> dict[str, tuple[float, float, float]]:
-    """Prevalence of each finding when uncertain labels count as negative, as positive, or not at all.
-
-    Where nothing is uncertain the three are the same.
-    """
-    found = {}
-    for name, count in facts.counts(dataset, split).items():
-        if name in FINDINGS:
-            uncertain = count.uncertain or 0
-            ignored = count.positives / (count.n - uncertain)
-            found[name] = (count.positives / count.n, (count.positives + uncertain) / count.n, ignored)
-    return found
+    """Prevalence of each finding when uncertain labels count as negative, as positive, or not at all."""
+    return {
+        name: (one.positives / one.n, (one.positives + one.uncertain) / one.n, one.positives / (one.n - one.uncertain))
+        for name, one in facts.counts(dataset, split).items()
+        if name in FINDINGS
+    }
 
 
 class Together(NamedTuple):
@@ -65,5 +60,5 @@ def together() -> list[Together]:
 def uncertain_share(dataset: str, split: str) -> float:
     """Uncertain labels as a share of positive and uncertain ones; 0 where radiologists decided."""
     table = facts.counts(dataset, split).values()
-    unsure = sum(count.uncertain or 0 for count in table)
+    unsure = sum(count.uncertain for count in table)
     return unsure / (unsure + sum(count.positives for count in table))

@@ -84,11 +84,9 @@ def differences(seed: int = 0, named: Mapping[str, float] | None = None) -> list
 
 @functools.cache
 def _intervals(k: int, n: int, ratios: tuple[float, float], seed: int) -> Mapping[float, Interval]:
-    one = leans()[k]
-    return {
-        r: sure.difference(one.before, one.after, sure.supports_of(one.table, n), np.random.default_rng([seed, k]), r,
-                           ratios) for r in sure.CORRELATIONS
-    }  # fmt: skip
+    one, supports = leans()[k], sure.supports_of(leans()[k].table, n)
+    return {r: sure.difference(one.before, one.after, supports, np.random.default_rng([seed, k]), r, ratios)
+            for r in sure.CORRELATIONS}  # fmt: skip
 
 
 def turned() -> dict[str, list[str]]:

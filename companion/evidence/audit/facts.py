@@ -1,10 +1,8 @@
 """The public numbers that the audit rests on: the paper's cells as printed, and aggregate label counts.
 
-Everything is read from `results/published/`: Tables 1 to 6, `label_counts.csv` (how many studies or
-images of each data set carry each label), `label_pairs.csv` (how many carry two), and
-`reference_lines.csv` (what the report labeler and radiologists score). Counts are aggregates of
-public files; each row names its source. No row of any patient is read or needed. A file that is not
-as it was checked is refused (`sealed`).
+Everything is read from `results/published/` (`sealed`): Tables 1 to 6, `label_counts.csv` (how many studies or images
+of each data set carry each label), `label_pairs.csv` (how many carry two), and `reference_lines.csv` (what the report
+labeler and radiologists score). Each row names its source. No row of any patient is read or needed.
 """
 
 import functools
@@ -17,7 +15,6 @@ from companion.evidence import sealed
 from companion.evidence.tables import TABLES
 
 PAPER = "arXiv 2512.23090v2"
-TABLE_NUMBERS: tuple[int, ...] = tuple(TABLES)
 
 
 @functools.cache
@@ -48,7 +45,7 @@ def column(number: int, name: str, metric: str = "f1") -> dict[str, float]:
 
 def digests() -> dict[int, str]:
     """SHA-256 of each transcribed table, as it was checked; `cells` refuses any other."""
-    return {number: sealed.digests()[f"table{number}.csv"] for number in TABLE_NUMBERS}
+    return {number: sealed.digests()[f"table{number}.csv"] for number in TABLES}
 
 
 def tables_digest() -> str:
@@ -57,30 +54,22 @@ def tables_digest() -> str:
 
 
 class Count(NamedTuple):
-    """How many of n studies (or images, for NIH) carry a label; uncertain ones are None where not published."""
+    """How many of n studies (or images, for NIH) carry a label; uncertain ones are 0 where none are published."""
 
     positives: int
-    uncertain: int | None
+    uncertain: int
     n: int
 
 
 @functools.cache
-def _counts() -> dict[tuple[str, str], dict[str, Count]]:
-    found: dict[tuple[str, str], dict[str, Count]] = {}
-    for row in sealed.rows("label_counts.csv"):
-        uncertain = int(row["uncertain"]) if row["uncertain"] else None
-        count = Count(int(row["positives"]), uncertain, int(row["n"]))
-        found.setdefault((row["dataset"], row["split"]), {})[row["label"]] = count
-    return found
-
-
 def counts(dataset: str, split: str) -> Mapping[str, Count]:
     """Label counts of one part of a data set, by label. Raises UserError for a part that is not listed."""
-    table = _counts()
-    if (dataset, split) not in table:
-        known = [f"{a} {b}" for a, b in table]
+    listed = sealed.rows("label_counts.csv")
+    part = [row for row in listed if (row["dataset"], row["split"]) == (dataset, split)]
+    if not part:
+        known = dict.fromkeys(f"{row['dataset']} {row['split']}" for row in listed)
         raise unknown("part of a data set", f"{dataset} {split}", known, "results/published/label_counts.csv")
-    return table[dataset, split]
+    return {row["label"]: Count(int(row["positives"]), int(row["uncertain"] or 0), int(row["n"])) for row in part}
 
 
 def size(dataset: str, split: str) -> int:
@@ -96,8 +85,7 @@ def prevalence(dataset: str, split: str, findings: tuple[str, ...]) -> dict[str,
 
 def supports(dataset: str, split: str, findings: tuple[str, ...], n: int | None = None) -> dict[str, float]:
     """Positives of each finding among n studies of that prevalence (default: the part itself)."""
-    total = size(dataset, split) if n is None else n
-    return {name: share * total for name, share in prevalence(dataset, split, findings).items()}
+    return {name: share * (n or size(dataset, split)) for name, share in prevalence(dataset, split, findings).items()}
 
 
 def readers(dataset: str) -> list[Any]:

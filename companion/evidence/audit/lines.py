@@ -1,9 +1,8 @@
 """Reference lines: what a reader scores who never looks at an image, and what others have scored (not in the paper).
 
 Answering one label for every study has precision p and recall 1, so F1 = 2p / (1 + p) for a finding of
-prevalence p. From published prevalences alone this gives the score of answering all labels, none, or
-the most frequent one. For the CheXpert test set two more are known: the labeler that mines reports, and
-three radiologists who were not part of the truth.
+prevalence p. For the CheXpert test set two more are known: the labeler that mines reports, and three radiologists who
+were not part of the truth.
 """
 
 from collections.abc import Mapping

@@ -19,32 +19,23 @@ from companion.evidence.audit.uncertainty import LEVEL
 from companion.evidence.tables import MODELS
 
 
-@dataclass(frozen=True)
-class Crossing:
+class Crossing(NamedTuple):
     """One model from CheXpert to NIH: as the paper has it, and on the nine findings that both have."""
 
     near_all: float  # CheXpert, fourteen findings
     near: float  # CheXpert, the nine
     far: float  # NIH, the nine
-
-    @property
-    def stated(self) -> float:
-        """Relative change as the paper computes it: nine against fourteen findings."""
-        return self.far / self.near_all - 1
-
-    @property
-    def matched(self) -> float:
-        """Relative change on the nine."""
-        return self.far / self.near - 1
+    stated: float  # relative change as the paper computes it: nine against fourteen findings
+    matched: float  # relative change on the nine
 
 
 def crossings() -> dict[str, Crossing]:
     """Each of the five models from CheXpert to NIH."""
     found = {}
     for model in MODELS:
-        near, far = facts.column(5, model), facts.column(6, model)
-        sides = ((near, FINDINGS), (near, NIH_SHARED), (far, NIH_SHARED))
-        found[model] = Crossing(*(float(np.mean([side[name] for name in names])) for side, names in sides))
+        sides = ((5, FINDINGS), (5, NIH_SHARED), (6, NIH_SHARED))
+        near_all, near, far = (float(np.mean([facts.value(t, name, model) for name in names])) for t, names in sides)
+        found[model] = Crossing(near_all, near, far, far / near_all - 1, far / near - 1)
     return found
 
 
@@ -59,20 +50,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Waterfall:
-    """A change of a macro average and the findings that make it, largest first."""
+    """A change of a macro average, the findings that make it, largest first, and how many of them gain and lose."""
 
     title: str
     parts: tuple[Part, ...]
-
-    @property
-    def change(self) -> float:
-        """The change of the average."""
-        return float(sum(part.share for part in self.parts))
-
-    @property
-    def largest(self) -> Part:
-        """The finding that moves the average most."""
-        return max(self.parts, key=lambda part: abs(part.share))
+    change: float
+    largest: Part  # the finding that moves the average most
+    rises: int
+    falls: int
 
     def without_largest(self) -> float:
         """The change of the average over the other findings."""
@@ -82,36 +67,30 @@ class Waterfall:
         """The change of the average over some of the findings."""
         return float(np.mean([part.after - part.before for part in self.parts if part.finding in findings]))
 
-    @property
-    def rises(self) -> int:
-        """How many findings gain."""
-        return sum(part.share > 0 for part in self.parts)
-
-    @property
-    def falls(self) -> int:
-        """How many findings lose."""
-        return sum(part.share < 0 for part in self.parts)
-
 
 def waterfall(table: int, first: str, second: str) -> Waterfall:
     """The change from one model to another in Table 5 or 6."""
     title = f"{_short(first)} to {_short(second)} on {'CheXpert' if table == 5 else 'NIH'}"
-    return Waterfall(title, _parts(facts.column(table, first), facts.column(table, second)))
+    return _waterfall(title, facts.column(table, first), facts.column(table, second))
 
 
 def crossing_waterfall(model: str) -> Waterfall:
     """The change of one model from CheXpert to NIH over the nine findings that both have."""
-    near, far = facts.column(5, model), facts.column(6, model)
-    return Waterfall(f"{_short(model)}, CheXpert to NIH", _parts({name: near[name] for name in NIH_SHARED}, far))
+    near = facts.column(5, model)
+    return _waterfall(f"{_short(model)}, CheXpert to NIH", {n: near[n] for n in NIH_SHARED}, facts.column(6, model))
 
 
 def _short(model: str) -> str:
     return "SFT" if model == "medgemma_sft" else MODELS[model]
 
 
-def _parts(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Part, ...]:
-    parts = [Part(name, before[name], after[name], (after[name] - before[name]) / len(before)) for name in before]
-    return tuple(sorted(parts, key=lambda part: -part.share))
+def _waterfall(title: str, before: Mapping[str, float], after: Mapping[str, float]) -> Waterfall:
+    found = [Part(name, before[name], after[name], (after[name] - before[name]) / len(before)) for name in before]
+    parts = tuple(sorted(found, key=lambda part: -part.share))
+    shares = [part.share for part in parts]
+    largest = max(parts, key=lambda part: abs(part.share))
+    rises, falls = (sum(sign * share > 0 for share in shares) for sign in (1, -1))
+    return Waterfall(title, parts, float(sum(shares)), largest, rises, falls)
 
 
 #: The changes that the paper's argument leans on: (table, from, to).

@@ -3,9 +3,8 @@
 Micro precision is hits / labels named, micro recall hits / labels recorded; their ratio is labels named per label
 recorded, and no count is needed to know it. A model that names more finds more and is wrong more often, so F1 moves
 although nothing is seen that was not seen before: this number is the model's operating point. The paper prints P and
-R in Tables 2 to 4; of Table 1 the text gives the recall of three prompts, and F1 then fixes the rest. Every ratio is
-carried with the range that rounding leaves. It speaks of the labels that were scored; whether an answer that could
-not be read counts as one without labels is not printed.
+R in Tables 2 to 4; of Table 1 the text gives the recall of three prompts, and F1 then fixes the rest. Whether an
+answer that could not be read counts as one without labels is not printed.
 """
 
 from collections.abc import Mapping
@@ -13,12 +12,11 @@ from typing import NamedTuple
 
 from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import facts
-from companion.evidence.audit.arithmetic import STATED_RECALL, Range, cell, exactly, printed
+from companion.evidence.audit.arithmetic import STATED_RECALL, Range
 from companion.evidence.audit.uncertainty import BALANCED
 
-#: What was done to a row's model, in the paper's order.
-UNTOUCHED, TUNED, GENERAL, REINFORCED = "untouched MedGemma", "MedGemma after SFT", "Qwen after SFT", "after GRPO"
-STAGES: Mapping[int, str] = {1: UNTOUCHED, 2: TUNED, 3: GENERAL, 4: REINFORCED}
+#: Table -> what was done to its rows' model, in the paper's order.
+STAGES: Mapping[int, str] = {1: "untouched MedGemma", 2: "MedGemma after SFT", 3: "Qwen after SFT", 4: "after GRPO"}
 #: Rows of Tables 1 to 4 behind the models of Tables 5 and 6; which prompt and checkpoint those used is not stated.
 BEHIND: Mapping[str, tuple[tuple[int, str], ...]] = {
     "medgemma": tuple((1, row) for row in STATED_RECALL),
@@ -33,19 +31,15 @@ class Named(NamedTuple):
     table: int
     row: str
     ratio: float
-    possible: Range  # what rounding leaves
 
 
 def named(table: int, row: str) -> Named | None:
     """The ratio of a row, R / P or 2 R / F - 1, or None where neither precision nor recall is printed."""
     if (row, "micro", "recall") in facts.cells(table):
         recall, precision = (facts.value(table, row, "micro", metric) for metric in ("recall", "precision"))
-        possible = cell(table, row, "micro", "recall") / cell(table, row, "micro", "precision")
-        return Named(table, row, recall / precision, possible)
+        return Named(table, row, recall / precision)
     if table == 1 and row in STATED_RECALL:
-        ratio = 2 * float(STATED_RECALL[row]) / facts.value(table, row, "micro") - 1
-        possible = exactly(2) * printed(STATED_RECALL[row]) / cell(table, row, "micro") - exactly(1)
-        return Named(table, row, ratio, possible)
+        return Named(table, row, 2 * float(STATED_RECALL[row]) / facts.value(table, row, "micro") - 1)
     return None
 
 

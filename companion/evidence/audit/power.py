@@ -1,11 +1,10 @@
 """How many studies would it take to tell two macro-F1 apart: a power calculator (not in the paper).
 
 For one finding of prevalence p, scored on n studies by a model that names the label q times for each time it is
-recorded, F1 has the variance F (1 - F) (2 - F) / ((1 + q) p n) (`uncertainty`); q is 1 unless said. The average over K
-findings has the mean of these variances divided by K, if the findings' errors are independent. Two models scored on
-the same studies err together: with a correlation r the variance of the difference is v1 + v2 - 2 r sqrt(v1 v2). All
-variances fall as 1 / n, so the number of studies at which a difference is found with a given power follows in one
-step. They fall with the prevalences in the same way, so rarer findings ask for more studies in proportion.
+recorded, F1 has the variance F (1 - F) (2 - F) / ((1 + q) p n) (`uncertainty`). The average over K findings has the
+mean of these variances divided by K, if the findings' errors are independent. Two models scored on the same studies
+err together: with a correlation r the variance of the difference is v1 + v2 - 2 r sqrt(v1 v2). All variances fall as
+1 / n and with the prevalences, so the number of studies for a given power follows in one step.
 """
 
 import math
@@ -22,8 +21,6 @@ from companion.evidence.audit.lines import prevalence_of
 from companion.evidence.audit.uncertainty import BALANCED, PAIRED, Z, possible
 
 POWER = 0.8
-#: Prevalences that are tried: from one study in a hundred to every second.
-PREVALENCES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def variance(scores: Mapping[str, float], prevalence: Mapping[str, float], named: float = BALANCED) -> float:
@@ -47,7 +44,6 @@ class Question:
 
     @property
     def macros(self) -> tuple[float, float]:
-        """The two averages."""
         return float(np.mean(list(self.first.values()))), float(np.mean(list(self.second.values())))
 
     def spread(self, correlation: float = PAIRED) -> float:

@@ -3,15 +3,13 @@
 The paper prints no interval and no count. From F1 and the support S the counts follow once it is known how many
 labels the model names for each one recorded, q = R / P. Where P and R are printed that is known (`operating`);
 elsewhere we assume as many as are recorded (`BALANCED`), and `CAUTIOUS` gives the widest case, as few as the score
-allows (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = TP + FP + FN = S (1 + q) (2 - F)
-/ 2 studies, and Wilson's score interval of it, carried back to F1, is an interval that behaves at 0 and with
-a handful of studies. To first order its variance is F (1 - F) (2 - F) / (S (1 + q)).
+allows (P = 1). Then F / (2 - F) = TP / (TP + FP + FN) is a plain proportion, of U = S (1 + q) (2 - F) / 2 studies, and
+Wilson's score interval of it, carried back to F1, behaves at 0 and with a handful of studies.
 
-For averages and differences each finding is drawn from its score intervals at all levels together (a
-confidence distribution), moved so that its mean is the printed score: without that, findings at 0, which
-can only err upwards, would pull every average up. Errors of different findings are taken as
-independent; those of two models on the same studies as correlated by `PAIRED`. Both are assumptions:
-`tests/test_audit_uncertainty.py` holds the first against the bootstrap of our own runs. Differences
+For averages and differences each finding is drawn from its score intervals at all levels together (a confidence
+distribution), moved so that its mean is the printed score: findings at 0 can only err upwards, and would pull every
+average up. Errors of different findings are taken as independent, those of two models on the same studies as correlated
+by `PAIRED`. Both are assumptions: `claims.calibration` holds them against the bootstrap of our own runs. Differences
 between training runs are no part of it: the paper trained each model once.
 """
 
@@ -81,8 +79,8 @@ def centred(f1: float, trials: float, z_R: Floats) -> Floats:
 
 def draw(scores: Mapping[str, float], supports: Mapping[str, float], z_FR: Floats, named: float = BALANCED) -> Floats:
     """F1 of each finding (F, R) at the normal draws `z_FR`, one row a finding in the order of `scores`."""
-    pairs = zip(scores.items(), z_FR, strict=True)
-    return np.stack([centred(f1, union(f1, supports[name], named), z_R) for (name, f1), z_R in pairs])
+    trials = [union(f1, supports[name], named) for name, f1 in scores.items()]
+    return np.stack([centred(*each) for each in zip(scores.values(), trials, z_FR, strict=True)])
 
 
 def macro(
@@ -95,8 +93,7 @@ def macro(
 
 def shared(rng: np.random.Generator, common_FR: Floats, correlation: float = PAIRED) -> Floats:
     """Draws that correlate with those of other models on the same studies, which share `common_FR`."""
-    own_FR = rng.standard_normal(common_FR.shape)
-    return np.sqrt(correlation) * common_FR + np.sqrt(1 - correlation) * own_FR
+    return np.sqrt(correlation) * common_FR + np.sqrt(1 - correlation) * rng.standard_normal(common_FR.shape)
 
 
 def difference(
@@ -104,11 +101,8 @@ def difference(
     correlation: float = PAIRED, named: tuple[float, float] = (BALANCED, BALANCED),
 ) -> Interval:  # fmt: skip
     """The interval of macro-F1(second) - macro-F1(first) on the same studies; `named` is of the first and second."""
-    common_FR = rng.standard_normal((len(first), DRAWS))
-    one, two = (
-        draw(side, supports, shared(rng, common_FR, correlation), ratio)
-        for side, ratio in zip((first, second), named, strict=True)
-    )
+    common_FR, sides = rng.standard_normal((len(first), DRAWS)), zip((first, second), named, strict=True)
+    one, two = (draw(side, supports, shared(rng, common_FR, correlation), ratio) for side, ratio in sides)
     estimate = np.mean(list(second.values())) - np.mean(list(first.values()))
     return percentiles(np.append(estimate, (two - one).mean(axis=0)))
 

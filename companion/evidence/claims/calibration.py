@@ -5,13 +5,14 @@ errors correlate. Runs with per-study rows know all three. The comparison is ove
 zero: at zero the bootstrap shows no spread at all, while the reconstruction, rightly, does.
 """
 
+import itertools
 from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import pearsonr
 
-from chexreason.labels import LABEL_SETS
+from chexreason.labels import FINDINGS, NIH_SHARED
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.claims.effects import over
 from companion.evidence.claims.ours import Ours
@@ -30,21 +31,20 @@ class Calibration(NamedTuple):
 def calibrate(side: Ours) -> Calibration:
     """Compare the two on Tables 5 and 6; runs that are missing or score nothing are left out."""
     side.alone, widths, correlations = False, [], []
-    for table, label_set in ((5, "chexpert14"), (6, "nih9")):
-        for model in MODELS:
-            with suppress(CannotTell):
-                found = [side.finding(table, model, name) for name in LABEL_SETS[label_set]]
-                prevalence, (n,) = side.prevalence(table), {studies.n for studies in found[0].n}
-                scored = {one.scope[0]: one for one in found if one.value > 0 and prevalence[one.scope[0]] > 0}
-                if len(scored) >= 3:
-                    values = {name: one.value for name, one in scored.items()}
-                    positives = {name: prevalence[name] * n for name in scored}
-                    rebuilt = sure.macro(values, positives, np.random.default_rng(0))
-                    draws = np.mean([one.draws for one in scored.values()], axis=0)
-                    drawn = percentiles(np.append(rebuilt.estimate, draws))
-                    widths.append((rebuilt.high - rebuilt.low) / (drawn.high - drawn.low))
+    for (table, names), model in itertools.product(((5, FINDINGS), (6, NIH_SHARED)), MODELS):
         with suppress(CannotTell):
-            pair = [over(side, table, model, LABEL_SETS[label_set]).draws for model in ("medgemma_sft", "chexreason")]
+            found = [side.finding(table, model, name) for name in names]
+            prevalence, (n,) = side.prevalence(table), {studies.n for studies in found[0].n}
+            scored = {one.scope[0]: one for one in found if one.value > 0 and prevalence[one.scope[0]] > 0}
+            if len(scored) >= 3:
+                values, supports = {k: q.value for k, q in scored.items()}, {k: prevalence[k] * n for k in scored}
+                rebuilt = sure.macro(values, supports, np.random.default_rng(0))
+                draws = np.mean([one.draws for one in scored.values()], axis=0)
+                drawn = percentiles(np.append(rebuilt.estimate, draws))
+                widths.append((rebuilt.high - rebuilt.low) / (drawn.high - drawn.low))
+    for table, names in ((5, FINDINGS), (6, NIH_SHARED)):
+        with suppress(CannotTell):
+            pair = [over(side, table, model, names).draws for model in ("medgemma_sft", "chexreason")]
             if min(draws.std() for draws in pair) > 0:
                 correlations.append(float(pearsonr(*pair).statistic))
     return Calibration(tuple(widths), tuple(correlations))

@@ -2,9 +2,10 @@
 
 An effect is positive where it speaks for the claim. How it is asked, by which average, at which checkpoint, over which
 findings, can be changed (`How`): a claim and its twins are one effect, asked in several ways. What `ledger.yml` may
-call by its name is in `KNOWN`: an effect, or a function that makes one.
+call by its name is in `KNOWN`: functions that make an effect.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from chexreason.labels import LABEL_SETS, NIH_SHARED
 from companion.evidence.audit import facts
 from companion.evidence.claims.quantity import CannotTell, Quantity, Side, largest, mean, smallest
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.tables import MODELS, TABLES, title_of
+from companion.evidence.tables import MODELS
 
 #: A finding is common from this prevalence on, and rare below the second; our reading of the paper's words.
 COMMON, RARE = 0.2, 0.1
@@ -45,17 +46,21 @@ class Effect:
 
     ask: Callable[[Side, How], Quantity]
     how: How = field(default_factory=How)
-    best: tuple[int, str] | None = None  # the row of a table that is said to be its best
 
     def __call__(self, side: Side) -> Quantity:
         return self.ask(side, self.how)
 
     def __neg__(self) -> "Effect":
-        return replace(self, best=None, ask=lambda side, how: self.ask(side, how).times(-1))
+        return joined(lambda one: one.times(-1), self)
 
     def asked(self, **how: Any) -> "Effect":
         """Asked in another way (`How`)."""
         return replace(self, how=replace(self.how, **how))
+
+
+def joined(act: Callable[..., Quantity], *effects: Effect) -> Effect:
+    """A function of the quantities of several effects, all asked as the first one is."""
+    return Effect(lambda side, how: act(*(one.ask(side, how) for one in effects)), effects[0].how)
 
 
 def carrying(side: Side, table: int, findings: Sequence[str], otherwise: str = "") -> tuple[str, ...]:
@@ -89,7 +94,7 @@ def rare(side: Side, table: int) -> tuple[str, ...]:
     return carrying(side, table, names, NONE.format("rare"))
 
 
-def score(side: Side, table: int, row: str, how: How) -> Quantity:
+def _score(table: int, row: str, side: Side, how: How) -> Quantity:
     """The score of a row, asked as `how` says."""
     row = row.replace("best", "last") if how.last else row
     return over(side, table, row, how.findings) if how.findings else side.score(table, row, how.average)
@@ -120,27 +125,20 @@ def gap(table: int, plus: str, minus: str, of: int | None = None) -> Effect:
             return mean([found[name] for name in rest], rest)
         if how.findings and {table, other} == {5, 6}:
             how = replace(how, findings=shared(side))
-        return score(side, table, plus, how) - score(side, other, minus, how)
+        return _score(table, plus, side, how) - _score(other, minus, side, how)
 
     return Effect(ask)
 
 
 def lead(table: int, row: str, among: Sequence[str] = (), by: str = "macro") -> Effect:
     """A row minus the best of the others."""
-    others = _others(table, row, among)
-    return Effect(
-        lambda side, how: score(side, table, row, how) - largest([score(side, table, one, how) for one in others]),
-        How(by), (table, row) if not among or table == 4 else None,
-    )  # fmt: skip
+    return joined(lambda own, *others: own - largest(others), *_scores(table, row, among)).asked(average=by)
 
 
 def trail(table: int, row: str, by: str = "macro") -> Effect:
     """The worst of the other rows minus a row."""
-    others = _others(table, row, ())
-    return Effect(
-        lambda side, how: smallest([score(side, table, one, how) for one in others]) - score(side, table, row, how),
-        How(by),
-    )  # fmt: skip
+    own, *others = _scores(table, row)
+    return joined(lambda *found: smallest(found[:-1]) - found[-1], *others, own).asked(average=by)
 
 
 def between(table: int, row: str, by: str = "macro") -> Effect:
@@ -150,27 +148,27 @@ def between(table: int, row: str, by: str = "macro") -> Effect:
 
 def both(*effects: Effect) -> Effect:
     """The smallest of several effects: positive only if all are. Each is a finished effect, on its own findings."""
-    return replace(effects[0], ask=lambda side, how: smallest([one.ask(side, how).about() for one in effects]))
+    return joined(lambda *found: smallest([one.about() for one in found]), *effects)
 
 
 def each(*effects: Effect) -> Effect:
     """The same of effects that are asked each in its own way, by another average say."""
-    return replace(effects[0], ask=lambda side, how: smallest([one(side).about() for one in effects]))
-
-
-def mean_of(*effects: Effect) -> Effect:
-    """The mean of several effects."""
-    return replace(effects[0], ask=lambda side, how: mean([one.ask(side, how) for one in effects]))
-
-
-def less(one: Effect, other: Effect, share: float = 1) -> Effect:
-    """An effect minus another one, or a share of it."""
-    return replace(one, ask=lambda side, how: one.ask(side, how) - other.ask(side, how).times(share))
+    return Effect(lambda side, how: smallest([one(side).about() for one in effects]))
 
 
 def within(effect: Effect) -> Effect:
     """How far inside the margin a difference is: positive if the two are about equal."""
-    return replace(effect, ask=lambda side, how: effect.ask(side, how).map(lambda x: MARGIN - np.abs(x)))
+    return joined(lambda one: one.map(lambda x: MARGIN - np.abs(x)), effect)
+
+
+def among(which: str, table: int, plus: str, minus: str, of: int | None = None) -> Effect:
+    """One row minus another over the findings that are common, or rare, among a table's studies."""
+
+    def ask(side: Side, how: How) -> Quantity:
+        names = {"common": common, "rare": rare}[which](side, table)
+        return over(side, table, plus, names) - over(side, of or table, minus, names)
+
+    return Effect(ask)
 
 
 def refused(reason: str) -> Effect:
@@ -182,20 +180,16 @@ def refused(reason: str) -> Effect:
     return Effect(ask)
 
 
-def titled(table: int, row: str) -> str:
-    """What a row of Tables 1 to 4, or a model of Tables 5 and 6, is called."""
-    if table >= 5:
-        return MODELS[row]
-    return f"{row.partition('_')[0]} reward" if table == 4 else title_of(TABLES[table], row)
+def _scores(table: int, row: str, among: Sequence[str] = ()) -> list[Effect]:
+    """The scores of a row, and of the others of its table or of `among`."""
+    others = [one for one in among or (MODELS if table >= 5 else facts.rows(table)) if one != row]
+    return [Effect(functools.partial(_score, table, one)) for one in (row, *others)]
 
 
-def _others(table: int, row: str, among: Sequence[str]) -> list[str]:
-    rows = among or (list(MODELS) if table >= 5 else facts.rows(table))
-    return [one for one in rows if one != row]
-
-
-KNOWN: dict[str, Effect | Callable[..., Effect]] = {
-    **{one.__name__: one for one in (gap, lead, trail, between, both, each, mean_of, less, within)},
+KNOWN: dict[str, Callable[..., Effect]] = {
+    **{one.__name__: one for one in (gap, lead, trail, between, both, each, within, among, refused)},
+    "mean_of": lambda *effects: joined(lambda *found: mean(found), *effects),
+    "less": lambda one, other, share=1: joined(lambda a, b: a - b.times(share), one, other),
     "minus": lambda effect: -effect,
     "by": lambda average, effect: effect.asked(average=average),
     "on_shared": lambda effect: effect.asked(findings=NIH_SHARED),

@@ -9,8 +9,8 @@ import yaml
 
 from chexreason.errors import unknown
 from chexreason.labels import NIH_SHARED
-from companion.evidence.claims import effects, specific
-from companion.evidence.claims.effects import KNOWN, Effect
+from companion.evidence.claims.effects import MARGIN, Effect
+from companion.evidence.claims.specific import KNOWN
 from companion.evidence.claims.verdicts import AVERAGING, CHECKPOINT, LABEL_SET, LARGEST, Claim
 
 FILE = Path(__file__).with_name("ledger.yml")
@@ -53,17 +53,16 @@ def _claims(entry: Mapping[str, Any], group: Mapping[str, Any]) -> list[Claim]:
 
 
 def _effect(entry: Mapping[str, Any]) -> Effect:
-    """What an entry rests on."""
-    if "refused" in entry:
-        return effects.refused(entry["refused"])
-    effect: Effect = _known(entry["effect"]) if isinstance(entry["effect"], str) else _built(entry["effect"])
+    """What an entry rests on: an effect with its arguments, the name of one without, or a refusal."""
+    given = entry.get("effect", {"refused": entry.get("refused")})
+    effect: Effect = _built({given: []} if isinstance(given, str) else given)
     return effect
 
 
 def _words(entry: Mapping[str, Any], effect: Effect) -> str:
     """The same in words: in full (`rests_on`), or after how it is asked (`compares`)."""
     words = entry["rests_on"] if "rests_on" in entry else f"{effect.how}: {entry['compares']}"
-    return str(words).format(margin=effects.MARGIN)
+    return str(words).format(margin=MARGIN)
 
 
 def _built(part: Any) -> Any:
@@ -71,12 +70,8 @@ def _built(part: Any) -> Any:
     if not isinstance(part, dict):
         return [_built(one) for one in part] if isinstance(part, list) else part
     ((name, given),) = part.items()
-    if isinstance(given, dict) and not given.keys() <= KNOWN.keys():
-        return _known(name)(**given)
-    return _known(name)(*(_built(one) for one in (given if isinstance(given, list) else [given])))
-
-
-def _known(name: str) -> Any:
     if name not in KNOWN:
-        raise unknown("effect", name, KNOWN, f"companion/evidence/claims/{Path(specific.__file__).name}")
-    return KNOWN[name]
+        raise unknown("effect", name, KNOWN, "companion/evidence/claims/specific.py")
+    if isinstance(given, dict) and not given.keys() <= KNOWN.keys():
+        return KNOWN[name](**given)
+    return KNOWN[name](*(_built(one) for one in (given if isinstance(given, list) else [given])))

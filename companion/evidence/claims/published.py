@@ -7,6 +7,7 @@ else is tried; the normal draws behind them are the same ones then, so that only
 the NIH subset is not in the text we have: two are tried (`verdicts`).
 """
 
+import functools
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -30,7 +31,6 @@ class Published(Side):
 
     def __init__(self, nih: int, correlation: float = PAIRED) -> None:
         self._nih, self._correlation = nih, correlation
-        self._common: dict[tuple[str, str], Floats] = {}
         self._found: dict[tuple[Hashable, ...], Quantity] = {}
         self._supports = {table: supports_of(table, nih if table == 6 else None) for table in STUDIES}
 
@@ -45,14 +45,13 @@ class Published(Side):
             parts = np.stack([self.finding(table, row, name).draws for name in names]).mean(axis=0)
             return self._quantity(table, value, parts - parts.mean() + value, names)
         value, named = _cell(table, row, average, metric), operating.for_intervals(table, row)
-        if average == "macro" and metric == "f1":
-            each = [self._centred(table, name, row, f1, self._supports[table][name], named)
-                    for name, f1 in patterned(value).items()]  # fmt: skip
-            return self._quantity(table, value, np.mean(each, axis=0), FINDINGS)
-        if average != "micro":
-            raise CannotTell("intervals of a macro precision or recall need every finding, and none is printed")
         positives = sum(prevalence_of(1).values()) * validation.size()
-        if metric == "f1":
+        if (average, metric) == ("macro", "f1"):
+            draws_R = np.mean([self._centred(table, name, row, f1, self._supports[table][name], named)
+                               for name, f1 in patterned(value).items()], axis=0)  # fmt: skip
+        elif average != "micro":
+            raise CannotTell("intervals of a macro precision or recall need every finding, and none is printed")
+        elif metric == "f1":
             draws_R = self._centred(table, "micro", f"{row} {metric}", value, positives, named)
         else:
             # Precision and recall are proportions, of the labels named and of the labels recorded.
@@ -61,21 +60,15 @@ class Published(Side):
         return self._quantity(table, value, draws_R, FINDINGS)
 
     def finding(self, table: int, row: str, name: str) -> Quantity:
-        """A printed F1 of Tables 5 and 6."""
         if table <= 4:
             raise CannotTell(f"Table {table} prints averages only, no finding")
         if name not in self._supports[table]:
             raise CannotTell(f"Table {table} has no {name}")
-
-        def make() -> Quantity:
-            value = facts.value(table, name, row)
-            draws_R = self._centred(table, name, row, value, self._supports[table][name])
-            return self._quantity(table, value, draws_R, (name,))
-
-        return self._once((table, row, name), make)
+        value, support = facts.value(table, name, row), self._supports[table][name]
+        return self._once((table, row, name), lambda: self._quantity(
+            table, value, self._centred(table, name, row, value, support), (name,)))  # fmt: skip
 
     def failure(self, table: int, row: str) -> Quantity:
-        """A printed failure rate."""
         value, n = facts.value(table, row, "all", "failure_rate"), validation.size()
         share = max(value, 0.5 / n)  # half a failure keeps a rate of 0 from looking certain
         draws_R = value + self._z(table, "failure", row) * np.sqrt(share * (1 - share) / n)
@@ -86,12 +79,10 @@ class Published(Side):
         return prevalence_of(table)
 
     def frequency(self, table: int, name: str) -> Quantity:
-        """A public prevalence, of the labels that stand for the table's studies."""
         dataset, split, _, _ = GROUNDS[table]
         return self.public(prevalence_of(table)[name], labels_of((dataset, split)))
 
     def public(self, value: float, n: frozenset[Studies]) -> Quantity:
-        """A number counted from public labels, so no draws."""
         return Quantity(value, np.full(DRAWS, value), (), self.tier, n)
 
     def _once(self, key: tuple[Hashable, ...], make: Callable[[], Quantity]) -> Quantity:
@@ -108,19 +99,20 @@ class Published(Side):
 
     def _z(self, table: int, name: str, row: str) -> Floats:
         """Normal draws that correlate with those of everything scored on the same studies."""
-        where = (STUDIES[table], name)
-        if where not in self._common:
-            self._common[where] = stream(0, " ".join(where)).standard_normal(DRAWS)
-        own_R = stream(0, f"{table} {name} {row}").standard_normal(DRAWS)
-        return np.sqrt(self._correlation) * self._common[where] + np.sqrt(1 - self._correlation) * own_R
+        common_R, own_R = _normal(f"{STUDIES[table]} {name}"), _normal(f"{table} {name} {row}")
+        return np.sqrt(self._correlation) * common_R + np.sqrt(1 - self._correlation) * own_R
+
+
+@functools.cache
+def _normal(name: str) -> Floats:
+    return stream(0, name).standard_normal(DRAWS)
 
 
 def _cell(table: int, row: str, average: str, metric: str) -> float:
     if (row, average, metric) in facts.cells(table):
         return facts.value(table, row, average, metric)
     if table == 1 and average == "micro" and row in STATED_RECALL:
-        stated = STATED_RECALL[row]
-        return float(stated) if metric == "recall" else implied_precision(row, stated).middle
+        return float(STATED_RECALL[row]) if metric == "recall" else implied_precision(row)
     raise CannotTell(f"Table {table} does not print {average} {metric}")
 
 

@@ -2,10 +2,9 @@
 
 A quantity carries its label set, its tier, its studies and the runs behind it. Two of them can only be set against
 each other if they agree: an average over nine findings minus one over fourteen is refused, a value of the paper minus
-one of ours, and two runs on different studies of one data set, whose difference is not paired. The refusal is a
-`CannotTell` with the reason, which the ledger shows. The sides that a claim can be judged on,
-the paper's tables, the runs of one folder and the experiment, have one face (`Side`): a check asks for cells of the
-paper's tables by their names, and does not know which side answers.
+one of ours, and two runs on different studies of one data set, whose difference is not paired. A claim is judged on a
+`Side`, the paper's tables, the runs of one folder or the experiment: a check asks for cells of the paper's tables by
+their names, and does not know which side answers.
 """
 
 from abc import ABC, abstractmethod
@@ -22,6 +21,7 @@ from companion.evidence.audit.uncertainty import Z
 Floats = npt.NDArray[np.float64]
 #: Draws of each quantity.
 DRAWS = 10_000
+A_PICTURE = "the paper gives Figure 1 as a picture, without values"
 OF_REAL_DATA = "it is about the real data sets' labels, and these runs cannot speak for them"
 
 
@@ -103,26 +103,24 @@ class Quantity:
         (Fieller 1954).
         """
         if abs(other.value) <= max(Z * float(other.draws.std()), 1e-9) or np.any(np.abs(other.draws) < 1e-9):
-            raise CannotTell(
-                f"a relative change from {other.value:.3f}, which cannot be distinguished from 0, has no size"
-            )
+            why = f"a relative change from {other.value:.3f}, which cannot be distinguished from 0, has no size"
+            raise CannotTell(why)
         return self.beside(other, lambda a, b: a / b - 1)
 
     def map(self, act: Callable[[Floats], Floats]) -> "Quantity":
         """The same function of the value and of each draw."""
         return replace(self, value=float(act(np.asarray(self.value))), draws=act(self.draws))
 
+    def times(self, factor: float) -> "Quantity":
+        return self.map(lambda x: factor * x)
+
     def about(self) -> "Quantity":
         """The same effect without its findings: for setting two finished effects side by side, never two scores."""
         return replace(self, scope=())
 
-    def times(self, factor: float) -> "Quantity":
-        """A multiple."""
-        return self.map(lambda x: factor * x)
-
 
 class Side(ABC):
-    """Where a claim's numbers come from: the paper, or runs of ours."""
+    """Where a claim's numbers come from: the paper, or runs of ours. What it cannot say it refuses with CannotTell."""
 
     name: str
     tier: str
@@ -158,18 +156,18 @@ class Side(ABC):
 
     def accuracy(self, row: str) -> Quantity:
         """Mean token accuracy at the end of fine-tuning MedGemma on a format (Figure 1)."""
-        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+        raise CannotTell(A_PICTURE)
 
     def pace(self, row: str) -> Quantity:
         """The share of that training (0 to 1) after which the accuracy has made nine tenths of its way (Figure 1)."""
-        raise CannotTell("the paper gives Figure 1 as a picture, without values")
+        raise CannotTell(A_PICTURE)
 
     def public(self, value: float, n: frozenset[Studies]) -> Quantity:
         """A number from public label counts of the real data sets, which runs of ours are no evidence about."""
         raise CannotTell(OF_REAL_DATA)
 
     def measured(self, what: str, otherwise: str) -> Quantity:
-        """What only the experiment measures; any other side refuses and says `otherwise`.
+        """What only the experiment measures (`seeds`); any other side refuses and says `otherwise`.
 
         `labels`: what GRPO's gain at home is not worth elsewhere and is lost to the labels; `stabilisers`: collapse
         without a stabiliser and not with all; `curriculum`: images of two hospitals, one after the other, serve a third
@@ -200,11 +198,17 @@ def mean(quantities: Sequence[Quantity], scope: tuple[str, ...] | None = None) -
     return reduce(Quantity.__add__, alike).times(1 / len(quantities))
 
 
+def tau(first_RN: npt.ArrayLike, second_RN: npt.ArrayLike) -> Floats:
+    """Kendall's tau of two orders of N rows, in each draw; rows that tie in either speak for neither order."""
+    one, other = np.asarray(first_RN), np.asarray(second_RN)
+    above, below = np.triu_indices(one.shape[1], 1)
+    found: Floats = np.mean(np.sign(one[:, above] - one[:, below]) * np.sign(other[:, above] - other[:, below]), axis=1)
+    return found
+
+
 def agreement(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
     """Kendall's tau of two orders of the same rows: -1 if one is the other reversed, 1 if they are the same."""
     joined = largest([*first, *second])  # has the studies and runs of all, and refuses other labels or tiers
-    one_RN, two_RN = (np.stack([np.append(one.value, one.draws) for one in side], axis=1) for side in (first, second))
-    pairs = np.triu_indices(len(first), 1)
-    signs_RP = [np.sign(side[:, pairs[0]] - side[:, pairs[1]]) for side in (one_RN, two_RN)]
-    value, *draws = np.mean(signs_RP[0] * signs_RP[1], axis=1)
+    sides = (np.stack([np.append(one.value, one.draws) for one in side], axis=1) for side in (first, second))
+    value, *draws = tau(*sides)
     return replace(joined, value=float(value), draws=np.array(draws), scope=())

@@ -5,7 +5,7 @@ caption says "original Chexpert", and the printed scores fit the official test s
 claimed of that set's labels says "if".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +16,20 @@ from companion.evidence.audit import facts
 from companion.evidence.audit.conventions import together, uncertain_share
 from companion.evidence.claims.effects import KNOWN, MARGIN, Effect, How, changes, common, gap, over, rare, shared
 from companion.evidence.claims.published import labels_of
-from companion.evidence.claims.quantity import CannotTell, Quantity, Side, Studies, agreement, largest, mean, smallest
+from companion.evidence.claims.quantity import (
+    CannotTell,
+    Quantity,
+    Side,
+    Studies,
+    agreement,
+    largest,
+    mean,
+    smallest,
+    tau,
+)
 
 A, NARRATIVE, FREE, ONLY = "reasoning_a", "reasoning_narrative", "free_reasoning", "only_label"
-MEDGEMMA, QWEN = 2, 3  # tables of the two models' fine-tuning
+MEDGEMMA, QWEN = PAIR = (2, 3)  # tables of the two models' fine-tuning
 SFT, GRPO, BASE = "medgemma_sft", "chexreason", "medgemma"
 CHEXPERT, NIH = 5, 6
 OTHERS = [row for row in SFT_FORMATS if row != FREE]
@@ -27,15 +37,11 @@ FREQUENT, PRONOUNCED = (NO_FINDING, SUPPORT_DEVICES), ("Cardiomegaly", "Lung Opa
 #: The formats from the shortest rationale to the longest. No length is printed, so the order is ours; which of the
 #: last two is the longer is left open.
 BY_LENGTH = ((ONLY, FREE, A, NARRATIVE), (ONLY, FREE, NARRATIVE, A))
-#: Training labels of each data set, the radiologists' labels of the CheXpert test, and NIH's official test list.
-MIMIC_TRAIN, CHEXPERT_TRAIN, RADIOLOGISTS, NIH_TEST = (
-    ("mimic", "train"), ("chexpert", "train"), ("chexpert", "test"), ("nih", "test"),
-)  # fmt: skip
 
 
 def once(ask: Callable[[Side], Quantity]) -> None:
     """Lets the ledger name what is asked in one way only, by the function's name without its underscore."""
-    KNOWN[ask.__name__.removeprefix("_")] = Effect(lambda side, how: ask(side))
+    KNOWN[ask.__name__.removeprefix("_")] = lambda: Effect(lambda side, how: ask(side))
 
 
 # Prompts and formats (Tables 1 to 3, Figure 1).
@@ -53,14 +59,6 @@ def failures(table: int, more: Sequence[str], less: Sequence[str] = ()) -> Effec
 
 
 @once
-def _label_frequency(side: Side) -> Quantity:
-    sides = (common(side, MEDGEMMA), ONLY, FREE), (rare(side, MEDGEMMA), FREE, ONLY)
-    return smallest([
-        (over(side, MEDGEMMA, one, names) - over(side, MEDGEMMA, other, names)).about() for names, one, other in sides
-    ])  # fmt: skip
-
-
-@once
 def _balanced(side: Side) -> Quantity:
     frequent, seldom = common(side, MEDGEMMA), rare(side, MEDGEMMA)
     only, free = (
@@ -69,47 +67,30 @@ def _balanced(side: Side) -> Quantity:
     return only - free
 
 
-def _order(side: Side, average: str) -> Quantity:
-    """Rank correlation of the two models' orders of formats."""
-    first, second = ([side.score(table, row, average) for row in SFT_FORMATS] for table in (MEDGEMMA, QWEN))
-    return agreement(first, second)
-
-
-def association(first: Sequence[Quantity], second: Sequence[Quantity], rows: str) -> Quantity:
-    """Kendall's tau of two orders of the same rows, when the rows stand for others of their kind.
-
-    The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
-    is when the second order is shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says
-    what they are.
-    """
-    found, rng = agreement(first, second), np.random.default_rng(0)
-    signs_NN, others_NN = (
-        np.sign(np.subtract.outer(values, values)) for values in ([q.value for q in side] for side in (first, second))
-    )
-    picked_RN = rng.permuted(np.tile(np.arange(len(first)), (len(found.draws), 1)), axis=1)
-    shuffled_RNN = others_NN[picked_RN[:, :, None], picked_RN[:, None, :]]
-    by_chance_R = (signs_NN * shuffled_RNN).sum(axis=(1, 2)) / (len(first) * (len(first) - 1))
-    return replace(found, draws=found.value + by_chance_R, n=frozenset({Studies(rows, len(first))}))
-
-
 @once
 def _longer_fails(side: Side) -> Quantity:
     found = []
-    for table in (MEDGEMMA, QWEN):
+    for table in PAIR:
         for order in BY_LENGTH:
             rates = [side.failure(table, row) for row in order]
             if len({one.value for one in rates}) == 1:
                 raise CannotTell("every format fails to parse equally often")
-            lengths = [one.map(lambda x, place=place: 0 * x + place) for place, one in enumerate(rates)]  # type: ignore[misc]
-            found.append(association(rates, lengths, "formats"))
+            found.append(association(rates, "formats"))
     return smallest(found)
 
 
-@once
-def _parses_after_tuning(side: Side) -> Quantity:
-    return largest([side.failure(MEDGEMMA, row) for row in SFT_FORMATS if row != NARRATIVE]) - side.failure(
-        MEDGEMMA, NARRATIVE
-    )
+def association(rates: Sequence[Quantity], rows: str) -> Quantity:
+    """Kendall's tau of some quantities and the order they are given in, when their rows stand for others of their kind.
+
+    The rows are few, and how many studies each was scored on does not make them more. The draws are tau plus what it
+    is when the rows are shuffled, so the interval leaves out 0 if few shuffles reach as far. `rows` says what they are.
+    """
+    found = largest(rates)
+    places_RN = np.tile(np.arange(len(rates)), (1 + len(found.draws), 1))
+    places_RN[1:] = np.random.default_rng(0).permuted(places_RN[1:], axis=1)
+    value, *by_chance = tau([[one.value for one in rates]], places_RN)
+    studies = frozenset({Studies(rows, len(rates))})
+    return replace(found, value=float(value), draws=value + np.array(by_chance), scope=(), n=studies)
 
 
 @once
@@ -128,69 +109,23 @@ def above_start(average: str, checkpoint: str) -> Effect:
                   - largest([side.score(1, row, average) for row in TABLE1_PROMPTS]))  # fmt: skip
 
 
-def validation_change(which: str) -> Effect:
-    """F1 over common or rare findings on validation: the hard reward minus SFT."""
-
-    def ask(side: Side, how: How) -> Quantity:
-        names = {"common": common, "rare": rare}[which](side, 4)
-        return over(side, 4, "hard_best", names) - over(side, 2, FREE, names)
-
-    return Effect(ask)
-
-
-def _least(found: Mapping[str, Quantity]) -> Quantity:
-    return smallest([found[name].about() for name in PRONOUNCED])
-
-
 @once
 def _pronounced(side: Side) -> Quantity:
     found = changes(side, CHEXPERT, GRPO, SFT)
-    return _least(found) - mean([one.about() for one in found.values()])
+    return smallest([found[name].about() for name in PRONOUNCED]) - mean([one.about() for one in found.values()])
 
 
 @once
 def _most_pronounced(side: Side) -> Quantity:
     found = changes(side, CHEXPERT, GRPO, SFT)
-    return _least(found) - largest([one.about() for name, one in found.items() if name not in PRONOUNCED])
+    least = smallest([found[name].about() for name in PRONOUNCED])
+    return least - largest([one.about() for name, one in found.items() if name not in PRONOUNCED])
 
 
 @once
 def _same_by_finding(side: Side) -> Quantity:
     found = [one.about().map(np.abs) for one in changes(side, NIH, GRPO, BASE).values()]
     return largest(found).map(lambda x: MARGIN - x)
-
-
-# Labels, by public counts.
-
-
-@once
-def _same_schema(side: Side) -> Quantity:
-    lacking = len(set(facts.counts(*MIMIC_TRAIN)) ^ set(facts.counts(*RADIOLOGISTS)))
-    return side.public(-float(lacking), labels_of(MIMIC_TRAIN, RADIOLOGISTS))
-
-
-@once
-def _compatible(side: Side) -> Quantity:
-    lacking = set(NIH_SHARED) - ({*FINDINGS} & {*facts.counts(*NIH_TEST)})
-    return side.public(-float(len(lacking)), labels_of(NIH_TEST))
-
-
-@once
-def _same_company(side: Side) -> Quantity:
-    apart = max(abs(one.reports - one.radiologists) for one in together())
-    return side.public(0.05 - apart, labels_of(CHEXPERT_TRAIN, RADIOLOGISTS))
-
-
-@once
-def _same_uncertainty(side: Side) -> Quantity:
-    apart = abs(uncertain_share(*RADIOLOGISTS) - uncertain_share(*MIMIC_TRAIN))
-    return side.public(0.01 - apart, labels_of(MIMIC_TRAIN, RADIOLOGISTS))
-
-
-@once
-def _two_most_frequent(side: Side) -> Quantity:
-    named = smallest([side.frequency(4, name) for name in FREQUENT])
-    return named - largest([side.frequency(4, name) for name in FINDINGS if name not in FREQUENT])
 
 
 # From CheXpert to NIH. The paper sets an average over nine findings beside one over fourteen; such a claim is in the
@@ -218,16 +153,45 @@ def both_sets(plus: str, minus: str) -> Effect:
     return Effect(ask)
 
 
-PAIR = (MEDGEMMA, QWEN)
+# Labels, by public counts: those mined for training, the radiologists' of the CheXpert test, NIH's official test list.
+
+MIMIC_TRAIN, CHEXPERT_TRAIN = ("mimic", "train"), ("chexpert", "train")
+RADIOLOGISTS, NIH_TEST = ("chexpert", "test"), ("nih", "test")
+
+
+def _counted(value: Callable[[], float], *parts: tuple[str, str]) -> Callable[[], Effect]:
+    return lambda: Effect(lambda side, how: side.public(value(), labels_of(*parts)))
+
+
+def _lacking(one: Iterable[str], other: Iterable[str]) -> float:
+    """How many labels only one of two sides has, sign turned."""
+    return -float(len({*one} ^ {*other}))
+
+
+@once
+def _two_most_frequent(side: Side) -> Quantity:
+    named = smallest([side.frequency(4, name) for name in FREQUENT])
+    return named - largest([side.frequency(4, name) for name in FINDINGS if name not in FREQUENT])
+
+
 KNOWN |= {
-    **{one.__name__: one for one in (failures, above_start, validation_change, loses_more, both_sets)},
+    **{one.__name__: one for one in (failures, above_start, loses_more, both_sets)},
     "recall": lambda row: Effect(lambda side, how: _gain(side, row, "recall")),
     "recall_not_precision": lambda row: Effect(
-        lambda side, how: _gain(side, row, "recall") - _gain(side, row, "precision")
-    ),
-    "reversed_order": lambda average: Effect(lambda side, how: _order(side, average).times(-1)),
-    "never_fails": Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
-    "saturates": Effect(lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
-    "slower": Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
+        lambda side, how: _gain(side, row, "recall") - _gain(side, row, "precision")),
+    "reversed_order": lambda average: Effect(lambda side, how: agreement(
+        *([side.score(table, row, average) for row in SFT_FORMATS] for table in PAIR)).times(-1)),
+    "never_fails": lambda: Effect(lambda side, how: largest([side.failure(model, ONLY) for model in PAIR]).times(-1)),
+    "saturates": lambda: Effect(
+        lambda side, how: smallest([side.accuracy(row) for row in OTHERS]) - side.accuracy(FREE)),
+    "slower": lambda: Effect(lambda side, how: side.pace(FREE) - largest([side.pace(row) for row in OTHERS])),
+    "same_schema": _counted(
+        lambda: _lacking(facts.counts(*MIMIC_TRAIN), facts.counts(*RADIOLOGISTS)), MIMIC_TRAIN, RADIOLOGISTS),
+    "compatible": _counted(
+        lambda: _lacking(NIH_SHARED, {*NIH_SHARED} & {*FINDINGS} & {*facts.counts(*NIH_TEST)}), NIH_TEST),
+    "same_company": _counted(
+        lambda: 0.05 - max(abs(one.reports - one.radiologists) for one in together()), CHEXPERT_TRAIN, RADIOLOGISTS),
+    "same_uncertainty": _counted(
+        lambda: 0.01 - abs(uncertain_share(*RADIOLOGISTS) - uncertain_share(*MIMIC_TRAIN)), MIMIC_TRAIN, RADIOLOGISTS),
     "measured": lambda what, otherwise: Effect(lambda side, how: side.measured(what, otherwise)),
-}
+}  # fmt: skip

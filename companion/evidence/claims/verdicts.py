@@ -6,14 +6,13 @@ numbers themselves (an order, a count), and the effect alone decides; of models 
 What we sharpen is our reading (`stated` is False), or has a margin of ours (`sharpened`), and never *fails*: it does
 not hold *as we read it*. Where models were trained once, the claim cannot be tested. Each is judged by itself at 95 %.
 
-What is left of a verdict: *Choice*: many claims pick an average, a checkpoint or a set of findings where the paper
-prints another one, too. Such a claim has twins (`Claim.choice`); it depends on the choice if a twin's verdict is
-another, or its effect points the other way. *Together*: each verdict is also held to the interval that covers all tests
-of its side at once (`stats.differences`, the maximum-t method on the shared draws). *Correlation*: how alike two models
-err on the same studies is not in the text we have; the verdict at the assumed correlation is shown beside the others.
+What is left of a verdict: *Choice*: a claim that picks an average, a checkpoint or findings where the paper prints
+others, too, has twins (`Claim.choice`), and depends on the choice if one comes out otherwise. *Together*: each verdict
+is also held to the interval that covers all tests of its side at once (`stats.differences`, the maximum-t method on the
+shared draws). *Correlation*: how alike two models err on the same studies is not printed; several are tried.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,7 +86,6 @@ class Outcome:
 
     @property
     def standing(self) -> str:
-        """One of `STANDINGS`."""
         return RESTS if self.turned_by else self.verdict
 
     @property
@@ -96,9 +94,11 @@ class Outcome:
         return set(self.by_correlation.values()) <= {self.verdict}
 
     def described(self) -> dict[str, Any]:
-        """The outcome as plain data, with its standing."""
         by_correlation = {f"{r:g}": verdict for r, verdict in self.by_correlation.items()}
         return {**vars(self), "by_correlation": by_correlation, "standing": self.standing}
+
+
+Judged = tuple[Outcome, Quantity | None]
 
 
 def judge(claim: Claim, side: Side) -> Outcome:
@@ -106,7 +106,7 @@ def judge(claim: Claim, side: Side) -> Outcome:
     return judged(claim, side)[0]
 
 
-def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
+def judged(claim: Claim, side: Side) -> Judged:
     """The verdict with the quantity that it rests on; None where there is none."""
     try:
         found = side.settle(claim.check)
@@ -138,13 +138,13 @@ def judged(claim: Claim, side: Side) -> tuple[Outcome, Quantity | None]:
     ), found  # fmt: skip
 
 
+def _reach(claim: Claim) -> float:
+    return claim.bar + (1e-9 if claim.bar == 0 else -1e-9)
+
+
 def reaches(claim: Claim, value: float) -> bool:
     """Whether a value alone, without an interval, speaks for a claim: it exceeds a bar of 0, or reaches another one."""
     return value >= _reach(claim)
-
-
-def _reach(claim: Claim) -> float:
-    return claim.bar + (1e-9 if claim.bar == 0 else -1e-9)
 
 
 def is_test(claim: Claim, found: Quantity) -> bool:
@@ -152,45 +152,42 @@ def is_test(claim: Claim, found: Quantity) -> bool:
     return claim.kind == BEYOND_CHANCE or found.trainings is not None
 
 
-Judged = tuple[Outcome, Quantity | None]
-
-
 def outcomes(claims: Mapping[str, Claim], side: Side | None = None) -> dict[str, Outcome]:
     """Every claim judged on some runs, or on the paper if no side is given, with what is left of each verdict."""
-    if side is not None:
-        found = {name: judged(claim, side) for name, claim in claims.items()}
-        return _choices(claims, _together(claims, found))
-    tried = {r: _published(claims.values(), r) for r in CORRELATIONS}
-    each = _together(claims, tried[PAIRED])
+    tried = {r: _published(claims, r) for r in CORRELATIONS} if side is None else {}
+    each = _together(claims, tried[PAIRED] if side is None else {n: judged(one, side) for n, one in claims.items()})
     for name, claim in claims.items():
-        if claim.kind == BEYOND_CHANCE and each[name].effect is not None:
+        if tried and claim.kind == BEYOND_CHANCE and each[name].effect is not None:
             verdicts = {r: found[name][0].verdict for r, found in tried.items()}
             others = [f"{one} if r = {r:g}" for r, one in verdicts.items() if one != verdicts[PAIRED]]
             how = f"; {', '.join(others)}" if others else ", at every r tried"
             each[name] = replace(each[name], by_correlation=verdicts, reason=each[name].reason + how)
-    return _choices(claims, each)
+    turned = {
+        name: [(kind, twin) for kind, twin in claim.choice if _differ(claim, each[name], claims[twin], each[twin])]
+        for name, claim in claims.items()
+    }
+    return {name: replace(one, turned_by=tuple(turned[name])) for name, one in each.items()}
 
 
-def _published(claims: Iterable[Claim], correlation: float) -> dict[str, Judged]:
+def _published(claims: Mapping[str, Claim], correlation: float) -> dict[str, Judged]:
     """The verdicts on the paper's own tables.
 
     The size of the NIH subset is not in the text we have. Where a claim holds or fails at one of the sizes tried and
     not at the other, it lies within chance, and the reason says so; the wider interval, of the smaller size, is shown.
     """
-    small = Published(min(NIH_SIZES), correlation)
-    found = {claim.name: judged(claim, small) for claim in claims}
-    large = Published(max(NIH_SIZES), correlation)
-    for claim in claims:
-        two, quantity = found[claim.name]
-        if quantity is None or all(one.stated for one in quantity.n):
-            continue
-        one, _ = judged(claim, large)
-        if one.verdict != two.verdict:
-            reason = (
-                f"{one.verdict if one.verdict != CHANCE else two.verdict} if the NIH subset is one of the two sizes "
-                f"tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}), {CHANCE} at the other; its size is {UNREAD}"
-            )
-            found[claim.name] = replace(two, verdict=CHANCE, reason=reason), quantity
+    large, small = (Published(size, correlation) for size in NIH_SIZES)
+    found = {}
+    for name, claim in claims.items():
+        two, quantity = judged(claim, small)
+        if quantity is not None and not all(studies.stated for studies in quantity.n):
+            one = judge(claim, large)
+            if one.verdict != two.verdict:
+                reason = (
+                    f"{one.verdict if one.verdict != CHANCE else two.verdict} if the NIH subset is one of the two "
+                    f"sizes tried ({NIH_SIZES[0]:,} and {NIH_SIZES[1]:,}), {CHANCE} at the other; its size is {UNREAD}"
+                )
+                two = replace(two, verdict=CHANCE, reason=reason)
+        found[name] = two, quantity
     return found
 
 
@@ -202,22 +199,12 @@ def _together(claims: Mapping[str, Claim], found: Mapping[str, Judged]) -> dict[
         for name, (one, quantity) in found.items()
         if quantity is not None and one.verdict != REFUSED and is_test(claims[name], quantity)
     }
-    if not tested:
-        return each
-    joint = stats.differences(np.stack(list(tested.values()), axis=1), LEVEL)
-    for k, name in enumerate(tested):
-        stands = bool(joint.low_all[k] > 0 or joint.high_all[k] < 0) if each[name].verdict != CHANCE else None
-        each[name] = replace(each[name], together=stands, tests=len(tested))
+    if tested:
+        joint = stats.differences(np.stack(list(tested.values()), axis=1), LEVEL)
+        for name, low, high in zip(tested, joint.low_all, joint.high_all, strict=True):
+            stands = bool(low > 0 or high < 0) if each[name].verdict != CHANCE else None
+            each[name] = replace(each[name], together=stands, tests=len(tested))
     return each
-
-
-def _choices(claims: Mapping[str, Claim], each: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """Each outcome with the choices that turn it."""
-    found = {}
-    for name, claim in claims.items():
-        turned = [(kind, twin) for kind, twin in claim.choice if _differ(claim, each[name], claims[twin], each[twin])]
-        found[name] = replace(each[name], turned_by=tuple(turned))
-    return found
 
 
 def _differ(claim: Claim, one: Outcome, twin: Claim, other: Outcome) -> bool:
@@ -226,14 +213,12 @@ def _differ(claim: Claim, one: Outcome, twin: Claim, other: Outcome) -> bool:
     A claim that is refused since its labels do not match depends on the label set if its twin, where they do, has a
     verdict. Other refusals say nothing about the twin.
     """
-    if other.effect is None or other.verdict in (REFUSED, NOT_RUN):
+    if other.effect is None or other.verdict == REFUSED:
         return False
-    if one.effect is None:
+    if one.effect is None or one.verdict == REFUSED:
         return one.unlike and other.verdict != CHANCE
-    if one.verdict in (REFUSED, NOT_RUN):
-        return False
-    verdicts = [FAILS if verdict == OTHERWISE else verdict for verdict in (one.verdict, other.verdict)]
-    return verdicts[0] != verdicts[1] or _side_of_bar(claim, one.effect) != _side_of_bar(twin, other.effect)
+    same = {FAILS if verdict == OTHERWISE else verdict for verdict in (one.verdict, other.verdict)}
+    return len(same) > 1 or _side_of_bar(claim, one.effect) != _side_of_bar(twin, other.effect)
 
 
 def _side_of_bar(claim: Claim, effect: float) -> float:
