@@ -14,16 +14,11 @@ from companion.report.theme import Html
 def arms_table() -> Html:
     """Every arm: its question, what it is, where it starts from, how many seeds."""
     rows = [
-        {
-            "Question": arm.question,
-            "Arm": name,
-            "What it is": arm.what,
-            "Starts from": arm.start or "",
-            "Seeds": len(arms.seeds_of(name)) if arm.stage or arm.samples else 1,
-        }
+        (arm.question, name, arm.what, arm.start or "", len(arms.seeds_of(name)) if arm.stage or arm.samples else 1)
         for name, arm in arms.ARMS.items()
     ]
-    return frame_table(pd.DataFrame(rows), "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
+    shown = pd.DataFrame(rows, columns=["Question", "Arm", "What it is", "Starts from", "Seeds"])
+    return frame_table(shown, "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
 
 
 def again() -> str:
@@ -35,7 +30,6 @@ def again() -> str:
     return (
         f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision "
         f"{(seen['revision'] or 'unknown')[:7]}) trained and asked {len(seen['arms'])} arms anew at seed "
-        f"{seen['seed']} ({', '.join(seen['arms'])}), which between them pass through all of it: all "
-        f"{seen['files']} files are "
-        f"{seen.get('against', 'those kept')}, to the byte."
+        f"{seen['seed']} ({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} "
+        f"files are {seen.get('against', 'those kept')}, to the byte."
     )
