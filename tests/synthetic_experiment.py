@@ -19,13 +19,13 @@ from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 from companion.evidence import analysis
 from companion.experiment import arms, worlds
-from companion.report.experiments import answers, cells, cures, scaffold, selection
+from companion.report.experiments import answers, cures, scaffold, selection
 
 PATIENTS = 160
 LABELS = functools.cache(worlds.labels)  # drawing the cases takes longest
 #: What the chapters read or compute once.
-READ_ONCE = (selection.ways, answers.answers, answers.changed, answers._all_runs, cells.shares, cures._blind,
-             scaffold.drawn, selection.advantages)  # fmt: skip
+READ_ONCE = (answers.answers, answers._all_runs, answers._compared, selection.ways, selection.advantages,
+             scaffold.drawn, cures._blind)  # fmt: skip
 FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
 

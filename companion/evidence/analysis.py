@@ -3,9 +3,8 @@
 A *cell* is a population, the hospital that took the image and the yardstick (a convention or the visible truth).
 Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
 rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
-A contrast is refused (`NotComparable`) if one of its runs is constant or scores below naming every label, and an
-average over findings holds those with enough positives in each of its cells (`comparable`). Intervals vary the patients
-of each population, all models sharing a draw, and the trainings (`stats.over_seeds`).
+A contrast is refused (`NotComparable`) by the rules of `comparable`. Intervals vary the patients of each population,
+all models sharing a draw, and the trainings (`stats.over_seeds`).
 """
 
 import functools
@@ -19,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from chexreason import metrics
 from chexreason.errors import UserError
@@ -205,16 +203,6 @@ def _over(seeds: Sequence[int], per_seed: Sequence[Floats], findings: tuple[str,
     found = stats.percentiles(values)
     single = tuple(float(one[0]) for one in per_seed)
     return Contrast(found.estimate, found.low, found.high, findings, tuple(seeds), single, values)
-
-
-def auroc(answers: Answers, model: str, cell: Cell) -> float | None:
-    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training."""
-    seeds, keep_F = answers.seeds([model]), kept(frequent(answers, [cell]))
-    if len(seeds) < 2:
-        return None
-    true_NF, _ = answers.matrices(Key(model, cell), seeds[0])
-    share_NF = np.mean([answers.matrices(Key(model, cell), seed)[1] for seed in seeds], axis=0)
-    return float(roc_auc_score(true_NF[:, keep_F], share_NF[:, keep_F], average="macro"))
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:

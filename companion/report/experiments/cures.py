@@ -9,18 +9,8 @@ import pandas as pd
 from companion.evidence import analysis, outcomes, stats
 from companion.evidence.analysis import Contrast, Key
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import (
-    Comparison,
-    Series,
-    above,
-    answers,
-    asked,
-    below,
-    changed,
-    facts,
-    have,
-    missing,
-)
+from companion.report.experiments import answers as of
+from companion.report.experiments.answers import Comparison, above, answers, below, changed, have
 from companion.report.experiments.names import BELOW, HARD, NOT_RUN, SFT, model
 from companion.report.frames import frame_table
 from companion.report.theme import Html, decimal
@@ -45,7 +35,7 @@ def against_plain(name: str, hospital: str) -> Comparison:
     return changed(model(name), model(HARD), hospital)
 
 
-def gains() -> dict[str, Series]:
+def gains() -> dict[str, of.Series]:
     """Each cure against plain reinforcement, at home and at each hospital that it was not trained on."""
     places = {"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}
     return {
@@ -86,7 +76,7 @@ def ceiling() -> Html:
     """What an answer key is worth: the best of four answers picked with it, with and without a look at the image."""
     models = (model(SFT), model(CEILING))
     if not have(*models):
-        return missing("the answers picked with the key")
+        return of.missing("the answers picked with the key")
     shown = pd.DataFrame({"answer": [
         "SFT, its one greedy answer", "the best of four of its sampled answers, picked with the answer key",
         "one greedy answer, given to another patient",
@@ -97,9 +87,9 @@ def ceiling() -> Html:
         blind = ([_blind(h, seed, tries) for seed in answers().seeds(models)] for tries in (1, TRIES))
         shown[f"hospital {h}"] = [decimal(float(np.mean(x))) + BELOW * (min(x) < _floor(h)) for x in (*own, *blind)]
     note = f"{BELOW}: below naming every label, in one training at least. Post hoc, no interval."
-    head = facts(*models, measure="macro-F1 over the findings with enough positives")
+    head = of.facts(*models, measure="macro-F1 over the findings with enough positives")
     return frame_table(shown, "What an answer key is worth", wrap=["answer"], head=head, notes=[note],
-                       runs=asked(*models))  # fmt: skip
+                       runs=of.asked(*models))  # fmt: skip
 
 
 def _floor(hospital: str) -> float:

@@ -34,16 +34,14 @@ def table(checkpoint: str = "best") -> Html:
                 found = analysis.contrast(answers(), {Key(name, cell): 1.0}, outcome)
                 off = analysis.unfit(answers(), Key(name, cell), outcome)
                 row[outcome.title] = decimal(found.estimate) + BELOW * bool(off)
-            row["AUROC"] = decimal(analysis.auroc(answers(), name, cell))
             answer = [analysis.asked(answers().of[name, seed], cell)["failed"] for seed in answers().seeds([name])]
             row["unreadable"] = f"{pd.concat(answer).astype(bool).mean():.1%}"
             rows.append(row)
     note = (
         f"Means over trainings, each hospital with its own patients, images and labels. {BELOW}: below naming every "
         "label for every patient, or one answer for nearly all, in one training at least; such a score takes part in "
-        "no comparison. AUROC: of the votes, the share of the trainings that name a finding; a dash where there is one "
-        "training. Macro-F1 and AUROC hold the findings with enough positives. Unreadable: answers that break the "
-        "format, which count as naming nothing."
+        "no comparison. Macro-F1 holds the findings with enough positives. Unreadable: answers that break the format, "
+        "which count as naming nothing."
     )
     head = facts(*shown(checkpoint), measure="nine findings, post hoc but for macro-F1")
     return frame_table(pd.DataFrame(rows), "Four models at three hospitals", dense=True, head=head, notes=[note],
