@@ -194,14 +194,13 @@ def contrast(
             if reason := unfit(answers, key, outcome, seeds, names):
                 raise NotComparable(f"{key.model} {reason}")
     each = [[weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()] for seed in seeds]
-    return _over(seeds, [np.sum(one, axis=0) for one in each], names)
+    return over(seeds, [np.sum(one, axis=0) for one in each], names)
 
 
-def _over(seeds: Sequence[int], per_seed: Sequence[Floats], findings: tuple[str, ...] = ()) -> Contrast:
-    """The mean over trainings of values (1 + R,) of each."""
-    values = stats.over_seeds(per_seed)
+def over(seeds: Sequence[int], per_seed: Sequence[Floats], findings: tuple[str, ...] = ()) -> Contrast:
+    """The mean over trainings of values (1 + R,) of each, with its interval."""
+    values, single = stats.over_seeds(per_seed), tuple(float(one[0]) for one in per_seed)
     found = stats.percentiles(values)
-    single = tuple(float(one[0]) for one in per_seed)
     return Contrast(found.estimate, found.low, found.high, findings, tuple(seeds), single, values)
 
 
@@ -248,4 +247,4 @@ def commonest(answers: Answers, model: str, cell: Cell) -> Contrast:
         said = asked(answers.of[model, seed], cell)["predicted"]
         top = said.value_counts().index[0]
         per_seed.append(answers.sums(cell.population, (said == top).to_numpy(dtype=float)) / len(said))
-    return _over(seeds, per_seed)
+    return over(seeds, per_seed)

@@ -3,6 +3,7 @@ one call for a difference (`compared`), one for a figure of many (`compare`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from chexreason import runs
 from companion.evidence import analysis
@@ -93,19 +94,27 @@ def compare(
     title: str, panels: Mapping[str, Series], unit: str, models: Sequence[str], says: str, *,
     measure: str = "macro-F1", columns: int = 2,
 ) -> Html:  # fmt: skip
-    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers; a
-    panel of one series shows the single trainings, too."""
+    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
     if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
         return missing(f"all of {', '.join(map(named, models))}")
-    points = {
-        title: {row: one.per_seed for row, one in rows.items() if isinstance(one, analysis.Contrast)}
-        for title, values in panels.items()
+    says += counted(panels)
+    return shown(title, facts(*models, measure=measure), panels, unit, says, runs=asked(*models), columns=columns)
+
+
+def shown(
+    title: str, head: str, panels: Mapping[str, Mapping[str, Mapping[str, Interval | str]]], unit: str, says: str,
+    **look: Any,
+) -> Html:  # fmt: skip
+    """A figure of intervals over trainings, a panel a title; one of one series shows the single trainings, too."""
+    single = {
+        panel: {row: one.per_seed for row, one in rows.items() if isinstance(one, analysis.Contrast)}
+        for panel, values in panels.items()
         for rows in values.values()
         if len(values) == 1
     }
-    says += " A pale dot is a training." * bool(points) + counted(panels)
-    return picture(title, facts(*models, measure=measure), panels, unit, says, runs=asked(*models), columns=columns,
-                   points=points)  # fmt: skip
+    if any(single.values()):
+        says = f"A pale dot is a training. {says}"
+    return picture(title, head, panels, unit, says, points=single, **look)
 
 
 def counted(panels: Mapping[str, Series]) -> str:

@@ -8,11 +8,10 @@ import pandas as pd
 from companion.evidence import analysis
 from companion.evidence.outcomes import MICRO
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import answers, asked, below, changed, facts, have, missing, trained
+from companion.report.experiments.answers import answers, asked, below, changed, facts, have, missing, shown, trained
 from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, SFT, model
 from companion.report.figures import series
 from companion.report.frames import frame_table
-from companion.report.plots import picture
 from companion.report.theme import Html, decimal, spoken
 
 HOME = scores.own("A")
@@ -59,19 +58,15 @@ def figure() -> Html:
         return missing("the arms without a stabiliser")
     title, line = "After the last step, hospital A's images", analysis.COLLAPSED
     shares = dict(zip(["before reinforcement", *ways()], found["commonest"], strict=True))
-    return picture(
+    return shown(
         "How often is the commonest answer given?",
         facts(*found.index[1:], measure="share of the answers"),
         {title: {"": shares}},
         "share of the answers",
-        "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. Right of the "
-        f"line, at {line:.2f}, one list of labels dominates: the plan's rule for a collapse.",
-        runs=asked(*found.index),
-        columns=1,
-        line=line,
-        xlim=(0, 1),
-        points={title: {name: one.per_seed for name, one in shares.items()}},
-    )
+        "The mean with its 95 % interval over trainings (t) and patients. Right of the line, at "
+        f"{line:.2f}, one list of labels dominates: the plan's rule for a collapse.",
+        runs=asked(*found.index), columns=1, line=line, xlim=(0, 1),
+    )  # fmt: skip
 
 
 def table() -> Html:
@@ -79,7 +74,7 @@ def table() -> Html:
     if (found := after_last()).empty:
         return missing("the arms without a stabiliser")
     since = {arm: changed(model(arm, "last"), model(SFT), "A", MICRO) for arm in ways()}
-    shown = pd.DataFrame({
+    rows = pd.DataFrame({
         "Arm": ["fine-tuned, where all start", *(arms.get(arm).what for arm in ways())],
         "Collapsed": [f"{n} of {of}" for n, of in zip(found["collapsed"], found["trainings"], strict=True)],
         "One label, at most": found["label"].map("{:.2f}".format),
@@ -100,7 +95,7 @@ def table() -> Html:
     lost = f"Of {fit} that can be compared, micro-F1 fell since fine-tuning, the whole interval below zero, in: {fell}."
     head = facts(*found.index[1:], measure="hospital A, micro-F1 post hoc")
     label = "The spread of the answers after the last step"
-    return frame_table(shown, label, wrap=["Arm"], head=head, notes=[note, lost], dense=True)
+    return frame_table(rows, label, wrap=["Arm"], head=head, notes=[note, lost], dense=True)
 
 
 def _logged(arm: str, metric: str) -> list[pd.Series]:

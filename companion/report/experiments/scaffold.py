@@ -9,12 +9,11 @@ from chexreason import prompts
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from chexreason.runs import Run
-from companion.evidence import comparable, stats
+from companion.evidence import analysis, comparable, stats
 from companion.evidence import tables as evidence
-from companion.evidence.stats import Interval
-from companion.report.experiments.answers import about, missing, trained
+from companion.evidence.analysis import Contrast
+from companion.report.experiments.answers import about, missing, shown, trained
 from companion.report.experiments.names import NOT_RUN
-from companion.report.plots import picture
 from companion.report.theme import Html, spoken
 
 LABELS = "chexpert14"
@@ -64,27 +63,25 @@ def figure() -> Html:
     """A panel a base model: each seed's macro-F1 as a point, the mean with its interval, formats side by side."""
     if not whole():
         return missing("all four formats on both base models")
-    panels: dict[str, dict[str, dict[str, Interval]]] = {title: {"": {}} for title in BASES.values()}
-    points: dict[str, dict[str, list[float]]] = {title: {} for title in BASES.values()}
+    panels: dict[str, dict[str, dict[str, Contrast]]] = {title: {"": {}} for title in BASES.values()}
     for base, title in BASES.items():
         for name, runs in runs_of(base).items():
-            off, each = unfit(base, name), [drawn(base, name, seed) for seed in runs]
+            off = unfit(base, name)
             row = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
-            panels[title][""][row] = stats.percentiles(stats.over_seeds(each))
-            points[title][row] = [float(one[0]) for one in each]
+            panels[title][""][row] = analysis.over(list(runs), [drawn(base, name, seed) for seed in runs], findings())
     of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
     seeds = sorted({int(run.info["seed"]) for run in of})
     floors = [evidence.levels(evidence.scores(run), findings())[1] for run in runs_of("medgemma")[ALONE].values()]
-    return picture(
+    return shown(
         "On the general base formats cannot be compared" if isinstance(difference("qwen"), str) else
         "Four formats, two base models",
         about(f"{of[0].info['n']} validation studies", f"seeds {', '.join(map(str, seeds))}",
               f"macro-F1 over {len(findings())} findings"),
         panels, "macro-F1",
-        "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
-        "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
-        "the line, is in no comparison; how many runs do stands under its name.",
-        runs=of, points=points, xlim=(0, 0.8), line=float(np.mean(floors)),
+        "Means with 95 % intervals over trainings (t) and patients. The line: naming every label for every study. A "
+        "format of which one run gives one answer to nearly all images, or lies below the line, is in no comparison; "
+        "how many runs do stands under its name.",
+        runs=of, xlim=(0, 0.8), line=float(np.mean(floors)),
     )  # fmt: skip
 
 
@@ -93,7 +90,7 @@ def constants(base: str = "qwen") -> int:
     return sum(unfit(base, name) for name in runs_of(base))
 
 
-def difference(base: str) -> Interval | str:
+def difference(base: str) -> Contrast | str:
     """Protocol minus labels alone over trainings and patients; a text if one of the two takes part in none."""
     if not (runs := runs_of(base)):
         return NOT_RUN
@@ -101,7 +98,8 @@ def difference(base: str) -> Interval | str:
         return comparable.ONE_TRAINING
     if many := unfit(base, PROTOCOL) + unfit(base, ALONE):
         return f"{many} of {2 * len(seeds)} runs are constant or below naming every label"
-    return stats.percentiles(stats.over_seeds([drawn(base, PROTOCOL, s) - drawn(base, ALONE, s) for s in seeds]))
+    each = [drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in seeds]
+    return analysis.over(list(seeds), each, findings())
 
 
 def verdict() -> str:

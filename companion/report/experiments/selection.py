@@ -8,7 +8,7 @@ import pandas as pd
 
 from companion.evidence import analysis, comparable, stats
 from companion.evidence import tables as evidence
-from companion.evidence.analysis import FINDINGS, Key
+from companion.evidence.analysis import FINDINGS, Contrast, Key
 from companion.evidence.outcomes import MACRO, MICRO, OUTCOMES, Outcome
 from companion.evidence.stats import Interval
 from companion.experiment import arms, scores
@@ -69,9 +69,9 @@ def advantages(outcome: str) -> pd.DataFrame:
     return found.assign(adds=found["chosen"] - found["others"]).rename_axis(["arm", "seed"])
 
 
-def over_trainings(values: Iterable[float]) -> Interval:
+def over_trainings(values: Iterable[float]) -> Contrast:
     """The mean of one number a training, with its t interval."""
-    return stats.percentiles(stats.over_seeds([np.full(1 + answers().resamples, value) for value in values]))
+    return analysis.over(seeds(), [np.full(1 + answers().resamples, value) for value in values], FINDINGS)
 
 
 def figure() -> Html:
