@@ -116,30 +116,25 @@ class Scored:
 
     @functools.cached_property
     def counts(self) -> npt.NDArray[np.float64] | npt.NDArray[np.int32]:
-        """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
-        return self._from_rows() if self.checkpoint != "last" and tables.has_rows(self.run) else self._from_metrics()
-
-    def _from_rows(self) -> npt.NDArray[np.int32]:
-        rows, label_set = self.run.predictions(), str(self.run.info["label_set"])
-        true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
-        # The same draws for all runs on the same studies, so that differences are paired.
-        rng = stream(SEED, digest_of(list(rows["study_key"])))
-        patients = [str(key) for key in rows["patient_key"]]
-        mask = tables.counted(rows, label_set)
-        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=mask, resamples=DRAWS)
-        return drawn[:, 1:, 0].astype(np.int32)
-
-    def _from_metrics(self) -> Floats:
-        """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
-        common = stream(SEED, str(self.run.info["dataset"]))
-        own = stream(SEED, f"{self.run.run_id} {self.checkpoint}")
-        drawn = []
+        """Counts of each draw (3, R, F): by patient from the rows, the same draws for all runs on the same studies, so
+        that differences are paired; without rows such that F1 varies as its score interval does, with support and
+        number of answers kept."""
+        info, label_set = self.run.info, str(self.run.info["label_set"])
+        if self.checkpoint != "last" and tables.has_rows(self.run):
+            rows = self.run.predictions()
+            true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
+            rng, patients = stream(SEED, digest_of(list(rows["study_key"]))), [str(key) for key in rows["patient_key"]]
+            mask = tables.counted(rows, label_set)
+            drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=mask, resamples=DRAWS)
+            return drawn[:, 1:, 0].astype(np.int32)
+        common, own = stream(SEED, str(info["dataset"])), stream(SEED, f"{self.run.run_id} {self.checkpoint}")
+        found = []
         for name, support in self.supports.items():
             said, value = (float(self.values[name, metric]) for metric in ("predicted", "f1"))
             z_R = shared(own, common.standard_normal((DRAWS,)))
             hits_R = centred(value, support + said - value * (support + said) / 2, z_R) * (support + said) / 2
-            drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
-        return np.stack(drawn, axis=2)
+            found.append(np.stack([hits_R, said - hits_R, support - hits_R]))
+        return np.stack(found, axis=2)
 
 
 class Ours(Side):
@@ -261,11 +256,11 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
     folder = Path(words)
-    if not folder.is_dir():
-        folder, found = tables.results_root(results) / words, tables.read_runs(words, results)
-    else:
+    if folder.is_dir():
         one = read(folder)
         found = {run.run_id: run for run in ([one] if one else read_all(folder))}
+    else:
+        folder, found = tables.results_root(results) / words, tables.read_runs(words, results)
     if not found:
         raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
                         "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip

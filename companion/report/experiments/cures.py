@@ -37,11 +37,11 @@ def against_plain(name: str, hospital: str) -> Comparison:
 
 def gains() -> dict[str, of.Series]:
     """Each cure against plain reinforcement, at home and at each hospital that it was not trained on."""
-    places = {"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}
     return {
-        title: {"": {name.removeprefix("cure-"): against_plain(name, hospital) for name in cures()
-                     if hospital == "A" or hospital in abroad(name)}}
-        for hospital, title in places.items()
+        f"{'At home' if hospital == 'A' else 'Abroad'}: {hospital}":
+            {"": {name.removeprefix("cure-"): against_plain(name, hospital) for name in cures()
+                  if hospital == "A" or hospital in abroad(name)}}
+        for hospital in "ABC"
     }  # fmt: skip
 
 

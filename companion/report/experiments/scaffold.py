@@ -31,8 +31,8 @@ def runs_of(base: str) -> Mapping[str, Mapping[int, Run]]:
 
 def findings() -> tuple[str, ...]:
     """The findings with enough positives among the validation studies of every seed."""
-    supports = [evidence.scores(run).xs("support", level=1).to_dict() for run in runs_of("medgemma")[ALONE].values()]
-    enough = [comparable.frequent(one) for one in supports]
+    runs = [evidence.scores(run) for run in runs_of("medgemma")[ALONE].values()]
+    enough = [comparable.frequent({name: float(run[name, "support"]) for name in LABEL_SETS[LABELS]}) for run in runs]
     return tuple(name for name in LABEL_SETS[LABELS] if all(name in one for one in enough))
 
 
@@ -44,9 +44,10 @@ def drawn(base: str, name: str, seed: int) -> np.ndarray:
     """
     rows = runs_of(base)[name][seed].predictions()
     true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
-    patients, mask = [str(key) for key in rows["patient_key"]], evidence.counted(rows, LABELS)
+    patients, names = [str(key) for key in rows["patient_key"]], findings()
+    mask = evidence.counted(rows, LABELS)
     found = stats.resampled_f1(true_BF, [said_BF], patients, np.random.default_rng(seed), mask=mask)["findings"][:, 0]
-    return np.asarray(found[:, [one in findings() for one in LABEL_SETS[LABELS]]].mean(axis=1))
+    return np.asarray(found[:, [one in names for one in LABEL_SETS[LABELS]]].mean(axis=1))
 
 
 def unfit(base: str, name: str) -> int:
