@@ -1,6 +1,7 @@
 """The plan's page, from the registry of arms and the experiment's record."""
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -21,15 +22,9 @@ def arms_table() -> Html:
     return frame_table(shown, "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
 
 
-def again() -> str:
-    """Which runs the code as it is now was seen to compute anew, from the experiment's record; empty if none."""
+def again() -> dict[str, Any]:
+    """When some arms were last trained anew with the code as it was, from the experiment's record; none if never."""
     place = results_root() / PROFILE / "record.json"
     seen = json.loads(place.read_text(encoding="utf-8")).get("again") if place.is_file() else None
-    if not seen:
-        return ""
-    return (
-        f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision "
-        f"{(seen['revision'] or 'unknown')[:7]}) trained and asked {len(seen['arms'])} arms anew at seed "
-        f"{seen['seed']} ({', '.join(seen['arms'])}), which between them pass through all of it: all {seen['files']} "
-        f"files are {seen.get('against', 'those kept')}, to the byte."
-    )
+    never = {"date": "–", "revision": "–", "seed": "–", "arms": [], "files": 0}
+    return never | {"against": "those kept"} | (seen or {})
