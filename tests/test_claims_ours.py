@@ -3,13 +3,13 @@
 import gzip
 import json
 import re
-import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_results
 from sklearn.metrics import f1_score
 
 from chexreason import metrics
@@ -29,7 +29,6 @@ from companion.report import terminal, verdict_table
 #: Ids of the runs that show one training.
 ONCE = r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-"
 GRPO_AND_SFT = ("chexreason", "medgemma_sft")
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
 
 
 def write_run(
@@ -233,7 +232,7 @@ def test_a_constant_run_is_refused_in_every_comparison(made, judged, tmp_path, s
 
 def test_every_number_of_a_constant_run_is_refused(tmp_path):
     """Failure rates and Figure 1's curves as well as scores: none of them is set against another run's."""
-    FACTORY["write"]("smoke", tmp_path, tmp_path / "cache", ("02",), n=160)
+    synthetic_results.write("smoke", tmp_path, tmp_path / "cache", ("02",), n=160)
     folder = tmp_path / "smoke" / "02-sft-medgemma-reasoning_a"
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
     scored = (Ours.score, Ours.failure, lambda side, *of: side.finding(*of, "Edema"),
