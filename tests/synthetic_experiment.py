@@ -4,7 +4,6 @@ They go through `chexreason.runs.finish`, so they have the format of real ones. 
 yardstick with some labels flipped; how many decides how good it is.
 """
 
-import functools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,13 +18,13 @@ from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 from companion.evidence import analysis
 from companion.experiment import arms, worlds
-from companion.report.experiments import answers, cells, cures, scaffold, selection
+from companion.report.experiments import answers, cures, scaffold, selection
 
 PATIENTS = 160
-LABELS = functools.cache(worlds.labels)  # drawing the cases takes longest
+LABELS = analysis._labels  # drawing the cases takes longest
 #: What the chapters read or compute once.
-READ_ONCE = (selection.ways, answers.answers, answers.changed, answers._all_runs, cells.shares, cures._blind,
-             scaffold.drawn, selection.advantages)  # fmt: skip
+READ_ONCE = (answers.answers, answers._all_runs, answers._compared, selection.ways, selection.advantages,
+             scaffold.drawn, cures._blind)  # fmt: skip
 FORMATS = ("only_label", "free_reasoning", "reasoning_narrative", "reasoning_a")
 
 
@@ -34,7 +33,6 @@ def shown(root: Path) -> Iterator[None]:
     """The chapters read the results below `root`, and nothing that was read before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHEXREASON_RESULTS", str(root))
-        patch.setattr(worlds, "labels", LABELS)
         for read in READ_ONCE:
             read.cache_clear()
         yield
@@ -52,15 +50,12 @@ def write(
     profile = config.load_profile("experiment", results=root, cache=root / "cache")
     labels = LABELS(PATIENTS)
     for name, arm in arms.ARMS.items():
-        if name not in only:
-            continue
-        for seed in arms.seeds_of(name) if arm.stage or arm.samples else (0,):
+        seeds = arms.seeds_of(name) if arm.stage or arm.samples else (0,)
+        for seed in seeds if name in only else ():
             place = replace(profile, seed=seed, results=profile.results / f"seed{seed}")
             if arm.stage:
                 _training(place, name, arm, name in one_answer)
-            if not worlds.ASKED[arm.question]:
-                continue
-            for checkpoint in arm.checkpoints:
+            for checkpoint in arm.checkpoints if worlds.ASKED[arm.question] else ():
                 model = f"{name}-{checkpoint}"
                 rng = np.random.default_rng([seed, *model.encode()])
                 rows = _answers(arm, labels, wrong.get(model, wrong[""]), rng)

@@ -3,13 +3,13 @@
 import gzip
 import json
 import re
-import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_results
 from sklearn.metrics import f1_score
 
 from chexreason import metrics
@@ -21,13 +21,14 @@ from chexreason.runs import read
 from companion.evidence import claims, stats
 from companion.evidence.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, OTHERWISE, REFUSED
 from companion.evidence.claims.effects import changes, rare
-from companion.evidence.claims.quantity import CannotTell
+from companion.evidence.claims.ours import Ours
+from companion.evidence.claims.quantity import CannotTell, Quantity
 from companion.evidence.comparable import ENOUGH
 from companion.report import terminal, verdict_table
 
 #: Ids of the runs that show one training.
 ONCE = r"0[23]-|04-generalization-(medgemma_sft|chexreason)-|sft-|grpo-"
-FACTORY = runpy.run_path(str(Path(__file__).with_name("synthetic_results.py")))
+GRPO_AND_SFT = ("chexreason", "medgemma_sft")
 
 
 def write_run(
@@ -74,82 +75,71 @@ def judged(made) -> dict[str, claims.Outcome]:
 
 
 def test_verdicts_follow_the_runs(made, judged):
-    side, found = claims.open_runs(str(made)), judged
     # Nobody trained these for the comparison, so patients are all that varies.
-    assert found["base-superior"].verdict == HOLDS
-    assert found["nv_reason-drops-nine"].verdict == HOLDS
-    assert found["medgemma-drops-nine"].verdict == OTHERWISE
+    assert judged["base-superior"].verdict == judged["nv_reason-drops-nine"].verdict == HOLDS
+    assert judged["medgemma-drops-nine"].verdict == OTHERWISE
     # One training is no test of SFT or GRPO, however far its patients agree.
     over_patients = {
         "grpo-improves-chexpert": "beyond chance", "grpo-loses-nih": "beyond chance",
         "sft-improves-nine": "beyond chance", "back-to-baseline": "the opposite, beyond chance",
     }  # fmt: skip
     for name, told in over_patients.items():
-        assert found[name].verdict == REFUSED, name
-        assert found[name].reason == f"one training: another may come out otherwise; over patients alone {told}"
-        assert found[name].low <= found[name].effect <= found[name].high
-        assert found[name].together is None
-    assert found["grpo-improves-chexpert"].low > 0
-    assert (found["sft-beats-base-nih"].verdict, found["sft-beats-base-nih"].effect) == (REFUSED, 0)
-    assert found["chexreason-drops"].verdict == REFUSED
-    assert found["chexreason-drops"].unlike
-    assert found["hard-beats-nuanced-macro"].verdict == NOT_RUN
-    assert "is not there" in found["hard-beats-nuanced-macro"].reason
+        one = judged[name]
+        assert (one.verdict, one.together) == (REFUSED, None), name
+        assert one.reason == f"one training: another may come out otherwise; over patients alone {told}"
+        assert one.low <= one.effect <= one.high
+    assert judged["grpo-improves-chexpert"].low > 0
+    assert (judged["sft-beats-base-nih"].verdict, judged["sft-beats-base-nih"].effect) == (REFUSED, 0)
+    assert (judged["chexreason-drops"].verdict, judged["chexreason-drops"].unlike) == (REFUSED, True)
+    assert judged["hard-beats-nuanced-macro"].verdict == NOT_RUN
+    assert "is not there" in judged["hard-beats-nuanced-macro"].reason
     with pytest.raises(CannotTell, match="none of the findings is rare among these studies"):
-        rare(side, 5)
-    assert "real data sets" in found["identical-definitions"].reason
-    for name, one in found.items():
+        rare(claims.open_runs(str(made)), 5)
+    for name, one in judged.items():
         assert (one.verdict == NOT_RUN) == bool(one.missing), name
         assert CLAIMS[name].stated or one.verdict != FAILS, name
-    assert {one.tier for one in found.values()} == {"miniature"}
-    assert found["grpo-improves-chexpert"].n == "hospital B test n = 240"
-    assert found["grpo-improves-chexpert"].runs == (
-        "04-generalization-chexreason-chexpert", "04-generalization-medgemma_sft-chexpert",
-    )  # fmt: skip
+    assert {one.tier for one in judged.values()} == {"miniature"}
+    assert judged["grpo-improves-chexpert"].n == "hospital B test n = 240"
+    assert judged["grpo-improves-chexpert"].runs == tuple(f"04-generalization-{one}-chexpert" for one in GRPO_AND_SFT)
 
 
 def test_runs_on_different_studies_are_not_subtracted(made, tmp_path):
-    shutil.copytree(made, tmp_path / "runs")
-    truth = np.random.default_rng(5).random((240, 14)) < 0.3
-    folder = tmp_path / "runs" / "04-generalization-chexreason-chexpert"
-    shutil.rmtree(folder)
-    write_run(tmp_path / "runs", folder.name, "chexpert", truth, truth, cohort="other")
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(tmp_path / "runs")))
-    assert found["grpo-improves-chexpert"].effect is None
-    assert "different studies of hospital B test" in found["grpo-improves-chexpert"].reason
-    assert found["base-superior"].verdict == HOLDS
+    place = tmp_path / "runs"
+    shutil.copytree(made, place)
+    truth, name = np.random.default_rng(5).random((240, 14)) < 0.3, "04-generalization-chexreason-chexpert"
+    shutil.rmtree(place / name)
+    write_run(place, name, "chexpert", truth, truth, cohort="other")
     # As noted by the runs, where rows stay outside.
     for run_id, digest in (("medgemma", "a"), ("qwen", "b")):
-        place = tmp_path / "runs" / f"04-generalization-{run_id}-chexpert" / "run.json"
-        place.write_text(json.dumps(json.loads(place.read_text()) | {"inputs": {"studies": digest * 64}}))
-    found = claims.outcomes(CLAIMS, claims.open_runs(str(tmp_path / "runs")))
-    assert "digest aaaaaaa and 240, digest bbbbbbb" in found["base-superior"].reason
+        info = place / f"04-generalization-{run_id}-chexpert" / "run.json"
+        info.write_text(json.dumps(json.loads(info.read_text()) | {"inputs": {"studies": digest * 64}}))
+    side = claims.open_runs(str(place))
+    grpo, base = (claims.judge(CLAIMS[one], side) for one in ("grpo-improves-chexpert", "base-superior"))
+    assert grpo.effect is None
+    assert "different studies of hospital B test" in grpo.reason
+    assert "digest aaaaaaa and 240, digest bbbbbbb" in base.reason
+
+
+def gap(root: Path) -> Quantity:
+    """ChexReason minus SFT on CheXpert."""
+    side = claims.open_runs(str(root))
+    return side.score(5, "chexreason") - side.score(5, "medgemma_sft")
 
 
 def test_draws_are_a_bootstrap_by_patient(made):
     """Held against `stats.resampled_f1`, which is another implementation with other draws."""
-    side = claims.open_runs(str(made))
-    gap = side.score(5, "chexreason") - side.score(5, "medgemma_sft")
-    sft, grpo = (read(made / f"04-generalization-{m}-chexpert").predictions() for m in ("medgemma_sft", "chexreason"))
-    truth, first, second = (label_cells(x, "chexpert14") for x in (sft["truth"], sft["predicted"], grpo["predicted"]))
-    patients = list(sft["patient_key"])
-    drawn = stats.resampled_f1(truth, [first, second], patients, np.random.default_rng(1))["macro"]
+    found = gap(made)
+    grpo, sft = (read(made / f"04-generalization-{one}-chexpert").predictions() for one in GRPO_AND_SFT)
+    truth, *said = (label_cells(x, "chexpert14") for x in (sft["truth"], sft["predicted"], grpo["predicted"]))
+    drawn = stats.resampled_f1(truth, said, list(sft["patient_key"]), np.random.default_rng(1))["macro"]
     wanted = stats.percentiles(drawn[:, 1] - drawn[:, 0])
-    assert gap.value == pytest.approx(wanted.estimate)
-    low, high = np.quantile(gap.draws, [0.025, 0.975])
-    assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=0.006)
+    assert found.value == pytest.approx(wanted.estimate)
+    assert np.quantile(found.draws, [0.025, 0.975]) == pytest.approx((wanted.low, wanted.high), abs=0.006)
 
 
 def test_without_rows_the_counts_of_the_metrics_serve(made, tmp_path):
-    for folder in made.iterdir():
-        copy = tmp_path / folder.name
-        copy.mkdir()
-        for name in ("run.json", "metrics.csv"):
-            (copy / name).write_bytes((folder / name).read_bytes())
-    with_rows, without = (
-        (side.score(5, "chexreason") - side.score(5, "medgemma_sft"))
-        for side in (claims.open_runs(str(made)), claims.open_runs(str(tmp_path)))
-    )
+    shutil.copytree(made, tmp_path / "bare", ignore=shutil.ignore_patterns("predictions*"))
+    with_rows, without = gap(made), gap(tmp_path / "bare")
     assert without.value == pytest.approx(with_rows.value)
     assert without.draws.mean() == pytest.approx(without.value, abs=0.01)
     assert 0.6 < without.draws.std() / with_rows.draws.std() < 1.7
@@ -159,7 +149,6 @@ def test_one_runs_folder_is_judged_by_what_it_has(made):
     side = claims.open_runs(str(made / "04-generalization-qwen-nih"))
     found = claims.outcomes(CLAIMS, side)
     assert {one.verdict for one in found.values()} == {NOT_RUN, REFUSED}
-    assert all((one.verdict == NOT_RUN) == bool(one.missing) for one in found.values())
     assert len(side.missing) == 28
     assert found["grpo-loses-nih"].missing in side.missing
     told, waiting = terminal.claims_text(found, 80, side.missing), sum(bool(one.missing) for one in found.values())
@@ -188,9 +177,8 @@ def test_the_committed_results_are_judged():
     assert len(once) >= 15
     assert all(one.verdict == REFUSED and one.reason.startswith("one training") for one in once)
     # Qwen2.5-VL scores next to nothing, and so it is in no comparison.
-    assert "04-generalization-qwen-chexpert scores" in found["base-superior"].reason
-    assert "below naming every label" in found["base-superior"].reason
     assert found["base-superior"].verdict == REFUSED
+    assert re.match("04-generalization-qwen-chexpert scores .* below naming every label", found["base-superior"].reason)
 
 
 def test_real_images_are_named_and_drawn_ones_are_never_taken_for_them(judged, tmp_path):
@@ -244,17 +232,13 @@ def test_a_constant_run_is_refused_in_every_comparison(made, judged, tmp_path, s
 
 def test_every_number_of_a_constant_run_is_refused(tmp_path):
     """Failure rates and Figure 1's curves as well as scores: none of them is set against another run's."""
-    FACTORY["write"]("smoke", tmp_path, tmp_path / "cache", ("02",), n=160)
+    synthetic_results.write("smoke", tmp_path, tmp_path / "cache", ("02",), n=160)
     folder = tmp_path / "smoke" / "02-sft-medgemma-reasoning_a"
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
-    asks = (
-        lambda side: side.score(2, "reasoning_a"),
-        lambda side: side.score(2, "reasoning_a", "micro", "recall"),
-        lambda side: side.finding(2, "reasoning_a", "Edema"),
-        lambda side: side.failure(2, "reasoning_a"),
-        lambda side: side.accuracy("reasoning_a"),
-        lambda side: side.pace("reasoning_a"),
-    )
+    scored = (Ours.score, Ours.failure, lambda side, *of: side.finding(*of, "Edema"),
+              lambda side, *of: side.score(*of, "micro", "recall"))  # fmt: skip
+    asks = [*(lambda side, ask=ask: ask(side, 2, "reasoning_a") for ask in scored),
+            *(lambda side, ask=ask: ask(side, "reasoning_a") for ask in (Ours.accuracy, Ours.pace))]  # fmt: skip
     side = claims.open_runs("smoke", tmp_path)
     assert all(ask(side) for ask in asks)
     rows["predicted"] = "Edema"

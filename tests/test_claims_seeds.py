@@ -3,7 +3,6 @@
 import dataclasses
 import re
 
-import numpy as np
 import pytest
 
 from chexreason.config import RESULTS
@@ -13,7 +12,7 @@ from companion.evidence.analysis import OWN, Cell
 from companion.evidence.claims import CLAIMS, REFUSED
 from companion.evidence.claims.ours import Scored
 from companion.evidence.claims.quantity import CannotTell
-from companion.evidence.claims.seeds import ASKED, Seeds
+from companion.evidence.claims.seeds import Seeds
 from companion.experiment import arms
 from companion.report.experiments import answers
 
@@ -128,18 +127,15 @@ def test_one_seed_measures_nothing_about_training(alone, what):
 
 def test_one_seed_alone_tests_no_claim_about_training(side, alone):
     """Every claim with a trained model is refused, with effect and interval."""
-    for name in ("direct-best-medgemma", "jaccard-suffices", "grpo-improves-chexpert-nine", "free-best-macro"):
+    for name in ("direct-best-medgemma", "free-best-macro"):
         told = claims.judge(CLAIMS[name], alone)
         assert told.verdict == REFUSED, name
-        if name in ("jaccard-suffices", "grpo-improves-chexpert-nine"):
-            assert told.reason.startswith("one training: another may come out otherwise")
-            assert told.low <= told.effect <= told.high
-        else:
-            assert re.search("below naming every label|gives one answer", told.reason), name
-    trained = side.settle(lambda each: each.score(2, "free_reasoning"))
-    assert trained.trainings == 5
-    assert side.settle(lambda each: each.score(2, "only_label")).trainings == 3
-    untouched = side.settle(lambda each: each.finding(5, "medgemma", NIH_SHARED[3]))
-    assert untouched.trainings is None
-    assert ASKED["medgemma"] == "base-best"
-    assert np.isfinite(untouched.draws).all()
+        assert re.search("below naming every label|gives one answer", told.reason), name
+    for name in ("jaccard-suffices", "grpo-improves-chexpert-nine"):
+        told = claims.judge(CLAIMS[name], alone)
+        assert told.verdict == REFUSED, name
+        assert told.reason.startswith("one training: another may come out otherwise")
+        assert told.low <= told.effect <= told.high
+    asks = [lambda one: one.score(2, "free_reasoning"), lambda one: one.score(2, "only_label"),
+            lambda one: one.finding(5, "medgemma", NIH_SHARED[3])]  # fmt: skip
+    assert [side.settle(ask).trainings for ask in asks] == [5, 3, None]  # the last one is the untouched model

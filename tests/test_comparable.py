@@ -30,7 +30,7 @@ def test_naming_every_label_scores_as_scikit_learn_says() -> None:
 )
 def test_one_training_that_takes_part_in_nothing_is_enough(commonest, scores, floors, reason) -> None:
     """From nine tenths of one answer on, or below the floor; also where the other trainings are fit."""
-    assert comparable.unfit_over(commonest, scores, floors) == reason
+    assert comparable.unfit_over(zip(commonest, scores, floors, strict=True)) == reason
 
 
 def test_findings_with_twenty_positives_carry_a_conclusion() -> None:

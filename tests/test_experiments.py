@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import f1_score
 
 from chexreason.config import load_profile
 from chexreason.errors import UserError
@@ -63,9 +63,13 @@ def answers(labels) -> Answers:
 def by_sklearn(answers: Answers, model: str, seed: int, cell: Cell) -> float:
     asked = answers.of[model, seed].query(f"population == '{cell.population}' and film == '{cell.image}'")
     truth = answers.labels.query(f"population == '{cell.population}' and yardstick == '{cell.yardstick}'")
-    sets = [[set(text.split(";")) for text in column] for column in (truth["positive"], asked["predicted"])]
-    binary = [np.array([[name in one for name in NIH_SHARED] for one in rows]) for rows in sets]
-    return float(f1_score(*binary, average="macro", zero_division=0))
+    both = (column.str.get_dummies(sep=";")[list(NIH_SHARED)] for column in (truth["positive"], asked["predicted"]))
+    return float(f1_score(*both, average="macro", zero_division=0))
+
+
+def gain(answers: Answers, cell: Cell) -> float:
+    """GRPO minus SFT, mean over trainings."""
+    return np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
 
 
 def test_every_arm_says_what_can_be_run() -> None:
@@ -98,8 +102,7 @@ def test_cells_are_scored_as_scikit_learn_does(answers) -> None:
 def test_a_contrast_is_the_mean_over_the_seeds_that_both_sides_have(answers) -> None:
     cell, base = Cell("A", "C", "report"), by_sklearn(answers, "base-best", 0, Cell("B", "B", "visible"))
     found = analysis.contrast(answers, analysis.change("grpo", "sft", cell))
-    wanted = np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
-    assert found.estimate == pytest.approx(wanted)
+    assert found.estimate == pytest.approx(gain(answers, cell))
     assert found.low < found.high
     cell = Cell("B", "B", "visible")  # an untrained model stands beside every seed
     found = analysis.contrast(answers, analysis.change("sft", "base-best", cell))
@@ -115,11 +118,7 @@ def test_the_three_shares_add_up_to_the_whole(answers) -> None:
     parts = analysis.shares("grpo", "sft", "C")
     values = {name: analysis.contrast(answers, weights).estimate for name, weights in parts.items()}
     assert sum(values[name] for name in analysis.FACTORS) == pytest.approx(values["all"])
-    there, here = (
-        np.mean([by_sklearn(answers, "grpo", s, cell) - by_sklearn(answers, "sft", s, cell) for s in range(3)])
-        for cell in (Cell("C", "C", OWN["C"]), HOME)
-    )
-    assert values["all"] == pytest.approx(there - here)
+    assert values["all"] == pytest.approx(gain(answers, Cell("C", "C", OWN["C"])) - gain(answers, HOME))
 
 
 def test_a_factor_without_effect_gets_no_share(answers) -> None:
@@ -191,23 +190,18 @@ def test_an_average_that_carries_a_conclusion_leaves_rare_findings_out(answers) 
 
 def test_a_model_trained_once_does_not_stand_beside_other_seeds(answers) -> None:
     once = {key: rows for key, rows in answers.of.items() if key[0] != "grpo" or key[1] == 1}
-    fewer = Answers(once, answers.labels)
+    fewer, untouched = Answers(once, answers.labels), analysis.change("sft", "base-best", HOME)
     assert fewer.seeds(["grpo"]) == fewer.seeds(["grpo", "sft"]) == fewer.seeds(["base-best", "grpo"]) == [1]
-    assert fewer.seeds(["base-best", "sft"]) == [0, 1, 2]
-    untouched = analysis.change("sft", "base-best", HOME)
-    for weights, beside in ((analysis.change("grpo", "sft", HOME), []), (untouched, ["grpo"])):
-        with pytest.raises(NotComparable, match="one training: another may come out otherwise"):
-            analysis.contrast(fewer, weights, beside=beside)
+    with pytest.raises(NotComparable, match=comparable.ONE_TRAINING):
+        analysis.contrast(fewer, untouched, beside=["grpo"])
     assert analysis.contrast(fewer, untouched).seeds == (0, 1, 2)
     apart = Answers({key: rows for key, rows in once.items() if key != ("sft", 1)}, answers.labels)
-    assert apart.seeds(["grpo", "sft"]) == []
     with pytest.raises(UserError, match="models with a seed in common"):
         analysis.contrast(apart, analysis.change("grpo", "sft", HOME))
 
 
 def test_one_seed_concludes_nothing_about_training(answers) -> None:
     one = Answers({key: rows for key, rows in answers.of.items() if key[1] == 0}, answers.labels)
-    assert one.seeds(["grpo", "sft"]) == [0]
     for weights in (analysis.change("grpo", "sft", HOME), analysis.change("sft", "base-best", HOME),
                     analysis.shares("grpo", "sft", "C")["labels"]):  # fmt: skip
         with pytest.raises(NotComparable, match="one training: another may come out otherwise"):
@@ -232,14 +226,6 @@ def test_each_outcome_against_scikit_learn_or_counting(answers, name) -> None:
     assert answers.values(key, 1, outcomes.OUTCOMES[name])[0] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_the_auroc_of_votes_is_scikit_learn_s(answers) -> None:
-    found = analysis.auroc(answers, "sft", HOME)
-    true_NF, _ = answers.matrices(Key("sft", HOME), 0)
-    share = np.mean([answers.matrices(Key("sft", HOME), seed)[1] for seed in range(3)], axis=0)
-    assert found == pytest.approx(roc_auc_score(true_NF, share, average="macro"))
-    assert analysis.auroc(answers, "base-best", HOME) is None
-
-
 def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> None:
     cell = Cell("A", "A", "report")
     frame = answers.of["sft", 0]
@@ -250,7 +236,6 @@ def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> Non
     one = dataclasses.replace(answers, of={("sft", 0): frame}, _known={})
     found = analysis.commonest(one, "sft", cell)
     assert found.estimate == pytest.approx(share)
-    assert share == pytest.approx(next(v.commonest for v in analysis.variety(one, "sft", cell)))
     low, high = scipy.stats.binom(n, share).ppf([0.025, 0.975]) / n
     assert [found.low, found.high] == pytest.approx([low, high], abs=1.5 / n)
 

@@ -2,14 +2,15 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_experiment
-from chapter import cells_of, sentences
+from chapter import cells_of, sentences, table_rows
 from sklearn.metrics import f1_score
 
 from chexreason.errors import UserError
@@ -17,13 +18,13 @@ from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.metrics import label_cells
 from companion.evidence import analysis, claims, comparable
 from companion.evidence import tables as evidence
-from companion.evidence.analysis import OWN, Cell, Contrast, Key
+from companion.evidence.analysis import OWN, Contrast, Key
 from companion.evidence.stats import Interval
-from companion.experiment import arms
+from companion.experiment import arms, scores
 from companion.report import plots
 from companion.report.experiments import answers, cells, collapse, cures, posthoc, scaffold, selection
 from companion.report.experiments.names import BELOW, NOT_RUN
-from companion.report.theme import spoken
+from companion.report.theme import decimal, spoken
 
 #: Share of flipped labels: reinforcement with the hard reward is right more often than fine-tuning, its best checkpoint
 #: more than the last, one cure more than both; a longer training is worse. All lie above naming every label.
@@ -36,6 +37,9 @@ WRONG = {
 }
 ONE_ANSWER = frozenset({"nuanced-no-kl-last"})
 HARD, SFT = "grpo-hard-best", f"{arms.SFT}-best"
+
+
+FORMATS = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +60,8 @@ def nothing(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def constant_general(tmp_path: Path) -> Iterator[None]:
     """Nothing has collapsed, and the general base gives one answer with each format."""
-    formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
-    general = frozenset(name for name in formats if arms.get(name).base == "qwen")
-    synthetic_experiment.write(tmp_path, WRONG, general, only=formats | {"grpo-hard", "nuanced-no-kl"})
+    general = frozenset(name for name in FORMATS if arms.get(name).base == "qwen")
+    synthetic_experiment.write(tmp_path, WRONG, general, only=FORMATS | {"grpo-hard"})
     with synthetic_experiment.shown(tmp_path):
         yield
 
@@ -66,8 +69,7 @@ def constant_general(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def once(tmp_path: Path) -> Iterator[None]:
     """GRPO at seed 1 alone beside SFT at all seeds; the general base's formats at seed 0 alone."""
-    formats = {name for name, arm in arms.ARMS.items() if arm.stage == "sft"}
-    synthetic_experiment.write(tmp_path, WRONG, only=formats | {"grpo-hard"})
+    synthetic_experiment.write(tmp_path, WRONG, only=FORMATS | {"grpo-hard"})
     for arm, seed in (("grpo-hard", 1), ("sft-qwen", 0)):
         for folder in (tmp_path / "experiment").glob(f"seed*/{arm}*"):
             if folder.parent.name != f"seed{seed}":
@@ -98,17 +100,17 @@ def by_sklearn(name: str, hospital: str, seed: int, findings=NIH_SHARED, average
 
 @pytest.mark.usefixtures("results")
 def test_images_labels_or_patients() -> None:
-    gain = cells.home("grpo-hard")
-    assert gain.low > 0
+    gain, other = cells.home("grpo-hard"), cells.home("grpo-nuanced")
     wanted = [by_sklearn(HARD, "A", s, gain.findings) - by_sklearn(SFT, "A", s, gain.findings) for s in range(5)]
     assert gain.estimate == pytest.approx(np.mean(wanted))
+    # The other reward's answers are no better than fine-tuning's.
+    assert gain.low > 0
+    assert other.low < 0 < other.high
     assert answers.significance(gain) == "distinguishable from zero"
+    assert answers.significance(other) == "not distinguishable from zero"
     assert cells.verdict().startswith(f"at home {spoken(gain)};")
     found = analysis.contrast(answers.answers(), analysis.shares(HARD, SFT, "B")["all"])
     assert cells.elsewhere("grpo-hard", "B").startswith(f"the change minus that at A is {spoken(found)}")
-    # The other reward's answers are no better than fine-tuning's.
-    assert cells.home("grpo-nuanced").low < 0 < cells.home("grpo-nuanced").high
-    assert answers.significance(cells.home("grpo-nuanced")) == "not distinguishable from zero"
     shown = cells.split().text
     assert shown.count("<svg") == 2
     assert f"Hospital B minus hospital A, all three, hard reward: {spoken(found)}" in shown
@@ -122,8 +124,18 @@ def test_both_lengths_are_compared_at_the_same_seeds() -> None:
     assert long.high < 0 < short.low
     assert long.seeds == short.seeds == (0, 1, 2)
     assert long.findings == short.findings
-    wanted = [by_sklearn(HARD, "A", s, short.findings) - by_sklearn(SFT, "A", s, short.findings) for s in range(3)]
-    assert short.estimate == pytest.approx(np.mean(wanted))
+    assert short.per_seed == answers.changed(HARD, SFT, "A").per_seed[:3]
+
+
+@pytest.mark.usefixtures("results")
+def test_what_is_post_hoc_is_said_and_what_is_unfit_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "unfit", lambda known, key, *_: "below" * (key.cell.image == "C"))
+    text = posthoc.table().text
+    head, _, sft, *others = table_rows(text)
+    level = answers.compared({Key(SFT, scores.own("A")): 1.0})
+    assert dict(zip(head, sft, strict=True))["macro-F1"] == decimal(level.estimate)
+    assert "post hoc but for macro-F1" in text
+    assert [BELOW in "".join(row) for row in others] == [False] * 6 + [True] * 4
 
 
 def test_a_caption_counts_what_leaves_zero_out_and_what_is_not_compared() -> None:
@@ -135,29 +147,25 @@ def test_a_caption_counts_what_leaves_zero_out_and_what_is_not_compared() -> Non
 
 def test_a_figure_has_each_estimate_at_its_place_and_says_it() -> None:
     values = {"hard": {"A": GAIN, "B": UP}, "nuanced": {"A": DOWN, "B": NONE}}
-    drawn = plots.intervals("At home", values, "change")
+    drawn, listed = plots.intervals("At home", values, "change"), plots.numbers({"At home": values})
     assert drawn.count("not compared") == 2  # in the row and in the text
-    for series, rows in values.items():
-        for row, value in rows.items():
-            assert f"{row}, {series}: {spoken(value)}" in drawn
-            assert f"{row}, {series}: {spoken(value)}" in plots.numbers({"At home": values})
-    assert "currentColor" in drawn
+    said = [f"{row}, {series}: {spoken(one)}" for series, rows in values.items() for row, one in rows.items()]
+    assert all(one in drawn and one in listed for one in said)
 
 
 @pytest.mark.usefixtures("results")
 def test_a_model_with_one_answer_has_collapsed_and_no_other() -> None:
     assert collapse.verdict() == "nuanced-no-kl (3 of 3 trainings)"
-    assert collapse.after_last().loc["nuanced-no-kl-last", ["commonest", "lists"]].tolist() == [1.0, 1.0]
-    assert "3 of 3" in collapse.table().text
+    assert not collapse.nothing()
+    one = collapse.after_last().loc["nuanced-no-kl-last"]
+    assert (one["commonest"].estimate, one["label"], one["lists"], one["collapsed"]) == (1, 1, 1, 3)
     assert "nuanced-no-kl: 1 (1 to 1)" in collapse.figure().text
     assert collapse.reward_spread("grpo-nuanced") / collapse.reward_spread("grpo-hard") == pytest.approx(100)
-    assert not collapse.nothing()
     # A constant run is in no comparison, whatever its score.
-    assert collapse.table().text.count("not compared") == 1
-    assert "Of 10 that can be compared" in collapse.table().text
-    assert collapse.after_last().loc["nuanced-no-kl-last", "label"] == 1
-    for reward in ("hard", "nuanced"):
-        assert collapse.curves(reward).text.count("<svg role") == 3
+    text = collapse.table().text
+    assert "3 of 3" in text
+    assert text.count("not compared") == 1
+    assert "Of 10 that can be compared" in text
 
 
 @pytest.mark.usefixtures("results")
@@ -172,9 +180,9 @@ def test_the_choice_of_a_checkpoint_has_like_on_both_sides() -> None:
         assert sorted(found.index) == sorted((name, seed) for name in ways for seed in range(3))
         for seed in selection.seeds():
             truth, best, last = (cells[:, columns] for cells in synthetic_experiment.validation("grpo-hard", seed))
-            scores = [f1_score(truth, said, average=average) for said in (best, last)]
+            here = [f1_score(truth, said, average=average) for said in (best, last)]
             there = [by_sklearn(f"grpo-hard-{which}", "A", seed, average=average) for which in ("best", "last")]
-            wanted = [scores[0] - scores[1], there[0] - there[1]]
+            wanted = [here[0] - here[1], there[0] - there[1]]
             assert found.loc[("grpo-hard", seed), ["chosen", "others"]].tolist() == pytest.approx(wanted)
     # The last checkpoint of each arm was made worse on the validation studies.
     assert (selection.advantages("micro").loc["hard-scaled", "chosen"] > 0.03).all()
@@ -189,9 +197,8 @@ def test_with_healthy_runs_formats_are_set_against_each_other() -> None:
     for seed in range(3):
         two = [answers.trained()[f"sft-qwen-{name}", seed].predictions() for name in ("reasoning_a", "only_label")]
         assert two[0]["truth"].equals(two[1]["truth"])
-        cells_of = [[label_cells(one[column], "chexpert14") for column in ("truth", "predicted")] for one in two]
-        scores = [f1_score(*both, average="macro", zero_division=0) for both in cells_of]
-        wanted.append(scores[0] - scores[1])
+        both_cells = [[label_cells(one[column], "chexpert14") for column in ("truth", "predicted")] for one in two]
+        wanted.append(np.subtract(*(f1_score(*both, average="macro", zero_division=0) for both in both_cells)))
     found = scaffold.difference("qwen")
     assert len(scaffold.findings()) == 14  # each has 20 positives here
     assert found.estimate == pytest.approx(np.mean(wanted))
@@ -209,6 +216,7 @@ def test_constant_runs_rank_no_format() -> None:
     assert "not compared (6 of 6 runs are constant or below naming every label) on the general one" in said
     assert not re.search("only label|free reasoning|narrative|reasoning a", said, re.IGNORECASE)
     assert scaffold.constants("qwen") == 12
+    assert collapse.nothing()
     assert "3 of 3 constant or below" in scaffold.figure().text
     assert "On the general base formats cannot be compared" in scaffold.figure().text
 
@@ -241,12 +249,18 @@ def test_a_cure_gains_wherever_it_can_be_compared_and_is_not_seen_to_lose_at_hom
 @pytest.mark.usefixtures("results")
 def test_what_is_below_naming_every_label_is_marked_in_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     first = "SFT, its one greedy answer"
-    assert BELOW not in "".join(cells_of(cures.ceiling().text, first))
     floor = cures._floor
-    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99 if hospital == "C" else floor(hospital))
-    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 1
-    monkeypatch.setattr(cures, "_floor", lambda hospital: 0.99)
-    assert "".join(cells_of(cures.ceiling().text, first)).count(BELOW) == 3
+    for beyond in ("", "C", "ABC"):
+        monkeypatch.setattr(cures, "_floor", lambda h, beyond=beyond: 0.99 if h in beyond else floor(h))
+        shown = cells_of(cures.ceiling().text, first)
+        assert [BELOW in cell for cell in shown] == [h in beyond for h in "ABC"]
+        assert [float(cell.rstrip(BELOW)) for cell in shown] == pytest.approx([greedy(h) for h in "ABC"], abs=0.0005)
+
+
+def greedy(hospital: str, seeds: Sequence[int] = range(3)) -> float:
+    """SFT's macro-F1 by scikit-learn over the findings with enough positives, mean over trainings."""
+    often = analysis.frequent(answers.answers(), [scores.own(hospital)])
+    return float(np.mean([by_sklearn(SFT, hospital, seed, often) for seed in seeds]))
 
 
 @pytest.mark.usefixtures("results")
@@ -282,33 +296,26 @@ def test_the_blind_control_has_no_patient_s_own_answer(monkeypatch: pytest.Monke
             assert (others != np.arange(n)).all()
     # Answers that are right of every patient score 1; given to others, they do not.
     known = answers.answers()
-    true_NF, _ = known.matrices(Key(SFT, Cell("A", "A", OWN["A"])), 0)
+    true_NF, _ = known.matrices(Key(SFT, scores.own("A")), 0)
     with monkeypatch.context() as patch:
         patch.setattr(type(known), "matrices", lambda *_: (true_NF, true_NF))
         assert cures._blind.__wrapped__("A", 0, 1) < 0.6
     for hospital in "ABC":
-        for seed in range(3):
-            scores = [cures._blind(hospital, seed, tries) for tries in (1, 2, 4, 8)]
-            assert scores == sorted(scores)
-            assert scores[0] < cures._score(SFT, hospital, seed)
+        blind = [cures._blind(hospital, 0, tries) for tries in (1, 2, 4, 8)]
+        assert blind == sorted(blind)
+        assert blind[0] < greedy(hospital, [0])
 
 
-def test_a_finding_that_is_rare_in_one_seed_is_in_no_format_s_average(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_rare_in_one_seed_or_on_one_side_carries_no_conclusion(monkeypatch: pytest.MonkeyPatch) -> None:
+    often = {(name, "support"): float(comparable.ENOUGH) for name in FINDINGS}
+    chosen_by = {0: often, 1: often | {("Edema", "support"): comparable.ENOUGH - 1.0}}
+    monkeypatch.setattr(evidence, "scores", lambda run, *_: pd.Series(chosen_by[run]))
     monkeypatch.setattr(scaffold, "runs_of", lambda base: {scaffold.ALONE: {0: 0, 1: 1}})
-    often = dict.fromkeys(FINDINGS, float(comparable.ENOUGH))
-    rare = {0: often, 1: often | {"Edema": comparable.ENOUGH - 1.0}}
-    monkeypatch.setattr(scaffold, "_positives", rare.__getitem__)
     assert scaffold.findings() == tuple(name for name in FINDINGS if name != "Edema")
-
-
-def test_what_is_rare_on_either_side_carries_no_choice_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "ways", lambda: ["grpo-hard"])
     monkeypatch.setattr(selection, "seeds", lambda: [0, 1])
     monkeypatch.setattr(selection, "answers", lambda: None)
     monkeypatch.setattr(selection, "trained", lambda: {("grpo-hard", seed): seed for seed in (0, 1)})
-    often = {(name, "support"): float(comparable.ENOUGH) for name in NIH_SHARED}
-    chosen_by = {0: often, 1: often | {("Edema", "support"): comparable.ENOUGH - 1.0}}
-    monkeypatch.setattr(evidence, "scores", lambda run, checkpoint: chosen_by[run])
     monkeypatch.setattr(analysis, "frequent", lambda *_: tuple(name for name in NIH_SHARED if name != "Pneumothorax"))
     assert selection.frequent() == set(NIH_SHARED) - {"Edema", "Pneumothorax"}
 
@@ -340,9 +347,9 @@ def test_a_chapter_can_be_read_before_anything_is_run(page: str) -> None:
 
 @pytest.mark.usefixtures("nothing")
 def test_without_runs_every_chapter_says_so() -> None:
-    shown = [cells.split(), collapse.figure(), collapse.table(), collapse.curves("hard"), selection.figure(),
-             scaffold.figure(), cures.ceiling(), posthoc.table("A"), posthoc.failures(),
-             answers.compare("title", cures.gains(), "unit", [HARD, SFT], "")]  # fmt: skip
+    shown = [chapter.figure() for chapter in (collapse, selection, scaffold)]
+    shown += [cells.split(), collapse.table(), cures.ceiling(), posthoc.table()]
+    shown.append(answers.compare("title", cures.gains(), "unit", [HARD, SFT], ""))
     assert all("make experiments" in one.text for one in shown)
     assert cells.home("grpo-hard") == scaffold.difference("qwen") == NOT_RUN
     assert {chapter.verdict() for chapter in (cells, scaffold, collapse, selection, cures)} == {NOT_RUN}
@@ -368,16 +375,14 @@ def test_the_claims_are_judged_over_seeds(monkeypatch) -> None:
     # Two of SFT's trainings lie below naming every label; without that rule the labels' part is the chapter's.
     assert re.search(r"below naming every label .* in 2 of 5 trainings", found["aligns-to-convention"].reason)
     monkeypatch.setattr(analysis, "unfit", lambda *_: "")
-    found = claims.outcomes({name: claims.CLAIMS[name] for name in ("aligns-to-convention",)}, side)
-    parts = [analysis.shares("grpo-hard-best", f"{arms.SFT}-best", there)["labels"] for there in "BC"]
-    mean = np.mean([analysis.contrast(answers.answers(), one).estimate for one in parts])
-    assert found["aligns-to-convention"].effect == pytest.approx(-mean)
+    found = claims.outcomes({"aligns-to-convention": claims.CLAIMS["aligns-to-convention"]}, side)
+    parts = [analysis.contrast(answers.answers(), analysis.shares(HARD, SFT, there)["labels"]) for there in "BC"]
+    assert found["aligns-to-convention"].effect == pytest.approx(-np.mean([one.estimate for one in parts]))
 
 
 def test_without_the_experiment_its_side_is_refused(tmp_path) -> None:
-    (tmp_path / "experiment" / "seed0" / "base-best-answers").mkdir(parents=True)
-    (tmp_path / "experiment" / "seed0" / "base-best-answers" / "run.json").write_text(
-        '{"run_id": "base-best-answers", "tier": "miniature"}'
-    )
+    folder = tmp_path / "experiment" / "seed0" / "base-best-answers"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"run_id": "base-best-answers", "tier": "miniature"}')
     with pytest.raises(UserError, match="make experiments"):
         claims.open_side("experiment", tmp_path)

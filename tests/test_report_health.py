@@ -35,18 +35,18 @@ def test_shares_are_means_over_updates_and_seeds(trained):
     })  # fmt: skip
     assert health.by_arm("clipped") == "0.20% to 0.60%"  # (0 + .002 + 0 + .006) / 4, and .006
     assert health.by_arm("tied") == "10% to 30%"
-    assert "the arms with symmetric bounds (1)" in health.clipping()
+    assert health.seldom_clipped()
     assert health.idle_updates() == (2, 3, 2)
 
 
 def test_where_the_clip_bounds_act_often_no_arm_is_said_to_be_without_a_treatment(trained):
     trained({("grpo-hard", 0): run([0.0, 0.4], [0.2, 0.2], [0.0, 1e-4])})
     assert health.by_arm("clipped") == "20.00% to 20.00%"
-    assert health.clipping() == ""
+    assert not health.seldom_clipped()
 
 
 @pytest.mark.parametrize("found", [{}, {("grpo-hard", 0): run([], [], [])}])
 def test_what_was_not_logged_is_not_told(trained, found):
     trained(found)
-    assert (health.by_arm("clipped"), health.by_arm("tied"), health.clipping()) == ("–", "–", "")
+    assert (health.by_arm("clipped"), health.by_arm("tied"), health.seldom_clipped()) == ("–", "–", False)
     assert health.lowest_last() == (0, 0, 0)

@@ -3,9 +3,8 @@
 A *cell* is a population, the hospital that took the image and the yardstick (a convention or the visible truth).
 Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
 rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
-A contrast is refused (`NotComparable`) if one of its runs is constant or scores below naming every label, and an
-average over findings holds those with enough positives in each of its cells (`comparable`). Intervals vary the patients
-of each population, all models sharing a draw, and the trainings (`stats.over_seeds`).
+A contrast is refused (`NotComparable`) by the rules of `comparable`. Intervals vary the patients of each population,
+all models sharing a draw, and the trainings (`stats.over_seeds`).
 """
 
 import functools
@@ -19,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from chexreason import metrics
 from chexreason.errors import UserError
@@ -52,8 +50,7 @@ class Key(NamedTuple):
 class Answers:
     """The answers of all models and seeds, the labels they are held against, and the bootstrap's draws.
 
-    The draws of patients are made once, so that all models and cells share them, and a model's value
-    in a cell is computed for each draw only once.
+    The draws of patients are made once, so that all models and cells share them.
     """
 
     of: Mapping[tuple[str, int], pd.DataFrame]  # (model, seed) -> answers
@@ -95,7 +92,7 @@ class Answers:
         if at not in self._known:
             true_NF, pred_NF = self.matrices(key, seed)
             sums_RK = self.sums(key.cell.population, outcome.each(true_NF, pred_NF))
-            self._known[at] = outcome.value(sums_RK, len(true_NF), kept(findings))
+            self._known[at] = outcome.value(sums_RK, kept(findings))
         return self._known[at]
 
     def sums(self, population: str, each: Floats) -> Floats:
@@ -137,34 +134,46 @@ class Contrast(Interval):
     values: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)  # as it is, then replicates
 
 
-def frequent(answers: Answers, cells: Sequence[Cell]) -> tuple[str, ...]:
-    """The findings with enough positives in each of some cells. Raises NotComparable if there is none."""
-    found = [set(comparable.frequent(answers.positives(cell))) for cell in dict.fromkeys(cells)]
-    names = tuple(name for name in FINDINGS if name in set.intersection(*found))
+def frequent(answers: Answers, cells: Sequence[Cell], outcome: Outcome = MACRO) -> tuple[str, ...]:
+    """The findings that an outcome counts: of an average those with enough positives in each cell, else all.
+
+    Raises NotComparable if there is none.
+    """
+    found = [set(comparable.frequent(answers.positives(cell))) for cell in dict.fromkeys(cells) if outcome.by_finding]
+    names = tuple(name for name in FINDINGS if all(name in one for one in found))
     if not names:
         raise NotComparable(f"no finding has {comparable.ENOUGH} positives on both sides")
     return names
 
 
-def unfit(answers: Answers, key: Key, seeds: Sequence[int], outcome: Outcome, findings: Sequence[str]) -> str:
-    """Why a model takes part in no comparison in a cell (`comparable.unfit`); empty if it does.
-
-    One training that takes part in nothing is enough.
-    """
-    own = answers.seeds([key.model]) if key.model == UNTRAINED else seeds
-    said = [asked(answers.of[key.model, seed], key.cell)["predicted"] for seed in own]
-    commonest = [comparable.commonest_share(list(one)) for one in said]
+def floor(answers: Answers, key: Key, outcome: Outcome, findings: Sequence[str]) -> float:
+    """What naming every label for every patient scores in a cell; 0 for what is no score."""
     if not outcome.is_score:
-        return comparable.unfit_over(commonest, [1.0] * len(said), [0.0] * len(said))
-    true_NF, _ = answers.matrices(key, seeds[0])
+        return 0.0
+    true_NF, _ = answers.matrices(key, 0)
     sums = outcome.each(true_NF, np.ones_like(true_NF)).sum(axis=0, keepdims=True)
-    floor = float(outcome.value(sums, len(true_NF), kept(findings))[0])
-    scores = [float(answers.values(key, seed, outcome, findings)[0]) for seed in own]
-    return comparable.unfit_over(commonest, scores, [floor] * len(scores))
+    return float(outcome.value(sums, kept(findings))[0])
+
+
+def unfit(
+    answers: Answers, key: Key, outcome: Outcome = MACRO, seeds: Sequence[int] = (), findings: Sequence[str] = ()
+) -> str:
+    """Why a model takes part in no comparison in a cell (`comparable.unfit_over`); empty if it does.
+
+    One training that takes part in nothing is enough: of `seeds`, or of all. Raises NotComparable as `frequent` does.
+    """
+    names = findings or frequent(answers, [key.cell], outcome)
+    bar, trainings = floor(answers, key, outcome, names), []
+    for seed in answers.seeds([key.model]) if key.model == UNTRAINED or not seeds else seeds:
+        said = asked(answers.of[key.model, seed], key.cell)["predicted"]
+        trainings.append(
+            (comparable.commonest_share(list(said)), float(answers.values(key, seed, outcome, names)[0]), bar)
+        )
+    return comparable.unfit_over(trainings)
 
 
 def contrast(
-    answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO, findings: Sequence[str] | None = None,
+    answers: Answers, weights: Mapping[Key, float], outcome: Outcome = MACRO, findings: Sequence[str] = (),
     beside: Sequence[str] = (),
 ) -> Contrast:  # fmt: skip
     """The weighted sum of an outcome over models and cells, averaged over trainings, with a 95 % interval.
@@ -177,33 +186,22 @@ def contrast(
     seeds = answers.seeds(models)
     if not seeds:
         raise UserError("models with a seed in common", ", ".join(models), "run the experiment's arms first")
-    if findings is None:
-        findings = frequent(answers, [key.cell for key in weights]) if outcome.by_finding else FINDINGS
-    names = tuple(findings)
+    names = tuple(findings) or frequent(answers, [key.cell for key in weights], outcome)
     if len(weights) > 1:
         if len(seeds) < 2 and set(models) != {UNTRAINED}:
             raise NotComparable(comparable.ONE_TRAINING)
         for key in weights:
-            if reason := unfit(answers, key, seeds, outcome, names):
+            if reason := unfit(answers, key, outcome, seeds, names):
                 raise NotComparable(f"{key.model} {reason}")
-    per_seed = [
-        np.sum([weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()], axis=0)
-        for seed in seeds
-    ]
-    values = stats.over_seeds(per_seed)
+    each = [[weight * answers.values(key, seed, outcome, names) for key, weight in weights.items()] for seed in seeds]
+    return over(seeds, [np.sum(one, axis=0) for one in each], names)
+
+
+def over(seeds: Sequence[int], per_seed: Sequence[Floats], findings: tuple[str, ...] = ()) -> Contrast:
+    """The mean over trainings of values (1 + R,) of each, with its interval."""
+    values, single = stats.over_seeds(per_seed), tuple(float(one[0]) for one in per_seed)
     found = stats.percentiles(values)
-    return Contrast(found.estimate, found.low, found.high, names, tuple(seeds),
-                    tuple(float(one[0]) for one in per_seed), values)  # fmt: skip
-
-
-def auroc(answers: Answers, model: str, cell: Cell) -> float | None:
-    """AUROC of the share of trainings that name a finding, mean over the frequent ones; None with a single training."""
-    seeds, keep_F = answers.seeds([model]), kept(frequent(answers, [cell]))
-    if len(seeds) < 2:
-        return None
-    true_NF, _ = answers.matrices(Key(model, cell), seeds[0])
-    share_NF = np.mean([answers.matrices(Key(model, cell), seed)[1] for seed in seeds], axis=0)
-    return float(roc_auc_score(true_NF[:, keep_F], share_NF[:, keep_F], average="macro"))
+    return Contrast(found.estimate, found.low, found.high, findings, tuple(seeds), single, values)
 
 
 def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
@@ -223,17 +221,14 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
     effects are averaged. Factor, or "all", -> weights for `contrast`.
     """
 
-    def weighted(switched: frozenset[str], weight: float, into: dict[Key, float]) -> None:
-        population, image, owner = (there if factor in switched else here for factor in FACTORS)
-        for key, sign in change(after, before, Cell(population, image, OWN[owner])).items():
-            into[key] = into.get(key, 0.0) + weight * sign
-
     parts: dict[str, dict[Key, float]] = {factor: {} for factor in FACTORS}
     for order in itertools.permutations(FACTORS):
         for k, factor in enumerate(order):
-            before_it = frozenset(order[:k])
-            for switched, sign in ((before_it | {factor}, 1.0), (before_it, -1.0)):
-                weighted(switched, sign / math.factorial(len(FACTORS)), parts[factor])
+            for switched, sign in ((order[: k + 1], 1.0), (order[:k], -1.0)):
+                population, image, owner = (there if one in switched else here for one in FACTORS)
+                for key, side in change(after, before, Cell(population, image, OWN[owner])).items():
+                    weight = side * sign / math.factorial(len(FACTORS))
+                    parts[factor][key] = parts[factor].get(key, 0.0) + weight
     far, near = (change(after, before, Cell(one, one, OWN[one])) for one in (there, here))
     return {**parts, "all": far | {key: -weight for key, weight in near.items()}}
 
@@ -242,37 +237,14 @@ def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, di
 COLLAPSED = 0.70
 
 
-def commonest(answers: Answers, model: str, cell: Cell) -> Interval:
+def commonest(answers: Answers, model: str, cell: Cell) -> Contrast:
     """How large a share the commonest list of labels has among a model's answers, over trainings and patients.
 
     In each replicate the list is the one that is commonest in the answers as they are.
     """
-    per_seed = []
-    for seed in answers.seeds([model]):
+    seeds, per_seed = answers.seeds([model]), []
+    for seed in seeds:
         said = asked(answers.of[model, seed], cell)["predicted"]
         top = said.value_counts().index[0]
         per_seed.append(answers.sums(cell.population, (said == top).to_numpy(dtype=float)) / len(said))
-    return stats.percentiles(stats.over_seeds(per_seed))
-
-
-class Variety(NamedTuple):
-    """How varied a model's answers to a world's images are."""
-
-    commonest: float  # share of the answers that give the commonest list of labels
-    lists: int  # different lists
-    failed: float  # share of the answers that could not be read
-
-    @property
-    def collapsed(self) -> bool:
-        """Whether one list dominates."""
-        return self.commonest > COLLAPSED
-
-
-def variety(answers: Answers, model: str, cell: Cell) -> list[Variety]:
-    """The variety of a model's answers in a cell, a seed each."""
-    found = []
-    for key in sorted(key for key in answers.of if key[0] == model):
-        said = asked(answers.of[key], cell)
-        count = said["predicted"].value_counts()
-        found.append(Variety(count.max() / len(said), len(count), float(said["failed"].astype(bool).mean())))
-    return found
+    return over(seeds, per_seed)

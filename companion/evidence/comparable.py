@@ -7,7 +7,7 @@ in that test set; with fewer, a single patient moves the average. *Like with lik
 the same findings, studies, split and seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,12 +51,12 @@ def unfit(commonest: float | None, macro_f1: float, floor: float) -> str:
     return ""
 
 
-def unfit_over(commonest: Sequence[float | None], macro_f1: Sequence[float], floors: Sequence[float]) -> str:
+def unfit_over(trainings: Iterable[tuple[float | None, float, float]]) -> str:
     """The same of a model that was trained several times: one training that takes part in nothing is enough.
 
     The others alone would be a choice by the score.
     """
-    reasons = [unfit(*one) for one in zip(commonest, macro_f1, floors, strict=True)]
+    reasons = [unfit(*one) for one in trainings]
     found = [reason for reason in reasons if reason]
     if not found or len(reasons) == 1:
         return "".join(found)

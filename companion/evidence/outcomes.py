@@ -8,6 +8,7 @@ yardstick does not record No Finding. Suffixes: `_N` patients, `_F` findings, `_
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ class Outcome:
     name: str
     title: str
     each: Callable[[Bools, Bools], Floats]  # truth and answers (N, F) -> what is summed over patients (N, K)
-    value: Callable[[Floats, int, Bools], Floats]  # sums (R, K), patients, findings that count (F,) -> value (R,)
+    value: Callable[[Floats, Bools], Floats]  # sums (R, K), findings that count (F,) -> value (R,)
     is_score: bool = True  # whether naming every label is a floor
     by_finding: bool = False  # whether it is an average over findings
 
@@ -42,37 +43,30 @@ def _by_kind(sums_RK: Floats) -> Floats:
     return sums_RK.reshape(len(sums_RK), 3, -1).transpose(1, 0, 2)
 
 
-def _named(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    hits, extra, missed = _by_kind(sums_RK).sum(axis=2)
-    return _ratio(hits + extra, hits + missed)
-
-
-def _jaccard(true_NF: Bools, pred_NF: Bools) -> Floats:
-    """The similarity of each patient (N, 1); 1 where nothing is recorded and nothing named."""
+def _jaccard(true_NF: Bools, pred_NF: Bools) -> tuple[Floats, Floats]:
+    """The similarity of each patient (N,), 1 where nothing is recorded and nothing named; and a count of patients."""
     both, either = (true_NF & pred_NF).sum(axis=1), (true_NF | pred_NF).sum(axis=1)
-    return np.divide(both, either, out=np.ones(len(both)), where=either > 0)[:, None]
+    return np.divide(both, either, out=np.ones(len(both)), where=either > 0), np.ones(len(both))
 
 
-def _called(pred_N: Bools, of_N: Bools) -> Floats:
-    return np.stack([of_N & pred_N, of_N], axis=1).astype(float)
+def _ratio(name: str, title: str, of: Callable[[Bools, Bools], tuple[Any, Any]], is_score: bool = False) -> Outcome:
+    """The sum of one number of each patient (N,) over that of another; 0 where there is none."""
+
+    def value(sums_RK: Floats, _: Bools) -> Floats:
+        above, below = sums_RK.T
+        return np.divide(above, below, out=np.zeros(len(below)), where=below > 0)
+
+    return Outcome(name, title, lambda t, p: np.stack(of(t, p), axis=1).astype(float), value, is_score)
 
 
-def _share(sums_RK: Floats, n: int, keep_F: Bools) -> Floats:
-    return _ratio(sums_RK[:, 0], sums_RK[:, 1])
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
-
-
-MACRO = Outcome("macro", "macro-F1", _counts, lambda sums_RK, _, keep_F: stats.f1(
+MACRO = Outcome("macro", "macro-F1", _counts, lambda sums_RK, keep_F: stats.f1(
     _by_kind(sums_RK)[:, :, keep_F]).mean(axis=1), by_finding=True)  # fmt: skip
-MICRO = Outcome("micro", "micro-F1", _counts, lambda sums_RK, *_: stats.f1(_by_kind(sums_RK).sum(axis=2)))
-JACCARD = Outcome("jaccard", "mean Jaccard", _jaccard, lambda sums_RK, n, _: sums_RK[:, 0] / n)
-NAMED = Outcome("named", "labels named per recorded", _counts, _named, is_score=False)
-CALLED_NORMAL = Outcome("called-normal", "abnormal called normal",
-                        lambda t, p: _called(p[:, NORMAL], ~t[:, NORMAL]), _share, is_score=False)  # fmt: skip
+MICRO = Outcome("micro", "micro-F1", _counts, lambda sums_RK, _: stats.f1(_by_kind(sums_RK).sum(axis=2)))
+JACCARD = _ratio("jaccard", "mean Jaccard", _jaccard, is_score=True)
+NAMED = _ratio("named", "labels named per recorded", lambda t, p: (p.sum(axis=1), t.sum(axis=1)))
+CALLED_NORMAL = _ratio("called-normal", "abnormal called normal",
+                       lambda t, p: (p[:, NORMAL] & ~t[:, NORMAL], ~t[:, NORMAL]))  # fmt: skip
 #: Of the patients for whom the yardstick records No Finding, those answered so: tells a moved cut from worse reading.
-NORMAL_CALLED = Outcome("normal-called", "normal called normal",
-                        lambda t, p: _called(p[:, NORMAL], t[:, NORMAL]), _share, is_score=False)  # fmt: skip
+NORMAL_CALLED = _ratio("normal-called", "normal called normal",
+                       lambda t, p: (p[:, NORMAL] & t[:, NORMAL], t[:, NORMAL]))  # fmt: skip
 OUTCOMES = {one.name: one for one in (NAMED, CALLED_NORMAL, JACCARD, MICRO, MACRO)}

@@ -1,15 +1,14 @@
 """The files of `results/published/`, read only if they are the ones that were held against their sources.
 
 `SHA256SUMS` lies beside them and holds the digest of each (the format of the program sha256sum). The six tables
-were written from the paper's text, twice and in two ways, before their digests were taken. A number that changes
-afterwards, by a slip or on purpose, is told with the name of its file instead of being shown.
+were written from the paper's text, twice and in two ways, before their digests were taken. A file that was changed
+afterwards, by a slip or on purpose, is named instead of being shown.
 """
 
 import csv
 import hashlib
 import io
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
@@ -26,7 +25,7 @@ _MEANT = f"if the change is meant, hold it against its source and run `sha256sum
 def digests() -> Mapping[str, str]:
     """file -> SHA-256 of each file as it was checked. Raises UserError if the list is missing or broken."""
     found = {}
-    for number, line in enumerate(_bytes(PUBLISHED / SUMS).decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(_bytes(SUMS).decode("utf-8", "replace").splitlines(), 1):
         digest, _, name = line.partition("  ")
         if len(digest) != 64 or not name:
             raise UserError(f"a digest and a file's name in line {number} of {_SHOWN}/{SUMS}", repr(line), _RESTORE)
@@ -47,29 +46,27 @@ def altered() -> dict[str, str]:
 
 def rows(name: str) -> list[dict[str, str]]:
     """The rows of a file as text. Raises UserError for a file that is missing or altered."""
-    return list(csv.DictReader(io.StringIO(_checked(name), newline="")))
+    return list(csv.DictReader(_checked(name)))
 
 
 def frame(name: str) -> pd.DataFrame:
     """The same as a table, columns typed by pandas."""
-    return pd.read_csv(io.StringIO(_checked(name)))
+    return pd.read_csv(_checked(name))
 
 
-def _checked(name: str) -> str:
+def _checked(name: str) -> io.StringIO:
     """The text of a file that is as it was checked."""
-    wanted = digests().get(name)
-    if wanted is None:
+    if (wanted := digests().get(name)) is None:
         raise UserError(f"a digest of {_SHOWN}/{name} in {SUMS}", "none", _MEANT)
-    content = _bytes(PUBLISHED / name)
-    got = hashlib.sha256(content).hexdigest()
-    if got != wanted:
+    content = _bytes(name)
+    if (got := hashlib.sha256(content).hexdigest()) != wanted:
         raise UserError(f"{_SHOWN}/{name} as it was checked (SHA-256 {wanted[:12]}…)", f"another ({got[:12]}…)",
                         f"{_RESTORE}, or, {_MEANT}")  # fmt: skip
-    return content.decode("utf-8")
+    return io.StringIO(content.decode("utf-8"), newline="")
 
 
-def _bytes(place: Path) -> bytes:
+def _bytes(name: str) -> bytes:
     try:
-        return place.read_bytes()
+        return (PUBLISHED / name).read_bytes()
     except OSError as error:
-        raise UserError(f"the file {_SHOWN}/{place.name}", str(error.strerror).lower(), _RESTORE) from error
+        raise UserError(f"the file {_SHOWN}/{name}", str(error.strerror).lower(), _RESTORE) from error

@@ -43,7 +43,6 @@ class Scored:
         self.run, self.checkpoint, self.values = run, checkpoint, tables.scores(run, checkpoint)
         self.labels, self.n = LABEL_SETS[str(run.info["label_set"])], int(run.info["n"])
         self.supports = {name: float(self.values[name, "support"]) for name in self.labels}
-        self.prevalence = {name: support / self.n for name, support in self.supports.items()}
 
     @functools.cached_property
     def _commonest(self) -> float | None:
@@ -53,22 +52,16 @@ class Scored:
         """Share of the commonest answer (None without rows), macro-F1, and that of naming every label."""
         return self._commonest, *tables.levels(self.values, findings)
 
-    def score(self, average: str, metric: str, carrying: tuple[str, ...]) -> Quantity:
+    def score(self, average: str, metric: str, carrying: Sequence[str]) -> Quantity:
         """An average: micro over all findings, macro over those that carry a conclusion."""
-        names, value, counts = self.labels, self.values["micro", metric], self.counts
-        if average == "micro":
-            counts = counts.sum(axis=2, keepdims=True)
-        else:
-            names = tuple(name for name in self.labels if name in carrying)
-            if not names:
-                raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {self.run.run_id}")
-            counts = counts[:, :, [name in names for name in self.labels]]
-            value = np.mean([self.values[name, metric] for name in names])
-        if metric == "f1":
-            parts = f1(counts)
-        else:
-            below = counts[0] + counts[1 if metric == "precision" else 2]
-            parts = np.divide(counts[0], below, out=np.zeros(below.shape), where=below > 0)
+        names = self.labels if average == "micro" else tuple(name for name in self.labels if name in carrying)
+        if not names:
+            raise CannotTell(f"no finding has {ENOUGH} positives among the studies of {self.run.run_id}")
+        keep_F, counts = [name in names for name in self.labels], self.counts
+        hits, extra, missed = counts.sum(axis=2, keepdims=True) if average == "micro" else counts[:, :, keep_F]
+        below = {"f1": (2 * hits + extra + missed) / 2, "precision": hits + extra, "recall": hits + missed}[metric]
+        parts = np.divide(hits, below, out=np.zeros(below.shape), where=below > 0)
+        value = np.mean([self.values[name, metric] for name in (["micro"] if average == "micro" else names)])
         return self.quantity(float(value), parts.mean(axis=1), names)
 
     def finding(self, name: str) -> Quantity:
@@ -86,69 +79,62 @@ class Scored:
 
     def accuracy(self) -> Quantity:
         """Token accuracy at the last step, smoothed as in Figure 1; one training, so nothing to draw."""
-        return self._of_training(float(self._curve()[-1]))
+        return self._of_training(lambda curve: float(curve[-1]))
 
     def pace(self) -> Quantity:
         """Read off the same curve."""
-        curve = self._curve()
-        way = curve - curve[0]
-        if way[-1] <= 0:
-            raise CannotTell(f"the token accuracy of {self.run.run_id} did not rise")
-        return self._of_training((1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way))
 
-    def _curve(self) -> Floats:
+        def share(curve: Floats) -> float:
+            if (way := curve - curve[0])[-1] <= 0:
+                raise CannotTell(f"the token accuracy of {self.run.run_id} did not rise")
+            return (1 + int(np.argmax(way >= NEARLY * way[-1]))) / len(way)
+
+        return self._of_training(share)
+
+    def _of_training(self, read_off: Callable[[Floats], float]) -> Quantity:
         history = self.run.history()
         logged = history[history["metric"] == "mean_token_accuracy"].sort_values("step")["value"]
         if logged.empty:
             raise CannotTell(f"{self.run.run_id} did not log its token accuracy")
-        return ema(logged.to_numpy())
-
-    def _of_training(self, value: float) -> Quantity:
-        studies = frozenset({Studies("training", int(self.run.info["n_train"]))})
-        return replace(self.quantity(value, np.full(DRAWS, value)), n=studies, trainings=1)
+        value, studies = read_off(ema(logged.to_numpy())), Studies("training", int(self.run.info["n_train"]))
+        return replace(self.quantity(value, np.full(DRAWS, value)), n=frozenset({studies}), trainings=1)
 
     def quantity(self, value: float, draws: Floats, scope: tuple[str, ...] = ()) -> Quantity:
         """A number of this run; one training if a training of this study made it."""
         info = self.run.info
         real, drawn_by_us = tables.DATASETS.get(str(info["dataset"]), (str(info["dataset"]),) * 2)
         where = f"{drawn_by_us if info['tier'] == 'miniature' else real} {info['split']}"
-        studies = frozenset({Studies(where, self.n, self._digest)})
-        runs = frozenset({name_of(self.run)})
+        studies, runs = frozenset({Studies(where, self.n, self._digest)}), frozenset({name_of(self.run)})
         return Quantity(value, draws, scope, str(info["tier"]), studies, runs, 1 if tables.trained(self.run) else None)
 
     @functools.cached_property
     def _digest(self) -> str:
         """Of the studies: as the run noted, or by its rows' keys."""
-        noted = self.run.info.get("inputs", {}).get("studies", "")
-        keys = list(self.run.predictions()["study_key"]) if not noted and tables.has_rows(self.run) else []
-        return str(noted) or (digest_of(keys) if keys else "")
+        if noted := self.run.info.get("inputs", {}).get("studies", ""):
+            return str(noted)
+        return digest_of(list(self.run.predictions()["study_key"])) if tables.has_rows(self.run) else ""
 
     @functools.cached_property
     def counts(self) -> npt.NDArray[np.float64] | npt.NDArray[np.int32]:
-        """Counts of each draw (3, R, F): by patient from the rows, or from the metrics."""
-        return self._from_rows() if self.checkpoint != "last" and tables.has_rows(self.run) else self._from_metrics()
-
-    def _from_rows(self) -> npt.NDArray[np.int32]:
-        rows, label_set = self.run.predictions(), str(self.run.info["label_set"])
-        true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
-        # The same draws for all runs on the same studies, so that differences are paired.
-        rng = stream(SEED, digest_of(list(rows["study_key"])))
-        patients = [str(key) for key in rows["patient_key"]]
-        mask = tables.counted(rows, label_set)
-        drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=mask, resamples=DRAWS)
-        return drawn[:, 1:, 0].astype(np.int32)
-
-    def _from_metrics(self) -> Floats:
-        """Counts whose F1 varies as its score interval does, with support and number of answers kept."""
-        common = stream(SEED, str(self.run.info["dataset"]))
-        own = stream(SEED, f"{self.run.run_id} {self.checkpoint}")
-        drawn = []
+        """Counts of each draw (3, R, F): by patient from the rows, the same draws for all runs on the same studies, so
+        that differences are paired; without rows such that F1 varies as its score interval does, with support and
+        number of answers kept."""
+        info, label_set = self.run.info, str(self.run.info["label_set"])
+        if self.checkpoint != "last" and tables.has_rows(self.run):
+            rows = self.run.predictions()
+            true_BF, said_BF = (label_cells(rows[name], label_set) for name in ("truth", "predicted"))
+            rng, patients = stream(SEED, digest_of(list(rows["study_key"]))), [str(key) for key in rows["patient_key"]]
+            mask = tables.counted(rows, label_set)
+            drawn = resampled_counts(true_BF, [said_BF], patients, rng, mask=mask, resamples=DRAWS)
+            return drawn[:, 1:, 0].astype(np.int32)
+        common, own = stream(SEED, str(info["dataset"])), stream(SEED, f"{self.run.run_id} {self.checkpoint}")
+        found = []
         for name, support in self.supports.items():
             said, value = (float(self.values[name, metric]) for metric in ("predicted", "f1"))
             z_R = shared(own, common.standard_normal((DRAWS,)))
             hits_R = centred(value, support + said - value * (support + said) / 2, z_R) * (support + said) / 2
-            drawn.append(np.stack([hits_R, said - hits_R, support - hits_R]))
-        return np.stack(drawn, axis=2)
+            found.append(np.stack([hits_R, said - hits_R, support - hits_R]))
+        return np.stack(found, axis=2)
 
 
 class Ours(Side):
@@ -199,8 +185,8 @@ class Ours(Side):
         return self._over(Scored.pace, 2, row)
 
     def prevalence(self, table: int) -> dict[str, float]:
-        shares = pd.DataFrame([one.prevalence for one in self._any(table)])
-        return {str(name): float(value) for name, value in shares.mean().items()}
+        shares = pd.DataFrame([pd.Series(one.supports) / one.n for one in self._any(table)]).mean()
+        return {str(name): float(value) for name, value in shares.items()}
 
     def frequency(self, table: int, name: str) -> Quantity:
         """Recorded labels of one finding; how often drawn images have it is our own choice, and no evidence."""
@@ -218,14 +204,13 @@ class Ours(Side):
         each = [self._at(one, run_id, checkpoint) for one in self.using]
         if self.alone:
             carrying = self.carrying(table, FINDINGS)
-            if reason := unfit_over(*zip(*(one.against_floor(carrying) for one in each), strict=True)):
-                raise CannotTell(f"{self._named(table, row)} {reason}")
+            if reason := unfit_over(one.against_floor(carrying) for one in each):
+                named = each[0].run.folder.name.removesuffix("-answers")  # in the experiment an arm and checkpoint
+                raise CannotTell(f"{'-'.join(filter(None, [named, checkpoint]))} {reason}")
         found = [ask(one) for one in each]
         values = over_seeds([np.append(one.value, one.draws) for one in found])
         return replace(
-            found[0], value=float(values[0]), draws=values[1:],
-            runs=frozenset[str]().union(*(one.runs for one in found)),
-            n=frozenset(replace(one, where=self._where(one.where, table, row)) for one in found[0].n),
+            found[0], value=float(values[0]), draws=values[1:], runs=frozenset().union(*(one.runs for one in found)),
             trainings=found[0].trainings and len(found),
         )  # fmt: skip
 
@@ -233,8 +218,7 @@ class Ours(Side):
         if run_id not in self.trainings[training]:
             raise NotRun(run_id, training)
         run = self.trainings[training][run_id]
-        key = (run.folder, run_id, checkpoint)
-        if key not in self._read:
+        if (key := (run.folder, run_id, checkpoint)) not in self._read:
             self._read[key] = Scored(run, checkpoint)
         return self._read[key]
 
@@ -243,14 +227,6 @@ class Ours(Side):
         ids = needed(table)
         firsts = {one: next((run_id for run_id in ids if run_id in self.trainings[one]), ids[0]) for one in self.using}
         return [self._at(one, run_id, "best" if table == 4 else None) for one, run_id in firsts.items()]
-
-    def _named(self, table: int, row: str) -> str:
-        """What a row's run is called where it is refused."""
-        return run_of(table, row)[0]
-
-    def _where(self, where: str, table: int, row: str) -> str:
-        """Which studies a row's number is counted on."""
-        return where
 
 
 def run_of(table: int, row: str) -> tuple[str, str | None]:
@@ -282,10 +258,9 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
     folder = Path(words)
     if folder.is_dir():
         one = read(folder)
-        found = {one.run_id: one} if one else {run.run_id: run for run in read_all(folder)}
+        found = {run.run_id: run for run in ([one] if one else read_all(folder))}
     else:
-        found = tables.read_runs(words, results)
-        folder = tables.results_root(results) / words
+        folder, found = tables.results_root(results) / words, tables.read_runs(words, results)
     if not found:
         raise UserError("a folder of finished runs, or a profile that has some", f"none at {folder}",
                         "make some with `make book PROFILE=...`, or name another folder")  # fmt: skip

@@ -1,8 +1,9 @@
-"""What the experiment has answered so far, read once for all chapters; and how two models' answers are set against
-one another there: one call for a difference (`changed`), one for a figure of many (`compare`)."""
+"""What the experiment has answered so far, read once for all chapters; and how models are set against one another:
+one call for a difference (`compared`), one for a figure of many (`compare`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from chexreason import runs
 from companion.evidence import analysis
@@ -26,11 +27,6 @@ def answers() -> analysis.Answers:
     return analysis.read(results_root() / PROFILE)
 
 
-def patients(known: analysis.Answers) -> int:
-    """How many patients a world has."""
-    return known.patients
-
-
 @cache
 def _all_runs() -> list[runs.Run]:
     return [run for folder in sorted((results_root() / PROFILE).glob("seed*")) for run in runs.read_all(folder)]
@@ -38,11 +34,7 @@ def _all_runs() -> list[runs.Run]:
 
 def trained() -> dict[tuple[str, int], runs.Run]:
     """(arm, seed) -> its training run."""
-    return {
-        (str(run.info["run_id"]), int(run.info["seed"])): run
-        for run in _all_runs()
-        if run.info["stage"] in ("sft", "grpo")
-    }
+    return {(run.run_id, int(run.info["seed"])): run for run in _all_runs() if run.info["stage"] in ("sft", "grpo")}
 
 
 def asked(*models: str) -> list[runs.Run]:
@@ -57,23 +49,27 @@ def have(*models: str) -> bool:
 
 
 def compared(
-    weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Sequence[str] = (),
-    findings: Sequence[str] | None = None,
+    weights: Mapping[analysis.Key, float], outcome: Outcome = MACRO, beside: Iterable[str] = (),
+    findings: tuple[str, ...] = (),
 ) -> Comparison:  # fmt: skip
     """A contrast, or why there is none (`analysis.NotComparable`)."""
-    if not have(*{key.model for key in weights}, *beside):
+    return _compared(tuple(weights.items()), outcome, findings, tuple(beside))
+
+
+@cache
+def _compared(weights: tuple[tuple[analysis.Key, float], ...], outcome: Outcome, *more: tuple[str, ...]) -> Comparison:
+    if not have(*{key.model for key, _ in weights}, *more[-1]):
         return NOT_RUN
     try:
-        return analysis.contrast(answers(), weights, outcome, findings, beside=beside)
+        return analysis.contrast(answers(), dict(weights), outcome, *more)
     except analysis.NotComparable as reason:
         return named(str(reason))
 
 
-@cache
 def changed(
-    after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: tuple[str, ...] = ()
+    after: str, before: str, hospital: str, outcome: Outcome = MACRO, beside: Iterable[str] = ()
 ) -> Comparison:  # fmt: skip
-    """From one model to another at a hospital, with its own patients, images and labels (`compared`)."""
+    """From one model to another at a hospital, with its own patients, images and labels."""
     return compared(analysis.change(after, before, scores.own(hospital)), outcome, beside)
 
 
@@ -96,22 +92,29 @@ def significance(value: Interval | str) -> str:
 
 def compare(
     title: str, panels: Mapping[str, Series], unit: str, models: Sequence[str], says: str, *,
-    measure: str = "macro-F1", columns: int = 2, dots: bool = False,
+    measure: str = "macro-F1", columns: int = 2,
 ) -> Html:  # fmt: skip
-    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers.
-
-    `dots` shows the single trainings of panels with one series.
-    """
+    """A figure of differences between `models`, a panel a title, with its count of intervals and all its numbers."""
     if not have(*models) or not any(rows for values in panels.values() for rows in values.values()):
         return missing(f"all of {', '.join(map(named, models))}")
-    head, runs_of = facts(*models, measure=measure), asked(*models)
-    points = {
-        name: {row: one.per_seed for row, one in rows.items() if isinstance(one, analysis.Contrast)}
-        for name, values in panels.items()
+    says += counted(panels)
+    return shown(title, facts(*models, measure=measure), panels, unit, says, runs=asked(*models), columns=columns)
+
+
+def shown(
+    title: str, head: str, panels: Mapping[str, Mapping[str, Mapping[str, Interval | str]]], unit: str, says: str,
+    **look: Any,
+) -> Html:  # fmt: skip
+    """A figure of intervals over trainings, a panel a title; one of one series shows the single trainings, too."""
+    single = {
+        panel: {row: one.per_seed for row, one in rows.items() if isinstance(one, analysis.Contrast)}
+        for panel, values in panels.items()
         for rows in values.values()
-        if dots
+        if len(values) == 1
     }
-    return picture(title, head, panels, unit, says + counted(panels), runs=runs_of, columns=columns, points=points)
+    if any(single.values()):
+        says = f"A pale dot is a training. {says}"
+    return picture(title, head, panels, unit, says, points=single, **look)
 
 
 def counted(panels: Mapping[str, Series]) -> str:
@@ -131,26 +134,20 @@ def counted(panels: Mapping[str, Series]) -> str:
 
 def facts(*models: str, measure: str = "macro-F1") -> str:
     """The badge of what rests on these models: tier, profile, patients, seeds and what is measured."""
-    known = answers()
-    seeds = [known.seeds([name]) for name in models if name != model("base")] or [[0]]
+    seeds = [answers().seeds([name]) for name in models if name != model("base")] or [[0]]
     few, most = min(map(len, seeds)), max(map(len, seeds))
     which = f"seeds {', '.join(map(str, seeds[0]))}" if few == most else f"{few} to {most} trainings an arm"
-    return badge("miniature", PROFILE, sizes(), f"{patients(known)} patients a hospital", which, measure)
+    return about(f"{answers().patients} patients a hospital", which, measure)
 
 
-def sizes() -> str:
-    """How many studies the arms were trained on, and where."""
-    found = [run.info for run in trained().values()]
-    studies = {stage: {info["n_train"] for info in found if info["stage"] == stage} for stage in ("sft", "grpo")}
-    stages = [f"{'/'.join(map(str, sorted(n)))} {stage.upper()} studies" for stage, n in studies.items() if n]
-    return ", ".join([*stages, *sorted({str(info["device"]) for info in found})])
-
-
-def about() -> str:
-    """The badge of the experiment as a whole: tier, profile, patients a world and trainings so far."""
-    known = answers()
-    size = f"{patients(known)} patients a hospital" if known.of else ""
-    return badge("miniature", PROFILE, sizes(), size, f"{len(trained())} trainings")
+def about(*more: str) -> str:
+    """The badge of the experiment: tier, profile, studies and device; and more, or how much there is so far."""
+    runs = [run.info for run in trained().values()]
+    sizes = {stage: sorted({info["n_train"] for info in runs if info["stage"] == stage}) for stage in ("sft", "grpo")}
+    stages = [f"{'/'.join(map(str, each))} {stage.upper()} studies" for stage, each in sizes.items() if each]
+    studies = ", ".join([*stages, *sorted({str(info["device"]) for info in runs})])
+    so_far = [f"{answers().patients} patients a hospital" if answers().of else "", f"{len(runs)} trainings"]
+    return badge("miniature", PROFILE, studies, *(more or so_far))
 
 
 def missing(what: str) -> Html:

@@ -1,40 +1,35 @@
 """Images, labels or patients: what the change from fine-tuning to reinforcement is lost to elsewhere."""
 
-from functools import cache
-
 from companion.evidence import analysis
-from companion.evidence.analysis import FACTORS, OWN, Key
-from companion.evidence.outcomes import MACRO
+from companion.evidence.analysis import OWN, Key
 from companion.experiment import scores
 from companion.experiment.worlds import FINDINGS
-from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have, significance
+from companion.report.experiments.answers import Comparison, answers, changed, compare, compared, have
 from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, SFT, model
 from companion.report.theme import Html, spoken
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
 YARDSTICKS = {one: f"{hospital}'s labels" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
-FACTOR_NAMES = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
+#: Part of the difference between two hospitals -> what it is called.
+PARTS = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
 
 
-@cache
 def shares(arm: str, checkpoint: str, there: str) -> dict[str, Comparison]:
     """The change at a hospital minus that at A, and the part of each factor (`analysis.shares`)."""
     weights = analysis.shares(model(arm, checkpoint), model(SFT), there)
-    return {name: compared(one) for name, one in weights.items()}
+    return {PARTS[name]: compared(weights[name]) for name in PARTS}
 
 
 def split(checkpoint: str = "best") -> Html:
     """The main figure: the difference of changes at B and at C, and the part of each factor."""
-    panels = {
-        f"Hospital {there} minus hospital A": {
-            title: {FACTOR_NAMES[name]: shares(arm, checkpoint, there)[name] for name in (*FACTORS, "all")}
-            for arm, title in REWARDS.items()
-        }
-        for there in "BC"
-    }
     return compare(
         "What a change at A is worth elsewhere",
-        panels,
+        {
+            f"Hospital {there} minus hospital A": {
+                title: shares(arm, checkpoint, there) for arm, title in REWARDS.items()
+            }
+            for there in "BC"
+        },
         "difference of changes in macro-F1",
         [*(model(arm, checkpoint) for arm in REWARDS), model(SFT)],
         "Left of the line: reinforcement raised the score less there than at home, or lowered it more. The parts of "
@@ -49,9 +44,8 @@ def home(arm: str, checkpoint: str = "best") -> Comparison:
 
 def off(name: str, hospital: str) -> str:
     """Why a model takes part in no comparison of macro-F1 at a hospital; empty if it does."""
-    known, cell = answers(), scores.own(hospital)
     try:
-        return analysis.unfit(known, Key(name, cell), known.seeds([name]), MACRO, analysis.frequent(known, [cell]))
+        return analysis.unfit(answers(), Key(name, scores.own(hospital)))
     except analysis.NotComparable as reason:
         return str(reason)
 
@@ -59,18 +53,19 @@ def off(name: str, hospital: str) -> str:
 def as_planned(arm: str, checkpoint: str = "best") -> Comparison:
     """The plan's own outcome at home: over all nine findings, however rare."""
     weights = analysis.change(model(arm, checkpoint), model(SFT), scores.own("A"))
-    return compared(weights, MACRO, findings=FINDINGS)
+    return compared(weights, findings=FINDINGS)
 
 
 def elsewhere(arm: str, there: str, checkpoint: str = "best") -> str:
     """What can be said of the change at another hospital, as the end of a sentence."""
     found = shares(arm, checkpoint, there)
-    if isinstance(found["all"], str):
-        return f"nothing is compared: {found['all']}"
-    clear = [FACTOR_NAMES[name] for name in FACTORS if significance(found[name]) == "distinguishable from zero"]
+    whole = found.pop(PARTS["all"])
+    if isinstance(whole, str):
+        return f"nothing is compared: {whole}"
+    clear = [name for name, one in found.items() if not isinstance(one, str) and one.excludes_zero]
     parts = f"the part of the {' and the '.join(clear)} can" if clear else "none of the three parts can"
     chance = ", without a correction for the number of intervals" if clear else ""
-    return f"the change minus that at A is {spoken(found['all'])}; {parts} be distinguished from zero{chance}"
+    return f"the change minus that at A is {spoken(whole)}; {parts} be distinguished from zero{chance}"
 
 
 def verdict() -> str:

@@ -1,28 +1,16 @@
 """What is proposed against the loss abroad, and whether it helps; and what picking with the answer key would give."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from companion.evidence import analysis, outcomes, stats
-from companion.evidence.analysis import Key
-from companion.evidence.comparable import every_label
+from companion.evidence.analysis import Contrast, Key
 from companion.experiment import arms, scores
-from companion.report.experiments.answers import (
-    Comparison,
-    Series,
-    above,
-    answers,
-    asked,
-    below,
-    changed,
-    facts,
-    have,
-    missing,
-    patients,
-)
+from companion.report.experiments import answers as of
+from companion.report.experiments.answers import Comparison, above, answers, below, changed, have
 from companion.report.experiments.names import BELOW, HARD, NOT_RUN, SFT, model
 from companion.report.frames import frame_table
 from companion.report.theme import Html, decimal
@@ -47,36 +35,30 @@ def against_plain(name: str, hospital: str) -> Comparison:
     return changed(model(name), model(HARD), hospital)
 
 
-def gains() -> dict[str, Series]:
+def gains() -> dict[str, of.Series]:
     """Each cure against plain reinforcement, at home and at each hospital that it was not trained on."""
-    places = {"A": "At home: A", "B": "Abroad: B", "C": "Abroad: C"}
     return {
-        title: {"": {name.removeprefix("cure-"): against_plain(name, hospital) for name in cures()
-                     if hospital == "A" or hospital in abroad(name)}}
-        for hospital, title in places.items()
+        f"{'At home' if hospital == 'A' else 'Abroad'}: {hospital}":
+            {"": {name.removeprefix("cure-"): against_plain(name, hospital) for name in cures()
+                  if hospital == "A" or hospital in abroad(name)}}
+        for hospital in "ABC"
     }  # fmt: skip
+
+
+def _abroad(name: str) -> list[Contrast]:
+    """The differences abroad, where there are any."""
+    return [one for there in abroad(name) if not isinstance(one := against_plain(name, there), str)]
 
 
 def tested(found: Iterable[str]) -> list[str]:
     """Those that can be compared with plain reinforcement at home and at one hospital abroad or more."""
-    return [
-        name
-        for name in found
-        if not isinstance(against_plain(name, "A"), str)
-        and any(not isinstance(against_plain(name, there), str) for there in abroad(name))
-    ]
+    return [name for name in found if _abroad(name) and not isinstance(against_plain(name, "A"), str)]
 
 
 def worked(found: Iterable[str]) -> list[str]:
     """Those that gain wherever abroad they can be compared, each interval above zero, and are not seen to lose at home,
     the whole interval below zero."""
-    good = []
-    for name in found:
-        gains = [one for there in abroad(name) if not isinstance(one := against_plain(name, there), str)]
-        at_home = against_plain(name, "A")
-        if gains and all(map(above, gains)) and not isinstance(at_home, str) and not below(at_home):
-            good.append(name)
-    return good
+    return [name for name in tested(found) if all(map(above, _abroad(name))) and not below(against_plain(name, "A"))]
 
 
 def verdict() -> str:
@@ -92,33 +74,28 @@ def verdict() -> str:
 
 def ceiling() -> Html:
     """What an answer key is worth: the best of four answers picked with it, with and without a look at the image."""
-    if not have(model(CEILING), model(SFT)):
-        return missing("the answers picked with the key")
-    seeds, rows = answers().seeds([model(CEILING), model(SFT)]), []
-    for title, score in ANSWERS.items():
-        row = {"answer": title}
-        for h in "ABC":
-            each = [score(h, seed) for seed in seeds]
-            row[f"hospital {h}"] = decimal(float(np.mean(each))) + BELOW * (min(each) < _floor(h))
-        rows.append(row)
+    models = (model(SFT), model(CEILING))
+    if not have(*models):
+        return of.missing("the answers picked with the key")
+    shown = pd.DataFrame({"answer": [
+        "SFT, its one greedy answer", "the best of four of its sampled answers, picked with the answer key",
+        "one greedy answer, given to another patient",
+        "the best of four given to other patients, picked with the answer key",
+    ]})  # fmt: skip
+    for h in "ABC":
+        own = (analysis.contrast(answers(), {Key(one, scores.own(h)): 1.0}, beside=models).per_seed for one in models)
+        blind = ([_blind(h, seed, tries) for seed in answers().seeds(models)] for tries in (1, TRIES))
+        shown[f"hospital {h}"] = [decimal(float(np.mean(x))) + BELOW * (min(x) < _floor(h)) for x in (*own, *blind)]
     note = f"{BELOW}: below naming every label, in one training at least. Post hoc, no interval."
-    head = facts(model(CEILING), model(SFT), measure="macro-F1 over the findings with enough positives")
-    return frame_table(
-        pd.DataFrame(rows), "What an answer key is worth", wrap=["answer"], head=head, notes=[note],
-        runs=asked(model(CEILING), model(SFT)),
-    )  # fmt: skip
+    head = of.facts(*models, measure="macro-F1 over the findings with enough positives")
+    return frame_table(shown, "What an answer key is worth", wrap=["answer"], head=head, notes=[note],
+                       runs=of.asked(*models))  # fmt: skip
 
 
 def _floor(hospital: str) -> float:
     """Macro-F1 of naming every label, over the findings with enough positives."""
     cell = scores.own(hospital)
-    positives, size = answers().positives(cell), patients(answers())
-    return float(every_label([positives[name] for name in analysis.frequent(answers(), [cell])], size).mean())
-
-
-def _score(name: str, hospital: str, seed: int) -> float:
-    cell = scores.own(hospital)
-    return float(answers().values(Key(name, cell), seed, outcomes.MACRO, analysis.frequent(answers(), [cell]))[0])
+    return analysis.floor(answers(), Key(model(SFT), cell), outcomes.MACRO, analysis.frequent(answers(), [cell]))
 
 
 @cache
@@ -140,14 +117,3 @@ def _others(n: int, rng: np.random.Generator) -> np.ndarray:
     """For each of n patients another one, each once."""
     order = rng.permutation(n)
     return order[(np.argsort(order) + 1) % n]
-
-
-#: What an answer is -> its macro-F1 at a hospital and seed.
-ANSWERS: Mapping[str, Callable[[str, int], float]] = {
-    "SFT, its one greedy answer": lambda hospital, seed: _score(model(SFT), hospital, seed),
-    "the best of four of its sampled answers, picked with the answer key":
-        lambda hospital, seed: _score(model(CEILING), hospital, seed),
-    "one greedy answer, given to another patient": lambda hospital, seed: _blind(hospital, seed, 1),
-    "the best of four given to other patients, picked with the answer key":
-        lambda hospital, seed: _blind(hospital, seed, TRIES),
-}  # fmt: skip

@@ -7,7 +7,6 @@ its chapter has to say.
 import pandas as pd
 
 from chexreason.rewards import Hard
-from companion.experiment import arms
 from companion.report.experiments.answers import answers, trained
 from companion.report.experiments.names import SFT, model
 from companion.report.figures import series
@@ -24,8 +23,7 @@ def machinery() -> pd.DataFrame:
     for (arm, _), run in trained().items():
         if run.info["stage"] == "grpo":
             clipped, tied, rate = (series(run.history(), metric) for metric in (CLIPPED, TIED, RATE))
-            idle = bool(len(rate) and rate.iloc[0] == 0)
-            rows.append((arm, clipped.mean(), tied.mean(), len(rate), idle))
+            rows.append((arm, clipped.mean(), tied.mean(), len(rate), bool(rate.iloc[:1].eq(0).any())))
     return pd.DataFrame(rows, columns=["arm", "clipped", "tied", "updates", "idle"])
 
 
@@ -37,31 +35,20 @@ def idle_updates() -> tuple[int, int, int]:
 
 def by_arm(metric: str) -> str:
     """The range over arms of a share in `machinery`, means over trainings; a dash if no arm logs it."""
-    means = machinery().groupby("arm")[metric].apply(lambda each: each.mean(skipna=False)).dropna()
-    if not len(means):
-        return "–"
-    return f"{means.min():.{2 * (metric == 'clipped')}%} to {means.max():.{2 * (metric == 'clipped')}%}"
+    means = machinery().groupby("arm")[metric].mean().dropna()
+    return " to ".join(f"{x:.{2 * (metric == 'clipped')}%}" for x in (means.min(), means.max())) if len(means) else "–"
 
 
-def clipping() -> str:
-    """What follows for the arms with symmetric bounds if the clip bounds hardly act; empty if they do."""
-    found = machinery()
-    shares = found.groupby("arm")["clipped"].mean().dropna()
-    if not len(shares) or shares.max() >= SELDOM:
-        return ""
-    symmetric = sum("epsilon_high" in arms.get(arm).changes for arm in found["arm"].unique())
-    return (
-        f"So the arms with symmetric bounds ({symmetric}) are almost without a treatment in this respect, and whether "
-        "clipping prevents anything cannot be distinguished from them."
-    )
+def seldom_clipped() -> bool:
+    """Whether the clip bounds hardly act in any arm, so that one with other bounds is almost without a treatment."""
+    return bool(machinery().groupby("arm")["clipped"].mean().max() < SELDOM)
 
 
 def lowest_last() -> tuple[int, int, int]:
     """SFT trainings whose validation loss was lowest after the last epoch, all that log one, and epochs at most."""
     losses = [series(run.history(), "eval_loss") for run in trained().values() if run.info["stage"] == "sft"]
     losses = [values for values in losses if len(values)]
-    last = sum(values.iloc[-1] == values.min() for values in losses)
-    return int(last), len(losses), max(map(len, losses), default=0)
+    return sum(values.iloc[-1] == values.min() for values in losses), len(losses), max(map(len, losses), default=0)
 
 
 def short_answers() -> dict[str, float]:
@@ -70,8 +57,7 @@ def short_answers() -> dict[str, float]:
     rows = [frame for (name, _), frame in answers().of.items() if name == model(SFT)]
     if not rows:
         return dict.fromkeys(("all", "one label", "three or more"), float("nan"))
-    home = pd.concat([frame[(frame["population"] == "A") & (frame["film"] == "A")] for frame in rows])
-    home = home[~home["failed"].astype(bool)]
+    home = pd.concat(rows).query("population == film == 'A' and not failed")
     short = home["completion"].astype(str).str.len() < Hard().min_length
     labels = home["predicted"].astype(str).str.count(";") + 1
     kinds = {"all": short, "one label": short[labels == 1], "three or more": short[labels >= 3]}

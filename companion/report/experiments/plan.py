@@ -1,6 +1,7 @@
 """The plan's page, from the registry of arms and the experiment's record."""
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -14,28 +15,16 @@ from companion.report.theme import Html
 def arms_table() -> Html:
     """Every arm: its question, what it is, where it starts from, how many seeds."""
     rows = [
-        {
-            "Question": arm.question,
-            "Arm": name,
-            "What it is": arm.what,
-            "Starts from": arm.start or "",
-            "Seeds": len(arms.seeds_of(name)) if arm.stage or arm.samples else 1,
-        }
+        (arm.question, name, arm.what, arm.start or "", len(arms.seeds_of(name)) if arm.stage or arm.samples else 1)
         for name, arm in arms.ARMS.items()
     ]
-    return frame_table(pd.DataFrame(rows), "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
+    shown = pd.DataFrame(rows, columns=["Question", "Arm", "What it is", "Starts from", "Seeds"])
+    return frame_table(shown, "The arms of the experiment", wrap=("Arm", "What it is", "Starts from"))
 
 
-def again() -> str:
-    """Which runs the code as it is now was seen to compute anew, from the experiment's record; empty if none."""
+def again() -> dict[str, Any]:
+    """When some arms were last trained anew with the code as it was, from the experiment's record; none if never."""
     place = results_root() / PROFILE / "record.json"
     seen = json.loads(place.read_text(encoding="utf-8")).get("again") if place.is_file() else None
-    if not seen:
-        return ""
-    return (
-        f"The code has changed since the first runs. On {seen['date']} the code as it was then (revision "
-        f"{(seen['revision'] or 'unknown')[:7]}) trained and asked {len(seen['arms'])} arms anew at seed "
-        f"{seen['seed']} ({', '.join(seen['arms'])}), which between them pass through all of it: all "
-        f"{seen['files']} files are "
-        f"{seen.get('against', 'those kept')}, to the byte."
-    )
+    never = {"date": "–", "revision": "–", "seed": "–", "arms": [], "files": 0}
+    return never | {"against": "those kept"} | (seen or {})

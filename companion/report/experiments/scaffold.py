@@ -9,14 +9,12 @@ from chexreason import prompts
 from chexreason.labels import LABEL_SETS
 from chexreason.metrics import label_cells
 from chexreason.runs import Run
-from companion.evidence import comparable, stats
+from companion.evidence import analysis, comparable, stats
 from companion.evidence import tables as evidence
-from companion.evidence.stats import Interval, resampled_f1
-from companion.evidence.tables import counted as kept_cells
-from companion.report.experiments.answers import missing, sizes, trained
-from companion.report.experiments.names import NOT_RUN, PROFILE
-from companion.report.plots import picture
-from companion.report.theme import Html, badge, spoken
+from companion.evidence.analysis import Contrast
+from companion.report.experiments.answers import about, missing, shown, trained
+from companion.report.experiments.names import NOT_RUN
+from companion.report.theme import Html, spoken
 
 LABELS = "chexpert14"
 BASES = {"medgemma": "Medical base", "qwen": "General base"}
@@ -33,19 +31,9 @@ def runs_of(base: str) -> Mapping[str, Mapping[int, Run]]:
 
 def findings() -> tuple[str, ...]:
     """The findings with enough positives among the validation studies of every seed."""
-    found = [_positives(run) for run in runs_of("medgemma")[ALONE].values()]
-    return tuple(name for name in LABEL_SETS[LABELS] if all(name in comparable.frequent(one) for one in found))
-
-
-def _positives(run: Run) -> dict[str, float]:
-    values = evidence.scores(run)
-    return {name: float(values[name, "support"]) for name in LABEL_SETS[LABELS]}
-
-
-def floor(run: Run) -> float:
-    """Macro-F1 of naming every label on a run's studies, over `findings`."""
-    positives = _positives(run)
-    return float(comparable.every_label([positives[name] for name in findings()], float(run.info["n"])).mean())
+    runs = [evidence.scores(run) for run in runs_of("medgemma")[ALONE].values()]
+    enough = [comparable.frequent({name: float(run[name, "support"]) for name in LABEL_SETS[LABELS]}) for run in runs]
+    return tuple(name for name in LABEL_SETS[LABELS] if all(name in one for one in enough))
 
 
 @cache
@@ -56,18 +44,15 @@ def drawn(base: str, name: str, seed: int) -> np.ndarray:
     """
     rows = runs_of(base)[name][seed].predictions()
     true_BF, said_BF = (label_cells(rows[column], LABELS) for column in ("truth", "predicted"))
-    patients, rng = [str(key) for key in rows["patient_key"]], np.random.default_rng(seed)
-    found = resampled_f1(true_BF, [said_BF], patients, rng, mask=kept_cells(rows, LABELS))["findings"][:, 0]
-    return np.asarray(found[:, [one in findings() for one in LABEL_SETS[LABELS]]].mean(axis=1))
+    patients, names = [str(key) for key in rows["patient_key"]], findings()
+    mask = evidence.counted(rows, LABELS)
+    found = stats.resampled_f1(true_BF, [said_BF], patients, np.random.default_rng(seed), mask=mask)["findings"][:, 0]
+    return np.asarray(found[:, [one in names for one in LABEL_SETS[LABELS]]].mean(axis=1))
 
 
-def unfit(base: str, name: str) -> dict[int, str]:
-    """Seed -> why that run takes part in no comparison, by the findings that count here."""
-    reasons = {}
-    for seed, run in runs_of(base)[name].items():
-        share = comparable.commonest_share(list(run.predictions()["predicted"]))
-        reasons[seed] = comparable.unfit(share, float(drawn(base, name, seed)[0]), floor(run))
-    return {seed: reason for seed, reason in reasons.items() if reason}
+def unfit(base: str, name: str) -> int:
+    """How many runs of a format take part in no comparison, by the findings that count here."""
+    return sum(bool(evidence.unfit(run, None, findings())) for run in runs_of(base)[name].values())
 
 
 def whole() -> bool:
@@ -79,48 +64,43 @@ def figure() -> Html:
     """A panel a base model: each seed's macro-F1 as a point, the mean with its interval, formats side by side."""
     if not whole():
         return missing("all four formats on both base models")
-    panels: dict[str, dict[str, dict[str, Interval]]] = {}
-    points: dict[str, dict[str, list[float]]] = {}
+    panels: dict[str, dict[str, dict[str, Contrast]]] = {title: {"": {}} for title in BASES.values()}
     for base, title in BASES.items():
-        means, each = panels.setdefault(title, {}).setdefault("", {}), points.setdefault(title, {})
         for name, runs in runs_of(base).items():
-            off = len(unfit(base, name))
+            off = unfit(base, name)
             row = prompts.get(name).title + (f"\n{off} of {len(runs)} constant or below" if off else "")
-            each[row] = [float(drawn(base, name, seed)[0]) for seed in runs]
-            means[row] = stats.percentiles(stats.over_seeds([drawn(base, name, seed) for seed in runs]))
+            panels[title][""][row] = analysis.over(list(runs), [drawn(base, name, seed) for seed in runs], findings())
     of = [run for base in BASES for runs in runs_of(base).values() for run in runs.values()]
-    seeds = sorted({seed for base in BASES for runs in runs_of(base).values() for seed in runs})
-    head = badge("miniature", PROFILE, sizes(), f"{of[0].info['n']} validation studies",
-                 f"seeds {', '.join(map(str, seeds))}", f"macro-F1 over {len(findings())} findings")  # fmt: skip
-    return picture(
+    seeds = sorted({int(run.info["seed"]) for run in of})
+    floors = [evidence.levels(evidence.scores(run), findings())[1] for run in runs_of("medgemma")[ALONE].values()]
+    return shown(
         "On the general base formats cannot be compared" if isinstance(difference("qwen"), str) else
         "Four formats, two base models",
-        head, panels, "macro-F1",
-        "A pale point a training; their mean with its 95 % interval over trainings (t) and patients. The line: naming "
-        "every label for every study. A format of which one run gives one answer to nearly all images, or lies below "
-        "the line, is in no comparison; how many runs do stands under its name.",
-        runs=of, points=points, xlim=(0, 0.8),
-        line=float(np.mean([floor(run) for run in runs_of("medgemma")[ALONE].values()])),
+        about(f"{of[0].info['n']} validation studies", f"seeds {', '.join(map(str, seeds))}",
+              f"macro-F1 over {len(findings())} findings"),
+        panels, "macro-F1",
+        "Means with 95 % intervals over trainings (t) and patients. The line: naming every label for every study. A "
+        "format of which one run gives one answer to nearly all images, or lies below the line, is in no comparison; "
+        "how many runs do stands under its name.",
+        runs=of, xlim=(0, 0.8), line=float(np.mean(floors)),
     )  # fmt: skip
 
 
 def constants(base: str = "qwen") -> int:
     """How many of a base's runs take part in no comparison."""
-    return sum(len(unfit(base, name)) for name in runs_of(base))
+    return sum(unfit(base, name) for name in runs_of(base))
 
 
-def difference(base: str) -> Interval | str:
+def difference(base: str) -> Contrast | str:
     """Protocol minus labels alone over trainings and patients; a text if one of the two takes part in none."""
     if not (runs := runs_of(base)):
         return NOT_RUN
-    if len(runs[ALONE]) < 2:
+    if len(seeds := runs[ALONE]) < 2:
         return comparable.ONE_TRAINING
-    if many := sum(len(unfit(base, name)) for name in (PROTOCOL, ALONE)):
-        total = sum(len(runs[name]) for name in (PROTOCOL, ALONE))
-        return f"{many} of {total} runs are constant or below naming every label"
-    return stats.percentiles(
-        stats.over_seeds([drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in runs[ALONE]])
-    )
+    if many := unfit(base, PROTOCOL) + unfit(base, ALONE):
+        return f"{many} of {2 * len(seeds)} runs are constant or below naming every label"
+    each = [drawn(base, PROTOCOL, seed) - drawn(base, ALONE, seed) for seed in seeds]
+    return analysis.over(list(seeds), each, findings())
 
 
 def verdict() -> str:
@@ -129,7 +109,5 @@ def verdict() -> str:
         return NOT_RUN
     medical, general = difference("medgemma"), difference("qwen")
     lead = "cannot answer: " if isinstance(medical, str) or isinstance(general, str) else ""
-    return (
-        f"{lead}protocol minus labels alone: {spoken(medical)} on the medical base, {spoken(general)} on the general "
-        "one"
-    )
+    said = f"{spoken(medical)} on the medical base, {spoken(general)} on the general one"
+    return f"{lead}protocol minus labels alone: {said}"
