@@ -3,7 +3,7 @@
 `together` is the one way by which the chapters' tables, sentences and figures come to a difference of two runs. It
 refuses sides that are not alike (`comparable`), and scores all of them on the same draws of patients. What it cannot
 draw is another training: a model that was trained here is one training a run, so an interval from here says nothing
-about the next one, and no text may read an order out of it (`trained`).
+about the next one, and no text may read an order out of it.
 """
 
 from collections.abc import Sequence
@@ -40,31 +40,19 @@ class Together:
     """M runs on the same studies, scored on the same draws of patients; draw 0 is the studies as they are."""
 
     names: tuple[str, ...]  # F findings
-    positives: dict[str, int]
-    findings_RMF: Floats  # F1 (1 + R, M, F)
+    frequent: tuple[str, ...]  # those that may stand in an average that carries a conclusion
+    all_RM: Floats  # macro-F1 over all findings (1 + R, M)
+    often_RM: Floats  # macro-F1 over the frequent ones (1 + R, M); NaN if there is none
     studies: int
     patients: int
 
-    @property
-    def frequent(self) -> tuple[str, ...]:
-        """The findings that may stand in an average that carries a conclusion."""
-        return comparable.frequent(self.positives)
+    def score(self, run: int) -> Interval:
+        """Macro-F1 of one run over the frequent findings with its interval over patients."""
+        return percentiles(self.often_RM[:, run], LEVEL)
 
-    def macro(self, names: Sequence[str] | None = None) -> Floats:
-        """Macro-F1 of each run on each draw (1 + R, M), over all findings or some. Raises ValueError for none."""
-        picked = [self.names.index(name) for name in (self.names if names is None else names)]
-        if not picked:
-            raise ValueError("expected at least one finding to average over, got none")
-        return self.findings_RMF[:, :, picked].mean(axis=2)
-
-    def difference(self, first: int, second: int, names: Sequence[str] | None = None) -> Interval:
-        """Macro-F1 of run `second` minus that of run `first`, with its interval over patients."""
-        macro_RM = self.macro(names)
-        return percentiles(macro_RM[:, second] - macro_RM[:, first], LEVEL)
-
-    def score(self, run: int, names: Sequence[str] | None = None) -> Interval:
-        """Macro-F1 of one run with its interval over patients."""
-        return percentiles(self.macro(names)[:, run], LEVEL)
+    def difference(self, first: int, second: int) -> Interval:
+        """Macro-F1 of run `second` minus that of run `first`, likewise."""
+        return percentiles(self.often_RM[:, second] - self.often_RM[:, first], LEVEL)
 
 
 def together(runs: Sequence[Run], resamples: int = RESAMPLES, only: Bools | None = None) -> Together:
@@ -82,8 +70,10 @@ def together(runs: Sequence[Run], resamples: int = RESAMPLES, only: Bools | None
     patients = [str(key) for key in tables[0]["patient_key"]]
     drawn = resampled_f1(true_BF, preds, patients, np.random.default_rng(0), mask=mask_BF, resamples=resamples)
     names = LABEL_SETS[label_set]
-    positives = dict(zip(names, (true_BF & mask_BF).sum(axis=0).tolist(), strict=True))
-    return Together(names, positives, drawn["findings"], len(true_BF), len(set(patients)))
+    often = comparable.frequent(dict(zip(names, (true_BF & mask_BF).sum(axis=0).tolist(), strict=True)))
+    picked = drawn["findings"][:, :, [names.index(name) for name in often]]
+    often_RM = picked.mean(axis=2) if often else np.full(drawn["macro"].shape, np.nan)
+    return Together(names, often, drawn["macro"], often_RM, len(true_BF), len(set(patients)))
 
 
 def basis_of(run: Run) -> Basis:
