@@ -16,7 +16,6 @@ from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from companion.phantoms import (
     HOSPITALS,
     Case,
-    Lesion,
     at_hospital,
     draw,
     draw_with_masks,
@@ -33,15 +32,6 @@ SEED = 7
 SIDE = 320  #: pixels of an image on the page
 OUTLINE = np.array([240, 180, 40], dtype=np.uint8)  # amber: seen on black and on white
 
-#: zone of a lesion -> how a caption names it.
-ZONES: dict[str, str] = {
-    "upper": "in the upper zone",
-    "mid": "in the middle zone",
-    "lower": "in the lower zone",
-    "apical": "at the apex",
-    "lateral": "along the wall",
-}
-
 
 def finding(name: str, index: int | None = None) -> Html:
     """One finding in one patient: without it, mild, severe, outlined, and severe at the other hospitals."""
@@ -56,39 +46,28 @@ def finding(name: str, index: int | None = None) -> Html:
     ]
     others = [place for place in HOSPITALS if place != severe.hospital]
     pictures += [(draw(at_hospital(severe, place), SIDE), f"the same patient at hospital {place}") for place in others]
-    caption = f'<p class="cxr-note">{escape(_place(severe.lesions[0]))}</p>'
-    return block(_images([(picture, f"{name}, {note}", note) for picture, note in pictures], columns=6) + caption)
-
-
-def _place(lesion: Lesion) -> str:
-    """Where this patient has it, in words; empty for what lies in the middle."""
-    side = {"both": "on both sides", "left": "on the left", "right": "on the right"}.get(lesion.side, "")
-    zone = ZONES.get(lesion.zone, "")
-    kind = lesion.kind.replace("+", ", ")
-    if lesion.finding == SUPPORT_DEVICES:
-        return f"Here: {kind}."
-    words = ", ".join(part for part in (kind, side, zone) if part)
-    return f"Here: {words}." if words else ""
+    (lesion,) = severe.lesions
+    where = {"kind": lesion.kind.replace("+", ", "), "side": lesion.side, "zone": lesion.zone}
+    caption = "; ".join(f"{what}: {value}" for what, value in where.items() if value)
+    return _images([(picture, f"{name}, {note}", note) for picture, note in pictures], 6, caption)
 
 
 def hospitals(index: int = 0, findings: tuple[str, ...] = ("Pleural Effusion", "Support Devices")) -> Html:
     """The same patient at the three hospitals, with what each of them records."""
-    case = sample_case(SEED, index, next(iter(HOSPITALS)))
-    case = replace(case, lesions=tuple(lesion_of(SEED, index, name) for name in findings))
+    lesions = tuple(lesion_of(SEED, index, name) for name in findings)
+    case = replace(sample_case(SEED, index, next(iter(HOSPITALS))), lesions=lesions)
     images = []
-    for name in HOSPITALS:
-        moved = at_hospital(case, name)
+    for moved in (at_hospital(case, name) for name in HOSPITALS):
         recorded = ", ".join(label for label, value in moved.recorded.items() if value == 1.0) or "no label"
-        images.append(
-            (draw(moved, SIDE), f"hospital {name}, recorded: {recorded}", f"hospital {name} records: {recorded}")
-        )
-    return block(_images(images, columns=3) + f'<p class="cxr-note">Visible on all: {escape(_visible(case))}.</p>')
+        note = f"hospital {moved.hospital} records: {recorded}"
+        images.append((draw(moved, SIDE), note, note))
+    return _images(images, 3, f"Visible on all: {_visible(case)}.")
 
 
 def gallery(hospital: str, count: int = 8) -> Html:
     """The first studies that a hospital draws, whatever they show."""
     cases = [sample_case(SEED, index, hospital) for index in range(count)]
-    return block(_images([(draw(case), f"hospital {hospital}: {_visible(case)}", _visible(case)) for case in cases]))
+    return _images([(draw(case), f"hospital {hospital}: {_visible(case)}", _visible(case)) for case in cases])
 
 
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -109,17 +88,16 @@ def _visible(case: Case) -> str:
     return ", ".join(name for name in FINDINGS if name in case.truth and name != NO_FINDING) or NO_FINDING
 
 
-def _images(images: list[tuple[np.ndarray, str, str]], columns: int = 4) -> str:
-    """(image, text for those who cannot see it, caption) side by side."""
-    figures = "".join(
-        f'<figure><img src="{_data_uri(image)}" width="{image.shape[1]}" height="{image.shape[0]}" alt="{escape(alt)}">'
-        f"<figcaption>{escape(note)}</figcaption></figure>"
-        for image, alt, note in images
-    )
-    return f'<div class="cxr-images cxr-images-{columns}">{figures}</div>'
-
-
-def _data_uri(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _images(images: list[tuple[np.ndarray, str, str]], columns: int = 4, below: str = "") -> Html:
+    """(image, text for those who cannot see it, caption) side by side, and a note below."""
+    figures = []
+    for image, alt, note in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=88)
+        figures.append(
+            f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}" '
+            f'width="{image.shape[1]}" height="{image.shape[0]}" alt="{escape(alt)}">'
+            f"<figcaption>{escape(note)}</figcaption></figure>"
+        )
+    note = f'<p class="cxr-note">{escape(below)}</p>' if below else ""
+    return block(f'<div class="cxr-images cxr-images-{columns}">{"".join(figures)}</div>{note}')
