@@ -56,11 +56,8 @@ def difficulty() -> Html:
 
 def looks() -> Html:
     """Grey levels and power by spatial frequency: real images beside each hospital's."""
-    values, digits = looks_values(), {"grey level": 0, "log10 power": 1}
-    values["cell"] = [
-        "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(one.median, one.low, one.high, d=digits[one.quantity])
-        for one in values.itertuples()
-    ]
+    values = looks_values()
+    values["cell"] = [f"{one.median:.1f} ({one.low:.1f} to {one.high:.1f})" for one in values.itertuples()]
     named = {"real": "real images", **{name: f"hospital {name}" for name in sorted(HOSPITALS, key=LIKE_REAL.__ne__)}}
     wide = values.pivot(index=["quantity", "at"], columns="source", values="cell")[list(named)].rename(columns=named)
     wide = wide.rename_axis(["", "quantile, or cycles an image"]).reset_index()
