@@ -39,7 +39,7 @@ def test_rates_are_within_five_points_of_the_published(hospital: str) -> None:
     assert len(held) >= {"A": 130, "B": 104, "C": 90}[hospital]
     far = held[(held["simulated"] - held["published"]).abs() > co.BAND]
     assert far.empty, far.to_string()
-    kept = phantom_checks.rates().query("hospital == @hospital")[list(found)]
+    kept = phantom_checks.measured("cooccurrence").query("hospital == @hospital")[list(found)]
     pd.testing.assert_frame_equal(kept.reset_index(drop=True), found, atol=1e-5)
 
 
@@ -51,7 +51,7 @@ def test_the_card_shows_what_was_measured() -> None:
     assert rows["Edema"][3] == f"{edema['positives'] / edema['n']:.1%}" == "15.6%"
     assert rows["Fracture"][6] == "–", "NIH does not label fractures"
     shown = {row[0][0]: row[1:] for row in table_rows(phantom_checks.together().text)[1:]}
-    for hospital, pairs in phantom_checks.rates().query("given != '' and counts").groupby("hospital"):
+    for hospital, pairs in phantom_checks.measured("cooccurrence").query("given != '' and counts").groupby("hospital"):
         far = pairs.loc[(pairs["simulated"] - pairs["published"]).abs().idxmax()]
         assert shown[hospital][:2] == [str(len(pairs))] * 2
         where = f"{far['finding']} where {far['given']} is recorded"

@@ -42,7 +42,7 @@ def test_the_page_says_what_the_table_holds(values: pd.DataFrame) -> None:
 
 
 def test_looks_compare_real_images_with_each_hospital() -> None:
-    looks = phantom_checks.looks_values()
+    looks = phantom_checks.measured("looks")
     assert set(looks["source"]) == {"real", *HOSPITALS}
     assert (looks.groupby(["quantity", "at"]).size() == 1 + len(HOSPITALS)).all()
     wide = looks.pivot(index=["quantity", "at"], columns="source", values="median")

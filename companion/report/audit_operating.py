@@ -8,18 +8,17 @@ import functools
 from dataclasses import dataclass
 
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 
 from chexreason import config
 from chexreason.labels import LABEL_SETS
 from companion.evidence import frames
-from companion.evidence.audit import matched, operating
+from companion.evidence.audit import facts, matched, operating
 from companion.evidence.stats import Interval
+from companion.evidence.tables import MODELS
 from companion.report.audit_figures import picture, provenance, with_badge
 from companion.report.audit_sure import row_names
-from companion.report.plots import framed, intervals, panel
-from companion.report.theme import BLUE, INK, ORANGE, Html, decimal
+from companion.report.plots import framed, intervals
+from companion.report.theme import Html
 
 RESULT = config.RESULTS / "phantoms" / "operating_point.csv"
 #: Each hospital's label set.
@@ -88,19 +87,11 @@ def named_labels() -> Html:
 
 
 def alike() -> Html:
-    """F1 of each finding, ChexReason's against the untouched MedGemma's and against that of its SFT start."""
-    others = {"medgemma": "against untouched MedGemma", "medgemma_sft": "against its SFT start"}
+    """F1 of each finding: ChexReason's beside the untouched MedGemma's and that of its SFT start."""
+    models = ("medgemma", "medgemma_sft", "chexreason")
     panels = []
-    for table, title, top in ((5, "CheXpert test", 0.9), (6, "NIH", 0.6)):
-        rows = [(*point, name) for other, name in others.items() for point in matched.likeness(table, other).points]
-        points = pd.DataFrame(rows, columns=["finding", "x", "y", "model"])
-        said = "; ".join(f"{finding} {name} {decimal(x)} and {decimal(y)}" for finding, x, y, name in rows)
-
-        def draw(axes: Axes, points: pd.DataFrame = points) -> None:
-            axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8)
-            sns.scatterplot(points, x="x", y="y", hue="model", style="model", palette=[BLUE, ORANGE], s=30,
-                            markers=["o", "s"], ax=axes)  # fmt: skip
-
-        panels.append(panel(title, draw, f"{said}.", (4.4, 3.8), xlim=(-0.03, top), ylim=(-0.03, top), aspect="equal",
-                            xlabel="F1 of the other model", ylabel="F1 of ChexReason"))  # fmt: skip
+    for table, title in ((5, "CheXpert test"), (6, "NIH")):
+        names = [finding for finding, _, _ in matched.likeness(table, "medgemma").points]
+        f1 = {MODELS[model]: {name: facts.value(table, name, model) for name in names} for model in models}
+        panels.append(intervals(title, f1, "F1", line=None))
     return picture("Whose profile does ChexReason have?", panels, "likeness", "post hoc", "F1 by finding")

@@ -16,7 +16,6 @@ from companion.evidence.tables import DATASETS, MODELS, gather, has_rows, read_r
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, frame_table
-from companion.report.paired import titled
 from companion.report.tables import unfit_note
 from companion.report.theme import Html, badge, block, decimal
 
@@ -33,7 +32,7 @@ def twice_scored(profile: str | None = None, results: Path | None = None) -> pd.
         for model in MODELS:
             if (run := shown.run_of("macro", model)) is None:
                 return pd.DataFrame()
-            name, dataset = titled(model, shown.tier), shown.spec.dataset
+            name, dataset = leads.titled(model, shown.tier), shown.spec.dataset
             recorded = scores(run)[[(finding, "f1") for finding in NIH_SHARED]].mean()
             found.setdefault((dataset, "recorded"), {})[name] = float(recorded)
             if has_rows(run) and (table := run.predictions())["visible"].astype(bool).any():
@@ -49,7 +48,7 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
         return block('<p class="cxr-note">This needs the runs on both test sets.</p>')
     tables = [gather(number, profile, results) for number in (5, 6)]
     notes = [note for one in tables for note in unfit_note(one)]
-    out = {titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}
+    out = {leads.titled(model, one.tier) for one in tables for model in leads.unfit_of(one)}
     for shown in tables:
         support = scores(next(iter(shown.runs.values())))[[(name, "support") for name in NIH_SHARED]]
         notes.append(

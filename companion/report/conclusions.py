@@ -19,7 +19,6 @@ from companion.evidence.tables import gather, has_rows
 from companion.report import leads
 from companion.report.failures import by_kind
 from companion.report.frames import UNFIT, frame_table
-from companion.report.paired import together
 from companion.report.tables import badges
 from companion.report.theme import Html, block, decimal, escape, spoken
 
@@ -43,7 +42,7 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
         return block(f'<p class="cxr-note">This needs the rows of all runs of Table {number}.</p>')
     runs = [run for run in found if run]
     titles = [name if name == SFT[4] else leads.name_of(shown, name) for name in places]
-    scored, out = together(runs), {k: out[name] for k, name in enumerate(places) if out.get(name)}
+    scored, out = leads.together(runs), {k: out[name] for k, name in enumerate(places) if out.get(name)}
     often, fit = scored.frequent, [k for k in range(len(runs)) if k not in out]
     first = list(places).index(SFT[number]) if number in SFT else None
     if number == 1:
@@ -93,7 +92,7 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
 def _readable(first: Run, second: Run) -> str:
     """Macro-F1 of the second minus that of the first on the studies that both answer readably."""
     readable_B = np.logical_and(*(~run.predictions()["failed"].to_numpy(dtype=bool) for run in (first, second)))
-    if not readable_B.any() or not (part := together([first, second], only=readable_B)).frequent:
+    if not readable_B.any() or not (part := leads.together([first, second], only=readable_B)).frequent:
         return "too few"
     return f"{spoken(part.difference(0, 1))} on {part.studies}"
 

@@ -137,17 +137,19 @@ def switches() -> Html:
 def engines() -> Html:
     """Whether vLLM says what transformers says, a column a model that both were asked with."""
     found = measured("vllm")
-    # `answers` is missing where vLLM was refused.
-    shares = {"same_answer": "same answer to the last token", "same_labels": "same labels"}
-    shown = pd.DataFrame({
-        "": found["family"].map(FAMILIES) + ", " + found["model"],
-        "apart on a prompt": found["prompt_apart"].map("{:.1g}".format),
-        "apart if image tokens see only those before": found["prompt_apart_causal"].map("{:.1g}".format),
-        **{what: [f"{share:.0%} of {n:.0f}" if n > 0 else "not asked"
-                  for share, n in zip(found[name], found["answers"], strict=True)] for name, what in shares.items()},
-        "ran on": found["device"] + ", vLLM " + found["vllm"].astype(str) + ", transformers "
-        + found["transformers"].astype(str),
-    }).set_index("").T.rename_axis("").reset_index()  # fmt: skip
+    shown = pd.DataFrame(
+        {
+            "": found["family"].map(FAMILIES) + ", " + found["model"],
+            "apart on a prompt": found["prompt_apart"].map("{:.1g}".format),
+            "apart if image tokens see only those before": found["prompt_apart_causal"].map("{:.1g}".format),
+            "same answer to the last token": found["same_answer"].map("{:.0%}".format),
+            "same labels": found["same_labels"].map("{:.0%}".format),
+            "answers": found["answers"].map("{:.0f}".format),
+            "ran on": found["device"] + ", vLLM " + found["vllm"] + ", transformers " + found["transformers"],
+        }
+    )
+    # vLLM is not asked for answers where it is refused.
+    shown = shown.replace(["nan%", "nan"], "not asked").set_index("").T.rename_axis("").reset_index()
     head = badge("miniature", "three million weights, made for this") if set(found["model"]) == {"stand-in"} else ""
     said = "Mean difference of the log-probabilities of a prompt's tokens, and greedy answers of vLLM and transformers"
     return frame_table(shown, said, wrap=list(shown.columns), dense=True, head=head)

@@ -2,7 +2,7 @@
 
 Figure 1 shows the four formats of fine-tuning, Figures 2 and 3 the two rewards; all with the paper's
 average of smoothing 0.95, over trainings where there are several. The book shows a miniature by the
-trainings that have most steps and seeds, which are the experiment's; a notebook shows its own profile's.
+experiment's trainings, which have most steps and seeds; a notebook shows its own profile's.
 Captions come from the logged values, never from the average, which lags and hides a fall at the end. A
 fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one.
 """
@@ -65,9 +65,8 @@ Histories = Mapping[str, Sequence[pd.DataFrame]]
 def figure(number: int | str, profile: str | None = None, results: Path | None = None) -> Html:
     """Figure 1, 2 or 3 (or "health of hard", "health of nuanced") from training histories.
 
-    Of a `profile` that is named, its own runs; of none, those of the book's, or if these are a miniature the
-    experiment's where they have more steps or more seeds. Without such runs it says which command makes them.
-    Raises UserError for an unknown figure or profile.
+    Of a `profile` that is named, its own runs; of none, the book's, for a miniature the experiment's if there are
+    any. Without such runs it says which command makes them. Raises UserError for an unknown figure or profile.
     """
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
@@ -75,7 +74,7 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     have = read_runs(asked, results)
     shown = {name: [have[run_id]] for run_id, name in wanted.items() if run_id in have}
     if profile is None and tier_of(asked) == "miniature":
-        shown = max(shown, _experiment(wanted, results), key=_extent)
+        shown = _experiment(wanted, results) or shown
     runs = [run for found in shown.values() for run in found]
     if not runs:
         return block(
@@ -102,12 +101,6 @@ def _experiment(wanted: Mapping[str, str], results: Path | None) -> dict[str, li
     have = [{run.run_id: run for run in read_all(folder)} for folder in folders]
     whole = [runs for runs in have if runs.keys() >= set(arms.values())]
     return {label: [runs[arm] for runs in whole] for label, arm in arms.items()} if whole else {}
-
-
-def _extent(shown: Mapping[str, Sequence[Run]]) -> tuple[int, int]:
-    """Steps of the longest training, and trainings: the more, the better to be shown."""
-    steps = [int(run.history()["step"].max()) for found in shown.values() for run in found]
-    return max(steps, default=0), len(steps)
 
 
 def series(history: pd.DataFrame, metric: str) -> pd.Series:

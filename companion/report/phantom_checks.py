@@ -15,32 +15,26 @@ from companion.report.plots import picture
 from companion.report.theme import Html, badge
 
 FOLDER = config.RESULTS / "phantoms"
-TRAINED_AT = "A"
-MEAN = "mean"  #: the row of difficulty.csv that is the mean over findings
+TRAINED_AT, MEAN = "A", "mean"
 #: The hospital whose images imitate the real ones of looks.csv.
 LIKE_REAL = "C"
 #: How far a rate at a simulated hospital may be from the published one.
 BAND = 0.05
 
 
-def difficulty_values() -> pd.DataFrame:
-    """hospital, finding, n, positives, auc, low, high: one row a finding and hospital, and the means."""
-    return pd.read_csv(FOLDER / "difficulty.csv")
+def measured(name: str) -> pd.DataFrame:
+    """A table of `results/phantoms/`.
 
-
-def looks_values() -> pd.DataFrame:
-    """source ("real" or a hospital), images, quantity, at, median, low, high."""
-    return pd.read_csv(FOLDER / "looks.csv")
-
-
-def rates() -> pd.DataFrame:
-    """hospital, given ("" for a prevalence), finding, published, simulated, counts (compared or not), studies, seed."""
-    return pd.read_csv(FOLDER / "cooccurrence.csv", keep_default_na=False)
+    difficulty: hospital, finding ("mean" for the mean), n, positives, auc, low, high.
+    looks: source ("real" or a hospital), images, quantity, at, median, low, high.
+    cooccurrence: hospital, given ("" for a prevalence), finding, published, simulated, counts, studies, seed.
+    """
+    return pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False)
 
 
 def difficulty() -> Html:
     """The area under the ROC curve of each finding at each hospital, with its interval, the hardest on top."""
-    values = difficulty_values().sort_values("auc").set_index("finding")
+    values = measured("difficulty").sort_values("auc").set_index("finding")
     order = [*values[values["hospital"] == TRAINED_AT].index.drop(MEAN), MEAN]
     shown = {
         f"hospital {name}": {finding: Interval(*part.loc[finding, ["auc", "low", "high"]]) for finding in order}
@@ -56,7 +50,7 @@ def difficulty() -> Html:
 
 def looks() -> Html:
     """Grey levels and power by spatial frequency: real images beside each hospital's."""
-    values = looks_values()
+    values = measured("looks")
     values["cell"] = [f"{one.median:.1f} ({one.low:.1f} to {one.high:.1f})" for one in values.itertuples()]
     named = {"real": "real images", **{name: f"hospital {name}" for name in sorted(HOSPITALS, key=LIKE_REAL.__ne__)}}
     wide = values.pivot(index=["quantity", "at"], columns="source", values="cell")[list(named)].rename(columns=named)
@@ -67,7 +61,7 @@ def looks() -> Html:
 
 def prevalences() -> Html:
     """Each label's share of studies: published, and recorded by the simulated hospitals; and what is drawn."""
-    alone, columns = rates().query("given == ''"), {}
+    alone, columns = measured("cooccurrence").query("given == ''"), {}
     for name, part in alone.set_index("finding").groupby("hospital"):
         columns[f"{name}: published"], columns[f"{name}: recorded"] = part["published"], part["simulated"]
         drawn = {finding: rate.drawn for finding, rate in HOSPITALS[str(name)].rates.items() if finding != NO_FINDING}
@@ -78,7 +72,11 @@ def prevalences() -> Html:
 
 def together() -> Html:
     """How often a label is recorded where another one is: how many of the compared pairs are near, and the farthest."""
-    found = rates().query("given != '' and counts").assign(off=lambda pairs: pairs["simulated"] - pairs["published"])
+    found = (
+        measured("cooccurrence")
+        .query("given != '' and counts")
+        .assign(off=lambda pairs: pairs["simulated"] - pairs["published"])
+    )
     rows = []
     for name, pairs in found.groupby("hospital"):
         far, off = pairs.loc[pairs["off"].abs().idxmax()], pairs["off"].abs()

@@ -36,7 +36,6 @@ from companion.evidence.tables import (
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, Column, framed, grid
-from companion.report.paired import titled
 from companion.report.theme import Html, badge, decimal, escape
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
@@ -85,7 +84,7 @@ def _head(column: str, metric: str, tier: str, out: bool) -> Any:
     """A model's name broken into lines, since ten columns have to fit beside one another; in Table 1 the score."""
     if column in AVERAGES:
         return METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
-    return html("<br>".join(map(escape, re.split(r"(?<=-)| ", titled(column, tier)))) + UNFIT * out)
+    return html("<br>".join(map(escape, re.split(r"(?<=-)| ", leads.titled(column, tier)))) + UNFIT * out)
 
 
 def _stacked(sides: Sequence[Evidence]) -> str:
