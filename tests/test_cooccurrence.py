@@ -13,7 +13,7 @@ from companion.phantoms.conventions import MINING, NAMED_PARENT, mined
 from companion.phantoms.copula import CORRELATIONS, DRAWN, correlations, matrix
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.tree import ancestors
-from companion.report import phantom_checks
+from companion.report import phantoms
 
 
 def place(name: str) -> int:
@@ -39,19 +39,19 @@ def test_rates_are_within_five_points_of_the_published(hospital: str) -> None:
     assert len(held) >= {"A": 130, "B": 104, "C": 90}[hospital]
     far = held[(held["simulated"] - held["published"]).abs() > co.BAND]
     assert far.empty, far.to_string()
-    kept = phantom_checks.measured("cooccurrence").query("hospital == @hospital")[list(found)]
+    kept = phantoms.measured("cooccurrence").query("hospital == @hospital")[list(found)]
     pd.testing.assert_frame_equal(kept.reset_index(drop=True), found, atol=1e-5)
 
 
 def test_the_card_shows_what_was_measured() -> None:
     """Prevalences are those of the published counts; of the pairs it says how many are near, and which is farthest."""
-    rows = {row[0]: row[1:] for row in table_rows(phantom_checks.prevalences().text)[1:]}
+    rows = {row[0]: row[1:] for row in table_rows(phantoms.prevalences().text)[1:]}
     assert list(rows) == list(FINDINGS)
     edema = co.prevalence_rows(*co.PREVALENCES["B"]).loc["Edema"]
     assert rows["Edema"][3] == f"{edema['positives'] / edema['n']:.1%}" == "15.6%"
     assert rows["Fracture"][6] == "–", "NIH does not label fractures"
-    shown = {row[0][0]: row[1:] for row in table_rows(phantom_checks.together().text)[1:]}
-    for hospital, pairs in phantom_checks.measured("cooccurrence").query("given != '' and counts").groupby("hospital"):
+    shown = {row[0][0]: row[1:] for row in table_rows(phantoms.together().text)[1:]}
+    for hospital, pairs in phantoms.measured("cooccurrence").query("given != '' and counts").groupby("hospital"):
         far = pairs.loc[(pairs["simulated"] - pairs["published"]).abs().idxmax()]
         assert shown[hospital][:2] == [str(len(pairs))] * 2
         where = f"{far['finding']} where {far['given']} is recorded"
