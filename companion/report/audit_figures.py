@@ -60,14 +60,14 @@ def listed(names: Sequence[str], nothing: str = "none of the five") -> str:
 
 def overview() -> Html:
     """Where the claims stand by topic, on the paper and on the runs that the book shows."""
-    sides = {"the paper's tables": (verdict_table.judged(None), "published", *provenance())}
+    sides = [("the paper's tables", verdict_table.judged(None), ("published", *provenance()))]
     for name in (*beside(shown_profile()), verdict_table.EXPERIMENT):
         if ours := verdict_table.judged(name):
             tier = next(iter(ours.values())).tier
-            sides[f"our runs ({name}, {tier})"] = (ours, tier, name)
+            sides.append((f"our runs ({name}, {tier})", ours, (tier, name)))
     panels = [
         with_badge(_standings(title, verdict_table.stated(found)), *tier, f"each at {sure.LEVEL:.0%}")
-        for title, (found, *tier) in sides.items()
+        for title, found, tier in sides
     ]
     return framed("Every claim, judged", "", panels, anchor="evidence-verdicts")
 

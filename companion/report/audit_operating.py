@@ -42,15 +42,16 @@ class Moved:
 
 @functools.cache
 def probe() -> pd.DataFrame:
-    """The table of the fixed reader, indexed by hospital, rule and labels named per label recorded at A."""
+    """The table of the fixed reader, with each hospital's own labels."""
     values = pd.read_csv(RESULT)
-    own = values[values["labels"] == values["hospital"].map(LABELS)]
-    return own.set_index(["hospital", "rule", "named_at_a"])
+    return values[values["labels"] == values["hospital"].map(LABELS)]
 
 
 def moved(hospital: str, rule: str = OWN) -> Moved:
     """The fixed reader's macro-F1 with as many labels named as the paper's SFT and as its GRPO name."""
-    start, end = (probe().loc[(hospital, rule, round(ratio(*row), 2))] for row in (START, END))
+    rows = probe().query("hospital == @hospital and rule == @rule").to_dict("records")
+    at = {row["named_at_a"]: row for row in rows}
+    start, end = (at[round(ratio(*row), 2)] for row in (START, END))
     change = Interval(end["change"], end["change_low"], end["change_high"])
     return Moved(start["macro_f1"], end["macro_f1"], change, int(end["findings"]))
 
@@ -72,8 +73,9 @@ def named_labels() -> Html:
     papers = {round(ratio(*START), 2): " (the paper's SFT)", round(ratio(*END), 2): " (its best GRPO)"}
     by_hospital = {
         f"{hospital}, {len(LABEL_SETS[labels])} labels": {
-            f"{named:.2f}{papers.get(named, '')}": Interval(row["macro_f1"], row["macro_f1_low"], row["macro_f1_high"])
-            for named, row in values.loc[(hospital, OWN)].iterrows()
+            f"{one['named_at_a']:.2f}{papers.get(one['named_at_a'], '')}":
+                Interval(one["macro_f1"], one["macro_f1_low"], one["macro_f1_high"])
+            for one in values.query("hospital == @hospital and rule == @OWN").to_dict("records")
         }
         for hospital, labels in LABELS.items()
     }  # fmt: skip

@@ -97,23 +97,24 @@ def rough(n: int) -> str:
 
 def rulers() -> Html:
     """Every F1 that is possible for the rare findings, with the five that are printed, and what one hit is worth."""
-    n, support = facts.size("chexpert", "test"), pd.Series(facts.supports("chexpert", "test", FINDINGS))
-    support = support.round().sort_values(kind="stable").astype(int)
-    possible = {name: attainability.values_near(count, n, 0.2) for name, count in support[:6].items()}
+    n, supports = facts.size("chexpert", "test"), facts.supports("chexpert", "test", FINDINGS)
+    support = {name: round(supports[name]) for name in sorted(FINDINGS, key=lambda name: round(supports[name]))}
+    possible = {name: attainability.values_near(support[name], n, 0.2) for name in list(support)[:6]}
 
     def ruler(axes: Axes) -> None:
         for row, (name, values) in enumerate(possible.items()):
             ticks = np.unique(np.round(values, 3))
             axes.plot(ticks, [row] * len(ticks), "|", color=INK, markersize=10, markeredgewidth=0.5, alpha=0.5)
-            printed = [facts.value(5, str(name), model) for model in MODELS]
+            printed = [facts.value(5, name, model) for model in MODELS]
             axes.plot(printed, [row] * len(printed), "o", color=ORANGE, markersize=5, markerfacecolor="none", mew=1.6)
         rows_named(axes, [f"{name} ({support[name]})" for name in possible])
 
     said = "; ".join(f"{name} {len(values)}" for name, values in possible.items())
+    worth = {"": {name: 1 / count for name, count in support.items()}}
     panels = [
         panel("Possible values, rarest findings", ruler, f"Number of possible values of F1: {said}.", xlabel="F1",
               ylabel="", xlim=(-0.02, 1.02)),
-        intervals("What one more hit is worth", {"": (1 / support).to_dict()}, "change of F1 (if P = R)", line=None),
+        intervals("What one more hit is worth", worth, "change of F1 (if P = R)", line=None),
     ]  # fmt: skip
     return picture("Which scores are possible at all?", panels, "attainable", f"{n} studies")
 

@@ -57,10 +57,10 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
         )
     head = badge(tables[1].tier, f"profile {tables[1].profile}", "macro-F1 over the nine shared findings")
     cells = frame.map(decimal).rename(index=lambda name: name + UNFIT * (name in out)).rename_axis("Model")
-    cells.columns = [f"{DATASETS[dataset][1]} (for {DATASETS[dataset][0]}), {kind}" for dataset, kind in frame]
+    cells.columns = pd.Index(["{} (for {}), {}".format(*DATASETS[key[0]][::-1], key[1]) for key in frame.columns])
     runs = [run for one in tables for run in one.runs.values()]
     label = "Scores against recorded and against visible findings"
-    return frame_table(cells.reset_index(), label, head=head, notes=notes, runs=runs, wrap=list(cells))
+    return frame_table(cells.reset_index(), label, head=head, notes=notes, runs=runs, wrap=list(map(str, cells)))
 
 
 def other_test_sets(profile: str | None = None, results: Path | None = None) -> Html:

@@ -42,8 +42,8 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
         return block(f'<p class="cxr-note">This needs the rows of all runs of Table {number}.</p>')
     runs = [run for run in found if run]
     titles = [name if name == SFT[4] else leads.name_of(shown, name) for name in places]
-    scored, out = leads.together(runs), {k: out[name] for k, name in enumerate(places) if out.get(name)}
-    often, fit = scored.frequent, [k for k in range(len(runs)) if k not in out]
+    scored, off = leads.together(runs), {k: out[name] for k, name in enumerate(places) if out.get(name)}
+    often, fit = scored.frequent, [k for k in range(len(runs)) if k not in off]
     first = list(places).index(SFT[number]) if number in SFT else None
     if number == 1:
         first = max(fit, key=lambda k: float(scored.all_RM[0, k]), default=None)
@@ -63,8 +63,8 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
                 "" if k == first else _readable(runs[first], run) for k, run in enumerate(runs)
             ]
     frame = pd.DataFrame(columns)
-    frame.loc[list(out)] = "–"
-    frame.insert(0, "", [title + UNFIT * (k in out) for k, title in enumerate(titles)])
+    frame.loc[list(off)] = "–"
+    frame.insert(0, "", [title + UNFIT * (k in off) for k, title in enumerate(titles)])
     frame["labels named per recorded"] = [decimal(_named(run), 2) for run in runs]
     frame["unreadable answers"] = list(map(_unreadable, runs))
 
@@ -84,7 +84,7 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
                      f"from {titles[first]}, the highest over all findings.")  # fmt: skip
     else:
         notes.append(f"{titles[first]} is best: its lead over each other prompt is more than the patients explain.")
-    notes += [f"{UNFIT} {titles[k]} takes part in no order: {reason}." for k, reason in out.items()]
+    notes += [f"{UNFIT} {titles[k]} takes part in no order: {reason}." for k, reason in off.items()]
     label = f"What can be said of our runs in Table {number}"
     return frame_table(frame, label, head=badges(shown), notes=list(map(escape, notes)), wrap=list(frame.columns[1:]))
 

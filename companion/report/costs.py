@@ -45,7 +45,8 @@ def laptop() -> Html:
     found = pd.DataFrame([run.info for run in read_runs(profile()).values()])
     rows = [
         (stage, len(of), of["seconds"].sum() / 60, ", ".join(sorted(set(of["device"].astype(str)))))
-        for stage, of in found.groupby(pd.Categorical(found["stage"], runs.STAGES), observed=True)
+        for stage in runs.STAGES
+        if len(of := found[found["stage"] == stage])
     ]
     rows.append(("together", len(found), found["seconds"].sum() / 60, ""))
     shown = pd.DataFrame(rows, columns=["Stage", "Runs", "Minutes", "Device"])
@@ -116,9 +117,10 @@ def memory() -> Html:
 
 def switches() -> Html:
     """What each switch gives by itself and on top of the others: a row a task and switch."""
-    found = measured("speed").dropna(subset="switches").sort_values("task", kind="stable")
-    cells = [f"{one.ratio:.2f} ({one.ratio_least:.2f} to {one.ratio_most:.2f})" for one in found.itertuples()]
-    times = pd.Series(cells, index=[found["task"], found["switches"]]).to_dict()
+    times = {
+        (one["task"], one["switches"]): f"{one['ratio']:.2f} ({one['ratio_least']:.2f} to {one['ratio_most']:.2f})"
+        for one in measured("speed").dropna(subset="switches").to_dict("records")
+    }
     exact = {name: origin.why for name, _, origin in origins(Speed)}
     rows = [
         {
@@ -131,7 +133,7 @@ def switches() -> Html:
     ]  # fmt: skip
     table = pd.DataFrame(rows).sort_values("Task", kind="stable")
     head = _facts("times as fast as stock; median and range of the rounds")
-    return frame_table(table, "What each switch gives", wrap=list(table), dense=True, head=head)
+    return frame_table(table, "What each switch gives", wrap=list(rows[0]), dense=True, head=head)
 
 
 def engines() -> Html:

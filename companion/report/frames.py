@@ -67,7 +67,9 @@ def grid(
     built = built.cols_label({name: one.head for name, one in cells.items()})
     for over in dict.fromkeys(one.over for one in columns if one.over):
         built = built.tab_spanner(over, [name for name, one in cells.items() if one.over == over])
-    looks = [("font-weight: bold;", loc.body(name, list(one.bold))) for name, one in cells.items() if one.bold]
+    looks: list[tuple[str, Any]] = [
+        ("font-weight: bold;", loc.body(name, list(one.bold))) for name, one in cells.items() if one.bold
+    ]
     tint, tints = "background:var(--cxr-tint);", [name for name, one in cells.items() if one.tint]
     looks += [(tint, place) for place in (loc.body(tints), loc.column_labels(tints)) if tints]
     looks += [(tint, place) for place in (loc.body(rows=list(tinted)), loc.stub(list(tinted))) if tinted]

@@ -90,6 +90,6 @@ def recipes() -> Html:
         # A browser may break a long path after its strokes.
         row["source"] = f"{row['read']}: ".removeprefix("code: ") + row["source"].replace("/", "/\u200b")
     frame = pd.DataFrame(found)[list(RECIPES)].replace("", "–").rename(columns=RECIPES)
-    wide = [name for name in frame if name not in ("KL weight", "Group")]
+    wide = [str(name) for name in frame if name not in ("KL weight", "Group")]
     return frame_table(frame, "Recipes", wrap=wide, dense=True,
                        head=badge("published", "public code and configurations"))  # fmt: skip

@@ -56,11 +56,11 @@ def finding(name: str, index: int | None = None) -> Html:
         (image, f"severe ({SEVERE}), at hospital {severe.hospital}"),
         (outlined(image, where[name]), "the same image: where it is drawn"),
     ]
-    others = [place for place in HOSPITALS if place != severe.hospital]
-    pictures += [(draw(at_hospital(severe, place), SIDE), f"the same patient at hospital {place}") for place in others]
+    others = [hospital for hospital in HOSPITALS if hospital != severe.hospital]
+    pictures += [(draw(at_hospital(severe, one), SIDE), f"the same patient at hospital {one}") for one in others]
     (lesion,) = severe.lesions
-    where = {"kind": lesion.kind.replace("+", ", "), "side": lesion.side, "zone": lesion.zone}
-    caption = "; ".join(f"{what}: {value}" for what, value in where.items() if value)
+    place = {"kind": lesion.kind.replace("+", ", "), "side": lesion.side, "zone": lesion.zone}
+    caption = "; ".join(f"{what}: {value}" for what, value in place.items() if value)
     return _images([(picture, f"{name}, {note}", note) for picture, note in pictures], 6, caption)
 
 
@@ -165,14 +165,10 @@ def prevalences() -> Html:
 
 def together() -> Html:
     """How often a label is recorded where another one is: how many of the compared pairs are near, and the farthest."""
-    found = (
-        measured("cooccurrence")
-        .query("given != '' and counts")
-        .assign(off=lambda pairs: pairs["simulated"] - pairs["published"])
-    )
-    rows = []
+    found, rows = measured("cooccurrence").query("given != '' and counts"), []
     for name, pairs in found.groupby("hospital"):
-        far, off = pairs.loc[pairs["off"].abs().idxmax()], pairs["off"].abs()
+        off = (pairs["simulated"] - pairs["published"]).abs()
+        far = pairs.iloc[int(off.to_numpy().argmax())]
         rows.append({
             "Hospital": f"{name}: {HOSPITALS[str(name)].convention}", "Pairs compared": f"{len(pairs)}",
             f"within {100 * BAND:.0f} points": f"{(off <= BAND).sum()}",

@@ -84,22 +84,22 @@ def intervals(
                 axes.axvline(place, color=INK, linestyle=dash, linewidth=1, alpha=0.7, label=None if k else name)
         for row, each in (points or {}).items():
             axes.plot(each, [rows.index(row)] * len(each), "o", color=LOOKS[0][0], alpha=0.55, markersize=5)
-        for k, (name, (colour, _, marker)) in enumerate(zip(values, LOOKS, strict=False)):
+        for k, (series, (colour, _, marker)) in enumerate(zip(values, LOOKS, strict=False)):
             found = [
                 (*_ends(value), row + shift[k]) for j, row, value in shown if j == k and not isinstance(value, str)
             ]
             low, middle, high, y = np.array(found).reshape(-1, 4).T
             axes.errorbar(middle, y, xerr=(middle - low, high - middle), fmt=marker, color=colour, markersize=5,
-                          elinewidth=2, label=name if len(values) > 1 else None)  # fmt: skip
+                          elinewidth=2, label=series if len(values) > 1 else None)  # fmt: skip
         rows_named(axes, rows)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         if all(isinstance(value, str) for _, _, value in shown):
             axes.set(xlim=(-1, 1), xticks=[])
         left, right = axes.get_xlim()
         side = 1 if right > -left else -1  # where there is more room
-        for k, row, value in shown:
+        for k, place, value in shown:
             if isinstance(value, str):
-                axes.annotate("not compared", (0, row + shift[k]), (5 * side, 0), textcoords="offset points",
+                axes.annotate("not compared", (0, place + shift[k]), (5 * side, 0), textcoords="offset points",
                               va="center", ha="left" if side > 0 else "right", style="italic")  # fmt: skip
 
     tall = (0.1 + 0.18 * min(beside, 3)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)

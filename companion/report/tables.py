@@ -71,7 +71,7 @@ def _by_side(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]
         for column, metric in one.all_columns():
             values = one.side("ours" if one.runs else "paper", column, metric).reindex(rows)
             cells = ["–" if known.get(row) == 0 else decimal(value) + UNFIT * (row in out and not models)
-                     for row, value in values.items()]  # fmt: skip
+                     for row, value in zip(rows, values, strict=True)]  # fmt: skip
             bold = [k for k, row in enumerate(rows) if not one.runs and (row, column, metric) in best]
             head = _head(column, metric, one.tier, models and column in out)
             columns.append(Column(head, cells, over, tint=bool(one.runs), bold=bold))
@@ -131,7 +131,8 @@ def _positives(one: Evidence) -> dict[str, float]:
     if one.spec.number < 5 or not one.runs:
         return supports("chexpert", "test", LABEL_SETS["chexpert14"]) if one.spec.number == 5 else {}
     run = next(iter(one.runs.values()))
-    return scores(run).xs("support", level="metric").reindex(LABEL_SETS[str(run.info["label_set"])]).to_dict()
+    found = scores(run)
+    return {name: float(found[name, "support"]) for name in LABEL_SETS[str(run.info["label_set"])]}
 
 
 def _few_notes(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]) -> list[str]:
