@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import phantom_cooccurrence as co
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
@@ -20,7 +21,6 @@ from chexreason.labels import FINDINGS, SUPPORT_DEVICES
 from companion.phantoms import conventions, copula, hospitals
 from companion.phantoms.copula import AP_FILM, DRAWN
 from companion.phantoms.tree import ancestors
-from companion.report import cooccurrence as co
 
 F = len(DRAWN)
 PLACE = {name: i for i, name in enumerate(DRAWN)}

@@ -50,6 +50,8 @@ def listed() -> list[str]:
 
 
 PAGES = listed()
+#: Pages are text or, as they ran, notebooks.
+SOURCES = (".md", ".executed")
 
 
 @pytest.fixture(scope="session")
@@ -288,10 +290,12 @@ def test_each_table_and_figure_is_on_a_page_with_its_tier(built):
 
 
 def test_every_page_is_listed_and_every_notebook_has_one():
-    sources = {path.relative_to(BOOK).with_suffix("").as_posix() for path in BOOK.rglob("*.md")}
-    assert {name for name in sources if not name.startswith("_")} == set(PAGES)
+    sources = {
+        path.relative_to(BOOK).with_suffix("").as_posix() for path in BOOK.rglob("*.*") if path.suffix in SOURCES
+    }
+    assert sources == set(PAGES)
     notebooks = {path.stem for path in (config.ROOT / "notebooks").glob("*.py")}
-    assert notebooks == {Path(name).name for name in PAGES if re.match(r"notebooks/\d", name)}
+    assert notebooks == {path.read_text().strip() for path in BOOK.glob("notebooks/*.executed")}
 
 
 #: What looks like a result or a size: decimals, percentages, n = ..., integers of three digits and more.
@@ -307,10 +311,9 @@ def prose(text: str) -> str:
     return REFERENCE.sub("", text)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", list(BOOK.rglob("*.md")), ids=lambda page: page.stem)
 def test_no_number_is_typed_into_prose(page):
-    found = [match[0] for match in NUMBER.finditer(prose((BOOK / f"{page}.md").read_text(encoding="utf-8")))]
-    assert not found
+    assert not [match[0] for match in NUMBER.finditer(prose(page.read_text(encoding="utf-8")))]
 
 
 def test_the_configuration_fetches_nothing():

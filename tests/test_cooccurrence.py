@@ -1,7 +1,10 @@
 """Published and simulated rates of labels: within five points on 10,000 studies, for each hospital's convention."""
 
 import numpy as np
+import pandas as pd
+import phantom_cooccurrence as co
 import pytest
+from chapter import sentences, table_rows
 
 from chexreason.config import RESULTS
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
@@ -10,7 +13,7 @@ from companion.phantoms.conventions import MINING, NAMED_PARENT, mined
 from companion.phantoms.copula import CORRELATIONS, DRAWN, correlations, matrix
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.tree import ancestors
-from companion.report import cooccurrence as co
+from companion.report import phantoms
 
 
 def place(name: str) -> int:
@@ -31,11 +34,29 @@ def test_rates_are_within_five_points_of_the_published(hospital: str) -> None:
     off = {name: got[i] - aim[i] for i, name in enumerate(FINDINGS) if known[i]}
     assert not {name: by for name, by in off.items() if abs(by) > co.BAND}
     assert max(abs(by) for name, by in off.items() if name != NO_FINDING) < 0.02, "each finding's rate was fitted"
-    pairs = co.compared(hospital)
-    held = pairs[pairs["counts"]]
+    found = co.compared(hospital)
+    held = found[found["counts"] & (found["given"] != "")]
     assert len(held) >= {"A": 130, "B": 104, "C": 90}[hospital]
     far = held[(held["simulated"] - held["published"]).abs() > co.BAND]
     assert far.empty, far.to_string()
+    kept = phantoms.measured("cooccurrence").query("hospital == @hospital")[list(found)]
+    pd.testing.assert_frame_equal(kept.reset_index(drop=True), found, atol=1e-5)
+
+
+def test_the_card_shows_what_was_measured() -> None:
+    """Prevalences are those of the published counts; of the pairs it says how many are near, and which is farthest."""
+    rows = {row[0]: row[1:] for row in table_rows(phantoms.prevalences().text)[1:]}
+    assert list(rows) == list(FINDINGS)
+    edema = co.prevalence_rows(*co.PREVALENCES["B"]).loc["Edema"]
+    assert rows["Edema"][3] == f"{edema['positives'] / edema['n']:.1%}" == "15.6%"
+    assert rows["Fracture"][6] == "–", "NIH does not label fractures"
+    shown = {row[0][0]: row[1:] for row in table_rows(phantoms.together().text)[1:]}
+    for hospital, pairs in phantoms.measured("cooccurrence").query("given != '' and counts").groupby("hospital"):
+        far = pairs.loc[(pairs["simulated"] - pairs["published"]).abs().idxmax()]
+        assert shown[hospital][:2] == [str(len(pairs))] * 2
+        where = f"{far['finding']} where {far['given']} is recorded"
+        assert shown[hospital][3:] == [where, f"{far['published']:.1%}", f"{far['simulated']:.1%}"]
+    assert "of its mined labels are right" in sentences("phantom_card")
 
 
 def test_the_comparison_can_fail() -> None:

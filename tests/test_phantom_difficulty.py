@@ -7,7 +7,7 @@ from chapter import sentences
 from chexreason import config
 from chexreason.labels import FINDINGS, NO_FINDING
 from companion.phantoms import HOSPITALS
-from companion.report import phantom_checks
+from companion.report import phantoms
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +38,15 @@ def test_the_page_says_what_the_table_holds(values: pd.DataFrame) -> None:
     said = sentences("phantoms")
     assert f"the hardest finding is {home.idxmin()} ({home.min():.2f})" in said
     assert f"{values.loc[('C', 'mean'), 'auc']:.2f} at C" in said
-    assert phantom_checks.difficulty().text.count("<svg ") == 1
+    assert phantoms.difficulty().text.count("<svg ") == 1
 
 
 def test_looks_compare_real_images_with_each_hospital() -> None:
-    looks = phantom_checks.looks_values()
+    looks = phantoms.measured("looks")
     assert set(looks["source"]) == {"real", *HOSPITALS}
     assert (looks.groupby(["quantity", "at"]).size() == 1 + len(HOSPITALS)).all()
     wide = looks.pivot(index=["quantity", "at"], columns="source", values="median")
     nearest = (wide.drop(columns="real").sub(wide["real"], axis=0)).abs().groupby("quantity").mean()
     assert nearest.loc["grey level", "C"] < 30
     assert nearest.loc["log10 power", "C"] < 0.35
-    assert "real images" in phantom_checks.looks().text
+    assert "real images" in phantoms.looks().text

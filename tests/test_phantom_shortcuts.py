@@ -4,13 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+import phantom_cooccurrence as co
 import pytest
 from scipy.stats import chi2_contingency
 
 from chexreason.labels import SUPPORT_DEVICES
 from companion.phantoms import HOSPITALS, sample_case
 from companion.phantoms.copula import DRAWN, copula, matrix
-from companion.report import cooccurrence as co
 
 
 @lru_cache(maxsize=3)

@@ -18,7 +18,7 @@ from companion.evidence import tables as evidence
 from companion.evidence.audit.differences import differences
 from companion.evidence.audit.uncertainty import PAIRED
 from companion.evidence.stats import Interval
-from companion.report import conclusions, leads, paired
+from companion.report import conclusions, leads
 from companion.report.theme import spoken
 
 #: What no sentence about our own trainings may say.
@@ -62,9 +62,9 @@ def claim(folder: Path, value: float) -> None:
 @pytest.mark.parametrize("other", [{"seeds": [1]}, {"split": "train"}, {"dataset": "nih"}, {"label_set": "nih9"}])
 def test_runs_that_are_not_alike_are_refused(other, made_up):
     run = runs.read(made_up / "smoke" / "01-prompting-reasoning_a")
-    paired.together([run, run], resamples=10)
+    leads.together([run, run], resamples=10)
     with pytest.raises(UserError, match="on both sides of a comparison"):
-        paired.together([run, replace(run, info={**run.info, **other})], resamples=10)
+        leads.together([run, replace(run, info={**run.info, **other})], resamples=10)
 
 
 def test_runs_on_other_studies_are_refused(results):
@@ -118,8 +118,8 @@ def test_a_prompt_is_best_only_beyond_the_noise(results):
     said = conclusions.ours(1, "smoke", results).text
     assert "over 14 of 14 findings with at least 20 positives" in said
     shown = evidence.gather(1, "smoke", results)
-    found = paired.together([leads.run_at(shown, row)[0] for row in shown.rows()])
-    top = int(found.macro()[0].argmax())
+    found = leads.together([leads.run_at(shown, row)[0] for row in shown.rows()])
+    top = int(found.all_RM[0].argmax())
     near = sum(found.difference(k, top).low <= 0 for k in range(9) if k != top)
     title = leads.name_of(shown, shown.rows()[top])
     assert f"None is called best: {near} of the other 8 prompts cannot be distinguished from {title}," in said
@@ -195,27 +195,20 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
         assert "no order is told: what another training would give is in no interval" in said
 
 
-def test_printed_leads_are_held_against_chance():
-    hard = leads.printed_lead(4, "hard_best", "nuanced_best")
-    assert hard.estimate == pytest.approx(0.001)
-    assert hard.low < 0 < hard.high
-    near = leads.printed_lead(5, "chexreason", "medgemma_sft")
-    assert near.estimate == pytest.approx(0.346 - 0.282)
-    assert near.low > 0
-    top, within = leads.within_chance(1, evidence.gather(1, "smoke").rows())
-    assert top == ["reasoning_narrative"]
-    assert set(within) == {"reasoning_a", "reasoning_self_check"}
-
-
-def test_the_printed_change_on_nih_is_the_difference_of_the_printed_averages():
-    """The mean of the nine printed differences is −0.055; everywhere the printed averages' −0.056 is told."""
-    assert leads.printed_lead(6, "chexreason", "medgemma_sft", 500).estimate == pytest.approx(0.243 - 0.299)
-
-
-def test_chapter_and_audit_tell_one_interval_for_one_difference():
+def test_printed_leads_are_held_against_chance_as_the_audit_does():
     audited = {(one.lean.table, one.lean.first, one.lean.second, one.n): one.at[PAIRED] for one in differences()}
-    hard = leads.printed_lead(4, "hard_best", "nuanced_best")
-    assert (hard.low, hard.high) == pytest.approx((audited[4, "nuanced_best", "hard_best", 500].low,
-                                                   audited[4, "nuanced_best", "hard_best", 500].high))  # fmt: skip
+    hard = leads.printed_change((4, "nuanced_best"), (4, "hard_best"))
+    assert hard.estimate == pytest.approx(0.001)
+    one = audited[4, "nuanced_best", "hard_best", 500]
+    assert (hard.low, hard.high) == pytest.approx((one.low, one.high))
+    assert hard.low < 0 < hard.high
     gain = leads.printed_change((2, "free_reasoning"), (4, "hard_best"))
     assert gain.low == pytest.approx(audited[4, "free_reasoning", "hard_best", 500].low)
+    near = leads.printed_change((5, "medgemma_sft"), (5, "chexreason"))
+    assert near.estimate == pytest.approx(0.346 - 0.282)
+    assert near.low > 0
+    # The mean of the nine printed differences is -0.055; everywhere the printed averages' -0.056 is told.
+    far = leads.printed_change((6, "medgemma_sft"), (6, "chexreason"), 500)
+    assert far.estimate == pytest.approx(0.243 - 0.299)
+    said = leads.printed_highest(1)
+    assert said == "Reasoning Narrative (0.270); its lead over Reasoning Self-Check and Reasoning A is within chance"

@@ -2,9 +2,9 @@
 pages import.
 
 `evidence` reads the paper's values and a profile's runs; `frames` and `plots` build tables and figures of any kind;
-`tables`, `beside` and `figures` are the paper's, `conclusions`, `leads` and `paired` say what may be concluded from
-them, `experiments` what our experiment says, the `audit_*` modules what the paper's own numbers support; the others
-fill one page each. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
+`tables`, `beside` and `figures` are the paper's, `conclusions` and `leads` say what may be concluded from them,
+`experiments` what our experiment says, the `audit_*` modules what the paper's own numbers support; the others fill one
+page each. Nothing here trains or decodes, and torch is not imported, so that the book builds without it.
 
 Each page of the book is a kernel of its own that needs a part of this; so a part is imported when it is first
 asked for, which saves about a second a page.

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from chexreason.runs import git_state
@@ -21,11 +20,11 @@ from companion.evidence.claims import CHANCE, CLAIMS, FAILS, HOLDS, NOT_RUN, OTH
 from companion.evidence.tables import MODELS, beside
 from companion.evidence.tables import profile as shown_profile
 from companion.report import verdict_table
-from companion.report.plots import framed, intervals, panel, rows_named
-from companion.report.theme import BLUE, GREEN, INK, ORANGE, SERIES, Html, badge, signed
+from companion.report.plots import LOOKS, framed, intervals, panel, rows_named
+from companion.report.theme import BLUE, GREEN, INK, ORANGE, Html, badge, signed
 
 #: A standing's colour and hatch; a reader without colours has the hatch and the sign.
-LOOKS = {
+BARS = {
     HOLDS: (BLUE, ""), RESTS: (GREEN, "||||"), CHANCE: ("none", ""), FAILS: (ORANGE, "////"),
     OTHERWISE: ("none", "\\\\\\\\"), REFUSED: ("none", "xx"), NOT_RUN: ("none", ".."),
 }  # fmt: skip
@@ -77,12 +76,12 @@ def _standings(title: str, found: Mapping[str, Outcome]) -> str:
     """Bars by topic, and the same in words."""
     topics = [CLAIMS[name].topic for name in found]
     count = pd.crosstab(pd.Series(topics), pd.Series([one.standing for one in found.values()]))
-    count = count.reindex(index=list(dict.fromkeys(topics))[::-1], columns=list(LOOKS), fill_value=0)
-    count.columns = [f"{verdict_table.SIGNS[where]} {where}" for where in LOOKS]
+    count = count.reindex(index=list(dict.fromkeys(topics))[::-1], columns=list(BARS), fill_value=0)
+    count.columns = [f"{verdict_table.SIGNS[where]} {where}" for where in BARS]
 
     def draw(axes: Axes) -> None:
-        count.plot.barh(stacked=True, ax=axes, width=0.8, edgecolor=INK, color=[colour for colour, _ in LOOKS.values()])
-        for bars, (_, hatch) in zip(axes.containers, LOOKS.values(), strict=True):
+        count.plot.barh(stacked=True, ax=axes, width=0.8, edgecolor=INK, color=[colour for colour, _ in BARS.values()])
+        for bars, (_, hatch) in zip(axes.containers, BARS.values(), strict=True):
             for bar in bars:
                 bar.set_hatch(hatch)
 
@@ -93,39 +92,34 @@ def _standings(title: str, found: Mapping[str, Outcome]) -> str:
 def forest() -> Html:
     """Macro-F1 of the five models with intervals, beside what readers score who look at no image."""
     found = frames.PARTS["averages"].frame.set_index("model")
+    near, far = found.iloc[:, :1], found.iloc[:, :0:-1]
     panels = [
         intervals(title, part.to_dict(), "macro-F1", line=None, marks=reference(table), xlim=(0, 0.85))
-        for title, table, part in (
-            ("CheXpert test, fourteen findings", 5, found.iloc[:, :1]),
-            ("NIH, nine findings", 6, found.iloc[:, 1:].loc[:, ::-1]),
-        )
+        for title, table, part in (("CheXpert test, fourteen findings", 5, near), ("NIH, nine findings", 6, far))
     ]
     return picture("How sure are the averages?", panels, "noise", "intervals reconstructed from supports")
 
 
 def reference(table: int) -> dict[str, list[float]]:
     """Macro-F1 of the readers without a model, by kind."""
-    found = lines.reference_lines(table)
-    return {
-        "every label": [found[0].macro],
-        "report labeler": [line.macro for line in found if line.reader.startswith("report labeler")],
-        "radiologists": [line.macro for line in found if line.reader.startswith("radiologists")],
+    every, *others = lines.reference_lines(table)
+    kinds = ("report labeler", "radiologists")
+    return {"every label": [every.macro]} | {
+        kind: [line.macro for line in others if line.reader.startswith(kind)] for kind in kinds
     }
 
 
 def crossings() -> Html:
     """Each model from CheXpert to NIH: over the paper's averages, and over the nine findings that both have."""
-    found, places = matched.crossings(), ["CheXpert", "NIH"]
+    found = matched.crossings().items()
     sides = {
-        "As in the paper: fourteen against nine": {MODELS[m]: [one.near_all, one.far] for m, one in found.items()},
-        "The same nine on both sides": {MODELS[m]: [one.near, one.far] for m, one in found.items()},
+        "As in the paper: fourteen against nine": {MODELS[m]: [one.near_all, one.far] for m, one in found},
+        "The same nine on both sides": {MODELS[m]: [one.near, one.far] for m, one in found},
     }
     panels = [
-        curves(
-            title, pd.DataFrame(pairs, places),
-            "; ".join(f"{name} from {a:.3f} to {b:.3f}" for name, (a, b) in pairs.items()),
-            ylabel="macro-F1", ylim=(0, 0.8),
-        )
+        curves(title, pd.DataFrame(pairs, ["CheXpert", "NIH"]),
+               "; ".join(f"{name} from {a:.3f} to {b:.3f}" for name, (a, b) in pairs.items()),
+               ylabel="macro-F1", ylim=(0, 0.8))
         for title, pairs in sides.items()
     ]  # fmt: skip
     return picture("The same findings on both sides", panels, "matched", "macro-F1")
@@ -134,14 +128,15 @@ def crossings() -> Html:
 def curves(title: str, frame: pd.DataFrame, said: str, columns: int = 3, across: Sequence[float] = (),
             down: Sequence[float] = (), **labels: Any) -> str:  # fmt: skip
     """A line a column over the frame's index; `across` and `down` are thin lines to compare with."""
-    palette = [*(colour for colour, _, _ in SERIES), INK][: frame.shape[1]]
-    markers = [*(marker for _, _, marker in SERIES), "v"][: frame.shape[1]] if len(frame) < 5 else False
 
     def draw(axes: Axes) -> None:
-        sns.lineplot(frame, palette=palette, markers=markers, dashes=True, linewidth=2, ax=axes)
-        for values, mark in ((across, axes.axhline), (down, axes.axvline)):
-            for value in values:
-                mark(value, color=INK, linewidth=0.8, alpha=0.7)
+        for (name, values), (colour, dash, marker) in zip(frame.items(), LOOKS, strict=False):
+            axes.plot(values, color=colour, linestyle=dash, linewidth=2, label=name,
+                      marker=marker if len(frame) < 5 else None)  # fmt: skip
+        for place in across:
+            axes.axhline(place, color=INK, linewidth=0.8, alpha=0.7)
+        for place in down:
+            axes.axvline(place, color=INK, linewidth=0.8, alpha=0.7)
 
     return panel(title, draw, f"{said}.", columns=columns, **labels)
 
@@ -166,12 +161,10 @@ def _fall(one: matched.Waterfall) -> str:
     names = [*(part.finding for part in one.parts), "change of the average", "without the largest"]
 
     def draw(axes: Axes) -> None:
-        rows = range(len(names))
         colours = [*np.where(shares >= 0, BLUE, ORANGE), INK, "none"]
         hatches = [*np.where(shares >= 0, "", "////"), "", ""]
-        left = [*(np.cumsum(shares) - shares), 0, 0]
-        axes.barh(rows, [*shares, one.change, rest], left=left, color=colours, hatch=hatches, edgecolor=INK,
-                  linewidth=0.6, height=0.72)  # fmt: skip
+        axes.barh(range(len(names)), [*shares, one.change, rest], left=[*(np.cumsum(shares) - shares), 0, 0],
+                  color=colours, hatch=hatches, edgecolor=INK, linewidth=0.6, height=0.72)  # fmt: skip
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.use_sticky_edges = False
         axes.margins(x=0.04)

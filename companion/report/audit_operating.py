@@ -8,19 +8,17 @@ import functools
 from dataclasses import dataclass
 
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 
 from chexreason import config
-from chexreason.errors import UserError
 from chexreason.labels import LABEL_SETS
 from companion.evidence import frames
-from companion.evidence.audit import matched, operating
+from companion.evidence.audit import facts, matched, operating
 from companion.evidence.stats import Interval
+from companion.evidence.tables import MODELS
 from companion.report.audit_figures import picture, provenance, with_badge
 from companion.report.audit_sure import row_names
-from companion.report.plots import framed, intervals, panel
-from companion.report.theme import BLUE, INK, ORANGE, SERIES, Html, decimal
+from companion.report.plots import framed, intervals
+from companion.report.theme import Html
 
 RESULT = config.RESULTS / "phantoms" / "operating_point.csv"
 #: Each hospital's label set.
@@ -44,21 +42,16 @@ class Moved:
 
 @functools.cache
 def probe() -> pd.DataFrame:
-    """The table of the fixed reader. Raises UserError where it was not measured."""
-    if not RESULT.is_file():
-        raise UserError(str(RESULT), "no such file", "run `python benchmarks/operating_point.py`")
-    return pd.read_csv(RESULT)
-
-
-def _at(hospital: str, rule: str) -> pd.DataFrame:
-    where = {"hospital": hospital, "labels": LABELS[hospital], "rule": rule}
-    return probe().query(" and ".join(f'{name} == "{value}"' for name, value in where.items()))
+    """The table of the fixed reader, with each hospital's own labels."""
+    values = pd.read_csv(RESULT)
+    return values[values["labels"] == values["hospital"].map(LABELS)]
 
 
 def moved(hospital: str, rule: str = OWN) -> Moved:
     """The fixed reader's macro-F1 with as many labels named as the paper's SFT and as its GRPO name."""
-    rows = {row["named_at_a"]: row for row in _at(hospital, rule).to_dict("records")}
-    start, end = (rows[round(ratio(*row), 2)] for row in (START, END))
+    rows = probe().query("hospital == @hospital and rule == @rule").to_dict("records")
+    at = {row["named_at_a"]: row for row in rows}
+    start, end = (at[round(ratio(*row), 2)] for row in (START, END))
     change = Interval(end["change"], end["change_low"], end["change_high"])
     return Moved(start["macro_f1"], end["macro_f1"], change, int(end["findings"]))
 
@@ -72,60 +65,35 @@ def ratio(table: int, row: str) -> float:
 
 def named_labels() -> Html:
     """Labels named per label recorded of each row of Tables 1 to 4, and what naming alone does to a fixed reader."""
-    values, found = probe(), frames.PARTS["named"].frame
-    seeds = f"{values['train_seeds'].iloc[0]}, {values['test_seed'].min()} to {values['test_seed'].max()}"
-    n, draws = int(values["n"].iloc[0]), int(values["draws"].iloc[0])
+    found, values = frames.PARTS["named"].frame, probe()
     ratios = found.assign(row=row_names(found)).pivot(index="row", columns="stage", values=found.columns[3])
     ratios = ratios.reindex(index=row_names(found), columns=list(operating.STAGES.values()))
     drawn = intervals("The paper, validation", ratios.to_dict(), "labels named per label recorded", line=1.0,
                       xlim=(0.4, 1.5))  # fmt: skip
-    said = "; ".join(
-        f"Hospital {hospital}, " + ", ".join(
-            f"{row['named_at_a']:g}: {row['macro_f1']:.3f} ({row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f})"
-            for row in _at(hospital, OWN).to_dict("records")
-        )
-        for hospital in LABELS
-    )  # fmt: skip
-    said = f"Macro-F1 by labels named per label recorded at A. {said}."
-    moving = panel("One reader, only its cut moved", _curves, said, (4.4, 4.0), ylabel="macro-F1",
-                   xlabel="labels named per label recorded, at A")  # fmt: skip
-    ours = ("drawn images", f"n = {n} a hospital", f"{draws} readers", f"seeds {seeds}")
+    papers = {round(ratio(*START), 2): " (the paper's SFT)", round(ratio(*END), 2): " (its best GRPO)"}
+    by_hospital = {
+        f"{hospital}, {len(LABEL_SETS[labels])} labels": {
+            f"{one['named_at_a']:.2f}{papers.get(one['named_at_a'], '')}":
+                Interval(one["macro_f1"], one["macro_f1_low"], one["macro_f1_high"])
+            for one in values.query("hospital == @hospital and rule == @OWN").to_dict("records")
+        }
+        for hospital, labels in LABELS.items()
+    }  # fmt: skip
+    moving = intervals("One reader, only its cut moved", by_hospital, "macro-F1", line=None, xlim=(0, None),
+                       ylabel="labels named per label recorded, at A")  # fmt: skip
+    one = values.iloc[0]
+    seeds = f"{one['train_seeds']}, {values['test_seed'].min()} to {values['test_seed'].max()}"
+    ours = ("drawn images", f"n = {one['n']} a hospital", f"{one['draws']} readers", f"seeds {seeds}")
     panels = [with_badge(drawn, "published", *provenance()), with_badge(moving, "miniature", *ours)]
     return framed(TITLE, "", panels, anchor="evidence-operating")
 
 
-def _curves(axes: Axes) -> None:
-    for (hospital, labels), (colour, dash, marker) in zip(LABELS.items(), SERIES, strict=False):
-        part = _at(hospital, OWN)
-        y = part["macro_f1"]
-        axes.errorbar(part["named_at_a"], y, [y - part["macro_f1_low"], part["macro_f1_high"] - y], color=colour,
-                      linestyle=dash, marker=marker, markersize=5, linewidth=1.8, elinewidth=1, capsize=2,
-                      label=f"{hospital}, {len(LABEL_SETS[labels])} labels")  # fmt: skip
-    for row in (START, END):
-        axes.axvline(ratio(*row), color=INK, linestyle="dotted", linewidth=1.2)
-        axes.annotate(decimal(ratio(*row), 2), (ratio(*row), 0), (2, 4), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", fontsize=7.5)  # fmt: skip
-    axes.set_ylim(bottom=0)
-
-
 def alike() -> Html:
-    """F1 of each finding, ChexReason's against the untouched MedGemma's and against that of its SFT start."""
-    others = {"against untouched MedGemma": "medgemma", "against its SFT start": "medgemma_sft"}
+    """F1 of each finding: ChexReason's beside the untouched MedGemma's and that of its SFT start."""
+    models = ("medgemma", "medgemma_sft", "chexreason")
     panels = []
-    for table, title, top in ((5, "CheXpert test", 0.9), (6, "NIH", 0.6)):
-        rows = [
-            (finding, x, y, name)
-            for name, other in others.items()
-            for finding, x, y in matched.likeness(table, other).points
-        ]
-        points = pd.DataFrame(rows, columns=["finding", "x", "y", "model"])
-        said = "; ".join(f"{finding} {name} {decimal(x)} and {decimal(y)}" for finding, x, y, name in rows)
-
-        def draw(axes: Axes, points: pd.DataFrame = points) -> None:
-            axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8)
-            sns.scatterplot(points, x="x", y="y", hue="model", style="model", palette=[BLUE, ORANGE], s=30,
-                            markers=["o", "s"], ax=axes)  # fmt: skip
-
-        panels.append(panel(title, draw, f"{said}.", (4.4, 3.8), xlim=(-0.03, top), ylim=(-0.03, top), aspect="equal",
-                            xlabel="F1 of the other model", ylabel="F1 of ChexReason"))  # fmt: skip
+    for table, title in ((5, "CheXpert test"), (6, "NIH")):
+        names = [finding for finding, _, _ in matched.likeness(table, "medgemma").points]
+        f1 = {MODELS[model]: {name: facts.value(table, name, model) for name in names} for model in models}
+        panels.append(intervals(title, f1, "F1", line=None))
     return picture("Whose profile does ChexReason have?", panels, "likeness", "post hoc", "F1 by finding")

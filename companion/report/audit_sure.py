@@ -97,24 +97,25 @@ def rough(n: int) -> str:
 
 def rulers() -> Html:
     """Every F1 that is possible for the rare findings, with the five that are printed, and what one hit is worth."""
-    n, support = facts.size("chexpert", "test"), pd.Series(facts.supports("chexpert", "test", FINDINGS)).round()
-    rare = support.astype(int).sort_values(kind="stable")[:6]
-    possible = {name: attainability.values_near(count, n, 0.2) for name, count in rare.items()}
+    n, supports = facts.size("chexpert", "test"), facts.supports("chexpert", "test", FINDINGS)
+    support = {name: round(supports[name]) for name in sorted(FINDINGS, key=lambda name: round(supports[name]))}
+    possible = {name: attainability.values_near(support[name], n, 0.2) for name in list(support)[:6]}
 
     def ruler(axes: Axes) -> None:
-        for row, name in enumerate(rare.index):
-            ticks, printed = sorted(set(np.round(possible[name], 3))), [facts.value(5, name, model) for model in MODELS]
+        for row, (name, values) in enumerate(possible.items()):
+            ticks = np.unique(np.round(values, 3))
             axes.plot(ticks, [row] * len(ticks), "|", color=INK, markersize=10, markeredgewidth=0.5, alpha=0.5)
+            printed = [facts.value(5, name, model) for model in MODELS]
             axes.plot(printed, [row] * len(printed), "o", color=ORANGE, markersize=5, markerfacecolor="none", mew=1.6)
-        rows_named(axes, [f"{name} ({count})" for name, count in rare.items()])
+        rows_named(axes, [f"{name} ({support[name]})" for name in possible])
 
-    counts = "; ".join(f"{name} {len(values)}" for name, values in possible.items())
-    said = f"Number of possible values of F1: {counts}."
-    worth = {"": (1 / support.sort_values(kind="stable")).to_dict()}
+    said = "; ".join(f"{name} {len(values)}" for name, values in possible.items())
+    worth = {"": {name: 1 / count for name, count in support.items()}}
     panels = [
-        panel("Possible values, rarest findings", ruler, said, xlabel="F1", ylabel="", xlim=(-0.02, 1.02)),
+        panel("Possible values, rarest findings", ruler, f"Number of possible values of F1: {said}.", xlabel="F1",
+              ylabel="", xlim=(-0.02, 1.02)),
         intervals("What one more hit is worth", worth, "change of F1 (if P = R)", line=None),
-    ]
+    ]  # fmt: skip
     return picture("Which scores are possible at all?", panels, "attainable", f"{n} studies")
 
 
@@ -125,11 +126,10 @@ def label_conventions() -> Html:
                for finding, (zeros, ones, without) in conventions.policies(dataset, split).items()}
         for name, (dataset, split, _) in conventions.PARTS.items()
     }  # fmt: skip
-    pairs = conventions.together()
-    rows = [f"{one.given}\n→ {one.also}" for one in pairs]
+    pairs = {f"{one.given}\n→ {one.also}": one for one in conventions.together()}
     shares = {
-        "mined from reports": dict(zip(rows, (one.reports for one in pairs), strict=True)),
-        "radiologists": dict(zip(rows, (one.radiologists for one in pairs), strict=True)),
+        "mined from reports": {row: one.reports for row, one in pairs.items()},
+        "radiologists": {row: one.radiologists for row, one in pairs.items()},
     }
     panels = [
         intervals("How often it is recorded", recorded, "share of studies", line=None),

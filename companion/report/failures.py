@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from chexreason.completions import Failure
-from chexreason.runs import Run
 
 KINDS: Mapping[str, str] = {
     Failure.REPEATED_BLOCK: "a block twice",
@@ -22,12 +21,3 @@ def by_kind(failures: Iterable[Iterable[str]]) -> pd.Series:
     """How many failed answers show each kind, by its name; one may be of several kinds."""
     counts = Counter(kind for one in failures for kind in one)
     return pd.Series({name: counts[kind] for kind, name in KINDS.items()})
-
-
-def unreadable(run: Run) -> str:
-    """How many answers of a run cannot be read, and of which kinds they are."""
-    rows = run.predictions()
-    failed = rows.loc[rows["failed"].astype(bool), "failures"]
-    kinds = by_kind(str(cell).split(";") for cell in failed)
-    named = ", ".join(f"{kind} {count}" for kind, count in kinds.items() if count)
-    return f"{len(failed)} ({named})" if named else str(len(failed))

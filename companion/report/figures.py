@@ -2,7 +2,7 @@
 
 Figure 1 shows the four formats of fine-tuning, Figures 2 and 3 the two rewards; all with the paper's
 average of smoothing 0.95, over trainings where there are several. The book shows a miniature by the
-trainings that have most steps and seeds, which are the experiment's; a notebook shows its own profile's.
+experiment's trainings, which have most steps and seeds; a notebook shows its own profile's.
 Captions come from the logged values, never from the average, which lags and hides a fall at the end. A
 fourth drawing, which the paper lacks, shows what tells a healthy GRPO run from a dead one.
 """
@@ -24,7 +24,7 @@ from companion.evidence.stats import ema
 from companion.evidence.tables import profile as shown_profile
 from companion.evidence.tables import read_runs, results_root, tier_of
 from companion.report.behind import runs_behind
-from companion.report.plots import cycle, framed, key_of, panel
+from companion.report.plots import LOOKS, framed, key_of, panel
 from companion.report.theme import Html, badge, block, escape
 
 SMOOTHING = 0.95
@@ -65,9 +65,8 @@ Histories = Mapping[str, Sequence[pd.DataFrame]]
 def figure(number: int | str, profile: str | None = None, results: Path | None = None) -> Html:
     """Figure 1, 2 or 3 (or "health of hard", "health of nuanced") from training histories.
 
-    Of a `profile` that is named, its own runs; of none, those of the book's, or if these are a miniature the
-    experiment's where they have more steps or more seeds. Without such runs it says which command makes them.
-    Raises UserError for an unknown figure or profile.
+    Of a `profile` that is named, its own runs; of none, the book's, for a miniature the experiment's if there are
+    any. Without such runs it says which command makes them. Raises UserError for an unknown figure or profile.
     """
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
@@ -75,19 +74,24 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     have = read_runs(asked, results)
     shown = {name: [have[run_id]] for run_id, name in wanted.items() if run_id in have}
     if profile is None and tier_of(asked) == "miniature":
-        shown = max(shown, _experiment(wanted, results), key=_extent)
-    if not shown:
+        shown = _experiment(wanted, results) or shown
+    runs = [run for found in shown.values() for run in found]
+    if not runs:
         return block(
             f'<div class="cxr-head"><strong>{escape(label)}</strong></div><p class="cxr-note">The paper gives '
             f"its curves as a picture only, and the profile {escape(asked)} has no such run. "
             f"<code>make book PROFILE={escape(asked)}</code> makes it.</p>"
         )
-    runs = [run for found in shown.values() for run in found]
     histories = {name: [run.history() for run in found] for name, found in shown.items()}
-    key = key_of(list(shown)) if len(shown) > 1 else ""
-    drawn = [panel_svg(metric, histories) for metric in metrics]
+    sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
+    seeds = list(map(str, sorted({int(run.info["seed"]) for run in runs})))
+    head = badge(
+        str(runs[0].info["tier"]), f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}",
+    )  # fmt: skip
     says = caption(metrics, histories) + (ONE_FUNCTION if metrics == COURSE else "")
-    return framed(label, _badge(runs), drawn, says, key=key, behind=runs_behind(runs))
+    return framed(label, head, [panel_svg(metric, histories) for metric in metrics], says,
+                  key=key_of(list(shown)) if len(shown) > 1 else "", behind=runs_behind(runs))  # fmt: skip
 
 
 def _experiment(wanted: Mapping[str, str], results: Path | None) -> dict[str, list[Run]]:
@@ -97,21 +101,6 @@ def _experiment(wanted: Mapping[str, str], results: Path | None) -> dict[str, li
     have = [{run.run_id: run for run in read_all(folder)} for folder in folders]
     whole = [runs for runs in have if runs.keys() >= set(arms.values())]
     return {label: [runs[arm] for runs in whole] for label, arm in arms.items()} if whole else {}
-
-
-def _extent(shown: Mapping[str, Sequence[Run]]) -> tuple[int, int]:
-    """Steps of the longest training, and trainings: the more, the better to be shown."""
-    steps = [int(run.history()["step"].max()) for found in shown.values() for run in found]
-    return max(steps, default=0), len(steps)
-
-
-def _badge(runs: Sequence[Run]) -> str:
-    sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
-    seeds = [str(seed) for seed in sorted({int(run.info["seed"]) for run in runs})]
-    return badge(
-        str(runs[0].info["tier"]), f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
-        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}",
-    )  # fmt: skip
 
 
 def series(history: pd.DataFrame, metric: str) -> pd.Series:
@@ -128,7 +117,7 @@ def _logged(metric: str, histories: Histories) -> dict[str, list[pd.Series]]:
 
 def panel_svg(metric: str, histories: Histories, width: float = 3.6) -> str:
     """One panel as an SVG element: a thin line a training as logged, and the bold average over the trainings."""
-    logged, looks = _logged(metric, histories), dict(zip(histories, cycle(len(histories)), strict=True))
+    logged, looks = _logged(metric, histories), dict(zip(histories, LOOKS, strict=False))
     title, unit = PANELS[metric]
 
     def draw(axes: Axes) -> None:
@@ -153,18 +142,13 @@ def describe(metric: str, histories: Histories) -> str:
     parts = []
     for name, found in _logged(metric, histories).items():
         first, last = (f"{np.mean([raw.iloc[k] for raw in found]):.3g}".replace("-", "−") for k in (0, -1))
-        parts.append(f"{f'{name} ' * (len(histories) > 1)}{first} first, {last} last; {_thirds(found)}.")
+        thirds = [(raw, max(1, len(raw) // 3)) for raw in found]
+        up = [np.sign(raw.iloc[-k:].mean() - raw.iloc[:k].mean()) for raw, k in thirds]
+        where = {1: "above", 0: "level with", -1: "below"}[up[0]] if len(up) == 1 else "above"
+        count = f" in {up.count(1)} of {len(up)} trainings" * (len(up) > 1)
+        named = f"{name} " * (len(histories) > 1)
+        parts.append(f"{named}{first} first, {last} last; last third {where} the first{count}.")
     return " ".join(parts) or "Not logged."
-
-
-def _thirds(found: Sequence[pd.Series]) -> str:
-    """Whether the last third of the logged values lies above the first, training by training."""
-    thirds = [max(1, len(raw) // 3) for raw in found]
-    changes = [float(raw.iloc[-k:].mean() - raw.iloc[:k].mean()) for raw, k in zip(found, thirds, strict=True)]
-    up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
-    if len(changes) == 1:
-        return f"last third {'above' if up else 'below' if down else 'level with'} the first"
-    return f"last third above the first in {up} of {len(changes)} trainings"
 
 
 def caption(metrics: Sequence[str], histories: Histories) -> str:
@@ -172,8 +156,8 @@ def caption(metrics: Sequence[str], histories: Histories) -> str:
     several = any(len(found) > 1 for found in histories.values())
     text = (
         f"Thin: a training as logged. Bold: the exponential average (smoothing {SMOOTHING}, as in the paper)"
-        f"{' of the mean over trainings' if several else ''}. Numbers: the first and the last "
-        f"logged value{', means over trainings' if several else ''}. "
+        f"{' of the mean over trainings' * several}. Numbers: the first and the last "
+        f"logged value{', means over trainings' * several}. "
     )
     steps = max(int(one["step"].max()) for found in histories.values() for one in found)
     for metric in metrics:

@@ -59,32 +59,27 @@ def grid(
     tinted: Sequence[int] = (), tight: bool = False,
 ) -> str:  # fmt: skip
     """A table with a heading a row, and groups of rows or columns; `tinted` rows are ours, `tight` fits ten columns."""
-    names = [f"column{k}" for k in range(len(columns))]
-    cells = dict(zip(names, (one.cells for one in columns), strict=True))
-    frame = pd.DataFrame({"row": list(rows), "group": list(groups or [""] * len(rows)), **cells})
-    built = GT(frame if groups else frame.drop(columns="group"), rowname_col="row", id=fresh_id("table"),
+    cells = {f"column{k}": one for k, one in enumerate(columns)}
+    frame = pd.DataFrame({"row": list(rows), **{name: one.cells for name, one in cells.items()}})
+    built = GT(frame.assign(group=groups) if groups else frame, rowname_col="row", id=fresh_id("table"),
                groupname_col="group" if groups else None)  # fmt: skip
-    built = built.tab_stubhead(stub).cols_align("right", columns=names)
-    built = built.cols_label(dict(zip(names, (one.head for one in columns), strict=True)))
+    built = built.tab_stubhead(stub).cols_align("right", columns=list(cells))
+    built = built.cols_label({name: one.head for name, one in cells.items()})
     for over in dict.fromkeys(one.over for one in columns if one.over):
-        built = built.tab_spanner(over, [name for name, one in zip(names, columns, strict=True) if one.over == over])
-    bold = [loc.body(columns=[name], rows=list(one.bold)) for name, one in zip(names, columns, strict=True) if one.bold]
-    tints = [name for name, one in zip(names, columns, strict=True) if one.tint]
-    tint = [loc.body(columns=tints), loc.column_labels(columns=tints)] if tints else []
-    tint += [loc.body(rows=list(tinted)), loc.stub(rows=list(tinted))] if tinted else []
-    looks: list[tuple[Any, list[Any]]] = [
-        (style.text(weight="bold"), bold),
-        (style.css("background:var(--cxr-tint);"), tint),
+        built = built.tab_spanner(over, [name for name, one in cells.items() if one.over == over])
+    looks: list[tuple[str, Any]] = [
+        ("font-weight: bold;", loc.body(name, list(one.bold))) for name, one in cells.items() if one.bold
     ]
+    tint, tints = "background:var(--cxr-tint);", [name for name, one in cells.items() if one.tint]
+    looks += [(tint, place) for place in (loc.body(tints), loc.column_labels(tints)) if tints]
+    looks += [(tint, place) for place in (loc.body(rows=list(tinted)), loc.stub(list(tinted))) if tinted]
     if tight:
-        heads, last = loc.column_labels(columns=names), [len(frame) - 1]
-        looks += [
-            (style.css("padding-left:.2em;padding-right:.2em;"), [loc.body(columns=names), heads]),
-            (style.css("font-size:.82em;"), [heads]),
-            (style.css("border-top:2px solid var(--cxr-line);"), [loc.body(rows=last), loc.stub(rows=last)]),
-        ]
-    for look, places in looks:
-        built = built.tab_style(look, places) if places else built
+        heads, last = loc.column_labels(list(cells)), [len(frame) - 1]
+        close, line = "padding-left:.2em;padding-right:.2em;", "border-top:2px solid var(--cxr-line);"
+        looks += [(close, loc.body(list(cells))), (close, heads), ("font-size:.82em;", heads)]
+        looks += [(line, loc.body(rows=last)), (line, loc.stub(last))]
+    for look, place in looks:
+        built = built.tab_style(style.css(look), place)
     return _bare(built)
 
 

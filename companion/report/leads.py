@@ -4,52 +4,62 @@
 alike. *Best* is a conclusion, which `conclusions` draws for our runs; `unfit_of` says which of them are constant or
 below naming every label and take no part. For the paper, which prints no interval, the audit's score intervals say
 which leads are within chance, under its assumptions about the number of studies and the findings.
+
+`together` is the one way by which the chapters come to a difference of two of our runs: it refuses sides that are not
+alike (`comparable`), and scores all of them on the same draws of patients. What it cannot draw is another training, so
+an interval from here says nothing about the next one, and no text may read an order out of it.
 """
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from chexreason import metrics
+from chexreason.files import digest_of
+from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run
+from companion.evidence import comparable
 from companion.evidence.audit import differences, facts
 from companion.evidence.audit import uncertainty as sure
-from companion.evidence.stats import Interval
-from companion.evidence.tables import Evidence, title_of, unfit
-from companion.report.paired import titled
+from companion.evidence.stats import Floats, Interval, percentiles, resampled_f1
+from companion.evidence.tables import MODELS, Evidence, counted, gather, title_of, unfit
 
-#: What is said in place of an order among our trainings.
-ONE_TRAINING = "one training each, so no order is told"
+RESAMPLES = 10_000
+LEVEL = 0.95
 #: Below this a difference of two scores is called none: the paper prints three decimals.
 VISIBLE = 0.0005
 
 
-def highest(values: pd.Series) -> list[str]:
+def titled(model: str, tier: str) -> str:
+    """A model's heading; a miniature is never headed with the name of the model that it stands for alone.
+
+    >>> titled("nv_reason", "miniature"), titled("nv_reason", "replication")
+    ('mini NV-Reason', 'NV-Reason')
+    """
+    name = MODELS.get(model, model)
+    return f"mini {name}" if tier == "miniature" and model in MODELS else name
+
+
+def highest(values: pd.Series) -> list[Any]:
     """The names with the highest value, all of them if they tie; none where every value is zero or missing.
 
     >>> highest(pd.Series({"a": 0.2701, "b": 0.27, "c": 0.1}))
     ['a', 'b']
     """
     best = values.max()
-    return [] if not best >= VISIBLE else [str(name) for name in values.index[values > best - VISIBLE]]
+    return [] if not best >= VISIBLE else list(values.index[values > best - VISIBLE])
 
 
 def unfit_of(shown: Evidence) -> dict[str, str]:
     """Row (Tables 1 to 4) or column (5 and 6) -> why our run there takes part in no order or best."""
-    found = {}
-    for name in places(shown):
-        run, checkpoint = run_at(shown, name)
-        reason = unfit(run, checkpoint) if run else ""
-        if reason:
-            found[name] = reason
-    return found
-
-
-def places(shown: Evidence) -> list[str]:
-    """What a table compares: its rows, or in Tables 5 and 6 its columns."""
-    columns = dict.fromkeys(column for column, _ in shown.all_columns())
-    return list(columns) if shown.spec.number >= 5 else shown.all_rows()
+    models = shown.spec.number >= 5
+    names = dict.fromkeys(column for column, _ in shown.all_columns()) if models else shown.all_rows()
+    runs = {name: found for name in names if (found := run_at(shown, name))[0]}
+    return {name: reason for name, (run, checkpoint) in runs.items() if run and (reason := unfit(run, checkpoint))}
 
 
 def run_at(shown: Evidence, name: str) -> tuple[Run | None, str | None]:
@@ -63,15 +73,11 @@ def name_of(shown: Evidence, name: str) -> str:
     return titled(name, shown.tier) if shown.spec.number >= 5 else title_of(shown.spec, name)
 
 
-def printed_lead(table: int, above: str, below: str, n: int | None = None) -> Interval:
-    """Macro-F1 of one printed row or model minus another's; `n` is the number of studies tried for Table 6."""
-    return printed_change((table, below), (table, above), n)
-
-
 def printed_change(first: tuple[int, str], second: tuple[int, str], n: int | None = None) -> Interval:
-    """The difference of two printed averages, with the interval that the audit's assumptions give.
+    """Macro-F1 of a printed row or model minus that of the first, with the interval that the audit's assumptions give.
 
-    The findings' means differ from the averages by rounding, so the interval is moved to the difference as printed.
+    `n` is the number of studies tried for Table 6. The findings' means differ from the printed averages by rounding,
+    so the interval is moved to the difference as printed.
     """
     lean, n = differences.lean(first, second), n or differences.sizes_of(second[0])[0]
     found = _audited().get((lean.table, lean.first, lean.second, n)) or sure.difference(
@@ -87,20 +93,75 @@ def printed_change(first: tuple[int, str], second: tuple[int, str], n: int | Non
 @functools.cache
 def _audited() -> dict[tuple[int, str, str, int], Interval]:
     """The differences that the audit shows, so that a chapter tells the same interval to the last place."""
-    return {
-        (one.lean.table, one.lean.first, one.lean.second, one.n): one.at[sure.PAIRED]
-        for one in differences.differences()
-    }
+    found = differences.differences()
+    return {(one.lean.table, one.lean.first, one.lean.second, one.n): one.at[sure.PAIRED] for one in found}
 
 
-def within_chance(table: int, rows: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The rows that are highest as printed, and the others from which they cannot be told by the audit's intervals."""
-    values = pd.Series({row: facts.value(table, row, "macro") for row in rows})
+def printed_highest(number: int) -> str:
+    """The paper's highest macro-F1 of Tables 1 to 3, and which others are within chance of it, as a clause."""
+    shown = gather(number)
+    values = shown.side("paper", "macro")
     top = highest(values)
-    near = [row for row in rows if row not in top and not printed_lead(table, top[0], row).low > 0] if top else []
-    return top, near
+    near = [row for row in values.index.difference(top, sort=False)
+            if not printed_change((number, row), (number, top[0])).low > 0]  # fmt: skip
+    first, others = (" and ".join(title_of(shown.spec, row) for row in rows) for rows in (top, near))
+    others = others or f"each of the other {len(values) - len(top)}"
+    lead = "within chance" if near else "more than chance makes"
+    return f"{first} ({values.max():.3f}); its lead over {others} is {lead}"
 
 
 def verdict(found: Interval) -> str:
     """What an interval over studies allows to say of a printed difference."""
     return "more than chance makes" if found.excludes_zero else "within chance"
+
+
+@dataclass(frozen=True)
+class Together:
+    """M runs on the same studies, scored on the same draws of patients; draw 0 is the studies as they are."""
+
+    names: tuple[str, ...]  # F findings
+    frequent: tuple[str, ...]  # those that may stand in an average that carries a conclusion
+    all_RM: Floats  # macro-F1 over all findings (1 + R, M)
+    often_RM: Floats  # macro-F1 over the frequent ones (1 + R, M); NaN if there is none
+    studies: int
+    patients: int
+
+    def score(self, run: int) -> Interval:
+        """Macro-F1 of one run over the frequent findings with its interval over patients."""
+        return percentiles(self.often_RM[:, run], LEVEL)
+
+    def difference(self, first: int, second: int) -> Interval:
+        """Macro-F1 of run `second` minus that of run `first`, likewise."""
+        return percentiles(self.often_RM[:, second] - self.often_RM[:, first], LEVEL)
+
+
+def together(runs: Sequence[Run], resamples: int = RESAMPLES, only: metrics.Bools | None = None) -> Together:
+    """Some runs on the same draws of patients; `only` keeps some of the studies (B,).
+
+    Raises UserError if the runs differ in findings, studies, split or seeds, or if the rows of one are not kept.
+    """
+    comparable.require_same(*map(basis_of, runs))
+    tables = [run.predictions() for run in runs]
+    if only is not None:
+        tables = [rows[only].reset_index(drop=True) for rows in tables]
+    label_set = str(runs[0].info["label_set"])
+    true_BF, mask_BF = metrics.label_cells(tables[0]["truth"], label_set), counted(tables[0], label_set)
+    preds = [metrics.label_cells(rows["predicted"], label_set) for rows in tables]
+    patients = [str(key) for key in tables[0]["patient_key"]]
+    drawn = resampled_f1(true_BF, preds, patients, np.random.default_rng(0), mask=mask_BF, resamples=resamples)
+    names = LABEL_SETS[label_set]
+    often = comparable.frequent(dict(zip(names, (true_BF & mask_BF).sum(axis=0).tolist(), strict=True)))
+    picked = drawn["findings"][:, :, [names.index(name) for name in often]]
+    often_RM = picked.mean(axis=2) if often else np.full(drawn["macro"].shape, np.nan)
+    return Together(names, often, drawn["macro"], often_RM, len(true_BF), len(set(patients)))
+
+
+def basis_of(run: Run) -> comparable.Basis:
+    """What a run's scores rest on."""
+    rows = run.predictions()
+    return comparable.Basis(
+        findings=LABEL_SETS[str(run.info["label_set"])],
+        studies=digest_of([list(rows["study_key"]), list(rows["truth"])])[:12],
+        split=f"{run.info['dataset']} {run.info['split']}",
+        seeds=tuple(int(seed) for seed in run.info.get("seeds", [run.info["seed"]])),
+    )

@@ -1,13 +1,14 @@
-"""What fills the pages about settings, prompts and data sets; each from its one home in the code."""
+"""What fills the pages about settings, prompts, data sets and recipes; each from its one home."""
 
 import pandas as pd
 
 from chexreason import prompts
+from chexreason.recipe import GRPO
 from companion.evidence import sealed
 from companion.phantoms import HOSPITALS
 from companion.report.frames import frame_table
 from companion.report.settings import settings_table
-from companion.report.theme import Html, block, escape
+from companion.report.theme import Html, badge, block, escape
 
 GROUPS = {
     "sizes": "How many studies",
@@ -17,6 +18,10 @@ GROUPS = {
     "hard": "The hard reward (equation 3)",
     "nuanced": "The nuanced reward (equation 4)",
 }
+#: Columns of results/published/recipes.csv as the book heads them.
+RECIPES = {"recipe": "Recipe", "beta": "KL weight", "group": "Group", "clip": "Clip bounds", "advantage": "Advantage",
+           "sampling": "Temperature, top-p", "learning_rate": "Learning rate", "reward": "Reward",
+           "source": "Read in"}  # fmt: skip
 
 
 def settings(group: str) -> Html:
@@ -60,15 +65,31 @@ def dataset_facts(dataset: str) -> Html:
 
 def hospitals() -> Html:
     """The three simulated hospitals: what they imitate and where their rates come from."""
-    rows = [
-        {
-            "Hospital": place.name,
-            "What it is": place.title,
-            "Labels by": place.convention,
-            "Layout on disk": place.layout,
-            "Source of the rates": place.source,
-        }
-        for place in HOSPITALS.values()
-    ]
-    frame = pd.DataFrame(rows)
-    return frame_table(frame, "The three simulated hospitals", wrap=tuple(frame.columns[1:]))
+    heads = {"name": "Hospital", "title": "What it is", "convention": "Labels by", "layout": "Layout on disk",
+             "source": "Source of the rates"}  # fmt: skip
+    rows = [{head: getattr(place, name) for name, head in heads.items()} for place in HOSPITALS.values()]
+    return frame_table(pd.DataFrame(rows), "The three simulated hospitals", wrap=list(heads.values())[1:])
+
+
+def recipes() -> Html:
+    """GRPO's settings in the paper and in public code and configurations, each with where it was read.
+
+    A dash is a value that the file read does not set, or that section 3.2.2 does not state.
+    """
+    paper = {
+        "recipe": "ChexReason", "beta": f"{GRPO.beta:g}", "group": str(GRPO.num_generations),
+        "clip": f"{GRPO.epsilon:.2f} below, {GRPO.epsilon_high:.2f} above",
+        "advantage": "group mean, with Dr. GRPO's loss; whether with the spread is open",
+        "temperature": f"{GRPO.temperature:g}", "top_p": f"{GRPO.top_p:g}", "learning_rate": "", "read": "code",
+        "reward": "Jaccard of labels if the format is exact, else 0; a penalty if short (equation 3); or equation 4",
+        "source": "section 3.2.2",
+    }  # fmt: skip
+    found = [paper, *sealed.rows("recipes.csv")]
+    for row in found:
+        row["sampling"] = f"{row['temperature']}, {row['top_p']}" if row["temperature"] else ""
+        # A browser may break a long path after its strokes.
+        row["source"] = f"{row['read']}: ".removeprefix("code: ") + row["source"].replace("/", "/\u200b")
+    frame = pd.DataFrame(found)[list(RECIPES)].replace("", "–").rename(columns=RECIPES)
+    wide = [str(name) for name in frame if name not in ("KL weight", "Group")]
+    return frame_table(frame, "Recipes", wrap=wide, dense=True,
+                       head=badge("published", "public code and configurations"))  # fmt: skip

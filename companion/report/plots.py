@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
-import seaborn as sns
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -29,6 +28,12 @@ STYLE: Any = {
     "axes.titlesize": 10, "axes.titleweight": "bold", "svg.hashsalt": "chexreason", "path.simplify": True,
 }  # fmt: skip
 DASHES = {"solid": "", "dashed": "7 3", "dashdot": "8 3 2 3", "dotted": "2 3"}
+#: Colour, dash and marker of each series of a drawing, no two alike.
+LOOKS = [
+    (colour, list(DASHES)[(k + turn) % len(DASHES)], marker)
+    for turn in range(len(DASHES))
+    for k, (colour, _, marker) in enumerate([*SERIES, (INK, "", "v")])
+]
 
 #: Series -> row -> a number, an estimate with its interval, or why there is none.
 Values = Mapping[Any, Mapping[Any, Interval | float | str]]
@@ -66,12 +71,10 @@ def intervals(
     by what they are; `points` single values by row (trainings, say). Where there is no estimate, the row says so.
     """
     rows = list(dict.fromkeys(row for one in values.values() for row in one))
-    told = [(series, row, value) for series, one in values.items() for row, value in one.items() if value == value]
-    # The median of an interval's ends and its estimate is the estimate, and their whole range the interval.
-    bounds = [(s, r, x) for s, r, v in told if not isinstance(v, str) for x in _ends(v)]
-    colours, _, markers = zip(*cycle(len(values)), strict=True)
-    beside = len(values) if len(told) > len(rows) else 1  # series that share a row
-    dodge = 0.7 * (1 - 1 / beside)
+    shown = [(k, rows.index(row), value) for k, one in enumerate(values.values()) for row, value in one.items()
+             if value == value]  # fmt: skip
+    beside = len(values) if len(shown) > len(rows) else 1  # series that share a row
+    shift = (np.arange(len(values)) / max(1, len(values) - 1) - 0.5) * 0.7 * (1 - 1 / beside)
 
     def draw(axes: Axes) -> None:
         if line is not None:
@@ -79,26 +82,25 @@ def intervals(
         for (name, places), dash in zip((marks or {}).items(), DASHES, strict=False):
             for k, place in enumerate(places):
                 axes.axvline(place, color=INK, linestyle=dash, linewidth=1, alpha=0.7, label=None if k else name)
-        if points:
-            found = pd.DataFrame([(row, x) for row, each in points.items() for x in each], columns=["row", "value"])
-            sns.stripplot(found, x="value", y="row", order=rows, color=colours[0], alpha=0.55, jitter=False, ax=axes)
-        sns.pointplot(
-            pd.DataFrame(bounds, columns=["series", "row", "value"]), x="value", y="row", hue="series", order=rows,
-            hue_order=list(values), palette=list(colours), markers=list(markers), dodge=dodge or False, orient="y",
-            estimator="median", errorbar=("pi", 100), linestyle="none", markersize=5, err_kws={"linewidth": 2}, ax=axes,
-            legend=len(values) > 1,
-        )  # fmt: skip
+        for row, each in (points or {}).items():
+            axes.plot(each, [rows.index(row)] * len(each), "o", color=LOOKS[0][0], alpha=0.55, markersize=5)
+        for k, (series, (colour, _, marker)) in enumerate(zip(values, LOOKS, strict=False)):
+            found = [
+                (*_ends(value), row + shift[k]) for j, row, value in shown if j == k and not isinstance(value, str)
+            ]
+            low, middle, high, y = np.array(found).reshape(-1, 4).T
+            axes.errorbar(middle, y, xerr=(middle - low, high - middle), fmt=marker, color=colour, markersize=5,
+                          elinewidth=2, label=series if len(values) > 1 else None)  # fmt: skip
         rows_named(axes, rows)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        if not bounds:
+        if all(isinstance(value, str) for _, _, value in shown):
             axes.set(xlim=(-1, 1), xticks=[])
         left, right = axes.get_xlim()
         side = 1 if right > -left else -1  # where there is more room
-        for series, row, value in told:
+        for k, place, value in shown:
             if isinstance(value, str):
-                place = rows.index(row) + (list(values).index(series) / max(1, len(values) - 1) - 0.5) * dodge
-                axes.annotate("not compared", (0, place), (5 * side, 0), textcoords="offset points", va="center",
-                              ha="left" if side > 0 else "right", style="italic")  # fmt: skip
+                axes.annotate("not compared", (0, place + shift[k]), (5 * side, 0), textcoords="offset points",
+                              va="center", ha="left" if side > 0 else "right", style="italic")  # fmt: skip
 
     tall = (0.1 + 0.18 * min(beside, 3)) * len(rows) + 0.16 * sum(row.count("\n") for row in rows)
     legend = 0.2 * -(-(len(values) * (len(values) > 1) + len(marks or {})) // 3)
@@ -113,8 +115,8 @@ def rows_named(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _ends(value: Interval | float) -> tuple[float, ...]:
-    return (value.low, value.estimate, value.high) if isinstance(value, Interval) else (value,)
+def _ends(value: Interval | float) -> list[float]:
+    return sorted((value.low, value.estimate, value.high)) if isinstance(value, Interval) else [value] * 3
 
 
 def picture(
@@ -177,27 +179,13 @@ def framed(
     )
 
 
-def cycle(count: int) -> list[tuple[str, str, str]]:
-    """Colour, dash and marker of each series, no two alike. Raises ValueError for more than there are."""
-    colours = [*SERIES, (INK, "solid", "v")]
-    dashes = list(DASHES)
-    styles = [
-        (colour, dashes[(dashes.index(dash) + turn) % len(dashes)], marker)
-        for turn in range(len(dashes))
-        for colour, dash, marker in colours
-    ]
-    if count > len(styles):
-        raise ValueError(f"expected at most {len(styles)} series in one drawing, got {count}")
-    return styles[:count]
-
-
 def key_of(names: Sequence[str]) -> str:
     """The legend of several series, each with its colour and dash."""
     entries = "".join(
         f'<li><svg viewBox="0 0 40 12" aria-hidden="true"><line x1="0" y1="6" x2="40" y2="6" '
         f'stroke="{colour.replace(INK, "currentColor")}" '
         f'stroke-width="3" stroke-dasharray="{DASHES[dash]}"/></svg>{escape(name)}</li>'
-        for name, (colour, dash, _) in zip(names, cycle(len(names)), strict=True)
+        for name, (colour, dash, _) in zip(names, LOOKS, strict=False)
     )
     return f'<ul class="cxr-key">{entries}</ul>'
 

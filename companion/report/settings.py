@@ -18,9 +18,7 @@ def _all_overrides() -> dict[tuple[str, str], list[str]]:
     for profile in config.profile_names():
         for entry in config.raw(profile)["overrides"]:
             group, _, name = str(entry["setting"]).partition(".")
-            override = config.Override(group, name, entry["value"], entry["why"])
-            line = f"{profile}: {override.value} ({override.why})"
-            found.setdefault((override.group, override.name), []).append(line)
+            found.setdefault((group, name), []).append(f"{profile}: {entry['value']} ({entry['why']})")
     return found
 
 
@@ -35,19 +33,12 @@ def settings_table(groups: Mapping[str, type] | None = None) -> pd.DataFrame:
     `source` is "stated" or "assumed"; `overrides` lists the profiles that set another value.
     """
     rows = [
-        {
-            "group": group,
-            "setting": name,
-            "value": default,
-            "source": "stated" if origin.stated else "assumed",
-            "section": origin.section,
-            "why": origin.why,
-            "what": origin.what,
-            "overrides": "; ".join(_all_overrides().get((group, name), [])),
-        }
+        {"group": group, "setting": name, "value": default, "source": "stated" if origin.stated else "assumed",
+         "section": origin.section, "why": origin.why, "what": origin.what,
+         "overrides": "; ".join(_all_overrides().get((group, name), []))}
         for group, cls in (groups or all_groups()).items()
         for name, default, origin in origins(cls)
-    ]
+    ]  # fmt: skip
     fixed = {"source": "assumed", "section": "", "what": "no setting of TRL's", "overrides": ""}
     if "grpo" in (groups or SETTINGS):
         rows += [{"group": "grpo", "setting": name, "value": value, "why": why, **fixed}

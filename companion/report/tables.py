@@ -9,7 +9,7 @@ paper's values stand alone, with the command that makes the rest.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,148 +25,128 @@ from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import (
     DATASETS,
     METRICS,
-    MODELS,
     Evidence,
     beside,
     counted,
     gather,
     has_rows,
+    scores,
     title_of,
 )
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, Column, framed, grid
-from companion.report.paired import titled
 from companion.report.theme import Html, badge, decimal, escape
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
-STUB_HEADS = {1: "Prompt", 2: "Values", 3: "Values", 4: "Values", 5: "Finding", 6: "Finding"}
 #: Mark of a row with few positives, and in whose studies: the paper's, then ours in the order in which they are shown.
 FEW = (("†", "in the paper's test set"), ("‡", "among the studies of the {}"), ("§", "among the studies of the {}"))
 
 
-def table(
-    number: int, profile: str | None = None, results: Path | None = None, *, published_only: bool = False
-) -> Html:
-    """Table `number` of the paper (1 to 6) with a profile's values beside it, or without them.
+def table(number: int, profile: str | None = None, results: Path | None = None) -> Html:
+    """Table `number` of the paper (1 to 6), with the values of a profile and of other tiers that have runs.
 
     `results` is the folder that holds a folder a profile. Raises UserError for an unknown number or profile.
     """
-    asked = profile or shown_profile()
-    if published_only:
-        sides = [gather(number, asked, results).alone()]
-    else:
-        sides = [gather(number, one, results) for one in beside(asked, results)]
-    made, spec = [one for one in sides if one.runs], sides[0].spec
-    build = _by_heading if number == 1 else _by_side if number >= 5 else _stacked
-    label = f"Table {number}: {spec.title}"
-    lines = [*dict.fromkeys(note for one in made or sides[:1] for note in _notes(one)), *_few_notes(sides[0], made)]
+    found = [gather(number, one, results) for one in beside(profile or shown_profile(), results)]
+    made, paper = [one for one in found if one.runs], found[0].alone()
+    sides, shown = [paper, *made], made or [paper]
+    label, positives = f"Table {number}: {paper.spec.title}", list(map(_positives, sides))
+    notes = [*dict.fromkeys(note for one in shown for note in _notes(one)), *_few_notes(sides, positives)]
     return framed(
-        build(sides[0], made), label, title=label, heads=[badges(one) for one in made or sides[:1]],
-        notes=[*lines, _reference(number)], runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
+        _stacked(sides) if number in (2, 3, 4) else _by_side(sides, positives), label, title=label,
+        heads=list(map(badges, shown)), notes=[*notes, _reference(number)],
+        runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
     )  # fmt: skip
 
 
-def _by_heading(shown: Evidence, made: Sequence[Evidence]) -> str:
-    """Table 1: under each heading the paper's column, then ours."""
-    rows = _all_rows(shown, made)
-    columns = []
-    for column, metric in shown.columns():
-        over = METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
-        printed = shown.side("paper", column, metric).reindex(rows)
-        bold = [] if metric == "failure_rate" else [rows.index(row) for row in leads.highest(printed)]
-        columns.append(Column("paper", list(map(decimal, printed)), over, bold=bold))
-        for one in made:
-            out, values = leads.unfit_of(one), one.side("ours", column, metric).reindex(rows)
-            cells = [decimal(value) + (UNFIT if row in out else "") for row, value in values.items()]
-            columns.append(Column(one.tier, cells, over, tint=True))
-    return grid(STUB_HEADS[1], [title_of(shown.spec, row) for row in rows], columns)
-
-
-def _by_side(shown: Evidence, made: Sequence[Evidence]) -> str:
-    """Tables 5 and 6: a block of models a side."""
-    marks: dict[str, str] = {}
-    for (mark, _), positives in zip(FEW, _positives(shown, made), strict=False):
-        for row in (row for row, count in positives.items() if count < ENOUGH):
-            marks[row] = marks.get(row, "") + mark
-    real, hospital = DATASETS[shown.spec.dataset]
-    printed = pd.DataFrame({column: shown.side("paper", column, metric) for column, metric in shown.columns()})
-    best = [(column, k) for k, (_, values) in enumerate(printed.iterrows()) for column in leads.highest(values)]
-    columns = [
-        Column(_head(MODELS[str(name)]), list(map(decimal, printed[name])), f"paper, {real}",
-               bold=[k for column, k in best if column == name])
-        for name in printed
-    ]  # fmt: skip
-    for one, positives in zip(made, _positives(shown, made)[1:], strict=True):
-        over, out = f"{one.tier}, {hospital if one.tier == 'miniature' else real}", leads.unfit_of(one)
+def _by_side(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]) -> str:
+    """Tables 1, 5 and 6: a block of columns a side."""
+    spec, rows, best = sides[0].spec, _all_rows(sides), _highest(sides[0])
+    columns, models = [], spec.number >= 5
+    few = [{row for row, count in known.items() if count < ENOUGH} for known in positives]
+    for one, known in zip(sides, positives, strict=True):
+        out, over = leads.unfit_of(one), _name(one)
+        over += f", {DATASETS[spec.dataset][one.tier == 'miniature']}" if models else ""
         for column, metric in one.all_columns():
-            values = one.side("ours", column, metric).reindex(shown.rows())
-            cells = ["–" if positives.get(str(row)) == 0 else decimal(value) for row, value in values.items()]
-            columns.append(Column(_head(titled(column, one.tier), column in out), cells, over, tint=True))
-    rows = [title_of(shown.spec, row) + marks.get(row, "") for row in shown.rows()]
-    return grid(STUB_HEADS[5], rows, columns, tight=True)
+            values = one.side("ours" if one.runs else "paper", column, metric).reindex(rows)
+            cells = ["–" if known.get(row) == 0 else decimal(value) + UNFIT * (row in out and not models)
+                     for row, value in zip(rows, values, strict=True)]  # fmt: skip
+            bold = [k for k, row in enumerate(rows) if not one.runs and (row, column, metric) in best]
+            head = _head(column, metric, one.tier, models and column in out)
+            columns.append(Column(head, cells, over, tint=bool(one.runs), bold=bold))
+    names = [title_of(spec, row) + "".join(mark for (mark, _), rare in zip(FEW, few, strict=False) if row in rare)
+             for row in rows]  # fmt: skip
+    return grid("Finding" if models else "Prompt", names, columns, tight=models)
 
 
-def _head(model: str, out: bool = False) -> Any:
-    parts = re.split(r"(?<=-)| ", model)  # ten columns have to fit beside one another
-    return html("<br>".join(map(escape, parts)) + (UNFIT if out else ""))
+def _head(column: str, metric: str, tier: str, out: bool) -> Any:
+    """A model's name broken into lines, since ten columns have to fit beside one another; in Table 1 the score."""
+    if column in AVERAGES:
+        return METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
+    return html("<br>".join(map(escape, re.split(r"(?<=-)| ", leads.titled(column, tier)))) + UNFIT * out)
 
 
-def _stacked(shown: Evidence, made: Sequence[Evidence]) -> str:
+def _stacked(sides: Sequence[Evidence]) -> str:
     """Tables 2 to 4: a block a variant, the paper's row above ours, one a tier."""
-    values = {"paper": shown.published, **{one.tier: one.ours for one in made}}
-    out = {(one.tier, row) for one in made for row in leads.unfit_of(one)}
-    cells = [(row, side) for row in _all_rows(shown, made) for side in values if row in shown.rows() or side != "paper"]
-    columns = []
-    for column, metric in shown.columns():
-        highest = leads.highest(shown.side("paper", column, metric)) if metric != "failure_rate" else []
-        bold = [k for k, (row, side) in enumerate(cells) if side == "paper" and row in highest]
-        texts = [decimal(values[side].get((row, column, metric))) for row, side in cells]
-        columns.append(Column(METRICS[metric], texts, AVERAGES[column], bold=bold))
-    return grid(
-        STUB_HEADS[2],
-        [side + (UNFIT if (side, row) in out else "") for row, side in cells],
-        columns,
-        groups=[title_of(shown.spec, row) for row, _ in cells],
-        tinted=[k for k, (_, side) in enumerate(cells) if side != "paper"],
-    )
+    best = _highest(sides[0])
+    cells = [(row, one) for row in _all_rows(sides) for one in sides if row in one.all_rows()]
+    columns = [
+        Column(METRICS[metric], [decimal(_values(one).get((row, column, metric))) for row, one in cells],
+               AVERAGES[column], bold=[k for k, (row, one) in enumerate(cells)
+                                       if not one.runs and (row, column, metric) in best])
+        for column, metric in sides[0].columns()
+    ]  # fmt: skip
+    out = {_name(one): leads.unfit_of(one) for one in sides}
+    names = [_name(one) + UNFIT * (row in out[_name(one)]) for row, one in cells]
+    return grid("Values", names, columns, groups=[title_of(one.spec, row) for row, one in cells],
+                tinted=[k for k, (_, one) in enumerate(cells) if one.runs])  # fmt: skip
 
 
-def _all_rows(shown: Evidence, made: Sequence[Evidence]) -> list[str]:
+def _name(one: Evidence) -> str:
+    return one.tier if one.runs else "paper"
+
+
+def _values(one: Evidence) -> pd.Series:
+    return one.ours if one.runs else one.published
+
+
+def _all_rows(sides: Sequence[Evidence]) -> list[str]:
     """The paper's rows, then those that any of our sides has."""
-    return list(dict.fromkeys(row for one in (shown, *made) for row in one.all_rows()))
+    return list(dict.fromkeys(row for one in sides for row in one.all_rows()))
 
 
-def _positives(shown: Evidence, made: Sequence[Evidence]) -> list[dict[str, float]]:
-    """Positives of each finding of Tables 5 and 6, of the paper's studies and of each of our sides; empty if unknown.
+def _highest(paper: Evidence) -> set[tuple[str, str, str]]:
+    """The cells that are the highest of their column, in Tables 5 and 6 of their row; rates of failure are not."""
+    printed = paper.published.drop("failure_rate", level="metric", errors="ignore")
+    groups = printed.groupby(level="row" if paper.spec.number >= 5 else ["column", "metric"])
+    return {cell for _, values in groups for cell in leads.highest(values)}
+
+
+def _positives(one: Evidence) -> dict[str, float]:
+    """Positives of each finding of Tables 5 and 6 among a side's studies; empty if unknown.
 
     How many NIH studies the paper scored is not in the text that we have.
     """
-    found = [supports("chexpert", "test", LABEL_SETS["chexpert14"]) if shown.spec.number == 5 else {}]
-    for one in made:
-        rows = (
-            next(iter(one.runs.values())).metrics().query("metric == 'support' and finding not in ('macro', 'micro')")
-        )
-        found.append(dict(zip(rows["finding"].astype(str), rows["value"].astype(float), strict=True)))
-    return found if shown.spec.number >= 5 else []
+    if one.spec.number < 5 or not one.runs:
+        return supports("chexpert", "test", LABEL_SETS["chexpert14"]) if one.spec.number == 5 else {}
+    run = next(iter(one.runs.values()))
+    found = scores(run)
+    return {name: float(found[name, "support"]) for name in LABEL_SETS[str(run.info["label_set"])]}
 
 
-def _few_notes(shown: Evidence, made: Sequence[Evidence]) -> list[str]:
+def _few_notes(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]) -> list[str]:
     """What the marks mean, and which findings have no positive at all, so that they have no F1 to show."""
     said = []
-    tiers = ("", *(one.tier for one in made))
-    for (mark, whose), tier, positives in zip(FEW, tiers, _positives(shown, made), strict=False):
-        none = [name for name, count in positives.items() if not count]
-        if min(positives.values(), default=ENOUGH) < ENOUGH:
+    for (mark, whose), one, known in zip(FEW, sides, positives, strict=False):
+        if min(known.values(), default=ENOUGH) < ENOUGH:
+            none = ", ".join(name for name, count in known.items() if not count)
             said.append(
-                f"{mark} Fewer than {ENOUGH} positives {escape(whose.format(tier))}: a handful of studies decide such "
-                "a row. The macro average of the table counts it, as the paper does; an average that carries a "
+                f"{mark} Fewer than {ENOUGH} positives {escape(whose.format(one.tier))}: a handful of studies decide "
+                "such a row. The macro average of the table counts it, as the paper does; an average that carries a "
                 "conclusion leaves it out."
-            )
-        if none:
-            said[-1] += (
-                f" None at all of {escape(', '.join(none))}: there is nothing to score, and the macro average, which "
-                "counts it as 0, is lower for it."
+                + f" None at all of {escape(none)}: there is nothing to score, and the macro average, which counts it "
+                "as 0, is lower for it." * bool(none)
             )
     return said
 
@@ -188,10 +168,8 @@ def _notes(shown: Evidence) -> list[str]:
     """Sentences below a table: what is missing, how to read it, and what no image at all would score."""
     make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
     if not shown.runs:
-        return [
-            f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table. "
-            f"{make} makes them.",
-        ]
+        none = f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table."
+        return [f"{none} {make} makes them."]
     what = "of each row" if shown.spec.number >= 5 else "of each column but the failure rates"
     notes = [f"Bold: the highest value {what} as the paper prints it, which does not say that the difference is real."]
     if shown.tier == "miniature":
@@ -201,7 +179,7 @@ def _notes(shown: Evidence) -> list[str]:
             "are drawn. Compare no levels; whether an order or a direction can be compared, the text says.",
         )
     notes += unfit_note(shown)
-    for run in [run for run in shown.runs.values() if has_rows(run)][:1]:
+    if run := next(filter(has_rows, shown.runs.values()), None):
         rows, label_set = run.predictions(), str(run.info["label_set"])
         true_BF = metrics.label_cells(rows["truth"], label_set)
         every = metrics.scores(true_BF, np.ones_like(true_BF), label_set, mask=counted(rows, label_set))

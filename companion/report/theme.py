@@ -110,7 +110,6 @@ def percent(share: float) -> str:
 STYLE = f"<style>\n{Path(__file__).with_name('theme.css').read_text(encoding='utf-8')}</style>"
 
 
-def block(inner: str, element: str = "div", label: str = "") -> Html:
+def block(inner: str, element: str = "div") -> Html:
     """A table or figure with the style it needs."""
-    named = f' aria-label="{escape(label)}"' if label else ""
-    return Html(f'{STYLE}<{element} class="cxr"{named}>{inner}</{element}>')
+    return Html(f'{STYLE}<{element} class="cxr">{inner}</{element}>')

@@ -29,7 +29,7 @@ from companion.evidence.sections import EXPERIMENT, STAGES
 from companion.evidence.tables import beside, read_runs, results_root
 from companion.evidence.tables import profile as shown_profile
 from companion.report.behind import PLAN
-from companion.report.theme import Html, badge, block, escape, signed
+from companion.report.theme import Html, badge, block, escape, scrolling, signed
 
 #: A verdict's sign, and a standing's, so that none is told by colour alone.
 SIGNS = {HOLDS: "✓", RESTS: "⇄", CHANCE: "≈", FAILS: "✗", OTHERWISE: "≠", REFUSED: "∅", NOT_RUN: "–"}
@@ -87,28 +87,24 @@ def stated(found: Mapping[str, Outcome]) -> dict[str, Outcome]:
 
 def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     """The table: each claim's verdict on the paper and, where there are runs, on the profiles and the experiment."""
-    paper = judged(None)
-    names = [*beside(profile or shown_profile(), results), EXPERIMENT]
-    judged_ours = {name: found for name in names if (found := judged(name, results))}
-    ours = {f"on our runs ({name}, {_tier(found)})": found for name, found in judged_ours.items()}
+    paper, badges = judged(None), badge("published", "arXiv 2512.23090")
+    ours = {}
+    for name in [*beside(profile or shown_profile(), results), EXPERIMENT]:
+        if found := judged(name, results):
+            tier = next(iter(found.values())).tier
+            ours[f"on our runs ({name}, {tier})"] = found
+            badges += f" {badge(tier, name)}"
     heads = ["claim", "where", "on the paper's tables", "depends on a choice of", *ours, "evidence"]
     head = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(one)}</button></th>' for one in heads
     )
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
-    badges = badge("published", "arXiv 2512.23090")
-    badges += "".join(f" {badge(_tier(found), name)}" for name, found in judged_ours.items())
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     style, script = (Path(__file__).with_name(f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return block(
         f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls()}'
-        f'<div class="cxr-scroll" role="region" tabindex="0" aria-label="The claims of the paper and their verdicts">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f"</div><script>{script}</script>"
+        f"{scrolling(table, 'The claims of the paper and their verdicts')}</div><script>{script}</script>"
     )
-
-
-def _tier(found: Mapping[str, Outcome]) -> str:
-    return next(iter(found.values())).tier
 
 
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
@@ -152,7 +148,15 @@ def _verdict(one: Outcome, head: str) -> str:
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
             f"{signed(one.low)} to {signed(one.high)}</span>"
         )
-    return f'{cell}{words}<span class="cxr-small">{escape("; ".join(details(one)))}</span>{_runs(one)}</td>'
+    words += f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
+    # The runs behind it, to unfold; each leads to what made it.
+    pages = {stage.number: f"notebooks/{stage.notebook}.html" for stage in STAGES.values()}
+    runs = "".join(
+        f'<li><a href="{pages.get(run.partition("-")[0], PLAN)}"><code>{escape(run)}</code></a></li>'
+        for run in one.runs
+    )
+    words += f"<details><summary>runs ({len(one.runs)})</summary><ul>{runs}</ul></details>" * bool(runs)
+    return f"{cell}{words}</td>"
 
 
 def details(one: Outcome) -> list[str]:
@@ -161,29 +165,13 @@ def details(one: Outcome) -> list[str]:
     return [part for part in (one.reason, jointly.format(one.tests), one.n) if part]
 
 
-def _runs(one: Outcome) -> str:
-    """The runs behind a verdict, to unfold; each leads to what made it."""
-    if not one.runs:
-        return ""
-    pages = {stage.number: f"notebooks/{stage.notebook}.html" for stage in STAGES.values()}
-    listed = "".join(
-        f'<li><a href="{pages.get(run.partition("-")[0], PLAN)}"><code>{escape(run)}</code></a></li>'
-        for run in one.runs
-    )
-    return f"<details><summary>runs ({len(one.runs)})</summary><ul>{listed}</ul></details>"
-
-
 def _controls() -> str:
-    topics = list(dict.fromkeys(claim.topic for claim in CLAIMS.values()))
-
-    def choice(name: str, label: str, options: list[str]) -> str:
+    topics = dict.fromkeys(claim.topic for claim in CLAIMS.values())
+    choices = {"topic": ("topic", topics), "standing": ("stands", STANDINGS),
+               "paper": ("on the paper's tables", VERDICTS)}  # fmt: skip
+    fields = '<label>words<input type="search" name="words" size="14"></label>'
+    for name, (label, options) in choices.items():
         listed = "".join(f'<option value="{escape(one.lower())}">{escape(one)}</option>' for one in options)
-        return f'<label>{escape(label)}<select name="{name}"><option value="">all</option>{listed}</select></label>'
-
-    return (
-        '<form class="cxr-controls" hidden><label>words<input type="search" name="words" size="14"></label>'
-        + choice("topic", "topic", topics)
-        + choice("standing", "stands", list(STANDINGS))
-        + choice("paper", "on the paper's tables", list(VERDICTS))
-        + '<button type="reset">show all</button><output aria-live="polite"></output></form>'
-    )
+        fields += f'<label>{escape(label)}<select name="{name}"><option value="">all</option>{listed}</select></label>'
+    end = '<button type="reset">show all</button><output aria-live="polite"></output>'
+    return f'<form class="cxr-controls" hidden>{fields}{end}</form>'

@@ -44,7 +44,10 @@ BENCHMARKS = {"speed.csv": "", "stages.csv": "", "films.csv": "films", "vllm.csv
 #: ... -> the script that makes it, if not speed.py.
 SCRIPTS = {"films.csv": "prepared_images.py", "vllm.csv": "vllm_agreement.py --stand-in --family"}
 #: Table of results/phantoms -> the page that shows it and the script that makes it, where its name does not say so.
-MEASURED = {"operating_point.csv": ("audit", "operating_point.py")}
+MEASURED = {
+    "operating_point.csv": ("audit", "operating_point.py"),
+    "cooccurrence.csv": ("phantom_card", "phantom_cooccurrence.py"),
+}
 
 
 def closure(roots: Iterable[str]) -> list[Path]:
