@@ -21,7 +21,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from chexreason import models
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
-from chexreason.models import FAMILIES, Loaded, QwenFilmProcessor
+from chexreason.models import FAMILIES, Loaded, QwenImageProcessor
 from chexreason.prompts import Prompt
 from companion.phantoms import draw, sample_case
 from companion.phantoms.pretrain.make import CHECKPOINTS
@@ -66,7 +66,7 @@ def _processor(small: Any, pixels: tuple[int, int] | None) -> Any:
         made = Gemma3Processor(images, small.tokenizer, chat_template=small.chat_template, image_seq_length=256)
     else:
         images = Qwen2VLImageProcessorPil(min_pixels=pixels[0], max_pixels=pixels[1])
-        made = QwenFilmProcessor(images, small.tokenizer, chat_template=small.chat_template)
+        made = QwenImageProcessor(images, small.tokenizer, chat_template=small.chat_template)
     made.tokenizer.padding_side = "left"
     return made
 

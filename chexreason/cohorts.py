@@ -33,12 +33,12 @@ COHORTS: Mapping[str, tuple[str, str]] = {
 }
 #: The cohorts that are drawn together, so that no patient is in both.
 TRAINING = ("sft", "rl")
-#: In `Chosen.left_out`: studies drawn from the publisher's lists (SFT's and RL's together) that had to be replaced.
+#: In `Cohort.left_out`: studies drawn from the publisher's lists (SFT's and RL's together) that had to be replaced.
 NOT_THERE = "studies whose image is not there"
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Cohort:
     """The studies of one cohort, with what was left out on the way."""
 
     name: str
@@ -60,7 +60,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def choose(profile: Profile, name: str) -> Chosen:
+def choose(profile: Profile, name: str) -> Cohort:
     """The studies of a cohort: readable, one a patient where the paper trains, in a fixed order.
 
     SFT and RL patients are drawn together and then separated, so they never overlap.
@@ -85,7 +85,7 @@ def may_read() -> Iterator[None]:
 
 
 @may_read()
-def drawn(profile: Profile, name: str) -> Chosen:
+def drawn(profile: Profile, name: str) -> Cohort:
     """What `choose` draws: no image is opened, and none counts as unreadable.
 
     Where images of the studies drawn from the publisher's lists are not there, all are drawn again from those that are.
@@ -107,7 +107,7 @@ def drawn(profile: Profile, name: str) -> Chosen:
         _enough(profile, name, "images", sum(there), len(there))
         left_out[NOT_THERE] = len(there) - sum(there)
         parts = _draw([study for study in pool if is_there(study.image)], profile, name)
-    return Chosen(name, dataset, root, tuple(parts[name == "rl"]), (), left_out)
+    return Cohort(name, dataset, root, tuple(parts[name == "rl"]), (), left_out)
 
 
 def _draw(pool: Sequence[Study], profile: Profile, name: str) -> list[list[Study]]:
@@ -145,6 +145,6 @@ def place_of(name: str) -> tuple[str, str]:
     return COHORTS.get(name, (name, "test"))
 
 
-def visible_truth(chosen: Chosen) -> Mapping[str, frozenset[str]]:
+def visible_truth(chosen: Cohort) -> Mapping[str, frozenset[str]]:
     """study key -> findings that were drawn, for phantoms; empty for real images."""
     return data.truth(chosen.root) if data.is_phantom(chosen.root) else {}

@@ -25,8 +25,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.schema import check, parse, schema_of
-from chexreason.settings import origins
+from chexreason.settings import check, origins, parse, schema_of
 
 #: The folder where the command was started; a notebook's kernel runs in another one.
 STARTED_IN = "CHEXREASON_STARTED_IN"

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from chexreason import metrics, models, records
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.completions import Completion
 from chexreason.config import Profile
 from chexreason.data import SOURCES
@@ -78,7 +78,7 @@ def score(rows: pd.DataFrame, label_set: str) -> metrics.Scores:
 
 
 def evaluate(
-    loaded: Loaded, chosen: Chosen, prompt: Prompt, profile: Profile, label: str = ""
+    loaded: Loaded, chosen: Cohort, prompt: Prompt, profile: Profile, label: str = ""
 ) -> tuple[metrics.Scores, pd.DataFrame]:
     """Decode a cohort as the profile says and score it: (scores, predictions table)."""
     engine, settings = profile.engine("decode", generate), profile.decoding

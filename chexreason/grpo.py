@@ -17,8 +17,8 @@ from peft import PeftModel
 from transformers import PrinterCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
-from chexreason import cohorts, evaluate, models, processes, prompts, records, runs, study, training
-from chexreason.cohorts import Chosen
+from chexreason import cohorts, evaluate, models, processes, prompts, records, resume, runs, study, training
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.study import Study
 from chexreason.examples import examples
@@ -56,18 +56,9 @@ def arguments(
         save_strategy="steps",
         save_steps=math.ceil(steps / settings.checkpoints),
     )  # fmt: skip
-    lasts = rollout_steps(made)
+    lasts = resume.rollout_steps(made)
     made.save_steps = lasts * math.ceil(made.save_steps / lasts)
     return made
-
-
-def rollout_steps(arguments: GRPOConfig) -> int:
-    """Optimizer steps after which a new rollout batch begins: only there can a training be taken up again.
-
-    In between, the completions that the next step uses would be in no checkpoint.
-    """
-    passes, at_once = arguments.steps_per_generation * arguments.num_iterations, arguments.gradient_accumulation_steps
-    return math.lcm(passes, at_once) // at_once
 
 
 @dataclass(frozen=True)
@@ -110,21 +101,13 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the reward's state included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
-    checkpoint = training.last_checkpoint(folder, rollout_steps(trainer.args))
+    checkpoint = resume.last_checkpoint(folder, resume.rollout_steps(trainer.args))
     if checkpoint:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
         trainer.reward_funcs[0].reward.load_state_dict(state)
-        sampler_of, epochs = trainer._get_train_sampler, int(training.state_of(checkpoint)["epoch"])
-        trainer._get_train_sampler = lambda *given: _at_epoch(sampler_of(*given), epochs)
-    training.go_on(trainer, checkpoint)
+        resume.order_from(trainer, checkpoint)
+    resume.go_on(trainer, checkpoint)
     return trainer
-
-
-def _at_epoch(sampler: Any, epochs: int) -> Any:
-    """TRL's sampler after so many epochs: each draws its order from one stream, which is in no checkpoint."""
-    for _ in range(epochs):
-        next(iter(sampler))
-    return sampler
 
 
 def train_all(profile: Profile) -> list[runs.Run]:
@@ -141,7 +124,7 @@ def train_all(profile: Profile) -> list[runs.Run]:
 
 
 def run(
-    profile: Profile, run_id: str, start_run: str, task: Task, validation: Chosen, inputs: Mapping[str, str]
+    profile: Profile, run_id: str, start_run: str, task: Task, validation: Cohort, inputs: Mapping[str, str]
 ) -> runs.Run | None:
     """Train the study's model from a run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
 
@@ -163,20 +146,20 @@ def run(
 
     def score(end: Mapping[str, Any]) -> runs.Run:
         scored = {}
-        for checkpoint in training.checkpoints(this.checkpoints):
+        for checkpoint in resume.checkpoints(this.checkpoints):
             load, label = study.loader(profile, base, checkpoint), f"score {run_id}, {checkpoint.name}"
             scored[checkpoint] = evaluate.evaluate(load(), validation, task.prompt, profile, label)
         best = max(scored, key=lambda checkpoint: scored[checkpoint][0].macro["f1"])
         kept = {"best": best, "last": list(scored)[-1]}
         for name, checkpoint in kept.items():
-            training.keep(checkpoint, this.checkpoints / name)
+            resume.keep(checkpoint, this.checkpoints / name)
         table = pd.concat([scored[which][0].to_frame().assign(checkpoint=name) for name, which in kept.items()])
         course = [
-            {"step": training.step_of(which), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
+            {"step": resume.step_of(which), "metric": f"validation/{kind}_f1", "value": getattr(scores, kind)["f1"]}
             for which, (scores, _) in scored.items()
             for kind in ("macro", "micro")
         ]
         history = pd.concat([runs.history_table(end["log_history"]), pd.DataFrame(course)])
         return records.finish(this, validation, table, scored[best][1], history=history)
 
-    return training.run(this, reinforce, score)
+    return resume.run(this, reinforce, score)

@@ -34,7 +34,7 @@ LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up
 VLLM_MEMORY = 0.4
 
 
-class QwenFilmProcessor(Qwen2_5_VLProcessor):
+class QwenImageProcessor(Qwen2_5_VLProcessor):
     """`Qwen2_5_VLProcessor` for still images: no video processor, which would need torchvision."""
 
     def __init__(
@@ -91,11 +91,11 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "qwen": Family(
         "qwen", "Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct", "66285546d2b821cf421d4f5eb2576359d3770cd3",
-        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenImageProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
     "nv_reason": Family(
         "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B", "056bd0383b35226554da9dc5866e095df174ae19",
-        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenFilmProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+        "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenImageProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from chexreason import cohorts, models, runs
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.completions import Completion, parse_completion
 from chexreason.config import Profile
 from chexreason.data import SOURCES
@@ -19,7 +19,7 @@ from chexreason.prompts import Prompt
 
 
 def plan(
-    profile: Profile, run_id: str, stage: str, model: str, base: str, prompt: Prompt, chosen: Chosen, *,
+    profile: Profile, run_id: str, stage: str, model: str, base: str, prompt: Prompt, chosen: Cohort, *,
     facts: Mapping[str, Any] | None = None, inputs: Mapping[str, str] | None = None, **settings: Any,
 ) -> runs.Plan:  # fmt: skip
     """A run's plan with the facts that every stage states."""
@@ -45,7 +45,7 @@ def plan(
     return runs.Plan(profile, run_id, about, used, made_from)
 
 
-def predictions(chosen: Chosen, completions: Sequence[Completion], prompt: Prompt, uncertain: str) -> pd.DataFrame:
+def predictions(chosen: Cohort, completions: Sequence[Completion], prompt: Prompt, uncertain: str) -> pd.DataFrame:
     """The rows of predictions.csv.gz, in the order of the studies."""
     names, visible = LABEL_SETS[SOURCES[chosen.dataset].scored_on], cohorts.visible_truth(chosen)
     rows = []
@@ -71,7 +71,7 @@ def predictions(chosen: Chosen, completions: Sequence[Completion], prompt: Promp
 
 
 def finish(
-    this: runs.Plan, chosen: Chosen, scores: pd.DataFrame, rows: pd.DataFrame, history: pd.DataFrame | None
+    this: runs.Plan, chosen: Cohort, scores: pd.DataFrame, rows: pd.DataFrame, history: pd.DataFrame | None
 ) -> runs.Run:
     """Write a scored run; names of unreadable images only where rows may be shown."""
     names = [path.name for path in chosen.unreadable] if this.profile.rows == "results" else []

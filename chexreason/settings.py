@@ -3,12 +3,20 @@
 A settings class is a frozen dataclass whose fields are declared with `paper` or `assumed`, so that the value stands
 beside its source, and the book prints the table of both kinds. The text that was read lacks sections 2, 3.1 and the
 beginning of 3.2: what they may state is assumed, too, and its reason says `UNREAD`. Limits are named as in JSON Schema;
-without any, a number is 0 or more, and a whole number 1 or more (`schema.schema_of`).
+without any, a number is 0 or more, and a whole number 1 or more. `parse` and `check` read what a profile says.
 """
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from types import MappingProxyType
+from typing import Any, get_args, get_type_hints
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker, validators
+
+from chexreason.errors import UserError, unknown
 
 #: The reason for assuming what would stand in a section that is missing from the text that was read.
 UNREAD = "not in the text we have"
@@ -43,3 +51,66 @@ def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
     for entry in fields(settings):
         if entry.init:
             yield entry.name, entry.default, entry.metadata.get("origin", NO_SOURCE)
+
+
+KINDS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: JSON Schema where true and 1.0 are no whole numbers, and neither infinity nor what is no number at all is a number.
+Strict = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({
+        "integer": lambda checker, value: type(value) is int,
+        "number": lambda checker, value: type(value) in (int, float) and -1e300 < value < 1e300,
+    }),
+)  # fmt: skip
+
+
+class Loader(yaml.SafeLoader):
+    """YAML that reads 1e-3 as a number, as YAML 1.2 does, and refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The keys with their values."""
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"the key {twice[0]} twice")
+        return super().construct_mapping(node, deep)
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+def parse(text: str | bytes, where: str, as_json: bool = False) -> Any:
+    """What a text in YAML, or in JSON, holds; UserError for one that cannot be read."""
+    try:
+        return json.loads(text) if as_json else yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"a text that can be read in {where}", str(error), "correct it") from None
+
+
+def schema_of(settings: type) -> dict[str, dict[str, Any]]:
+    """name -> the JSON Schema of a setting's value: its type and limits."""
+    hints, schema = get_type_hints(settings), {}
+    for entry in (entry for entry in fields(settings) if entry.init):
+        kinds = [KINDS[kind] for kind in get_args(hints[entry.name]) or (hints[entry.name],) if kind in KINDS]
+        least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
+        schema[entry.name] = {**({"type": kinds} if kinds else {}), **least, **entry.metadata.get("limits", {})}
+    return schema
+
+
+def check(
+    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Mapping[str, Any]] = NOTHING
+) -> None:
+    """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
+
+    A string whose `format` is a kind of `known` names has to be one of them.
+    """
+    names = FormatChecker(())
+    for kind, members in known.items():
+        names.checks(kind)(members.__contains__)
+    for error in Strict(schema, format_checker=names).iter_errors(value):
+        if error.validator == "format":
+            kind = error.validator_value
+            raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
+        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))
+        wanted = f"a valid entry {place} in {where}" if place else f"keys with values in {where}"
+        raise UserError(wanted, f"an invalid one ({error.message})", "correct that entry")

@@ -13,8 +13,8 @@ import numpy as np
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from chexreason import cohorts, models, processes, prompts, records, runs, study, traces, training
-from chexreason.cohorts import Chosen
+from chexreason import cohorts, models, processes, prompts, records, resume, runs, study, traces, training
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.study import Study
@@ -63,7 +63,7 @@ def train(
         callbacks=[EarlyStoppingCallback(settings.early_stopping_patience), progress],
     )
     trainer.remove_callback(PrinterCallback)  # our bar shows the same values
-    training.go_on(trainer, training.last_checkpoint(folder))
+    resume.go_on(trainer, resume.last_checkpoint(folder))
     return trainer
 
 
@@ -81,11 +81,11 @@ def train_all(profile: Profile) -> list[runs.Run]:
 
 
 def run(
-    profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Chosen, validation: Chosen
+    profile: Profile, run_id: str, base: str, prompt: Prompt, chosen: Cohort, validation: Cohort
 ) -> runs.Run | None:
     """Teach a base model one format and score it; its adapter is left in the run's checkpoints, in ``best``.
 
-    None where several processes only trained (`training.trained`).
+    None where several processes only trained (`resume.run`).
     """
     lessons = traces.of(chosen, prompt, profile)
     settings = {**asdict(profile.lora), **profile.more("lora"), **asdict(profile.sft), **profile.more("sft")}
@@ -101,8 +101,8 @@ def run(
 
     def score(end: Mapping[str, Any]) -> runs.Run:
         best = this.checkpoints / "best"  # of the lowest validation loss; the last where none is a number
-        training.keep(this.checkpoints / f"checkpoint-{end['best_global_step'] or end['global_step']}", best)
+        resume.keep(this.checkpoints / f"checkpoint-{end['best_global_step'] or end['global_step']}", best)
         load, history = study.loader(profile, base, best), runs.history_table(end["log_history"])
         return study.ask(this, prompt, validation, load, f"score {run_id}", history)
 
-    return training.run(this, start, score)
+    return resume.run(this, start, score)

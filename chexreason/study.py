@@ -13,7 +13,7 @@ from typing import TypeVar
 import pandas as pd
 
 from chexreason import cohorts, evaluate, models, processes, prompts, records, runs
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.files import alone
 from chexreason.models import Loaded, with_adapter
@@ -61,7 +61,7 @@ def once(this: runs.Plan, compute: Callable[[], T]) -> runs.Run | T:
 
 
 def ask(
-    this: runs.Plan, prompt: Prompt, chosen: Chosen, load: Callable[[], Loaded], label: str,
+    this: runs.Plan, prompt: Prompt, chosen: Cohort, load: Callable[[], Loaded], label: str,
     history: pd.DataFrame | None = None,
 ) -> runs.Run:  # fmt: skip
     """Load the model, ask it about the cohort and score it."""

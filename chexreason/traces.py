@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.completions import parse_completion
 from chexreason.config import Profile
 from chexreason.errors import UserError
@@ -21,7 +21,7 @@ def place(profile: Profile, prompt: Prompt) -> Path:
     return profile.cache / "traces" / f"{prompt.name}.jsonl"
 
 
-def of(chosen: Chosen, prompt: Prompt, profile: Profile) -> list[str]:
+def of(chosen: Cohort, prompt: Prompt, profile: Profile) -> list[str]:
     """One trace a study, in the cohort's order.
 
     Raises UserError if a trace is missing, is not in the prompt's format, or ends in other labels than those recorded,

@@ -1,7 +1,7 @@
 """Made-up answers of the experiment's arms, for tests of its chapters only; never shown to a reader.
 
 They go through `chexreason.runs.finish`, so they have the format of real ones. An arm's answers are the truth of a
-yardstick with some labels flipped; how many decides how good it is.
+reference with some labels flipped; how many decides how good it is.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -70,12 +70,12 @@ def write(
 def _answers(arm: arms.Arm, labels: pd.DataFrame, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
     parts = []
     for world in worlds.ASKED[arm.question]:
-        own = labels.query(f"population == '{world.population}' and yardstick == '{analysis.OWN[world.image]}'")
+        own = labels.query(f"population == '{world.population}' and reference == '{analysis.OWN[world.image]}'")
         truth = label_cells(own["positive"], "nih9")
         said = truth ^ (rng.random(truth.shape) < wrong)
         predicted = [";".join(np.array(NIH_SHARED)[row]) for row in said]
         parts.append(
-            pd.DataFrame({"population": world.population, "film": world.image, "index": own["index"].to_numpy(),
+            pd.DataFrame({"population": world.population, "image": world.image, "index": own["index"].to_numpy(),
                           "completion": "made up", "failed": False, "predicted": predicted})
         )  # fmt: skip
     return pd.concat(parts, ignore_index=True)

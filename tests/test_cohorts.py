@@ -88,7 +88,7 @@ def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) 
     # MIMIC's validate split has 500 patients, a few of them without a frontal image, and the paper scores 500 studies.
     cohort = data.load("mimic", profile.data["mimic"].root, "validate")
     one = [dataclasses.replace(study, patient_id="p1") for study in cohort.studies]
-    monkeypatch.setattr(cohorts.data, "load", lambda *_: data.Cohort(tuple(one), {}))
+    monkeypatch.setattr(cohorts.data, "load", lambda *_: data.Listed(tuple(one), {}))
     assert len(cohorts.choose(profile, "validation").studies) == 4
 
 
@@ -186,7 +186,7 @@ def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch
 
     def changed(*place):
         cohort = load(*place)
-        return data.Cohort(tuple(quiet if study == silent else study for study in cohort.studies), cohort.left_out)
+        return data.Listed(tuple(quiet if study == silent else study for study in cohort.studies), cohort.left_out)
 
     before = cohorts.choose(profile, "sft").left_out["no positive label"]
     monkeypatch.setattr(cohorts.data, "load", changed)

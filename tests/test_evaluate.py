@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from chexreason import cohorts, config, evaluate, models, prompts, records
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.completions import Completion
 from chexreason.config import DataPlace
 from chexreason.data.image import open_image
@@ -26,8 +26,8 @@ def decoding(**changes) -> Decoding:
     return dataclasses.replace(Decoding(), **({"max_new_tokens": 12} | changes))
 
 
-def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) -> Chosen:
-    return Chosen("validation", dataset, root, tuple(studies), (), {})
+def chosen_of(studies, dataset: str = "mimic", root: Path = Path("/nowhere")) -> Cohort:
+    return Cohort("validation", dataset, root, tuple(studies), (), {})
 
 
 def test_one_completion_a_study_whatever_the_batch(random_model, three_shapes) -> None:

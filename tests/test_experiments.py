@@ -23,11 +23,11 @@ from companion.experiment import arms, scores
 from companion.workflow import again
 
 N = 120
-YARDSTICKS = (*OWN.values(), "visible")
+REFERENCES = (*OWN.values(), "visible")
 HOME = Cell("A", "A", OWN["A"])
 
 
-#: Which of the nine findings each patient of each population has; all yardsticks and models flip some of them.
+#: Which of the nine findings each patient of each population has; all reference standards and models flip some of them.
 TRUE = {p: np.random.default_rng(k).random((N, len(NIH_SHARED))) < 0.35 for k, p in enumerate("ABC")}
 
 
@@ -42,27 +42,27 @@ def flipped(rng: np.random.Generator, population: str, index: int, share: float)
 @pytest.fixture(scope="module")
 def labels() -> pd.DataFrame:
     rng = np.random.default_rng(1)
-    rows = [(p, i, y, flipped(rng, p, i, 0.05)) for p in "ABC" for i in range(N) for y in YARDSTICKS]
-    return pd.DataFrame(rows, columns=["population", "index", "yardstick", "positive"])
+    rows = [(p, i, y, flipped(rng, p, i, 0.05)) for p in "ABC" for i in range(N) for y in REFERENCES]
+    return pd.DataFrame(rows, columns=["population", "index", "reference", "positive"])
 
 
 def answers_of(seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = [(p, f, i, "", False, flipped(rng, p, i, 0.15)) for p in "ABC" for f in "ABC" for i in range(N)]
-    return pd.DataFrame(rows, columns=["population", "film", "index", "completion", "failed", "predicted"])
+    return pd.DataFrame(rows, columns=["population", "image", "index", "completion", "failed", "predicted"])
 
 
 @pytest.fixture(scope="module")
 def answers(labels) -> Answers:
     models = [("base-best", 0), *[(model, seed) for model in ("sft", "grpo") for seed in range(3)]]
     found = Answers({key: answers_of(10 + k) for k, key in enumerate(models)}, labels)
-    assert analysis.frequent(found, [Cell(p, p, y) for p in "ABC" for y in YARDSTICKS]) == NIH_SHARED
+    assert analysis.frequent(found, [Cell(p, p, y) for p in "ABC" for y in REFERENCES]) == NIH_SHARED
     return found
 
 
 def by_sklearn(answers: Answers, model: str, seed: int, cell: Cell) -> float:
-    asked = answers.of[model, seed].query(f"population == '{cell.population}' and film == '{cell.image}'")
-    truth = answers.labels.query(f"population == '{cell.population}' and yardstick == '{cell.yardstick}'")
+    asked = answers.of[model, seed].query(f"population == '{cell.population}' and image == '{cell.image}'")
+    truth = answers.labels.query(f"population == '{cell.population}' and reference == '{cell.reference}'")
     both = (column.str.get_dummies(sep=";")[list(NIH_SHARED)] for column in (truth["positive"], asked["predicted"]))
     return float(f1_score(*both, average="macro", zero_division=0))
 
@@ -92,9 +92,9 @@ def test_every_arm_says_what_can_be_run() -> None:
 def test_cells_are_scored_as_scikit_learn_does(answers) -> None:
     table = scores.cells(answers.of["sft", 0], answers.labels)
     macro = table[(table["finding"] == "macro") & (table["metric"] == "f1")].set_index(
-        ["population", "film", "yardstick"]
+        ["population", "image", "reference"]
     )
-    assert len(macro) == 9 * len(YARDSTICKS)
+    assert len(macro) == 9 * len(REFERENCES)
     for cell in (Cell("A", "B", "visible"), Cell("C", "A", "report")):
         assert macro.loc[tuple(cell), "value"] == pytest.approx(by_sklearn(answers, "sft", 0, cell))
 
@@ -124,11 +124,11 @@ def test_the_three_shares_add_up_to_the_whole(answers) -> None:
 def test_a_factor_without_effect_gets_no_share(answers) -> None:
     alike = {}
     for key, frame in answers.of.items():
-        of_a = frame[frame["film"] == "A"].set_index(["population", "index"])["predicted"]
+        of_a = frame[frame["image"] == "A"].set_index(["population", "index"])["predicted"]
         said = [of_a[population, index] for population, index in zip(frame["population"], frame["index"], strict=True)]
         alike[key] = frame.assign(predicted=said)
     images_do_nothing = Answers(alike, answers.labels)
-    weights = analysis.shares("grpo", "sft", "B")["films"]
+    weights = analysis.shares("grpo", "sft", "B")["images"]
     found = analysis.contrast(images_do_nothing, weights)
     assert (found.estimate, found.low, found.high) == pytest.approx((0, 0, 0))
 
@@ -179,7 +179,7 @@ def test_an_average_that_carries_a_conclusion_leaves_rare_findings_out(answers) 
     labels, rare = answers.labels, "Pneumothorax"
     few = labels["index"] % 10 == 0  # 12 of 120 patients
     without = labels["positive"].str.replace(rare, "", regex=False)
-    at_c = (labels["population"] == "C") & (labels["yardstick"] == OWN["C"])
+    at_c = (labels["population"] == "C") & (labels["reference"] == OWN["C"])
     changed = labels.assign(positive=labels["positive"].where(~at_c | few, without))
     known = Answers(answers.of, changed)
     assert known.positives(Cell("C", "C", OWN["C"]))[rare] < comparable.ENOUGH
@@ -230,7 +230,7 @@ def test_the_share_of_the_commonest_list_has_a_binomial_interval(answers) -> Non
     cell = Cell("A", "A", "report")
     frame = answers.of["sft", 0]
     frame = frame.assign(predicted=frame["predicted"].where(frame["index"] % 5 < 3, "Edema"))
-    said = frame[(frame["population"] == "A") & (frame["film"] == "A")]
+    said = frame[(frame["population"] == "A") & (frame["image"] == "A")]
     top = said["predicted"].value_counts().index[0]
     share, n = float((said["predicted"] == top).mean()), len(said)
     one = dataclasses.replace(answers, of={("sft", 0): frame}, _known={})

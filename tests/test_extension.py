@@ -20,7 +20,7 @@ MINE = """
 import csv
 from chexreason.completions import THINK_SOLUTION
 from chexreason.data import SOURCES, Source
-from chexreason.data.study import Cohort, Study
+from chexreason.data.study import Listed, Study
 from chexreason.labels import FINDINGS
 from chexreason.prompts import PROMPTS, Prompt, compose
 
@@ -28,7 +28,7 @@ from chexreason.prompts import PROMPTS, Prompt, compose
 def load(root, split):
     with (root / "labels.csv").open() as table:
         rows = list(csv.DictReader(table))
-    return Cohort(tuple(Study("mine", row["patient"], row["image"], root / row["image"], "PA", "test",
+    return Listed(tuple(Study("mine", row["patient"], row["image"], root / row["image"], "PA", "test",
                               {row["label"]: 1.0}, FINDINGS) for row in rows), {})
 
 

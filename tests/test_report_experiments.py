@@ -91,8 +91,8 @@ NONE = "SFT scores 0.184, below naming every label (0.2)"
 def by_sklearn(name: str, hospital: str, seed: int, findings=NIH_SHARED, average="macro") -> float:
     """The F1 of a model at a hospital, from the frames as they are."""
     known = answers.answers()
-    said = known.of[name, seed].query(f"population == film == '{hospital}'").sort_values("index")["predicted"]
-    own = known.labels.query(f"population == '{hospital}' and yardstick == '{OWN[hospital]}'").sort_values("index")
+    said = known.of[name, seed].query(f"population == image == '{hospital}'").sort_values("index")["predicted"]
+    own = known.labels.query(f"population == '{hospital}' and reference == '{OWN[hospital]}'").sort_values("index")
     keep = [NIH_SHARED.index(finding) for finding in findings]
     both = (label_cells(column, "nih9")[:, keep] for column in (own["positive"], said))
     return float(f1_score(*both, average=average, zero_division=0))
@@ -280,7 +280,7 @@ def test_an_arm_that_answers_as_the_plain_reward_had_no_treatment(monkeypatch: p
     known = answers.answers()
     of = dict(known.of)
     for which in ("best", "last"):
-        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].assign(image=of[f"hard-no-kl-{which}", 1]["film"])
+        of[f"hard-no-kl-{which}", 1] = of[f"grpo-hard-{which}", 1].copy()
     monkeypatch.setattr(collapse, "answers", lambda: replace(known, of=of))
     assert (collapse.untreated("hard-no-kl"), collapse.untreated("grpo-hard")) == ([1], [])
     assert collapse.table().text.count(">seed 1<") == 1

@@ -42,11 +42,11 @@ def page() -> Iterator[str]:
 def told(model: str, hospital: str) -> dict[int, pd.DataFrame]:
     """Seed -> answers to a hospital's own images beside its own labels, read from the committed files."""
     labels = answers.answers().labels  # drawn from the generator: no file holds them
-    own = labels[(labels["population"] == hospital) & (labels["yardstick"] == CONVENTION[hospital])]
+    own = labels[(labels["population"] == hospital) & (labels["reference"] == CONVENTION[hospital])]
     found = {}
     for path in sorted((RESULTS / "experiment").glob(f"seed*/{model}-answers/predictions.csv.gz")):
         rows = pd.read_csv(path, keep_default_na=False)
-        rows = rows[(rows["population"] == hospital) & (rows["film"] == hospital)]
+        rows = rows[(rows["population"] == hospital) & (rows["image"] == hospital)]
         found[int(path.parents[1].name[4:])] = rows.merge(own, on="index", validate="one_to_one")
     return found
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from transformers import TrainerCallback
 
-from chexreason import config, files, grpo, prompts, runs, sft, study, traces, training
-from chexreason.cohorts import Chosen
+from chexreason import config, files, grpo, prompts, resume, runs, sft, study, traces
+from chexreason.cohorts import Cohort
 from chexreason.data.study import Study
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
@@ -40,13 +40,13 @@ def _prescribed_losses():
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory) -> Chosen:
+def shown(tmp_path_factory) -> Cohort:
     """Ten studies with images of noise, all with edema."""
     root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for k in range(10):
         Image.fromarray(rng.integers(0, 255, (180, 180), dtype=np.uint8)).save(root / f"{k}.png")
     made = (Study("nih", f"{k}", f"{k}", root / f"{k}.png", "PA", "train", {"Edema": 1.0}, FINDINGS) for k in range(10))
-    return Chosen("validation", "nih", root, tuple(made), (), {})
+    return Cohort("validation", "nih", root, tuple(made), (), {})
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def at(checkpoints, shown):
     return place
 
 
-def run(run_id: str, profile: config.Profile, shown: Chosen) -> runs.Run:
+def run(run_id: str, profile: config.Profile, shown: Cohort) -> runs.Run:
     validation = dataclasses.replace(shown, studies=shown.studies[:2])
     if run_id == SFT:
         return sft.run(profile, SFT, "medgemma", PROMPT, shown, validation)
@@ -126,17 +126,17 @@ def test_a_training_that_is_stopped_again_and_again_ends_as_the_unbroken_one(
     profile = at(tmp_path)
     if run_id == GRPO:
         shutil.copytree(unbroken / "cache" / "checkpoints" / SFT, profile.cache / "checkpoints" / SFT)
-    go_on, left_to_stop = training.go_on, iter(stops)
+    go_on, left_to_stop = resume.go_on, iter(stops)
 
     def stopped(trainer, checkpoint) -> None:
         trainer.add_callback(Stop(*next(left_to_stop)))
         go_on(trainer, checkpoint)
 
-    monkeypatch.setattr(training, "go_on", stopped)
+    monkeypatch.setattr(resume, "go_on", stopped)
     for _ in stops:
         with pytest.raises(KeyboardInterrupt):
             run(run_id, profile, shown)
-    monkeypatch.setattr(training, "go_on", None)  # it has ended: what follows only reads
+    monkeypatch.setattr(resume, "go_on", None)  # it has ended: what follows only reads
     run(run_id, profile, shown)
     whole = left(unbroken, run_id)
     assert left(tmp_path, run_id) == whole
@@ -147,15 +147,15 @@ def test_a_checkpoint_with_any_file_torn_or_missing_is_removed_and_the_one_befor
     trained = unbroken / "cache" / "checkpoints" / GRPO
     for k, name in enumerate(sorted(path.name for path in (trained / "checkpoint-8").iterdir() if path.is_file())):
         folder = shutil.copytree(trained, tmp_path / name)
-        assert training.ended(folder)["global_step"] == 8
+        assert resume.ended(folder)["global_step"] == 8
         torn = folder / "checkpoint-8" / name
         torn.write_bytes(torn.read_bytes()[:10]) if k % 2 else torn.unlink()
-        assert training.ended(folder) is None
-        assert training.last_checkpoint(folder, 2) == folder / "checkpoint-6", name
+        assert resume.ended(folder) is None
+        assert resume.last_checkpoint(folder, 2) == folder / "checkpoint-6", name
         assert not torn.parent.exists()
     shutil.rmtree(folder / "checkpoint-4")  # which would be missing among those that are scored
-    assert training.last_checkpoint(folder, 2) == folder / "checkpoint-2"
-    assert training.last_checkpoint(folder, 4) is None, "step 2 is between two rollout batches of four steps"
+    assert resume.last_checkpoint(folder, 2) == folder / "checkpoint-2"
+    assert resume.last_checkpoint(folder, 4) is None, "step 2 is between two rollout batches of four steps"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_checkpoint_that_counts(at, s
             run(SFT, profile, shown)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert training.last_checkpoint(profile.cache / "checkpoints" / SFT) is None
+    assert resume.last_checkpoint(profile.cache / "checkpoints" / SFT) is None
 
 
 def test_a_second_command_waits_and_finds_the_run_finished(at, tmp_path) -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from chexreason import cohorts, config, prompts, traces
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import DataPlace
 from chexreason.errors import UserError
 from chexreason.labels import positives
@@ -33,7 +33,7 @@ def test_the_scripted_teachers_traces_would_pass_as_a_teachers(profile, name) ->
 @pytest.fixture
 def real(studies, tmp_path):
     """A cohort of two real images, without the marker of a phantom tree."""
-    return Chosen("sft", "mimic", tmp_path, tuple(studies[:2]), (), {})
+    return Cohort("sft", "mimic", tmp_path, tuple(studies[:2]), (), {})
 
 
 def write(profile, text: str) -> None:

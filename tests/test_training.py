@@ -11,7 +11,8 @@ from chexreason import config, runs
 from chexreason.errors import UserError
 from chexreason.files import seal, write_atomically
 from chexreason.recipe import GRPO, SFT
-from chexreason.training import accumulation, device_options, run
+from chexreason.resume import run
+from chexreason.training import accumulation, device_options
 
 
 @pytest.mark.parametrize(

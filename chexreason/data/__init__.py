@@ -1,6 +1,6 @@
 """Chest images and their labels, from three public data sets (the paper's: sections 4.3 and 5).
 
-`load("mimic", root, "train")` gives a `Cohort` of `Study` records; from there on nothing depends on which data set it
+`load("mimic", root, "train")` gives a `Listed` of `Study` records; from there on nothing depends on which data set it
 was. Phantoms, which `companion.phantoms` draws, go through the same loaders; their folder also has `phantom.json`, what
 they were drawn from, and `truth.csv`, what is to be seen on each image.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chexreason.data import chexpert, mimic, nih
-from chexreason.data.study import Cohort, Study, masked
+from chexreason.data.study import Listed, Study, masked
 from chexreason.data.tables import TEXT, read_table
 from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS
@@ -21,7 +21,7 @@ from chexreason.labels import FINDINGS
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
 
-__all__ = ["SOURCES", "Cohort", "Source", "Study", "is_phantom", "load", "phantom_request", "truth"]
+__all__ = ["SOURCES", "Listed", "Source", "Study", "is_phantom", "load", "phantom_request", "truth"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Source:
     title: str
     label_set: tuple[str, ...]
     credentialed: bool  # its rows and images must not be shown or passed on
-    load: Callable[[Path, str | None], Cohort]
+    load: Callable[[Path, str | None], Listed]
     scored_on: str = "chexpert14"  # the label set of its tables, a key of `labels.LABEL_SETS`
 
 
@@ -43,7 +43,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def load(source: str, root: Path, split: str | None = None) -> Cohort:
+def load(source: str, root: Path, split: str | None = None) -> Listed:
     """The cohort of a data set at `root`: one split, or all; ordered by patient and study.
 
     Raises UserError for an unknown source or split, for whatever is wrong with the files, and for phantoms that are

@@ -1,6 +1,6 @@
 """What the kept answers say: the score of every cell, and contrasts of scores with intervals.
 
-A *cell* is a population, the hospital that took the image and the yardstick (a convention or the visible truth).
+A *cell* is a population, the hospital that took the image and the reference standard (a convention or the visible truth).
 Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
 rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
 A contrast is refused (`NotComparable`) by the rules of `comparable`. Intervals vary the patients of each population,
@@ -81,9 +81,9 @@ class Answers:
         return 1 + max(int(frame["index"].max()) for frame in self.of.values())
 
     def positives(self, cell: Cell) -> dict[str, int]:
-        """How many patients have each finding by a cell's yardstick."""
+        """How many patients have each finding by a cell's reference."""
         rows = self.labels[self.labels["population"] == cell.population]
-        index = sorted(rows.loc[rows["yardstick"] == cell.yardstick, "index"])
+        index = sorted(rows.loc[rows["reference"] == cell.reference, "index"])
         return dict(zip(FINDINGS, truth_of(self.labels, cell, index).sum(axis=0).tolist(), strict=True))
 
     def values(self, key: Key, seed: int, outcome: Outcome = MACRO, findings: Sequence[str] = FINDINGS) -> Floats:
@@ -210,7 +210,7 @@ def change(after: str, before: str, cell: Cell) -> dict[Key, float]:
 
 
 #: What differs between two hospitals, in the order of `Cell`.
-FACTORS = ("patients", "films", "labels")
+FACTORS = ("patients", "images", "labels")
 
 
 def shares(after: str, before: str, there: str, here: str = "A") -> dict[str, dict[Key, float]]:

@@ -3,7 +3,7 @@
 The plan's outcome is the macro-F1 of the answers. The others were chosen after the first runs had been seen, and every
 page that shows them says *post hoc*: they part how many labels are named from which ones are right. An outcome that is
 a score has a floor, what naming every label would get; a share has none. An abnormal patient is one for whom the
-yardstick does not record No Finding. Suffixes: `_N` patients, `_F` findings, `_R` draws, `_K` sums.
+reference does not record No Finding. Suffixes: `_N` patients, `_F` findings, `_R` draws, `_K` sums.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ JACCARD = _ratio("jaccard", "mean Jaccard", _jaccard, is_score=True)
 NAMED = _ratio("named", "labels named per recorded", lambda t, p: (p.sum(axis=1), t.sum(axis=1)))
 CALLED_NORMAL = _ratio("called-normal", "abnormal called normal",
                        lambda t, p: (p[:, NORMAL] & ~t[:, NORMAL], ~t[:, NORMAL]))  # fmt: skip
-#: Of the patients for whom the yardstick records No Finding, those answered so: tells a moved cut from worse reading.
+#: Of the patients for whom the reference records No Finding, those answered so: tells a moved cut from worse reading.
 NORMAL_CALLED = _ratio("normal-called", "normal called normal",
                        lambda t, p: (p[:, NORMAL] & t[:, NORMAL], t[:, NORMAL]))  # fmt: skip
 OUTCOMES = {one.name: one for one in (NAMED, CALLED_NORMAL, JACCARD, MICRO, MACRO)}

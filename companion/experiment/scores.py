@@ -1,4 +1,4 @@
-"""The scores of an arm's answers in every cell: a population, the hospital that took the image, and the yardstick."""
+"""The scores of an arm's answers in every cell: a population, the hospital that took the image, and the reference standard."""
 
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
 
 
 class Cell(NamedTuple):
-    """Patients as at `population`, imaged at `image`, held against `yardstick`."""
+    """Patients as at `population`, imaged at `image`, held against `reference`."""
 
     population: str
     image: str
-    yardstick: str
+    reference: str
 
 
 def own(hospital: str) -> Cell:
@@ -28,8 +28,8 @@ def own(hospital: str) -> Cell:
 
 
 def truth_of(labels: pd.DataFrame, cell: Cell, index: list[int]) -> Bools:
-    """What the cell's yardstick records of these patients (N, F). Raises UserError if a patient has no labels."""
-    rows = labels[(labels["population"] == cell.population) & (labels["yardstick"] == cell.yardstick)]
+    """What the cell's reference records of these patients (N, F). Raises UserError if a patient has no labels."""
+    rows = labels[(labels["population"] == cell.population) & (labels["reference"] == cell.reference)]
     truth = rows.set_index("index")["positive"].reindex(index)
     if not len(index) or truth.isna().any():
         raise UserError("a cell that was asked about", str(tuple(cell)), "see companion/experiment/worlds.py")
@@ -38,16 +38,16 @@ def truth_of(labels: pd.DataFrame, cell: Cell, index: list[int]) -> Bools:
 
 def asked(answers: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     """The answers to a cell's images, patients in order."""
-    found = answers[(answers["population"] == cell.population) & (answers["film"] == cell.image)]
+    found = answers[(answers["population"] == cell.population) & (answers["image"] == cell.image)]
     return found.sort_values("index")
 
 
 def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of every cell, in tidy form (population, film, yardstick, finding, metric, value)."""
+    """All metrics of every cell, in tidy form (population, image, reference, finding, metric, value)."""
     parts = []
-    for population, image in answers[["population", "film"]].drop_duplicates().itertuples(index=False):
-        for yardstick in labels["yardstick"].unique():
-            cell = Cell(population, image, yardstick)
+    for population, image in answers[["population", "image"]].drop_duplicates().itertuples(index=False):
+        for reference in labels["reference"].unique():
+            cell = Cell(population, image, reference)
             rows = asked(answers, cell)
             scores = metrics.scores(
                 truth_of(labels, cell, list(rows["index"])),
@@ -55,5 +55,5 @@ def cells(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
                 LABEL_SET,
                 failure_rate=float(rows["failed"].astype(bool).mean()),
             )
-            parts.append(scores.to_frame().assign(population=population, film=image, yardstick=yardstick))
+            parts.append(scores.to_frame().assign(population=population, image=image, reference=reference))
     return pd.concat(parts, ignore_index=True)

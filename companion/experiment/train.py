@@ -143,7 +143,7 @@ def _answers(images: Sequence[Shown], loaded: Loaded, prompt: Prompt, profile: P
     for (world, study), completion in zip(images, completions, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
         predicted = ";".join(() if parsed.failed else parsed.labels)
-        rows.append({"population": world.population, "film": world.image, "index": int(study.study_id),
+        rows.append({"population": world.population, "image": world.image, "index": int(study.study_id),
                      "completion": completion.text, "failed": parsed.failed, "predicted": predicted})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -157,11 +157,11 @@ def _best_of(
     set_seed(profile.seed)
     sampled = replace(profile, decoding=replace(profile.decoding, do_sample=True))
     tries = [_answers(images, loaded, prompt, sampled, f"{label}, sample {k + 1} of {samples}") for k in range(samples)]
-    known = labels.set_index(["population", "yardstick", "index"])["positive"]
+    known = labels.set_index(["population", "reference", "index"])["positive"]
 
     def nearness(row: dict[str, object]) -> float:
         named = frozenset(str(row["predicted"]).split(";")) & frozenset(worlds.FINDINGS)
-        own = known.loc[(str(row["population"]), scores.OWN[str(row["film"])], int(str(row["index"])))]
+        own = known.loc[(str(row["population"]), scores.OWN[str(row["image"])], int(str(row["index"])))]
         recorded = frozenset(filter(None, str(own).split(";")))
         return jaccard(recorded, named) if recorded | named else 1.0
 

@@ -22,7 +22,7 @@ from companion.phantoms.writers import generator_digest, save_image
 #: Images are drawn from a stream that no training cohort uses.
 SEED = 9000
 #: What an answer can be held against: a hospital's convention, or what was drawn.
-YARDSTICKS = (*CONVENTIONS, "visible")
+REFERENCES = (*CONVENTIONS, "visible")
 FINDINGS = NIH_SHARED
 
 
@@ -69,13 +69,13 @@ def images(world: World, count: int, cache: Path) -> list[Study]:
 
 
 def labels(count: int) -> pd.DataFrame:
-    """What each yardstick says of each patient: population, index, yardstick, positive (names, ";" between)."""
+    """What each reference says of each patient: population, index, reference, positive (names, ";" between)."""
     rows = []
     for population in "ABC":
         for index in range(count):
             case = sample_case(SEED, index, population)
             said = {name: {k for k, value in relabel(case, name).items() if value == POSITIVE} for name in CONVENTIONS}
-            for yardstick, names in {**said, "visible": case.truth}.items():
+            for reference, names in {**said, "visible": case.truth}.items():
                 positive = ";".join(name for name in FINDINGS if name in names)
-                rows.append({"population": population, "index": index, "yardstick": yardstick, "positive": positive})
+                rows.append({"population": population, "index": index, "reference": reference, "positive": positive})
     return pd.DataFrame(rows)

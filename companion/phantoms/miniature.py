@@ -24,7 +24,7 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 
-from chexreason.models import QwenFilmProcessor
+from chexreason.models import QwenImageProcessor
 from companion.phantoms.pretrain import IMAGE_PX, IMAGE_TOKENS, PATCH_PX
 
 VOCABULARY = 2048
@@ -83,7 +83,7 @@ def gemma_processor(texts: Iterable[str]) -> Gemma3Processor:
     return Gemma3Processor(images, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=IMAGE_TOKENS)
 
 
-def qwen_processor(texts: Iterable[str]) -> QwenFilmProcessor:
+def qwen_processor(texts: Iterable[str]) -> QwenImageProcessor:
     """Qwen2.5-VL's processor for images of 168 px."""
     images = Qwen2VLImageProcessorPil(
         patch_size=PATCH_PX, merge_size=2, temporal_patch_size=2, min_pixels=IMAGE_PX**2, max_pixels=IMAGE_PX**2
@@ -91,7 +91,7 @@ def qwen_processor(texts: Iterable[str]) -> QwenFilmProcessor:
     tokenizer = _tokenizer(
         texts, QWEN_TOKENS, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=QWEN_TEMPLATE
     )
-    return QwenFilmProcessor(images, tokenizer, chat_template=QWEN_TEMPLATE)
+    return QwenImageProcessor(images, tokenizer, chat_template=QWEN_TEMPLATE)
 
 
 def gemma_model(processor: ProcessorMixin) -> PreTrainedModel:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from chexreason import cohorts, data, prompts, traces
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.tables import TEXT, read_table
 from chexreason.files import write_atomically
@@ -35,7 +35,7 @@ def lesions(root: Path) -> dict[str, list[dict[str, object]]]:
     return {key: json.loads(cell) for key, cell in table.itertuples(index=False)}
 
 
-def write_traces(profile: Profile, chosen: Chosen) -> None:
+def write_traces(profile: Profile, chosen: Cohort) -> None:
     """A trace in each format for each study of a cohort of phantoms, where `chexreason.traces` looks for them."""
     drawn = lesions(chosen.root)
     for name in prompts.SFT_FORMATS:

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from chexreason import cohorts, data
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
@@ -35,7 +35,7 @@ FACTS = ("source", "split", "rule", "seed", "policy", "n", "key", "studies")
 WIDTH = 80
 
 
-def manifest(profile: Profile, chosen: Chosen) -> dict[str, Any]:
+def manifest(profile: Profile, chosen: Cohort) -> dict[str, Any]:
     """A chosen cohort's manifest as plain data. Raises UserError where it takes a key and there is none."""
     key = key_for(profile, chosen.dataset)
     return {
@@ -71,7 +71,7 @@ def _keyed(key: bytes, text: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex() if key else ""
 
 
-def prevalence(chosen: Chosen) -> dict[str, dict[str, int]]:
+def prevalence(chosen: Cohort) -> dict[str, dict[str, int]]:
     """policy -> finding -> positive studies, for every uncertainty policy; and under "uncertain", uncertain ones."""
     names = chosen.studies[0].label_set if chosen.studies else ()
     counts: dict[str, dict[str, int]] = {}

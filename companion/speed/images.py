@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.image import UnreadableImage, open_image
 from chexreason.data.study import Study
@@ -30,7 +30,7 @@ from chexreason.files import digest_of, file_digest
 METHOD = "grey, Lanczos"
 
 
-def once(asked: Chosen, profile: Profile, pixels: int) -> tuple[list[Study], list[Path]]:
+def once(asked: Cohort, profile: Profile, pixels: int) -> tuple[list[Study], list[Path]]:
     """In place of `data.image.readable`: the images of a cohort are prepared below the profile's cache."""
     return prepare(asked.studies, pixels, profile.cache / "ready", label=f"{asked.name} images")
 

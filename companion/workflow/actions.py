@@ -261,7 +261,7 @@ def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     from chexreason import config
     from chexreason.rewards import REWARDS
-    from chexreason.schema import parse
+    from chexreason.settings import parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:

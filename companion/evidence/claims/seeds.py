@@ -78,7 +78,7 @@ class Seeds(Ours):
         name, answers, cell = ASKED[model], self._answers, scores.own(hospital)
         own = seed if (name, seed) in answers.of else answers.seeds([name])[0]
         rows = scores.asked(answers.of[name, own], cell)
-        labels = answers.labels.query(f"population == '{hospital}' and yardstick == '{cell.yardstick}'")
+        labels = answers.labels.query(f"population == '{hospital}' and reference == '{cell.reference}'")
         truth = labels.set_index("index")["positive"].reindex(rows["index"]).to_numpy()
         key = [f"{hospital}{index:05d}" for index in rows["index"]]
         info = {"run_id": run_id, "tier": "miniature", "stage": "generalization", "model": model, "label_set": "nih9",

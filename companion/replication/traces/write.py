@@ -20,7 +20,7 @@ from typing import BinaryIO
 from PIL import Image
 from tqdm import tqdm
 
-from chexreason.cohorts import Chosen
+from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.image import UnreadableImage, open_image
 from chexreason.data.study import Study
@@ -81,7 +81,7 @@ class Tally(Counter[str]):
 
 
 def write(
-    chosen: Chosen, prompt: Prompt, profile: Profile, ask: Ask, limit: int | None = None, progress: bool = True
+    chosen: Cohort, prompt: Prompt, profile: Profile, ask: Ask, limit: int | None = None, progress: bool = True
 ) -> Tally:
     """Write what is missing of a cohort's traces, at most `limit` of them.
 

@@ -9,9 +9,9 @@ from companion.report.experiments.names import HARD, NOT_RUN, NUANCED, SFT, mode
 from companion.report.theme import Html, spoken
 
 REWARDS = {HARD: "hard reward", NUANCED: "nuanced reward"}
-YARDSTICKS = {one: f"{hospital}'s labels" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
+REFERENCES = {one: f"{hospital}'s labels" for hospital, one in OWN.items()} | {"visible": "what was drawn"}
 #: Part of the difference between two hospitals -> what it is called.
-PARTS = {"patients": "patients", "films": "images", "labels": "labels", "all": "all three"}
+PARTS = {"patients": "patients", "images": "images", "labels": "labels", "all": "all three"}
 
 
 def shares(arm: str, checkpoint: str, there: str) -> dict[str, Comparison]:

@@ -57,7 +57,7 @@ def short_answers() -> dict[str, float]:
     rows = [frame for (name, _), frame in answers().of.items() if name == model(SFT)]
     if not rows:
         return dict.fromkeys(("all", "one label", "three or more"), float("nan"))
-    home = pd.concat(rows).query("population == film == 'A' and not failed")
+    home = pd.concat(rows).query("population == image == 'A' and not failed")
     short = home["completion"].astype(str).str.len() < Hard().min_length
     labels = home["predicted"].astype(str).str.count(";") + 1
     kinds = {"all": short, "one label": short[labels == 1], "three or more": short[labels >= 3]}
