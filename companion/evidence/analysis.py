@@ -1,6 +1,6 @@
 """What the kept answers say: the score of every cell, and contrasts of scores with intervals.
 
-A *cell* is a population, the hospital that took the image and the reference standard (a convention or the visible truth).
+A *cell* is a population, the imaging hospital and the reference standard (a convention or the visible truth).
 Everything the chapters state is a weighted sum of outcomes of cells (`contrast`), the split of a change by Shapley's
 rule included. Both sides of a contrast have the same findings, patients and trainings: those that all its terms share.
 A contrast is refused (`NotComparable`) by the rules of `comparable`. Intervals vary the patients of each population,

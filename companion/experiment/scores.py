@@ -1,4 +1,4 @@
-"""The scores of an arm's answers in every cell: a population, the hospital that took the image, and the reference standard."""
+"""The scores of an arm's answers in every cell: a population, the imaging hospital, and the reference standard."""
 
 from typing import NamedTuple
 
