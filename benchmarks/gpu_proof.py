@@ -33,7 +33,7 @@ from chexreason.files import write_atomically
 from chexreason.models import add_lora
 from chexreason.processes import Progress
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
-from companion.replication.doctor.datasets import official
+from companion.replication.doctor.datasets import published
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 #: Steps that are counted, after one that is not.
@@ -174,7 +174,7 @@ def apart(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
 def counts(profile: Profile) -> pd.DataFrame:
     """stage, family, part and how many studies pass through: trained on, rolled out, or answered."""
     sizes, tested = profile.sizes, profile.sizes.validation or 0
-    test = sum(getattr(sizes, name) or official(name)[what][0] for name, what in WHOLE.items())
+    test = sum(getattr(sizes, name) or int(published(name)[what][0].replace(",", "")) for name, what in WHOLE.items())
     rows = [("prompting", "medgemma", "decode", len(TABLE1_PROMPTS) * tested)]
     for base in STUDY["sft"]["models"]:
         rows.append(("sft", base, "sft", len(SFT_FORMATS) * profile.sft.num_train_epochs * sizes.sft))

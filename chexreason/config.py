@@ -203,8 +203,8 @@ def load_module(module: str) -> None:
     except (SyntaxError, ImportError, NameError, OSError) as error:
         sys.modules.pop(name, None)
         raise UserError(
-            f"a module {name} or a Python file {path.name} that can be imported", f"{type(error).__name__}: {error}",
-            "correct that file, give the path of a .py file, or install the module",
+            f"a module or a Python file {path.name} that can be imported", f"{type(error).__name__}: {error}",
+            "correct it, or give the path of a .py file",
         ) from error  # fmt: skip
 
 

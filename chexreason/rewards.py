@@ -14,6 +14,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -31,7 +32,7 @@ REWARDS: dict[str, type["Reward"]] = {}
 
 
 @dataclass
-class Reward:
+class Reward(ABC):
     """What the trainer asks of a reward; one with state overrides `fit` and the two state methods."""
 
     def __post_init__(self) -> None:
@@ -42,9 +43,9 @@ class Reward:
     def fit(self, truths: Iterable[Labels]) -> None:
         """See the labels of the training studies once, before training."""
 
+    @abstractmethod
     def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
         """The terms of the reward of one completion, by name; the same names for every completion."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to keep, as plain data."""

@@ -37,7 +37,7 @@ def failing(monkeypatch):
            "Expected room on the disk, got No space left on device at metrics.csv. Free some space and run the same "
            "command again.") for code in (errno.ENOSPC, errno.EDQUOT)),
         *((OSError(code, "No", "/mimic/files/p10/p10000032/s50414267/02aa.jpg"), 2,
-           f"Expected {wanted}, got No at /mimic/files/(a patient). {do} and run the same command again.")
+           f"Expected {wanted}, got No at /mimic/files/p*/p*/s*/*.jpg. {do} and run the same command again.")
           for codes, (wanted, do) in list(cli.SYSTEM.items())[1:] for code in codes),
         (MemoryError(), 2, "Expected enough memory, got none left. Close other programs or choose a smaller batch, and "
          "run the same command again."),

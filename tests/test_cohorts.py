@@ -169,17 +169,6 @@ def test_an_unreadable_image_is_counted_and_named_and_others_may_be_shrunk(profi
         assert profile.cache / "ready" in study.image.parents
 
 
-def test_credentialed_images_are_not_prepared_inside_the_repository(profile, drawn, tmp_path) -> None:
-    shutil.copytree(drawn / "mimic", tmp_path / "mimic")
-    (tmp_path / "mimic" / "phantom.json").unlink()
-    real = dataclasses.replace(profile, data=dict(profile.data) | {"mimic": DataPlace(tmp_path / "mimic")})
-    inside = dataclasses.replace(shrinking(real, 1000), cache=config.ROOT / ".cache" / "never")
-    with pytest.raises(UserError, match=r"cache for images of .* outside the repository, got .*CHEXREASON_CACHE"):
-        cohorts.choose(inside, "sft")
-    assert not inside.cache.exists()
-    assert len(cohorts.choose(shrinking(real, 1000), "sft").studies) == 10
-
-
 def test_a_study_without_a_positive_label_is_not_trained_on(profile, monkeypatch) -> None:
     load, silent = data.load, cohorts.choose(profile, "sft").studies[0]
     quiet = dataclasses.replace(silent, labels=dict.fromkeys(FINDINGS, 0.0) | {"Edema": -1.0})

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from chexreason import config, recipe, schema, scorer
+from chexreason import config, recipe, scorer, settings
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
@@ -136,7 +136,7 @@ ONCE = override("sizes.sft", 8)["overrides"]
         ({"study": {"sft": {"models": ["gpt"]}}}, "a base model .* among medgemma, nv_reason, qwen, got 'gpt'"),
         ({"study": {"prompting": {"prompts": ["x"]}}}, r"a prompt .*, 9 more, got 'x'\. .* chexreason/prompts\.py"),
         ({"engines": {"eval": "a.b"}}, "engines .*'eval' was unexpected"),
-        ({"modules": ["no_such_module"]}, "a module no_such_module .*, got ModuleNotFoundError"),
+        ({"modules": ["no_such_module"]}, "a module or a Python file no_such_module .*, got ModuleNotFoundError"),
         ({"modules": ["no/such/file.py"]}, "FileNotFoundError"),
         ({"data": {"padchest": {"root": "/x"}}}, "data .*'mimic' is a required property"),
         ({"data": NIH | {"padchest": {"root": "/x"}}}, "a data set .* among chexpert, mimic, nih, got 'padchest'"),
@@ -194,7 +194,7 @@ def test_choices_are_those_of_the_libraries() -> None:
 def test_every_default_is_within_its_limits() -> None:
     for group, cls in (all_groups() | {"teacher": Teacher}).items():
         defaults = {name: default for name, default, _ in origins(cls)}
-        schema.check(defaults, {"properties": schema.schema_of(cls)}, group)
+        settings.check(defaults, {"properties": settings.schema_of(cls)}, group)
 
 
 @pytest.mark.parametrize("marked", [False, True])

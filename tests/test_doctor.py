@@ -109,9 +109,9 @@ def test_a_missing_folder_table_or_column_is_named_and_no_cell_is_shown(profile)
     found = rows(dataclasses.replace(profile, data=places))
     for name, got in (
         ("MIMIC-CXR-JPG", "not shown"), ("NIH ChestX-ray14", "one column 'Finding Labels'"),
-        ("CheXpert", f"no folder {root / 'nowhere'}"), ("cohorts", "not drawn without"),
+        ("CheXpert", "the folder of CheXpert at"), ("cohorts", "not drawn without"),
     ):  # fmt: skip
-        assert (found[name].state, got in found[name].got) == (MISSING, True), name
+        assert (found[name].state, got in found[name].got) == (MISSING, True), found[name]
         assert "PLANTED" not in found[name].text(80)
 
 

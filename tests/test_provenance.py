@@ -81,15 +81,16 @@ def test_an_import_is_followed_wherever_it_stands_unless_it_is_for_types_alone(t
         provenance.closure(["no_such"])
 
 
-def test_a_page_whose_results_no_longer_agree_is_told_to_the_book_and_refused_for_a_release(demo, monkeypatch) -> None:
+def test_a_page_whose_results_no_longer_agree_is_told_to_the_book_and_refused_for_a_release(demo, monkeypatch, capsys):
     (demo / "02-sft-qwen-only_label" / "history.csv").write_text("step,epoch,metric,value\n")
     found = stages.stale_pages("demo", demo)
     own = [what for what in found["sft"] if "history.csv" in what]
     assert own == ["results have changed since its runs: 02-sft-qwen-only_label/history.csv"]
     assert all(own[0] in found[page] for page in ("index", "audit", "claims"))
     monkeypatch.setattr(config, "RESULTS", demo.parent)
-    with pytest.raises(UserError, match=r"page sft: results have changed .*history\.csv.*\. Compute them again"):
+    with pytest.raises(UserError, match=r"that do not\. Compute those named above again: make book PROFILE=demo"):
         stages.require_fresh("demo")
+    assert f"page sft: {own[0]}\n" in capsys.readouterr().err
 
 
 def test_a_stale_page_bears_a_badge_below_its_title(monkeypatch) -> None:

@@ -70,7 +70,7 @@ def test_runs_that_are_not_alike_are_refused(other, made_up):
 def test_runs_on_other_studies_are_refused(results):
     folder = results / "smoke" / "04-generalization-chexreason-nih"
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
-    rows.iloc[1:].to_csv(folder / "predictions.csv.gz", index=False)
+    rows.assign(study_key=["other", *rows["study_key"][1:]]).to_csv(folder / "predictions.csv.gz", index=False)
     with pytest.raises(UserError, match="the same studies on both sides"):
         conclusions.ours(6, "smoke", results)
 

@@ -9,13 +9,14 @@ Case numbers start at a place of their own for each hospital and split: no patie
 unless `case.at_hospital` sends them there.
 """
 
-import fcntl
+import ctypes
 import gzip
 import hashlib
 import io
 import json
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from chexreason import labels
 from chexreason.data import PHANTOM_MARKER, PHANTOM_UNFINISHED, TRUTH
 from chexreason.errors import UserError
-from chexreason.files import write_atomically
+from chexreason.files import alone, write_atomically
 from companion.phantoms.case import draw, sample_case
 from companion.phantoms.hospitals import HOSPITALS
 from companion.phantoms.hospitals import hospital as hospital_named
@@ -62,7 +63,7 @@ def write_tree(
     if _is_done(root, request):
         return
     try:
-        with _alone(root):
+        with alone(root.parent / f".{root.name}.lock"):
             if _is_done(root, request):  # another process was quicker
                 return
             draw(sample_case(seed, first_index(hospital, "train"), hospital), size)  # or UserError
@@ -87,10 +88,16 @@ def in_parallel(function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], 
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
 
-    with parallel_config("loky", inner_max_num_threads=1):
+    with parallel_config("loky", inner_max_num_threads=1, initializer=_end_with_parent):
         yield from Parallel(workers, return_as="generator")(delayed(function)(*task) for task in tasks)
     if workers > 1:
         get_reusable_executor().shutdown()  # or they stay for minutes, with their memory
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is killed ends at once on Linux; elsewhere after the minutes that it may be idle."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def generator_digest() -> str:
@@ -150,15 +157,6 @@ def _is_done(root: Path, request: Mapping[str, Any]) -> bool:
         what = "files that were not drawn here" if root.is_dir() else "a file"
         raise UserError(f"an empty folder to draw phantoms into at {root}", what, "choose another folder")
     return False
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Wait for any other process that draws the same tree (two notebooks started at once, say)."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with (root.parent / f".{root.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _draw(root: Path, request: Mapping[str, Any], split: str, number: int) -> Drawn:

@@ -207,8 +207,7 @@ def handle_cohorts(words: Words) -> int:
     from companion.replication import manifests
 
     names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
-    if names[0] not in cohorts.COHORTS:  # said before anything is drawn
-        raise unknown("cohort", names[0], cohorts.COHORTS, "chexreason/cohorts.py")
+    cohorts.place_of(names[0])  # an unknown one is refused before anything is drawn
     prepare(profile, teach=False)
     return manifests.run(profile, words.what, names, words.manifest)
 

@@ -169,5 +169,6 @@ def _failure(error: PapermillExecutionError | RuntimeError, source: Path, failed
         return UserError(wanted, f"{error.ename} in cell {error.cell_index}", see)
     if not ours:
         print("\n".join(error.traceback), file=sys.stderr)
-    said = " ".join(str(error.evalue).split()) or "no message"
-    return UserError(wanted, f"{error.ename} in cell {error.cell_index}: {said}", see)
+        said = " ".join(str(error.evalue).split()) or "no message"
+        return UserError(wanted, f"{error.ename} in cell {error.cell_index}: {said}", see)
+    return UserError(wanted, f"a refusal in cell {error.cell_index}", f"{error.evalue} {see[0].upper()}{see[1:]}")

@@ -156,10 +156,9 @@ def require_fresh(profile: str) -> None:
     """Raise UserError unless the committed results agree with the code, the settings and their own record."""
     wrong = [f"page {page}: {what}" for page, what in disagreements(profile, config.RESULTS / profile)]
     if wrong:
-        raise UserError(
-            "results that agree with the code, the settings and their own record", "; ".join(wrong),
-            f"compute them again: make book PROFILE={profile}",
-        )  # fmt: skip
+        print(*wrong, sep="\n", file=sys.stderr)
+        wanted, do = "results that agree with their code, settings and record", "compute those named above again"
+        raise UserError(wanted, f"{len(wrong)} that do not", f"{do}: make book PROFILE={profile}")
 
 
 def build_book(profile: str, out: Path = config.ROOT) -> Path:
