@@ -37,7 +37,8 @@ def run(
         folder, marker = this.checkpoints, this.checkpoints / "plan.sha256"
         with processes.first_before_others():
             if not marker.is_file() or marker.read_bytes() != this.digest.encode():
-                shutil.rmtree(folder, ignore_errors=True)
+                if folder.exists():
+                    shutil.rmtree(folder)  # whole: what is left of another training would pass for this one's
                 write_atomically(marker, this.digest.encode())
         if ended(folder) is None:
             train(folder)
@@ -65,7 +66,8 @@ def state_of(checkpoint: Path) -> dict[str, Any]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a training by step, those included that are not whole."""
-    return sorted(folder.glob("checkpoint-*[0-9]"), key=step_of)
+    found = (path for path in folder.glob("checkpoint-*") if path.is_dir() and not path.is_symlink())
+    return sorted((path for path in found if path.name.removeprefix("checkpoint-").isdecimal()), key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -55,7 +55,8 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """A row a study: completion, parse result, predicted and recorded labels."""
-        rows = _table(self.folder / "predictions.csv.gz", keep_default_na=False)
+        said = dict.fromkeys(("study_key", "patient_key", "completion", "failures", "predicted", "truth"), str)
+        rows = _table(self.folder / "predictions.csv.gz", keep_default_na=False, dtype=said)
         if len(rows) != self.info.get("n", len(rows)):
             wanted = f"{self.info['n']} rows in predictions.csv.gz of {self.folder}"
             raise UserError(wanted, str(len(rows)), "run that stage again")

@@ -76,6 +76,7 @@ def test_only_label_and_nv_reason_formats():
         "* Lung Opacity\n* Edema", "Airspace Opacity, Edema", "Lung\tOpacity,\u00a0Edema",
         "[Lung Opacity]\u2029, \u2028\"Edema\"", "Lung Opacity]\u3000;Edema\u2003", "• Lung Opacity\u2028• Edema",
         "1. Lung Opacity\n2) Edema", "- 1. Lung\u2009Opacity\x85– Edema", "“Lung Opacity”, ‘Edema’.",
+        "1.Lung Opacity\n**2.** Edema", "(1) Lung Opacity; _Edema_", "1: \u200bLung Opacity\n◦ Edema\ufeff",
     ],
 )  # fmt: skip
 def test_spellings_that_are_accepted(body):

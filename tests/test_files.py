@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from chexreason import files
+from chexreason import files, resume
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, write_atomically
 
@@ -51,3 +51,25 @@ def test_digests_see_bytes_names_and_order_but_not_the_order_of_keys(tmp_path) -
     first = folder("one", weights="1", config="2")
     assert folder("two", config="2", weights="1") == first
     assert first not in (folder("three", weights="1", config="3"), folder("four", weights="1", settings="2"))
+
+
+@pytest.mark.parametrize(
+    "seal", ["", "null", "5", "true", "[1]", '["x", null]', "[null, 5]", '[null, ["a"]]', "[" * 100_000, '["x", "a/b"]']
+)
+def test_a_folder_with_a_broken_seal_is_not_whole(tmp_path, seal) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "weights").write_bytes(b"w")
+    files.seal(tmp_path / "a", "a")
+    assert not files.whole(tmp_path / "a"), "it cannot need itself"
+    files.seal(tmp_path / "a")
+    assert files.whole(tmp_path / "a")
+    (tmp_path / "a" / files.SEAL).write_text(seal)
+    assert not files.whole(tmp_path / "a")
+
+
+def test_checkpoints_are_folders_with_a_step_and_nothing_else(tmp_path) -> None:
+    for name in ("checkpoint-9", "checkpoint-63-2", "checkpoint-5.5", "checkpoint-old-5", "checkpoint-10"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoint-8").touch()
+    (tmp_path / "checkpoint-7").symlink_to(tmp_path / "checkpoint-9")
+    assert [path.name for path in resume.checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from chexreason.files import alone
+from companion.workflow.commands import refused
 
 if __name__ == "__main__":
     try:
@@ -13,3 +14,5 @@ if __name__ == "__main__":
             os.execvp(sys.argv[2], sys.argv[2:])
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        sys.exit(f"chexreason: {refused(error)}")

@@ -136,9 +136,11 @@ def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection
     ours = [name for name in used if name.partition(".")[0] in PACKAGES]
     files = _digests(closure([*modules, *draws, *ours]))
     files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
-    for folder in sorted(SOURCES / where for where in text["models"].values() if (SOURCES / where).is_dir()):
-        changed = (folder / "model.safetensors").stat().st_mtime_ns
-        files[folder.relative_to(SOURCES).as_posix()] = _digest(folder, changed)
+    for name, where in text["models"].items():
+        if folder := next(filter(Path.is_dir, (SOURCES / where, config.folder(where))), None):
+            changed = max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)
+            key = folder.relative_to(SOURCES).as_posix() if folder.is_relative_to(SOURCES) else f"model {name}"
+            files[key] = _digest(folder, changed)
     return files
 
 
@@ -181,8 +183,12 @@ def write_experiment_record(results: Path, again: Mapping[str, Any] | None = Non
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A record; empty where there is none."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    """A record; empty where there is none, or a damaged one."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) and all(isinstance(x, dict | str) for x in record.values()) else {}
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
@@ -210,7 +216,7 @@ def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) 
         return
     whats = {"left": (left, "results"), "made_by": (made, "code, settings or checkpoints")}
     for key, (now, what) in whats.items():
-        then = record[key]
+        then = record.get(key, {})
         changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
         if changed:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""

@@ -106,7 +106,7 @@ def refresh(profile: config.Profile, out: Path) -> None:
     for done, now in true.items():
         try:
             holds = json.loads(done.read_text(encoding="utf-8")) == now
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             holds = False
         if not holds:
             done.unlink(missing_ok=True)
