@@ -15,18 +15,21 @@ import subprocess
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from chexreason.config import ROOT, Profile
+from chexreason.data import SOURCES
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, whole, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
+#: The inputs whose digests run.json states of credentialed data, too: none is made of rows alone.
+PUBLIC = ("model", "prompt", "adapter", "start")
 #: Required keys of run.json.
 NEEDED = {"run_id", "tier"}
 #: Stage -> the adapters that its runs leave among their checkpoints.
@@ -103,7 +106,11 @@ class Plan:
         run = read(self.folder)
         made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else None
         there = all(whole(self.checkpoints / name) for name in ADAPTERS.get(self.facts.get("stage", ""), ()))
-        return run if run and made_here == self.digest == run.info.get("config_digest") and there else None
+        return run if run and made_here == _marks(self.digest, run.info.get("config_digest")) and there else None
+
+
+def _marks(*digests: str | None) -> str:
+    return " ".join(dict.fromkeys(map(str, digests)))
 
 
 def read(folder: Path) -> Run | None:
@@ -166,6 +173,10 @@ def finish(
         rows = predictions.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     place = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
     write_atomically(place / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
+    source, public = plan.facts.get("dataset"), plan
+    if source in SOURCES and SOURCES[source].credentialed and plan.profile.data[source].draw is None:
+        # Otherwise anyone could try studies until a digest fits: of who they are, the keyed manifests tell.
+        public = replace(plan, inputs={name: plan.inputs[name] for name in PUBLIC if name in plan.inputs})
     info = {
         "run_id": plan.run_id,
         "tier": plan.profile.tier,
@@ -175,15 +186,15 @@ def finish(
         **plan.facts,
         **facts,
         "config": plan.settings,
-        "config_digest": plan.digest,
-        "inputs": plan.inputs,
+        "config_digest": public.digest,
+        "inputs": public.inputs,
         "versions": versions(),
         "git": git_state(),
         "started": datetime.datetime.fromtimestamp(plan.started, datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - plan.started, 1),
     }
     write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
-    write_atomically(plan.note, plan.digest.encode())
+    write_atomically(plan.note, _marks(plan.digest, public.digest).encode())
     return Run(plan.folder, info)
 
 
