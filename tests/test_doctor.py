@@ -156,7 +156,8 @@ def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile,
 
 
 def test_a_cache_that_may_not_be_looked_into_ends_no_check(profile) -> None:
-    found = {row.name: row for row in machine.check(dataclasses.replace(profile, cache=profile.cache / ("9" * 300)))}
+    profile.cache.mkdir()
+    found = {row.what: row for row in machine.check(dataclasses.replace(profile, cache=profile.cache / ("9" * 300)))}
     assert (found["cache folder"].state, found["teacher's traces"].state) == (MISSING, MISSING)
     assert "9" * 300 not in found["cache folder"].got
     assert len(found) == 9, found

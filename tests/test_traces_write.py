@@ -281,7 +281,8 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
 @pytest.mark.parametrize("kept", [
     lambda lines: json.dumps([*map(json.loads, lines)]).encode(), lambda lines: gzip.compress(b"\n".join(lines)),
     lambda lines: json.dumps({e["study"]: e["trace"] for e in map(json.loads, lines)}).encode(),
-    lambda lines: json.dumps([*map(json.loads, lines)], indent=1).encode(), lambda _: b'{"study": "mimic/1/2", "text": "x"}',
+    lambda lines: json.dumps([*map(json.loads, lines)], indent=1).encode(),
+    lambda _: b'{"study": "mimic/1/2", "text": "x"}',
 ])  # fmt: skip
 def test_traces_that_were_kept_in_another_way_are_not_cut(run, profile, kept) -> None:
     run(bad_server.right)
