@@ -28,8 +28,6 @@ from chexreason.files import digest_of, file_digest, whole, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "pandas", "scikit-learn")
 STAGES = ("prompting", "sft", "grpo", "generalization")
-#: The inputs whose digests run.json states of credentialed data, too: none is made of rows alone.
-PUBLIC = ("model", "prompt", "adapter", "start")
 #: Required keys of run.json.
 NEEDED = {"run_id", "tier"}
 #: Stage -> the adapters that its runs leave among their checkpoints.
@@ -104,13 +102,10 @@ class Plan:
     def finished(self) -> Run | None:
         """The same run, if this machine has already computed it, and its adapters are there."""
         run = read(self.folder)
-        made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else None
+        made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else ""
         there = all(whole(self.checkpoints / name) for name in ADAPTERS.get(self.facts.get("stage", ""), ()))
-        return run if run and made_here == _marks(self.digest, run.info.get("config_digest")) and there else None
-
-
-def _marks(*digests: str | None) -> str:
-    return " ".join(dict.fromkeys(map(str, digests)))
+        same = run and set(made_here.split()) == {self.digest, run.info.get("config_digest")}
+        return run if same and there else None
 
 
 def read(folder: Path) -> Run | None:
@@ -175,8 +170,9 @@ def finish(
     write_atomically(place / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
     source, public = plan.facts.get("dataset"), plan
     if source in SOURCES and SOURCES[source].credentialed and plan.profile.data[source].draw is None:
-        # Otherwise anyone could try studies until a digest fits: of who they are, the keyed manifests tell.
-        public = replace(plan, inputs={name: plan.inputs[name] for name in PUBLIC if name in plan.inputs})
+        # No digest of rows, also not as a part of another: anyone could try studies until it fits. Manifests have a key.
+        shown = plan.inputs.keys() & {"model", "prompt", "adapter", "start"}
+        public = replace(plan, inputs={name: plan.inputs[name] for name in sorted(shown)})
     info = {
         "run_id": plan.run_id,
         "tier": plan.profile.tier,
@@ -194,7 +190,7 @@ def finish(
         "seconds": round(time.time() - plan.started, 1),
     }
     write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
-    write_atomically(plan.note, _marks(plan.digest, public.digest).encode())
+    write_atomically(plan.note, "\n".join({plan.digest, public.digest}).encode())
     return Run(plan.folder, info)
 
 
