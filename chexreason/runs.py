@@ -170,7 +170,7 @@ def finish(
     write_atomically(place / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
     source, public = plan.facts.get("dataset"), plan
     if source in SOURCES and SOURCES[source].credentialed and plan.profile.data[source].draw is None:
-        # No digest of rows, also not as a part of another: anyone could try studies until it fits. Manifests have a key.
+        # No digest of rows, nor one over such a digest: anyone could try studies until it fits.
         shown = plan.inputs.keys() & {"model", "prompt", "adapter", "start"}
         public = replace(plan, inputs={name: plan.inputs[name] for name in sorted(shown)})
     info = {
