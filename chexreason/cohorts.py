@@ -7,6 +7,7 @@ MIMIC labels in the CheXpert format; we take that to be the validation split of 
 """
 
 import contextlib
+import errno
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -125,9 +126,12 @@ def _draw(pool: Sequence[Study], profile: Profile, name: str) -> list[list[Study
 
 def is_there(path: Path) -> bool:
     """Whether a file is there; OSError where that may not be known, which `Path.is_file` may hide."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    try:
         return stat.S_ISREG(path.stat().st_mode)
-    return False
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        return False
 
 
 def _enough(profile: Profile, name: str, what: str, there: int, listed: int) -> None:

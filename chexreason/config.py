@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import yaml
 
 from chexreason.data import SOURCES
+from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
@@ -139,7 +140,7 @@ class Profile:
         for title in (source.title for source in held if source.credentialed and inside):
             wanted = f"per-study rows of {title} outside the repository"
             do = "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere"
-            yield UserError(wanted, f"rows: {self.rows} and the cache {self.cache}", do)
+            yield UserError(wanted, f"rows: {self.rows} and the cache {masked(self.cache)}", do)
         for name, unset in ((name, place.unset) for name, place in self.data.items() if place.unset):
             wanted, do = f"a folder for {name} in profile {self.name}", f"export {unset}=/where/it/lies"
             yield UserError(wanted, f"${unset}, which is not set", do)
@@ -185,7 +186,8 @@ def file_of(name: str) -> Path:
     if name.endswith(".yml") and folder(name).is_file():
         return folder(name)
     if name not in profile_names():
-        raise unknown("profile", name, profile_names(), "chexreason/profiles/, or give the path of a .yml file")
+        known, more = profile_names(), "chexreason/profiles/, or give the path of a .yml file"
+        raise unknown("profile", masked(Path(name)), known, more)
     return PROFILES / f"{name}.yml"
 
 
@@ -203,7 +205,8 @@ def load_module(module: str) -> None:
     except (SyntaxError, ImportError, NameError, OSError) as error:
         sys.modules.pop(name, None)
         raise UserError(
-            f"a module or a Python file {path.name} that can be imported", f"{type(error).__name__}: {error}",
+            f"a module or a Python file {masked(Path(path.name))} that can be imported",
+            masked(Path(f"{type(error).__name__}: {error}"), 200),
             "correct it, or give the path of a .py file",
         ) from error  # fmt: skip
 

@@ -15,13 +15,14 @@ import subprocess
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from chexreason.config import ROOT, Profile
+from chexreason.data import SOURCES
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, whole, write_atomically
 
@@ -102,9 +103,10 @@ class Plan:
     def finished(self) -> Run | None:
         """The same run, if this machine has already computed it, and its adapters are there."""
         run = read(self.folder)
-        made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else None
+        made_here = self.note.read_text(encoding="utf-8", errors="replace") if self.note.is_file() else ""
         there = all(whole(self.checkpoints / name) for name in ADAPTERS.get(self.facts.get("stage", ""), ()))
-        return run if run and made_here == self.digest == run.info.get("config_digest") and there else None
+        same = run and set(made_here.split()) == {self.digest, run.info.get("config_digest")}
+        return run if same and there else None
 
 
 def read(folder: Path) -> Run | None:
@@ -167,6 +169,11 @@ def finish(
         rows = predictions.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     place = plan.folder if plan.profile.rows == "results" else plan.profile.cache / "rows" / plan.run_id
     write_atomically(place / "predictions.csv.gz", gzip.compress(rows.encode(), mtime=0))
+    source, public = plan.facts.get("dataset"), plan
+    if source in SOURCES and SOURCES[source].credentialed and plan.profile.data[source].draw is None:
+        # No digest of rows, nor one over such a digest: anyone could try studies until it fits.
+        shown = plan.inputs.keys() & {"model", "prompt", "adapter", "start"}
+        public = replace(plan, inputs={name: plan.inputs[name] for name in sorted(shown)})
     info = {
         "run_id": plan.run_id,
         "tier": plan.profile.tier,
@@ -176,15 +183,15 @@ def finish(
         **plan.facts,
         **facts,
         "config": plan.settings,
-        "config_digest": plan.digest,
-        "inputs": plan.inputs,
+        "config_digest": public.digest,
+        "inputs": public.inputs,
         "versions": versions(),
         "git": git_state(),
         "started": datetime.datetime.fromtimestamp(plan.started, datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - plan.started, 1),
     }
     write_atomically(plan.folder / "run.json", json.dumps(info, indent=1, default=str).encode())
-    write_atomically(plan.note, plan.digest.encode())
+    write_atomically(plan.note, "\n".join({plan.digest, public.digest}).encode())
     return Run(plan.folder, info)
 
 

@@ -91,6 +91,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("book --out {tmp}/file", "got File exists at "),
         ("claims --run {long}", "got File name too long at "),
         ("fresh --profile small", "Expected a profile among"),
+        ("doctor --profile /d/p10000032/pappe.yml", "smoke, got '/d/p*/pappe.yml'. Add"),
         ("doctor --profile pappe", "Expected a profile among"),
         ("phantom {long}", "got File name too long at "),
         ("phantom {tmp}/tree --hospital Z", "Expected a hospital among A, B, C, got 'Z'"),

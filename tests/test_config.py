@@ -136,6 +136,7 @@ ONCE = override("sizes.sft", 8)["overrides"]
         ({"study": {"sft": {"models": ["gpt"]}}}, "a base model .* among medgemma, nv_reason, qwen, got 'gpt'"),
         ({"study": {"prompting": {"prompts": ["x"]}}}, r"a prompt .*, 9 more, got 'x'\. .* chexreason/prompts\.py"),
         ({"engines": {"eval": "a.b"}}, "engines .*'eval' was unexpected"),
+        ({"modules": ["/d/p10000032/s50414267.py"]}, r"Python file s\*\.py that .*: '/d/p\*/s\*\.py'\. Correct"),
         ({"modules": ["no_such_module"]}, "a module or a Python file no_such_module .*, got ModuleNotFoundError"),
         ({"modules": ["no/such/file.py"]}, "FileNotFoundError"),
         ({"data": {"padchest": {"root": "/x"}}}, "data .*'mimic' is a required property"),

@@ -58,7 +58,8 @@ def broken(folder: Path) -> dict[str, Path]:
     png, jpg = ((folder / f"whole.{kind}").read_bytes() for kind in ("png", "jpg"))
     contents = {
         "empty.png": b"", "text.jpg": b"<html>please sign in</html>", "cut.png": png[:2000], "cut.jpg": jpg[:-500],
-        "head.jpg": jpg[:30], "bits.png": png[:100] + b"\xff" * 50 + png[150:],
+        "head.jpg": jpg[:30], "padded.jpg": jpg[: len(jpg) // 2] + bytes(len(jpg) - len(jpg) // 2),
+        "bits.png": png[:100] + b"\xff" * 50 + png[150:],
     }  # fmt: skip
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -86,19 +87,32 @@ def test_a_broken_image_is_one_line_that_names_it_and_a_run_sifts_it_out(tmp_pat
 
 
 @pytest.mark.parametrize("folder", ["files/p10/p10000032/s50414267", "P10/P10000032", "train/patient00001/study1"])
-@pytest.mark.parametrize("name", ["view1_frontal.jpg", "00000001_000.PNG", "02aa-bb.jpg_.gstmp"])
+@pytest.mark.parametrize("name", ["view1_frontal.jpg", "00000001_000.PNG", "02aa-bb.jpg_.gstmp", "x.10000032", "x.jpg"])
 def test_no_patient_study_or_image_is_named_in_the_message_nor_in_its_cause(tmp_path, folder, name):
     path = tmp_path / folder / name
     path.parent.mkdir(parents=True)
     for content in (None, b"", b"no image at all"):
         if content is not None:
             path.write_bytes(content)
+        (path.parent / "scan.doe_jane").touch()
         with pytest.raises(UnreadableImage) as caught:
             open_image(path)
         assert caught.value.path == path
         shown = "".join(traceback.format_exception(caught.value))
-        secrets = ("10000032", "50414267", "patient00001", "view1", "00000001", "02aa")
+        secrets = ("doe_jane", "10000032", "50414267", "patient00001", "view1", "00000001", "02aa")
         assert not [secret for secret in secrets if secret in shown]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("s50414267.txt", "s*.txt"), ("p10000032.zip", "p*.zip"), ("patient00001.tar", "patient*.tar"),
+     ("p10000032 (1)", "p* (1)"), ("00000211_000.npy", "*_000.npy"), ("subject_1003", "subject_*"),
+     ("patient00001_study1_view1_frontal.webp", "patient*_study*_view1_frontal.webp"),
+     ("02aa804e-bde0afdd-112c0b34-7bc16630-4e384014", "*"), ("02aa804e-bde0afdd", "*"), ("tests2", "tests2"),
+     ("images_001", "images_001"), ("mimic-cxr-jpg-2.1.0", "mimic-cxr-jpg-2.1.0"), ("CheXpert-v1.0", "CheXpert-v1.0")],
+)  # fmt: skip
+def test_what_is_masked_in_a_path_and_what_is_not(name, shown):
+    assert masked(Path("/data") / name / "files") == f"/data/{shown}/files"
 
 
 @pytest.mark.parametrize("side", [int(MAX_PIXELS**0.5) + 1, 10_000, 60_000])

@@ -13,6 +13,7 @@ from companion.replication import manifests
 from companion.workflow import commands as cli
 
 SECRET = "a key of mine that nobody guesses"
+FACTS = {name: 1 if name in ("n", "seed") else "sft" for name in ("cohort", *manifests.FACTS)}
 
 
 @pytest.fixture(autouse=True)
@@ -108,13 +109,18 @@ def test_unreadable_images_are_counted_in_the_manifest_and_named_in_the_cache_on
     ("text", "got"),
     [(None, "no such file. Write one first"), ("{", "another kind of file"), ("[]", "another kind of file"),
      ('{"n": 1}', "another kind of file"),
-     (json.dumps({"cohort": "x", **dict.fromkeys(manifests.FACTS, 1)}), "a cohort among")],
+     (json.dumps(FACTS | {"cohort": "x"}), "a cohort among"), ("[" * 200_000, "another kind of file"),
+     *((json.dumps(FACTS | wrong), "another kind of file") for wrong in (
+         {"n": "8"}, {"n": True}, {"seed": None}, {"rule": "x" * 100_000}, {"policy": "\x1b[2J"}))],
 )  # fmt: skip
 def test_a_file_that_is_no_manifest_is_refused(tmp_path, text, got) -> None:
+    path = tmp_path / "p10000032" / "sft.json"
+    path.parent.mkdir()
     if text:
-        (tmp_path / "sft.json").write_text(text)
-    with pytest.raises(UserError, match=got):
-        manifests.read(tmp_path / "sft.json")
+        path.write_text(text)
+    with pytest.raises(UserError, match=got) as caught:
+        manifests.read(path)
+    assert "10000032" not in str(caught.value)
 
 
 @pytest.fixture

@@ -94,6 +94,24 @@ def test_only_a_run_of_this_machine_and_of_this_plan_counts_as_finished(plan, pr
     assert runs.read(plan.folder), "it is still shown"
 
 
+@pytest.mark.parametrize(
+    ("dataset", "drawn", "shown"), [("mimic", None, False), ("nih", None, True), ("mimic", {}, True)]
+)
+def test_run_json_of_credentialed_data_has_no_digest_to_try_studies_on(plan, dataset, drawn, shown) -> None:
+    data = {name: dataclasses.replace(place, draw=drawn) for name, place in plan.profile.data.items()}
+    inputs = {"studies": "abc", "sft_studies": "d", "traces": "e", "prompt": "f"}
+    facts, profile = plan.facts | {"dataset": dataset}, dataclasses.replace(plan.profile, data=data)
+    held = dataclasses.replace(plan, profile=profile, inputs=inputs, facts=facts)
+    info = finish(held).info
+    assert info["inputs"] == (inputs if shown else {"prompt": "f"})
+    assert (info["config_digest"] == held.digest) == shown
+    other = dataclasses.replace(held, inputs=inputs | {"studies": "others"})
+    assert (held.finished() is None, other.finished()) == (False, None)
+    finish(other)
+    assert (runs.read(held.folder).info["config_digest"] == info["config_digest"]) != shown
+    assert held.finished() is None
+
+
 def test_rows_go_where_the_profile_says_and_the_scores_to_the_results(plan, tmp_path) -> None:
     elsewhere = dataclasses.replace(plan.profile, results=tmp_path / "results", rows="cache", cache=tmp_path / "cache")
     apart = dataclasses.replace(plan, profile=elsewhere)

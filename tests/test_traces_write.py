@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import gzip
 import io
 import json
 import os
@@ -275,6 +276,22 @@ def test_a_torn_last_line_is_dropped_and_asked_for_again(run, profile) -> None:
     path.write_bytes(whole[:-1])  # the line is whole, its end is not
     tally, lines, _ = run(bad_server.right)
     assert (tally["there"], tally["written"], len(lines)) == (N, 0, N)
+
+
+@pytest.mark.parametrize("kept", [
+    lambda lines: json.dumps([*map(json.loads, lines)]).encode(), lambda lines: gzip.compress(b"\n".join(lines)),
+    lambda lines: json.dumps({e["study"]: e["trace"] for e in map(json.loads, lines)}).encode(),
+    lambda lines: json.dumps([*map(json.loads, lines)], indent=1).encode(),
+    lambda _: b'{"study": "mimic/1/2", "text": "x"}',
+])  # fmt: skip
+def test_traces_that_were_kept_in_another_way_are_not_cut(run, profile, kept) -> None:
+    run(bad_server.right)
+    path = traces.place(profile, FREE)
+    content = kept(path.read_bytes().splitlines())
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"JSON lines of study and trace in free_reasoning\.jsonl, got an end"):
+        run(bad_server.right)
+    assert path.read_bytes() == content
 
 
 def test_two_processes_do_not_write_one_file(run, profile) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chexreason.config import ROOT, Profile
 from chexreason.data import SOURCES
+from chexreason.data.study import masked
 from chexreason.errors import UserError
 
 
@@ -16,6 +17,6 @@ def keep_outside(profile: Profile, source: str, folder: Path) -> None:
     """Raise UserError if what tells of patients would lie inside the repository."""
     if credentialed(profile, source) and folder.resolve().is_relative_to(ROOT):
         raise UserError(
-            f"a folder outside the repository for what is made of {SOURCES[source].title}", str(folder),
+            f"a folder outside the repository for what is made of {SOURCES[source].title}", masked(folder),
             "set CHEXREASON_CACHE, or --out, to a folder elsewhere",
         )  # fmt: skip

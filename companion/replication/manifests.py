@@ -22,6 +22,7 @@ import pandas as pd
 from chexreason import cohorts, data
 from chexreason.cohorts import Cohort
 from chexreason.config import Profile
+from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
 from chexreason.labels import UNCERTAINTY_POLICIES, decide, positives
@@ -99,13 +100,18 @@ def read(path: Path) -> dict[str, Any]:
     """A manifest from its file. Raises UserError for a file that is none."""
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not {"cohort", *FACTS} <= set(found):
+    if not isinstance(found, dict) or not all(_fit(name, found.get(name)) for name in ("cohort", *FACTS)):
         got = "another kind of file" if path.is_file() else "no such file"
-        raise UserError(f"a manifest at {path}", got, "write one first: chexreason cohort write")
-    cohorts.place_of(str(found["cohort"]))
+        raise UserError(f"a manifest at {masked(path)}", got, "write one first: chexreason cohort write")
+    cohorts.place_of(found["cohort"])
     return found
+
+
+def _fit(name: str, fact: object) -> bool:
+    """Whether a fact is of its type and may be shown; the longest rule has some 200 characters."""
+    return type(fact) is (int if name in ("seed", "n") else str) and len(str(fact)) < 300 and str(fact).isprintable()
 
 
 def differences(profile: Profile, there: Mapping[str, Any]) -> list[str]:

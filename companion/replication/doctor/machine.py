@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chexreason import cohorts, config, prompts, traces
 from chexreason.config import Profile
+from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.runs import PACKAGES
 from companion.replication import credentialed, keep_outside
@@ -56,19 +57,20 @@ def _cache(profile: Profile) -> Row:
     try:
         for source in profile.data:
             keep_outside(profile, source, place)
+        place.is_dir()  # an OSError where that may not be known
         with tempfile.TemporaryFile(dir=_existing(place)):
             pass
     except UserError as error:
         return Row.failed(title, error)
     except OSError as error:
         how = "export CHEXREASON_CACHE=/a/folder/elsewhere, one that you can write to"
-        return Row(title, MISSING, f"{place}: {error.strerror}", how)
-    return Row(title, READY, str(place))
+        return Row(title, MISSING, f"{masked(place)}: {error.strerror}", how)
+    return Row(title, READY, masked(place))
 
 
 def _existing(place: Path) -> Path:
-    """The folder itself or its nearest existing parent; nothing is created."""
-    return next(folder for folder in (place, *place.parents) if folder.is_dir())
+    """The folder itself or its nearest parent that is seen to exist; nothing is created."""
+    return next(folder for folder in (place, *place.parents) if os.path.isdir(folder))
 
 
 def _disk(cache: Path, need: float) -> Row:
@@ -194,8 +196,9 @@ def _teacher(profile: Profile) -> Iterator[Row]:
         return
     try:
         chosen = cohorts.drawn(profile, "sft")
-        for name in prompts.SFT_FORMATS:
-            traces.of(chosen, prompts.get(name), profile)
+        with cohorts.may_read():
+            for name in prompts.SFT_FORMATS:
+                traces.of(chosen, prompts.get(name), profile)
         yield Row(what, READY, f"{len(chosen.studies):,} studies in {len(prompts.SFT_FORMATS)} formats")
         return
     except UserError as error:

@@ -89,7 +89,7 @@ def check_address(teacher: Teacher) -> None:
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = False
-    if not whole or parts.username or parts.password or parts.query:
+    if not whole or set("@?#;%=&") & set(teacher.base_url):
         wanted, got = "the teacher's address of host, port and path", "another, not shown since it may hold a key"
         raise UserError(wanted, got, f"{do}; a key goes into {KEY}")
     if parts.scheme == "http" and not teacher.local:

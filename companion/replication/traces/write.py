@@ -34,11 +34,15 @@ from companion.replication.traces.ask import Answer, Ask, NoAnswer, repeated
 from companion.replication.traces.teacher import Teacher, teacher_of
 from companion.speed.images import shrunk
 
+#: How every line begins that `Lines.add` writes.
+_BEGINNING = b'{"study": '
+
 
 class Lines:
     """A file of traces that this process alone adds to; `found` is what it holds, by study.
 
-    What a killed process left of a line is taken away. Raises UserError if another process is writing the file.
+    What a killed process left of a line is taken away. Raises UserError if another process is writing the file, and
+    for an end that `add` never wrote: what else was kept under this name must not be lost.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -49,8 +53,13 @@ class Lines:
             raise UserError(f"to be alone at {path.name}", got, "wait for that one to end") from None
         held = path.read_bytes()
         start = held.rfind(b"\n") + 1
-        if held[start:]:  # the beginning of a JSON object is never a whole one
-            file.write(b"\n") if entry_of(held[start:]) else file.truncate(start)
+        if entry_of(rest := held[start:]):  # the beginning of a JSON object is never a whole one
+            file.write(b"\n")
+        elif not _BEGINNING.startswith(rest[: len(_BEGINNING)]) or rest.rstrip().endswith(b"}"):
+            got = "an end that is no beginning of a line"
+            raise UserError(f"JSON lines of study and trace in {path.name}", got, "convert that file or move it away")
+        else:
+            file.truncate(start)
         self._file, self.found = file, read(path)
 
     def add(self, study: str, trace: str, **about: str) -> None:
