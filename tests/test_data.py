@@ -27,7 +27,7 @@ def test_truth_and_lesions_are_known_for_phantoms_only(tmp_path):
     assert not data.is_phantom(tmp_path)
     with pytest.raises(UserError, match=r"no phantom\.json there\. The visible truth is known for phantoms only"):
         data.truth(tmp_path)
-    (tmp_path / "phantom.json").write_text("{}")
+    (tmp_path / "phantom.json").write_text('{"sizes": {"train": 1, "test": 1}}')
     rows = 'nih/1/1,Edema;Lung Opacity,"[{""finding"": ""Edema"", ""severity"": 0.5}]"\nnih/2/2,,[]\n'
     (tmp_path / "truth.csv").write_text("study_key,visible,lesions\n" + rows)
     assert data.is_phantom(tmp_path)

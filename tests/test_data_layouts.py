@@ -54,7 +54,7 @@ IMAGES = [f"files/p{str(p)[:2]}/p{p}/s{s}/{d}" for p, s, d in zip(SUBJECTS, STUD
 MIMIC = {
     "split": ["dicom_id,study_id,subject_id,split"]
     + [f"{d},{s},{p},train" for p, s, d in zip(SUBJECTS, STUDIES, DICOMS, strict=True)],
-    "metadata": ["dicom_id,subject_id,study_id,ViewPosition", *(f"{d},0,0,PA" for d in DICOMS)],
+    "metadata": ["dicom_id,subject_id,study_id,ViewPosition", *(f"{d},{p},{s},PA" for p, s, d in zip(SUBJECTS, STUDIES, DICOMS, strict=True))],
     "chexpert": [",".join(["subject_id,study_id", *sorted(FINDINGS)])]
     + [f"{p},{s}," + "," * 3 + "1.0" + "," * 10 for p, s in zip(SUBJECTS, STUDIES, strict=True)],
 }
@@ -74,7 +74,7 @@ PNG = "00000001_000.png", "00000002_000.png", "00000003_000.png"
 
 def nih(*images: str, table: str = "Data_Entry_2017_v2020.csv", suffix: str = "", old: str = "", new: str = "") -> dict:
     """NIH's table and lists (two for the test, one for training) beside files."""
-    rows = "".join(f"{png},Cardiomegaly,0,{k},058Y,PA,2500,2048,\n" for k, png in enumerate(PNG))
+    rows = "".join(f"{png},Cardiomegaly,0,{k},058Y,PA,2500,2048,\n" for k, png in enumerate(PNG, 1))
     lists = {f"test_list{suffix}.txt": "\r\n".join(PNG[:2]), f"train_val_list{suffix}.txt": PNG[2]}
     return {table: (HEADER + "\n" + rows).replace(old, new), **lists, **dict.fromkeys(images, "")}
 
@@ -178,7 +178,7 @@ REFUSED = {
         )
     },
     "DICOM": ("mimic", "", {"cxr-record-list.csv.gz": "", "files/x.dcm": ""}, ["MIMIC-CXR-JPG", "DICOM release"], True),
-    "the folder of images": ("mimic", "", {"p10/p10000001/s50000001/a.jpg": ""}, ["1 with numbers for names"], True),
+    "the folder of images": ("mimic", "", {"p10/p10000001/s50000001/a.jpg": ""}, ["1 whose names are not shown"], True),
     **{
         f"MIMIC, {kind} copies": ("mimic", "", mimic(f"{IMAGES[0]}{kind}"), [".jpg files", f"got {kind} files"], False)
         for kind in (".png", ".dcm")
@@ -217,11 +217,11 @@ REFUSED = {
     **{
         f"NIH, {what}": ("nih", "", nih("images/x", old=old, new=new) | changed, words, False)
         for what, old, new, words, changed in (
-            ("an exponent", ",2,058Y", ",2e7,058Y", ["whole number under 'Patient ID'", "line 4"], {}),
+            ("an exponent", ",2,058Y", ",2e7,058Y", ["whole number under 'Patient ID'", "line 3"], {}),
             ("another column", "Finding Labels", "Labels", ["one column 'Finding Labels' in", "columns Im"], {}),
-            ("another finding", "Cardiomegaly,0,1", "Hernai,0,1", ["NIH's names joined by |", "3, got 'Hernai'"], {}),
-            ("no finding", "Cardiomegaly,0,1", ",0,1", ["NIH's names joined by |", "line 3, got ''"], {}),
-            ("both", "Cardiomegaly,0,1", "Hernia|No Finding,0,1", ["line 3, got 'Hernia|No Finding'"], {}),
+            ("another finding", "Cardiomegaly,0,1", "Hernai,0,1", ["NIH's names joined by |", "2, got 'Hernai'"], {}),
+            ("no finding", "Cardiomegaly,0,1", ",0,1", ["NIH's names joined by |", "line 2, got ''"], {}),
+            ("both", "Cardiomegaly,0,1", "Hernia|No Finding,0,1", ["line 2, got 'Hernia|No Finding'"], {}),
             ("a lateral", "PA", "LATERAL", ["a view among PA, AP", "line 2, got 'LATERAL'"], {}),
             ("an image twice", PNG[1], PNG[0], ["an image name that occurs once", "line 3"], {}),
             ("a path out of it", PNG[1], "../x.png", ["an image's file name", "line 3, got a cell of 8"], {}),
