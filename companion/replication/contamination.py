@@ -11,12 +11,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from pandas import DataFrame
+
 from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS
 from chexreason.config import Profile
 from chexreason.data import chexpert, mimic, nih
 from chexreason.data.study import Study
-from chexreason.data.tables import ID, TEXT, read_table
+from chexreason.data.tables import ID, TEXT, column_names, read_table
 from chexreason.files import file_digest
 
 
@@ -72,9 +74,15 @@ def _listed(source: str, root: Path, split: str) -> set[object]:
         return set(rows["subject_id"][rows["split"] == split])
     if source == chexpert.NAME:
         table = chexpert.table_of(chexpert.base_of(root), split)
-        return set(chexpert.studies_of(table)["patient"]) if table else set()
+        return set(studies_of(table)[1]) if table else set()
     split_of = nih.split_of_images(root)
     return {name.partition("_")[0] for name, part in split_of.items() if part == split}
+
+
+def studies_of(table: Path) -> DataFrame:
+    """The folder, patient and study that each row of a CheXpert table names."""
+    column = "Path" if "Path" in column_names(table) else "Study"
+    return read_table(table, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
 
 
 def _patients(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overlap:

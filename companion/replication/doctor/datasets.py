@@ -15,6 +15,7 @@ from chexreason.data.study import SPLITS
 from chexreason.data.tables import ID, TEXT, read_table
 from chexreason.errors import UserError
 from companion.evidence import sealed
+from companion.replication.contamination import studies_of
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 
 #: What the study reads of each data set.
@@ -57,7 +58,7 @@ def counts(source: str, root: Path) -> dict[str, str]:
         base = chexpert.base_of(root)
         for name, split in zip(("training", "validation", "test"), SPLITS, strict=True):
             if table_there := chexpert.table_of(base, split):
-                found[f"{name} studies"] = [len(chexpert.studies_of(table_there).drop_duplicates())]
+                found[f"{name} studies"] = [len(studies_of(table_there).drop_duplicates())]
     elif source == nih.NAME:
         lists = list(nih.split_of_images(root).values())
         found = {"images for training and validation": [lists.count("train")], "test images": [lists.count("test")]}
