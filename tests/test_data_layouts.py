@@ -208,7 +208,7 @@ REFUSED = {
             ("another split", "11000002,train", "11000002,val", ["a split among", "line 3", "a cell of 3"]),
             ("no view", ",PA", ",", ["a usable study", "left out: 2 images"]),
             ("two subjects", "50000002,11", "50000001,11", ["a study of one subject", "split.csv.gz, line 3"]),
-            ("another's metadata", "11000002,50000002,PA", "0,0,PA", ["an image with its study and", "line 3"]),
+            ("another's metadata", "11000002,50000002,PA", "0,0,PA", ["an image, study and subject as", "line 3"]),
             ("another's labels", "01,50000001,,", "09,50000001,,", ["study's subject_id", "chexpert.csv.gz, line 2"]),
             ("an image twice", DICOMS[1], DICOMS[0], ["dicom_id that occurs once", "line 3"]),
             ("a path out of it", DICOMS[0], "../../x", ["a dicom_id of digits", "line 2"]),
@@ -232,7 +232,7 @@ REFUSED = {
     ),
     "MIMIC, metadata cut": (
         "mimic", "", CUT | {"mimic-cxr-2.0.0-metadata.csv": "\n".join(MIMIC["metadata"][:2])},
-        ["an image with its study and", "split.csv, line 3"], False,
+        ["an image, study and subject as", "split.csv, line 3"], False,
     ),
     "MIMIC, labels cut": ("mimic", "", CUT, ["a row for each of 20 studies in", "csv, got none for 18"], False),
     "CheXpert, labels of the views": (
