@@ -1,6 +1,7 @@
 """Lines that no patient and no image may cross: found where they are crossed, and only there."""
 
 import gzip
+import re
 import shutil
 
 import pytest
@@ -49,10 +50,10 @@ def test_a_patient_in_training_and_test_part_is_found(held) -> None:
     other = study(held, "mimic", "test").patient_id
     assert text.count(f",{other},test") >= 1
     table.write_bytes(gzip.compress(text.replace(f",{other},test", f",{patient},test").encode()))
-    labels = root / "mimic-cxr-2.0.0-chexpert.csv.gz"
-    labels.write_bytes(
-        gzip.compress(gzip.decompress(labels.read_bytes()).replace(f"{other},".encode(), f"{patient},".encode()))
-    )
+    for name in ("chexpert", "metadata"):
+        table = root / f"mimic-cxr-2.0.0-{name}.csv.gz"
+        text = gzip.decompress(table.read_bytes()).decode()
+        table.write_bytes(gzip.compress(text.replace(f"{other},", f"{patient},").encode()))
     lines = found(held)
     assert lines["patients in training and test part of MIMIC-CXR-JPG"].shared == 1
     assert lines["patients in training and test part of CheXpert"].shared == 0
@@ -67,6 +68,37 @@ def test_a_part_that_is_not_held_is_said_to_be_unchecked(held) -> None:
     line = found(held)["patients in training and test part of CheXpert"]
     assert line.shared is None
     assert str(line).endswith("not checked, no train part here")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(r"(,(?:Frontal|Lateral),[^,]*),.*", r"\1" + "," * 14), ("view1_frontal", "view1_lateral")]
+)
+def test_patients_of_rows_that_make_no_study_are_checked_too(held, old, new) -> None:
+    table = base(held) / "train.csv"
+    train, test = (study(held, "chexpert", split).patient_id for split in ("train", "test"))
+    table.write_text(re.sub(old, new, table.read_text().replace(train, test)))
+    assert str(found(held)["patients in training and test part of CheXpert"]).endswith("CheXpert: 1 of 5")
+
+
+def test_a_test_study_without_a_label_is_checked_too(held) -> None:
+    table = held.data["mimic"].root / "mimic-cxr-2.0.0-chexpert.csv.gz"
+    blank = study(held, "mimic", "test").study_id
+    text = gzip.decompress(table.read_bytes()).decode()
+    table.write_bytes(gzip.compress(re.sub(rf"({blank}),.*", r"\1" + "," * 14, text).encode()))
+    assert str(found(held)["patients in training and test part of MIMIC-CXR-JPG"]).endswith("MIMIC-CXR-JPG: 0 of 3")
+
+
+@pytest.mark.parametrize("how", ["dangling", "loop", "folder", "train.csv.gz", "Train.csv"])
+def test_a_train_table_that_cannot_be_read_is_not_taken_for_one_that_is_not_held(held, how) -> None:
+    table = base(held) / "train.csv"
+    moved = table.rename(table.with_name("annexed" if how in ("dangling", "loop", "folder") else how))
+    if how == "folder":
+        table.mkdir()
+    elif how in ("dangling", "loop"):
+        moved.unlink()
+        table.symlink_to("nowhere" if how == "dangling" else table.name)
+    with pytest.raises(UserError, match=r"a file train\.csv in .*, got a link, a folder or a file with another name"):
+        found(held)
 
 
 def test_patients_need_tables_and_no_images_and_a_broken_table_ends_the_check(held) -> None:

@@ -1,6 +1,7 @@
 """The door to the data: sources by name, what only phantoms have, and tables checked cell by cell."""
 
 import gzip
+import re
 import traceback
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_truth_and_lesions_are_known_for_phantoms_only(tmp_path):
     assert not data.is_phantom(tmp_path)
     with pytest.raises(UserError, match=r"no phantom\.json there\. The visible truth is known for phantoms only"):
         data.truth(tmp_path)
-    (tmp_path / "phantom.json").write_text("{}")
+    (tmp_path / "phantom.json").write_text('{"sizes": {"train": 1, "test": 1}}')
     rows = 'nih/1/1,Edema;Lung Opacity,"[{""finding"": ""Edema"", ""severity"": 0.5}]"\nnih/2/2,,[]\n'
     (tmp_path / "truth.csv").write_text("study_key,visible,lesions\n" + rows)
     assert data.is_phantom(tmp_path)
@@ -94,9 +95,49 @@ def test_a_row_has_the_fields_of_the_header_and_commas_at_its_end_do_no_harm(tmp
             read_table(path, {"Edema": LABEL})
 
 
+def test_a_last_row_that_is_cut_after_a_comma_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"a line break at the end of .*a\.csv, got a last row that ends in a comma"):
+        read_table(table(tmp_path, "id,Edema\n1,1.0\n2,"), {"id": ID, "Edema": LABEL})
+    for whole, n in (("id,Edema\n1,1.0\n2,1.0", 2), ("id,Edema\n1,1.0\n2,\n", 2), ("id,Edema,\n2,1.0,", 1)):
+        assert len(read_table(table(tmp_path, whole), {"id": ID, "Edema": LABEL})) == n
+
+
+@pytest.mark.parametrize("rows", ["x\n", "12345\n"])
+def test_a_cell_under_a_wrong_header_is_not_shown_where_it_may_be_an_id(tmp_path, rows):
+    with pytest.raises(UserError, match=r"not shown" if rows == "12345\n" else "got 'x'"):
+        read_table(table(tmp_path, f"Edema\n{rows}"), {"Edema": LABEL}, public=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.jpg", False), ("id_1234.jpg", False), ("211_000.png", False),
+     ("Doe_Jane_1957", False), ("Patient 12", False), ("P-0042.jpg", False), ("subject-1003", False),
+     ("Doe_Jane.JPG", False), ("mimic-cxr-p10000032.txt", False), ("Data_Entry_2017_v2020.csv", True),
+     ("CheXpert-v1.0 batch 1 (validate & csv)", True), ("CheXpert-v1.0-small.zip", True), ("images_001.tar.gz", True),
+     ("mimic-cxr-2.0.0-split.csv.gz", True), ("mimic-cxr-jpg-2.1.0.physionet.org", True), ("2.1.0", True)],
+)  # fmt: skip
+def test_a_name_with_digits_is_shown_only_if_it_is_the_releases(tmp_path, name, shown):
+    (tmp_path / name).touch()
+    with pytest.raises(NotHeld, match=re.escape(f"got {name}." if shown else "got 1 whose names are not shown.")):
+        find_file(tmp_path, ["x"], "a table")
+
+
+@pytest.mark.parametrize("damage", ["{", b"\xff\xfe", "[" * 10**5, "[]"])
+def test_a_damaged_request_of_phantoms_and_a_cut_truth_are_refused(tmp_path, damage):
+    table(tmp_path, damage, "phantom.json")
+    with pytest.raises(UserError, match=r"the phantoms' request in .*, got damaged JSON"):
+        data.phantom_request(tmp_path)
+    table(tmp_path, '{"sizes": {"train": 9, "test": 7}}', "phantom.json")
+    table(tmp_path, "study_key,visible\nnih/1/1,Edema\n", "truth.csv")
+    with pytest.raises(UserError, match=r"a row for each of 16 phantoms in truth\.csv at .*, got 1\."):
+        data.truth(tmp_path)
+
+
 @pytest.mark.parametrize(
     "rows", ["study_id,Edema\nMARKER,1\n", "study_id,Edema\n1,MARKER\n", "study_id,Edema\nMARKER MARKER,1\n",
-             "10000032,MARKER\n1,1\n", 'study_id,Edema\n1,"MARKER\n', f"study_id,Edema\n{'9' * 30},MARKER\n"],
+             "10000032,MARKER\n1,1\n",
+             "# by MARKER,x\n1,1\n", "10000032|MARKER,x\n1,1\n",
+             'study_id,Edema\n1,"MARKER\n', f"study_id,Edema\n{'9' * 30},MARKER\n"],
 )  # fmt: skip
 def test_no_message_and_no_cause_of_one_shows_a_cell(tmp_path, rows):
     with pytest.raises(UserError) as caught:
@@ -123,5 +164,5 @@ def test_files_and_folders(tmp_path):
             read_table(table(tmp_path, empty, "empty.csv.gz"), {"id": ID})
     (tmp_path / "c.csv").mkdir()
     assert find_file(tmp_path, ["c.csv", "a*.csv"], "a table") == path
-    with pytest.raises(NotHeld, match=r"a table c in .*, got a\.csv, c\.csv/, cut\.csv\.gz, empty\.csv\.gz, .*\.\.\."):
+    with pytest.raises(NotHeld, match=r"a table c in .*, got a\.csv, c\.csv/, cut\.csv\.gz, empty\.csv\.gz, .*…"):
         find_file(tmp_path, ["c", "d"], "a table")

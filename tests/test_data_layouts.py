@@ -54,7 +54,8 @@ IMAGES = [f"files/p{str(p)[:2]}/p{p}/s{s}/{d}" for p, s, d in zip(SUBJECTS, STUD
 MIMIC = {
     "split": ["dicom_id,study_id,subject_id,split"]
     + [f"{d},{s},{p},train" for p, s, d in zip(SUBJECTS, STUDIES, DICOMS, strict=True)],
-    "metadata": ["dicom_id,subject_id,study_id,ViewPosition", *(f"{d},0,0,PA" for d in DICOMS)],
+    "metadata": ["dicom_id,subject_id,study_id,ViewPosition"]
+    + [f"{d},{p},{s},PA" for p, s, d in zip(SUBJECTS, STUDIES, DICOMS, strict=True)],
     "chexpert": [",".join(["subject_id,study_id", *sorted(FINDINGS)])]
     + [f"{p},{s}," + "," * 3 + "1.0" + "," * 10 for p, s in zip(SUBJECTS, STUDIES, strict=True)],
 }
@@ -74,7 +75,7 @@ PNG = "00000001_000.png", "00000002_000.png", "00000003_000.png"
 
 def nih(*images: str, table: str = "Data_Entry_2017_v2020.csv", suffix: str = "", old: str = "", new: str = "") -> dict:
     """NIH's table and lists (two for the test, one for training) beside files."""
-    rows = "".join(f"{png},Cardiomegaly,0,{k},058Y,PA,2500,2048,\n" for k, png in enumerate(PNG))
+    rows = "".join(f"{png},Cardiomegaly,0,{k},058Y,PA,2500,2048,\n" for k, png in enumerate(PNG, 1))
     lists = {f"test_list{suffix}.txt": "\r\n".join(PNG[:2]), f"train_val_list{suffix}.txt": PNG[2]}
     return {table: (HEADER + "\n" + rows).replace(old, new), **lists, **dict.fromkeys(images, "")}
 
@@ -112,6 +113,10 @@ LOADS = {
     },
     "AIMI's batches": ("chexpert", "", AIMI, AIMI_LOADS, 0),
     "AIMI's first batch": ("chexpert", BATCHES[0], AIMI, AIMI_LOADS, 0),
+    "AIMI's batches, one a zip": (
+        "chexpert", "", {k: v for k, v in AIMI.items() if not k.startswith(BATCHES[2])} | {f"{BATCHES[2]}.zip": "PK"},
+        {k: v for k, v in AIMI_LOADS.items() if not k.startswith(BATCHES[2])}, 1,
+    ),
     "CheXpert, no image": ("chexpert", "", {"groundtruth.csv": TRUTH}, {}, 1),
     **{
         f"MIMIC, {what}": (
@@ -120,6 +125,9 @@ LOADS = {
         ) for what, root, words in (
             ("packed", "", {}), ("unpacked", "", {"packed": False}),
             ("wget", "", {"place": PHYSIONET}), ("wget, its last folder", PHYSIONET, {"place": PHYSIONET}),
+            ("gsutil", "", {"place": "mimic-cxr-jpg-2.1.0.physionet.org/"}),
+            ("a zip", "", {"place": "mimic-cxr-jpg-chest-radiographs-with-structured-labels-2.1.0/"}),
+            ("odd views", "", {"old": ",PA", "new": ",pa "}),
             ("ids as floats", "", {"old": "000001,", "new": "000001.0,"}),
             ("an index", "", {"first": ",", "old": "\n", "new": "\n0,"}),
         )
@@ -152,6 +160,10 @@ def test_it_loads_and_a_missing_image_is_kept(tmp_path, case):
         assert set(study.labels) <= {"Cardiomegaly"} if source == "nih" else study.labels["Edema"] == 1.0
 
 
+OTHER = VALIDATE.splitlines()[1].replace("1.0,0.0", "0.0,1.0") + "\n"
+CUT = mimic("files/x", packed=False)
+for _name, _row in (("split", "ab{0},{0},{0},train"), ("metadata", "ab{0},{0},{0},PA")):
+    CUT[f"mimic-cxr-2.0.0-{_name}.csv"] += "".join(_row.format(k) + "\n" for k in range(10, 28))
 PAGE = mimic("files/x", packed=False) | {"mimic-cxr-2.0.0-split.csv": "<html>"}
 # source, root, files, words of the line, whether it is absent (not broken)
 REFUSED = {
@@ -178,7 +190,7 @@ REFUSED = {
         )
     },
     "DICOM": ("mimic", "", {"cxr-record-list.csv.gz": "", "files/x.dcm": ""}, ["MIMIC-CXR-JPG", "DICOM release"], True),
-    "the folder of images": ("mimic", "", {"p10/p10000001/s50000001/a.jpg": ""}, ["1 with numbers for names"], True),
+    "the folder of images": ("mimic", "", {"p10/p10000001/s50000001/a.jpg": ""}, ["1 whose names are not shown"], True),
     **{
         f"MIMIC, {kind} copies": ("mimic", "", mimic(f"{IMAGES[0]}{kind}"), [".jpg files", f"got {kind} files"], False)
         for kind in (".png", ".dcm")
@@ -196,6 +208,7 @@ REFUSED = {
             ("another split", "11000002,train", "11000002,val", ["a split among", "line 3", "a cell of 3"]),
             ("no view", ",PA", ",", ["a usable study", "left out: 2 images"]),
             ("two subjects", "50000002,11", "50000001,11", ["a study of one subject", "split.csv.gz, line 3"]),
+            ("another's metadata", "11000002,50000002,PA", "0,0,PA", ["an image, study and subject as", "line 3"]),
             ("another's labels", "01,50000001,,", "09,50000001,,", ["study's subject_id", "chexpert.csv.gz, line 2"]),
             ("an image twice", DICOMS[1], DICOMS[0], ["dicom_id that occurs once", "line 3"]),
             ("a path out of it", DICOMS[0], "../../x", ["a dicom_id of digits", "line 2"]),
@@ -213,18 +226,41 @@ REFUSED = {
             [f"MIMIC-CXR-JPG's {name} table mimic-cxr-2.?.?-{name}.csv.gz in", "got files/, mimic-cxr"], True,
         ) for name in MIMIC
     },
+    "MIMIC, .JPG": ("mimic", "", mimic(f"{IMAGES[0]}.JPG"), ["got .JPG files", "names and format"], False),
+    "MIMIC, two releases": (
+        "mimic", "", mimic("files/x", place="2.0.0/") | mimic("files/x", place="2.1.0/"), ["got 2.0.0 and 2.1.0"], False
+    ),
+    "MIMIC, metadata cut": (
+        "mimic", "", CUT | {"mimic-cxr-2.0.0-metadata.csv": "\n".join(MIMIC["metadata"][:2])},
+        ["an image, study and subject as", "split.csv, line 3"], False,
+    ),
+    "MIMIC, labels cut": ("mimic", "", CUT, ["a row for each of 20 studies in", "csv, got none for 18"], False),
+    "CheXpert, labels of the views": (
+        "chexpert", "", {"valid.csv": VALIDATE + OTHER.replace("view1", "view2")},
+        ["the labels of the study's other views", "line 3"], False,
+    ),
+    "CheXpert, a path twice": ("chexpert", "", {"valid.csv": VALIDATE + OTHER}, ["a path that occurs once"], False),
+    "CheXpert, another split": (
+        "chexpert", "", {"train.csv": VALIDATE}, ["a path of the split 'train'", "train.csv, line 2"], False
+    ),
     "MIMIC, no images": ("mimic", "", mimic(), ["MIMIC-CXR-JPG's images at", "files, got nothing"], True),
     **{
         f"NIH, {what}": ("nih", "", nih("images/x", old=old, new=new) | changed, words, False)
         for what, old, new, words, changed in (
-            ("an exponent", ",2,058Y", ",2e7,058Y", ["whole number under 'Patient ID'", "line 4"], {}),
+            ("an exponent", ",2,058Y", ",2e7,058Y", ["whole number under 'Patient ID'", "line 3"], {}),
             ("another column", "Finding Labels", "Labels", ["one column 'Finding Labels' in", "columns Im"], {}),
-            ("another finding", "Cardiomegaly,0,1", "Hernai,0,1", ["NIH's names joined by |", "3, got 'Hernai'"], {}),
-            ("no finding", "Cardiomegaly,0,1", ",0,1", ["NIH's names joined by |", "line 3, got ''"], {}),
-            ("both", "Cardiomegaly,0,1", "Hernia|No Finding,0,1", ["line 3, got 'Hernia|No Finding'"], {}),
+            ("another finding", "Cardiomegaly,0,1", "Hernai,0,1", ["NIH's names joined by |", "2, got 'Hernai'"], {}),
+            ("no finding", "Cardiomegaly,0,1", ",0,1", ["NIH's names joined by |", "line 2, got ''"], {}),
+            ("both", "Cardiomegaly,0,1", "Hernia|No Finding,0,1", ["line 2, got 'Hernia|No Finding'"], {}),
             ("a lateral", "PA", "LATERAL", ["a view among PA, AP", "line 2, got 'LATERAL'"], {}),
             ("an image twice", PNG[1], PNG[0], ["an image name that occurs once", "line 3"], {}),
             ("a path out of it", PNG[1], "../x.png", ["an image's file name", "line 3, got a cell of 8"], {}),
+            ("no header", HEADER + "\n", "", ["one column 'Image Index' in", "a first line that is no header"], {}),
+            ("another's image", ",2,058Y", ",3,058Y", ["the Patient ID that begins the image's name", "line 3"], {}),
+            ("table cut", f"{PNG[2]},Cardiomegaly,0,3,058Y,PA,2500,2048,\n", "", ["a row for each", "none for 1"], {}),
+            ("empty list", "", "", ["images in train_val_list.txt", "an empty list"], {"train_val_list.txt": "\n"}),
+            ("a list of jpgs", "", "", ["a row for each image of", "none for 1"], {"train_val_list.txt": "x.jpg"}),
+            ("a page as list", "", "", ["a row for each image of", "none for 1"], {"test_list.txt": "<html>"}),
             ("an image in two lists", "", "", ["in both train_val_list.txt and", "got 1"], {"test_list.txt": PNG[2]}),
         )
     },

@@ -66,7 +66,14 @@ def is_phantom(root: Path) -> bool:
 
 def phantom_request(root: Path) -> dict[str, Any]:
     """What the phantoms at `root` were drawn from: hospital, sizes, seeds and the digest of the generator."""
-    return json.loads((Path(root).expanduser() / PHANTOM_MARKER).read_text(encoding="utf-8"))
+    path = Path(root).expanduser() / PHANTOM_MARKER
+    try:
+        request = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict):
+        raise UserError(f"the phantoms' request in {masked(path, 60)}", "damaged JSON", "draw them again elsewhere")
+    return request
 
 
 def truth(root: Path) -> dict[str, frozenset[str]]:
@@ -75,4 +82,7 @@ def truth(root: Path) -> dict[str, frozenset[str]]:
         wanted, got = f"phantoms at {masked(root)}", f"no {PHANTOM_MARKER} there"
         raise UserError(wanted, got, "the visible truth is known for phantoms only")
     table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
+    if len(table) != (n := sum(phantom_request(root).get("sizes", {}).values())):
+        wanted = f"a row for each of {n:,} phantoms in {TRUTH} at {masked(root, 60)}"
+        raise UserError(wanted, f"{len(table):,}", "draw them again: it is cut or damaged")
     return {key: frozenset(filter(None, cell.split(";"))) for key, cell in table.itertuples(index=False)}

@@ -11,10 +11,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from pandas import DataFrame
+
 from chexreason import cohorts, data
 from chexreason.cohorts import COHORTS
 from chexreason.config import Profile
+from chexreason.data import chexpert, mimic, nih
 from chexreason.data.study import Study
+from chexreason.data.tables import ID, TEXT, column_names, read_table
 from chexreason.files import file_digest
 
 
@@ -52,14 +56,33 @@ def _within(source: str, root: Path, tested: list[Study]) -> Iterator[Overlap]:
     Patients stand in the tables. A part that is not there is no mistake; a table that is broken is.
     """
     title, studies = data.SOURCES[source].title, data.load(source, root).studies
-    train, test = ([study for study in studies if study.split == split] for split in ("train", "test"))
+    train, test = (_listed(source, root, split) for split in ("train", "test"))
     what = f"patients in training and test part of {title}"
     if not (train and test):
         yield Overlap(what, None, note=f"no {'test' if train else 'train'} part here")
         return
-    yield _patients(what, test, train)
+    yield Overlap(what, len(test & train), len(test))
     if tested:
-        yield _images(f"test images of {title} that are in its training part", tested, train)
+        trained = [study for study in studies if study.split == "train"]
+        yield _images(f"test images of {title} that are in its training part", tested, trained)
+
+
+def _listed(source: str, root: Path, split: str) -> set[object]:
+    """The patients of every row of a split, also of those that make no usable study: a lateral, a blank label."""
+    if source == mimic.NAME:
+        rows = read_table(mimic.table_of(root, "split"), {"subject_id": ID, "split": TEXT})
+        return set(rows["subject_id"][rows["split"] == split])
+    if source == chexpert.NAME:
+        table = chexpert.table_of(chexpert.base_of(root), split)
+        return set(studies_of(table)[1]) if table else set()
+    split_of = nih.split_of_images(root)
+    return {name.partition("_")[0] for name, part in split_of.items() if part == split}
+
+
+def studies_of(table: Path) -> DataFrame:
+    """The folder, patient and study that each row of a CheXpert table names."""
+    column = "Path" if "Path" in column_names(table) else "Study"
+    return read_table(table, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
 
 
 def _patients(what: str, one: Iterable[Study], other: Iterable[Study]) -> Overlap:

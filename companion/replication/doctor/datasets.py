@@ -12,9 +12,10 @@ from chexreason.config import DataPlace, Profile
 from chexreason.data import chexpert, mimic, nih
 from chexreason.data.image import is_readable
 from chexreason.data.study import SPLITS
-from chexreason.data.tables import ID, TEXT, column_names, read_table
+from chexreason.data.tables import ID, TEXT, read_table
 from chexreason.errors import UserError
 from companion.evidence import sealed
+from companion.replication.contamination import studies_of
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 
 #: What the study reads of each data set.
@@ -57,9 +58,7 @@ def counts(source: str, root: Path) -> dict[str, str]:
         base = chexpert.base_of(root)
         for name, split in zip(("training", "validation", "test"), SPLITS, strict=True):
             if table_there := chexpert.table_of(base, split):
-                column = "Path" if "Path" in column_names(table_there) else "Study"
-                folders = read_table(table_there, {column: TEXT})[column].str.extract(chexpert.STUDY_PATH)
-                found[f"{name} studies"] = [len(folders.drop_duplicates())]
+                found[f"{name} studies"] = [len(studies_of(table_there).drop_duplicates())]
     elif source == nih.NAME:
         lists = list(nih.split_of_images(root).values())
         found = {"images for training and validation": [lists.count("train")], "test images": [lists.count("test")]}
