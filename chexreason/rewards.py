@@ -14,6 +14,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 from chexreason.completions import Parsed
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
-from chexreason.settings import assumed, paper
+from chexreason.settings import assumed, paper, schema_of
 
 Labels = frozenset[str]
 Terms = Mapping[str, float]
@@ -64,11 +65,23 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def reward(name: str) -> Callable[[Made], Made]:
-    """Register a reward, a class or a function, under the name that profiles and the command line use."""
+    """Register a reward, a class or a function, under the name that profiles and the command line use.
+
+    Raises UserError for a name that cannot be part of a path, and for a class that cannot be made a reward of.
+    """
+    if not (isinstance(name, str) and re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{1,100}", name)):
+        raise UserError("a reward's name of letters, digits and _.-", repr(name), 'write @reward("its_name") above it')
 
     def register(made: Made) -> Made:
         methods = {"__call__": staticmethod(made), "__module__": made.__module__}
-        REWARDS[name] = made if isinstance(made, type) else type(name, (Reward,), methods)
+        cls = made if isinstance(made, type) else type(name, (Reward,), methods)
+        try:
+            if not issubclass(cls, Reward) or schema_of(cls).keys() != constants(cls()).keys():
+                raise TypeError(f"{cls.__name__} is no dataclass on Reward")
+        except (TypeError, NameError, SyntaxError) as error:
+            wanted = "a function, or a dataclass on Reward with types, defaults and __call__"
+            raise UserError(wanted, f"{name}: {error}", "see chexreason/rewards.py") from error
+        REWARDS[name] = cls
         return made
 
     return register
