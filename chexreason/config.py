@@ -6,7 +6,6 @@ defaults of `recipe`. Code reads the profile; it never asks which tier it runs i
 """
 
 import functools
-import importlib
 import importlib.util
 import inspect
 import operator
@@ -26,7 +25,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.settings import check, origins, parse, schema_of
+from chexreason.settings import check, once, origins, parse, schema_of
 
 #: The folder where the command was started; a notebook's kernel runs in another one.
 STARTED_IN = "CHEXREASON_STARTED_IN"
@@ -175,10 +174,7 @@ def raw(name: str) -> dict[str, Any]:
     check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
     text = parse(path.read_bytes(), where)
     check(text, SCHEMA, where)
-    settings = [entry["setting"] for entry in text["overrides"]]
-    if len(settings) > len(set(settings)):
-        twice = max(settings, key=settings.count)
-        raise UserError(f"each setting once in {where}", f"{twice} twice", "remove one of the two")
+    once((entry["setting"], entry) for entry in text["overrides"])
     return dict(text)
 
 

@@ -8,7 +8,7 @@ without any, a number is 0 or more, and a whole number 1 or more. `parse` and `c
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -54,7 +54,6 @@ def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
 
 
 KINDS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 #: JSON Schema where true and 1.0 are no whole numbers, and neither infinity nor what is no number at all is a number.
 Strict = validators.extend(
     Draft202012Validator,
@@ -65,11 +64,14 @@ Strict = validators.extend(
 )  # fmt: skip
 
 
-def _once(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    keys = [key for key, _ in pairs]
-    if twice := [key for key in keys if keys.count(key) > 1]:
-        raise ValueError(f"the key {twice[0]} twice")
-    return dict(pairs)
+def once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping of the pairs; UserError for a name that stands twice."""
+    made: dict[Any, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise UserError("each name once", f"{name} twice", "remove one of the two")
+        made[name] = value
+    return made
 
 
 class Loader(yaml.SafeLoader):
@@ -77,22 +79,21 @@ class Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The keys with their values."""
-        _once([(str(key.value), key) for key, _ in node.value])
+        once((str(key.value), key) for key, _ in node.value)
         return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
-Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # no octals, and 1:30 is none
 Loader.add_constructor(
-    "tag:yaml.org,2002:float",
-    lambda loader, node: float(re.sub(r"\.(?=inf|nan)", "", loader.construct_scalar(node).lower())),
+    "tag:yaml.org,2002:float", lambda _, node: float(re.sub(r"\.(?=inf|nan)", "", node.value.lower()))
 )
 
 
 def parse(text: str | bytes, where: str, as_json: bool = False) -> Any:
     """What a text in YAML, or in JSON, holds; UserError for one that cannot be read, or not be written as JSON."""
     try:
-        value = json.loads(text, object_pairs_hook=_once) if as_json else yaml.load(text, Loader)
+        value = json.loads(text, object_pairs_hook=once) if as_json else yaml.load(text, Loader)
         json.dumps(value, ensure_ascii=False).encode()
         return value
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError) as error:
@@ -104,15 +105,22 @@ def schema_of(settings: type) -> dict[str, dict[str, Any]]:
     hints, schema = get_type_hints(settings), {}
     for entry in (entry for entry in fields(settings) if entry.init):
         hint = hints[entry.name]
-        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        kinds = [KINDS[kind] for kind in parts] if KINDS.keys() >= set(parts) else []
+        kinds = [KINDS.get(kind) for kind in (get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint])]
         least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
-        schema[entry.name] = {**({"type": kinds} if kinds else {}), **least, **entry.metadata.get("limits", {})}
+        schema[entry.name] = {
+            **({"type": kinds} if None not in kinds else {}),
+            **least,
+            **entry.metadata.get("limits", {}),
+        }
     return schema
 
 
 def check(
-    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Mapping[str, Any]] = NOTHING
+    value: Any,
+    schema: Mapping[str, Any],
+    where: str,
+    at: str = "",
+    known: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
     """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
 

@@ -12,10 +12,7 @@ from chexreason.errors import UserError
 
 
 def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
-    """TRL's arguments: `fixed`, then the settings by their names, then `more` options that a profile sets.
-
-    Raises UserError if TRL refuses them, or if `more` holds what is set here.
-    """
+    """TRL's arguments; UserError if it refuses them, or if `more`, what a profile adds, holds one that is set here."""
     known = {entry.name for entry in fields(kind)}
     ours = {
         "output_dir": str(folder),

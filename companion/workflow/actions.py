@@ -264,16 +264,14 @@ def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     from chexreason import config
     from chexreason.rewards import REWARDS
-    from chexreason.settings import parse
+    from chexreason.settings import once, parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:
         name, equals, value = entry.partition("=")
         if not equals:
             raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        if name in given.setdefault("settings", {}):
-            raise UserError("each setting once", f"--set {name} twice", "remove one of the two")
-        given["settings"][name] = parse(value, f"--set {name[-60:]}")
+        given["settings"] = once([*given.get("settings", {}).items(), (name, parse(value, f"--set {name[-60:]}"))])
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
