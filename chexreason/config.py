@@ -170,7 +170,7 @@ def profile_names() -> list[str]:
 
 def raw(name: str) -> dict[str, Any]:
     """A profile as it is written, by its name or by the path of its file; UserError for an unknown or a wrong one."""
-    path, where = file_of(name), f"profile {Path(name).stem[-60:]}"
+    path, where = file_of(name), f"profile {Path(name).stem[-30:]}"
     check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
     text = parse(path.read_bytes(), where)
     check(text, SCHEMA, where)
@@ -202,7 +202,7 @@ def load_module(module: str) -> None:
         sys.modules.pop(name, None)
         if isinstance(error, UserError):
             raise
-        wanted = f"a module or a Python file {Path(module).name[-40:]} that can be imported"
+        wanted = f"a module or a Python file {Path(module).name[-24:]} to import"
         raise UserError(wanted, f"{type(error).__name__}: {error}", "correct it, or give a .py file") from error
 
 

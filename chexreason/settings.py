@@ -85,9 +85,7 @@ class Loader(yaml.SafeLoader):
 
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # no octals, and 1:30 is none
-Loader.add_constructor(
-    "tag:yaml.org,2002:float", lambda _, node: float(re.sub(r"\.(?=inf|nan)", "", node.value.lower()))
-)
+Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(re.sub(r"\.(?=[in])", "", node.value.lower())))
 
 
 def parse(text: str | bytes, where: str, as_json: bool = False) -> Any:
@@ -107,20 +105,13 @@ def schema_of(settings: type) -> dict[str, dict[str, Any]]:
         hint = hints[entry.name]
         kinds = [KINDS.get(kind) for kind in (get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint])]
         least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
-        schema[entry.name] = {
-            **({"type": kinds} if None not in kinds else {}),
-            **least,
-            **entry.metadata.get("limits", {}),
-        }
+        known = {} if None in kinds else {"type": kinds}
+        schema[entry.name] = {**known, **least, **entry.metadata.get("limits", {})}
     return schema
 
 
 def check(
-    value: Any,
-    schema: Mapping[str, Any],
-    where: str,
-    at: str = "",
-    known: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
     """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
 
@@ -133,6 +124,6 @@ def check(
         if error.validator == "format":
             kind = error.validator_value
             raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
-        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))[-60:]
+        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))[-39:]
         wanted = f"a valid entry {place} in {where}" if place else f"keys with values in {where}"
-        raise UserError(wanted, f"an invalid one ({error.message})", "correct that entry")
+        raise UserError(wanted, f"an invalid one ({error.message})", "correct it")

@@ -75,8 +75,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("sft --profile smoke --set {long}=[", "Expected a text that can be read in --set xxx"),
         ("sft --profile smoke --set grpo.beta=2 --set grpo.beta=3", "Expected each name once, got grpo.beta twice"),
         ("sft --profile smoke --set sft.run_name=2020-01-01", "date is not JSON"),
-        ("sft --profile /very/{long}/path.yml", "Expected a path that leads where it should"),
-        ("sft --profile /very/long/way/to/{part}/{part}/path.yml", "path.yml'. Add a new one in"),
+        ("sft --profile /very/{long}/path.yml", "path.yml'. Add a new one in"),
         ("sft --profile smoke --module {long}", "a module or a Python file xxx"),
         ("grpo --profile smoke --reward {tmp}/empty.py", "Expected a file that registers a reward, got"),
         *((f"sft --profile smoke {word}=", f"argument {word}: an empty path") for word in ("--cache", "--results")),
@@ -113,7 +112,7 @@ def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, mon
     (tmp_path / "empty.py").touch()
     monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
     monkeypatch.setenv(config.STARTED_IN, "")
-    assert cli.main(words.format(tmp=tmp_path, long="x" * 300, part="y" * 90).split()) == 2
+    assert cli.main(words.format(tmp=tmp_path, long="x" * 300).split()) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.startswith("chexreason: Expected ")

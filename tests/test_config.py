@@ -129,7 +129,7 @@ MODELS, NV = yaml.safe_load(SMOKE)["models"], {"base": "nv_reason", "prompt": "n
         (b"a: [", "a text that can be read"), (b"\x00\xff", "a text that can be read"),
         (SMOKE.encode() + b"seed: 1", "got seed twice"), (b"tier: 2026-13-45", "month must be in"),
         ({"overrides": ONCE * 2}, r"each name once, got sizes\.sft twice"),
-        (b"seed: 010", "entry seed|required"), (b"seed: 1:30", "got invalid literal for int.*'1:30'"),
+        (b"seed: 1:30", "got invalid literal for int.*'1:30'"),
         (b"seed: 1:30.5", "could not convert string to float"), (b'what: "\\ud800"', "surrogates not allowed"),
         (b"what: 2020-01-01", "date is not JSON"), (b"what: !!set {a}", "set is not JSON"),
         *((b"seed: " + tagged, "a text that can be read in profile own") for tagged in
@@ -139,12 +139,12 @@ MODELS, NV = yaml.safe_load(SMOKE)["models"], {"base": "nv_reason", "prompt": "n
             ("generalization", "test_sets"),
         ]),
         ({"study": {"generalization": {"models": {}}}}, r"study\.generalization\.models .*non-empty"),
-        *((change, "does not match") for name in ("../../esc", "a/b", "", "a\n", "x" * 300, ".a") for change in (
+        *((change, r"1,100\}") for name in ("../../esc", "a/b", "", "a\n", "x" * 300, ".a") for change in (
             {"models": MODELS | {name: "x"}}, {"study": {"grpo": {"start": name}}},
             {"study": {"generalization": {"models": {name: NV}}}},
             {"study": {"generalization": {"models": {"a": NV | {"adapter": name}}}}},
         )),
-        *(({"modules": [name]}, "a module or a Python file .*can be imported, got (Value|Type)Error")
+        *(({"modules": [name]}, "a module or a Python file .*to import, got (Value|Type)Error")
           for name in ("", ".", ".x")),
         ({"modules": ["x" * 300]}, "got ModuleNotFoundError"),
         *(({key: None}, f"entry {key} in profile own, .*None") for key in ("data", "models", "overrides", "study")),
@@ -191,7 +191,9 @@ def test_a_mistake_in_a_profile_is_one_line_when_it_is_loaded(own, written, mess
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    ("{bad", "a text that can be read in given"), ('{"settings": {}, "settings": {}}', "got settings twice"), ({"x": 1}, "what is given by hand, .*'x' was unexpected"),
+    ("{bad", "a text that can be read in given"),
+    ('{"settings": {}, "settings": {}}', "got settings twice"),
+    ({"x": 1}, "what is given by hand, .*'x' was unexpected"),
     ({"settings": {"grpo.beta": -1}}, "minimum of 0"), ('{"modules": 3}', "entry modules in what is given by hand"),
     ({"study": {"grpo": {"rewards": "hard"}}}, "not of type 'array'"), ('{"settings": {"grpo.beta": NaN}}', "'number'"),
 ])  # fmt: skip
@@ -275,14 +277,14 @@ def test_the_settings_table_has_every_setting_with_its_source_and_overrides() ->
 
 
 def test_a_profiles_file_name_and_its_modules_are_held_to_what_they_become(tmp_path) -> None:
-    for name, message in (("...yml", "does not match"), ("x" * 61 + ".yml", "does not match"), ("a\n.yml", "match")):
+    for name, message in (("...yml", "not match"), ("x" * 41 + ".yml", "0,39"), ("a\n.yml", "not match")):
         (tmp_path / name).write_text(SMOKE)
         with pytest.raises(UserError, match=message) as told:
             load_profile(str(tmp_path / name))
         assert len(str(told.value)) <= 200
     for code in ("raise SystemExit(3)", "1 / 0", "raise KeyError", "x = ("):
         (tmp_path / f"{'m' * 200}.py").write_text(code)
-        with pytest.raises(UserError, match="a module or a Python file m+.py that can be imported") as told:
+        with pytest.raises(UserError, match=r"a module or a Python file m+\.py to import, got [A-Z]") as told:
             config.load_module(str(tmp_path / f"{'m' * 200}.py"))
         assert len(str(told.value)) <= 200
 

@@ -271,7 +271,7 @@ def _given(words: Words) -> dict[str, Any]:
         name, equals, value = entry.partition("=")
         if not equals:
             raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        given["settings"] = once([*given.get("settings", {}).items(), (name, parse(value, f"--set {name[-60:]}"))])
+        given["settings"] = once([*given.get("settings", {}).items(), (name, parse(value, f"--set {name[-40:]}"))])
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
