@@ -18,6 +18,9 @@ from companion.experiment import arms, worlds
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
+    if PROFILE.source != PROFILE.name:
+        do = "give it to `chexreason run all --profile`, or keep it in CHEXREASON_PROFILES"
+        raise UserError("a profile of the package", PROFILE.source, do)
     if set("{}") & set(os.path.relpath(PROFILE.cache)):  # Snakemake would take what is between them for a wildcard
         raise UserError("a cache folder without braces in its path", "one with", "choose another CHEXREASON_CACHE")
     stages.refresh(PROFILE, ROOT)

@@ -6,15 +6,15 @@ defaults of `recipe`. Code reads the profile; it never asks which tier it runs i
 """
 
 import functools
-import importlib
 import importlib.util
+import inspect
 import operator
 import os
 import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.settings import check, origins, parse, schema_of
+from chexreason.settings import check, once, origins, parse, schema_of
 
 #: The folder where the command was started; a notebook's kernel runs in another one.
 STARTED_IN = "CHEXREASON_STARTED_IN"
@@ -149,19 +149,19 @@ class Profile:
         """What the profile's `engines` names for `what`, called like `stock`, which is returned if it names nothing.
 
         An entry is the full name of a class or function, or a mapping with that `name` and keyword arguments. Raises
-        UserError for a name that cannot be imported.
+        UserError for a name that cannot be imported or called, and for wrong keyword arguments.
         """
         if what not in self.engines:
             return stock
         entry = self.engines[what]
         options = {"name": entry} if isinstance(entry, str) else dict(entry)
         try:
-            return functools.partial(pkgutil.resolve_name(str(options.pop("name", ""))), **options)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UserError(
-                f"a class or function for engines.{what} in profile {self.name}", f"{entry!r} ({error})",
-                "give its full name, package.module.Name",
-            ) from error  # fmt: skip
+            engine = functools.partial(pkgutil.resolve_name(str(options.pop("name", ""))), **options)
+            inspect.signature(engine)
+            return engine
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            wanted = f"a class or function for engines.{what} in profile {self.name}"
+            raise UserError(wanted, f"{entry!r} ({error})", "give its full name, package.module.Name") from error
 
 
 def profile_names() -> list[str]:
@@ -171,13 +171,11 @@ def profile_names() -> list[str]:
 
 def raw(name: str) -> dict[str, Any]:
     """A profile as it is written, by its name or by the path of its file; UserError for an unknown or a wrong one."""
-    path, where = file_of(name), f"profile {Path(name).stem}"
+    path, where = file_of(name), f"profile {Path(name).stem[-30:]}"
+    check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
     text = parse(path.read_bytes(), where)
     check(text, SCHEMA, where)
-    settings = [entry["setting"] for entry in text["overrides"]]
-    if len(settings) > len(set(settings)):
-        twice = max(settings, key=settings.count)
-        raise UserError(f"each setting once in {where}", f"{twice} twice", "remove one of the two")
+    once((entry["setting"], entry) for entry in text["overrides"])
     return dict(text)
 
 
@@ -186,13 +184,13 @@ def file_of(name: str) -> Path:
     if name.endswith(".yml") and folder(name).is_file():
         return folder(name)
     if name not in profile_names():
-        known, more = profile_names(), "chexreason/profiles/, or give the path of a .yml file"
+        known, more = profile_names(), "chexreason/profiles/, or give a .yml file"
         raise unknown("profile", masked(Path(name)), known, more)
     return PROFILES / f"{name}.yml"
 
 
 def load_module(module: str) -> None:
-    """Import a module by its name, or a file by its path; once a process. Raises UserError if that cannot be done."""
+    """Import a module by its name, or a file by its path; once a process. UserError for whatever it raises."""
     path = folder(module)
     name = module if path.suffix != ".py" else f"chexreason_extension_{path.stem}"
     try:
@@ -202,13 +200,13 @@ def load_module(module: str) -> None:
             spec: Any = importlib.util.spec_from_file_location(name, path)
             sys.modules[name] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[name])
-    except (SyntaxError, ImportError, NameError, OSError) as error:
+    except (Exception, SystemExit) as error:  # it is anybody's code
         sys.modules.pop(name, None)
-        raise UserError(
-            f"a module or a Python file {masked(Path(path.name))} that can be imported",
-            masked(Path(f"{type(error).__name__}: {error}"), 200),
-            "correct it, or give the path of a .py file",
-        ) from error  # fmt: skip
+        if isinstance(error, UserError):
+            raise
+        wanted = f"a module or a Python file {masked(Path(Path(module).name), 24)} to import"
+        got = masked(Path(f"{type(error).__name__}: {error}"), 200)
+        raise UserError(wanted, got, "correct it, or give a .py file") from error
 
 
 def load_profile(
@@ -289,12 +287,11 @@ def _override(entry: Mapping[str, Any], groups: Sequence[str]) -> Override:
 def overridden(overrides: Iterable[Override], group: str, cls: type[Group], profile: str) -> Group:
     """The settings class of a group with a profile's overrides; UserError for an unknown setting or a wrong value."""
     schema, given = schema_of(cls), {one.name: one.value for one in overrides if one.group == group}
-    known = [*schema]
-    if group in OPEN and given.keys() - known:
-        known += [entry.name for entry in fields(pkgutil.resolve_name(OPEN[group]))]
-    for name in given.keys() - known:
+    more = group in OPEN and given.keys() - schema.keys()
+    known = schema_of(pkgutil.resolve_name(OPEN[group])) | schema if more else schema
+    for name in given.keys() - known.keys():
         raise unknown("setting", f"{group}.{name}", [f"{group}.{one}" for one in known], cls.__module__)
-    check(given, {"properties": schema}, f"profile {profile}", group)
+    check(given, {"properties": known}, f"profile {profile}", group)
     return cls(**{
         name: float(value) if type(value) is int and "number" in schema[name].get("type", ()) else value
         for name, value in given.items() if name in schema

@@ -14,6 +14,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 from chexreason.completions import Parsed
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
-from chexreason.settings import assumed, paper
+from chexreason.settings import assumed, paper, schema_of
 
 Labels = frozenset[str]
 Terms = Mapping[str, float]
@@ -65,10 +66,17 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 def reward(name: str) -> Callable[[Made], Made]:
     """Register a reward, a class or a function, under the name that profiles and the command line use."""
+    if not (isinstance(name, str) and re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{1,100}", name)):  # it becomes part of a path
+        raise UserError("a reward's name of letters, digits and _.-", repr(name), 'write @reward("its_name") above it')
 
     def register(made: Made) -> Made:
         methods = {"__call__": staticmethod(made), "__module__": made.__module__}
-        REWARDS[name] = made if isinstance(made, type) else type(name, (Reward,), methods)
+        cls = made if isinstance(made, type) else type(name, (Reward,), methods)
+        if not issubclass(cls, Reward):
+            raise UserError(f"a function or a dataclass on Reward as {name}", repr(cls), "see chexreason/rewards.py")
+        schema_of(cls)  # a wrong type, a field without default and a class without `__call__` end here
+        cls()
+        REWARDS[name] = cls
         return made
 
     return register

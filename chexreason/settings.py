@@ -8,10 +8,10 @@ without any, a number is 0 or more, and a whole number 1 or more. `parse` and `c
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from types import MappingProxyType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker, validators
@@ -54,7 +54,6 @@ def origins(settings: type) -> Iterator[tuple[str, Any, Origin]]:
 
 
 KINDS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 #: JSON Schema where true and 1.0 are no whole numbers, and neither infinity nor what is no number at all is a number.
 Strict = validators.extend(
     Draft202012Validator,
@@ -65,25 +64,37 @@ Strict = validators.extend(
 )  # fmt: skip
 
 
+def once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping of the pairs; UserError for a name that stands twice."""
+    made: dict[Any, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise UserError("each name once", f"{name} twice", "remove one of the two")
+        made[name] = value
+    return made
+
+
 class Loader(yaml.SafeLoader):
-    """YAML that reads 1e-3 as a number, as YAML 1.2 does, and refuses a key that stands twice."""
+    """YAML that reads 1e-3 as a number and 010 as ten, as YAML 1.2 does, and refuses a key that stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The keys with their values."""
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise ValueError(f"the key {twice[0]} twice")
+        once((str(key.value), key) for key, _ in node.value)
         return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # no octals, and 1:30 is none
+Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(re.sub(r"\.(?=[in])", "", node.value.lower())))
 
 
 def parse(text: str | bytes, where: str, as_json: bool = False) -> Any:
-    """What a text in YAML, or in JSON, holds; UserError for one that cannot be read."""
+    """What a text in YAML, or in JSON, holds; UserError for one that cannot be read, or not be written as JSON."""
     try:
-        return json.loads(text) if as_json else yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        value = json.loads(text, object_pairs_hook=once) if as_json else yaml.load(text, Loader)
+        json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"a text that can be read in {where}", str(error), "correct it") from None
 
 
@@ -91,14 +102,16 @@ def schema_of(settings: type) -> dict[str, dict[str, Any]]:
     """name -> the JSON Schema of a setting's value: its type and limits."""
     hints, schema = get_type_hints(settings), {}
     for entry in (entry for entry in fields(settings) if entry.init):
-        kinds = [KINDS[kind] for kind in get_args(hints[entry.name]) or (hints[entry.name],) if kind in KINDS]
+        hint = hints[entry.name]
+        kinds = [KINDS.get(kind) for kind in (get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint])]
         least = {} if "limits" not in entry.metadata else {"minimum": int("integer" in kinds)}
-        schema[entry.name] = {**({"type": kinds} if kinds else {}), **least, **entry.metadata.get("limits", {})}
+        known = {} if None in kinds else {"type": kinds}
+        schema[entry.name] = {**known, **least, **entry.metadata.get("limits", {})}
     return schema
 
 
 def check(
-    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Mapping[str, Any]] = NOTHING
+    value: Any, schema: Mapping[str, Any], where: str, at: str = "", known: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
     """Raise UserError unless `value`, the entry `at` of the file `where`, is as the JSON Schema asks.
 
@@ -111,6 +124,6 @@ def check(
         if error.validator == "format":
             kind = error.validator_value
             raise unknown(f"{kind} in {where}", error.instance, known[kind], error.schema["description"])
-        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))
+        place = ".".join(filter(None, [at, *map(str, error.absolute_path)]))[-39:]
         wanted = f"a valid entry {place} in {where}" if place else f"keys with values in {where}"
-        raise UserError(wanted, f"an invalid one ({error.message})", "correct that entry")
+        raise UserError(wanted, f"an invalid one ({error.message})", "correct it")

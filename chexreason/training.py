@@ -12,9 +12,9 @@ from chexreason.errors import UserError
 
 
 def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
-    """TRL's arguments: `fixed`, then the settings by their names, then `more` options that a profile sets."""
+    """TRL's arguments; UserError if it refuses them, or if `more`, what a profile adds, holds one that is set here."""
     known = {entry.name for entry in fields(kind)}
-    return kind(**{
+    ours = {
         "output_dir": str(folder),
         "seed": seed,
         "data_seed": seed,
@@ -25,8 +25,13 @@ def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, 
         **fixed,
         **{name: value for name, value in vars(settings).items() if name in known},
         **device_options(settings.bf16, settings.gradient_checkpointing),
-        **more,
-    })  # fmt: skip
+    }
+    if taken := sorted(more.keys() & {*ours, "log_completions"}):
+        raise UserError(f"options of {kind.__name__} that the code leaves open", ", ".join(taken), "remove them")
+    try:
+        return kind(**ours, **more)
+    except (ValueError, TypeError, LookupError, AttributeError, ImportError) as error:
+        raise UserError(f"settings that {kind.__name__} takes", str(error), "correct them in the profile") from error
 
 
 def device_options(bf16: bool, gradient_checkpointing: bool) -> dict[str, Any]:

@@ -70,7 +70,15 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("sft --profile smoke --seed -1", "entry seed"),
         ("sft --profile smoke --seed 99999999999999999999", "greater than the maximum of 4294967295"),
         ("sft --profile smoke --set grpo.beta", "Expected a setting as group.name=value, got 'grpo.beta'"),
-        ("sft --profile smoke --set grpo.beta=[", "Expected a text that can be read in --set grpo.beta=["),
+        ("sft --profile smoke --set grpo.beta=[", "Expected a text that can be read in --set grpo.beta, got"),
+        ("sft --profile smoke --set grpo.beta=[{long}", "Expected a text that can be read in --set grpo.beta, got"),
+        ("sft --profile smoke --set {long}=[", "Expected a text that can be read in --set xxx"),
+        ("sft --profile smoke --set grpo.beta=2 --set grpo.beta=3", "Expected each name once, got grpo.beta twice"),
+        ("sft --profile smoke --set sft.run_name=2020-01-01", "date is not JSON"),
+        ("sft --profile /very/{long}/path.yml", "path.yml'. Add a new one in"),
+        ("sft --profile smoke --module {long}", "a module or a Python file xxx"),
+        ("grpo --profile smoke --reward {tmp}/empty.py", "Expected a file that registers a reward, got"),
+        *((f"sft --profile smoke {word}=", f"argument {word}: an empty path") for word in ("--cache", "--results")),
         ("sft --profile paper", "rows of MIMIC-CXR-JPG outside the repository"),
         ("sft --profile smoke --results {tmp}/file", "got Not a directory at "),
         ("run all --profile smoke --cache /dev/null", "got File exists at /dev/null"),
@@ -102,6 +110,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
 )
 def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, monkeypatch, words, told):
     (tmp_path / "file").touch()
+    (tmp_path / "empty.py").touch()
     monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
     monkeypatch.setenv(config.STARTED_IN, "")
     assert cli.main(words.format(tmp=tmp_path, long="x" * 300).split()) == 2
@@ -121,6 +130,12 @@ def test_profiles_and_settings_are_listed(capsys):
     assert "grpo.beta = 0.15   [stated, 3.2.2]" in shown
     for row in settings_table().itertuples():
         assert f"{row.group}.{row.setting} = " in shown
+
+
+def test_a_folder_without_profiles_is_named(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "PROFILES", tmp_path)
+    assert cli.main(["profiles"]) == 2
+    assert f"Expected a folder of profiles, got {tmp_path} with none" in capsys.readouterr().err
 
 
 def test_the_version_is_told_anywhere():

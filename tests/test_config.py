@@ -119,6 +119,7 @@ SMOKE = (config.PROFILES / "smoke.yml").read_text()
 NIH = yaml.safe_load(SMOKE)["data"] | {"nih": {"root": "${NOPE}/sub"}}
 CHEXPERT = yaml.safe_load(SMOKE)["data"] | {"chexpert": {"root": "$NOPE"}}
 ONCE = override("sizes.sft", 8)["overrides"]
+MODELS, NV = yaml.safe_load(SMOKE)["models"], {"base": "nv_reason", "prompt": "nv_reason"}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +127,26 @@ ONCE = override("sizes.sft", 8)["overrides"]
     [
         (b"", "None is not of type 'object'"), (b"\ttier: x", r"a text that can be read in profile own, got .*'.t'"),
         (b"a: [", "a text that can be read"), (b"\x00\xff", "a text that can be read"),
-        (SMOKE.encode() + b"seed: 1", "got the key seed twice"), (b"tier: 2026-13-45", "month must be in"),
-        ({"overrides": ONCE * 2}, r"each setting once .*, got sizes\.sft twice"),
+        (SMOKE.encode() + b"seed: 1", "got seed twice"), (b"tier: 2026-13-45", "month must be in"),
+        ({"overrides": ONCE * 2}, r"each name once, got sizes\.sft twice"),
+        (b"seed: 1:30", "got invalid literal for int.*'1:30'"),
+        (b"seed: 1:30.5", "could not convert string to float"), (b'what: "\\ud800"', "surrogates not allowed"),
+        (b"what: 2020-01-01", "date is not JSON"), (b"what: !!set {a}", "set is not JSON"),
+        *((b"seed: " + tagged, "a text that can be read in profile own") for tagged in
+          (b"!!int ''", b"!!bool x", b"!!timestamp abc", b"!!int [a]", b"!!float [a]")),
+        *(({"study": {stage: {key: []}}}, rf"study\.{stage}\.{key} .*non-empty") for stage, key in [
+            ("prompting", "prompts"), ("sft", "prompts"), ("sft", "models"), ("grpo", "rewards"),
+            ("generalization", "test_sets"),
+        ]),
+        ({"study": {"generalization": {"models": {}}}}, r"study\.generalization\.models .*non-empty"),
+        *((change, r"1,100\}") for name in ("../../esc", "a/b", "", "a\n", "x" * 300, ".a") for change in (
+            {"models": MODELS | {name: "x"}}, {"study": {"grpo": {"start": name}}},
+            {"study": {"generalization": {"models": {name: NV}}}},
+            {"study": {"generalization": {"models": {"a": NV | {"adapter": name}}}}},
+        )),
+        *(({"modules": [name]}, "a module or a Python file .*to import, got (Value|Type)Error")
+          for name in ("", ".", ".x")),
+        ({"modules": ["x" * 300]}, "got ModuleNotFoundError"),
         *(({key: None}, f"entry {key} in profile own, .*None") for key in ("data", "models", "overrides", "study")),
         ({"tier": "best"}, "'best' is not one of"), ({"rows": "everywhere"}, "rows .*'everywhere' is not one of"),
         ({"colour": "blue"}, "'colour' was unexpected"), ({"study": {"reading": {}}}, "'reading' was unexpected"),
@@ -157,6 +176,7 @@ ONCE = override("sizes.sft", 8)["overrides"]
             ("grpo.num_generations", 1, "minimum of 2"), ("decoding.uncertain", "x", "'x' is not one of"),
             ("hard.short_penalty", -1, "minimum of 0"), ("hard.short_penalty", "much", "not of type 'number'"),
             ("nuanced.malformed", float("inf"), "not of type 'number'"),
+            ("sft.adam_beta1", "abc", "not of type 'number'"),
         ]),
         *((override(name, 1), f"a setting among .*, got '{name}'") for name in
           ("sizes.momentum", "colour.blue", "epochs", "hard.long", "grpo.loss", "sft.epochs")),
@@ -172,7 +192,9 @@ def test_a_mistake_in_a_profile_is_one_line_when_it_is_loaded(own, written, mess
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    ("{bad", "a text that can be read in given"), ({"x": 1}, "what is given by hand, .*'x' was unexpected"),
+    ("{bad", "a text that can be read in given"),
+    ('{"settings": {}, "settings": {}}', "got settings twice"),
+    ({"x": 1}, "what is given by hand, .*'x' was unexpected"),
     ({"settings": {"grpo.beta": -1}}, "minimum of 0"), ('{"modules": 3}', "entry modules in what is given by hand"),
     ({"study": {"grpo": {"rewards": "hard"}}}, "not of type 'array'"), ('{"settings": {"grpo.beta": NaN}}', "'number'"),
 ])  # fmt: skip
@@ -255,13 +277,27 @@ def test_the_settings_table_has_every_setting_with_its_source_and_overrides() ->
     assert table.loc[("lora", "r"), "overrides"] == ""
 
 
+def test_a_profiles_file_name_and_its_modules_are_held_to_what_they_become(tmp_path) -> None:
+    for name, message in (("...yml", "not match"), ("x" * 41 + ".yml", "0,39"), ("a\n.yml", "not match")):
+        (tmp_path / name).write_text(SMOKE)
+        with pytest.raises(UserError, match=message) as told:
+            load_profile(str(tmp_path / name))
+        assert len(str(told.value)) <= 200
+    for code in ("raise SystemExit(3)", "1 / 0", "raise KeyError", "x = ("):
+        (tmp_path / f"{'m' * 200}.py").write_text(code)
+        with pytest.raises(UserError, match=r"a module or a Python file m+\.py to import, got [A-Z]") as told:
+            config.load_module(str(tmp_path / f"{'m' * 200}.py"))
+        assert len(str(told.value)) <= 200
+
+
 def test_a_profile_names_the_engines_that_it_wants(own) -> None:
     def stock() -> None: ...
 
-    profile = own(engines={"sft": "collections.Counter", "grpo": {"name": "builtins.dict", "beta": 0}})
+    profile = own(engines={"sft": "collections.Counter", "grpo": {"name": "collections.UserDict", "beta": 0}})
     assert profile.engine("decode", stock) is stock
     assert profile.engine("sft", stock)("aab") == collections.Counter("aab")
     assert profile.engine("grpo", stock)(passes=2) == {"beta": 0, "passes": 2}
-    for name in ("no.such.Trainer", "collections.NoSuchTrainer", "Trainer", ""):
+    for name in ("no.such.Trainer", "collections.NoSuchTrainer", "Trainer", "", "os", "os.sep",
+                 {"name": "json.loads.x"}, {"name": "shutil.which", "nosuch": 1}):  # fmt: skip
         with pytest.raises(UserError, match=r"a class or function for engines\.sft in profile own"):
             own(engines={"sft": name}).engine("sft", dict)

@@ -117,17 +117,25 @@ def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, st
 
 
 @pytest.mark.parametrize(
-    ("studies", "wanted", "more", "saved"),
+    ("wanted", "saved"),
+    [(4, 64), (250, 2)],  # the paper's 250 steps: 64, 128, 192 and 250
+)
+def test_checkpoints_fall_between_rollout_batches(tmp_path, wanted, saved) -> None:
+    settings = dataclasses.replace(GRPO(), checkpoints=wanted)
+    assert grpo.arguments(settings, tmp_path, 0, 1000).save_steps == saved
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
     [
-        (1000, 4, {}, 64),  # the paper's 250 steps: 64, 128, 192 and 250
-        (1000, 250, {}, 2),
-        (8, 3, {"steps_per_generation": 12, "gradient_accumulation_steps": 8}, 3),  # a rollout lasts 24 passes
-        (1000, 4, {"save_steps": 7}, 8),
+        ({"save_steps": 7, "seed": 3, "log_completions": True}, "leaves open, got log_completions, save_steps, seed"),
+        ({"optim": "nosuch"}, "leaves open, got optim"),
+        ({"logging_strategy": "nosuch"}, "settings that GRPOConfig takes, got .*nosuch"),
     ],
 )
-def test_checkpoints_fall_between_rollout_batches(tmp_path, studies, wanted, more, saved) -> None:
-    settings = dataclasses.replace(GRPO(), checkpoints=wanted)
-    assert grpo.arguments(settings, tmp_path, 0, studies, more=more).save_steps == saved
+def test_an_option_that_the_code_owns_or_trl_refuses_is_one_line(tmp_path, more, said) -> None:
+    with pytest.raises(UserError, match=said):
+        grpo.arguments(GRPO(), tmp_path, 0, 1000, more=more)
 
 
 def scorer_of(reward, profile) -> scorer.Scorer:

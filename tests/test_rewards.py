@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chexreason.completions import THINK_SOLUTION, parse_completion
+from chexreason.config import load_module
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
 from chexreason.rewards import REWARDS, Hard, Nuanced, constants, reward
@@ -262,6 +263,28 @@ def test_a_reward_is_a_class_or_a_function(monkeypatch):
     assert made(read(solution("Edema, Fracture")), labels(ED), "") == {"named": 2.0}
     assert (made.state_dict(), constants(made)) == ({}, {})
     assert named(read(solution("Edema")), labels(ED), "") == {"named": 1.0}, "the function stays what it was"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("@reward('x')\nclass X: ...", "a function or a dataclass on Reward as x"),
+        ("@reward('x')\n@dataclass\nclass X(Hard):\n    a: float = field()", "TypeError: .*(required|default)"),
+        ("@reward('x')\n@dataclass\nclass X(Reward): ...", "TypeError: Can't instantiate abstract class"),
+        ("@reward('x')\n@dataclass\nclass X(Hard):\n    a: 'nosuch' = 1", "NameError: name 'nosuch'"),
+        ("@reward\ndef f(answer, truth, text): ...", "a reward's name .*, got <function f .* Write @reward"),
+        *((f"@reward({name!r})\ndef f(answer, truth, text): ...", "a reward's name of letters")
+          for name in ("", "../x", "a/b", "a\n", ".x", "x" * 101, 3)),
+    ],
+)  # fmt: skip
+def test_a_wrong_reward_of_ones_own_is_one_line(tmp_path, code, said):
+    head = "from dataclasses import dataclass, field\nfrom chexreason.rewards import Hard, Reward, reward\n"
+    (tmp_path / "wrong.py").write_text(head + code)
+    before = dict(REWARDS)
+    with pytest.raises(UserError, match=said) as told:
+        load_module(str(tmp_path / "wrong.py"))
+    assert len(str(told.value)) <= 200
+    assert before == REWARDS
 
 
 def test_frequencies_come_from_the_training_studies():

@@ -1,9 +1,10 @@
 """Settings that say where they come from, and the one error for users."""
 
+import math
 from dataclasses import dataclass, field
 
 from chexreason.errors import UserError, unknown
-from chexreason.settings import Origin, assumed, origins, paper
+from chexreason.settings import Origin, assumed, origins, paper, parse
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,16 @@ def test_a_default_stands_beside_its_source_and_state_is_none() -> None:
     ]
 
 
+def test_numbers_are_those_of_yaml_12() -> None:
+    read = {"010": 10, "1_000": 1000, "-1e-3": -0.001, "-.inf": -math.inf, "1.5": 1.5, "yes": True}
+    assert {text: parse(text, "x") for text in read} == read
+
+
 def test_an_error_is_one_line_of_at_most_200_characters_with_both_ends_of_what_is_cut() -> None:
     assert str(UserError("an\nimage", "a letter", "scan again")) == "Expected an image, got a letter. Scan again."
-    text = str(UserError("a folder at /" + "x" * 500 + "/images", "y" * 300, "choose another"))
+    text = str(UserError("a folder of images", "/x" + "y" * 500 + "y", "choose another"))
     assert 190 < len(text) <= 200
-    assert text.startswith("Expected a folder at /x")
-    assert "x/images, got yyy" in text
+    assert text.startswith("Expected a folder of images, got /xyyy")
     assert text.endswith("y. Choose another.")
+    assert len(str(unknown("arm", "b" * 300, ["base"], "arms.py"))) < 150
     assert str(unknown("arm", "bo", ["base", *(f"another-{k}" for k in range(40))], "arms.py")).count("another") == 2

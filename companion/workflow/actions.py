@@ -38,6 +38,8 @@ def show_profiles(words: Words) -> None:
     """Print each profile's name, tier and purpose."""
     from chexreason import config
 
+    if not config.profile_names():
+        raise UserError("a folder of profiles", f"{config.PROFILES} with none", "set CHEXREASON_PROFILES to another")
     for name in config.profile_names():
         about = config.raw(name)
         print(f"{name:<10} {about['tier']:<12} {' '.join(str(about['what']).split())}")
@@ -254,27 +256,32 @@ def _begin(profile: "Profile", stage: str = "") -> None:
     for place in (profile.results, profile.cache):
         place.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=place).close()
+    for what in profile.engines if profile.source != profile.name else ():  # ours are right, and slow to import
+        profile.engine(what, print)
 
 
 def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     from chexreason import config
     from chexreason.rewards import REWARDS
-    from chexreason.settings import parse
+    from chexreason.settings import once, parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:
         name, equals, value = entry.partition("=")
         if not equals:
             raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        given.setdefault("settings", {})[name] = parse(value, f"--set {entry}")
+        given["settings"] = once([*given.get("settings", {}).items(), (name, parse(value, f"--set {name[-40:]}"))])
     modules, rewards = list(words.module or []), []
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
             config.load_module(name)
             modules.append(str(config.folder(name)))
             module = f"extension_{Path(name).stem}"
-            rewards += [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
+            added = [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
+            if not added:
+                raise UserError("a file that registers a reward", name, 'write @reward("its_name") above it')
+            rewards += added
         else:
             rewards.append(name)
     given |= {"modules": modules} if modules else {}

@@ -48,13 +48,20 @@ def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     return names, how
 
 
+def place(text: str) -> Path:
+    """A path; an empty one is what a shell makes of a variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path")
+    return Path(text)
+
+
 PLACES = (
     word("--profile", default="demo", help="a profile's name, or the path of its .yml file (default: %(default)s)"),
     word("--seed", type=int, help="instead of the profile's"),
     word("--set", action="append", metavar="GROUP.NAME=VALUE", help="a setting, grpo.beta=0 for instance"),
     word("--module", action="append", metavar="FILE.py", help="code of your own that registers things"),
-    word("--results", type=Path, help="a folder instead of results/"),
-    word("--cache", type=Path, help="a folder for checkpoints and images instead of .cache/PROFILE"),
+    word("--results", type=place, help="a folder instead of results/"),
+    word("--cache", type=place, help="a folder for checkpoints and images instead of .cache/PROFILE"),
 )
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
@@ -64,7 +71,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "profiles": (actions.show_profiles, (), {}),
     "settings": (actions.show_settings, (), {}),
     "phantom": (actions.draw_phantoms, (
-        word("folder", type=Path, help="an empty folder, or one with the same phantoms already"),
+        word("folder", type=place, help="an empty folder, or one with the same phantoms already"),
         word("--hospital", default="A", help="A (like MIMIC), B (like CheXpert) or C (like NIH)"),
         word("--split", default="train", help="train, validate or test"),
         word("--n", type=int, default=100, help="number of studies"),
@@ -73,7 +80,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     ), {}),
     "pretrain": (actions.pretrain, (
         word("name", help="medgemma, qwen, nv_reason (which goes on from qwen), or all"),
-        word("--cache", type=Path, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
+        word("--cache", type=place, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
@@ -90,13 +97,13 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "audit": (actions.show_audit, (JSON,), {}),
     "claims": (actions.judge_claims, (
         word("--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"),
-        word("--results", type=Path, help="a folder instead of results/"), JSON,
+        word("--results", type=place, help="a folder instead of results/"), JSON,
     ), {}),
     "doctor": (actions.see_doctor, PLACES, {}),
     "cohort": (actions.handle_cohorts, (
         word("what", choices=("show", "write", "verify"), metavar="show|write|verify"),
         word("--cohort", help="sft, rl, validation, chexpert or nih (default: all five)"),
-        word("--manifest", "--out", type=Path, help="a file to verify, or the manifests' folder"), *PLACES,
+        word("--manifest", "--out", type=place, help="a file to verify, or the manifests' folder"), *PLACES,
     ), {}),
     "traces": (actions.write_traces, (
         word("--prompt", default="all", help="one SFT format such as reasoning_a (default: all four)"),
@@ -105,7 +112,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("--limit", type=int, help="write at most so many traces of each format now"), *PLACES,
     ), {}),
     "book": (actions.build_book, (
-        SHOWN, word("--out", type=Path, default=Path(), help="the folder that gets _build/html (default: here)"),
+        SHOWN, word("--out", type=place, default=Path(), help="the folder that gets _build/html (default: here)"),
     ), {}),
     "size": (actions.show_size, (), {}),
     "fresh": (actions.check_fresh, (SHOWN,), {}),
