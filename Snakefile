@@ -15,6 +15,7 @@ from companion.workflow import stages
 from chexreason.config import ROOT, load_profile
 from chexreason.errors import UserError
 from companion.experiment import arms, worlds
+from companion.workflow.commands import refused
 
 try:
     PROFILE = load_profile(config.get("profile", "demo"))
@@ -24,8 +25,8 @@ try:
     if set("{}") & set(os.path.relpath(PROFILE.cache)):  # Snakemake would take what is between them for a wildcard
         raise UserError("a cache folder without braces in its path", "one with", "choose another CHEXREASON_CACHE")
     stages.refresh(PROFILE, ROOT)
-except UserError as error:
-    print(f"chexreason: {error}", file=sys.stderr)
+except (UserError, OSError) as error:
+    print(f"chexreason: {refused(error) or error}", file=sys.stderr)
     sys.exit(2)
 
 #: A shell reads it, and the path may hold a blank. Snakemake itself reads the braces of `params.command` only.

@@ -205,7 +205,7 @@ def load_module(module: str) -> None:
         if isinstance(error, UserError):
             raise
         wanted = f"a module or a Python file {masked(Path(Path(module).name), 24)} to import"
-        got = masked(Path(f"{type(error).__name__}: {error}"), 200)
+        got = f"{type(error).__name__}: {masked(Path(str(error)))}"
         raise UserError(wanted, got, "correct it, or give a .py file") from error
 
 

@@ -44,12 +44,10 @@ def arguments(
     passes = training.accumulation(completions, settings.per_device_train_batch_size)
     steps = math.ceil(studies / settings.studies_per_step) * settings.num_train_epochs * settings.num_iterations
     quiet = models.vllm_silence(silent) if settings.use_vllm else {"suppress_tokens": list(silent)}
+    usual = {"top_k": 0, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": models.VLLM_MEMORY}
     made: GRPOConfig = training.arguments(
-        GRPOConfig, settings, more or {}, folder, seed,
-        top_k=0,
+        GRPOConfig, settings, usual | dict(more or {}), folder, seed,
         generation_kwargs=quiet if silent else None,
-        vllm_mode="colocate",
-        vllm_gpu_memory_utilization=models.VLLM_MEMORY,
         gradient_accumulation_steps=passes,
         steps_per_generation=passes,
         max_steps=steps,

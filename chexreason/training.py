@@ -17,10 +17,7 @@ def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, 
     ours = {
         "output_dir": str(folder),
         "seed": seed,
-        "data_seed": seed,
         "disable_tqdm": True,
-        "logging_steps": 1,
-        "optim": "adamw_torch",
         "remove_unused_columns": False,
         **fixed,
         **{name: value for name, value in vars(settings).items() if name in known},
@@ -28,8 +25,9 @@ def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, 
     }
     if taken := sorted(more.keys() & {*ours, "log_completions"}):
         raise UserError(f"options of {kind.__name__} that the code leaves open", ", ".join(taken), "remove them")
+    usual = {"data_seed": seed, "logging_steps": 1, "optim": "adamw_torch"}
     try:
-        return kind(**ours, **more)
+        return kind(**{**usual, **ours, **more})
     except (ValueError, TypeError, LookupError, AttributeError, ImportError) as error:
         raise UserError(f"settings that {kind.__name__} takes", str(error), "correct them in the profile") from error
 

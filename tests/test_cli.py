@@ -76,7 +76,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("sft --profile smoke --set grpo.beta=2 --set grpo.beta=3", "Expected each name once, got grpo.beta twice"),
         ("sft --profile smoke --set sft.run_name=2020-01-01", "date is not JSON"),
         ("sft --profile /very/{long}/path.yml", "path.yml'. Add a new one in"),
-        ("sft --profile smoke --module {long}", "a module or a Python file xxx"),
+        ("sft --profile smoke --module {long}", "a module or a Python file ...xxx"),
         ("grpo --profile smoke --reward {tmp}/empty.py", "Expected a file that registers a reward, got"),
         *((f"sft --profile smoke {word}=", f"argument {word}: an empty path") for word in ("--cache", "--results")),
         ("sft --profile paper", "rows of MIMIC-CXR-JPG outside the repository"),
