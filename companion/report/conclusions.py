@@ -75,7 +75,7 @@ def ours(number: int, profile: str | None = None, results: Path | None = None) -
     elif number > 1:
         none = f" No difference to {titles[first]} is given." if first is not None and first not in fit else ""
         notes.append(
-            f"One training each, so no order is told: what another training would give is in no interval.{none}"
+            f"One training each, so no order is given: what another training would give is in no interval.{none}"
         )
     elif first is None or len(fit) < 2:
         notes.append("Too few runs take part for a best.")
