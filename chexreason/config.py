@@ -138,9 +138,11 @@ class Profile:
         repository = {ROOT, *(place for place in ROOT.parents if (place / ".git").exists())}
         inside = self.rows != "cache" or repository.intersection([self.cache, *self.cache.parents])
         for title in (source.title for source in held if source.credentialed and inside):
-            wanted = f"per-study rows of {title} outside the repository"
-            do = "set `rows: cache` in the profile and CHEXREASON_CACHE to a folder elsewhere"
-            yield UserError(wanted, f"rows: {self.rows} and the cache {masked(self.cache)}", do)
+            wanted = f"rows of {title} outside the repository"
+            if self.rows != "cache":
+                yield UserError(wanted, f"rows: {self.rows}", "set `rows: cache` in the profile")
+            else:
+                yield UserError(wanted, masked(self.cache), "set CHEXREASON_CACHE to a folder elsewhere")
         for name, unset in ((name, place.unset) for name, place in self.data.items() if place.unset):
             wanted, do = f"a folder for {name} in profile {self.name}", f"export {unset}=/where/it/lies"
             yield UserError(wanted, f"${unset}, which is not set", do)

@@ -196,24 +196,27 @@ def encode(loaded: Loaded, images: list[Image.Image], prompt: str) -> dict[str, 
 def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = None) -> PeftModel:
     """The model with a fresh adapter on the language model; the vision encoder stays frozen.
 
-    `more` are options of PEFT's `LoraConfig` that a profile sets. Raises UserError for one that it does not have.
+    `more` are options of PEFT's `LoraConfig` that a profile sets. Raises UserError for one that it refuses.
     """
     fixed = {"target_modules": loaded.family.lora_targets, "task_type": "CAUSAL_LM"}
     try:
-        config = LoraConfig(**{**fixed, **asdict(settings), **(more or {})})
-    except TypeError as error:
-        raise UserError("options of LoraConfig", str(error), "see the profile's settings of lora") from error
-    model = get_peft_model(loaded.model, config)
+        model = get_peft_model(loaded.model, LoraConfig(**{**fixed, **asdict(settings), **(more or {})}))
+    except Exception as error:  # options are anybody's, and PEFT checks them in many places
+        raise UserError("options that PEFT takes", str(error), "see the profile's settings of lora") from error
     assert_language_only(model)
     return model
 
 
 def assert_language_only(model: torch.nn.Module) -> None:
-    """Raise AssertionError if a weight outside the language model would train, or none would."""
+    """Raise UserError if another weight than LoRA's on the language model would train, or none would."""
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     outside = [name for name in trained if "language_model" not in name or "lora_" not in name]
-    assert trained, "no weight would train"
-    assert not outside, f"weights that must not train: {outside[:3]}"
+    if not trained or outside:
+        wanted, got = (
+            "LoRA on the language model alone to train",
+            f"weights like {outside[0]}" if outside else "no weight",
+        )
+        raise UserError(wanted, got, "see the profile's settings of lora")
 
 
 def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:

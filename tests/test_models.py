@@ -48,5 +48,17 @@ def test_lora_touches_every_projection_of_the_language_model_and_nothing_else(ra
     assert all("language_model.layers" in name for name in touched)
     vision = next(w for name, w in model.named_parameters() if "vision" in name or "visual" in name)
     vision.requires_grad_(True)
-    with pytest.raises(AssertionError, match="must not train"):
+    with pytest.raises(UserError, match="language model alone to train, got weights like"):
         assert_language_only(model)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bias": "nosuch"}, {"bias": "all"}, {"inference_mode": True}, {"exclude_modules": "("}, {"nosuch": 1},
+        {"rank_pattern": {"(": 3}}, {"target_modules": ["nosuch"]}, {"init_lora_weights": "loftq"},
+    ],
+)  # fmt: skip
+def test_what_peft_refuses_is_told_in_a_line(random_model, more) -> None:
+    with pytest.raises(UserError, match=r"\AExpected [^\n]*\. See the profile's settings of lora\.\Z"):
+        add_lora(random_model, LoRA(), more)

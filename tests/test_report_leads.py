@@ -192,7 +192,7 @@ def test_one_training_each_gives_no_order_however_large_the_lead(results):
     for number in range(2, 7):
         said = conclusions.ours(number, "smoke", results).text
         assert not re.search(VERDICTS, said[said.index("<table") :])
-        assert "no order is told: what another training would give is in no interval" in said
+        assert "no order is given: what another training would give is in no interval" in said
 
 
 def test_printed_leads_are_held_against_chance_as_the_audit_does():
