@@ -151,6 +151,7 @@ def test_credentialed_rows_need_a_writable_cache_outside_the_repository(profile,
     assert cache(cache=tmp_path / "link" / "x").state == MISSING, "a link into the repository is the repository"
     assert cache(rows="results").got == "rows: results with credentialed data"
     assert cache(cache=Path("/proc/nowhere")).state == MISSING
+    assert cache(cache=Path("/dev/null/demo")).got == "/dev/null/demo: Not a directory"
     assert not profile.cache.exists(), "the doctor makes no folder"
     assert machine._cache(config.load_profile("smoke")).state == READY
 

@@ -210,9 +210,14 @@ def test_wrong_names_are_refused_in_one_line(results, tmp_path):
         with pytest.raises(UserError, match=r"got '?(7|enormous|9)"):
             wrong()
     write("smoke", tmp_path, "03")
-    (tmp_path / "smoke" / "03-grpo-hard" / "metrics.csv").write_text("finding,metric\n")
-    with pytest.raises(UserError, match=r"03-grpo-hard/metrics\.csv"):
-        report.table(4, "smoke", tmp_path)
+    table = tmp_path / "smoke" / "03-grpo-hard" / "metrics.csv"
+    whole = table.read_text()
+    for damaged in ("finding,metric\n", re.sub(r"(?m)^Edema,.*\n", "", whole), re.sub(r"(?m)^micro,n,.*\n", "", whole)):
+        table.write_text(damaged)
+        with pytest.raises(
+            UserError, match=r"all their rows for \w+, got 03-grpo-hard/metrics\.csv without (micro|Edema) "
+        ):
+            report.table(4, "smoke", tmp_path)
 
 
 def test_names_from_files_cannot_break_the_page(results):

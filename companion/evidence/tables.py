@@ -193,13 +193,27 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     table = run.metrics()
     if "checkpoint" in table:
         table = table[table["checkpoint"] == checkpoint]
-    if table.empty or not {"finding", "metric", "value"} <= set(table):
+    whole = {"finding", "metric", "value"} <= set(table)
+    found = (
+        table.set_index(["finding", "metric"])["value"]
+        if whole
+        else pd.Series(index=pd.MultiIndex.from_arrays([[], []]))
+    )
+    lack = [" ".join(row) for row in _rows_of(run.info["label_set"]) if row not in found.index]
+    if lack:
         raise UserError(
-            "columns finding, metric, value with rows" + (f" for the checkpoint {checkpoint}" if checkpoint else ""),
-            f"{run.folder.name}/metrics.csv with {', '.join(map(str, table))} and {len(table)} such rows",
-            "remove that folder and run its stage again",
-        )
-    return table.set_index(["finding", "metric"])["value"]
+            "columns finding, metric, value and all their rows" + (f" for {checkpoint}" if checkpoint else ""),
+            f"{run.folder.name}/metrics.csv without {lack[0]}", "remove that folder and run its stage again",
+        )  # fmt: skip
+    return found
+
+
+@functools.cache
+def _rows_of(label_set: str) -> list[tuple[str, str]]:
+    """The rows (finding, metric) of scores over a label set."""
+    nothing = np.zeros((1, len(LABEL_SETS[label_set])), dtype=bool)
+    made = metrics.scores(nothing, nothing, label_set).to_frame()
+    return list(zip(made["finding"], made["metric"], strict=True))
 
 
 def trained(run: Run) -> bool:

@@ -57,8 +57,8 @@ def _cache(profile: Profile) -> Row:
     try:
         for source in profile.data:
             keep_outside(profile, source, place)
-        place.is_dir()  # an OSError where that may not be known
-        with tempfile.TemporaryFile(dir=_existing(place)):
+        nearest = next(folder for folder in (place, *place.parents) if folder.exists())  # OSError if not to be known
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except UserError as error:
         return Row.failed(title, error)
