@@ -1,0 +1,56 @@
+"""The new experiment's patients: strata that are weighted back, and the same patient in each world."""
+
+import numpy as np
+import pytest
+
+from chexreason.labels import FINDINGS
+from companion.experiment import patients
+from companion.phantoms.hospitals import hospital
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small():
+    """A pool of a tenth, for speed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"POOL": 1600, "PLAIN": dict.fromkeys("ABC", 60), "ENOUGH": 6}.items():
+            patch.setattr(patients, name, value)
+        patients.sample.cache_clear()
+        yield
+    patients.sample.cache_clear()
+
+
+@pytest.mark.parametrize("population", "ABC")
+def test_each_finding_has_enough_patients_and_its_natural_share(population):
+    table, own = patients.sample(population), hospital(population).convention
+    assert table["weight"].mean() == pytest.approx(1)
+    said = [patients._recorded(population, index) for index in range(patients.POOL)]
+    for name in patients.SEEN:
+        for reference in (own, "visible"):
+            has = patients.truth(population, reference)[:, FINDINGS.index(name)]
+            pool = [name in one[reference] for one in said]
+            assert has.sum() >= min(patients.ENOUGH, sum(pool)), (name, reference)
+            weighted, share = np.average(has, weights=table["weight"]), np.mean(pool)
+            assert abs(weighted - share) < 4 * np.sqrt(share / len(table)), (name, reference)
+    rarest = table[table["stratum"] == min(patients.SEEN, key=lambda n: sum(n in one[own] for one in said))]
+    assert rarest["weight"].max() < 1, "patients of the rarest finding stand for fewer than themselves"
+
+
+def test_a_patient_is_the_same_in_each_world():
+    here, there = (patients.World("A", image).case(7) for image in "AB")
+    assert here.anatomy == there.anatomy
+    assert here.lesions == there.lesions
+    assert here.acquisition != there.acquisition
+    row = patients.sample("A").iloc[3]
+    case = patients.World("A", "A").case(int(row["index"]))
+    assert set(filter(None, row["visible"].split(";"))) == case.truth
+
+
+def test_images_are_drawn_once(tmp_path):
+    world = patients.World("C", "A")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(patients, "sample", lambda population, real=patients.sample: real(population).head(3))
+    studies = patients.images(world, tmp_path)
+    times = [study.image.stat().st_mtime_ns for study in studies]
+    assert times == [study.image.stat().st_mtime_ns for study in patients.images(world, tmp_path)]
+    assert len({study.image.read_bytes() for study in studies}) == 3
+    patch.undo()
