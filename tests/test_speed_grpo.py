@@ -97,6 +97,17 @@ def test_shared_prompts_give_trls_log_probabilities_losses_and_gradients(make, w
     close(*(torch.cat([g.flatten() for g in grads.values()]) for grads in (our_grads, stock_grads)))
 
 
+def test_cut_completions_leave_the_loss_as_they_leave_trls(make) -> None:
+    losses = []
+    for speed in (STOCK, dataclasses.replace(STOCK, shared_prompt=True)):
+        trainer = make(speed, mask_truncated_completions=True)
+        inputs = rollout(trainer)
+        assert not inputs["completion_mask"].any(dim=1).all(), "some completions are cut at nine tokens"
+        inputs["advantages"] = torch.linspace(-1, 1, 16)
+        losses.append(one_pass(trainer, inputs)[0])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_the_first_pass_tells_the_old_policy(make) -> None:
     stock, ours = make(STOCK), make(dataclasses.replace(STOCK, reuse_first_logprobs=True))
     expected, inputs = rollout(stock), rollout(ours)

@@ -52,7 +52,8 @@ class FastGRPOTrainer(GRPOTrainer):
         drops = any(m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout))
         sdpa = base.config.get_text_config()._attn_implementation == "sdpa"
         self.last_layer = speed.last_layer and not self.args.gradient_checkpointing
-        self.shares_prompt = speed.shared_prompt and rollout and sdpa and self.loss_type in ORDERLESS
+        whole = rollout and not self.mask_truncated_completions  # a tree has a token of each completion
+        self.shares_prompt = speed.shared_prompt and whole and sdpa and self.loss_type in ORDERLESS
         self.share_prefill = (
             speed.share_prefill and sdpa and self.top_k == 0 and self.min_p is None and not self.use_vllm
         )
