@@ -8,6 +8,7 @@ MIMIC labels in the CheXpert format; we take that to be the validation split of 
 
 import contextlib
 import errno
+import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -90,6 +91,7 @@ def drawn(profile: Profile, name: str) -> Cohort:
     """What `choose` draws: no image is opened, and none counts as unreadable.
 
     Where images of the studies drawn from the publisher's lists are not there, all are drawn again from those that are.
+    Raises UserError where one may not be read.
     """
     dataset, split = place_of(name)
     if dataset not in profile.data:
@@ -108,6 +110,9 @@ def drawn(profile: Profile, name: str) -> Cohort:
         _enough(profile, name, "images", sum(there), len(there))
         left_out[NOT_THERE] = len(there) - sum(there)
         parts = _draw([study for study in pool if is_there(study.image)], profile, name)
+    if denied := sum(not os.access(study.image, os.R_OK) for part in parts for study in part):
+        wanted, got = f"images of cohort {name} that may be read", f"{denied:,} that may not"
+        raise UserError(wanted, got, "give yourself the right to read them, or ask their owner for it")
     return Cohort(name, dataset, root, tuple(parts[name == "rl"]), (), left_out)
 
 

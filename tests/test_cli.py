@@ -39,6 +39,11 @@ def failing(monkeypatch):
         *((OSError(code, "No", "/mimic/files/p10/p10000032/s50414267/02aa.jpg"), 2,
            f"Expected {wanted}, got No at /mimic/files/p*/p*/s*/*.jpg. {do} and run the same command again.")
           for codes, (wanted, do) in list(cli.SYSTEM.items())[1:] for code in codes),
+        *((OSError(code, "No", "/mimic/p10000032"), 2, f"Expected {wanted}, got No at /mimic/p*. {do} and run the same "
+           "command again.") for code, wanted, do in (
+               (errno.ENOMEM, "enough memory", "Close other programs"),
+               *((code, "a disk that reads, writes and locks files", "Choose another place")
+                 for code in (errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ESTALE, errno.ETIMEDOUT)))),
         (MemoryError(), 2, "Expected enough memory, got none left. Close other programs or choose a smaller batch, and "
          "run the same command again."),
         (ModuleNotFoundError("No module named 'torch'", name="torch.nn"), 2,

@@ -144,6 +144,16 @@ def test_what_the_system_refuses_is_one_line_that_names_no_patient(held) -> None
     assert str(caught.value) == f"Expected tables and images that may be read, {got}"
 
 
+def test_images_that_may_not_be_read_are_counted_and_the_right_is_named(held, monkeypatch) -> None:
+    denied = [study.image for study in cohorts.drawn(held, "validation").studies[1:3]]
+    monkeypatch.setattr(cohorts.os, "access", lambda path, how: path not in denied)  # the superuser may read all
+    for stage in (cohorts.drawn, cohorts.choose):
+        with pytest.raises(UserError) as caught:
+            stage(held, "validation")
+        wanted = "Expected images of cohort validation that may be read, got 2 that may not"
+        assert str(caught.value) == f"{wanted}. Give yourself the right to read them, or ask their owner for it."
+
+
 def shrinking(profile, pixels):
     return dataclasses.replace(profile, engines={"images": {"name": "companion.speed.images.once", "pixels": pixels}})
 

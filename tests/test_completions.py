@@ -83,6 +83,15 @@ def test_spellings_that_are_accepted(body):
     assert read_labels(body) == (("Lung Opacity", "Edema"), (), 0)
 
 
+@pytest.mark.parametrize("mark", [*"⁃−‐‑►➢◆✔❖>\u200c\u200e", "[1]", "[12] ►", "> [1].", "\u200e[1]\u200c"])
+def test_more_bullets_and_numbers_in_brackets(mark):
+    parsed = parse_completion(f"<solution>{mark} Lung Opacity\n{mark}Edema</solution>", ONLY_SOLUTION)
+    assert (parsed.labels, parsed.failures) == (("Lung Opacity", "Edema"), set())
+    twice = parse_completion(f"<solution>Edema {mark} Fracture</solution>", ONLY_SOLUTION)
+    assert (len(twice.unknown), twice.failed) == (1, True), "within a name it forgives nothing"
+    assert parse_completion("<solution>>,, a<b>, Edema</solution>", ONLY_SOLUTION).unknown == (">", "a<b>")
+
+
 @pytest.mark.parametrize(
     "body", ["Edema and Fracture", "No Edema", "Edema (mild)", "Pleural_Effusion", "Edema\x00", "\u200fEdema"]
 )

@@ -12,8 +12,10 @@ from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
 from chexreason.settings import UNREAD, origins
+from companion.evidence.tables import results_root
 from companion.replication.traces.teacher import Teacher
 from companion.report.settings import all_groups, settings_table
+from companion.workflow.stages import build_book
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
 STATED = {
@@ -235,6 +237,14 @@ def test_rows_of_credentialed_data_need_a_cache_outside_the_repository(own, tmp_
     assert own(data=data, rows="cache").rows == "cache"
     with pytest.raises(UserError, match="rows: results"):
         own(data=data)
+
+
+def test_the_results_may_lie_below_the_home(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CHEXREASON_RESULTS", "~/x")
+    assert results_root() == tmp_path / "x"
+    with pytest.raises(UserError, match=re.escape(f"results in {tmp_path}/x/smoke, got none")):
+        build_book("smoke")
 
 
 def test_paths_are_absolute_and_begin_where_the_command_was_started(own, tmp_path, monkeypatch) -> None:

@@ -114,6 +114,8 @@ def test_a_cell_under_a_wrong_header_is_not_shown_where_it_may_be_an_id(tmp_path
      ("Doe_Jane_1957", False), ("Patient 12", False), ("P-0042.jpg", False), ("subject-1003", False),
      ("Doe_Jane.JPG", False), ("mimic-cxr-p10000032.txt", False), ("Data_Entry_2017_v2020.csv", True),
      ("CheXpert-v1.0 batch 1 (validate & csv)", True), ("CheXpert-v1.0-small.zip", True), ("images_001.tar.gz", True),
+     ("train (1).csv", True), ("mimic-cxr-2.0.0-split.csv(2).gz", True), ("Data_Entry_2017_v2020 (1).csv", True),
+     ("P-0042 (1).csv", False), ("Doe (1) 1957.csv", False), ("Doe (1).png", False),
      ("mimic-cxr-2.0.0-split.csv.gz", True), ("mimic-cxr-jpg-2.1.0.physionet.org", True), ("2.1.0", True)],
 )  # fmt: skip
 def test_a_name_with_digits_is_shown_only_if_it_is_the_releases(tmp_path, name, shown):

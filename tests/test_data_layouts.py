@@ -135,6 +135,7 @@ LOADS = {
     "MIMIC, packed by name only": (
         "mimic", "", {f"{name}.gz": text for name, text in mimic(packed=False).items()} | {"files/x": ""}, {}, 2,
     ),
+    "NIH, images at the root": ("nih", "", nih(*PNG[:2]), dict.fromkeys(PNG[:2], "test"), 1),
     "MIMIC, leftovers of gsutil and wget": ("mimic", "", mimic(f"{IMAGES[0]}.jpg_.gstmp", "files/index.html"), {}, 2),
     **{
         f"NIH, {what}": (
@@ -161,6 +162,7 @@ def test_it_loads_and_a_missing_image_is_kept(tmp_path, case):
 
 
 OTHER = VALIDATE.splitlines()[1].replace("1.0,0.0", "0.0,1.0") + "\n"
+LIKE, UNLIKE = VALIDATE.splitlines()[1] + "\n", OTHER.replace("view1", "view2")
 CUT = mimic("files/x", packed=False)
 for _name, _row in (("split", "ab{0},{0},{0},train"), ("metadata", "ab{0},{0},{0},PA")):
     CUT[f"mimic-cxr-2.0.0-{_name}.csv"] += "".join(_row.format(k) + "\n" for k in range(10, 28))
@@ -173,7 +175,12 @@ REFUSED = {
         "chexpert", "", {"train_visualCheXbert.csv": VALIDATE}, ["train.csv", "train_visualCheXbert.csv, whose"], True,
     ),
     "two releases": ("chexpert", "", TRAIN | {f"{FULL}/a": ""}, [f"{FULL} and {SMALL}", "the one to use"], False),
-    "a zip": ("chexpert", "", {f"{SMALL}.zip": "PK"}, ["train.csv", f"got {SMALL}.zip", "unpack"], True),
+    "a zip": ("chexpert", "", {f"{SMALL}.zip": "PK"}, ["train.csv", f"got {SMALL}.zip", "Unpack the arch"], True),
+    "a tar": ("mimic", "", {"mimic-2.tar": ""}, ["got 1 whose names are not shown", "Unpack the archive there"], True),
+    **{
+        f"{source}, a browser's copy": (source, "", {name: "", "images/x": ""}, [name, "Rename … (1) or"], True)
+        for source, name in (("chexpert", "train (1).csv"), ("mimic", "mimic-cxr-2.0.0-chexpert.csv (1).gz"))
+    },
     "png copies": (
         "chexpert", "", {"valid.csv": VALIDATE, f"valid/{THREE}/a.png": ""}, [".jpg files in", "got .png files"], False,
     ),
@@ -234,10 +241,17 @@ REFUSED = {
         "mimic", "", CUT | {"mimic-cxr-2.0.0-metadata.csv": "\n".join(MIMIC["metadata"][:2])},
         ["an image, study and subject as", "split.csv, line 3"], False,
     ),
+    "MIMIC, split cut": (
+        "mimic", "", mimic("files/x", packed=False) | {"mimic-cxr-2.0.0-split.csv": "\n".join(MIMIC["split"][:2])},
+        ["a row for each image of the metadata table in", "split.csv, got none for 1", "cut"], False,
+    ),
     "MIMIC, labels cut": ("mimic", "", CUT, ["a row for each of 20 studies in", "csv, got none for 18"], False),
     "CheXpert, labels of the views": (
-        "chexpert", "", {"valid.csv": VALIDATE + OTHER.replace("view1", "view2")},
-        ["the labels of the study's other views", "line 3"], False,
+        "chexpert", "", {"valid.csv": VALIDATE + UNLIKE}, ["a usable study", "1 studies whose views differ"], False,
+    ),
+    "CheXpert, labels of many studies' views": (
+        "chexpert", "", {"valid.csv": VALIDATE + "".join((LIKE + UNLIKE).replace("645", f"70{k}") for k in range(9))},
+        ["the labels of the study's other views", "line 4"], False,
     ),
     "CheXpert, a path twice": ("chexpert", "", {"valid.csv": VALIDATE + OTHER}, ["a path that occurs once"], False),
     "CheXpert, another split": (

@@ -73,6 +73,16 @@ def test_chexpert_one_frontal_image_a_study_by_the_stated_rule(release):
         chexpert.load(release, "test")
 
 
+def test_chexpert_studies_whose_views_differ_are_counted_and_left_out(release):
+    before, table = chexpert.load(release, "train"), release / "train.csv"
+    rows = table.read_text()
+    first = next(row for row in rows.splitlines() if "patient00003/study1/view2" in row)
+    table.write_text(rows + first.replace("view2", "view3").replace("1.0,", "0.0,") + "\n")
+    after = chexpert.load(release, "train")
+    assert after.left_out["studies whose views differ in labels"] == 1
+    assert after.studies == tuple(study for study in before.studies if study.patient_id != "patient00003")
+
+
 def test_chexperts_test_set_names_studies_and_orders_its_labels_differently(release):
     swapped = {"Lung Opacity": "Lung Lesion", "Lung Lesion": "Lung Opacity"}
     images = {1: ["view1_frontal", "view2_lateral"], 2: ["view10_frontal", "view2_frontal"], 3: ["view1_lateral"]}

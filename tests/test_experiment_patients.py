@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chexreason.labels import FINDINGS
-from companion.experiment import patients
+from companion.experiment import patients, worlds
 from companion.phantoms.hospitals import hospital
 
 
@@ -52,5 +52,12 @@ def test_images_are_drawn_once(tmp_path):
     studies = patients.images(world, tmp_path)
     times = [study.image.stat().st_mtime_ns for study in studies]
     assert times == [study.image.stat().st_mtime_ns for study in patients.images(world, tmp_path)]
+    for images in (lambda: patients.images(world, tmp_path), lambda: worlds.images(worlds.WORLDS[0], 3, tmp_path)):
+        places = [study.image for study in images()]
+        whole = [place.read_bytes() for place in places]
+        for place, content in zip(places, (b"", whole[1][:-1], bytes(len(whole[2]))), strict=True):
+            place.write_bytes(content)
+        images()
+        assert [place.read_bytes() for place in places] == whole, "an image that is cut is drawn anew"
     assert len({study.image.read_bytes() for study in studies}) == 3
     patch.undo()

@@ -1,8 +1,10 @@
 """Drawn trees: what is written comes back through the real loaders, whole or not at all."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -101,6 +103,31 @@ def test_an_equal_request_is_skipped(trees, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in trees["A"].rglob("*")}
     write_tree(trees["A"], "A", SIZES["A"], SEED, SIDE)
     assert before == {path: path.stat().st_mtime_ns for path in trees["A"].rglob("*")}
+
+
+@pytest.mark.parametrize("hospital", SIZES)
+def test_what_is_gone_or_cut_is_drawn_anew_and_nothing_else(tmp_path, monkeypatch, hospital):
+    draw = {"hospital": hospital, "sizes": SIZES[hospital], "seed": SEED, "size": SIDE}
+    monkeypatch.setattr(writers, "tqdm", lambda drawn, *_, **__: drawn)
+    profile = SimpleNamespace(data={"one": SimpleNamespace(root=tmp_path / "tree", draw=draw)})
+    prepare.prepare(profile, teach=False)
+    before = contents(tmp_path / "tree")
+    images = sorted((tmp_path / "tree").rglob("*.[jp][pn]g"))
+    for image, content in zip(images, (b"", b"\0" * 5000, images[2].read_bytes()[:-1], None), strict=False):
+        image.unlink() if content is None else image.write_bytes(content)
+    saved, save = [], writers.save_image
+    monkeypatch.setattr(writers, "save_image", lambda image, path: (saved.append(path), save(image, path)))
+    prepare.prepare(profile, teach=False)
+    assert (sorted(saved), contents(tmp_path / "tree")) == (images[:4], before)
+    with monkeypatch.context() as patch:  # a tree that is whole is not locked: its folder may be read-only
+        patch.setattr(prepare, "alone", None)
+        prepare.prepare(profile, teach=False)
+    locks = []
+    monkeypatch.setattr(prepare, "alone", lambda lock: locks.append(lock) or contextlib.nullcontext())
+    for module in (prepare, writers):
+        monkeypatch.setattr(module, "generator_digest", lambda: "another")
+    prepare.prepare(profile, teach=False)
+    assert (locks, len(saved)) == ([tmp_path / ".tree.lock"], 4 + len(images)), "another generator's, under its lock"
 
 
 @pytest.mark.parametrize(

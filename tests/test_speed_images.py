@@ -77,5 +77,14 @@ def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="No space left"):
             prepare([study(source)], 10_000, folder)
     assert not [path for path in folder.rglob("*") if path.is_file()], "nothing half made is left"
-    ready(source, 10_000, folder).resolve().unlink()  # a link to an image that somebody removed
+    image = ready(source, 10_000, folder).resolve()
+    whole = image.read_bytes()
+    for cut in (b"", whole[:50], whole[: len(whole) // 2], bytes(len(whole)), whole + b"x", b"P5 1 1\n"):
+        image.write_bytes(cut)
+        assert prepare([study(source)], 10_000, folder)[1] == []
+        assert image.read_bytes() == whole
+    image.unlink()  # a link to an image that somebody removed
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
     assert open_image(ready(source, 10_000, folder)).width
+    assert len(synced) == 1, "on the disk before it has its name"

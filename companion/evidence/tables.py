@@ -140,7 +140,7 @@ def beside(name: str, results: Path | None = None) -> list[str]:
 
 def results_root(results: Path | None = None) -> Path:
     """The folder that holds a folder a profile: as given, or $CHEXREASON_RESULTS, or the repository's."""
-    return Path(results or os.environ.get("CHEXREASON_RESULTS") or config.RESULTS)
+    return Path(results or config.folder(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS))
 
 
 def tier_of(name: str, results: Path | None = None) -> str:

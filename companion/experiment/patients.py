@@ -24,6 +24,7 @@ from companion.phantoms import Case, at_hospital, draw, sample_case
 from companion.phantoms.case import labelling_stream, sample_lesions
 from companion.phantoms.conventions import CONVENTIONS, record, truth_of
 from companion.phantoms.hospitals import hospital
+from companion.phantoms.prepare import is_whole
 from companion.phantoms.writers import generator_digest, save_image
 
 #: Patients come from a stream that nothing else is drawn from: not the training images, and not the experiment before.
@@ -104,10 +105,10 @@ def _has(
 
 
 def images(world: World, cache: Path) -> list[Study]:
-    """The images of a world's patients as studies without labels, drawn into `cache` where they are missing."""
+    """The images of a world's patients as studies without labels, drawn into `cache` where they are missing or cut."""
     folder = cache / "worlds" / digest_of([SEED, generator_digest()])[:12] / world.name
     indices = sample(world.population)["index"]
-    missing = [index for index in indices if not (folder / f"{index:05d}.png").is_file()]
+    missing = [index for index in indices if not is_whole(folder / f"{index:05d}.png")]
     Parallel(n_jobs=1)(delayed(_save)(world, index, folder) for index in missing)
     return [
         Study("mimic", f"{k:05d}", f"{k:05d}", folder / f"{k:05d}.png", "PA", "test", {}, FINDINGS) for k in indices

@@ -17,6 +17,7 @@ from chexreason.files import digest_of
 from chexreason.labels import NIH_SHARED, POSITIVE
 from companion.phantoms import Case, at_hospital, draw, relabel, sample_case
 from companion.phantoms.conventions import CONVENTIONS
+from companion.phantoms.prepare import is_whole
 from companion.phantoms.writers import generator_digest, save_image
 
 #: Images are drawn from a stream that no training cohort uses.
@@ -56,13 +57,13 @@ ASKED: dict[str, tuple[World, ...]] = {
 
 
 def images(world: World, count: int, cache: Path) -> list[Study]:
-    """The images of a world as studies without labels, drawn into `cache` where they are missing."""
+    """The images of a world as studies without labels, drawn into `cache` where they are missing or cut."""
     folder = cache / "worlds" / digest_of([SEED, generator_digest()])[:12] / world.name
     studies = []
     for index in tqdm(range(count), desc=f"images {world.name}", unit="image", mininterval=2, leave=False):
         key = f"{index:05d}"
         path = folder / f"{key}.png"
-        if not path.is_file():
+        if not is_whole(path):
             save_image(draw(world.case(index)), path)
         studies.append(Study("mimic", key, key, path, "PA", "test", {}, FINDINGS))
     return studies

@@ -1,6 +1,7 @@
 """What a profile needs before a stage runs: its drawn data sets, and the scripted teacher's traces of their studies."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,25 +9,63 @@ from chexreason import cohorts, data, prompts, traces
 from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.tables import TEXT, read_table
-from chexreason.files import write_atomically
+from chexreason.files import alone, write_atomically
 from chexreason.labels import positives
+from companion.phantoms.layouts import LAYOUTS
 from companion.phantoms.teacher import trace
 from companion.phantoms.writers import generator_digest, write_tree
+
+#: What a drawn image ends in.
+ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
 
 
 def prepare(profile: Profile, *, teach: bool = True) -> None:
     """Draw the trees that the profile asks for and write their traces; real data are left alone.
 
-    A tree that another generator has drawn is drawn anew. Raises UserError as `write_tree` does.
+    A tree that another generator has drawn is drawn anew, and so are images that are gone or cut. Raises UserError as
+    `write_tree` does.
     """
     for place in profile.data.values():
         if place.draw is not None:
-            if data.is_phantom(place.root) and data.phantom_request(place.root)["generator"] != generator_digest():
-                shutil.rmtree(place.root)
+            _clear(place.root)
             request = dict(place.draw)
             write_tree(place.root, request.pop("hospital"), request.pop("sizes"), **request)
     if teach and data.is_phantom(profile.data[cohorts.COHORTS["sft"][0]].root):
         write_traces(profile, cohorts.choose(profile, "sft"))
+
+
+def is_whole(image: Path) -> bool:
+    """Whether a drawn image is there to its end; its pixels are not looked at."""
+    try:
+        with image.open("rb") as file:
+            file.seek(-len(ENDS[image.suffix]), os.SEEK_END)
+            return file.read() == ENDS[image.suffix]
+    except OSError:
+        return False
+
+
+def _clear(root: Path) -> None:
+    """Take away what has to be drawn anew, and the mark of a tree that is whole: `write_tree` draws the rest of it."""
+    if not _stale(root):
+        return
+    with alone(root.parent / f".{root.name}.lock"):
+        stale = _stale(root)  # nothing, if another process was quicker
+        for path in stale:
+            shutil.rmtree(path) if path == root else path.unlink(missing_ok=True)
+        if stale and root.is_dir():
+            (root / data.PHANTOM_MARKER).replace(root / data.PHANTOM_UNFINISHED)
+
+
+def _stale(root: Path) -> list[Path]:
+    """Of a whole tree, all of it if another generator has drawn it, or else the images that are gone or cut."""
+    if not data.is_phantom(root):
+        return []
+    request = data.phantom_request(root)
+    if request["generator"] != generator_digest():
+        return [root]
+    files = [LAYOUTS[request["layout"]].files(split, k) for split, n in request["sizes"].items() for k in range(n)]
+    names = [name for one in files for name in (one.image, one.second) if name]
+    return [root / name for name in names if not is_whole(root / name)]
 
 
 def lesions(root: Path) -> dict[str, list[dict[str, object]]]:

@@ -5,7 +5,7 @@ Decoding and shrinking it for each prompt, epoch and model would cost more than 
 once, shrunk to the most that any model takes, and kept without compression, named by its content and by how it was
 made: a changed file is a new image and two copies of one file are one. A link named after the source's path, size and
 time of change leads to it, so that the second time nothing of the source is read. Both are written to a temporary
-file and renamed. It changes an image no more than a second resampling would.
+file and renamed; one that is cut all the same is made anew. It changes an image no more than a second resampling would.
 """
 
 import contextlib
@@ -67,18 +67,18 @@ def ready(source: Path, pixels: int, folder: Path) -> Path:
         about = source.stat()
         name = digest_of([str(source), about.st_size, about.st_mtime_ns, pixels, METHOD])
         link = folder / "sources" / name[:2] / name
-        if link.exists():
+        if _whole(link):
             return link
         image = folder / "images" / f"{digest_of([file_digest(source), pixels, METHOD])}.pgm"
     except FileNotFoundError:
         raise UnreadableImage(source, "no such file") from None
     except OSError as error:
         raise UnreadableImage(source, error.strerror or "unreadable") from None
-    if not image.is_file():
+    if not _whole(image):
         grey = shrunk(open_image(source), pixels)
         # A portable grey map: a line of text with the size, then the pixels as they are.
         grey_map = f"P5 {grey.width} {grey.height} 255\n".encode() + grey.tobytes()
-        _put(image, lambda partial: partial.write_bytes(grey_map))
+        _put(image, lambda partial: _write(partial, grey_map))
     _put(link, lambda partial: partial.symlink_to(os.path.relpath(image, link.parent)))
     return link
 
@@ -94,6 +94,22 @@ def shrunk(image: Image.Image, pixels: int) -> Image.Image:
         return image
     size = max(1, int(image.width * share)), max(1, int(image.height * share))
     return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _whole(image: Path) -> bool:
+    """Whether a prepared image is there and as long as its first line says."""
+    try:
+        with image.open("rb") as file:
+            kind, width, height, _ = (first := file.readline(40)).split()
+            return kind == b"P5" and file.seek(0, os.SEEK_END) == len(first) + int(width) * int(height)
+    except (OSError, ValueError):
+        return False
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # or a loss of power could leave the name without the bytes
 
 
 def _put(path: Path, make: Callable[[Path], object]) -> None:

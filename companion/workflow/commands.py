@@ -28,8 +28,11 @@ SYSTEM = {
     (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG): (
         "a path that leads where it should", "Correct it",
     ),
+    (errno.ENOMEM,): ("enough memory", "Close other programs"),
     (errno.EIO, errno.ESTALE, errno.EBUSY, errno.EMFILE, errno.EFBIG, errno.EINVAL, errno.ETIMEDOUT, errno.ENOSYS,
-     errno.ENOLCK, errno.EOPNOTSUPP): ("a disk that reads, writes and locks files", "Choose another place"),
+     errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENODEV, errno.ENXIO): (
+        "a disk that reads, writes and locks files", "Choose another place",
+    ),
 }  # fmt: skip
 #: What stands for our signs on a terminal that lacks them; a question mark stands for any other.
 PLAIN = {"−": "-", "–": "-", "…": "...", "×": "x", "✓": "+", "✗": "x", "≈": "~", "≠": "!=", "⇄": "<>", "∅": "0"}

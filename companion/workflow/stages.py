@@ -169,7 +169,7 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
-    results = Path(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS).resolve() / profile
+    results = config.folder(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     if wrong := altered():
