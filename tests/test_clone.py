@@ -47,7 +47,8 @@ def run(clone, *command: str, **environment: str) -> subprocess.CompletedProcess
     """A stage of the clone, with results and cache elsewhere."""
     places = ["--results", str(clone.parent / "results"), "--cache", str(clone.parent / "cache")]
     words = [*command, "run", "prompting", "--profile", "smoke", *places]
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "CHEXREASON_"))}
+    ours = ("PYTHONPATH", "CHEXREASON_")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
         words, cwd=clone, env={**variables, **environment}, capture_output=True, text=True, check=False
     )

@@ -189,7 +189,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_checkpoint_that_counts(at, s
 
 
 @pytest.mark.parametrize(("other", "times"), [("cache", 1), ("cache of another seed", 2)])
-def test_a_second_command_waits_and_in_the_same_cache_finds_the_run_finished(at, tmp_path, capsys, other, times) -> None:
+def test_a_second_command_waits_and_finds_what_its_own_cache_knows(at, tmp_path, capsys, other, times) -> None:
     begun, go, computed, long = threading.Event(), threading.Event(), [], 3600.0
     table = pd.DataFrame({"value": [1]})
 

@@ -99,8 +99,8 @@ WRONG, BARE, WHOLE = {"wrong": 1, "bare": 1}, {"wrong": 0, "bare": 1}, {"wrong":
     ("three", "twelve", "asked", "told"),
     [
         (WRONG, WRONG, "python3 python3.12", r"chexreason: Expected .*, got none among python3 python3\.12\. Install"),
-        (BARE, WRONG, "python3 python3.12", r"chexreason: .* got python3 without venv .*\. Install python3\.99-venv, or"),
-        (WRONG, BARE, "python3 python3.12", r"chexreason: .* got python3\.12 without venv .*\. Install python3\.99-venv"),
+        (BARE, WRONG, "python3 python3.12", r"chexreason: .* got python3 without .*\. Install python3\.99-venv, or"),
+        (WRONG, BARE, "python3 python3.12", r"chexreason: .* got python3\.12 without .*\. Install python3\.99-venv"),
         (BARE, WHOLE, "python3 python3.12", r"/my py/python3\.12 -m venv --clear \.venv"),
         (WHOLE, WRONG, "{}/python3", r"/my py/python3 -m venv --clear \.venv"),
     ],

@@ -126,7 +126,8 @@ def run_notebook(
 def read(source: Path) -> nbformat.NotebookNode:
     """The text notebook as a real one, with stable cell ids; UserError if it is not there."""
     if not source.is_file():
-        raise UserError("a notebook", f"{source}, which is not there", "run from a whole clone, installed with pip's --editable")
+        do = "run from a whole clone, installed with pip's --editable"
+        raise UserError("a notebook", f"{source}, which is not there", do)
     notebook = jupytext.read(source)
     notebook.metadata.pop("jupytext", None)
     for number, cell in enumerate(notebook.cells):

@@ -37,7 +37,8 @@ RUNS = {
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     """Run a stage's notebook on a profile and note that it is done; returns the executed notebook.
 
-    Waits for another process that runs the same, or writes to the same results. Raises UserError if the notebook fails or leaves no runs.
+    Waits for another process that runs the same, or writes to the same results. Raises UserError if the notebook fails
+    or leaves no runs.
     """
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "companion/evidence/sections.py")
