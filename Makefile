@@ -6,8 +6,9 @@ CORES ?= 2
 # As it was typed: nothing in it is executed, by make or by a shell.
 unexport PROFILE
 export CHOSEN := $(value PROFILE)
-# Interpreters to try, in this order; the first for which all pins exist is taken.
+# Interpreters to try, in this order; the first for which all pins exist, and which has venv, is taken.
 PYTHON ?= python3.11 python3 python3.12 python3.13
+export TRIED := $(value PYTHON)
 # What installs; options for it can be added, such as PIP_TORCH="--index-url ...PyTorch's CPU wheels...".
 PIP ?= $(PY) -m pip
 PIP_TORCH ?=
@@ -43,20 +44,25 @@ help:  ## this list
 setup: $(STAMP)  ## make .venv, if it is not whole already
 
 $(STAMP): ; @
-	python=""
-	for candidate in $(PYTHON); do
-	    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then python=$$candidate; break; fi
+	python="" bare=""
+	candidates=("$$TRIED")
+	command -v "$$TRIED" >/dev/null || candidates=($$TRIED)  # one, whose path may hold a blank, or several
+	for candidate in "$${candidates[@]}"; do
+	    "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue
+	    if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then python=$$candidate; break; fi
+	    bare=$${bare:-$$candidate}
 	done
-	if [ -z "$$python" ]; then
-	    echo "chexreason: Expected Python 3.11, 3.12 or 3.13, got none among $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3." >&2
+	if [ -z "$$python$$bare" ]; then
+	    echo "chexreason: Expected Python 3.11, 3.12 or 3.13, got none among $$TRIED. Install one, or name it: make PYTHON=/path/to/python3." >&2
 	    exit 2
 	fi
-	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then
-	    echo "chexreason: Expected a Python that makes environments, got $$python without venv or ensurepip. Install your system's python3-venv." >&2
+	if [ -z "$$python" ]; then
+	    package=$$("$$bare" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+	    echo "chexreason: Expected a Python that makes environments, got $$bare without venv or ensurepip. Install $$package, or name another: make PYTHON=/path/to/python3." >&2
 	    exit 2
 	fi
 	if ! compgen -G '$(VENV)/whole-*' >/dev/null || ! $(PY) -c '' 2>/dev/null; then
-	    echo "setup: making $(VENV) with $$($$python --version) (a few minutes, about 2 GB)"
+	    echo "setup: making $(VENV) with $$("$$python" --version) (a few minutes, about 2 GB)"
 	    "$$python" -m venv --clear $(VENV)
 	fi
 	rm -f $(VENV)/whole-*
@@ -116,6 +122,10 @@ pins:  ## write constraints.txt from .venv, after a deliberate upgrade
 	{ $(PIP) freeze --exclude-editable | sed '/^torch==/s/+.*//'; grep '^[^#]' constraints.txt; } \
 	    | LC_ALL=C sort --stable --unique --ignore-case --field-separator== --key=1,1 >> constraints.txt.partial
 	mv constraints.txt.partial constraints.txt
+	# The tests see what is installed here; this sees that each pin takes each Python, those of another Python included.
+	for minor in 11 12 13; do
+	    $(PIP) install --quiet --dry-run --no-deps --ignore-installed --target .cache --python-version 3.$$minor --requirement constraints.txt
+	done
 	echo "pins: constraints.txt is written; make test says what environment.yml has to follow"
 
 clean:  ## remove what was built or cached here; .venv and results stay

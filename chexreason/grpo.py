@@ -117,16 +117,19 @@ def train_all(profile: Profile) -> list[runs.Run]:
         chosen, validation = cohorts.choose(profile, "rl"), cohorts.choose(profile, "validation")
     prompt, inputs = prompts.get(about["prompt"]), {"rl_studies": chosen.digest}
     tasks = [Task.recorded(chosen.studies, prompt, name, uncertain) for name in about["rewards"]]
-    done = [run(profile, f"03-grpo-{task.reward}", about["start"], task, validation, inputs) for task in tasks]
+    start, lacking = about["start"], records.lacking(chosen)
+    done = [run(profile, f"03-grpo-{task.reward}", start, task, validation, inputs, lacking) for task in tasks]
     return [one for one in done if one]
 
 
 def run(
-    profile: Profile, run_id: str, start_run: str, task: Task, validation: Cohort, inputs: Mapping[str, str]
-) -> runs.Run | None:
+    profile: Profile, run_id: str, start_run: str, task: Task, validation: Cohort, inputs: Mapping[str, str],
+    lacking: Mapping[str, int] | None = None,
+) -> runs.Run | None:  # fmt: skip
     """Train the study's model from a run's adapter and score its checkpoints; ``best`` is that of the best macro-F1.
 
-    `inputs` are the digests of what the task was made from. None where several processes only trained.
+    `inputs` are the digests of what the task was made from, `lacking` what it lacks (`records.lacking`). None where
+    several processes only trained.
     """
     start = runs.need(profile.cache / "checkpoints" / start_run / "best")
     base = profile.study["grpo"]["model"]
@@ -134,7 +137,7 @@ def run(
         profile, run_id, "grpo", "chexreason", base, task.prompt, validation,
         grpo={**asdict(profile.grpo), **profile.more("grpo")},
         reward=constants(reward_of(task.reward, profile)),
-        facts={"reward": task.reward, "n_train": len(task.studies)},
+        facts={"reward": task.reward, "n_train": len(task.studies)}, trained_left_out=lacking,
         inputs={"start": runs.adapter_digest(start), "credit": digest_of([sorted(c) for c in task.credit]), **inputs},
     )  # fmt: skip
 

@@ -20,9 +20,10 @@ from chexreason.prompts import Prompt
 
 def plan(
     profile: Profile, run_id: str, stage: str, model: str, base: str, prompt: Prompt, chosen: Cohort, *,
-    facts: Mapping[str, Any] | None = None, inputs: Mapping[str, str] | None = None, **settings: Any,
+    facts: Mapping[str, Any] | None = None, inputs: Mapping[str, str] | None = None,
+    trained_left_out: Mapping[str, int] | None = None, **settings: Any,
 ) -> runs.Plan:  # fmt: skip
-    """A run's plan with the facts that every stage states."""
+    """A run's plan with the facts that every stage states; what training lacked is one only where it lacked any."""
     source = profile.models[base]
     pinned = f"{source}@{models.FAMILIES[base].revision_of(source)}"
     about = {
@@ -34,6 +35,7 @@ def plan(
         "split": cohorts.place_of(chosen.name)[1],
         "label_set": SOURCES[chosen.dataset].scored_on,
         **(facts or {}),
+        **({"trained_left_out": dict(trained_left_out)} if trained_left_out else {}),
     }
     made_from = {
         "model": file_digest(Path(source)) if Path(source).is_dir() else pinned,
@@ -43,6 +45,12 @@ def plan(
     }
     used = {"decoding": asdict(profile.decoding), "engines": dict(profile.engines), **settings}
     return runs.Plan(profile, run_id, about, used, made_from)
+
+
+def lacking(chosen: Cohort) -> dict[str, int]:
+    """Why studies are missing from a cohort for want of an image -> how many; empty where all images are there."""
+    counts = {cohorts.NOT_THERE: chosen.left_out.get(cohorts.NOT_THERE, 0), "unreadable images": len(chosen.unreadable)}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def predictions(chosen: Cohort, completions: Sequence[Completion], prompt: Prompt, uncertain: str) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def run(
     settings = {**asdict(profile.lora), **profile.more("lora"), **asdict(profile.sft), **profile.more("sft")}
     this = records.plan(
         profile, run_id, "sft", f"{base}_sft", base, prompt, validation, sft=settings,
-        facts={"n_train": len(chosen.studies)},
+        facts={"n_train": len(chosen.studies)}, trained_left_out=records.lacking(chosen),
         inputs={"sft_studies": chosen.digest, "traces": digest_of(lessons)},
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import pandas as pd
 from chexreason import cohorts, evaluate, models, processes, prompts, records, runs
 from chexreason.cohorts import Cohort
 from chexreason.config import Profile
-from chexreason.files import alone
+from chexreason.files import alone_at
 from chexreason.models import Loaded, with_adapter
 from chexreason.prompts import Prompt
 
@@ -56,7 +56,7 @@ def once(this: runs.Plan, compute: Callable[[], T]) -> runs.Run | T:
     with contextlib.ExitStack() as held:
         with processes.first_before_others():
             if processes.rank() == 0:
-                held.enter_context(alone(this.profile.cache / "locks" / this.run_id))
+                held.enter_context(alone_at(this.run_id, this.profile.cache, this.profile.results))
         return this.finished() or compute()
 
 

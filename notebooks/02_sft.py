@@ -29,7 +29,7 @@ cache: str = ""  # a folder for images and checkpoints instead of the profile's 
 given: str = ""  # changes by hand, as JSON: settings, modules, study
 
 # %%
-from chexreason import cohorts, config, sft
+from chexreason import cohorts, config, records, sft
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -55,6 +55,8 @@ report.frame_table(
 prepare(chosen)  # draws the phantoms of the profile, if it has any
 taught, validation = cohorts.choose(chosen, "sft"), cohorts.choose(chosen, "validation")
 print(f"{len(taught.studies)} studies with traces, {len(validation.studies)} others for scoring; no patient in both")
+if lacking := records.lacking(taught):
+    print(f"left out of the training: {lacking}")
 
 # %% [markdown]
 # ## Training and scoring

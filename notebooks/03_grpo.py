@@ -30,7 +30,7 @@ cache: str = ""  # a folder for images and checkpoints instead of the profile's 
 given: str = ""  # changes by hand, as JSON: settings, modules, study
 
 # %%
-from chexreason import cohorts, config, grpo
+from chexreason import cohorts, config, grpo, records
 from companion import report
 from companion.phantoms.prepare import prepare
 
@@ -56,6 +56,8 @@ report.frame_table(
 prepare(chosen)  # draws the phantoms of the profile, if it has any
 rewarded = cohorts.choose(chosen, "rl")
 print(f"{len(rewarded.studies)} studies of patients that the fine-tuning never saw")
+if lacking := records.lacking(rewarded):
+    print(f"left out of the training: {lacking}")
 
 # %% [markdown]
 # ## Training and scoring

@@ -1,7 +1,9 @@
 """What several test modules share: checkpoints, trees and profiles."""
 
+import importlib.util
 import os
 import shutil
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +15,24 @@ from chexreason import config
 from companion.evidence import claims
 from companion.evidence.claims import views
 
+#: What a GPU build of torch stands under; nothing of data, labels, rewards, metrics and settings imports it.
+TORCH = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with a whole study come first: they take longest, and the other process has enough to do."""
     items.sort(key=lambda item: item.path.name not in ("test_paper_profile.py", "test_extension.py"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Where torch is not installed (.ci/without-torch), a test that comes to a library on top of it is skipped."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        if error.name in TORCH and not importlib.util.find_spec("torch"):
+            pytest.skip(f"needs {error.name}")
+        raise
 
 
 @pytest.fixture(scope="session", params=["medgemma", "qwen"])

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from chexreason import config
+from chexreason import config, files
 from chexreason.errors import UserError
 from companion.evidence import sections
 from companion.workflow import batch, stages
@@ -100,6 +101,20 @@ def test_a_failure_is_told_and_kept_apart(written, tmp_path, capsys, cell, told,
     assert ("Traceback" in (shown := str(capsys.readouterr()))) == ("a row" in shown) == traced
     assert whole.read_text() == "of the last time"
     assert sorted(path for path in tmp_path.rglob("*.ipynb")) == sorted([kept, whole])
+
+
+def test_two_runs_of_one_target_have_files_of_their_own(written, monkeypatch):
+    source, started = written("print('never')"), []
+
+    def execute(real, partial, *_, **__) -> None:
+        started.append(real)
+        if len(started) == 1:
+            run(source)  # the other one, from its beginning to its end
+        shutil.copy(real, partial)
+
+    monkeypatch.setattr(batch.papermill, "execute_notebook", execute)
+    assert [path.name for path in run(source).parent.iterdir()] == ["05_tiny.ipynb"]
+    assert len(set(started)) == 2
 
 
 # Which kernel it is.
@@ -246,6 +261,25 @@ def stage(tmp_path, monkeypatch):
         (place / "01_prompting.py").write_text(f'{HEADER}# %% tags=["parameters"]\n{words}\n# %%\n{cell}')
 
     return put, profile
+
+
+def test_a_stage_waits_for_one_of_another_cache_with_the_same_results(stage, tmp_path, monkeypatch, capsys):
+    """And clears what a killed one has left; git shows nothing of the locks."""
+    (_, profile), begun = stage, threading.Event()
+    (killed := profile.results / "notebooks" / "01_prompting.xyz.partial").mkdir(parents=True)
+    monkeypatch.setattr(batch, "run_notebook", lambda *_: begun.set())
+    monkeypatch.setattr(stages, "_not_made_here", lambda *_: iter(()))
+    second = threading.Thread(target=stages.run_stage, args=["prompting", profile], daemon=True)
+    with files.alone_at("01_prompting.lock", tmp_path / "cache of another seed", profile.results):
+        second.start()
+        while "waiting for another command that is at work on 01_prompting" not in capsys.readouterr().err:
+            assert second.is_alive()
+            time.sleep(0.05)
+        assert not begun.is_set()
+    second.join()
+    assert begun.is_set()
+    assert not killed.exists()
+    assert ".locks/" in (config.ROOT / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.parametrize("wrong", [{"but": 1}, {"digest": "another's"}])

@@ -117,10 +117,42 @@ def test_images_that_are_not_there_are_counted_and_others_drawn_in_their_place(h
 def test_a_page_says_how_many_images_were_not_there() -> None:
     plain = dict.fromkeys(("run_id", "stage", "tier", "profile", "seed", "config_digest", "started", "n"), "")
     info = plain | {"dataset": "nih", "split": "test", "git": {"revision": "", "dirty": False}}
-    note = "their image was not there or not readable: 3 of NIH ChestX-ray14, test split."
-    for left_out, unreadable, n in (({}, 0, 0), ({cohorts.NOT_THERE: 1}, 2, 1)):
-        run = runs.Run(Path(), info | {"left_out": left_out, "unreadable": {"count": unreadable}})
-        assert runs_behind([run, run]).count(note) == n
+    note = "their image was not there or not readable: {}."
+    for left_out, unreadable, trained, said in (
+        ({}, 0, {}, None),
+        ({cohorts.NOT_THERE: 1}, 2, {}, "3 of NIH ChestX-ray14, test split"),
+        ({}, 0, {cohorts.NOT_THERE: 4, "unreadable images": 1}, "5 of MIMIC-CXR-JPG, train split"),
+        ({cohorts.NOT_THERE: 1}, 0, {cohorts.NOT_THERE: 4},
+         "1 of NIH ChestX-ray14, test split; 4 of MIMIC-CXR-JPG, train split"),
+    ):  # fmt: skip
+        told = {"left_out": left_out, "unreadable": {"count": unreadable}, "trained_left_out": trained}
+        shown = runs_behind([run := runs.Run(Path(), info | told), run])
+        assert shown.count(note.format(said)) == (said is not None)
+        assert ("cxr-note" in shown) == (said is not None)
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_a_training_says_which_images_it_lacked_and_one_that_lacked_none_is_what_it_was(
+    held, monkeypatch, stage
+) -> None:
+    from chexreason import grpo, sft
+
+    trains, made = {"sft": sft, "grpo": grpo}[stage], []
+    monkeypatch.setattr(trains.resume, "run", lambda plan, *_: made.append(plan))
+    monkeypatch.setattr(sft.traces, "of", lambda *_: [])
+    for name in ("need", "adapter_digest"):
+        monkeypatch.setattr(grpo.runs, name, lambda _: "")
+    trains.train_all(sized(held))
+    whole, made[:] = list(made), []
+    assert not any("trained_left_out" in plan.facts for plan in whole)
+    less = without_images(held, cohorts.drawn(held, "sft").studies[:1], images_there=0.7)
+    cohorts.drawn(less, "rl").studies[0].image.write_bytes(b"no image")
+    trains.train_all(less)
+    lacked = {cohorts.NOT_THERE: 1} | ({"unreadable images": 1} if stage == "grpo" else {})
+    assert [plan.facts["trained_left_out"] for plan in made] == [lacked] * len(whole)
+    for plan in made:
+        del plan.facts["trained_left_out"]
+    assert {tuple(plan.facts) for plan in made} == {tuple(plan.facts) for plan in whole}
 
 
 @pytest.mark.parametrize(

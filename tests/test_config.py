@@ -7,10 +7,11 @@ import re
 import pytest
 import yaml
 
-from chexreason import config, recipe, scorer, settings
+from chexreason import config, recipe, settings
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
+from chexreason.rewards import REWARDS
 from chexreason.settings import UNREAD, origins
 from companion.evidence.tables import results_root
 from companion.replication.traces.teacher import Teacher
@@ -40,6 +41,11 @@ STATED = {
 SECTIONS = {"lora": "3.2.1", "sft": "3.2.1", "grpo": "3.2.2", "nuanced": "3.2.2"}
 #: The sections that a value may be read from: 2, 3.1 and the beginning of 3.2 are missing from the text that we have.
 READ = {"3.2.1", "3.2.2"}
+
+
+def reward_of(name: str, profile: config.Profile):
+    """As `scorer.reward_of` does, which imports torch."""
+    return config.overridden(profile.overrides, name, REWARDS[name], profile.name)
 
 
 @pytest.mark.parametrize("group", all_groups())
@@ -72,7 +78,7 @@ def data_folders(monkeypatch) -> None:
 def test_the_papers_profile_changes_no_stated_value() -> None:
     paper = load_profile("paper")
     for group, values in STATED.items():
-        settings = scorer.reward_of(group, paper) if group in ("hard", "nuanced") else getattr(paper, group)
+        settings = reward_of(group, paper) if group in ("hard", "nuanced") else getattr(paper, group)
         assert {name: getattr(settings, name) for name in values} == values
 
 
@@ -111,7 +117,7 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     profile = own(**override("grpo.learning_rate", "1e-3"))  # YAML 1.1 reads 1e-3 as text
     assert profile.grpo == dataclasses.replace(recipe.GRPO(), learning_rate=1e-3)
     assert profile.sft == recipe.SFT()
-    assert scorer.reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
+    assert reward_of("nuanced", own(**override("nuanced.exact", 50))).exact == 50.0
     more = own(**override("sft.label_smoothing_factor", 0.1))
     assert (more.more("sft"), more.more("grpo"), more.sft) == ({"label_smoothing_factor": 0.1}, {}, recipe.SFT())
     assert own(**override("sizes.validation", None)).sizes.validation is None

@@ -83,7 +83,11 @@ def test_the_pins_are_whole(constraints, python):
 
 
 def test_every_pin_takes_every_python_that_the_package_takes_and_make_refuses_the_others(constraints):
-    """Or the set-up fails after minutes, when pip comes to this pin."""
+    """Or the set-up fails after minutes, when pip comes to this pin.
+
+    Of pins that are not installed (aiohttp, plotly and what they need: another Python asks for them, or another
+    package's extra) nothing here says what they want: `make pins` ends by asking pip for all pins under each Python.
+    """
     [(oldest, beyond)] = re.findall(r"not \(3, (\d+)\) <= sys.version_info < \(3, (\d+)\)", MAKEFILE)
     assert [f"3.{minor}" for minor in range(int(oldest), int(beyond))] == PYTHONS
     refused = []
@@ -117,6 +121,12 @@ def test_versions_agree():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert headings[0] in ("Unreleased", __version__)
+
+
+def test_no_tracked_file_is_a_link_or_another_repository():
+    """A link may lead out of the clone, to what another machine lacks."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-s"], capture_output=True, text=True, check=False)
+    assert {line.split()[0] for line in listed.stdout.splitlines()} <= {"100644", "100755"}
 
 
 def test_no_tracked_file_holds_a_path_of_this_machine():

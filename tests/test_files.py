@@ -53,6 +53,12 @@ def test_digests_see_bytes_names_and_order_but_not_the_order_of_keys(tmp_path) -
     assert first not in (folder("three", weights="1", config="3"), folder("four", weights="1", settings="2"))
 
 
+def test_results_that_may_not_be_written_need_no_lock(tmp_path) -> None:
+    (tmp_path / "closed").touch()
+    with files.alone_at("a", tmp_path / "cache", tmp_path / "closed" / "demo"):
+        assert (tmp_path / "cache" / "locks" / "a").exists()
+
+
 @pytest.mark.parametrize(
     "seal", ["", "null", "5", "true", "[1]", '["x", null]', "[null, 5]", '[null, ["a"]]', "[" * 100_000, '["x", "a/b"]']
 )

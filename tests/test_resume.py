@@ -5,6 +5,7 @@ import json
 import resource
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -187,28 +188,31 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_checkpoint_that_counts(at, s
     assert resume.last_checkpoint(profile.cache / "checkpoints" / SFT) is None
 
 
-def test_a_second_command_waits_and_finds_the_run_finished(at, tmp_path) -> None:
-    begun, go, computed = threading.Event(), threading.Event(), []
+@pytest.mark.parametrize(("other", "times"), [("cache", 1), ("cache of another seed", 2)])
+def test_a_second_command_waits_and_finds_what_its_own_cache_knows(at, tmp_path, capsys, other, times) -> None:
+    begun, go, computed, long = threading.Event(), threading.Event(), [], 3600.0
     table = pd.DataFrame({"value": [1]})
 
-    def command() -> None:
-        plan = runs.Plan(at(tmp_path), "01-x", {}, {})
+    def command(cache: str) -> None:
+        plan = runs.Plan(dataclasses.replace(at(tmp_path), cache=tmp_path / cache), "01-x", {}, {})
 
         def compute() -> runs.Run:
             computed.append(plan)
             begun.set()
-            assert go.wait(60)
+            assert go.wait(long)
             return runs.finish(plan, metrics=table, predictions=table)
 
         assert study.once(plan, compute).run_id == "01-x"
 
-    first, second = (threading.Thread(target=command) for _ in range(2))
+    first, second = (threading.Thread(target=command, args=[cache], daemon=True) for cache in ("cache", other))
     first.start()
-    assert begun.wait(60)
+    assert begun.wait(long)
     second.start()
-    second.join(0.5)
-    assert second.is_alive()
+    while "waiting for another command that is at work on 01-x" not in capsys.readouterr().err:
+        assert second.is_alive()
+        assert len(computed) == 1
+        time.sleep(0.05)
     go.set()
-    first.join(60)
-    second.join(60)
-    assert len(computed) == 1
+    first.join(long)
+    second.join(long)
+    assert len(computed) == times

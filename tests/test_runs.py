@@ -161,6 +161,10 @@ def test_the_state_of_the_code_is_told_and_results_do_not_count(tmp_path, monkey
     git(repository, "commit", "--quiet", "--message", "x")
     clean = {"revision": git(repository, "rev-parse", "HEAD"), "dirty": False}
     assert runs.git_state() == clean
+    with monkeypatch.context() as another:
+        another.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git takes the clone for another user's
+        another.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        assert runs.git_state() == clean
     (repository / "results").mkdir()
     (repository / "results" / "run.json").write_text("{}")
     assert runs.git_state() == clean

@@ -83,6 +83,61 @@ def made(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
     return subprocess.run(["make", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
+#: In an interpreter's place: whether its version is one that we take, whether it has venv, and then how it is called.
+FAKE = """#!/bin/sh
+case "$*" in
+    *sys.exit*) exit {wrong} ;;
+    *ensurepip*) exit {bare} ;;
+    *-venv*) echo python3.99-venv ;;
+    -m*) echo "$0 $*" >&2; exit 7 ;;
+esac
+"""
+WRONG, BARE, WHOLE = {"wrong": 1, "bare": 1}, {"wrong": 0, "bare": 1}, {"wrong": 0, "bare": 0}
+
+
+@pytest.mark.parametrize(
+    ("three", "twelve", "asked", "told"),
+    [
+        (WRONG, WRONG, "python3 python3.12", r"chexreason: Expected .*, got none among python3 python3\.12\. Install"),
+        (BARE, WRONG, "python3 python3.12", r"chexreason: .* got python3 without .*\. Install python3\.99-venv, or"),
+        (WRONG, BARE, "python3 python3.12", r"chexreason: .* got python3\.12 without .*\. Install python3\.99-venv"),
+        (BARE, WHOLE, "python3 python3.12", r"/my py/python3\.12 -m venv --clear \.venv"),
+        (WHOLE, WRONG, "{}/python3", r"/my py/python3 -m venv --clear \.venv"),
+    ],
+)
+def test_an_interpreter_that_cannot_do_is_passed_over_or_refused_before_anything_is_made(
+    tmp_path, three, twelve, asked, told
+) -> None:
+    (fakes := tmp_path / "my py").mkdir()
+    for name, how in (("python3", three), ("python3.12", twelve)):
+        (fakes / name).write_text(FAKE.format(**how))
+        (fakes / name).chmod(0o755)
+    path = f"{fakes}{os.pathsep}{os.environ['PATH']}"
+    ended = made(tmp_path / "clone", "setup", f"PYTHON={asked.format(fakes)}", PATH=path)
+    first = ended.stderr.splitlines()[0]
+    assert re.search(told, first), ended.stderr
+    assert ended.returncode == 2
+    assert "installing" not in ended.stdout
+    assert not (tmp_path / "clone" / ".venv").exists()
+    if first.startswith("chexreason"):
+        assert len(first) <= 200
+        assert ended.stdout == ""
+
+
+def test_book_and_html_take_the_same_lock_and_pins_asks_for_every_python(tmp_path) -> None:
+    shown = made(tmp_path, "--dry-run", "--old-file", "setup", "html", "book", "pins").stdout
+    locked = re.findall(r"^.*companion\.workflow\.locked (\S+) \S+ -m (\w+)", shown, flags=re.MULTILINE)
+    assert locked == [(".cache/book.lock", "companion"), (".cache/book.lock", "snakemake")]
+    assert "for minor in 11 12 13" in shown
+
+
+def test_snakemake_typed_directly_where_the_home_cannot_be_written(tmp_path) -> None:
+    for text in (PROFILE.read_text(), (ROOT / "README.md").read_text()):
+        assert "`export XDG_CACHE_HOME=$PWD/.cache/home`" in text
+    words = ("--cores", "1", "--config", "profile=smoke", "--quiet", "rules")
+    assert "total" in planned(sys.executable, *words, HOME="/proc/none", XDG_CACHE_HOME=str(tmp_path / ".cache/home"))
+
+
 @pytest.mark.parametrize("name", ["clone", ODD, "a $HOME # {b}"])
 def test_the_environments_stamp_knows_its_folder(tmp_path, name) -> None:
     """And what libraries cache goes there if the home cannot be written."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chexreason.cohorts import NOT_THERE
+from chexreason.cohorts import NOT_THERE, place_of
 from chexreason.data import SOURCES
 from chexreason.runs import Run
 from companion.evidence.sections import STAGES
@@ -26,9 +26,11 @@ def _not_there(runs: Iterable[Run]) -> str:
     """A note on the studies that are missing from the runs' cohorts, if any are."""
     lacking: dict[str, None] = {}
     for info in (run.info for run in runs):
-        count = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
-        if count:
-            lacking[f"{count:,} of {SOURCES[info['dataset']].title}, {info['split']} split"] = None
+        scored = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
+        trained = sum(info.get("trained_left_out", {}).values())
+        for count, dataset, split in ((scored, info["dataset"], info["split"]), (trained, *place_of("sft"))):
+            if count:
+                lacking[f"{count:,} of {SOURCES[dataset].title}, {split} split"] = None
     said = f"Studies left out, their image was not there or not readable: {'; '.join(lacking)}."
     return f'<p class="cxr-note">{escape(said)}</p>' if lacking else ""
 

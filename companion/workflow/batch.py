@@ -100,10 +100,8 @@ def run_notebook(
     failed = (failures or executed.parent) / executed.with_suffix(".failed.ipynb").name
     for folder in (executed.parent, failed.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    # Beside the result, so that the last step is a rename. A killed run leaves it, and the next one clears it.
-    scratch = executed.with_suffix(".partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
+    # Beside the result, so that the last step is a rename; a folder of its own. A killed run leaves it.
+    scratch = Path(tempfile.mkdtemp(".partial", f"{executed.stem}.", executed.parent))
     try:
         real, partial = scratch / f"{source.stem}.ipynb", scratch / "executed.ipynb"
         nbformat.write(notebook, real)
@@ -128,7 +126,8 @@ def run_notebook(
 def read(source: Path) -> nbformat.NotebookNode:
     """The text notebook as a real one, with stable cell ids; UserError if it is not there."""
     if not source.is_file():
-        raise UserError("a notebook", f"{source}, which is not there", "run from a whole clone")
+        do = "run from a whole clone, installed with pip's --editable"
+        raise UserError("a notebook", f"{source}, which is not there", do)
     notebook = jupytext.read(source)
     notebook.metadata.pop("jupytext", None)
     for number, cell in enumerate(notebook.cells):

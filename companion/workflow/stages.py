@@ -11,6 +11,7 @@ stopped.
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from typing import Any
 
 from chexreason import config, runs
 from chexreason.errors import UserError, unknown
-from chexreason.files import alone, digest_of, file_digest, write_atomically
+from chexreason.files import alone, alone_at, digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
 from companion.evidence.sections import STAGES, SUMMARIES
 from companion.workflow import batch
@@ -36,11 +37,13 @@ RUNS = {
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     """Run a stage's notebook on a profile and note that it is done; returns the executed notebook.
 
-    Waits for another process that runs the same. Raises UserError if the notebook fails or leaves no runs.
+    Waits for another process that runs the same, or writes to the same results. Raises UserError if the notebook fails
+    or leaves no runs.
     """
     if name not in STAGES:
         raise unknown("stage", name, STAGES, "companion/evidence/sections.py")
     stage, done = STAGES[name], done_file(name, profile)
+    batch.read(stage.source)  # not there where a copy of the package is installed: told before anything is done
     executed = profile.results / "notebooks" / f"{stage.notebook}.ipynb"
     parameters = {
         "profile": profile.source,
@@ -51,9 +54,11 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     }
     # A traceback may quote what a cell was at: with credentialed data, that stays out of the results.
     failures = profile.cache / "failed" if profile.rows == "cache" else None
-    with alone(profile.cache / "locks" / f"{stage.notebook}.lock"):
+    with alone_at(f"{stage.notebook}.lock", profile.cache, profile.results):
         before = _noted(name, profile)
         done.unlink(missing_ok=True)
+        for killed in executed.parent.glob(f"{stage.notebook}.*.partial"):
+            shutil.rmtree(killed, ignore_errors=True)
         print(f"{name}: running notebooks/{stage.notebook}.py with the profile {profile.name}", flush=True)
         batch.run_notebook(stage.source, executed, parameters, config.ROOT, failures)
         if lacking := next(_not_made_here(name, profile), None):
