@@ -220,8 +220,8 @@ def load_profile(
     `given` comes on top of what it says, as a mapping or as JSON: `settings` ("grpo.beta" -> 0), changes of the
     `study`, and `modules`, files or modules of your own that register rewards, prompts, base models or data sets.
 
-    Raises UserError for whatever is wrong with it (`profile_schema.yml`, `recipe`) and for its `faults`; these are left
-    to the caller with `unset`.
+    Raises UserError for whatever is wrong with it (`profile_schema.yml`, `recipe`, `slips`) and for its `faults`; these
+    are left to the caller with `unset`.
     """
     text, source, name = raw(name), name, file_of(name).stem
     more: Any = parse(given, "given", as_json=True) if given and isinstance(given, str) else dict(given or {})
@@ -229,6 +229,7 @@ def load_profile(
     for module in (*text.get("modules", ()), *more.get("modules", ())):
         load_module(module)
     changes = [text.get("study", {}), more.get("study", {})]
+    usual = [f"03-grpo-{name}" for name in (STUDY["grpo"] | changes[0].get("grpo", {}))["rewards"]]
     text["study"] = {stage: functools.reduce(operator.or_, (change.get(stage, {}) for change in changes), runs)
                      for stage, runs in STUDY.items()}  # fmt: skip
     text["seed"] = text["seed"] if seed is None else seed
@@ -257,7 +258,8 @@ def load_profile(
         overrides=overrides,
         **settings,
     )
-    for fault in () if unset else profile.faults():
+    slips = pkgutil.resolve_name("chexreason.slips:slips")(profile, usual, unset)  # by name: no result depends on it
+    for fault in (*slips, *(() if unset else profile.faults())):
         raise fault
     return profile
 

@@ -84,7 +84,8 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     scorer = Scorer(task.reward, reward, profile, task.prompt, evaluate.end_tokens(loaded))
     progress = processes.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length"))
     silent, more = models.image_token_ids(loaded), profile.more("grpo")
-    trainer = profile.engine("grpo", GRPOTrainer)(
+    trainer: GRPOTrainer = training.trainer(
+        profile.engine("grpo", GRPOTrainer),
         model=model,
         reward_funcs=scorer,
         args=arguments(profile.grpo, folder, profile.seed, len(task.studies), silent, more),

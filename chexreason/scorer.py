@@ -59,15 +59,17 @@ class Scorer(TrainerCallback):
             terms = self.reward(parsed, truth, text)
             usable = bool(terms) and all(math.isfinite(value) for value in terms.values())
         except Exception as error:  # a reward is anybody's code; the error is raised again, with the completion
-            raise self._refused(text, truth, f"{type(error).__name__}: {error}") from error
+            raise self._refused(text, truth, error) from error
         if not usable:
-            raise self._refused(text, truth, repr(terms))
+            raise self._refused(text, truth, terms)
         return terms
 
-    def _refused(self, text: str, truth: Labels, what: str) -> UserError:
-        shown = "a completion about a patient, not shown" if self.private else f"{text!r}, recorded: {sorted(truth)}"
-        wanted = f"named finite terms from the reward {self.__name__}"
-        return UserError(wanted, f"{what} for {shown}", "correct the reward")
+    def _refused(self, text: str, truth: Labels, found: object) -> UserError:
+        kind, wanted = type(found).__name__, f"named finite terms from the reward {self.__name__}"
+        if self.private:  # what was raised or returned may quote the completion
+            return UserError(wanted, f"{kind} for a completion about a patient, not shown", "correct the reward")
+        got = f"{kind}: {found}" if isinstance(found, Exception) else repr(found)
+        return UserError(wanted, f"{got} for {text!r}, recorded: {sorted(truth)}", "correct the reward")
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """The reward's state, beside the checkpoint just written."""

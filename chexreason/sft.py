@@ -54,7 +54,8 @@ def train(
     fit, held_out = splits.split_by_patient(studies, settings.validation_share, np.random.default_rng(seed))
     trace_of = {study.key: trace for study, trace in zip(studies, traces, strict=True)}
     progress = processes.Progress(f"SFT {loaded.family.name} {prompt.name}", ("loss", "mean_token_accuracy"))
-    trainer = profile.engine("sft", SFTTrainer)(
+    trainer: SFTTrainer = training.trainer(
+        profile.engine("sft", SFTTrainer),
         model=add_lora(loaded, profile.lora, profile.more("lora")),
         args=arguments(settings, folder, seed, profile.more("sft")),
         train_dataset=examples(fit, prompt, [trace_of[study.key] for study in fit]),

@@ -1,6 +1,6 @@
 """TRL's arguments, as both trainers share them (`resume` goes on where a training was stopped)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from chexreason import processes
+from chexreason.data.study import masked
 from chexreason.errors import UserError
 
 
@@ -27,9 +28,23 @@ def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, 
         raise UserError(f"options of {kind.__name__} that the code leaves open", ", ".join(taken), "remove them")
     usual = {"data_seed": seed, "logging_steps": 1, "optim": "adamw_torch"}
     try:
-        return kind(**{**usual, **ours, **more})
+        made: Any = kind(**{**usual, **ours, **more})
+        workers = {name: getattr(made, f"dataloader_{name}") for name in ("num_workers", "persistent_workers")}
+        torch.utils.data.DataLoader([0], **workers)  # it refuses some that TRL does not
+        return made
     except (ValueError, TypeError, LookupError, AttributeError, ImportError) as error:
         raise UserError(f"settings that {kind.__name__} takes", str(error), "correct them in the profile") from error
+
+
+def trainer(kind: Callable[..., Any], **words: Any) -> Any:
+    """TRL's trainer, made; UserError for options that it refuses only now, in words that name no patient."""
+    try:
+        return kind(**words)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # options are anybody's, and TRL checks them in many places
+        got = f"{type(error).__name__}: {masked(Path(str(error)), 300)}"
+        raise UserError("options that TRL's trainer takes", got, "correct them in the profile") from error
 
 
 def device_options(bf16: bool, gradient_checkpointing: bool) -> dict[str, Any]:

@@ -100,6 +100,25 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("cohort show --profile smoke --cohort nosuch", "Expected a cohort among"),
         ("experiment again --results {tmp}", "Expected runs of the experiment in "),
         ("experiment record --results {tmp}", "Expected runs of the experiment in "),
+        ("sft {there} --profile smoke --set sft.optim=nosuch", "settings that SFTConfig takes, got nosuch"),
+        ("sft {there} --profile smoke --set grpo.dataloader_num_workers=-1", "that GRPOConfig takes, got num_workers"),
+        ("sft {there} --profile smoke --set lora.bias=nosuch", "options that PEFT takes, got Requested bias: nosuch"),
+        ("sft {there} --profile smoke --set teacher.nosuch=1", "a setting among "),
+        ("sft {there} --profile {tmp}/family.yml", "a family in models of profile family among medgemma, nv_reason"),
+        (
+            "sft {there} --profile {tmp}/engine.yml",
+            "class or function for engines.sft in profile engine, got 'no.such'",
+        ),
+        ("sft {there} --profile engine", "a class or function for engines.sft in profile engine, got 'no.such'"),
+        ("run all {there} --profile smoke --reward nuanced", "Expected the checkpoint of 03-grpo-hard"),
+        ("experiment list --profile nosuch", "Expected a profile among"),
+        ("doctor --set teacher.nosuch=1", "Expected a setting among"),
+        (
+            "cohort verify --profile smoke --cache {tmp} --manifest /no/where",
+            "a manifest at /no/where/sft.json, got no",
+        ),
+        ("fresh --profile {tmp}/family.yml", "Expected results in "),
+        ("pretrain frob --cache {tmp}/new", "Expected a base checkpoint among"),
         ("book --profile small", "Expected a profile among"),
         ("book --out {tmp}/file", "got File exists at "),
         ("claims --run {long}", "got File name too long at "),
@@ -116,15 +135,21 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
 def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, monkeypatch, words, told):
     (tmp_path / "file").touch()
     (tmp_path / "empty.py").touch()
+    text = (config.PROFILES / "smoke.yml").read_text()
+    (tmp_path / "family.yml").write_text(text.replace("models: {", "models: {gpt: org/name, "))
+    (tmp_path / "engine.yml").write_text(text.replace("companion.speed.sft.FastSFTTrainer", "no.such"))
+    if "profile engine" in words:
+        monkeypatch.setattr(config, "PROFILES", tmp_path)
     monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
     monkeypatch.setenv(config.STARTED_IN, "")
-    assert cli.main(words.format(tmp=tmp_path, long="x" * 300).split()) == 2
+    there = f"--cache {tmp_path} --results {tmp_path}"
+    assert cli.main(words.format(tmp=tmp_path, there=there, long="x" * 300).split()) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.startswith("chexreason: Expected ")
     assert error.count("\n") == 1
     assert len(error) <= len("chexreason: \n") + 200
-    assert not list(tmp_path.rglob("images"))
+    assert not [path for name in ("images", "new") for path in tmp_path.rglob(name)]
 
 
 def test_profiles_and_settings_are_listed(capsys):

@@ -188,6 +188,17 @@ MODELS, NV = yaml.safe_load(SMOKE)["models"], {"base": "nv_reason", "prompt": "n
         ]),
         *((override(name, 1), f"a setting among .*, got '{name}'") for name in
           ("sizes.momentum", "colour.blue", "epochs", "hard.long", "grpo.loss", "sft.epochs")),
+        *((override(f"{group}.per_device_train_batch_size", n), f"{group}.*a step of {step} rows .*, got {n}. Change")
+          for group, n, step in (("grpo", 5, 32), ("grpo", 64, 32), ("sft", 3, 8))),
+        *(({"study": study}, rf"a run of the study for study\.{said}\.") for study, said in (
+            ({"grpo": {"start": "03-grpo-hard"}}, r"grpo\.start in profile own, got 03-grpo-hard"),
+            ({"sft": {"prompts": ["only_label"]}}, r"grpo\.start .*, got 02-sft-medgemma-free_reasoning"),
+            ({"grpo": {"rewards": ["nuanced"]}}, r"generalization\.models\.chexreason\.adapter .*, got 03-grpo-hard"),
+        )),
+        ({"study": {"sft": {"prompts": ["free_reasoning", "reasoning_b"]}}}, "a format for .*, got 'reasoning_b'"),
+        *(({"models": MODELS | {"qwen": name}}, f"a folder or a hub id .* models.qwen in profile own, got {name}")
+          for name in ("/no/where", "a/b/c", "qwen")),
+        ({"data": CHEXPERT | {"mimic": CHEXPERT["nih"]}}, "data.mimic.draw.hospital .*'A' was expected"),
         (override("sft.num_train_epochs", 2, because="x"), r"overrides\.0 .*'because' was unexpected"),
         ({"overrides": [{"setting": "sft.beta", "value": 2}]}, r"overrides\.0 .*'why' is a required property"),
     ],
@@ -209,6 +220,16 @@ def test_a_mistake_in_a_profile_is_one_line_when_it_is_loaded(own, written, mess
 def test_a_mistake_in_what_is_given_by_hand_is_one_line(given, message) -> None:
     with pytest.raises(UserError, match=message):
         load_profile("smoke", given=given)
+
+
+def test_what_the_cache_holds_and_what_a_reward_by_hand_replaces_are_there_to_start_from(own, tmp_path) -> None:
+    study = {"grpo": {"start": "mine"}, "sft": {"prompts": ["free_reasoning", "reasoning_b"]}}
+    (tmp_path / "c" / "checkpoints" / "mine" / "best").mkdir(parents=True)
+    (tmp_path / "c" / "traces").mkdir()
+    (tmp_path / "c" / "traces" / "reasoning_b.jsonl").touch()
+    assert own(models=MODELS | {"qwen": "Qwen/Qwen2.5-VL-3B-Instruct"}).models["qwen"].startswith("Qwen/")
+    assert load_profile("own", cache=tmp_path / "c", given={"study": study}).study["grpo"]["start"] == "mine"
+    assert load_profile("own", given={"study": {"grpo": {"rewards": ["nuanced"]}}})
 
 
 def test_choices_are_those_of_the_libraries() -> None:

@@ -138,6 +138,13 @@ def test_an_option_that_the_code_owns_or_trl_refuses_is_one_line(tmp_path, more,
         grpo.arguments(GRPO(), tmp_path, 0, 1000, more=more)
 
 
+@pytest.mark.parametrize("family_name", ["qwen"], indirect=True)
+def test_an_option_that_the_trainer_refuses_is_one_line(start, random_model, studies, profile, tmp_path) -> None:
+    refused = dataclasses.replace(profile, overrides=(config.Override("grpo", "reward_weights", [1.0, 2.0], ""),))
+    with pytest.raises(UserError, match="options that TRL's trainer takes, got ValueError: Number of reward weights"):
+        grpo.trainer_for(random_model, start, task_of(studies[:2], "hard"), refused, tmp_path)
+
+
 def scorer_of(reward, profile) -> scorer.Scorer:
     return scorer.Scorer("mine", reward, profile, prompts.get("free_reasoning"), ends={2})
 
@@ -152,7 +159,18 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
 
 @pytest.mark.parametrize("rows", ["results", "cache"])
 @pytest.mark.parametrize(
-    "returned", [None, {}, 1.0, {"a": float("nan")}, {"a": "1"}, {"a": None}, ["a"], ZeroDivisionError("division")]
+    "returned",
+    [
+        None,
+        {},
+        1.0,
+        {"a": float("nan")},
+        {"a": "1"},
+        {"a": None},
+        ["a"],
+        {"a": "what it said"},
+        ValueError("what it said"),
+    ],
 )
 def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_patients(profile, rows, returned) -> None:
     def broken(*_: object) -> object:
@@ -165,6 +183,7 @@ def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_pa
         scorer([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
     assert ("for 'what it said', recorded: ['Edema']" in str(refused.value)) == (rows == "results")
     assert ("a completion about a patient, not shown" in str(refused.value)) == (rows == "cache")
+    assert ("what it said" in str(refused.value)) == (rows == "results")
 
 
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)

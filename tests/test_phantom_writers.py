@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,8 +142,10 @@ def test_what_is_gone_or_cut_is_drawn_anew_and_nothing_else(tmp_path, monkeypatc
 def test_another_request_for_the_same_folder_is_refused(trees, changed, told):
     request = {"hospital": "A", "sizes": SIZES["A"], "seed": SEED, "size": SIDE, **changed}
     before = contents(trees["A"])
-    with pytest.raises(UserError, match=rf"tree of another request \({told}\)\. Delete the folder {trees['A']}"):
+    with pytest.raises(UserError, match=r"Delete the folder .+\.") as refused:
         write_tree(trees["A"], **request)
+    assert re.search(rf"tree of another request \({told}\)", refused.value.got)
+    assert len(str(refused.value)) <= 200
     assert contents(trees["A"]) == before
 
 
@@ -178,7 +181,7 @@ def test_a_stopped_run_is_no_tree_and_goes_on_where_it_stopped(tmp_path, monkeyp
     assert not data.is_phantom(root)
     with pytest.raises(UserError, match="half drawn"):
         data.load("chexpert", root)
-    with pytest.raises(UserError, match="another request"):
+    with pytest.raises(UserError, match="a tree of another r"):
         write_tree(root, "B", SIZES["B"], SEED + 1, SIDE)
     images = {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")}
     assert len(images) == 4

@@ -1,6 +1,7 @@
 """Settings that say where they come from, and the one error for users."""
 
 import math
+import re
 from dataclasses import dataclass, field
 
 from chexreason.errors import UserError, unknown
@@ -35,5 +36,13 @@ def test_an_error_is_one_line_of_at_most_200_characters_with_both_ends_of_what_i
     assert 190 < len(text) <= 200
     assert text.startswith("Expected a folder of images, got /xyyy")
     assert text.endswith("y. Choose another.")
+    root = "/x" + "y" * 200
+    for end, got, do in (
+        ("", "a tree of another request (" + "z" * 200, f"delete the folder {root}, or choose another one"),
+        ("/run.json", "no JSON object with run_id, tier", "remove that folder and run its stage again"),
+    ):
+        text = str(UserError(f"the requested phantoms in {root}{end}", got, do))
+        assert len(text) <= 200
+        assert re.search(f" in /xy+…y+{end}, got {got[:10]}", text)
     assert len(str(unknown("arm", "b" * 300, ["base"], "arms.py"))) < 150
     assert str(unknown("arm", "bo", ["base", *(f"another-{k}" for k in range(40))], "arms.py")).count("another") == 2

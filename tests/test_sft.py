@@ -4,11 +4,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from chexreason import prompts, sft
-from chexreason.config import Profile, load_profile
+from chexreason.config import Override, Profile, load_profile
+from chexreason.errors import UserError
 from chexreason.examples import examples
 from chexreason.recipe import SFT
 
@@ -24,6 +26,15 @@ TINY = dataclasses.replace(
 def small(settings: SFT) -> Profile:
     """The smoke profile with these settings and TRL's own trainer."""
     return dataclasses.replace(load_profile("smoke"), sft=settings, engines={})
+
+
+@pytest.mark.parametrize("family_name", ["qwen"], indirect=True)
+@pytest.mark.parametrize(("name", "value"), [("packing", True), ("loss_type", "nosuch"), ("report_to", "p10000032")])
+def test_an_option_that_the_trainer_refuses_is_one_line(random_model, studies, tmp_path, name, value) -> None:
+    profile = dataclasses.replace(small(TINY), overrides=(Override("sft", name, value, ""),))
+    with pytest.raises(UserError, match="options that TRL's trainer takes, got ValueError: ") as told:
+        sft.train(random_model, studies, TRACES, prompts.get("only_label"), profile, tmp_path)
+    assert "p10000032" not in str(told.value)
 
 
 def test_options_of_trls_are_handed_on(tmp_path) -> None:

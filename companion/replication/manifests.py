@@ -142,15 +142,21 @@ def draw_card(profile: Profile, name: str) -> str:
     return "\n".join([*lines, textwrap.indent(table.to_string(), "  ")])
 
 
+def files(profile: Profile, names: Sequence[str], place: Path | None) -> list[Path]:
+    """The manifests of cohorts: the file `place`, or those in the folder, that of the cache without one."""
+    folder = place or profile.cache / "cohorts"
+    return [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]
+
+
 def run(profile: Profile, what: str, names: Sequence[str], place: Path | None) -> int:
     """Show, write or verify cohorts and say how; returns the exit status: 1 where something differs or overlaps."""
     if what == "show":
         print("\n\n".join(draw_card(profile, name) for name in names))
         return 0
-    folder, wrong = place or profile.cache / "cohorts", False
-    for path in [folder] if folder.is_file() else [folder / f"{name}.json" for name in names]:
+    wrong = False
+    for path in files(profile, names, place):
         if what == "write":
-            print(f"written: {os.path.relpath(write(profile, path.stem, folder))}")
+            print(f"written: {os.path.relpath(write(profile, path.stem, place or path.parent))}")
             continue
         found = read(path)
         differ = "; ".join(differences(profile, found))

@@ -4,11 +4,10 @@ A function imports what it needs only when it is called, so that ``chexreason pr
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,8 @@ def pretrain(words: Words) -> None:
     """Make the miniatures' base checkpoints again."""
     from companion.phantoms.pretrain import make
 
-    words.cache.mkdir(parents=True, exist_ok=True)
+    if words.name in (*make.RECIPES, "all"):  # any other is refused
+        words.cache.mkdir(parents=True, exist_ok=True)
     for name in make.RECIPES if words.name == "all" else [words.name]:
         print(os.path.relpath(make.make(name, words.cache)))
 
@@ -76,12 +76,14 @@ def pretrain(words: Words) -> None:
 def run_stages(words: Words) -> None:
     """Run the notebook of a stage, or of all four in order."""
     from companion.workflow import stages
+    from companion.workflow.begin import begin
 
     profile, given = _profile(words), _given(words)
     if words.stage not in (*stages.STAGES, "all"):
         raise unknown("stage", words.stage, stages.STAGES, "companion/evidence/sections.py")
-    for name in stages.STAGES if words.stage == "all" else [words.stage]:
-        _begin(profile, name)
+    names = list(stages.STAGES) if words.stage == "all" else [words.stage]
+    begin(profile, *names, changed=bool(words.set))
+    for name in names:
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
 
@@ -89,7 +91,9 @@ def run_stages(words: Words) -> None:
 def train(words: Words) -> None:
     """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
-    _begin(profile, words.stage)
+    from companion.workflow.begin import begin
+
+    begin(profile, words.stage, changed=bool(words.set))
     from chexreason.processes import first_before_others
     from companion.phantoms.prepare import prepare
 
@@ -102,25 +106,26 @@ def run_experiment(words: Words) -> None:
     """Train one arm of the experiment at one seed and evaluate it under the test conditions."""
     from companion.experiment import arms
 
-    if words.arm in ("record", "again"):
-        results = _profile(words).results
-        if not any(results.glob("seed*/*/run.json")):
-            raise UserError(f"runs of the experiment in {results}", "none", "compute them first: make experiments")
+    profile = _profile(words)
+    if words.arm in ("record", "again") and not any(profile.results.glob("seed*/*/run.json")):
+        wanted, do = f"runs of the experiment in {profile.results}", "compute them first: make experiments"
+        raise UserError(wanted, "none", do)
     if words.arm == "list":
         for name, arm in arms.ARMS.items():
             print(f"{name}: {arm.what} (seeds 0 to {arms.seeds_of(name)[-1]})")
     elif words.arm == "record":
         from companion.workflow import provenance
 
-        print(os.path.relpath(provenance.write_experiment_record(_profile(words).results)))
+        print(os.path.relpath(provenance.write_experiment_record(profile.results)))
     elif words.arm == "again":
         from companion.workflow import again
 
-        again.run_again(_profile(words))
+        again.run_again(profile)
     else:
         arms.get(words.arm)  # first: a wrong name is told before torch is loaded
-        profile = _profile(words)
-        _begin(profile)
+        from companion.workflow.begin import begin
+
+        begin(profile, changed=bool(words.set))
         from companion.experiment import train
 
         _tell(train.run_arm(words.arm, profile.seed, profile))
@@ -141,9 +146,9 @@ def check_fresh(words: Words) -> None:
     from chexreason import config
     from companion.workflow import stages
 
-    config.file_of(words.profile)
-    stages.require_fresh(words.profile)
-    print(f"fresh: results/{words.profile} agree with the code, the settings and their own record")
+    name = config.file_of(words.profile).stem
+    stages.require_fresh(name)
+    print(f"fresh: results/{name} agree with the code, the settings and their own record")
 
 
 def show_size(words: Words) -> None:
@@ -210,6 +215,8 @@ def handle_cohorts(words: Words) -> int:
 
     names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
     cohorts.place_of(names[0])  # an unknown one is refused before anything is drawn
+    for path in manifests.files(profile, names, words.manifest) if words.what == "verify" else ():
+        manifests.read(path)  # so is one that is not there
     prepare(profile, teach=False)
     return manifests.run(profile, words.what, names, words.manifest)
 
@@ -226,6 +233,7 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     """The profile that the words name, with what they change. Such a run never overwrites committed results."""
     from chexreason import config
     from chexreason.files import digest_of
+    from companion.replication.traces.teacher import teacher_of
 
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -240,24 +248,9 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
             usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
             asked = digest_of([given.get("settings"), words.seed])[:8]
             cache = cache or usual / f"{Path(words.profile).stem}-{asked}"
-    return config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
-
-
-def _begin(profile: "Profile", stage: str = "") -> None:
-    """Make the folders that a run writes to; UserError, before anything is drawn, if it lacks what it starts from."""
-    from chexreason import runs
-
-    if importlib.util.find_spec("torch") is None:
-        raise ModuleNotFoundError("no such package", name="torch")
-    tested = profile.study["generalization"]["models"].values()
-    adapters = [model["adapter"] for model in tested if model.get("adapter")]
-    for start in {"grpo": [profile.study["grpo"]["start"]], "generalization": adapters}.get(stage, ()):
-        runs.need(profile.cache / "checkpoints" / start / "best")
-    for place in (profile.results, profile.cache):
-        place.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=place).close()
-    for what in profile.engines if profile.source != profile.name else ():  # ours are right, and slow to import
-        profile.engine(what, print)
+    made = config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
+    teacher_of(made)  # or UserError
+    return made
 
 
 def _given(words: Words) -> dict[str, Any]:

@@ -157,17 +157,21 @@ def publish(partial: Path, target: Path, root: Path) -> None:
 
 
 def _failure(error: PapermillExecutionError | RuntimeError, source: Path, failed: Path, private: bool) -> UserError:
-    """One line for a failed notebook; one of our own mistakes is shown with its traceback before, unless `private`."""
-    wanted, see = f"{source.name} to run to its end", f"see {failed}"
+    """One line for a failed notebook: a refusal's own. Before it, where the notebook is kept; and before that, unless
+    `private`, the traceback of one of our own mistakes.
+    """
+    ours = isinstance(error, PapermillExecutionError) and error.ename == UserError.__name__
+    if isinstance(error, PapermillExecutionError) and not (ours or private):
+        print("\n".join(error.traceback), file=sys.stderr)
+    print(f"{source.name} is kept as far as it ran: {failed}", file=sys.stderr)
+    wanted, see = f"{source.name} to run to its end", "see the notebook that is named above"
     if isinstance(error, DeadKernelError):
-        return UserError(wanted, "a kernel that died, most often for want of memory", f"close other programs; {see}")
+        return UserError(wanted, "a kernel that died, most often for want of memory", "close other programs")
     if not isinstance(error, PapermillExecutionError):
         return UserError(wanted, "a kernel that did not start", "run `make setup` again if the lines above do not help")
-    ours = error.ename == UserError.__name__  # told without what is a patient's
-    if private and not ours:
-        return UserError(wanted, f"{error.ename} in cell {error.cell_index}", see)
-    if not ours:
-        print("\n".join(error.traceback), file=sys.stderr)
-        said = " ".join(str(error.evalue).split()) or "no message"
-        return UserError(wanted, f"{error.ename} in cell {error.cell_index}: {said}", see)
-    return UserError(wanted, f"a refusal in cell {error.cell_index}", f"{error.evalue} {see[0].upper()}{see[1:]}")
+    if ours:  # told without what is a patient's
+        refusal = UserError(wanted, f"a refusal in cell {error.cell_index}", see)
+        refusal.args = (error.evalue,)
+        return refusal
+    said = "" if private else f": {' '.join(str(error.evalue).split()) or 'no message'}"
+    return UserError(wanted, f"{error.ename} in cell {error.cell_index}{said}", see)

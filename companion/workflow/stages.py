@@ -159,6 +159,10 @@ def stale_pages(profile: str, results: Path) -> dict[str, list[str]]:
 
 def require_fresh(profile: str) -> None:
     """Raise UserError unless the committed results agree with the code, the settings and their own record."""
+    if not any((config.RESULTS / profile).rglob("run.json")):
+        raise UserError(
+            f"results in {config.RESULTS / profile}", "none", f"compute them first: make book PROFILE={profile}"
+        )
     wrong = [f"page {page}: {what}" for page, what in disagreements(profile, config.RESULTS / profile)]
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)

@@ -1,0 +1,45 @@
+"""What would end a study after hours, found when its profile is loaded, before anything is computed."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from chexreason.config import Profile
+from chexreason.data.study import masked
+from chexreason.errors import UserError, unknown
+from chexreason.prompts import SFT_FORMATS
+
+
+def makes(profile: Profile, stage: str) -> list[str]:
+    """The runs of a stage that trains."""
+    sft, rewards = profile.study["sft"], profile.study["grpo"]["rewards"]
+    taught = [f"02-sft-{base}-{name}" for base in sft["models"] for name in sft["prompts"]]
+    return {"sft": taught, "grpo": [f"03-grpo-{name}" for name in rewards]}.get(stage, [])
+
+
+def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserError]:
+    """Steps that do not divide; lessons and runs that nothing makes; and, but for `unset`, models that are nowhere.
+
+    What lies in the cache already counts as made, and so do the runs `also`.
+    """
+    where, sft, grpo = f"in profile {profile.name}", profile.sft, profile.grpo
+    for group, step, at_once in (
+        ("sft", sft.studies_per_step, sft.per_device_train_batch_size),
+        ("grpo", grpo.studies_per_step * grpo.num_generations, grpo.per_device_train_batch_size),
+    ):
+        if step % at_once:
+            wanted = f"{group}.per_device_train_batch_size to divide a step of {step} rows {where}"
+            yield UserError(wanted, str(at_once), "change one of the two")
+    for name in profile.study["sft"]["prompts"]:
+        if name not in SFT_FORMATS and not (profile.cache / "traces" / f"{name}.jsonl").is_file():
+            yield unknown(f"format for study.sft.prompts {where}", name, SFT_FORMATS, "its traces")
+    taught, tested = makes(profile, "sft"), profile.study["generalization"]["models"]
+    made = [*taught, *makes(profile, "grpo"), *also]
+    starts = [(f"generalization.models.{name}.adapter", about.get("adapter"), made) for name, about in tested.items()]
+    for entry, run, known in [("grpo.start", profile.study["grpo"]["start"], taught), *starts]:
+        if run and run not in known and not (profile.cache / "checkpoints" / run / "best").is_dir():
+            yield UserError(f"a run of the study for study.{entry} {where}", run, "have its study make that run")
+    for base, model in profile.models.items():
+        if not (unset or Path(model).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", model)):
+            wanted = f"a folder or a hub id such as org/name for models.{base} {where}"
+            yield UserError(wanted, masked(Path(model)), "correct it")
