@@ -19,7 +19,7 @@ SEEN = [FINDINGS.index(name) for name in patients.SEEN]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Three trainings of three arms on the same noisy evidence; `naming` names more than `start`, `seeing` has more of it."""
+    """Three trainings of three arms on noisy evidence; `naming` names more than `start`, `seeing` has more evidence."""
     root, rng = tmp_path_factory.mktemp("made"), np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"POOL": 1600, "PLAIN": dict.fromkeys("ABC", 150), "ENOUGH": 12}.items():
@@ -71,8 +71,18 @@ def test_a_change_of_naming_and_one_of_seeing_are_told_apart(made):
         assert parts["all"].seeds == (0, 1, 2)
     assert seeing["seeing"].estimate > 3 * abs(seeing["naming"].estimate)
     assert made.change("named per recorded", "naming", "start", own("A")).low > 0
-    found = trainings.holm({name: made.change("seeing", name, "start", own("A")) for name in ("seeing", "start")})
-    assert found == {"seeing": True, "start": False}
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),  # of 1,000 replicates below zero: p is twice that
+    [((5, 20), (True, True)), ((13, 20), (False, False)), ((5, 30), (True, False)), ((30, 5), (False, True))],
+)
+def test_holms_steps(shares, expected):
+    def beyond(below):
+        return trainings.Change(0.1, 0, 0, (0,), (0.1,), np.r_[0.1, np.repeat([-1.0, 1.0], [below, 1000 - below])])
+
+    found = trainings.holm({name: beyond(below) for name, below in zip("ab", shares, strict=True)})
+    assert (found["a"], found["b"]) == expected
 
 
 def test_what_differs_between_two_hospitals_is_shared_out(made):
