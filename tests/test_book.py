@@ -311,7 +311,13 @@ def prose(text: str) -> str:
     return REFERENCE.sub("", text)
 
 
-@pytest.mark.parametrize("page", list(BOOK.rglob("*.md")), ids=lambda page: page.stem)
+#: A plan fixes its numbers before there is anything to compute them from.
+FIXED = {"experiment_plan"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in BOOK.rglob("*.md") if page.stem not in FIXED], ids=lambda page: page.stem
+)
 def test_no_number_is_typed_into_prose(page):
     assert not [match[0] for match in NUMBER.finditer(prose(page.read_text(encoding="utf-8")))]
 

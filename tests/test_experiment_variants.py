@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from chexreason import config, grpo, models, prompts
-from companion.experiment import plan, run
+from chexreason.rewards import REWARDS
+from companion.experiment import neighbours, plan, run
 from companion.experiment.variants import VariantTrainer
 
 PROMPT = prompts.get("only_label")
 
 
 @pytest.fixture
-def make(checkpoints, tmp_path, studies, saved_adapter):
+def make(checkpoints, tmp_path, studies, saved_adapter, monkeypatch):
     """A trainer on four studies, with an arm's changes."""
+    monkeypatch.setitem(REWARDS, "nv_reason", neighbours.OWN["nv_reason"])  # registered for the test alone
     saved_adapter("medgemma", tmp_path / "start")
 
     def trainer(arm: str) -> VariantTrainer:
@@ -72,3 +74,23 @@ def test_raft_leaves_only_answers_above_their_groups_mean(make, family_name):
 
 def test_a_reward_of_nothing_gives_every_answer_zero(make, checkpoints):
     assert set(rollout(make("back-base-plain-zero"))["advantages"].tolist()) == {0.0}
+
+
+@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
+def test_finding_words_share_out_a_completions_advantage(make, family_name):
+    trainer = make("words")
+    trainer.reward_funcs = [lambda prompts, **_: [float(k % 4) for k in range(len(prompts))]]
+    trainer._weights = lambda ids, mask: (ids % 3).float()
+    batch = rollout(trainer)
+    plain = torch.tensor([-1.5, -0.5, 0.5, 1.5] * 4)[:, None]
+    assert torch.allclose(batch["advantages"], plain * (batch["completion_ids"] % 3))
+
+
+@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
+def test_the_recipe_of_nv_reason_trains(make, family_name):
+    trainer = make("nv-recipe")
+    trainer.reward_funcs = [lambda prompts, **_: [float(k % 3) for k in range(len(prompts))]]
+    trainer.train()
+    (step,) = [entry for entry in trainer.state.log_history if "grad_norm" in entry]  # one update a rollout batch
+    assert step["grad_norm"] > 0
+    assert "kl" not in step

@@ -26,15 +26,18 @@ class Arm:
 
     question: int
     what: str
-    stage: str | None  # sft, grpo or None: nothing is trained
+    stage: str | None  # sft, grpo, blend (an adapter between two others) or None: nothing is trained
     seeds: int
     base: str = "medgemma"
     prompt: str = "free_reasoning"
     start: str | None = None
     reward: str = "hard"
     credit: str = "report"  # what a reward is held against: a convention, "visible", or "placebo"
+    studies: str = "A"  # whose are rewarded: a hospital's, two hospitals' halves in order, "diverse", or "medium"
+    share: float = 0.0  # of a blend: how far it lies from the arm that its start went on from
     sizes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of GRPO, in TRL's names
+    constants: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of the reward
     trainer: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of `VariantTrainer`
     worlds: tuple[World, ...] = OWN
 
@@ -61,6 +64,43 @@ def _mechanism() -> dict[str, Arm]:
     return arms
 
 
+def _neighbours() -> dict[str, Arm]:
+    """Question 6: each arm's line says whose recipe it is and what was left out."""
+    ordered, wide = {"shuffle_dataset": False}, {"num_generations": 16, "studies_per_step": 2}
+    nv = {"loss_type": "grpo", "scale_rewards": "group", "beta": 0.0, "epsilon": 0.2, "epsilon_high": 0.2,
+          "temperature": 1.0, "top_p": 1.0, "num_iterations": 1}  # fmt: skip
+    few: dict[str, Any] = {"seeds": FEW}
+    return {
+        "nv-recipe": _grpo(6, "NV-Reason's public GRPO configuration and reward; not its batch, learning rate, mask",
+                           reward="nv_reason", sizes={"rl": 250}, settings=wide | nv, **few),
+        "words": _grpo(6, "DiTPO (2603.04022): finding words weigh 3 times; no gradient weights, no BLEU phase",
+                       trainer={"finding_words": 3.0}, **few),
+        "diverse": _grpo(6, "DiTPO's diverse fifth, farthest first by label sets, five passes; no hard cases",
+                         studies="diverse", settings={"num_train_epochs": 5}, **few),
+        "medium": _grpo(6, "DC-SFT, DAPO, CVeDRL: studies where answers differ before training; none drawn meanwhile",
+                        studies="medium", **few),
+        "wide": _grpo(6, "BroRL (2510.01180): 16 answers to a quarter of the studies; not hundreds",
+                      sizes={"rl": 250}, settings=wide, **few),
+        "narrow": _grpo(6, "2-GRPO (2510.00977): 2 answers to twice the studies; not divided by their spread",
+                        sizes={"rl": 2000}, settings={"num_generations": 2, "studies_per_step": 16}, **few),
+        "process": _grpo(6, "ChestX-Reasoner (2504.20930): the findings argued for count, too; no mined steps",
+                         reward="process", **few),
+        "mixed": _grpo(6, "hospitals A and B, half each, shuffled: the control of the two orders", studies="AB", **few),
+        "a-then-b": _grpo(6, "AceReason's stages (2505.16400): A, then B; no longer lengths, beta as in the paper",
+                          studies="AB", settings=ordered, **few),
+        "b-then-a": _grpo(6, "the same, B first", studies="BA", settings=ordered, **few),
+        **{f"blend-{share}": Arm(6, f"WARP, WiSE-FT: {share} % of the way from sft to beta-0.0; one step, no average",
+                                 "blend", start="beta-0.0", share=share / 100, **few)
+           for share in (25, 50, 75)},
+        "sft-only-label": Arm(6, "fine-tuned on labels alone", "sft", prompt="only_label", **few),
+        "no-think": _grpo(6, "Med-R1 (2503.13939): labels without reasoning, no length rule", prompt="only_label",
+                          start="sft-only-label", constants={"min_length": 0}, **few),
+        "sft-think-after": Arm(6, "fine-tuned on answers before their reasoning", "sft", prompt="think_after", **few),
+        "think-after": _grpo(6, "Med-R1's think-after: the answer, then its reasoning", prompt="think_after",
+                             start="sft-think-after", reward="think_after", **few),
+    }  # fmt: skip
+
+
 #: Arm -> what it is, in the order in which they are run.
 ARMS: dict[str, Arm] = {
     "base": Arm(1, "the base model, untouched", None, 1, worlds=WORLDS),
@@ -80,6 +120,7 @@ ARMS: dict[str, Arm] = {
     "raft": _grpo(4, "answers above their group's mean alone", trainer={"positive_only": True}),
     "from-base": _grpo(4, "GRPO from the untouched base", start=None),
     **{f"beta-{beta}": _grpo(5, f"KL weight {beta}", settings={"beta": beta}) for beta in (0.0, 0.01, 0.05)},
+    **_neighbours(),
 }  # fmt: skip
 
 
@@ -88,3 +129,13 @@ def get(name: str) -> Arm:
     if name not in ARMS:
         raise unknown("arm", name, ARMS, "companion/experiment/plan.py")
     return ARMS[name]
+
+
+def needs(name: str) -> list[str]:
+    """The arms that must have been trained before this one, in order.
+
+    >>> needs("blend-50")
+    ['sft', 'beta-0.0']
+    """
+    start = get(name).start
+    return [] if start is None else [*needs(start), start]

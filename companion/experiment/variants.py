@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import torch
+
 from chexreason.completions import Parsed
 from chexreason.rewards import Labels, Terms, reward
+from companion.experiment.neighbours import of_finding_words
 from companion.speed.grpo import FastGRPOTrainer
 
 
@@ -14,16 +17,20 @@ def zero(answer: Parsed, truth: Labels, text: str) -> Terms:
 
 
 class VariantTrainer(FastGRPOTrainer):
-    """GRPO with another reference policy, or with the better answers of a group alone.
+    """GRPO with another reference policy, with the better answers of a group alone, or with tokens of unequal weight.
 
     `untouched`: the reference is the base model instead of the adapter that training starts from, as TRL had it for a
     trained adapter before its pull request 4723. `positive_only`: answers below their group's mean leave the loss
-    (RAFT, arXiv:2504.11343).
+    (RAFT, arXiv:2504.11343). `finding_words`: how much more the advantage counts on tokens of finding words, wherever
+    they stand (DiTPO's rule, arXiv:2603.04022); TRL leaves room for one advantage a token.
     """
 
-    def __init__(self, *words: Any, untouched: bool = False, positive_only: bool = False, **named: Any) -> None:
+    def __init__(
+        self, *words: Any, untouched: bool = False, positive_only: bool = False, finding_words: float = 1.0,
+        **named: Any,
+    ) -> None:  # fmt: skip
         super().__init__(*words, **named)
-        self.positive_only = positive_only
+        self.positive_only, self.finding_words = positive_only, finding_words
         if untouched:
             for name, weight in self.model.named_parameters():
                 if ".ref." in name and "lora_B" in name:
@@ -33,4 +40,15 @@ class VariantTrainer(FastGRPOTrainer):
         batch = super()._generate_and_score_completions(inputs)
         if self.positive_only:
             batch["advantages"] = batch["advantages"].clamp(min=0)
+        if self.finding_words != 1:
+            weight_BT = self._weights(batch["completion_ids"], batch["completion_mask"])
+            batch["advantages"] = batch["advantages"].unsqueeze(1) * weight_BT
         return batch
+
+    def _weights(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """`finding_words` on the tokens of finding words, 1 on others; scaled to mean 1 over a completion (B, T)."""
+        decode = self.processing_class.tokenizer.decode
+        heavy = [of_finding_words([decode([token]) for token in ids_T]) for ids_T in ids_BT.tolist()]
+        weight_BT = 1 + (self.finding_words - 1) * torch.tensor(heavy, device=ids_BT.device)
+        mean_B1 = (weight_BT * mask_BT).sum(1, keepdim=True) / mask_BT.sum(1, keepdim=True).clamp(min=1)
+        return weight_BT / mean_B1
