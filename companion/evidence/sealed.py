@@ -60,8 +60,8 @@ def _checked(name: str) -> io.StringIO:
         raise UserError(f"a digest of {_SHOWN}/{name} in {SUMS}", "none", _MEANT)
     content = _bytes(name)
     if (got := hashlib.sha256(content).hexdigest()) != wanted:
-        raise UserError(f"{_SHOWN}/{name} as it was checked (SHA-256 {wanted[:12]}…)", f"another ({got[:12]}…)",
-                        f"{_RESTORE}, or, {_MEANT}")  # fmt: skip
+        meant = "restore it with git checkout, or, if the change is meant, see results/README.md"
+        raise UserError(f"{_SHOWN}/{name} as it was checked", f"another (SHA-256 {got[:8]}…, not {wanted[:8]}…)", meant)
     return io.StringIO(content.decode("utf-8"), newline="")
 
 

@@ -27,8 +27,11 @@ def _not_there(runs: Iterable[Run]) -> str:
     lacking: dict[str, None] = {}
     for info in (run.info for run in runs):
         scored = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
-        trained = sum(info.get("trained_left_out", {}).values())
-        for count, dataset, split in ((scored, info["dataset"], info["split"]), (trained, *place_of("sft"))):
+        trained, place = (
+            sum(info.get("trained_left_out", {}).values()),
+            (info.get("dataset", ""), info.get("split", "")),
+        )
+        for count, (dataset, split) in ((scored, place), (trained, place_of("sft"))):
             if count:
                 lacking[f"{count:,} of {SOURCES[dataset].title}, {split} split"] = None
     said = f"Studies left out, their image was not there or not readable: {'; '.join(lacking)}."
