@@ -27,7 +27,7 @@ from scipy.stats import t as student
 from companion.evidence import instrument, trainings
 from companion.evidence.instrument import Sampled
 from companion.evidence.stats import Floats
-from companion.experiment import patients, sampling, scores, worlds
+from companion.experiment import patients, scores, words, worlds
 from companion.report.experiments import seeing
 
 PLACE = Path(__file__).parents[1] / "results" / "experiment"
@@ -58,7 +58,7 @@ OLD = ("sft-medgemma-free_reasoning-best", "grpo-hard-last")
 def pilot(population: str, model: str, answers: int, first: int = 0) -> Sampled:
     """Some of the eight answers of the pilot at a hospital, against its own labels."""
     rows = pd.read_csv(PLACE / "pilot" / f"{model}-{population}{population}.csv.gz", keep_default_na=False)
-    said_NKF, failed_NK = sampling.read(rows["answers"])
+    said_NKF, failed_NK = words.read(rows["answers"])
     some = slice(first, first + answers)
     own = scores.OWN[population]
     return Sampled(said_NKF[:, some], failed_NK[:, some], patients.truth(population, own), patients.SEEN)

@@ -12,6 +12,7 @@ from chexreason.completions import parse_completion
 from chexreason.data.study import Study
 from chexreason.labels import FINDINGS
 from companion.experiment import sampling
+from companion.experiment.words import read, written
 from companion.phantoms import draw, sample_case
 
 PROMPT = prompts.get("only_label")
@@ -20,8 +21,8 @@ PROMPT = prompts.get("only_label")
 def test_what_is_written_is_read():
     whole = "<think>Wet lungs.</think><solution>Edema, No Finding</solution>"
     texts = [whole, "<solution>Edema</solution>", "no blocks", ""]
-    words = [sampling.written(parse_completion(text, prompts.get("free_reasoning").answer)) for text in texts]
-    said, failed = sampling.read([" ".join(words), " ".join(reversed(words))])
+    words = [written(parse_completion(text, prompts.get("free_reasoning").answer)) for text in texts]
+    said, failed = read([" ".join(words), " ".join(reversed(words))])
     assert said.shape == (2, 4, 14)
     assert failed.tolist() == [[False, False, True, True], [True, True, False, False]]
     named = [{FINDINGS[k] for k in np.flatnonzero(row)} for row in said[0]]
@@ -47,7 +48,7 @@ def test_answers_come_from_the_distribution_that_generate_draws_from(tmp_path):
     for row in tokens[:, inputs["input_ids"].shape[1] :].tolist():
         end = next((k for k, token in enumerate(row) if token in ends), len(row))
         text = loaded.processor.tokenizer.decode(row[:end], skip_special_tokens=True)
-        theirs.append(sampling.written(parse_completion(text, PROMPT.answer, end == len(row))))
+        theirs.append(written(parse_completion(text, PROMPT.answer, end == len(row))))
     assert len(ours) == len(theirs) == 200
     for word, count in (Counter(ours) + Counter(theirs)).most_common(6):
         share = count / 400

@@ -22,7 +22,7 @@ from chexreason.errors import UserError
 from companion.evidence import instrument, stats
 from companion.evidence.instrument import Sampled
 from companion.evidence.stats import Floats
-from companion.experiment import patients, sampling
+from companion.experiment import patients, words
 
 #: Draws of patients.
 RESAMPLES = 1000
@@ -114,7 +114,7 @@ class Trainings:
             raise UserError(f"answers of {arm} in {where}", "none", "see the plan's worlds")
         if rows["index"].tolist() != patients.sample(cell.population)["index"].tolist():
             raise UserError(f"answers of {arm} to the sample's patients in {where}", "others", "ask the arm again")
-        said_NKF, failed_NK = sampling.read(rows["answers"])
+        said_NKF, failed_NK = words.read(rows["answers"])
         return Sampled(said_NKF, failed_NK, patients.truth(cell.population, cell.reference), patients.SEEN)
 
     @functools.cache  # noqa: B019

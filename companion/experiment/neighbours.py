@@ -24,7 +24,7 @@ from chexreason.models import Loaded
 from chexreason.prompts import TASK, Prompt
 from chexreason.rewards import Hard, Labels, Terms, jaccard
 from chexreason.settings import assumed
-from companion.experiment import sampling
+from companion.experiment import words
 from companion.phantoms.devices import DEVICES
 from companion.phantoms.teacher.phrases import WORDS, lower
 
@@ -152,7 +152,7 @@ def differing(cells: Sequence[str], credit: Sequence[Labels]) -> npt.NDArray[np.
 
     The groups that alone can teach: DAPO's dynamic sampling (arXiv:2503.14476), DC-SFT's middle (arXiv:2602.10815).
     """
-    said, failed = sampling.read(cells)
+    said, failed = words.read(cells)
     void = failed | np.char.endswith(np.array([cell.split(" ") for cell in cells]), "~")
     truth = np.array([[name in names for name in FINDINGS] for names in credit])[:, None]
     points = np.where(void, 0.0, (said & truth).sum(-1) / (said | truth).sum(-1))

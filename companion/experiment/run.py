@@ -24,7 +24,7 @@ from chexreason.labels import POSITIVE, positives
 from chexreason.models import Loaded, add_lora, with_adapter
 from chexreason.rewards import reward
 from chexreason.study import once
-from companion.experiment import neighbours, patients, plan, sampling
+from companion.experiment import neighbours, patients, plan, sampling, words
 from companion.experiment.patients import World
 from companion.experiment.plan import ANSWERS, ELSEWHERE, FEWER, Arm
 from companion.experiment.variants import VariantTrainer
@@ -225,7 +225,7 @@ def _metrics(rows: pd.DataFrame) -> pd.DataFrame:
     """What a glance at a world's answers shows: labels an answer, and the share that could not be read."""
     found = []
     for (population, image), part in rows.groupby(["population", "image"]):
-        said, failed = sampling.read(part["answers"])
+        said, failed = words.read(part["answers"])
         values = {"labels": said.sum(-1)[~failed].mean(), "failure_rate": failed.mean()}
         found += [{"population": population, "image": image, "metric": k, "value": float(v)} for k, v in values.items()]
     return pd.DataFrame(found)

@@ -1,27 +1,23 @@
 """Several sampled answers to each image, at the price of one prompt: what the experiment asks its checkpoints.
 
 The answers are drawn as in training (temperature and nucleus of the GRPO settings). An image and its prompt run once;
-their KV cache is copied for each answer. Kept of an answer are its labels and whether it could be read, as a word of
-a few characters: the labels as a hexadecimal number (bit k is the k-th finding), behind it "~" if the blocks are not
-valid; or "-" and how it failed.
+their KV cache is copied for each answer. What is kept of an answer is a word (`words`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
 from chexreason import evaluate, models
-from chexreason.completions import Parsed, parse_completion
+from chexreason.completions import parse_completion
 from chexreason.data.image import open_image
 from chexreason.data.study import Study
-from chexreason.labels import FINDINGS
 from chexreason.models import Loaded
 from chexreason.prompts import Prompt
 from chexreason.recipe import GRPO, Decoding
+from companion.experiment.words import written
 from companion.speed.batch import Batch
 from companion.speed.decoding import decode, nucleus, prefill, processors
 from companion.speed.embeddings import embed, pixels_of
@@ -71,26 +67,3 @@ def _words(loaded: Loaded, prompt: Prompt, most: int) -> Callable[[list[int]], s
         return written(parse_completion(text, prompt.answer, cut))
 
     return word
-
-
-def written(parsed: Parsed) -> str:
-    """An answer as a word.
-
-    >>> from chexreason.completions import parse_completion
-    >>> from chexreason.prompts import get
-    >>> answer = "<think>Large heart.</think><solution>Cardiomegaly, Edema</solution>"
-    >>> written(parse_completion(answer, get("free_reasoning").answer))
-    '24'
-    """
-    if parsed.failed:
-        return f"-{'+'.join(sorted(parsed.failures))}"
-    return f"{sum(1 << FINDINGS.index(name) for name in parsed.labels):x}" + "~" * (not parsed.valid)
-
-
-def read(cells: Iterable[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """What cells of words, separated by blanks, say: labels (N, K, 14), and which answers could not be read (N, K)."""
-    words = np.array([cell.split(" ") for cell in cells])
-    failed = np.char.startswith(words, "-")
-    known = {word: 0 if word.startswith("-") else int(word.removesuffix("~"), 16) for word in np.unique(words)}
-    codes = np.vectorize(known.__getitem__, otypes=[int])(words)
-    return (codes[..., None] >> np.arange(len(FINDINGS)) & 1).astype(bool), failed
