@@ -165,3 +165,15 @@ def test_rewards_that_extend_equation_3_keep_the_profiles_constants(held):
     held = dataclasses.replace(held, overrides=(*held.overrides, given))
     for name, length in (("words", 130), ("process", 130), ("nv-recipe", 130), ("think-after", 130), ("no-think", 0)):
         assert reward_of(plan.get(name).reward, run.at(held, 0, plan.get(name))).min_length == length
+
+
+def test_a_placebo_gives_no_study_labels_like_its_own_if_that_can_be():
+    rng = np.random.default_rng(2)
+    for alike, n in ((3, 12), (6, 12), (7, 12), (11, 12), (12, 12), (400, 1000)):
+        others = [frozenset({FINDINGS[1 + k % 5]}) for k in range(n - alike)]
+        sets = [frozenset({NO_FINDING})] * alike + others
+        for _ in range(20):
+            order = neighbours.deranged(sets, rng)
+            assert sorted(order) == list(range(n))
+            assert sum(sets[k] == sets[given] for k, given in enumerate(order)) == max(0, 2 * alike - n)
+    assert len({tuple(neighbours.deranged(sets, rng)) for _ in range(5)}) == 5, "at random"

@@ -147,6 +147,22 @@ def farthest_first(sets: Sequence[Labels], n: int) -> list[int]:
     return taken
 
 
+def deranged(sets: Sequence[Labels], rng: np.random.Generator) -> npt.NDArray[np.int_]:
+    """A random order in which no place has a set like its own, or as few as can be: 2 m - n where m of n are alike.
+
+    A random permutation; then each place with its own set changes with a random one that neither has the set nor is
+    given it. Where there is none, all places have the set or are given it, and no order leaves fewer.
+    """
+    kinds = {names: k for k, names in enumerate(dict.fromkeys(sets))}
+    own, order = np.array([kinds[names] for names in sets]), rng.permutation(len(sets))
+    for k in np.flatnonzero(own[order] == own):
+        free = np.flatnonzero((own[order] != own[k]) & (own != own[k]))
+        if own[order[k]] == own[k] and len(free):
+            other = rng.choice(free)
+            order[k], order[other] = order[other], order[k]
+    return order
+
+
 def differing(cells: Sequence[str], credit: Sequence[Labels]) -> npt.NDArray[np.bool_]:
     """Which studies' sampled answers (words of `sampling`) earn different rewards by equation 3 less its length rule.
 
