@@ -19,6 +19,17 @@ from companion.evidence.claims import views
 TORCH = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
 
 
+@pytest.fixture(autouse=True)
+def registered_rewards() -> Generator[None]:
+    """Rewards that a test registers are gone after it: the book and its tests list all that are registered."""
+    from chexreason import rewards
+
+    kept = dict(rewards.REWARDS)
+    yield
+    rewards.REWARDS.clear()
+    rewards.REWARDS.update(kept)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with a whole study come first: they take longest, and the other process has enough to do."""
     items.sort(key=lambda item: item.path.name not in ("test_paper_profile.py", "test_extension.py"))

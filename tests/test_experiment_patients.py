@@ -1,11 +1,15 @@
-"""The new experiment's patients: strata that are weighted back, and the same patient in each world."""
+"""The new experiment's patients: strata that are weighted back, the same patient in each world; and its studies."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from chexreason.labels import FINDINGS
-from companion.experiment import patients, worlds
+from chexreason.labels import FINDINGS, positives
+from companion.experiment import patients, plan, run, worlds
+from companion.phantoms.case import labelling_stream, sample_lesions
+from companion.phantoms.conventions import record
 from companion.phantoms.hospitals import hospital
+from companion.phantoms.writers import first_index
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -61,3 +65,32 @@ def test_images_are_drawn_once(tmp_path):
         assert [place.read_bytes() for place in places] == whole, "an image that is cut is drawn anew"
     assert len({study.image.read_bytes() for study in studies}) == 3
     patch.undo()
+
+
+def test_no_training_shares_a_study_with_another_and_each_has_enough(tmp_path):
+    profile, roots = run.shared(results=tmp_path, cache=tmp_path), set()
+    seeds = {place.draw["seed"] for place in profile.data.values() if place.draw}
+    for seed in range(plan.MANY):
+        own = run.at(profile, seed, plan.get("hard"))
+        seeds |= {place.draw["seed"] for place in own.data.values() if place.draw}
+        roots |= {place.root for place in own.data.values()}
+        assert own.data == run.at(profile, seed, plan.get("sft")).data
+    assert patients.SEED not in seeds
+    assert len(seeds) == len(roots) + 3 == 3 * plan.MANY + 3
+    assert {root.parent for root in roots} == {profile.cache / "images"}
+    most = max(arm.sizes.get("sft", 2000) + arm.sizes.get("rl", 1000) for arm in plan.ARMS.values())
+    for seed in range(3):
+        draw = run.at(profile, seed, plan.get("hard")).data["mimic"].draw
+        usable = 0
+        for index in range(first_index("A", "train"), first_index("A", "train") + draw["sizes"]["train"]):
+            lesions, _ = sample_lesions(draw["seed"], index, "A")
+            labels = record(lesions, "report", labelling_stream(draw["seed"], index, "report"))
+            usable += bool(positives(labels, profile.decoding.uncertain))
+        assert usable >= most + 100, seed
+    assert draw["sizes"]["validate"] > profile.sizes.validation >= plan.DIVERGENCE
+
+
+def test_a_black_image_is_black(tmp_path):
+    studies = patients.black(tmp_path, 3)
+    assert len(studies) == 3
+    assert np.asarray(Image.open(studies[0].image)).max() == 0

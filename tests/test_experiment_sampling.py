@@ -1,8 +1,10 @@
-"""Sampled answers: written and read again, and drawn from the distribution that transformers' `generate` draws from."""
+"""Sampled answers: written and read again, drawn as `generate` draws, and how far two policies lie apart."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from transformers import set_seed
@@ -55,3 +57,38 @@ def test_answers_come_from_the_distribution_that_generate_draws_from(tmp_path):
         far = abs(ours.count(word) - theirs.count(word)) / 200
         assert far < 4 * np.sqrt(2 * share * (1 - share) / 200), word
     assert len(set(ours)) > 3
+
+
+def test_divergence_is_zero_from_oneself_and_else_what_is_summed_token_by_token(
+    checkpoints, studies, saved_adapter, tmp_path
+):
+    start, other = (models.load("medgemma", checkpoints / "medgemma") for _ in range(2))
+    other = models.with_adapter(other, saved_adapter("medgemma", tmp_path / "a" / "best", 0.1))
+    profile = config.load_profile("demo")
+    policy, settings = replace(profile.grpo, top_p=1.0), replace(profile.decoding, max_new_tokens=7)
+    set_seed(0)
+    said = sampling.tokens(other, studies[:6], PROMPT, 1, policy, settings, "")
+    said[1] = said[1][:3]  # answers of several lengths, in more than one batch
+    assert sampling.divergence(other, other, studies[:6], said, PROMPT, policy.temperature) == 0
+
+    def shares(loaded: models.Loaded, answer: list[int], done: int) -> torch.Tensor:
+        inputs = models.encode(loaded, [Image.open(studies[1].image)], PROMPT.text)
+        row = torch.tensor([answer[:done]], dtype=torch.long)
+        for name, more in (("input_ids", row), ("attention_mask", torch.ones_like(row)), ("token_type_ids", 0 * row)):
+            inputs[name] = torch.cat([inputs[name], more], dim=1)
+        with torch.inference_mode():
+            logits = loaded.model(**inputs).logits[0, -1].clone() / policy.temperature
+            logits[loaded.model.generation_config.suppress_tokens] = -torch.inf
+        return logits.softmax(-1)
+
+    by_hand = []
+    for done in range(3):
+        p, q = (shares(one, said[1], done) for one in (other, start))
+        by_hand.append(float((p[p > 0] * (p[p > 0] / q[p > 0]).log()).sum()))
+    alone = sampling.divergence(other, start, studies[1:2], said[1:2], PROMPT, policy.temperature)
+    assert alone == pytest.approx(np.mean(by_hand), rel=1e-3)
+    assert alone > 1e-4
+    each = [sampling.divergence(other, start, [s], [a], PROMPT, policy.temperature)
+            for s, a in zip(studies[:6], said, strict=True)]  # fmt: skip
+    together = sampling.divergence(other, start, studies[:6], said, PROMPT, policy.temperature)
+    assert together == pytest.approx(np.average(each, weights=[len(answer) for answer in said]), rel=1e-4)

@@ -1,11 +1,14 @@
-"""What the arms change in TRL's trainer: the reference policy, and which answers count."""
+"""What the arms change in TRL's trainers: the reference policy, which answers count, and where SFT begins."""
 
 import dataclasses
 
 import pytest
 import torch
+from peft import load_peft_weights
+from trl import SFTTrainer
 
-from chexreason import config, grpo, models, prompts
+from chexreason import config, grpo, models, prompts, runs, sft
+from chexreason.errors import UserError
 from chexreason.rewards import REWARDS
 from companion.experiment import neighbours, plan, run
 from companion.experiment.variants import VariantTrainer
@@ -94,3 +97,59 @@ def test_the_recipe_of_nv_reason_trains(make, family_name):
     (step,) = [entry for entry in trainer.state.log_history if "grad_norm" in entry]  # one update a rollout batch
     assert step["grad_norm"] > 0
     assert "kl" not in step
+
+
+def test_question_3s_arms_are_rewarded_on_the_studies_that_every_convention_labels(drawn, held, monkeypatch):
+    place, tasks = config.DataPlace(drawn / "mimic"), {}
+    profile = dataclasses.replace(held, data={**held.data, "mimic": place})
+    profile = dataclasses.replace(profile, sizes=dataclasses.replace(profile.sizes, sft=8, rl=12))
+    monkeypatch.setattr(run.grpo, "run", lambda _, name, start, task, *__: tasks.__setitem__(name, task))
+    whole = run._credit
+
+    def with_gaps(whose, chosen, profile):  # each convention is silent about a study of its own
+        silent = {"report": 0, "radiologist": 3, "text-mined": 5, "visible": 7}[whose]
+        return [frozenset() if k == silent else names for k, names in enumerate(whole(whose, chosen, profile))]
+
+    monkeypatch.setattr(run, "_credit", with_gaps)
+    arms = [name for name, arm in plan.ARMS.items() if arm.question == 3]
+    for name in [*arms, "hard"]:
+        run._fit(name, plan.get(name), profile, held.cache)
+    assert len(arms) == 4
+    assert plan.get("credit-report").seeds == plan.SOME
+    studies = [[study.key for study in tasks[name].studies] for name in arms]
+    assert all(one == studies[0] for one in studies)
+    assert len(studies[0]) <= 8 < len(tasks["hard"].studies) == 11
+    assert all(all(task.credit) for task in tasks.values())
+    assert len({tuple(tasks[name].credit) for name in arms}) >= 3
+
+
+def test_question_2_has_its_control_and_no_arm_twice():
+    arms = {name: arm for name, arm in plan.ARMS.items() if arm.question == 2}
+    zero = {name: arm.trainer["untouched"] for name, arm in arms.items() if arm.reward == "zero"}
+    assert zero == {"back-sft-plain-zero": False, "back-base-plain-zero": True}
+    assert len(arms) == 10
+
+
+def test_sft_goes_on_from_an_adapter_and_refuses_another(checkpoints, studies, saved_adapter, tmp_path, monkeypatch):
+    start = saved_adapter("medgemma", tmp_path / "checkpoints" / "sft" / "best")
+    arm, profile = plan.get("sft-on"), config.load_profile("smoke", results=tmp_path / "r", cache=tmp_path / "c")
+    profile = run.at(profile, 0, arm)
+    assert profile.sft.num_train_epochs == 1
+    digest, traces = runs.adapter_digest(start), ["<solution>Edema</solution>"] * 8
+    folder = tmp_path / "sft-on" / "checkpoints" / "sft-on"
+    monkeypatch.setattr(SFTTrainer, "train", lambda *_, **__: None)
+
+    def fit(digest: str) -> SFTTrainer:
+        engine = {"name": "companion.experiment.variants.OnwardTrainer", "digest": digest,
+                  "start": "../../../checkpoints/sft/best"}  # fmt: skip
+        own = dataclasses.replace(profile, engines={"sft": engine})
+        return sft.train(models.load("medgemma", checkpoints / "medgemma"), studies, traces, PROMPT, own, folder)
+
+    trainer = fit(digest)
+    assert (len(trainer.train_dataset), len(trainer.eval_dataset)) == (7, 1)
+    found = {name.replace(".default", ""): w for name, w in trainer.model.named_parameters() if w.requires_grad}
+    expected = load_peft_weights(str(start), device="cpu")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+    with pytest.raises(UserError, match="Train the arm that it comes from again"):
+        fit("0" * 64)

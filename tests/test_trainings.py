@@ -42,7 +42,7 @@ def made(tmp_path_factory):
                     words = [" ".join(f"{code:x}" for code in row) for row in codes]
                     index = patients.sample(world.population)["index"]
                     parts.append(pd.DataFrame({"population": world.population, "image": world.image, "index": index,
-                                               "answers": words}))  # fmt: skip
+                                               "checkpoint": "last", "answers": words}))  # fmt: skip
                 folder = root / f"seed{seed}" / f"{arm}-answers"
                 folder.mkdir(parents=True)
                 rows = pd.concat(parts).sample(frac=1, random_state=1).to_csv(index=False)

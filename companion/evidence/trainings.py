@@ -119,7 +119,8 @@ class Trainings:
 
     @functools.cache  # noqa: B019
     def _rows(self, arm: str, seed: int) -> pd.DataFrame:
-        return pd.read_csv(self.places[arm, seed] / "predictions.csv.gz", dtype={"answers": str}, keep_default_na=False)
+        rows = pd.read_csv(self.places[arm, seed] / "predictions.csv.gz", dtype=str, keep_default_na=False)
+        return rows[rows["checkpoint"] == "last"].astype({"index": int})  # the best stands beside it, where it differs
 
     @functools.cache  # noqa: B019
     def value(self, outcome: str, arm: str, seed: int, cell: Cell, answers: int | None = None) -> Floats:

@@ -148,7 +148,7 @@ def farthest_first(sets: Sequence[Labels], n: int) -> list[int]:
 
 
 def differing(cells: Sequence[str], credit: Sequence[Labels]) -> npt.NDArray[np.bool_]:
-    """Which studies' sampled answers (words of `sampling`) earn different rewards by equation 3 less its length rule.
+    """Which studies' sampled answers (`words`) earn different rewards by equation 3 less its length rule.
 
     The groups that alone can teach: DAPO's dynamic sampling (arXiv:2503.14476), DC-SFT's middle (arXiv:2602.10815).
     """

@@ -115,6 +115,14 @@ def images(world: World, cache: Path) -> list[Study]:
     ]
 
 
+def black(cache: Path, times: int) -> list[Study]:
+    """A black image, as so many studies."""
+    place = cache / "worlds" / "black.png"
+    if not is_whole(place):
+        save_image(np.zeros((224, 224), np.uint8), place)
+    return [Study("mimic", "black", "0", place, "PA", "test", {}, FINDINGS)] * times
+
+
 def _save(world: World, index: int, folder: Path) -> None:
     save_image(draw(world.case(index)), folder / f"{index:05d}.png")
 

@@ -1,7 +1,7 @@
 """What is trained: each arm differs from the paper's recipe in what its line says, and in nothing else.
 
-A seed decides which studies are drawn, their order, the fresh weights and every sampled answer. An arm's `question` is
-the plan's (book/plan.md).
+A seed decides which studies there are at all, their order, the fresh weights and every sampled answer. An arm's
+`question` is the plan's (book/experiment_plan.md).
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,12 @@ from companion.experiment.patients import OWN, WORLDS, World
 
 #: Trainings of each arm: of the primary question, of the others, and of the neighbours' recipes.
 MANY, SOME, FEW = 10, 5, 3
-#: Answers to each image: for the primary question, for the others, and at another hospital than the patients' own.
-ANSWERS, FEWER, ELSEWHERE = 8, 4, 2
+#: Answers to each image of a hospital's own patients: for the primary question at A and C, and at B; for the others.
+ANSWERS, AT_B, FEWER = 16, 8, 4
+#: Answers at another hospital than the patients' own, and to each validation study; to the one black image.
+ELSEWHERE, VALIDATION, BLACK = 2, 4, 256
+#: Validation studies whose sampled answers the divergence between two policies is taken from.
+DIVERGENCE = 64
 #: Studies of the arms that ask which mechanism leads back to the base.
 SHORT = 400
 
@@ -36,10 +40,23 @@ class Arm:
     studies: str = "A"  # whose are rewarded: a hospital's, two hospitals' halves in order, "diverse", or "medium"
     share: float = 0.0  # of a blend: how far it lies from the arm that its start went on from
     sizes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of GRPO, in TRL's names
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of its stage, in TRL's names
     constants: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of the reward
     trainer: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # of `VariantTrainer`
     worlds: tuple[World, ...] = OWN
+
+    @property
+    def asked(self) -> str:
+        """Which adapter is asked: of GRPO the last one, of fine-tuning and of blends the only one."""
+        return "last" if self.stage == "grpo" else "best"
+
+    def answers(self, world: World) -> int:
+        """How many answers to each image of a world."""
+        if world not in OWN:
+            return ELSEWHERE
+        if self.question != 1:
+            return FEWER
+        return AT_B if world.population == "B" else ANSWERS
 
 
 def _grpo(
@@ -54,8 +71,8 @@ def _mechanism() -> dict[str, Arm]:
     for reference, untouched in (("sft", False), ("base", True)):
         for scale, scaled in (("plain", "none"), ("scaled", "group")):
             for reward in ("hard", "nuanced", "zero"):
-                if reward == "zero" and not (untouched and scaled == "none"):
-                    continue  # without a reward all advantages are zero, scaled or not; and nothing pulls at all
+                if reward == "zero" and scaled != "none":
+                    continue  # without a reward all advantages are zero, scaled or not
                 arms[f"back-{reference}-{scale}-{reward}"] = _grpo(
                     2, f"reference: the {'untouched base' if untouched else 'SFT checkpoint'}, advantages {scale}, "
                     f"{reward} reward", reward=reward, sizes={"rl": SHORT}, settings={"scale_rewards": scaled},
@@ -81,8 +98,8 @@ def _neighbours() -> dict[str, Arm]:
                         studies="medium", **few),
         "wide": _grpo(6, "BroRL (2510.01180): 16 answers to a quarter of the studies; not hundreds",
                       sizes={"rl": 250}, settings=wide, **few),
-        "narrow": _grpo(6, "2-GRPO (2510.00977): 2 answers to twice the studies; not divided by their spread",
-                        sizes={"rl": 2000}, settings={"num_generations": 2, "studies_per_step": 16}, **few),
+        "narrow": _grpo(6, "2-GRPO (2510.00977): 2 answers to each study, in two passes; not divided by their spread",
+                        settings={"num_generations": 2, "studies_per_step": 16, "num_train_epochs": 2}, **few),
         "process": _grpo(6, "ChestX-Reasoner (2504.20930): the findings argued for count, too; no mined steps",
                          reward="process", **few),
         "mixed": _grpo(6, "hospitals A and B, half each, shuffled: the control of the two orders", studies="AB", **few),
@@ -111,12 +128,14 @@ ARMS: dict[str, Arm] = {
     **{
         f"credit-{name}": _grpo(3, f"rewarded by {whose}", credit=name)
         for name, whose in (
-            ("radiologist", "hospital B's convention"), ("text-mined", "hospital C's convention"),
-            ("visible", "what was drawn"),
+            ("report", "hospital A's convention"), ("radiologist", "hospital B's convention"),
+            ("text-mined", "hospital C's convention"), ("visible", "what was drawn"),
         )
     },
     "sft-more": Arm(4, "fine-tuned on the rewarded studies as well", "sft", SOME, sizes={"sft": 3000, "rl": 0}),
-    "placebo": _grpo(4, "rewarded by another study's labels", credit="placebo"),
+    "sft-on": Arm(4, "SFT goes on for one pass over the rewarded studies", "sft", SOME, start="sft",
+                  settings={"num_train_epochs": 1, "validation_share": 0.001}),
+    "placebo": _grpo(4, "rewarded by the labels of a study drawn at random", credit="placebo"),
     "raft": _grpo(4, "answers above their group's mean alone", trainer={"positive_only": True}),
     "from-base": _grpo(4, "GRPO from the untouched base", start=None),
     **{f"beta-{beta}": _grpo(5, f"KL weight {beta}", settings={"beta": beta}) for beta in (0.0, 0.01, 0.05)},

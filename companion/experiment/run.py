@@ -1,8 +1,9 @@
 """Train an arm at a seed and ask it about the test patients; what is finished is not repeated.
 
 Results go to ``results/experiment/runs/seed<k>/<arm>`` (the training, scored on the validation studies like any stage's
-run) and ``.../<arm>-answers`` (a row an image of a test patient, with the sampled answers as `sampling` writes them).
-The last checkpoint is asked.
+run) and ``.../<arm>-answers`` (a row an image of a test patient, with the sampled answers as `words` writes them).
+`asking` asks; the adapters of question 1's arms are kept beside the results, so that they can be asked something else
+later: 0.9 MB each.
 """
 
 import shutil
@@ -11,23 +12,20 @@ from dataclasses import asdict, replace
 from itertools import compress, cycle, islice
 from pathlib import Path
 
-import pandas as pd
 import torch
 from transformers import set_seed
 
 from chexreason import cohorts, data, files, grpo, models, resume, runs, sft
-from chexreason.config import Override, Profile, load_profile
+from chexreason.config import DataPlace, Override, Profile, load_profile
 from chexreason.data import splits
 from chexreason.errors import UserError
 from chexreason.files import digest_of
 from chexreason.labels import POSITIVE, positives
-from chexreason.models import Loaded, add_lora, with_adapter
+from chexreason.models import add_lora, with_adapter
 from chexreason.rewards import reward
-from chexreason.study import once
-from companion.experiment import neighbours, patients, plan, sampling, words
-from companion.experiment.patients import World
-from companion.experiment.plan import ANSWERS, ELSEWHERE, FEWER, Arm
-from companion.experiment.variants import VariantTrainer
+from companion.experiment import asking, neighbours, patients, plan, sampling
+from companion.experiment.plan import Arm
+from companion.experiment.variants import OnwardTrainer, VariantTrainer, zero
 from companion.phantoms.conventions import record
 from companion.phantoms.lesion import Lesion
 from companion.phantoms.prepare import lesions, prepare, write_traces
@@ -45,18 +43,31 @@ def shared(results: str | Path | None = None, cache: str | Path | None = None) -
 
 
 def at(profile: Profile, seed: int, arm: Arm) -> Profile:
-    """The profile at a seed with the arm's changes; images are shared by all seeds, results and checkpoints not."""
+    """The profile at a seed with the arm's changes; no seed shares a study with another, nor results or checkpoints."""
     trainer = {"name": f"{VariantTrainer.__module__}.{VariantTrainer.__name__}", **arm.trainer}
-    return replace(
-        profile, seed=seed, results=profile.results / f"seed{seed}", cache=profile.cache / f"seed{seed}",
+    places = {name: _place(profile, seed, name, place) for name, place in profile.data.items()}
+    stage = "sft" if arm.stage == "sft" else "grpo"
+    changed = replace(
+        profile, seed=seed, results=profile.results / f"seed{seed}", cache=profile.cache / f"seed{seed}", data=places,
         engines={**profile.engines, "grpo": trainer}, sizes=replace(profile.sizes, **arm.sizes),
-        grpo=replace(profile.grpo, **arm.settings), overrides=(*profile.overrides, *_constants(profile, arm)),
+        overrides=(*profile.overrides, *_constants(profile, arm)),
     )  # fmt: skip
+    return replace(changed, **{stage: replace(getattr(profile, stage), **arm.settings)})
+
+
+def _place(profile: Profile, seed: int, name: str, place: DataPlace) -> DataPlace:
+    """A data set as the seed has it: where images are drawn, others than any other seed's, in a folder of their own."""
+    if place.draw is None:
+        return place
+    draw = {**place.draw, "seed": place.draw["seed"] + 1000 * (seed + 1)}
+    return DataPlace(profile.cache / "images" / f"{name}-{digest_of(draw)[:8]}", draw)
 
 
 def _constants(profile: Profile, arm: Arm) -> list[Override]:
     """The arm's constants of its reward; one that extends equation 3 is registered, and has the profile's, too."""
     held = []
+    if arm.reward == "zero":
+        reward(arm.reward)(zero)
     if arm.reward in neighbours.OWN:
         reward(arm.reward)(neighbours.OWN[arm.reward])
         held = [replace(one, group=arm.reward) for one in profile.overrides if one.group == "hard"]
@@ -69,22 +80,30 @@ def run(name: str, seed: int, profile: Profile) -> None:
     if seed not in range(arm.seeds):
         raise UserError(f"a seed from 0 to {arm.seeds - 1} for {name}", str(seed), "see the plan")
     torch.set_num_threads(1)  # more would add in another order, and share the answers among as many processes
-    prepare(profile, teach=False)
+    own = at(profile, seed, arm)
+    drawn = ("mimic", "chexpert") if "B" in arm.studies else ("mimic",)
+    prepare(replace(own, data={name: own.data[name] for name in drawn}), teach=False)
     for earlier in plan.needs(name):
         _train(earlier, plan.get(earlier), at(profile, seed, plan.get(earlier)))
-    own = at(profile, seed, arm)
     _train(name, arm, own)
-    _ask(name, arm, own, profile)
+    asking.ask(name, arm, own, profile, _kept(arm, own))
 
 
 def _train(name: str, arm: Arm, profile: Profile) -> None:
-    """Train the arm unless its results are there; those of fine-tuning hold the adapter that other arms start from."""
-    done, adapter = runs.read(profile.results / name), profile.cache / "checkpoints" / name / "best"
+    """Train the arm unless its results are there; those of question 1 hold its adapter, SFT's or the last one."""
+    done, place = runs.read(profile.results / name), profile.cache / "checkpoints" / name
     kept = profile.results / name / "adapter"
-    if done and files.whole(kept) and not files.whole(adapter):
-        resume.keep(kept, adapter)
-    if arm.stage is None or (done and files.whole(adapter)):
-        return
+    if arm.stage == "sft" and done and files.whole(kept) and not files.whole(place / "best"):
+        resume.keep(kept, place / "best")
+    if arm.stage and not (done and files.whole(place / "best")):
+        _fit(name, arm, profile, place / "best")
+    if arm.stage and arm.question == 1:
+        asked = runs.need(place / arm.asked)
+        if not files.whole(kept) or files.file_digest(kept) != files.file_digest(asked):
+            resume.keep(asked, kept)
+
+
+def _fit(name: str, arm: Arm, profile: Profile, adapter: Path) -> None:
     if arm.stage == "blend":
         first, end = (profile.cache / "checkpoints" / one for one in plan.needs(name)[-2:])
         ends = runs.need(first / "best"), runs.need(end / "last")
@@ -92,19 +111,25 @@ def _train(name: str, arm: Arm, profile: Profile) -> None:
         return
     validation, prompt = cohorts.choose(profile, "validation"), neighbours.prompt(arm.prompt)
     if arm.stage == "sft":
-        chosen = cohorts.choose(profile, "sft")
+        chosen = cohorts.choose(profile, "rl" if arm.start else "sft")
         place = replace(profile, cache=profile.cache / name)  # other studies, other traces
+        if arm.start:
+            start = Path("checkpoints", arm.start, "best")
+            engine = {"name": f"{OnwardTrainer.__module__}.{OnwardTrainer.__name__}",
+                      "start": str(Path("../../..", start)),  # from the folder of its checkpoints
+                      "digest": runs.adapter_digest(runs.need(profile.cache / start))}  # fmt: skip
+            place = replace(place, engines={**place.engines, "sft": engine})
         write_traces(place, chosen)
         if prompt == neighbours.THINK_AFTER:
             neighbours.write_answer_first(place)
         sft.run(place, name, arm.base, prompt, chosen, validation)
         resume.keep(place.cache / "checkpoints" / name / "best", adapter)
         shutil.rmtree(place.cache)  # checkpoints of each epoch
-        resume.keep(adapter, kept)
         return
     chosen = _rewarded(arm, profile)
     credit = _credit(arm.credit, chosen, profile)
-    held = [k for k, names in enumerate(credit) if names]  # a convention may record nothing at all of a study
+    told = [_credit(one, chosen, profile) for one in patients.REFERENCES] if arm.question == 3 else []
+    held = [k for k, all_of in enumerate(zip(credit, *told, strict=True)) if all(all_of)]  # some record nothing at all
     studies = [chosen.studies[k] for k in held]
     task = grpo.Task(studies, [credit[k] for k in held], prompt, arm.reward)
     inputs = {"rl_studies": digest_of([chosen.digest, *(study.key for study in studies)])}
@@ -130,7 +155,7 @@ def _rewarded(arm: Arm, profile: Profile) -> cohorts.Cohort:
 
 
 def _tries(arm: Arm, profile: Profile, chosen: cohorts.Cohort) -> list[str]:
-    """As many sampled answers to each study as a group has, by the arm's start (words of `sampling`); cached."""
+    """As many sampled answers to each study as a group has, by the arm's start (`words`); cached."""
     start = runs.need(profile.cache / "checkpoints" / str(arm.start) / "best")
     asked = digest_of([chosen.digest, runs.adapter_digest(start), asdict(profile.grpo), asdict(profile.decoding)])
     place = profile.cache / "answers" / f"{asked[:12]}-tries.txt"
@@ -150,8 +175,7 @@ def _credit(whose: str, chosen: cohorts.Cohort, profile: Profile) -> list[frozen
     if whose == "report":
         return recorded
     if whose == "placebo":
-        order = cohorts.stream(profile.seed, "placebo").permutation(len(recorded))
-        return [recorded[k] for k in order]
+        return [recorded[k] for k in cohorts.stream(profile.seed, "placebo").permutation(len(recorded))]
     if whose == "visible":
         visible = cohorts.visible_truth(chosen)
         return [visible[study.key] for study in chosen.studies]
@@ -161,6 +185,15 @@ def _credit(whose: str, chosen: cohorts.Cohort, profile: Profile) -> list[frozen
         for study in chosen.studies
     ]
     return [frozenset(name for name, value in labels.items() if value == POSITIVE) for labels in said]
+
+
+def _kept(arm: Arm, profile: Profile) -> dict[str, int]:
+    """Of a placebo: how many studies are held against labels like their own, by chance."""
+    if arm.credit != "placebo":
+        return {}
+    chosen = _rewarded(arm, profile)
+    given = zip(_credit("report", chosen, profile), _credit(arm.credit, chosen, profile), strict=True)
+    return {"kept_own_labels": sum(own == other for own, other in given)}
 
 
 def _lesion(told: Mapping[str, object]) -> Lesion:
@@ -176,56 +209,3 @@ def _nothing(profile: Profile, arm: Arm) -> str:
         add_lora(models.load(arm.base, profile.models[arm.base]), profile.lora).save_pretrained(str(place))
         files.seal(place)
     return NOTHING
-
-
-def _ask(name: str, arm: Arm, profile: Profile, everybody: Profile) -> runs.Run:
-    """Sampled answers of the arm's last checkpoint to the images of the worlds that it is asked about.
-
-    All arms are asked at the paper's temperature, also one that was trained at another.
-    """
-    last = "last" if arm.stage == "grpo" else "best"
-    adapter = profile.cache / "checkpoints" / name / last if arm.stage else None
-    prompt = neighbours.prompt(arm.prompt)
-    own = ANSWERS if arm.question == 1 else FEWER
-    worlds = {world.name: own if world in patients.OWN else ELSEWHERE for world in arm.worlds}
-    facts = {"stage": "answers", "model": name, "base_model": arm.base, "prompt": f"{prompt.name} v{prompt.version}"}
-    settings = {"policy": {key: getattr(everybody.grpo, key) for key in ("temperature", "top_p")},
-                "decoding": asdict(profile.decoding), "worlds": worlds}  # fmt: skip
-    asked = {p: patients.sample(p).to_csv() for p in sorted({world.population for world in arm.worlds})}
-    inputs = {"adapter": runs.adapter_digest(runs.need(adapter)) if adapter else "none", "patients": digest_of(asked)}
-    this = runs.Plan(profile, f"{name}-answers", facts, settings, inputs)
-
-    def ask() -> runs.Run:
-        loaded = models.load(arm.base, profile.models[arm.base])
-        loaded = with_adapter(loaded, adapter) if adapter else loaded
-        parts = [_answers(loaded, world, this, arm, everybody, worlds[world.name]) for world in arm.worlds]
-        rows = pd.concat(parts, ignore_index=True)
-        return runs.finish(this, metrics=_metrics(rows), predictions=rows, device="cpu", n=len(rows))
-
-    return once(this, ask)
-
-
-def _answers(loaded: Loaded, world: World, this: runs.Plan, arm: Arm, everybody: Profile, each: int) -> pd.DataFrame:
-    """The answers to a world's images, kept in the cache until all worlds are done."""
-    place = this.profile.cache / "answers" / f"{this.digest[:12]}-{world.name}.csv"
-    if not place.is_file():
-        studies = patients.images(world, everybody.cache)
-        set_seed(this.profile.seed * 100 + plan.WORLDS.index(world))
-        label = f"{this.run_id} seed {this.profile.seed}, {world.name}"
-        policy, settings, prompt = everybody.grpo, this.profile.decoding, neighbours.prompt(arm.prompt)
-        said = sampling.sample(loaded, studies, prompt, each, policy, settings, label)
-        rows = pd.DataFrame({"population": world.population, "image": world.image,
-                             "index": [int(study.study_id) for study in studies],
-                             "answers": [" ".join(words) for words in said]})  # fmt: skip
-        files.write_atomically(place, rows.to_csv(index=False).encode())
-    return pd.read_csv(place, dtype={"answers": str}, keep_default_na=False)
-
-
-def _metrics(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a glance at a world's answers shows: labels an answer, and the share that could not be read."""
-    found = []
-    for (population, image), part in rows.groupby(["population", "image"]):
-        said, failed = words.read(part["answers"])
-        values = {"labels": said.sum(-1)[~failed].mean(), "failure_rate": failed.mean()}
-        found += [{"population": population, "image": image, "metric": k, "value": float(v)} for k, v in values.items()]
-    return pd.DataFrame(found)

@@ -1,13 +1,16 @@
 """Several sampled answers to each image, at the price of one prompt: what the experiment asks its checkpoints.
 
 The answers are drawn as in training (temperature and nucleus of the GRPO settings). An image and its prompt run once;
-their KV cache is copied for each answer. What is kept of an answer is a word (`words`).
+their KV cache is copied for each answer. What is kept of an answer is a word (`words`). From the
+tokens of answers comes also how far one policy lies from another (`divergence`).
 """
 
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 import torch
+from torch.nn.functional import kl_div
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from chexreason import evaluate, models
@@ -26,11 +29,19 @@ from companion.speed.embeddings import embed, pixels_of
 TOGETHER, ROWS = 4, 96
 
 
-@torch.inference_mode()
 def sample(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, each: int, policy: GRPO, settings: Decoding, label: str
 ) -> list[list[str]]:
     """`each` answers to each study, as words (see above). The draws are torch's; seed them before."""
+    answers, words = tokens(loaded, studies, prompt, each, policy, settings, label), _words(loaded, prompt)
+    return [[words(answer) for answer in answers[k * each : (k + 1) * each]] for k in range(len(studies))]
+
+
+@torch.inference_mode()
+def tokens(
+    loaded: Loaded, studies: Sequence[Study], prompt: Prompt, each: int, policy: GRPO, settings: Decoding, label: str
+) -> list[list[int]]:
+    """The same answers as tokens, each with the token that ends it; those to one study stand together."""
     model, waiting = loaded.model.eval(), iter(studies)
     answers: list[list[int]] = []
 
@@ -54,11 +65,48 @@ def sample(
                 change=processors(model.generation_config), ends=sorted(evaluate.end_tokens(loaded)),
                 limit=ROWS, more=more,
             )  # fmt: skip
-    words = _words(loaded, prompt, settings.max_new_tokens)
-    return [[words(answer) for answer in answers[k * each : (k + 1) * each]] for k in range(len(studies))]
+    return answers
 
 
-def _words(loaded: Loaded, prompt: Prompt, most: int) -> Callable[[list[int]], str]:
+@torch.inference_mode()
+def divergence(
+    here: Loaded, there: Loaded, studies: Sequence[Study], answers: Sequence[Sequence[int]], prompt: Prompt,
+    temperature: float,
+) -> float:  # fmt: skip
+    """KL(here || there) per token, over answers that `here` has sampled at the temperature: one to each study.
+
+    Both policies are run over the same answers. At each place the log ratio is averaged over all next tokens by `here`,
+    not read off the one that was drawn: the same on average, and less noise. Exact up to rounding, and never negative.
+    """
+    total = 0.0
+    for start in range(0, len(studies), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        p_BTV, q_BTV = (_log_shares(one, studies[part], answers[part], prompt, temperature) for one in (here, there))
+        apart_BT = kl_div(q_BTV, p_BTV, reduction="none", log_target=True).sum(-1)
+        total += sum(float(row_T[: len(one)].sum()) for row_T, one in zip(apart_BT, answers[part], strict=True))
+    return total / sum(map(len, answers))
+
+
+def _log_shares(
+    loaded: Loaded, studies: Sequence[Study], answers: Sequence[Sequence[int]], prompt: Prompt, temperature: float
+) -> torch.Tensor:
+    """The log-probability of each next token along given answers (B, T, V); of suppressed ones next to none."""
+    model = loaded.model.eval()
+    inputs = models.encode(loaded, [open_image(study.image) for study in studies], prompt.text)
+    rows = [torch.tensor(answer, device=loaded.device) for answer in answers]
+    fill = {"input_ids": pad_sequence(rows, batch_first=True),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)}  # fmt: skip
+    length = inputs["input_ids"].shape[1]
+    for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
+        if name in inputs:
+            more = fill.get(name, torch.zeros_like(fill["input_ids"]))
+            inputs[name] = torch.cat([inputs[name], more.to(inputs[name].dtype)], dim=1)
+    logits_BTV = model(**inputs).logits[:, length - 1 : -1].double() / temperature
+    logits_BTV[..., model.generation_config.suppress_tokens or []] = -1e9
+    return logits_BTV.log_softmax(-1)
+
+
+def _words(loaded: Loaded, prompt: Prompt) -> Callable[[list[int]], str]:
     ends, tokenizer = evaluate.end_tokens(loaded), loaded.processor.tokenizer
 
     def word(tokens: list[int]) -> str:

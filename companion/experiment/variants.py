@@ -1,19 +1,40 @@
-"""What some arms change in TRL's trainer, and a reward of nothing."""
+"""What some arms change in TRL's trainers, and a reward of nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from peft import load_peft_weights, set_peft_model_state_dict
 
+from chexreason import runs
 from chexreason.completions import Parsed
-from chexreason.rewards import Labels, Terms, reward
+from chexreason.errors import UserError
+from chexreason.rewards import Labels, Terms
 from companion.experiment.neighbours import of_finding_words
 from companion.speed.grpo import FastGRPOTrainer
+from companion.speed.sft import FastSFTTrainer
 
 
-@reward("zero")
 def zero(answer: Parsed, truth: Labels, text: str) -> Terms:
     """Nothing for any answer: all that acts is the divergence from the reference."""
     return {"zero": 0.0}
+
+
+class OnwardTrainer(FastSFTTrainer):
+    """SFT that goes on from an adapter instead of from a fresh one.
+
+    `start` is where it lies, seen from the training's folder, and `digest` what it must be (`runs.adapter_digest`): the
+    record of a run then names no folder of a machine, and another start is another run.
+    """
+
+    def __init__(self, *words: Any, start: str, digest: str, **named: Any) -> None:
+        place = runs.need((Path(named["args"].output_dir) / start).resolve())
+        if (got := runs.adapter_digest(place)) != digest:
+            raise UserError(f"adapter {digest[:12]} at {start}", got[:12], "train the arm that it comes from again")
+        loaded = set_peft_model_state_dict(named["model"], load_peft_weights(str(place), device="cpu"))
+        if loaded.unexpected_keys:
+            raise UserError("an adapter of the same form", loaded.unexpected_keys[0], "train it with the same settings")
+        super().__init__(*words, **named)
 
 
 class VariantTrainer(FastGRPOTrainer):
