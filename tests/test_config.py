@@ -16,7 +16,6 @@ from chexreason.settings import UNREAD, origins
 from companion.evidence.tables import results_root
 from companion.replication.traces.teacher import Teacher
 from companion.report.settings import all_groups, settings_table
-from companion.workflow.stages import build_book
 
 # What the paper states, read from its sections 3.2.1 and 3.2.2, and nothing else.
 STATED = {
@@ -270,6 +269,9 @@ def test_the_results_may_lie_below_the_home(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CHEXREASON_RESULTS", "~/x")
     assert results_root() == tmp_path / "x"
+    pytest.importorskip("jupytext")  # not in .ci/without-torch
+    from companion.workflow.stages import build_book
+
     with pytest.raises(UserError, match=re.escape(f"results in {tmp_path}/x/smoke, got none")):
         build_book("smoke")
 

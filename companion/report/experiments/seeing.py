@@ -56,7 +56,7 @@ def missing(arms: Sequence[str] = ARMS) -> str:
 
 
 def _waiting() -> Html:
-    return block(f'<p class="cxr-note">{missing()}. <code>make experiments</code> runs them.</p>')
+    return block(f'<p class="cxr-note">{missing()}.</p>')
 
 
 def head(*facts: str) -> str:
