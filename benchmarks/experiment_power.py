@@ -28,7 +28,6 @@ from companion.evidence import instrument, trainings
 from companion.evidence.instrument import Sampled
 from companion.evidence.stats import Floats
 from companion.experiment import patients, scores, words, worlds
-from companion.report.experiments import seeing
 
 PLACE = Path(__file__).parents[1] / "results" / "experiment"
 #: The pilot's patients: the first experiment's stream, and how many were taken as they came.
@@ -51,6 +50,8 @@ CHANGES: dict[str, Callable[[Sampled, Sampled, Floats], Floats]] = {
     "Jaccard": changed(instrument.jaccard), "false normals": changed(instrument.false_normal),
     "named per recorded": changed(instrument.named_per_recorded),
 }  # fmt: skip
+#: A change counts for nothing if its whole interval at this level is nearer to zero than that (the plan).
+EQUIVALENCE, NEGLIGIBLE = 0.90, 0.01
 LEVEL, POWER, SIMULATIONS = 0.025, 0.8, 20_000
 OLD = ("sft-medgemma-free_reasoning-best", "grpo-hard-last")
 
@@ -150,8 +151,8 @@ def smallest(found: dict[str, float], many: int) -> float:
 def shown_none(found: dict[str, float], many: int) -> float:
     """Of no change, how often its interval for equivalence lies within what is negligible."""
     luck, error, freedom = simulated(found, many)
-    reach = student.ppf((1 + seeing.EQUIVALENCE) / 2, freedom) * error
-    return float(np.mean(np.abs(luck) + reach < seeing.NEGLIGIBLE))
+    reach = student.ppf((1 + EQUIVALENCE) / 2, freedom) * error
+    return float(np.mean(np.abs(luck) + reach < NEGLIGIBLE))
 
 
 def main() -> None:

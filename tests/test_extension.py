@@ -4,6 +4,7 @@ The reward is README's, made and trained with as README has it typed.
 """
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -97,7 +98,7 @@ def study(tmp_path_factory):
     [block] = re.findall(r"```bash\n(cat .*?)\n```", README, flags=re.DOTALL)
     block += f" --profile {place / 'own.yml'} --results {place / 'results'} --cache {place / 'cache'}"
     block = block.replace(".cache/my_reward", f"{place}/my_reward")
-    block = block.replace(".venv/bin/chexreason", f"{sys.executable} -m companion")
+    block = block.replace(".venv/bin/chexreason", f"{shlex.quote(sys.executable)} -m companion")
     for command in ([sys.executable, "-c", STAGES, str(place)], ["bash", "-ec", block]):
         ended = subprocess.run(command, capture_output=True, text=True, cwd=config.ROOT, check=False)
         assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
