@@ -13,8 +13,9 @@ from sklearn.metrics import f1_score, roc_auc_score
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 from companion.evidence import instrument, stats, trainings
-from companion.evidence.trainings import Cell, Trainings, own
+from companion.evidence.trainings import Trainings
 from companion.experiment import patients
+from companion.experiment.scores import OWN, Cell, own
 
 SEEN = [FINDINGS.index(name) for name in patients.SEEN]
 
@@ -34,7 +35,7 @@ def made(tmp_path_factory):
             for arm, (evidence, cut) in {"start": (1.0, 1.6), "naming": (1.0, 0.8), "seeing": (2.4, 2.2)}.items():
                 parts = []
                 for world in patients.WORLDS:
-                    true_NF = patients.truth(world.population, trainings.OWN[world.image])
+                    true_NF = patients.truth(world.population, OWN[world.image])
                     there = evidence if world.image == "A" else min(evidence, 1.5)  # less is seen on others' images
                     chance_NF = 1 / (1 + np.exp(-2 * (there * true_NF + noise[world] - cut)))
                     said_NKF = rng.random((len(true_NF), 6, 14)) < chance_NF[:, None]

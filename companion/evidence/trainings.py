@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from companion.evidence import instrument, stats
 from companion.evidence.instrument import Sampled
 from companion.evidence.stats import Floats
 from companion.experiment import patients, words
+from companion.experiment.scores import OWN, Cell
 
 #: Draws of patients.
 RESAMPLES = 1000
@@ -34,23 +34,8 @@ OUTCOMES: Mapping[str, Outcome] = {
     "named per recorded": instrument.named_per_recorded, "false normals": instrument.false_normal,
     "unreadable": instrument.failed, "Brier score": instrument.brier,
 }  # fmt: skip
-#: Hospital -> the convention that its own labels follow.
-OWN = {"A": "report", "B": "radiologist", "C": "text-mined"}
 #: What differs between two hospitals, in the order of `Cell`.
 FACTORS = ("patients", "images", "labels")
-
-
-class Cell(NamedTuple):
-    """Patients as at `population`, imaged at `image`, held against `reference`."""
-
-    population: str
-    image: str
-    reference: str
-
-
-def own(hospital: str) -> Cell:
-    """A hospital's own patients and images, held against its own labels."""
-    return Cell(hospital, hospital, OWN[hospital])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ patient then stands for as many of the population as the stratum has for each on
 """
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,8 @@ from joblib import Parallel, delayed
 from chexreason.data.study import Study
 from chexreason.files import digest_of
 from chexreason.labels import FINDINGS, NIH_SHARED, NO_FINDING, POSITIVE
+from companion.experiment import worlds
+from companion.experiment.worlds import REFERENCES
 from companion.phantoms import Case, at_hospital, draw, sample_case
 from companion.phantoms.case import labelling_stream, sample_lesions
 from companion.phantoms.conventions import CONVENTIONS, record, truth_of
@@ -32,33 +33,19 @@ SEED = 9100
 #: Patients of the pool of each population. So many are taken as they come, most where the primary outcome is; then more
 #: of the rare findings, until there are enough of each.
 POOL, PLAIN, ENOUGH = 16_000, {"A": 1200, "B": 450, "C": 700}, 50
-#: What an answer can be held against: a hospital's convention, or what was drawn.
-REFERENCES = (*CONVENTIONS, "visible")
 #: The findings whose ranking is measured: those that all three hospitals record, less No Finding.
 SEEN = tuple(name for name in NIH_SHARED if name != NO_FINDING)
 
 
-@dataclass(frozen=True)
-class World:
-    """Patients as at hospital `population`, imaged at hospital `image`."""
-
-    population: str
-    image: str
-
-    @property
-    def name(self) -> str:
-        """Population and place of the images, "AB" say."""
-        return self.population + self.image
+class World(worlds.World):
+    """Patients of this stream as at hospital `population`, imaged at hospital `image`."""
 
     def case(self, index: int) -> Case:
         """Patient number `index`."""
         return at_hospital(sample_case(SEED, index, self.population), self.image)
 
 
-#: All nine, but for patients of B imaged at C and of C imaged at B, which no question needs.
-WORLDS: tuple[World, ...] = tuple(
-    World(population, image) for population in "ABC" for image in "ABC" if {population, image} != {"B", "C"}
-)
+WORLDS: tuple[World, ...] = tuple(World(world.population, world.image) for world in worlds.WORLDS)
 #: Each hospital's own.
 OWN: tuple[World, ...] = tuple(world for world in WORLDS if world.population == world.image)
 
