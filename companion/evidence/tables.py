@@ -194,18 +194,14 @@ def scores(run: Run, checkpoint: str | None = None) -> pd.Series:
     if "checkpoint" in table:
         table = table[table["checkpoint"] == checkpoint]
     whole = {"finding", "metric", "value"} <= set(table)
-    found = (
-        table.set_index(["finding", "metric"])["value"]
-        if whole
-        else pd.Series(index=pd.MultiIndex.from_arrays([[], []]))
-    )
-    lack = [" ".join(row) for row in _rows_of(run.info["label_set"]) if row not in found.index]
+    there = set(zip(table["finding"], table["metric"], strict=True)) if whole else set()
+    lack = [" ".join(row) for row in _rows_of(run.info["label_set"]) if row not in there]
     if lack:
         raise UserError(
             "columns finding, metric, value and all their rows" + (f" for {checkpoint}" if checkpoint else ""),
             f"{run.folder.name}/metrics.csv without {lack[0]}", "remove that folder and run its stage again",
         )  # fmt: skip
-    return found
+    return table.set_index(["finding", "metric"])["value"]
 
 
 @functools.cache

@@ -27,10 +27,8 @@ def _not_there(runs: Iterable[Run]) -> str:
     lacking: dict[str, None] = {}
     for info in (run.info for run in runs):
         scored = info.get("left_out", {}).get(NOT_THERE, 0) + info.get("unreadable", {}).get("count", 0)
-        trained, place = (
-            sum(info.get("trained_left_out", {}).values()),
-            (info.get("dataset", ""), info.get("split", "")),
-        )
+        trained = sum(info.get("trained_left_out", {}).values())
+        place = info.get("dataset", ""), info.get("split", "")
         for count, (dataset, split) in ((scored, place), (trained, place_of("sft"))):
             if count:
                 lacking[f"{count:,} of {SOURCES[dataset].title}, {split} split"] = None
