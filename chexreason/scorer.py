@@ -14,6 +14,7 @@ from chexreason.completions import parse_completion
 from chexreason.config import Profile, overridden
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
+from chexreason.labels import FINDINGS
 from chexreason.prompts import Prompt
 from chexreason.rewards import REWARDS, Labels, Reward, Terms
 
@@ -35,6 +36,10 @@ class Scorer(TrainerCallback):
         self.__name__, self.reward, self.prompt, self.ends = name, reward, prompt, ends
         self.limit, self.private = profile.grpo.max_completion_length, profile.rows != "results"
         self.terms: list[Terms] = []
+        state = reward.state_dict()
+        text = "".join(f"<{name}>{FINDINGS[0]}</{name}>" for name in prompt.answer.blocks)
+        self.names = set(self._terms(text, False, frozenset(FINDINGS[:1]), made_up=True))
+        reward.load_state_dict(state)
 
     def __call__(
         self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
@@ -52,23 +57,28 @@ class Scorer(TrainerCallback):
         first = processes.rank() * len(own)
         return totals[first : first + len(own)]
 
-    def _terms(self, text: str, cut: bool, truth: Labels) -> Terms:
-        """The reward's terms for a completion. Raises UserError that names the completion if there are none."""
+    def _terms(self, text: str, cut: bool, truth: Labels, made_up: bool = False) -> Terms:
+        """The reward's terms for a completion; their names are those for a made-up one, so none quotes a patient's.
+
+        Raises UserError that names the completion if there are none, or others.
+        """
+        private = self.private and not made_up
         parsed = parse_completion(text, self.prompt.answer, cut)
         try:
             terms = self.reward(parsed, truth, text)
             usable = bool(terms) and all(math.isfinite(value) for value in terms.values())
-        except Exception as error:  # a reward is anybody's code; the error is raised again, with the completion
-            raise self._refused(text, truth, error) from error
-        if not usable:
-            raise self._refused(text, truth, terms)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- anybody's code, whose error is raised again
+            raise self._refused(text, truth, error, private) from (None if private else error)
+        if not usable or not (made_up or self.names == set(terms)):
+            raise self._refused(text, truth, terms, private)
         return terms
 
-    def _refused(self, text: str, truth: Labels, found: object) -> UserError:
-        kind, wanted = type(found).__name__, f"named finite terms from the reward {self.__name__}"
-        if self.private:  # what was raised or returned may quote the completion
+    def _refused(self, text: str, truth: Labels, found: object, private: bool) -> UserError:
+        kind, wanted = type(found).__name__, f"the same named finite terms from the reward {self.__name__} each time"
+        if private:  # what was raised or returned may quote the completion, and so may its class
+            kind = kind if type(found).__module__ == "builtins" else "an error"
             return UserError(wanted, f"{kind} for a completion about a patient, not shown", "correct the reward")
-        got = f"{kind}: {found}" if isinstance(found, Exception) else repr(found)
+        got = f"{kind}: {found}" if isinstance(found, BaseException) else repr(found)
         return UserError(wanted, f"{got} for {text!r}, recorded: {sorted(truth)}", "correct the reward")
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:

@@ -83,13 +83,37 @@ def test_spellings_that_are_accepted(body):
     assert read_labels(body) == (("Lung Opacity", "Edema"), (), 0)
 
 
-@pytest.mark.parametrize("mark", [*"⁃−‐‑►➢◆✔❖>\u200c\u200e", "[1]", "[12] ►", "> [1].", "\u200e[1]\u200c"])
-def test_more_bullets_and_numbers_in_brackets(mark):
+MARKS = [
+    *"⁃−‐‑►➢◆✔❖>\u200c\u200e▶✅☑◼⬤➤»・①#", "▶\ufe0f", "1\ufe0f\u20e3", "[1]", "[12] ►", "> [1].", "\u200e[1]\u200c",
+    "a) ", "(b) ", "ii. ", "C. ", "[x]", "- [X]", "##", "**",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_more_bullets_and_what_counts_entries(mark):
     parsed = parse_completion(f"<solution>{mark} Lung Opacity\n{mark}Edema</solution>", ONLY_SOLUTION)
     assert (parsed.labels, parsed.failures) == (("Lung Opacity", "Edema"), set())
     twice = parse_completion(f"<solution>Edema {mark} Fracture</solution>", ONLY_SOLUTION)
     assert (len(twice.unknown), twice.failed) == (1, True), "within a name it forgives nothing"
-    assert parse_completion("<solution>>,, a<b>, Edema</solution>", ONLY_SOLUTION).unknown == (">", "a<b>")
+
+
+@pytest.mark.parametrize(
+    ("body", "labels", "unknown"),
+    [
+        ("• Lung Opacity • Edema", ("Lung Opacity", "Edema"), ()),
+        ("- Lung Opacity - Edema", ("Lung Opacity", "Edema"), ()),
+        ("Lung Opacity、Edema，Fracture；Pneumonia", ("Lung Opacity", "Edema", "Fracture", "Pneumonia"), ()),
+        ("Lung Opacity | Edema|Fracture", ("Lung Opacity", "Edema", "Fracture"), ()),
+        ("- [x] Edema\n- [ ] Fracture", ("Edema",), ("☐ Fracture",)),  # not ticked: it says no
+        ("☐ Edema, ✗ Fracture, ❓ Pneumonia", (), ("☐ Edema", "✗ Fracture", "❓ Pneumonia")),
+        ("Edema - Fracture, x Edema, 2 Edema, Edema?", (), ("Edema - Fracture", "x Edema", "2 Edema", "Edema?")),
+        (">>,, a<b, Edema ✅", ("Edema",), ("a<b",)),
+        ("[]", (), ()),
+    ],
+)
+def test_lists_on_one_line_other_commas_and_boxes(body, labels, unknown):
+    parsed = parse_completion(f"<solution>{body}</solution>", ONLY_SOLUTION)
+    assert (parsed.labels, parsed.unknown) == (labels, unknown)
 
 
 @pytest.mark.parametrize(

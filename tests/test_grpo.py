@@ -1,6 +1,7 @@
 """GRPO: our statement of the mathematics against TRL's own loss, the reference policy, where checkpoints fall."""
 
 import dataclasses
+import traceback
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from chexreason import config, grpo, models, objective, prompts, scorer
 from chexreason.errors import UserError
 from chexreason.recipe import GRPO
-from chexreason.rewards import Hard
+from chexreason.rewards import Hard, Reward
 
 
 @pytest.fixture
@@ -157,6 +158,10 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
     assert [sum(terms.values()) for terms in scorer.terms] == paid
 
 
+#: A completion; not as it stands in a line of this file, which a traceback quotes.
+SAID = "what " + "it said"
+
+
 @pytest.mark.parametrize("rows", ["results", "cache"])
 @pytest.mark.parametrize(
     "returned",
@@ -168,22 +173,30 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
         {"a": "1"},
         {"a": None},
         ["a"],
-        {"a": "what it said"},
-        ValueError("what it said"),
+        {"a": SAID},
+        {"a": 1.0, SAID: 1.0},
+        ValueError(SAID),
+        SystemExit(SAID),
+        type(SAID, (Exception,), {})(SAID),
     ],
 )
 def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_patients(profile, rows, returned) -> None:
-    def broken(*_: object) -> object:
-        if isinstance(returned, Exception):
-            raise returned
-        return returned
+    class Broken(Reward):
+        def __call__(self, answer: object, truth: object, text: str) -> object:
+            if text != SAID:
+                return {"a": 1.0}
+            if isinstance(returned, BaseException):
+                raise returned
+            return returned
 
-    scorer = scorer_of(broken, dataclasses.replace(profile, rows=rows))
-    with pytest.raises(UserError, match="finite terms from the reward mine, got ") as refused:
-        scorer([[{"content": "what it said"}]], [[5, 2]], truth=["Edema"])
-    assert ("for 'what it said', recorded: ['Edema']" in str(refused.value)) == (rows == "results")
+    scorer = scorer_of(Broken(), dataclasses.replace(profile, rows=rows))
+    with pytest.raises(UserError, match="finite terms from the reward mine each time, got ") as refused:
+        scorer([[{"content": SAID}]], [[5, 2]], truth=["Edema"])
+    shown = "".join(traceback.format_exception(refused.value))
+    assert (SAID in shown) == (rows == "results")
+    assert (f"for {SAID!r}, recorded: ['Edema']" in str(refused.value)) == (rows == "results")
     assert ("a completion about a patient, not shown" in str(refused.value)) == (rows == "cache")
-    assert ("what it said" in str(refused.value)) == (rows == "results")
+    assert (SAID in str(refused.value)) == (rows == "results")
 
 
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
