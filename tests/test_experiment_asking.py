@@ -51,7 +51,7 @@ def test_the_answers_of_an_arm(profile, saved_adapter, same):
     shapes = {key: (len(part), *{len(cell.split(" ")) for cell in part["answers"]}) for key, part in parts.items()}
     assert shapes == {("A", "A", "last"): (3, 16), ("A", "B", "last"): (3, 2), ("validation", "A", "last"): (4, 4),
                       ("black", "black", "last"): (1, 32),
-                      **({} if same else {("A", "A", "best"): (3, 16)})}  # fmt: skip
+                      **({} if same else {("A", "A", "best"): (3, 4)})}  # fmt: skip
     for (population, image, _), part in parts.items():
         assert all((part["greedy"] != "") == (population == image == "A"))
         assert all((part["recorded"] != "") == (population == "validation"))

@@ -50,7 +50,7 @@ def _parts(arm: Arm, best: bool) -> list[Part]:
     parts = [Part(w.population, w.image, arm.answers(w), greedy=first and w in patients.OWN) for w in arm.worlds]
     if first:
         parts += [Part("validation", "A", plan.VALIDATION), Part("black", "black", plan.BLACK)]
-        parts += [replace(part, checkpoint="best") for part in parts if part.greedy and best]
+        parts += [replace(part, checkpoint="best", each=plan.FEWER) for part in parts if part.greedy and best]
     return parts
 
 
