@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
+from sklearn.metrics import brier_score_loss, f1_score, jaccard_score, roc_auc_score
 
 from chexreason.labels import FINDINGS, NO_FINDING
 from companion.evidence import instrument, stats
@@ -198,3 +198,16 @@ def test_a_policy_that_names_nothing_has_parts_and_misuse_is_refused():
         instrument.Sampled(one.said_NKF, ~one.failed_NK, one.true_NF, NINE)
     with pytest.raises(ValueError, match="shapes"):
         instrument.Sampled(one.said_NKF[:, :, :9], one.failed_NK, one.true_NF, NINE)
+
+
+def test_nearness_is_scikit_learns_jaccard_over_all_pairs_whatever_their_number():
+    one, weights = some(0, n=20, k=3)
+    other, _ = some(1, n=20, k=4)
+
+    def near(n, k, j):
+        read = not (one.failed_NK[n, k] or other.failed_NK[n, j])
+        return jaccard_score(one.said_NKF[n, k], other.said_NKF[n, j]) if read else 0.0
+
+    each = [np.mean([near(n, k, j) for k in range(3) for j in range(4)]) for n in range(20)]
+    assert instrument.nearness(one, other, weights) == pytest.approx(weights @ each / weights.sum(axis=1))
+    assert instrument.nearness(one, other, weights) == pytest.approx(instrument.nearness(other, one, weights))

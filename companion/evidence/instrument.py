@@ -145,6 +145,19 @@ def jaccard(one: Sampled, draws_RN: Floats) -> Floats:
     return _mean(jaccards(one).mean(axis=1), draws_RN)
 
 
+def nearness(one: Sampled, other: Sampled, draws_RN: Floats) -> Floats:
+    """The mean Jaccard index of all 14 labels between the answers of two policies to the same image (R,).
+
+    Over all pairs of an answer of one with an answer of the other, so that it does not depend on how many there are; a
+    pair with an answer that cannot be read counts 0.
+    """
+    ours, theirs = one.said_NKF.astype(float), other.said_NKF.astype(float)
+    both_NKL = ours @ theirs.swapaxes(1, 2)
+    either_NKL = ours.sum(axis=2)[:, :, None] + theirs.sum(axis=2)[:, None] - both_NKL
+    near_NKL = np.divide(both_NKL, either_NKL, out=np.zeros(both_NKL.shape), where=either_NKL > 0)
+    return _mean(near_NKL.mean(axis=(1, 2)), draws_RN)
+
+
 def vote_f1(one: Sampled, draws_RN: Floats, ratio: float | None = None) -> Floats:
     """The micro-F1 of a vote that names `ratio` labels for each that is recorded, or as many as one answer does (R,).
 

@@ -107,6 +107,11 @@ class Trainings:
         rows = pd.read_csv(self.places[arm, seed] / "predictions.csv.gz", dtype=str, keep_default_na=False)
         return rows[rows["checkpoint"] == "last"].astype({"index": int})  # the best stands beside it, where it differs
 
+    def divergence(self, arm: str, seed: int) -> float:
+        """How far a training's last checkpoint lies from its start, in nats a token of its own answers."""
+        metrics = pd.read_csv(self.places[arm, seed] / "metrics.csv").set_index("metric")["value"]
+        return float(metrics["divergence"])
+
     @functools.cache  # noqa: B019
     def value(self, outcome: str, arm: str, seed: int, cell: Cell, answers: int | None = None) -> Floats:
         """An outcome of one training in a cell, in each draw of patients (1 + R,), of the first so many answers."""
@@ -138,13 +143,37 @@ class Trainings:
         each = [[w * self.value(outcome, arm, s, cell, k) for (arm, cell), w in weights.items()] for s in seeds]
         return over(seeds, [np.sum(one, axis=0) for one in each], k)
 
-    def split(self, after: str, before: str, cell: Cell) -> dict[str, Change]:
-        """The change of one answer's micro-F1 from one arm to another, and its four parts (`instrument.split`)."""
-        seeds, draws_RN = self._shared([after, before]), draws(cell.population)
-        k = self.answers([(after, cell), (before, cell)], seeds)
-        pairs = [(self.sampled(before, s, cell, k), self.sampled(after, s, cell, k)) for s in seeds]
-        each = [instrument.split(*pair, draws_RN) for pair in pairs]
+    def split(self, after: str, before: str, cell: Cell, beside: Sequence[str] = ()) -> dict[str, Change]:
+        """The change of one answer's micro-F1 from one arm to another, and its four parts (`instrument.split`).
+
+        Of the trainings, and of as many answers, as the arms `beside` have, too.
+        """
+        seeds = self._shared([after, before, *beside])
+        k = self.answers([(arm, cell) for arm in (after, before, *beside)], seeds)
+        each = [self._split(after, before, s, cell, k) for s in seeds]
         return {part: over(seeds, [one[part] for one in each], k) for part in each[0]}
+
+    def part(self, name: str, weights: Mapping[tuple[str, Cell], float], before: str) -> Change:
+        """The weighted sum of one part of several arms' changes from another arm (`split`)."""
+        seeds = self._shared([before, *(arm for arm, _ in weights)])
+        k = self.answers([*weights, *((before, cell) for _, cell in weights)], seeds)
+        each = [[w * self._split(a, before, s, cell, k)[name] for (a, cell), w in weights.items()] for s in seeds]
+        return over(seeds, [np.sum(one, axis=0) for one in each], k)
+
+    @functools.cache  # noqa: B019
+    def _split(self, after: str, before: str, seed: int, cell: Cell, k: int) -> dict[str, Floats]:
+        pair = self.sampled(before, seed, cell, k), self.sampled(after, seed, cell, k)
+        return instrument.split(*pair, draws(cell.population))
+
+    def nearness(self, weights: Mapping[str, float], to: str, cell: Cell) -> Change:
+        """The weighted sum over arms of how near their answers are to another arm's (`instrument.nearness`)."""
+        seeds, draws_RN = self._shared([*weights, to]), draws(cell.population)
+        each = [
+            sum(w * instrument.nearness(self._all(arm, s, cell), self._all(to, s, cell), draws_RN)
+                for arm, w in weights.items())
+            for s in seeds
+        ]  # fmt: skip
+        return over(seeds, [np.asarray(one) for one in each])
 
     def shares(self, outcome: str, after: str, before: str, there: str, here: str = "A") -> dict[str, Change]:
         """How much patients, images and labels account for in the difference between two hospitals' changes.
