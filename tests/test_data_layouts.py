@@ -185,7 +185,8 @@ REFUSED = {
         for source, files, wanted, names, do, kind in (
             ("chexpert", {}, "train.csv", (
                 "train - Copy.csv", "Copy of train.csv", "train copy 2.csv", "train 2.csv", "train_1.csv",
-                "train.csv.1", "train (10).csv", "train(1).csv", "train - Kopie.csv", "test/groundtruth (1).csv",
+                "train.csv.1", "train (10).csv", "train(1).csv", "train - Kopie.csv", "train (1) - Copy.csv",
+                "train (copy).csv", "train - Copy (2).csv", "test/groundtruth (1).csv",
             ), "Rename it as released.", True),
             ("chexpert", {}, "train.csv", ("Train.csv",), "Rename it as released.", False),
             ("chexpert", {}, "train.csv", ("train.csv.gz",), "Unpack the archive there.", False),
