@@ -131,8 +131,14 @@ def test_a_damaged_request_of_phantoms_and_a_cut_truth_are_refused(tmp_path, dam
         data.phantom_request(tmp_path)
     table(tmp_path, '{"sizes": {"train": 9, "test": 7}}', "phantom.json")
     table(tmp_path, "study_key,visible\nnih/1/1,Edema\n", "truth.csv")
-    with pytest.raises(UserError, match=r"a row for each of 16 phantoms in truth\.csv at .*, got 1\."):
+    again = "Delete that folder and draw it again."
+    with pytest.raises(UserError, match=rf"a row for each of 16 phantoms in truth\.csv at .*, got 1\. {again}"):
         data.truth(tmp_path)
+    table(tmp_path, "study_key,visible\nnih/1/1", "truth.csv")
+    with pytest.raises(UserError, match=rf"2 fields in .*truth\.csv, line 2, got 1\. {again}"):
+        data.truth(tmp_path)
+    with pytest.raises(NotHeld, match=rf"MIMIC-CXR-JPG's chexpert table .* {again}"):
+        data.load("mimic", tmp_path)
 
 
 @pytest.mark.parametrize(

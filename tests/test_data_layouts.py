@@ -166,6 +166,7 @@ LIKE, UNLIKE = VALIDATE.splitlines()[1] + "\n", OTHER.replace("view1", "view2")
 CUT = mimic("files/x", packed=False)
 for _name, _row in (("split", "ab{0},{0},{0},train"), ("metadata", "ab{0},{0},{0},PA")):
     CUT[f"mimic-cxr-2.0.0-{_name}.csv"] += "".join(_row.format(k) + "\n" for k in range(10, 28))
+TABLE, BEGUN = "mimic-cxr-2.0.0-chexpert.csv.gz", ("crdownload", "part", "partial", "download", "download/x")
 PAGE = mimic("files/x", packed=False) | {"mimic-cxr-2.0.0-split.csv": "<html>"}
 # source, root, files, words of the line, whether it is absent (not broken)
 REFUSED = {
@@ -178,9 +179,37 @@ REFUSED = {
     "a zip": ("chexpert", "", {f"{SMALL}.zip": "PK"}, ["train.csv", f"got {SMALL}.zip", "Unpack the arch"], True),
     "a tar": ("mimic", "", {"mimic-2.tar": ""}, ["got 1 whose names are not shown", "Unpack the archive there"], True),
     **{
-        f"{source}, a browser's copy": (source, "", {name: "", "images/x": ""}, [name, "Rename … (1) or"], True)
-        for source, name in (("chexpert", "train (1).csv"), ("mimic", "mimic-cxr-2.0.0-chexpert.csv (1).gz"))
+        f"{source}, {name} for {wanted}": (
+            source, "", {file: text for file, text in files.items() if file != wanted} | {name: ""}, [got, do], kind,
+        )
+        for source, files, wanted, names, do, kind in (
+            ("chexpert", {}, "train.csv", (
+                "train - Copy.csv", "Copy of train.csv", "train copy 2.csv", "train 2.csv", "train_1.csv",
+                "train.csv.1", "train (10).csv", "train(1).csv", "train - Kopie.csv", "train (1) - Copy.csv",
+                "train (copy).csv", "train - Copy (2).csv", "test/groundtruth (1).csv",
+            ), "Rename it as released.", True),
+            ("chexpert", {}, "train.csv", ("Train.csv",), "Rename it as released.", False),
+            ("chexpert", {}, "train.csv", ("train.csv.gz",), "Unpack the archive there.", False),
+            ("chexpert", {}, SMALL, (f"{SMALL} (1).zip", f"{FULL}.zip"), "Unpack the archive there.", True),
+            ("chexpert", {}, SMALL, tuple(f"{SMALL}.zip.{end}" for end in BEGUN), "Finish its download.", True),
+            ("mimic", mimic("files/x"), TABLE, (
+                f"Copy of {TABLE}", *(TABLE.replace(".gz", f"{mark}.gz") for mark in (" (1)", "(10)", " - Copy", " 2")),
+                TABLE.replace(".csv.gz", " (1).csv"), f"{PHYSIONET}{TABLE}.1",
+            ), "Rename it as released.", True),
+            ("mimic", mimic("files/x"), TABLE, tuple(f"{TABLE}.{end}" for end in BEGUN), "Finish its download.", True),
+            ("mimic", mimic("files/x"), "files/x", ("files (1)/x", "files - Copy/x"), "Rename it as released.", True),
+            ("nih", nih("images/x"), "images/x", ("images (1)/x", "images 2/x"), "Rename it as released.", True),
+            ("nih", nih("images/x"), "images/x", ("images_001.tar (1).gz", "images_001.tar.gz"), "Unpack the a", True),
+            ("nih", nih("images/x"), "images/x", ("images_001.tar.gz.part", "images.zip.part"), "Finish its d", True),
+            ("nih", nih("images/x"), "test_list.txt", ("test_list (1).txt", "Copy of test_list.txt"), "Rename", True),
+            ("nih", nih("images/x"), "Data_Entry_2017_v2020.csv", ("data_entry_2017.csv",), "Rename it", True),
+        )
+        for name in names
+        for got in [name.removeprefix(PHYSIONET).removesuffix("x")]
     },
+    "a folder for a table": ("chexpert", "", {"train.csv/x": ""}, ["got a link or folder", "Put the file"], False),
+    "a download without a name": ("mimic", "", {"Unconfirmed 12.crdownload": ""}, ["got 1 who", "Finish the d"], True),
+    "an empty table": ("chexpert", "", {"train.csv": ""}, ["train.csv, got an empty file", "Download it"], False),
     "png copies": (
         "chexpert", "", {"valid.csv": VALIDATE, f"valid/{THREE}/a.png": ""}, [".jpg files in", "got .png files"], False,
     ),
@@ -239,7 +268,7 @@ REFUSED = {
     ),
     "MIMIC, metadata cut": (
         "mimic", "", CUT | {"mimic-cxr-2.0.0-metadata.csv": "\n".join(MIMIC["metadata"][:2])},
-        ["an image, study and subject as", "split.csv, line 3"], False,
+        ["a row for each image of the split table in", "metadata.csv, got none for 19", "cut"], False,
     ),
     "MIMIC, split cut": (
         "mimic", "", mimic("files/x", packed=False) | {"mimic-cxr-2.0.0-split.csv": "\n".join(MIMIC["split"][:2])},

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import gzip
 import os
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from chexreason import data
+from chexreason.data import PHANTOM_MARKER, TRUTH
 from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import POSITIVE
@@ -129,6 +132,44 @@ def test_what_is_gone_or_cut_is_drawn_anew_and_nothing_else(tmp_path, monkeypatc
         monkeypatch.setattr(module, "generator_digest", lambda: "another")
     prepare.prepare(profile, teach=False)
     assert (locks, len(saved)) == ([tmp_path / ".tree.lock"], 4 + len(images)), "another generator's, under its lock"
+
+
+def cut_between_rows(path: Path) -> None:
+    packed = path.suffix == ".gz"
+    rows = (gzip.decompress(path.read_bytes()) if packed else path.read_bytes()).splitlines(keepends=True)[:-2]
+    path.write_bytes(gzip.compress(b"".join(rows)) if packed else b"".join(rows))
+
+
+DAMAGES = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "cut between rows": cut_between_rows,
+    "without its beginning": lambda path: path.write_bytes(path.read_bytes()[200:]),
+    "gone": Path.unlink,
+    "a folder": lambda path: (path.unlink(), path.mkdir(), (path / "x").touch()),
+    "a file above": lambda path: (shutil.rmtree(path.parent), path.parent.touch()),
+    "another dictionary": lambda path: path.write_text("{}"),
+}
+TABLES = {
+    "A": ["mimic-cxr-2.0.0-chexpert.csv.gz", "mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.0.0-metadata.csv.gz", TRUTH],
+    "B": ["CheXpert-v1.0-small/train.csv", "CheXpert-v1.0-small/test/groundtruth.csv", TRUTH],
+    "C": ["Data_Entry_2017_v2020.csv", "train_val_list.txt", TRUTH],
+}
+IMAGES = {"A": "files/p90/p90000000/s95000000/*1-facade*.jpg", "C": "images/90000000_000.png"}
+
+
+@pytest.mark.parametrize(
+    ("hospital", "name", "damage"),
+    [(at, name, how) for at, names in TABLES.items() for name in names
+     for how in ("cut", "cut between rows", "gone", "a folder")]
+    + [("A", PHANTOM_MARKER, how) for how in ("cut", "gone", "a folder", "another dictionary")]
+    + [(at, name, how) for at, name in IMAGES.items() for how in ("without its beginning", "a folder", "a file above")],
+)  # fmt: skip
+def test_what_is_damaged_is_drawn_anew_by_the_same_command(tmp_path, trees, hospital, name, damage):
+    root = shutil.copytree(trees[hospital], tmp_path / "tree")
+    draw = {"hospital": hospital, "sizes": SIZES[hospital], "seed": SEED, "size": SIDE, "progress": False}
+    DAMAGES[damage](next(root.glob(name)))
+    prepare.prepare(SimpleNamespace(data={"one": SimpleNamespace(root=root, draw=draw)}), teach=False)
+    assert contents(root) == contents(trees[hospital])
 
 
 @pytest.mark.parametrize(

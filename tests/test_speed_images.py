@@ -64,7 +64,7 @@ def test_studies_keep_order_and_labels_and_bad_images_are_named(tmp_path):
     assert len(list((tmp_path / "ready" / "images").iterdir())) == 3, "copies become one image, also side by side"
 
 
-def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
+def test_an_image_that_is_cut_or_damaged_is_made_again(tmp_path, monkeypatch):
     source, folder = noise_at(tmp_path / "a.png"), tmp_path / "ready"
 
     def full(self, data):
@@ -77,12 +77,22 @@ def test_an_image_cut_short_is_made_again(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="No space left"):
             prepare([study(source)], 10_000, folder)
     assert not [path for path in folder.rglob("*") if path.is_file()], "nothing half made is left"
-    image = ready(source, 10_000, folder).resolve()
+    link = ready(source, 10_000, folder)
+    image = link.resolve()
     whole = image.read_bytes()
-    for cut in (b"", whole[:50], whole[: len(whole) // 2], bytes(len(whole)), whole + b"x", b"P5 1 1\n"):
-        image.write_bytes(cut)
-        assert prepare([study(source)], 10_000, folder)[1] == []
-        assert image.read_bytes() == whole
+    first = whole[: whole.index(b"255\n") + 4]
+    for cut in (
+        b"", whole[:50], whole[: len(whole) // 2], bytes(len(whole)), whole + b"x", b"P5 1 1\n", b"P5 1 1 255\nx",
+        first + bytes(len(whole) - len(first)), b"P5 1 1 # 8cdc1683\n255\n", None, "link",
+    ):  # fmt: skip
+        place = link if cut == "link" else image
+        if isinstance(cut, bytes):
+            place.write_bytes(cut)
+        else:
+            place.unlink()
+            (place / "folder").mkdir(parents=True)
+        good, bad = prepare([study(source)], 10_000, folder)
+        assert (len(good), bad, good[0].image.read_bytes(), image.read_bytes()) == (1, [], whole, whole)
     image.unlink()  # a link to an image that somebody removed
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)

@@ -5,8 +5,9 @@ was. Phantoms, which `companion.phantoms` draws, go through the same loaders; th
 they were drawn from, and `truth.csv`, what is to be seen on each image.
 """
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from chexreason.labels import FINDINGS
 #: At the root of a folder of phantoms, written last; while it is being drawn it has the other name.
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
+_AGAIN = "delete that folder and draw it again"
 
 __all__ = ["SOURCES", "Listed", "Source", "Study", "is_phantom", "load", "phantom_request", "truth"]
 
@@ -56,7 +58,19 @@ def load(source: str, root: Path, split: str | None = None) -> Listed:
             f"all phantoms at {masked(root, 40)}", f"a folder that is half drawn ({PHANTOM_UNFINISHED})",
             "draw it again with the same request, which goes on where it stopped",
         )  # fmt: skip
-    return SOURCES[source].load(Path(root), split)
+    with _drawn_not_downloaded(root):
+        return SOURCES[source].load(Path(root), split)
+
+
+@contextlib.contextmanager
+def _drawn_not_downloaded(root: Path) -> Iterator[None]:
+    """Of phantoms no message says to download them."""
+    try:
+        yield
+    except UserError as error:
+        if "download" not in error.do or not is_phantom(root):
+            raise
+        raise type(error)(error.expected, error.got, _AGAIN) from None
 
 
 def is_phantom(root: Path) -> bool:
@@ -72,7 +86,7 @@ def phantom_request(root: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
-        raise UserError(f"the phantoms' request in {masked(path, 60)}", "damaged JSON", "draw them again elsewhere")
+        raise UserError(f"the phantoms' request in {masked(path, 60)}", "damaged JSON", _AGAIN)
     return request
 
 
@@ -81,8 +95,9 @@ def truth(root: Path) -> dict[str, frozenset[str]]:
     if not is_phantom(root):
         wanted, got = f"phantoms at {masked(root)}", f"no {PHANTOM_MARKER} there"
         raise UserError(wanted, got, "the visible truth is known for phantoms only")
-    table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
+    with _drawn_not_downloaded(root):
+        table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
     if len(table) != (n := sum(phantom_request(root).get("sizes", {}).values())):
         wanted = f"a row for each of {n:,} phantoms in {TRUTH} at {masked(root, 60)}"
-        raise UserError(wanted, f"{len(table):,}", "draw them again: it is cut or damaged")
+        raise UserError(wanted, f"{len(table):,}", _AGAIN)
     return {key: frozenset(filter(None, cell.split(";"))) for key, cell in table.itertuples(index=False)}

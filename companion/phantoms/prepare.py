@@ -1,29 +1,35 @@
 """What a profile needs before a stage runs: its drawn data sets, and the scripted teacher's traces of their studies."""
 
+import gzip
 import json
 import os
 import shutil
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from chexreason import cohorts, data, prompts, traces
 from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.tables import TEXT, read_table
+from chexreason.errors import UserError
 from chexreason.files import alone, write_atomically
 from chexreason.labels import positives
-from companion.phantoms.layouts import LAYOUTS
+from companion.phantoms.case import sample_case
+from companion.phantoms.layouts import LAYOUTS, Drawn, truth_table
 from companion.phantoms.teacher import trace
-from companion.phantoms.writers import generator_digest, write_tree
+from companion.phantoms.writers import first_index, generator_digest, write_tree
 
-#: What a drawn image ends in.
-ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+#: What a drawn image begins with and ends in.
+ENDS = {".png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), ".jpg": (b"\xff\xd8\xff", b"\xff\xd9")}
 
 
 def prepare(profile: Profile, *, teach: bool = True) -> None:
     """Draw the trees that the profile asks for and write their traces; real data are left alone.
 
-    A tree that another generator has drawn is drawn anew, and so are images that are gone or cut. Raises UserError as
-    `write_tree` does.
+    A tree that another generator has drawn, or whose request is damaged, is drawn anew, and so are the tables that are
+    not as drawn and the images that are gone or cut. Raises UserError as `write_tree` does.
     """
     for place in profile.data.values():
         if place.draw is not None:
@@ -35,11 +41,14 @@ def prepare(profile: Profile, *, teach: bool = True) -> None:
 
 
 def is_whole(image: Path) -> bool:
-    """Whether a drawn image is there to its end; its pixels are not looked at."""
+    """Whether a drawn image is there from its beginning to its end; its pixels are not looked at."""
+    begin, end = ENDS[image.suffix]
     try:
         with image.open("rb") as file:
-            file.seek(-len(ENDS[image.suffix]), os.SEEK_END)
-            return file.read() == ENDS[image.suffix]
+            if file.read(len(begin)) != begin:
+                return False
+            file.seek(-len(end), os.SEEK_END)
+            return file.read() == end
     except OSError:
         return False
 
@@ -51,21 +60,45 @@ def _clear(root: Path) -> None:
     with alone(root.parent / f".{root.name}.lock"):
         stale = _stale(root)  # nothing, if another process was quicker
         for path in stale:
-            shutil.rmtree(path) if path == root else path.unlink(missing_ok=True)
+            path = next((above for above in path.parents if above.is_file()), path)  # a file where a folder should be
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         if stale and root.is_dir():
             (root / data.PHANTOM_MARKER).replace(root / data.PHANTOM_UNFINISHED)
 
 
 def _stale(root: Path) -> list[Path]:
-    """Of a whole tree, all of it if another generator has drawn it, or else the images that are gone or cut."""
-    if not data.is_phantom(root):
+    """Of a whole tree, what is not as it was drawn: all of it, unless it says that this generator has drawn it."""
+    if (root / data.PHANTOM_UNFINISHED).is_file() or not (data.is_phantom(root) or (root / data.TRUTH).exists()):
         return []
-    request = data.phantom_request(root)
-    if request["generator"] != generator_digest():
+    try:
+        request = data.phantom_request(root)
+    except (UserError, OSError):
+        return [root]
+    if request.get("generator") != generator_digest():
         return [root]
     files = [LAYOUTS[request["layout"]].files(split, k) for split, n in request["sizes"].items() for k in range(n)]
     names = [name for one in files for name in (one.image, one.second) if name]
-    return [root / name for name in names if not is_whole(root / name)]
+    cut = [root / name for name in names if not is_whole(root / name)]
+    return cut + [root / name for name, text in _tables(request).items() if not _holds(root / name, text)]
+
+
+def _tables(request: Mapping[str, Any]) -> dict[str, str]:
+    """Each table of a tree, by its path, as `write_tree` wrote it."""
+    hospital, studies, layout = request["hospital"], list[Drawn](), LAYOUTS[request["layout"]]
+    for split, n in request["sizes"].items():
+        for number in range(n):
+            case = sample_case(request["seed"], first_index(hospital, split) + number, hospital)
+            lesions = tuple(lesion.to_dict() for lesion in case.lesions)
+            studies.append(Drawn(split, number, case.acquisition.view, case.recorded, case.truth, lesions))
+    return {**layout.tables(studies, request["size"]), data.TRUTH: truth_table(layout, studies)}
+
+
+def _holds(table: Path, text: str) -> bool:
+    try:
+        there = table.read_bytes()
+        return (gzip.decompress(there) if table.suffix == ".gz" else there) == text.encode()
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def lesions(root: Path) -> dict[str, list[dict[str, object]]]:

@@ -5,12 +5,15 @@ Decoding and shrinking it for each prompt, epoch and model would cost more than 
 once, shrunk to the most that any model takes, and kept without compression, named by its content and by how it was
 made: a changed file is a new image and two copies of one file are one. A link named after the source's path, size and
 time of change leads to it, so that the second time nothing of the source is read. Both are written to a temporary
-file and renamed; one that is cut all the same is made anew. It changes an image no more than a second resampling would.
+file and renamed. An image that was written to after its link was made is read to the end; one that is not what its
+first line says is made anew. It changes an image no more than a second resampling would.
 """
 
 import contextlib
 import os
+import shutil
 import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -67,7 +70,7 @@ def ready(source: Path, pixels: int, folder: Path) -> Path:
         about = source.stat()
         name = digest_of([str(source), about.st_size, about.st_mtime_ns, pixels, METHOD])
         link = folder / "sources" / name[:2] / name
-        if _whole(link):
+        if _untouched(link):
             return link
         image = folder / "images" / f"{digest_of([file_digest(source), pixels, METHOD])}.pgm"
     except FileNotFoundError:
@@ -76,9 +79,10 @@ def ready(source: Path, pixels: int, folder: Path) -> Path:
         raise UnreadableImage(source, error.strerror or "unreadable") from None
     if not _whole(image):
         grey = shrunk(open_image(source), pixels)
-        # A portable grey map: a line of text with the size, then the pixels as they are.
-        grey_map = f"P5 {grey.width} {grey.height} 255\n".encode() + grey.tobytes()
-        _put(image, lambda partial: _write(partial, grey_map))
+        raw = grey.tobytes()
+        # A portable grey map: a line of text with the size and a comment, one with the brightest grey, then the pixels.
+        first = f"P5 {grey.width} {grey.height} # {zlib.crc32(raw):08x}\n".encode()
+        _put(image, lambda partial: _write(partial, first + b"255\n" + raw))
     _put(link, lambda partial: partial.symlink_to(os.path.relpath(image, link.parent)))
     return link
 
@@ -96,18 +100,31 @@ def shrunk(image: Image.Image, pixels: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _whole(image: Path) -> bool:
-    """Whether a prepared image is there and as long as its first line says."""
+def _untouched(link: Path) -> bool:
+    """Whether a link leads to an image that is as long as its first line says and that nobody wrote to since."""
     try:
-        with image.open("rb") as file:
-            kind, width, height, _ = (first := file.readline(40)).split()
-            return kind == b"P5" and file.seek(0, os.SEEK_END) == len(first) + int(width) * int(height)
+        with link.open("rb") as file:
+            about, (_, width, height, *_) = os.fstat(file.fileno()), (first := file.readline(40)).split()
+            whole = about.st_size == len(first) + len(b"255\n") + int(width) * int(height)
+            return whole and about.st_mtime_ns < link.lstat().st_mtime_ns
+    except (OSError, ValueError):
+        return False
+
+
+def _whole(image: Path) -> bool:
+    """Whether a prepared image is there and its pixels are those that its first line was written for."""
+    try:
+        first, _, pixels = image.read_bytes().split(b"\n", 2)
+        _, width, height, _, crc = first.split()
+        return len(pixels) == int(width) * int(height) and zlib.crc32(pixels) == int(crc, 16)
     except (OSError, ValueError):
         return False
 
 
 def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+    now = path.stat().st_mtime
+    os.utime(path, (now, now - 1))  # a clock that ticks slowly would give its link the same time
     with path.open("rb") as file:
         os.fsync(file.fileno())  # or a loss of power could leave the name without the bytes
 
@@ -118,6 +135,8 @@ def _put(path: Path, make: Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         make(partial)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)  # another thread may be quicker
         partial.replace(path)
     except OSError as error:
         raise UserError(
