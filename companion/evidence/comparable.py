@@ -94,7 +94,8 @@ def label_set(findings: Iterable[str]) -> str:
         raise unknown("finding", name, FINDINGS, "chexreason/labels.py")
     names = tuple(name for name in FINDINGS if name in asked)
     known = next((known for known, held in LABEL_SETS.items() if held == names), ",".join(names))
-    return cast(dict[str, tuple[str, ...]], LABEL_SETS).setdefault(known, names) and known
+    cast(dict[str, tuple[str, ...]], LABEL_SETS)[known] = names
+    return known
 
 
 class Basis(NamedTuple):

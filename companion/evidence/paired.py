@@ -4,22 +4,24 @@ What only one side has is left out of both, counted and said. The interval is of
 are drawn for both. It says nothing of another training of either.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chexreason import metrics
-from chexreason.errors import UserError
+from chexreason import config, metrics
+from chexreason.data.study import masked
+from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES, under
-from chexreason.runs import Run
-from companion.evidence import comparable, outcomes
+from chexreason.runs import Run, read
+from companion.evidence import comparable, outcomes, tables
 from companion.evidence.scoring import RESAMPLES
 from companion.evidence.stats import f1, percentiles, resampled_counts
-from companion.evidence.tables import counted
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Compared:
     left_out: dict[str, int]  # why studies or findings fell out, of which side -> how many
     failures: tuple[int, int]  # answers without a label among the studies compared
     unfit: tuple[str, str]  # why a side takes part in no order; empty if it does
-    table: pd.DataFrame  # score, first, second, difference, low, high; the ends are NaN where there is no interval
+    table: pd.DataFrame  # score, positives, first, second, difference, low, high; NaN where there is no such number
 
     def described(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -84,26 +86,52 @@ def compare(
         if not read_B.any():
             raise UserError("a study that both runs answer readably", "none", "leave out --failures drop")
     label_set = comparable.label_set(names)
-    masks, truths = ([metrics.label_cells(side[column], label_set) for side in sides] for column in ("ignored", "truth"))
+    masks = [metrics.label_cells(side["ignored"], label_set) for side in sides]
+    truths = [metrics.label_cells(side["truth"], label_set) for side in sides]
     if odd := int(((truths[0] != truths[1]) | (masks[0] != masks[1])).any(axis=1).sum()):
         got = f"other ones for {odd:,} of {len(sides[0]):,} studies"
         raise UserError("the same recorded labels in both runs", got, "score both against the same label files")
-    mask_BF, true_BF = counted(sides[0], label_set), truths[0]
+    mask_BF, true_BF = tables.counted(sides[0], label_set), truths[0]
     said = [metrics.label_cells(side["predicted"], label_set) & mask_BF for side in sides]
     patients = list(sides[0]["patient_key"].astype(str))
     table = _table(true_BF & mask_BF, said, patients, names, resamples)
     floor = float(comparable.every_label((true_BF & mask_BF).sum(axis=0), mask_BF.sum(axis=0)).mean())
-    macro = table.set_index("score").loc["macro-F1"]
+    unfit = [
+        comparable.unfit(comparable.commonest_share(list(side["predicted"])), float(table[which].iloc[1]), floor)
+        for side, which in zip(sides, ("first", "second"), strict=True)
+    ]
     return Compared(
         names=(runs[0].run_id, runs[1].run_id), tier=tiers.pop(),
         where=f"{runs[0].info['dataset']}, {runs[0].info['split']} split", findings=names, policy=policy,
         studies=len(true_BF), patients=len(set(patients)),
         left_out={why: count for why, count in left_out.items() if count},
         failures=(int(sides[0]["failed"].sum()), int(sides[1]["failed"].sum())),
-        unfit=(comparable.unfit(comparable.commonest_share(list(sides[0]["predicted"])), macro["first"], floor),
-               comparable.unfit(comparable.commonest_share(list(sides[1]["predicted"])), macro["second"], floor)),
-        table=table,
+        unfit=(unfit[0], unfit[1]), table=table,
     )  # fmt: skip
+
+
+def open_run(words: str, profile: str, results: Path | None = None) -> Run:
+    """A run by its folder, by PROFILE/RUN below the results, or by its name among those of a profile.
+
+    Raises UserError where there is none.
+    """
+    root = tables.results_root(results)
+    for place in (config.folder(words), root / words, root / profile / words):
+        if run := read(place):
+            return tables.known(run)
+    names = [path.parent.name for path in (root / profile).glob("*/run.json")]
+    raise unknown("run", words, names, f"{masked(root / profile, 40)} or give a run's folder")
+
+
+def rows_of(run: Run, cache: Path | None = None) -> pd.DataFrame:
+    """A run's rows, from its folder or from the cache of its profile. Raises UserError where they are in neither."""
+    usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / str(run.info["profile"])
+    held = config.folder(cache or usual)
+    for place in (run.folder, held / "rows" / run.run_id):
+        if (place / "predictions.csv.gz").is_file():
+            return Run(place, run.info).predictions()
+    got, do = f"none in its folder or in {masked(held, 40)}", "name the cache of its profile with --cache"
+    raise UserError(f"the rows of {run.run_id}", got, do)
 
 
 def recorded_policy(run: Run) -> str:
@@ -134,15 +162,15 @@ def _table(
         found[title] = each[:, :, [names.index(one) for one in held]].mean(axis=-1)
     found |= {name: each[:, :, place] for place, name in enumerate(names)}
     cells = []
+    nan, shares = float("nan"), [outcomes.NAMED]
     for name, both_RM in found.items():
         gap = percentiles(both_RM[:, 1] - both_RM[:, 0])
-        cells.append((name, *both_RM[0], gap.estimate, gap.low, gap.high))
-    nan, shares = float("nan"), [outcomes.NAMED]
+        cells.append((name, positives.get(name, nan), *both_RM[0], gap.estimate, gap.low, gap.high))
     shares += [outcomes.CALLED_NORMAL, outcomes.NORMAL_CALLED] if names[0] == LABEL_SETS["nih9"][0] else []
     for one in shares:
         first, second = (
             float(one.value(one.each(true_BF, said_BF).sum(axis=0, keepdims=True), np.ones(len(names), bool))[0])
             for said_BF in said
         )
-        cells.append((one.title, first, second, second - first, nan, nan))
-    return pd.DataFrame(cells, columns=["score", "first", "second", "difference", "low", "high"])
+        cells.append((one.title, nan, first, second, second - first, nan, nan))
+    return pd.DataFrame(cells, columns=["score", "positives", "first", "second", "difference", "low", "high"])

@@ -19,6 +19,7 @@ from companion.evidence.tables import counted
 RESAMPLES = 10_000
 #: What a reader who sees no image answers -> the end of the metric's name.
 BLIND = ("every label", "most frequent label")
+Cell = tuple[str, str, float]
 COLUMNS = ["finding", "metric", "value", "low", "high"]
 
 
@@ -66,8 +67,8 @@ def _ends(interval: Interval | None) -> tuple[float, float]:
     return (interval.low, interval.high) if interval else (float("nan"), float("nan"))
 
 
-def _operating(true_BF: metrics.Bools, said_BF: metrics.Bools, names: tuple[str, ...]) -> Iterator[tuple]:
-    """How many labels are named; and, where No Finding is among them, how normal and abnormal studies are told apart."""
+def _operating(true_BF: metrics.Bools, said_BF: metrics.Bools, names: tuple[str, ...]) -> Iterator[Cell]:
+    """How many labels are named; and, where No Finding is among them, how normal and abnormal are told apart."""
     shares = [outcomes.NAMED]
     if NO_FINDING in names:  # the first of any label set
         shares += [outcomes.CALLED_NORMAL, outcomes.NORMAL_CALLED]
@@ -76,7 +77,7 @@ def _operating(true_BF: metrics.Bools, said_BF: metrics.Bools, names: tuple[str,
         yield "micro", one.title, float(one.value(sums, np.ones(len(names), dtype=bool))[0])
 
 
-def _blind(true_BF: metrics.Bools, mask_BF: metrics.Bools, label_set: str) -> Iterator[tuple]:
+def _blind(true_BF: metrics.Bools, mask_BF: metrics.Bools, label_set: str) -> Iterator[Cell]:
     """F1 of answering every label, and of the most frequent one, for every study; no label at all gets 0."""
     often = np.zeros_like(mask_BF)
     often[:, true_BF.sum(axis=0).argmax()] = True
@@ -86,9 +87,7 @@ def _blind(true_BF: metrics.Bools, mask_BF: metrics.Bools, label_set: str) -> It
         yield "macro", f"f1 of {name}", scored.macro["f1"]
 
 
-def _ranking(
-    true_BF: metrics.Bools, chance_BF: Floats, mask_BF: metrics.Bools, names: tuple[str, ...]
-) -> list[tuple]:
+def _ranking(true_BF: metrics.Bools, chance_BF: Floats, mask_BF: metrics.Bools, names: tuple[str, ...]) -> list[Cell]:
     """AUROC by finding, and the mean of those that have one."""
     found = {
         name: float(roc_auc_score(true_BF[kept, place], chance_BF[kept, place]))

@@ -223,7 +223,7 @@ def _rows_of(label_set: str) -> list[tuple[str, str]]:
 
 
 def unlike(spec: TableSpec, run: Run) -> bool:
-    """Whether a run of one's own averages other findings than Table 5 or 6, so that its macro average stands in none."""
+    """Whether a run of one's own averages other findings than its table, where that average then does not stand."""
     return run.info.get("stage") == OWN and run.info["label_set"] != SOURCES[spec.dataset].scored_on
 
 

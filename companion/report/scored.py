@@ -1,6 +1,6 @@
 """Runs on the terminal: one of one's own predictions as scored, and two runs compared."""
 
-import textwrap
+import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -13,6 +13,7 @@ from companion.evidence import tables
 from companion.evidence.audit.lines import reference_lines
 from companion.evidence.claims import CLAIMS, Outcome
 from companion.evidence.comparable import ENOUGH
+from companion.evidence.outcomes import NAMED
 from companion.evidence.paired import Compared, recorded_policy
 from companion.evidence.scoring import BLIND
 from companion.report.terminal import NARROWEST, WIDEST, titled, wrapped
@@ -23,27 +24,31 @@ AVERAGES = {"micro": "micro", "macro": "macro", "macro of NIH's nine": "macro, N
 POLICIES = {"zeros": "count as not there", "ones": "count as there", "ignore": "do not count"}
 
 
-def run_text(run: Run, claims: Mapping[str, Outcome], place: str, width: int) -> str:
+def run_text(run: Run, claims: Mapping[str, Outcome], width: int) -> str:
     """A scored run: what was scored, its averages and findings, the reference lines, the claims, where it lies."""
     width, info = max(NARROWEST, min(WIDEST, width)), run.info
     values = run.metrics().set_index(["finding", "metric"])
     cell, names = values["value"], LABEL_SETS[str(info["label_set"])]
+    ends = {end: values[end].xs("f1", level="metric").to_dict() for end in ("low", "high")}
     where = f"{_title(info['dataset'])}, {info['split']} split"
-    named = {"probabilities": f"probabilities, named from {info['config']['threshold']:g} on", "completions":
-             f"completions, read as {info['prompt']} asks for them"}.get(info["form"], info["form"])  # fmt: skip
-    facts = [f"{info['n']:,} studies of {info['patients']:,} patients; {len(names)} findings; {named}; uncertain labels "
-             f"{POLICIES[recorded_policy(run)]}."]  # fmt: skip
+    form = {
+        "probabilities": f"probabilities, named from {info['config']['threshold']:g} on",
+        "completions": f"completions, read as {info['prompt']} asks for them",
+    }.get(info["form"], info["form"])
+    facts = [f"{info['n']:,} studies of {info['patients']:,} patients; {len(names)} findings; {form}; "
+             f"uncertain labels {POLICIES[recorded_policy(run)]}."]  # fmt: skip
     facts += [f"Left out: {_counted(info['left_out'])}."] if info["left_out"] else []
     head = ["F1", "95 % by patient", "P", "R", "AUROC", "recorded", "named"]
-    lines = {}
-    for name in [*(one for one in AVERAGES if (one, "f1") in values.index), *names]:
-        at = [cell.get((name, one), np.nan) for one in ("f1", "precision", "recall", "auroc", "support", "predicted")]
-        ends = values.loc[(name, "f1"), ["low", "high"]]
-        f1 = "–" if at[4] == at[5] == 0 else decimal(at[0])
-        between = "" if f1 == "–" else f"{decimal(ends['low'])} to {decimal(ends['high'])}"
-        counts = ["" if pd.isna(one) else f"{one:.0f}" for one in at[4:]]
-        shares = [decimal(one) if not pd.isna(one) else "" for one in at[1:4]]
-        lines[AVERAGES.get(name, name)] = [f1, between, *shares, *counts]
+    lines: dict[str, list[str]] = {}
+    for name in [*(one for one in AVERAGES if (one, "f1") in values.index), "", *names]:
+        shown = ("f1", "low", "high", "precision", "recall", "auroc", "support", "predicted")
+        at = {one: float(cell.get((name, one), np.nan)) for one in shown}
+        at |= {end: float(of.get(name, np.nan)) for end, of in ends.items()}
+        known = at["support"] != 0  # else there is nothing to score
+        between = f"{decimal(at['low'])} to {decimal(at['high'])}" if known and at["low"] == at["low"] else ""
+        shares = [(decimal(at[one]) if known else "–") if at[one] == at[one] else "" for one in shown[:1] + shown[3:6]]
+        counts = [f"{at[one]:.0f}" if at[one] == at[one] else "" for one in shown[6:]]
+        lines[AVERAGES.get(name, name)] = [shares[0], between, *shares[1:], *counts]
     found = pd.DataFrame.from_dict(lines, orient="index", columns=head)
     found = found.loc[:, (found != "").any()]
     operating = [f"{title} {decimal(cell['micro', title], 2)}" for title in
@@ -57,7 +62,7 @@ def run_text(run: Run, claims: Mapping[str, Outcome], place: str, width: int) ->
     floor = cell["macro", f"f1 of {BLIND[0]}"]
     if cell["macro", "f1"] < floor:
         out += [wrapped(f"Below naming every label (macro-F1 {decimal(floor)}): it takes part in no order.", width), ""]
-    out += [*_claims(run, claims, width), "", wrapped(place, width)]
+    out += [*_claims(run, claims, width), "", wrapped(f"Written: {os.path.relpath(run.folder)}", width)]
     return "\n".join(out)
 
 
@@ -101,19 +106,27 @@ def compared_text(found: Compared, width: int) -> str:
         f"findings; uncertain labels {POLICIES[found.policy]}.", width))  # fmt: skip
     if found.left_out:
         out.append(wrapped(f"Left out: {_counted(found.left_out)}.", width))
-    lines = {}
-    for one in found.table.itertuples():
-        ends = "" if pd.isna(one.low) else f"{signed(one.low)} to {signed(one.high)}"
-        beyond = "*" if one.low > 0 or one.high < 0 else ""
-        lines[one.score] = [decimal(one.first), decimal(one.second), signed(one.difference) + beyond, ends]
-    frame = pd.DataFrame.from_dict(lines, orient="index", columns=["first", "second", "difference", "95 % by patient"])
-    out += ["", columns(frame, width, "F1"), ""]
+    starred, lines = False, dict[str, list[str]]()
+    for one in found.table.to_dict("records"):
+        if one["score"] in (found.findings[0], NAMED.title):
+            lines[" " * len(lines)] = [""] * 5
+        first, second, gap = decimal(one["first"]), decimal(one["second"]), signed(one["difference"])
+        ends = f"{signed(one['low'])} to {signed(one['high'])}" if one["low"] == one["low"] else ""
+        if one["positives"] == 0:  # there is nothing to score
+            first, second, gap, ends = "–", "–", "–", ""
+        star = " *" if (one["low"] > 0 or one["high"] < 0) and not any(found.unfit) else "  "
+        count = f"{one['positives']:.0f}" if one["positives"] == one["positives"] else ""
+        starred |= "*" in star
+        lines[AVERAGES.get(one["score"].replace("-F1", ""), one["score"])] = [count, first, second, gap, ends + star]
+    head = ["recorded", "first", "second", "difference", "95 % by patient  "]
+    out += ["", columns(pd.DataFrame.from_dict(lines, orient="index", columns=head), width, "F1"), ""]
     for place, reason in zip(("first", "second"), found.unfit, strict=True):
         if reason:
             out.append(wrapped(f"The {place} {reason}: its differences carry no conclusion.", width))
+    star = "* The interval leaves out 0, each by itself. " if starred else ""
     note = (
-        "* The interval leaves out 0, each by itself. Patients are drawn again, the same for both runs; what another "
-        "training of either would give is in no interval."
+        f"{star}Patients are drawn again and again, the same for both runs; what another training of either would give "
+        "is in no interval."
     )
     return "\n".join([*out, wrapped(note, width)])
 
@@ -146,8 +159,3 @@ def columns(frame: pd.DataFrame, width: int, stub: str) -> str:
     tables_ = ["\n".join("".join([s.ljust(first), *line]).rstrip() for s, *line in zip(stubs, *block, strict=True))
                for block in blocks]  # fmt: skip
     return "\n\n".join(tables_)
-
-
-def text_of_place(run: Run, rows: str) -> str:
-    """Where a run lies, and what may be done with it next."""
-    return textwrap.dedent(f"Written: {run.folder}; its rows: {rows}.")

@@ -93,10 +93,12 @@ def _noted(found: Mapping[str, Outcome]) -> list[str]:
 
 
 def titled(title: str, width: int) -> str:
+    """A heading, underlined."""
     return f"{textwrap.fill(title, width)}\n{'=' * min(len(title), width)}"
 
 
 def wrapped(text: str, width: int) -> str:
+    """A paragraph, its further lines indented."""
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 

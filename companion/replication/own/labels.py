@@ -1,4 +1,4 @@
-"""The recorded labels that predictions are scored against: one of the three data sets', or those of a file of one's own.
+"""The recorded labels that predictions are scored against: those of a data set of the study, or of one's own.
 
 A data set of one's own is described in a small YAML file (`schema.yml`). It is taken for one that must not be passed
 on, as MIMIC-CXR-JPG and CheXpert are.
@@ -59,7 +59,7 @@ def of_file(path: Path) -> Labels:
     """The studies that a file such as my.yml describes. Raises UserError for whatever is wrong with it or its table."""
     path, where = config.folder(path), f"data set {masked(Path(path.name), 30)}"
     if not path.is_file():
-        raise UserError("a data set: chexpert, nih, mimic, or a .yml file", f"nothing at {masked(path, 60)}", "correct it")
+        raise UserError(f"a data set described in {masked(path, 60)}", "no file", "correct --dataset")
     check(path.stem, config.SCHEMA["$defs"]["name"], where, "file name")
     text = parse(path.read_bytes(), where)
     check(text, SCHEMA, where, known={"finding": FINDINGS})

@@ -53,11 +53,12 @@ def read(
     no message may name a study, those without a prediction are listed in a file in the folder `lists`.
     """
     frame = _table(path)
-    id_name = _id_column(path, list(frame), column)
-    named = {name: known for name in frame if name != id_name and (known := _finding(str(name)))}
-    text = next((name for name in frame if str(name).lower() == COMPLETION), None)
+    header = [str(name) for name in frame]
+    id_name = _id_column(path, header, column)
+    named = {name: known for name in header if name != id_name and (known := _finding(name))}
+    text = next((name for name in header if name.lower() == COMPLETION), None)
     if bool(named) == bool(text):
-        got = "both" if named else f"neither among {_shown(list(frame))}"
+        got = "both" if named else f"neither among {_shown(header)}"
         wanted = f"a column a finding, or a column {COMPLETION!r}, in {masked(path, 36)}"
         raise UserError(wanted, got, "keep the one to be scored" if named else "name the columns as CheXpert or NIH do")
     places, left_out = _join(path, frame[id_name], to, partial, lists)
@@ -159,9 +160,7 @@ def _readings(cell: str) -> Iterator[str]:
     yield from (part.removeprefix("s") for part in [name, *above[-1:]])
 
 
-def _join(
-    path: Path, ids: pd.Series, to: Labels, partial: bool, lists: Path
-) -> tuple[dict[int, Any], dict[str, int]]:
+def _join(path: Path, ids: pd.Series, to: Labels, partial: bool, lists: Path) -> tuple[dict[int, Any], dict[str, int]]:
     """Place of each study -> the line about it; and what was left out. Rows on other images of a study do not count."""
     counts = Counter(name for study in to.studies for name in set(_names(study)))
     by_name = {n: k for k, study in enumerate(to.studies) for n in _names(study) if counts[n] == 1 and n}
@@ -189,7 +188,7 @@ def _join(
         raise UserError(f"ids of studies of {to.title} in {where}", got, "check the column, with --id, and the split")
     if strange and not partial:
         got = f"{len(strange):,} of others, the first on line {strange[0]}"
-        raise UserError(f"ids of studies of {to.title} in {where}", got, "correct them, or leave them out with --partial")
+        raise UserError(f"ids of studies of {to.title} in {where}", got, "correct them, or say --partial")
     if missing and not partial:
         got = f"none for {_called(to, missing)}"
         if not to.public:
@@ -215,4 +214,3 @@ def check_threshold(value: float) -> float:
     if not 0 < value <= 1:
         raise UserError("a threshold above 0, at most 1", f"{value:g}", "give another --threshold")
     return value
-

@@ -49,7 +49,7 @@ def score(
     run_id = f"04-generalization-{name}-{to.name}{end}"
     there = runs.read(profile.results / run_id)
     if there and there.info.get("stage") != tables.OWN:
-        raise UserError("a name that no run of the study bears", f"{run_id} in {profile.results}", "give another --name")
+        raise UserError("a name that no run of the study bears", run_id, "give another --name")
     said = reading.read(file, to, column=column, threshold=threshold, prompt=asked, partial=partial,
                         lists=profile.cache / "score")  # fmt: skip
     label_set = comparable.label_set(said.findings)
@@ -78,7 +78,7 @@ def _against(profile: Profile, dataset: str, data: Path | None, split: str) -> t
     drawn = not own and dataset in profile.data and profile.data[dataset].draw is not None
     if (own or data) and (drawn or profile.tier != "replication"):
         got = f"{profile.name} ({profile.tier})"
-        raise UserError("a profile of the tier replication for data of one's own", got, "leave out --profile, or --data")
+        raise UserError("a profile of the tier replication for your own data", got, "leave out --profile")
     if own:
         profile = replace(profile, data={}, rows="cache")
         if profile.cache.resolve().is_relative_to(ROOT):
