@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from chexreason import metrics
 from chexreason.labels import LABEL_SETS, NO_FINDING
 from companion.evidence import comparable, outcomes
-from companion.evidence.stats import Floats, Interval, percentiles, resampled_f1
+from companion.evidence.stats import Floats, Interval, confusion, f1, percentiles, resampled_f1
 from companion.evidence.tables import counted
 
 RESAMPLES = 10_000
@@ -47,7 +47,7 @@ def summary(
     ]
     others = [name for name in found if name not in set(of["finding"])]
     cells += [(name, "f1", found[name].estimate, *_ends(found[name])) for name in others]
-    more = [*_operating(true_BF, said_BF, names), *_blind(true_BF, mask_BF, label_set)]
+    more = [*_operating(true_BF, said_BF, names), *_blind(true_BF, mask_BF)]
     more += [] if chance_BF is None else _ranking(true_BF, chance_BF, mask_BF, names)
     return pd.DataFrame([*cells, *((*one, *_ends(None)) for one in more)], columns=COLUMNS)
 
@@ -77,14 +77,14 @@ def _operating(true_BF: metrics.Bools, said_BF: metrics.Bools, names: tuple[str,
         yield "micro", one.title, float(one.value(sums, np.ones(len(names), dtype=bool))[0])
 
 
-def _blind(true_BF: metrics.Bools, mask_BF: metrics.Bools, label_set: str) -> Iterator[Cell]:
+def _blind(true_BF: metrics.Bools, mask_BF: metrics.Bools) -> Iterator[Cell]:
     """F1 of answering every label, and of the most frequent one, for every study; no label at all gets 0."""
     often = np.zeros_like(mask_BF)
     often[:, true_BF.sum(axis=0).argmax()] = True
     for name, said_BF in zip(BLIND, (np.ones_like(mask_BF), often), strict=True):
-        scored = metrics.scores(true_BF, said_BF, label_set, mask=mask_BF)
-        yield "micro", f"f1 of {name}", scored.micro["f1"]
-        yield "macro", f"f1 of {name}", scored.macro["f1"]
+        counts = confusion(true_BF, said_BF & mask_BF)
+        yield "micro", f"f1 of {name}", float(f1(counts.sum(axis=1)))
+        yield "macro", f"f1 of {name}", float(f1(counts).mean())
 
 
 def _ranking(true_BF: metrics.Bools, chance_BF: Floats, mask_BF: metrics.Bools, names: tuple[str, ...]) -> list[Cell]:

@@ -85,8 +85,8 @@ def _claims(run: Run, claims: Mapping[str, Outcome], width: int) -> Iterable[str
     if not claims:
         models = ", ".join(tables.MODELS)
         told = (
-            "No claim of the paper is about this run alone. They are about its five models on the two test sets: if "
-            f"these are the predictions of one, name it with --name ({models})."
+            f"No claim of the paper is about {run.info['model']}. They are about its five models on the two test sets: "
+            f"if these are the predictions of one, name it with --name ({models})."
         )
         return [wrapped(told, width)]
     said = [titled("The claims that it concerns", width)]

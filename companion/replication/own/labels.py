@@ -14,7 +14,7 @@ from chexreason import cohorts, config, data
 from chexreason.config import Profile
 from chexreason.data import tables
 from chexreason.data.study import Study, masked
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, LABEL_SETS, NEGATIVE, POSITIVE, UNCERTAIN
 from chexreason.settings import check, parse
 
@@ -41,8 +41,6 @@ def of_data_set(profile: Profile, name: str, split: str) -> Labels:
 
     Raises UserError where its folder is not known, and as `data.load` does.
     """
-    if name not in profile.data:
-        raise unknown(f"data set of profile {profile.name}", name, profile.data, "a .yml file that describes it")
     place, source = profile.data[name], data.SOURCES[name]
     if place.unset:
         do = f"give it with --data, or export {place.unset}=/where/it/lies"

@@ -8,8 +8,9 @@ own rows. Columns may bear CheXpert's names or NIH's, in any case.
 import csv
 import gzip
 import io
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from companion.replication.own.labels import Labels
 #: Columns that may hold the ids, the first that is there; an image says more than its study.
 IDS = ("study_key", "path", "image index", "image", "image_id", "dicom_id", "filename", "study_id", "study", "id")
 COMPLETION = "completion"
+NO_HEADER = "a first line that is no header"
 PROBABILITIES, CHOICES, ANSWERS = "probabilities", "0/1 labels", "completions"
 
 
@@ -59,17 +61,12 @@ def read(
     text = next((name for name in header if name.lower() == COMPLETION), None)
     if bool(named) == bool(text):
         got = "both" if named else f"neither among {_shown(header)}"
-        wanted = f"a column a finding, or a column {COMPLETION!r}, in {masked(path, 36)}"
+        wanted = f"a column a finding, or a column {COMPLETION!r}, in {_file(path)}"
         raise UserError(wanted, got, "keep the one to be scored" if named else "name the columns as CheXpert or NIH do")
     places, left_out = _join(path, frame[id_name], to, partial, lists)
     studies, chosen = tuple(to.studies[place] for place in places), frame.loc[list(places.values())]
     if text:
-        parsed = [parse_completion(cell, prompt.answer) for cell in chosen[text]]
-        rows = [
-            {"completion": cell, "tokens": 0, "failures": ";".join(sorted(one.failures)), "valid": one.valid,
-             "failed": one.failed, "predicted": ";".join(one.labels)}
-            for cell, one in zip(chosen[text], parsed, strict=True)
-        ]  # fmt: skip
+        rows = answers(chosen[text], prompt)
         return Said(ANSWERS, studies, to.findings, rows, None, left_out)
     findings = tuple(name for name in to.findings if name in named.values())
     if not findings:
@@ -85,12 +82,22 @@ def read(
     return Said(form, studies, findings, rows, chance_BF if form == PROBABILITIES else None, left_out)
 
 
+def answers(texts: Iterable[str], prompt: Prompt) -> list[dict[str, Any]]:
+    """What completions say, read as the answers to a prompt are: the columns of a run's rows."""
+    parsed = [(text, parse_completion(text, prompt.answer)) for text in texts]
+    return [
+        {"completion": text, "tokens": 0, "failures": ";".join(sorted(one.failures)), "valid": one.valid,
+         "failed": one.failed, "predicted": ";".join(one.labels)}
+        for text, one in parsed
+    ]  # fmt: skip
+
+
 def _table(path: Path) -> pd.DataFrame:
     """All cells as text; the index is the line in the file where a row ends."""
     header = tables.column_names(path)  # or UserError: it cannot be read
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode("utf-8-sig")
-    wanted = f"{len(header)} fields, as in the header, in {masked(path, 36)}"
+    wanted = f"{len(header)} fields, as in the header, in {_file(path)}"
     reader, rows, lines = csv.reader(io.StringIO(text, newline=""), strict=True), [], []
     try:
         for row in reader:
@@ -104,18 +111,23 @@ def _table(path: Path) -> pd.DataFrame:
     if len(rows) < 2 or len(set(header)) < len(header):
         twice = [name for name, count in Counter(header).items() if count > 1]
         got = f"{_shown(twice)} twice" if twice else "no row"
-        raise UserError(f"a header with each column once, and rows, in {masked(path, 36)}", got, "correct it")
+        got = NO_HEADER if _shown(header) == NO_HEADER else got
+        raise UserError(f"a header with each column once, and rows, in {_file(path)}", got, "correct it")
     return pd.DataFrame(rows[1:], columns=header, index=lines[1:], dtype="str")
+
+
+def _file(path: Path) -> str:
+    return masked(Path(path.name), 40)
 
 
 def _shown(names: Sequence[str]) -> str:
     """Column names for a message; what may be a row is not shown."""
     line = ", ".join(names)
-    if any(sign.isdigit() for sign in line) and any(part.isdigit() and len(part) > 3 for part in line.split(", ")):
-        return "a first line that is no header"
-    if len(names) == 1 and (found := next((sign for sign in ";\t|" if sign in line), "")):
-        return f"columns separated by {found!r}"
-    return masked(Path(line), 80)
+    if any(re.fullmatch(r"[-.\d]+|.*\d{5}.*", name) for name in names):  # a row, which may name a patient
+        return NO_HEADER
+    if len(names) == 1 and (found := re.search(r"[;\t|]", line)):
+        return f"columns separated by {found[0]!r}"
+    return masked(Path(line if len(line) <= 60 else f"{line[:59]}…"))
 
 
 def _id_column(path: Path, header: list[str], asked: str | None) -> str:
@@ -124,7 +136,7 @@ def _id_column(path: Path, header: list[str], asked: str | None) -> str:
         if name in by_name:
             return by_name[name]
     wanted = f"a column {asked!r}" if asked else "a column of ids such as Path, Image Index or study_id"
-    raise UserError(f"{wanted} in {masked(path, 36)}", _shown(header), "name it with --id COLUMN")
+    raise UserError(f"{wanted} in {_file(path)}", _shown(header), "name it with --id COLUMN")
 
 
 def _finding(column: str) -> str | None:
@@ -143,7 +155,7 @@ def _numbers(path: Path, cells: pd.Series) -> pd.Series:
     """A finding's column as numbers from 0 to 1."""
     values = pd.to_numeric(cells.str.strip(), errors="coerce")
     expected = f"0, 1 or a probability under {str(cells.name)!r}"
-    tables.refuse(path, cells, ~values.between(0, 1), expected)
+    tables.refuse(Path(path.name), cells, ~values.between(0, 1), expected)
     return values.astype(float)
 
 
@@ -175,7 +187,7 @@ def _join(path: Path, ids: pd.Series, to: Labels, partial: bool, lists: Path) ->
         exact = name in (image.name, image.stem) or not Path(name).suffix
         found.setdefault(by_name[reading], []).append((exact, line))
     right = {k: [line for exact, line in each if exact] or [line for _, line in each] for k, each in found.items()}
-    where = masked(path, 30)
+    where = _file(path)
     if twice := {place: lines for place, lines in right.items() if len(lines) > 1}:
         (place, lines), more = next(iter(twice.items())), f" ({len(twice):,} such)" * (len(twice) > 1)
         got = f"{_called(to, [place])} on lines {lines[0]} and {lines[1]}{more}"

@@ -6,7 +6,6 @@ does not. Its rows go where the profile's go, and never into the results where t
 
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +14,14 @@ import pandas as pd
 from chexreason import prompts, runs
 from chexreason.config import ROOT, SCHEMA, DataPlace, Profile, folder
 from chexreason.data.study import masked
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
 from chexreason.files import file_digest
 from chexreason.labels import UNCERTAINTY_POLICIES
 from chexreason.rows import row
 from chexreason.runs import Run
 from companion.evidence import comparable, tables
-from companion.evidence.claims import CLAIMS, NOT_RUN, Outcome, open_runs, outcomes
+from companion.evidence.claims import CLAIMS, Outcome, judge, open_runs, outcomes
+from companion.evidence.claims.ours import Ours, Scored
 from companion.evidence.scoring import summary
 from companion.phantoms.prepare import prepare
 from companion.replication.own import labels, reading
@@ -73,9 +73,9 @@ def score(
 def _against(profile: Profile, dataset: str, data: Path | None, split: str) -> tuple[Profile, labels.Labels]:
     """The labelled studies; and the profile of a run on them, which holds that data set alone."""
     own = dataset.endswith((".yml", ".yaml"))
-    if not own and dataset not in profile.data and "/" in dataset:
-        raise UserError("a data set's name or a .yml file", masked(Path(dataset), 60), "correct --dataset")
-    drawn = not own and dataset in profile.data and profile.data[dataset].draw is not None
+    if not own and dataset not in profile.data:
+        raise unknown("data set", dataset, profile.data, "a .yml file that describes it")
+    drawn = not own and profile.data[dataset].draw is not None
     if (own or data) and (drawn or profile.tier != "replication"):
         got = f"{profile.name} ({profile.tier})"
         raise UserError("a profile of the tier replication for your own data", got, "leave out --profile")
@@ -93,17 +93,29 @@ def _against(profile: Profile, dataset: str, data: Path | None, split: str) -> t
     return profile, labels.of_data_set(profile, dataset, split)
 
 
-def claims_about(run: Run) -> Mapping[str, Outcome]:
-    """The claims of the paper that the run speaks for or against, judged with the other runs of its folder.
+class Recording(Ours):
+    """The side of some runs that notes which of them a claim asks for."""
 
-    They are about the paper's five models, so a run of another name concerns none. Claims that wait for other runs,
-    too, are among them.
+    def __init__(self, side: Ours) -> None:
+        super().__init__(side.trainings, side.name)
+        self.asked: set[str] = set()
+
+    def _at(self, training: int, run_id: str, checkpoint: str | None) -> Scored:
+        self.asked.add(run_id)
+        return super()._at(training, run_id, checkpoint)
+
+
+def claims_about(run: Run) -> dict[str, Outcome]:
+    """The claims of the paper that ask for the run, judged with the other runs of its folder; some wait for those.
+
+    They are about the paper's five models on its two test sets, so a run of another name concerns none.
     """
-    if run.info["model"] not in tables.MODELS or run.run_id not in _asked_for():
+    if run.info["model"] not in tables.MODELS or run.info["dataset"] not in tables.DATASETS:
         return {}
-    found = outcomes(CLAIMS, open_runs(str(run.folder.parent)))
-    return {name: one for name, one in found.items() if run.run_id in one.runs and one.verdict != NOT_RUN}
-
-
-def _asked_for() -> set[str]:
-    return {spec.run_id("macro", model) for spec in map(tables.TABLES.get, (5, 6)) if spec for model in tables.MODELS}
+    side = Recording(open_runs(str(run.folder.parent)))
+    found, concerned = outcomes(CLAIMS, side), set()
+    for name, claim in CLAIMS.items():
+        side.asked.clear()
+        judge(claim, side)
+        concerned |= {name} if run.run_id in side.asked else set()
+    return {name: one for name, one in found.items() if name in concerned}
