@@ -91,7 +91,11 @@ def _claims(run: Run, claims: Mapping[str, Outcome], width: int) -> Iterable[str
         return [wrapped(told, width)]
     said = [titled("The claims that it concerns", width)]
     for name, one in claims.items():
-        said += [wrapped(f"{one.verdict}: {CLAIMS[name].says} ({one.reason}) [{name}]", width)]
+        if not one.missing:
+            said.append(wrapped(f"{one.verdict}: {CLAIMS[name].says} ({one.reason}) [{name}]", width))
+    if waiting := [one.missing for one in claims.values() if one.missing]:
+        gone = ", ".join(dict.fromkeys(waiting))
+        said.append(wrapped(f"{len(waiting)} wait for runs that are not there: {gone}.", width))
     return said
 
 

@@ -113,9 +113,10 @@ def claims_about(run: Run) -> dict[str, Outcome]:
     if run.info["model"] not in tables.MODELS or run.info["dataset"] not in tables.DATASETS:
         return {}
     side = Recording(open_runs(str(run.folder.parent)))
-    found, concerned = outcomes(CLAIMS, side), set()
-    for name, claim in CLAIMS.items():
+    found = {}
+    for name, one in outcomes(CLAIMS, side).items():
         side.asked.clear()
-        judge(claim, side)
-        concerned |= {name} if run.run_id in side.asked else set()
-    return {name: one for name, one in found.items() if name in concerned}
+        judge(CLAIMS[name], side)
+        if run.run_id in (one.runs or side.asked):
+            found[name] = one
+    return found
