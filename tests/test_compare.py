@@ -165,7 +165,7 @@ def test_the_command_finds_runs_by_name_profile_and_folder(tmp_path, monkeypatch
         ("04-generalization-qwen-nih 04-generalization-qwen-nih --uncertain ones", "got labels read with zeros alone"),
         (
             "04-generalization-qwen-nih {bare}",
-            "Expected the rows of 04-generalization-qwen-nih, got none in its folder",
+            "Expected the rows of 04-generalization-qwen-nih, got none in",
         ),
     ],
 )

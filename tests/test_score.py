@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import yaml
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
@@ -23,6 +24,13 @@ from companion.workflow import commands as cli
 from companion.workflow import provenance
 
 DEMO = config.RESULTS / "demo"
+
+
+@pytest.fixture
+def quick():
+    """scikit-learn without its checks of what it is given, which take most of its time."""
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        yield
 
 
 @pytest.fixture
@@ -184,7 +192,7 @@ def table_rows(rng: np.random.Generator, names: tuple[str, ...]) -> tuple[labels
     return labels.Labels("nih", "NIH", made, names, {}, True, True), frame.sample(frac=1, random_state=n), chances
 
 
-def test_a_thousand_random_files_are_scored_as_scikit_learn_scores_them(tmp_path) -> None:
+def test_a_thousand_random_files_are_scored_as_scikit_learn_scores_them(tmp_path, quick) -> None:
     """To the last digit: micro, macro and each finding, under each policy, and AUROC."""
     rng, path = np.random.default_rng(0), tmp_path / "mine.csv"
     for number in range(1000):

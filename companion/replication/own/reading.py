@@ -30,6 +30,7 @@ from companion.replication.own.labels import Labels
 #: Columns that may hold the ids, the first that is there; an image says more than its study.
 IDS = ("study_key", "path", "image index", "image", "image_id", "dicom_id", "filename", "study_id", "study", "id")
 COMPLETION = "completion"
+_NIH = {name.replace("_", " ").lower(): known for name, known in NIH_TO_CHEXPERT.items()}
 NO_HEADER = "a first line that is no header"
 PROBABILITIES, CHOICES, ANSWERS = "probabilities", "0/1 labels", "completions"
 
@@ -146,9 +147,8 @@ def _finding(column: str) -> str | None:
     ('Pleural Effusion', 'Pleural Effusion', None)
     """
     words = column.replace("_", " ").strip()
-    nih = {name.replace("_", " ").lower(): known for name, known in NIH_TO_CHEXPERT.items()}
     known = read_labels(words)[0] if "," not in words else ()
-    return known[0] if known else nih.get(words.lower())
+    return known[0] if known else _NIH.get(words.lower())
 
 
 def _numbers(path: Path, cells: pd.Series) -> pd.Series:
