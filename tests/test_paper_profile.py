@@ -287,7 +287,9 @@ def test_predictions_of_ones_own_and_comparisons_tell_of_no_patient(held, tmp_pa
             assert not re.search(r"[+−]0\.\d*[1-9]", same), "the study's run and its own completions"
     assert {name for name, status in statuses if status == 0} == {"right", "paths"}
     assert Counter(status for _, status in statuses) == {0: 6, 2: 18}
-    assert told(outside(mine), mine.secrets) == set()
+    public = {name for one in studies(copied, "nih") for name in (one.patient_id, one.study_id, one.image.stem)}
+    assert told(outside(mine), mine.secrets - public) == set()
+    assert told(written(mine.results), mine.secrets) == set()
     assert not list(mine.results.rglob("predictions*"))
     kept = {secret for _, secret in told(written(mine.cache / "score"), mine.secrets)}
     assert kept, "the studies without a prediction are listed in the cache, and the search finds them"

@@ -90,9 +90,12 @@ def _claims(run: Run, claims: Mapping[str, Outcome], width: int) -> Iterable[str
         )
         return [wrapped(told, width)]
     said = [titled("The claims that it concerns", width)]
+    alike: dict[str, list[str]] = {}
     for name, one in claims.items():
         if not one.missing:
-            said.append(wrapped(f"{one.verdict}: {CLAIMS[name].says} ({one.reason}) [{name}]", width))
+            alike.setdefault(f"{one.verdict}: {one.reason}", []).append(f"- {CLAIMS[name].says} [{name}]")
+    for verdict, about in alike.items():
+        said += [wrapped(line, width) for line in (verdict, *about)]
     if waiting := [one.missing for one in claims.values() if one.missing]:
         gone = ", ".join(dict.fromkeys(waiting))
         said.append(wrapped(f"{len(waiting)} wait for runs that are not there: {gone}.", width))

@@ -113,8 +113,9 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("--threshold", type=float, default=0.5, help="from which a probability counts (default: %(default)s)"),
         UNCERTAIN,
         word("--prompt", default="free_reasoning", help="whose form completions have (default: %(default)s)"),
-        word("--partial", action="store_true", help="leave out what only one of file and labels has"), *PLACES,
-    ), {"profile": "paper"}),
+        word("--partial", action="store_true", help="leave out what only one of file and labels has"),
+        PLACES[0], *PLACES[-2:],
+    ), {"profile": "paper", "seed": None, "set": None, "module": None}),
     "compare": (actions.compare_runs, (
         word("first", metavar="RUN", help="a run's folder, PROFILE/RUN, or its name in the profile"),
         word("second", metavar="RUN", help="the run that is compared with it"),
