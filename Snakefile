@@ -11,13 +11,14 @@ import os
 import shlex
 import sys
 
-from companion.workflow import stages
-from chexreason.config import ROOT, load_profile
 from chexreason.errors import UserError
-from companion.experiment import arms, worlds
 from companion.workflow.commands import refused
 
 try:
+    from chexreason.config import ROOT, load_profile  # it reads CHEXREASON_PROFILES
+    from companion.experiment import arms, worlds
+    from companion.workflow import stages
+
     PROFILE = load_profile(config.get("profile", "demo"))
     if PROFILE.source != PROFILE.name:
         do = "give it to `chexreason run all --profile`, or keep it in CHEXREASON_PROFILES"

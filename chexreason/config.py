@@ -33,8 +33,19 @@ STARTED_IN = "CHEXREASON_STARTED_IN"
 
 
 def folder(path: str | Path) -> Path:
-    """The absolute path: `~` is the home, and a relative one begins where the command was started."""
-    return Path(os.path.realpath(os.path.join(os.environ.get(STARTED_IN, ""), os.path.expanduser(path))))
+    """The absolute path: `~` is the home, and a relative one begins where the command was started.
+
+    Raises UserError for a `~` with the name of no user.
+    """
+    whole = os.path.expanduser(path)
+    if str(whole).startswith("~"):
+        raise UserError("a user's home before the first / of a path", masked(Path(path)), "correct it")
+    return Path(os.path.realpath(os.path.join(os.environ.get(STARTED_IN, ""), whole)))
+
+
+def results_root(given: str | Path | None = None, usual: Path | None = None) -> Path:
+    """The folder with a folder a profile: as given, or $CHEXREASON_RESULTS, or the usual one, the repository's."""
+    return folder(given or os.environ.get("CHEXREASON_RESULTS") or usual or RESULTS)
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +54,7 @@ PROFILES = folder(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).parent
 RESULTS = ROOT / "results"
 #: What a profile may say, in JSON Schema.
 SCHEMA = yaml.safe_load(Path(__file__).with_name("profile_schema.yml").read_text(encoding="utf-8"))
-TIERS = tuple(SCHEMA["properties"]["tier"]["enum"])
+TIERS = ("published", *SCHEMA["properties"]["tier"]["enum"])
 #: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
 #: Groups that take any option of a class of TRL's or PEFT's by its own name (`Profile.more`).
@@ -251,7 +262,7 @@ def load_profile(
         data={key: _place(key, entry, cache) for key, entry in text["data"].items()},
         models={base: _local(at) for base, at in text["models"].items()},
         cache=cache,
-        results=folder(results or RESULTS) / name,
+        results=results_root(results) / name,
         rows=text["rows"],
         study=text["study"],
         engines=text.get("engines", {}),

@@ -6,6 +6,7 @@ published one or a miniature: both are folders (or hub ids) with a config.json o
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from PIL import Image
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     Gemma3ForConditionalGeneration,
     Gemma3Processor,
+    PretrainedConfig,
     PreTrainedModel,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -32,6 +35,11 @@ from chexreason.recipe import LoRA
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 #: The share of a GPU's memory that vLLM may take; the rest is the trainer's, or the model's that was loaded before.
 VLLM_MEMORY = 0.4
+#: What libraries raise for options and files that are anybody's: they check them in many places.
+REFUSALS = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, RuntimeError, re.error,
+    SafetensorError,
+)  # fmt: skip
 
 
 class QwenImageProcessor(Qwen2_5_VLProcessor):
@@ -75,6 +83,10 @@ class Family:
     def revision_of(self, source: str) -> str:
         """The pinned commit for the published weights; the latest of any other hub id; no matter for a folder."""
         return self.revision if source == self.hub_id else "main"
+
+    def pinned(self, source: str) -> dict[str, Any]:
+        """What each `from_pretrained` is told beside the source."""
+        return {"revision": self.revision_of(source), "trust_remote_code": False}
 
 
 # 256 to 512 visual tokens of 28 x 28 pixels each (paper, section 3.2.1).
@@ -129,25 +141,41 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> L
         raise unknown("model", name, FAMILIES, "chexreason/models.py")
     family = FAMILIES[name]
     place = str(source or family.hub_id)
-    pinned: dict[str, Any] = {"revision": family.revision_of(place), "trust_remote_code": False}
+    processor, _ = before_weights(family, place)
     try:
-        found = AutoConfig.from_pretrained(place, **pinned).model_type
-        if found != family.model_type:
-            raise UserError(
-                f"a checkpoint of type {family.model_type} for {family.title}", f"{found} at {place}",
-                "name the right checkpoint in the profile's `models`",
-            )  # fmt: skip
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **pinned)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"the weights of a {family.title} checkpoint at {place}", str(error).splitlines()[0],
-            "give its folder or hub id in the profile's `models`, `hf auth login` if the weights are gated, or "
-            "`chexreason pretrain` for a miniature",
-        ) from error  # fmt: skip
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **family.pinned(place))
+    except REFUSALS as error:
+        raise _no_checkpoint(family, place, error) from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    loaded = Loaded(model, load_processor(family, place), family, place)
+    loaded = Loaded(model, processor, family, place)
     model.generation_config.suppress_tokens = image_token_ids(loaded)
     return loaded
+
+
+def before_weights(family: Family, source: str) -> tuple[ProcessorMixin, PretrainedConfig]:
+    """All of a checkpoint but its weights: its processor and configuration.
+
+    Raises UserError for one that is missing, incomplete or cut off, and one of another family.
+    """
+    try:
+        for weights in Path(source).glob("*.safetensors"):
+            safe_open(weights, "pt")  # reads where each weight lies, and nothing else
+        shape = AutoConfig.from_pretrained(source, **family.pinned(source))
+        if shape.model_type != family.model_type:
+            wanted, do = f"a checkpoint of type {family.model_type} for {family.title}", "name the right checkpoint"
+            raise UserError(wanted, f"{shape.model_type} at {source}", f"{do} in the profile's `models`")
+        processor = load_processor(family, source)
+        known = processor.tokenizer.convert_tokens_to_ids(list(family.image_tokens))
+        if shape.image_token_id not in known:  # without its files, a tokenizer that knows no word is made
+            raise LookupError("a tokenizer without its sign for an image")
+        return processor, shape
+    except REFUSALS as error:  # the files are anybody's
+        raise _no_checkpoint(family, source, error) from error
+
+
+def _no_checkpoint(family: Family, source: str, error: Exception) -> UserError:
+    got, do = str(error).partition("\n")[0], "correct the profile's `models`, or see `chexreason doctor`"
+    return UserError(f"a checkpoint of {family.title} at {source}", got or type(error).__name__, do)
 
 
 def load_processor(family: Family, source: str) -> ProcessorMixin:
@@ -157,8 +185,7 @@ def load_processor(family: Family, source: str) -> ProcessorMixin:
     they would lose against the published file's own (`size`), or be handed on to each call, which newer transformers
     refuse (`min_pixels`).
     """
-    pinned: dict[str, Any] = {"revision": family.revision_of(source), "trust_remote_code": False}
-    processor = family.processor_class.from_pretrained(source, **pinned)
+    processor = family.processor_class.from_pretrained(source, **family.pinned(source))
     images = processor.image_processor
     if family.image_pixels and images.size["shortest_edge"] != images.size["longest_edge"]:
         least, most = family.image_pixels
@@ -201,7 +228,7 @@ def add_lora(loaded: Loaded, settings: LoRA, more: Mapping[str, Any] | None = No
     fixed = {"target_modules": loaded.family.lora_targets, "task_type": "CAUSAL_LM"}
     try:
         model = get_peft_model(loaded.model, LoraConfig(**{**fixed, **asdict(settings), **(more or {})}))
-    except Exception as error:  # options are anybody's, and PEFT checks them in many places
+    except REFUSALS as error:
         raise UserError("options that PEFT takes", str(error), "see the profile's settings of lora") from error
     assert_language_only(model)
     return model
@@ -211,12 +238,9 @@ def assert_language_only(model: torch.nn.Module) -> None:
     """Raise UserError if another weight than LoRA's on the language model would train, or none would."""
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     outside = [name for name in trained if "language_model" not in name or "lora_" not in name]
-    if not trained or outside:
-        wanted, got = (
-            "LoRA on the language model alone to train",
-            f"weights like {outside[0]}" if outside else "no weight",
-        )
-        raise UserError(wanted, got, "see the profile's settings of lora")
+    if outside or not trained:
+        got = f"weights like {outside[0]}" if outside else "no weight"
+        raise UserError("LoRA on the language model alone to train", got, "see the profile's settings of lora")
 
 
 def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:

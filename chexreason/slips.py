@@ -7,18 +7,26 @@ from pathlib import Path
 from chexreason.config import Profile
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
-from chexreason.prompts import SFT_FORMATS
+from chexreason.prompts import PROMPTS, SFT_FORMATS
 
 
-def makes(profile: Profile, stage: str) -> list[str]:
-    """The runs of a stage that trains."""
-    sft, rewards = profile.study["sft"], profile.study["grpo"]["rewards"]
-    taught = [f"02-sft-{base}-{name}" for base in sft["models"] for name in sft["prompts"]]
-    return {"sft": taught, "grpo": [f"03-grpo-{name}" for name in rewards]}.get(stage, [])
+def makes(profile: Profile, stage: str) -> dict[str, str]:
+    """run -> its base model, of a stage that trains."""
+    sft, grpo = profile.study["sft"], profile.study["grpo"]
+    taught = {f"02-sft-{base}-{name}": base for base in sft["models"] for name in sft["prompts"]}
+    return {"sft": taught, "grpo": {f"03-grpo-{name}": grpo["model"] for name in grpo["rewards"]}}.get(stage, {})
+
+
+def bases(profile: Profile) -> list[str]:
+    """The base models that a study uses."""
+    study = profile.study
+    asked = [study["prompting"]["model"], *study["sft"]["models"], study["grpo"]["model"]]
+    return list(dict.fromkeys([*asked, *(one["base"] for one in study["generalization"]["models"].values())]))
 
 
 def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserError]:
-    """Steps that do not divide; lessons and runs that nothing makes; and, but for `unset`, models that are nowhere.
+    """Steps that do not divide; lessons and runs that nothing makes; runs of another base model; phantoms that would
+    pass for a replication; and, but for `unset`, models that are nowhere.
 
     What lies in the cache already counts as made, and so do the runs `also`.
     """
@@ -33,12 +41,20 @@ def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserEr
     for name in profile.study["sft"]["prompts"]:
         if name not in SFT_FORMATS and not (profile.cache / "traces" / f"{name}.jsonl").is_file():
             yield unknown(f"format for study.sft.prompts {where}", name, SFT_FORMATS, "its traces")
-    taught, tested = makes(profile, "sft"), profile.study["generalization"]["models"]
-    made = [*taught, *makes(profile, "grpo"), *also]
-    starts = [(f"generalization.models.{name}.adapter", about.get("adapter"), made) for name, about in tested.items()]
-    for entry, run, known in [("grpo.start", profile.study["grpo"]["start"], taught), *starts]:
+    taught, rewarded, tested = makes(profile, "sft"), profile.study["grpo"], profile.study["generalization"]["models"]
+    made = taught | makes(profile, "grpo") | dict.fromkeys(also, rewarded["model"])
+    named = {f"02-sft-{base}-{name}": base for base in profile.models for name in PROMPTS} | made
+    starts = [(f"generalization.models.{name}.adapter", about.get("adapter"), about["base"], made)
+              for name, about in tested.items()]  # fmt: skip
+    for entry, run, base, known in [("grpo.start", rewarded["start"], rewarded["model"], taught), *starts]:
         if run and run not in known and not (profile.cache / "checkpoints" / run / "best").is_dir():
             yield UserError(f"a run of the study for study.{entry} {where}", run, "have its study make that run")
+        if run and named.get(run, base) != base:
+            yield UserError(f"a run of {base} for study.{entry} {where}", run, "change one of the two")
+    drawn = [source for source, place in profile.data.items() if place.draw is not None]
+    if profile.tier == "replication" and drawn:
+        wanted = f"data sets that you hold for the tier replication {where}"
+        yield UserError(wanted, f"phantoms for {', '.join(drawn)}", "set `tier: miniature`")
     for base, model in profile.models.items():
         if not (unset or Path(model).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", model)):
             wanted = f"a folder or a hub id such as org/name for models.{base} {where}"

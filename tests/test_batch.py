@@ -138,6 +138,7 @@ def misled(tmp_path, monkeypatch):
 
 def test_this_python_and_this_package_compute_with_the_folders_that_the_caller_named(written, misled, monkeypatch):
     monkeypatch.chdir(misled)
+    monkeypatch.delenv(config.STARTED_IN, raising=False)
     for name, value in {"MINE": "a $HOME {b}", "NIH": "~/x", "A_KEY": "k", "PROFILE": "demo"}.items():
         monkeypatch.setenv(f"CHEXREASON_{name}", value)
     executed = run(written(
@@ -281,6 +282,17 @@ def test_a_stage_waits_for_one_of_another_cache_with_the_same_results(stage, tmp
     assert begun.is_set()
     assert not killed.exists()
     assert ".locks/" in (config.ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_no_notebook_publishes_the_folder_that_a_variable_names(stage, tmp_path, monkeypatch):
+    """Its kernel reads the variable itself."""
+    monkeypatch.setattr(batch, "run_notebook", lambda *words: asked.append(words[2]["results"]))
+    monkeypatch.setattr(stages, "_not_made_here", lambda *_: iter(()))
+    asked, (_, profile) = [], stage
+    for variable in ("", str(tmp_path / "results")):
+        monkeypatch.setenv("CHEXREASON_RESULTS", variable)
+        stages.run_stage("prompting", profile)
+    assert asked == [str(tmp_path / "results"), ""]
 
 
 @pytest.mark.parametrize("wrong", [{"but": 1}, {"digest": "another's"}])

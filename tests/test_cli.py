@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from chexreason import __version__, config
 from chexreason.errors import UserError
 from companion.report.settings import settings_table
+from companion.workflow import actions
 from companion.workflow import commands as cli
 
 
@@ -110,6 +112,15 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
             "class or function for engines.sft in profile engine, got 'no.such'",
         ),
         ("sft {there} --profile engine", "a class or function for engines.sft in profile engine, got 'no.such'"),
+        ("sft {there} --profile {tmp}/other.yml", "type qwen2_5_vl for Qwen2.5-VL-3B-Instruct, got gemma3 at "),
+        ("run prompting {there} --profile {tmp}/silent.yml", "Expected a checkpoint of Qwen2.5-VL-3B-Instruct at "),
+        ("experiment base {there} --profile {tmp}/bare.yml", "weights for models.qwen in profile bare, got no config"),
+        *((command + " {there} --profile {tmp}/hub.yml", "qwen in profile hub, got org/name: not here, and the hub ")
+          for command in ("sft", "run all", "experiment base")),
+        *((f"{words}~nosuchuser/x", "Expected a user's home before the first / of a path, got ~nosuchuser/x. Correct")
+          for words in ("sft --profile smoke --results ", "run all --cache=", "phantom ", "pretrain qwen --cache ",
+                        "sft --module ", "claims --run demo --results ", "book --out ", "cohort verify --manifest ")),
+        ("doctor --profile ~nosuchuser/x.yml", "home before the first / of a path, got ~nosuchuser/x.yml"),
         ("run all {there} --profile smoke --reward nuanced", "Expected the checkpoint of 03-grpo-hard"),
         ("experiment list --profile nosuch", "Expected a profile among"),
         ("doctor --set teacher.nosuch=1", "Expected a setting among"),
@@ -131,13 +142,20 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("pretrain gpt --cache {tmp}", "Expected a base checkpoint among"),
         ("pretrain medgemma --cache {tmp}/file", "got File exists at "),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, monkeypatch, words, told):
     (tmp_path / "file").touch()
     (tmp_path / "empty.py").touch()
     text = (config.PROFILES / "smoke.yml").read_text()
     (tmp_path / "family.yml").write_text(text.replace("models: {", "models: {gpt: org/name, "))
     (tmp_path / "engine.yml").write_text(text.replace("companion.speed.sft.FastSFTTrainer", "no.such"))
+    qwen = "companion/phantoms/checkpoints/qwen"
+    shutil.copytree(config.ROOT / qwen, tmp_path / "silent", ignore=shutil.ignore_patterns("tokenizer*"))
+    (tmp_path / "bare").mkdir()
+    for name, model in {"other": qwen.replace("qwen", "medgemma"), "silent": str(tmp_path / "silent"),
+                        "bare": str(tmp_path / "bare"), "hub": "org/name"}.items():  # fmt: skip
+        (tmp_path / f"{name}.yml").write_text(text.replace(f"qwen: {qwen}", f"qwen: {model}"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     if "profile engine" in words:
         monkeypatch.setattr(config, "PROFILES", tmp_path)
     monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
@@ -150,6 +168,26 @@ def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, mon
     assert error.count("\n") == 1
     assert len(error) <= len("chexreason: \n") + 200
     assert not [path for name in ("images", "new") for path in tmp_path.rglob(name)]
+
+
+def test_one_variable_names_the_results_of_every_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
+    for words in ("sft", "experiment base", "run all", "run all --seed 7", "doctor --set grpo.beta=0"):
+        made = actions._profile(cli.parser().parse_args([*words.split(), "--profile", "smoke"]))
+        assert made.results == tmp_path / "smoke"
+    monkeypatch.setenv("CHEXREASON_RESULTS", "")
+    asked = cli.parser().parse_args(["run", "all", "--profile", "smoke", "--seed", "7"])
+    assert actions._profile(asked).results == config.ROOT / actions.OWN_RESULTS / "smoke"
+
+
+@pytest.mark.parametrize("name", ["PROFILES", "RESULTS", "CACHE"])
+def test_a_variable_with_a_home_of_nobody_is_one_line(name):
+    for command in ("companion doctor", "snakemake --dry-run --cores 1 --config profile=smoke"):
+        environment = {**os.environ, "PYTHONPATH": str(config.ROOT), f"CHEXREASON_{name}": "~nosuchuser/x"}
+        words = [sys.executable, "-m", *command.split()]
+        ended = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=config.ROOT, check=False)
+        assert "chexreason: Expected a user's home before the first / of a path, got ~nosuchuser/x" in ended.stderr
+        assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
 
 
 def test_profiles_and_settings_are_listed(capsys):

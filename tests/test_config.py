@@ -194,6 +194,17 @@ MODELS, NV = yaml.safe_load(SMOKE)["models"], {"base": "nv_reason", "prompt": "n
             ({"sft": {"prompts": ["only_label"]}}, r"grpo\.start .*, got 02-sft-medgemma-free_reasoning"),
             ({"grpo": {"rewards": ["nuanced"]}}, r"generalization\.models\.chexreason\.adapter .*, got 03-grpo-hard"),
         )),
+        *(({"study": study}, rf"a run of {base} for study\.{said} in profile own, got {run}\. Change one")
+          for study, base, said, run in (
+            ({"grpo": {"model": "qwen"}}, "qwen", r"grpo\.start", "02-sft-medgemma-free_reasoning"),
+            ({"grpo": {"start": "02-sft-qwen-only_label"}}, "medgemma", r"grpo\.start", "02-sft-qwen-only_label"),
+            ({"generalization": {"models": {"a": NV | {"adapter": "02-sft-qwen-only_label"}}}},
+             "nv_reason", r"generalization\.models\.a\.adapter", "02-sft-qwen-only_label"),
+            ({"generalization": {"models": {"a": NV | {"adapter": "03-grpo-hard"}}}},
+             "nv_reason", r"generalization\.models\.a\.adapter", "03-grpo-hard"),
+        )),
+        ({"tier": "replication"}, r"tier replication in profile own, got phantoms for chexpert, mimic, nih\. Set"),
+        ({"tier": "published"}, "'published' is not one of"),
         ({"study": {"sft": {"prompts": ["free_reasoning", "reasoning_b"]}}}, "a format for .*, got 'reasoning_b'"),
         *(({"models": MODELS | {"qwen": name}}, f"a folder or a hub id .* models.qwen in profile own, got {name}")
           for name in ("/no/where", "a/b/c", "qwen")),
@@ -228,6 +239,9 @@ def test_what_the_cache_holds_and_what_a_reward_by_hand_replaces_are_there_to_st
     (tmp_path / "c" / "traces" / "reasoning_b.jsonl").touch()
     assert own(models=MODELS | {"qwen": "Qwen/Qwen2.5-VL-3B-Instruct"}).models["qwen"].startswith("Qwen/")
     assert load_profile("own", cache=tmp_path / "c", given={"study": study}).study["grpo"]["start"] == "mine"
+    (tmp_path / "c" / "checkpoints" / "02-sft-nv_reason-only_label" / "best").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"a run of medgemma for study\.grpo\.start .*, got 02-sft-nv_reason-only"):
+        load_profile("own", cache=tmp_path / "c", given={"study": {"grpo": {"start": "02-sft-nv_reason-only_label"}}})
     assert load_profile("own", given={"study": {"grpo": {"rewards": ["nuanced"]}}})
 
 
@@ -269,11 +283,21 @@ def test_the_results_may_lie_below_the_home(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CHEXREASON_RESULTS", "~/x")
     assert results_root() == tmp_path / "x"
+    assert load_profile("smoke").results == tmp_path / "x" / "smoke"
+    assert load_profile("smoke", results=tmp_path / "y").results == tmp_path / "y" / "smoke"
     pytest.importorskip("jupytext")  # not in .ci/without-torch
     from companion.workflow.stages import build_book
 
     with pytest.raises(UserError, match=re.escape(f"results in {tmp_path}/x/smoke, got none")):
         build_book("smoke")
+
+
+@pytest.mark.parametrize("name", ["RESULTS", "CACHE", "MIMIC"])
+def test_a_home_of_nobody_is_refused(monkeypatch, name) -> None:
+    monkeypatch.setenv(f"CHEXREASON_{name}", "~nosuchuser/x")
+    for unset in (False, True):
+        with pytest.raises(UserError, match=r"home before the first / of a path, got ~nosuchuser/x"):
+            load_profile("paper", unset=unset)
 
 
 def test_paths_are_absolute_and_begin_where_the_command_was_started(own, tmp_path, monkeypatch) -> None:
@@ -337,6 +361,8 @@ def test_a_profile_names_the_engines_that_it_wants(own) -> None:
     assert profile.engine("sft", stock)("aab") == collections.Counter("aab")
     assert profile.engine("grpo", stock)(passes=2) == {"beta": 0, "passes": 2}
     for name in ("no.such.Trainer", "collections.NoSuchTrainer", "Trainer", "", "os", "os.sep",
-                 {"name": "json.loads.x"}, {"name": "shutil.which", "nosuch": 1}):  # fmt: skip
-        with pytest.raises(UserError, match=r"a class or function for engines\.sft in profile own"):
+                 {"name": "json.loads.x"}, {"name": "shutil.which", "nosuch": 1},
+                 {"name": "shutil.which", "x" * 60: 1}):  # fmt: skip
+        with pytest.raises(UserError, match=r"a class or function for engines\.sft in profile own") as told:
             own(engines={"sft": name}).engine("sft", dict)
+        assert len(str(told.value)) <= 200

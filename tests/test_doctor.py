@@ -245,7 +245,7 @@ def test_the_hub_is_asked_for_gated_weights(offline, monkeypatch, status, code, 
         if status:
             monkeypatch.setenv("HF_ENDPOINT", hub.root)
             monkeypatch.setenv("NO_PROXY", "*")
-        row = machine._weights(*MEDGEMMA)
+        row = machine.weights(*MEDGEMMA)
     assert (row.state, got in row.got, how in row.how) == (state, True, True)
 
 
@@ -262,9 +262,9 @@ def test_weights_in_the_hubs_cache_are_ready_only_when_whole(offline) -> None:
     assert machine.lacking(folder) == names[1]
     assert not machine._is_here(*MEDGEMMA)
     (folder / names[1]).touch()
-    assert machine._weights(*MEDGEMMA).state == READY
+    assert machine.weights(*MEDGEMMA).state == READY
     (folder / names[0]).unlink()
-    assert machine._weights("medgemma", str(folder)).got == f"no {names[0]} in {folder}"
+    assert machine.weights("medgemma", str(folder)).got == f"no {names[0]} in {folder}"
 
 
 def test_traces_or_a_teacher_to_write_them(profile) -> None:

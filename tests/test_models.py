@@ -1,5 +1,7 @@
 """The two families as real transformers classes: loading, chat formats, what LoRA touches."""
 
+import shutil
+
 import pytest
 import torch
 from PIL import Image
@@ -14,14 +16,29 @@ from companion.phantoms import miniature
 def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> None:
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "config.json").write_text((checkpoints / "qwen" / "config.json").read_text())
+    (tmp_path / "whole").mkdir()
+    for path in (checkpoints / "qwen").iterdir():
+        (tmp_path / "whole" / path.name).symlink_to(path)
+    shutil.copytree(tmp_path / "whole", tmp_path / "mute", ignore=shutil.ignore_patterns("tokenizer*"))
+    (tmp_path / "whole" / "model.safetensors").unlink()
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut", symlinks=True)
+    (tmp_path / "cut" / "model.safetensors").write_bytes((checkpoints / "qwen" / "model.safetensors").read_bytes()[:-1])
+    for config in ("null", "[]", "{", "{}", '{"model_type": "nosuch"}'):
+        (tmp_path / f"x{config[:3]}").mkdir()
+        (tmp_path / f"x{config[:3]}" / "config.json").write_text(config)
     for family, place, message in (
         ("llava", None, "medgemma, nv_reason, qwen, got 'llava'"),
-        ("qwen", tmp_path / "nowhere", r"checkpoint at .*nowhere"),
+        ("qwen", "/no/where", r"a checkpoint of Qwen2.5-VL-3B-Instruct at /no/where, got .*\. Correct the profile's"),
         ("qwen", checkpoints / "medgemma", r"type qwen2_5_vl .* got gemma3"),
-        ("qwen", tmp_path / "half", "the weights of a .* checkpoint at .*half"),
+        ("qwen", tmp_path / "half", "half, got .*. Correct"),
+        ("qwen", tmp_path / "whole", "whole, got Error no file named model.*. Correct"),
+        ("qwen", tmp_path / "mute", "mute, got a tokenizer without its sign for an image. Correct"),
+        ("qwen", tmp_path / "cut", "cut, got Error while .*covered. Correct"),
+        *(("qwen", place, "Qwen2.5-VL-3B-Instruct at ") for place in tmp_path.glob("x*")),
     ):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=message) as told:
             models.load(family, place)
+        assert len(str(told.value)) <= 200
 
 
 def test_an_image_becomes_36_image_tokens(random_model) -> None:

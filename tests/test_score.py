@@ -476,6 +476,12 @@ def test_a_folder_that_is_not_named_and_a_file_that_is_not_there(place, monkeypa
     assert "got $CHEXREASON_CHEXPERT, which is not set. Give it with --data, or export" in capsys.readouterr().err
 
 
+def test_drawn_images_do_not_pass_for_a_replication(place, drawn, capsys) -> None:
+    write(place, recorded(found := studies(drawn, "chexpert")), [s.study_id for s in found])
+    assert score(place, "--data", str(drawn / "chexpert")) == 2
+    assert "for the tier replication, got drawn images. Name the profile that draws them" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

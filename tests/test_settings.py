@@ -1,10 +1,12 @@
 """Settings that say where they come from, and the one error for users."""
 
+import ast
 import math
 import re
 from dataclasses import dataclass, field
 
-from chexreason.errors import UserError, unknown
+from chexreason import config
+from chexreason.errors import LEAST, LONGEST, UserError, unknown
 from chexreason.settings import Origin, assumed, origins, paper, parse
 
 
@@ -46,3 +48,29 @@ def test_an_error_is_one_line_of_at_most_200_characters_with_both_ends_of_what_i
         assert re.search(f" in /xy+…y+{end}, got {got[:10]}", text)
     assert len(str(unknown("arm", "b" * 300, ["base"], "arms.py"))) < 150
     assert str(unknown("arm", "bo", ["base", *(f"another-{k}" for k in range(40))], "arms.py")).count("another") == 2
+
+
+def words(node: ast.expr) -> str:
+    """What an argument says, with a short word for what is put in."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(map(words, parts))
+        case ast.IfExp(body=one, orelse=other):
+            return max(words(one), words(other), key=len)
+    return "x" * 16
+
+
+def test_what_we_write_leaves_room_for_what_we_quote() -> None:
+    calls = [
+        (path, node)
+        for package in ("chexreason", "companion")
+        for path in (config.ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("UserError", "NotHeld")
+    ]
+    assert len(calls) > 100
+    for path, node in calls:
+        wanted, _, do = map(words, node.args) if len(node.args) == 3 else ("", "", "")
+        assert len("Expected , got . .") + len(wanted) + len(do) < LONGEST - LEAST, f"{path}:{node.lineno}"

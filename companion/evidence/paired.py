@@ -115,7 +115,7 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
 
     Raises UserError where there is none.
     """
-    root = tables.results_root(results)
+    root = config.results_root(results)
     for place in (config.folder(words), root / words, root / profile / words):
         if run := read(place):
             return tables.known(run)

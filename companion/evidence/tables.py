@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from chexreason import config, metrics, prompts
+from chexreason.config import results_root
 from chexreason.data import SOURCES
 from chexreason.errors import UserError, unknown
 from chexreason.labels import LABEL_SETS
@@ -139,11 +140,6 @@ def beside(name: str, results: Path | None = None) -> list[str]:
         if tier not in chosen and having:
             chosen[tier] = having[0]
     return [chosen[tier] for tier in config.TIERS[::-1] if tier in chosen]
-
-
-def results_root(results: Path | None = None) -> Path:
-    """The folder that holds a folder a profile: as given, or $CHEXREASON_RESULTS, or the repository's."""
-    return Path(results or config.folder(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS))
 
 
 def tier_of(name: str, results: Path | None = None) -> str:

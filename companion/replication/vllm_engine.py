@@ -74,7 +74,7 @@ def engine(loaded: Loaded) -> Any:
     if apart > most:
         raise UserError(
             f"vLLM's and transformers' log-probabilities of a prompt within {most:g} a token", f"{apart:.2g} apart",
-            "use another build of vLLM (in Gemma 3 an image's tokens see one another), or leave engines.decode out",
+            "use another build of vLLM, or leave engines.decode out",
         )  # fmt: skip
     return started
 

@@ -141,7 +141,7 @@ def _put(path: Path, make: Callable[[Path], object]) -> None:
     except OSError as error:
         raise UserError(
             f"room and permission to prepare images in {path.parent}", error.strerror or str(error),
-            "free some space or choose another cache folder, then run the same command again: it goes on",
+            "free some space or choose another cache folder, then run the same command again",
         ) from error  # fmt: skip
     finally:
         with contextlib.suppress(OSError):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chexreason.runs import Run
 
 Words = argparse.Namespace
-#: Where results of changes by hand go, unless --results says otherwise.
+#: Where results of changes by hand go, unless --results or CHEXREASON_RESULTS says otherwise.
 OWN_RESULTS = "my_results"
 #: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
 QUIET = {
@@ -279,7 +279,7 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
         or words.profile not in config.profile_names()
         or words.seed not in (None, config.raw(words.profile)["seed"])
     ):
-        results = results or config.ROOT / OWN_RESULTS
+        results = config.results_root(results, config.ROOT / OWN_RESULTS)
         if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
             usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
             asked = digest_of([given.get("settings"), words.seed])[:8]

@@ -27,7 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Dict
 from traitlets.config import Config
 
-from chexreason.config import ROOT
+from chexreason.config import ROOT, folder
 from chexreason.errors import UserError
 
 #: Seconds that a kernel may take to start, and to hand over what a cell has shown. Both are a matter of a second;
@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
     made = {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
     for name, value in os.environ.items():
         if value and name.startswith("CHEXREASON_") and name not in WORDS and not name.endswith("_KEY"):
-            made[name] = str(Path(value).expanduser().resolve())
+            made[name] = str(folder(value))
     if not os.access(os.path.expanduser("~"), os.W_OK):
         place = os.path.join(made.get("CHEXREASON_CACHE", ROOT / ".cache"), "home")
         made |= {name: os.environ.get(name, place) for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR")}
@@ -98,8 +98,8 @@ def run_notebook(
     """
     notebook = read(source)
     failed = (failures or executed.parent) / executed.with_suffix(".failed.ipynb").name
-    for folder in (executed.parent, failed.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    for parent in (executed.parent, failed.parent):
+        parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that the last step is a rename; a folder of its own. A killed run leaves it.
     scratch = Path(tempfile.mkdtemp(".partial", f"{executed.stem}.", executed.parent))
     try:

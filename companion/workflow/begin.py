@@ -5,14 +5,16 @@ import tempfile
 import warnings
 
 from chexreason import config, runs
-from chexreason.errors import unknown
-from chexreason.slips import makes
+from chexreason.errors import UserError, unknown
+from chexreason.slips import bases, makes
+from companion.replication.doctor import READY, machine
 
 
 def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
     """Make the folders that a run writes to; UserError if the stages lack what they start from, or would fail.
 
-    The profiles of the package are right unless they are `changed` by hand, and checking them imports the libraries.
+    Weights of the whole study have to be within reach: its last stage may come after days. The profiles of the package
+    are right unless they are `changed` by hand, and checking them imports the libraries.
     """
     if importlib.util.find_spec("torch") is None:
         raise ModuleNotFoundError("no such package", name="torch")
@@ -27,22 +29,35 @@ def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
         place.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=place).close()
     ours = config.file_of(profile.source).parent == config.ROOT / "chexreason" / "profiles"
-    if changed or not ours:
-        for what in profile.engines:
-            profile.engine(what, print)
-        with warnings.catch_warnings(action="ignore"):  # they come again where it computes
+    with warnings.catch_warnings(action="ignore"):  # they come again where it computes
+        if changed or not ours:
+            for what in profile.engines:
+                profile.engine(what, print)
+            _families(profile)
+        for base in bases(profile):
+            row = machine.weights(base, profile.models[base])
+            if row.state != READY:
+                wanted = f"weights for models.{base} in profile {profile.name}"
+                raise UserError(wanted, row.got, "see `chexreason doctor`, which says how to get them")
+        if changed or not ours:
             _options(profile)
 
 
-def _options(profile: config.Profile) -> None:
-    """Raise UserError for a base model of no known family, and for an option that TRL or PEFT refuses."""
-    import torch
-    from transformers import AutoConfig
-
-    from chexreason import grpo, models, sft
+def _families(profile: config.Profile) -> None:
+    """Raise UserError for a base model of no known family."""
+    from chexreason import models
 
     for base in profile.models.keys() - models.FAMILIES.keys():
         raise unknown(f"family in models of profile {profile.name}", base, models.FAMILIES, "chexreason/models.py")
+
+
+def _options(profile: config.Profile) -> None:
+    """Raise UserError for a checkpoint of another family, and for an option that TRL or PEFT refuses."""
+    import torch
+
+    from chexreason import grpo, models, sft
+
+    shapes = {base: models.before_weights(models.FAMILIES[base], profile.models[base])[1] for base in bases(profile)}
     sft.arguments(profile.sft, profile.cache, profile.seed, profile.more("sft"))
     grpo.arguments(profile.grpo, profile.cache, profile.seed, profile.sizes.rl, more=profile.more("grpo"))
     if more := profile.more("lora"):
@@ -50,9 +65,8 @@ def _options(profile: config.Profile) -> None:
         family, place = models.FAMILIES[base], profile.models[base]
         with torch.device("meta"):
             try:
-                shape = AutoConfig.from_pretrained(place, revision=family.revision_of(place), local_files_only=True)
-                loaded = models.Loaded(family.model_class(shape), None, family, place)
-            except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError):
-                return  # not here yet, or wrong: `models.load` says so
+                loaded = models.Loaded(family.model_class(shapes[base]), None, family, place)
+            except models.REFUSALS:
+                return  # `models.load` says so
             # there are no weights, which some ways to start an adapter need
             models.add_lora(loaded, profile.lora, {**more, "init_lora_weights": True})

@@ -52,10 +52,12 @@ def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 def place(text: str) -> Path:
-    """A path; an empty one is what a shell makes of a variable that is not set."""
+    """A path in full; an empty one is what a shell makes of a variable that is not set."""
+    from chexreason.config import folder
+
     if not text:
         raise argparse.ArgumentTypeError("an empty path")
-    return Path(text)
+    return folder(text)
 
 
 PLACES = (

@@ -23,7 +23,7 @@ from chexreason import config, runs
 from chexreason.errors import UserError, unknown
 from chexreason.files import alone, alone_at, digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
-from companion.evidence.sections import STAGES, SUMMARIES
+from companion.evidence.sections import EXPERIMENT, STAGES, SUMMARIES
 from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
@@ -48,7 +48,7 @@ def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     parameters = {
         "profile": profile.source,
         "seed": profile.seed,
-        "results": _if_elsewhere(profile.results.parent, config.RESULTS),
+        "results": _if_elsewhere(profile.results.parent, config.results_root()),
         "cache": _if_elsewhere(profile.cache, config.load_profile(profile.source, unset=True).cache),
         "given": given,
     }
@@ -130,8 +130,9 @@ def book_digest(results: Path) -> str:
 
 def book_sources() -> list[Path]:
     """Everything but a profile's results that the book is made from, the code that shows them included."""
-    results = (config.RESULTS / name for name in ("published", "phantoms", "benchmarks", "experiment"))
-    shown = [path for folder in (config.ROOT / "book", *results) for path in folder.rglob("*")
+    ours = (config.RESULTS / name for name in ("published", "phantoms", "benchmarks"))
+    shown = [path for folder in (config.ROOT / "book", *ours, config.results_root() / EXPERIMENT)
+             for path in folder.rglob("*")
              if path.is_file() and not path.relative_to(folder).parts[0].startswith((".", "_"))]  # fmt: skip
     code = [path for name in PACKAGES for path in (config.ROOT / name).rglob("*") if path.suffix in (".py", ".js")]
     return [config.ROOT / "_config.yml", *sorted(code), *sorted(shown)]
@@ -178,7 +179,7 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     """
     if profile not in config.profile_names():
         raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
-    results = config.folder(os.environ.get("CHEXREASON_RESULTS") or config.RESULTS) / profile
+    results = config.results_root() / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")
     if wrong := altered():

@@ -46,7 +46,7 @@ def check(profile: Profile) -> Iterator[Row]:
     yield _disk(profile.cache, ROOM + fetch if large else GB)
     yield from _gpu(large)
     yield _versions()
-    yield from (_weights(base, source) for base, source in profile.models.items())
+    yield from (weights(base, source) for base, source in profile.models.items())
     yield from _teacher(profile)
 
 
@@ -150,12 +150,16 @@ def _is_here(base: str, source: str) -> bool:
 def lacking(folder: Path) -> str:
     """The first file of a checkpoint that is not in its folder; nothing where it is whole."""
     index = folder / "model.safetensors.index.json"
-    split = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
+    try:
+        split = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
+    except (ValueError, LookupError, TypeError):
+        return f"readable {index.name}"
     files = ["config.json", *(sorted(set(split.values())) or ["model.safetensors"])]
     return next((name for name in files if not (folder / name).is_file()), "")
 
 
-def _weights(base: str, source: str) -> Row:
+def weights(base: str, source: str) -> Row:
+    """Whether a base model's weights are here, or the hub gives access to them."""
     title, folder, n = f"weights: {base}", Path(source), size_of(base, source)
     size = f"{n / GB:.1f} GB" if n > GB else f"{n / 1e6:.0f} MB"
     if folder.is_dir() and (without := lacking(folder)):

@@ -45,9 +45,11 @@ def of_data_set(profile: Profile, name: str, split: str) -> Labels:
     if place.unset:
         do = f"give it with --data, or export {place.unset}=/where/it/lies"
         raise UserError(f"the folder of {source.title}", f"${place.unset}, which is not set", do)
+    if (drawn := data.is_phantom(place.root)) and profile.tier == "replication":
+        wanted = f"{source.title} in {masked(place.root, 60)} for the tier replication"
+        raise UserError(wanted, "drawn images", "name the profile that draws them, such as --profile demo")
     with cohorts.may_read():
         found = data.load(name, place.root, split)
-    drawn = data.is_phantom(place.root)
     public = drawn or not source.credentialed
     title = f"{source.title}, {split} split" + " (drawn images)" * drawn
     return Labels(name, title, found.studies, LABEL_SETS[source.scored_on], dict(found.left_out), public, not drawn)

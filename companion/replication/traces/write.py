@@ -152,7 +152,7 @@ class _Asking:
             finally:
                 self.stop.set()
         if self.reason:
-            kept = f"{self.tally['written']} new traces are kept: correct that, or wait, and run the same command again"
+            kept = f"{self.tally['written']} new traces are kept: correct that, or wait, and run it again"
             raise UserError(f"answers from {self.teacher.model}", self.reason, kept)
 
     def about(self, study: Study) -> None:
