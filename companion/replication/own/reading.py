@@ -155,7 +155,10 @@ def _numbers(path: Path, cells: pd.Series) -> pd.Series:
     """A finding's column as numbers from 0 to 1."""
     values = pd.to_numeric(cells.str.strip(), errors="coerce")
     expected = f"0, 1 or a probability under {str(cells.name)!r}"
-    tables.refuse(Path(path.name), cells, ~values.between(0, 1), expected)
+    try:
+        tables.refuse(Path(path.name), cells, ~values.between(0, 1), expected)
+    except UserError as error:
+        raise UserError(error.expected, error.got, "correct it; a logit needs a sigmoid") from None
     return values.astype(float)
 
 
