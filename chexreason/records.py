@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 import torch
 
-from chexreason import cohorts, models, runs
+from chexreason import cohorts, data, models, runs
 from chexreason.cohorts import Cohort
 from chexreason.completions import Completion, parse_completion
 from chexreason.config import Profile
 from chexreason.data import SOURCES
 from chexreason.files import digest_of, file_digest
-from chexreason.labels import LABEL_SETS, decide
+from chexreason.labels import LABEL_SETS
 from chexreason.prompts import Prompt
+from chexreason.rows import row
 
 
 def plan(
@@ -56,25 +57,19 @@ def lacking(chosen: Cohort) -> dict[str, int]:
 def predictions(chosen: Cohort, completions: Sequence[Completion], prompt: Prompt, uncertain: str) -> pd.DataFrame:
     """The rows of predictions.csv.gz, in the order of the studies."""
     names, visible = LABEL_SETS[SOURCES[chosen.dataset].scored_on], cohorts.visible_truth(chosen)
+    real = not data.is_phantom(chosen.root)
     rows = []
     for study, completion in zip(chosen.studies, completions, strict=True):
         parsed = parse_completion(completion.text, prompt.answer, completion.truncated)
-        decided = decide(study.labels, uncertain, names)
-        rows.append(
-            {
-                "study_key": study.key,
-                "patient_key": f"{study.source}/{study.patient_id}",
-                "completion": completion.text,
-                "tokens": completion.tokens,
-                "failures": ";".join(sorted(parsed.failures)),
-                "valid": parsed.valid,
-                "failed": parsed.failed,
-                "predicted": ";".join(parsed.labels),
-                "truth": ";".join(name for name, value in decided.items() if value),
-                "ignored": ";".join(name for name, value in decided.items() if value is None),
-                "visible": ";".join(sorted(visible.get(study.key, ()))),
-            }
-        )
+        said = {
+            "completion": completion.text,
+            "tokens": completion.tokens,
+            "failures": ";".join(sorted(parsed.failures)),
+            "valid": parsed.valid,
+            "failed": parsed.failed,
+            "predicted": ";".join(parsed.labels),
+        }
+        rows.append(row(study, said, names, uncertain, visible=visible.get(study.key, ()), real=real))
     return pd.DataFrame(rows)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from chexreason import cohorts, config, evaluate, models, prompts, records
+from chexreason import cohorts, config, data, evaluate, models, prompts, records
 from chexreason.cohorts import Cohort
 from chexreason.completions import Completion
 from chexreason.config import DataPlace
@@ -17,6 +17,7 @@ from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, NIH_SHARED
 from chexreason.recipe import Decoding, Sizes
+from chexreason.rows import under
 from chexreason.runs import Plan
 
 PROMPT = prompts.get("only_label")
@@ -66,7 +67,7 @@ def test_predictions_tell_what_was_said_and_what_was_recorded(studies) -> None:
     rows = records.predictions(chosen, ANSWERS, PROMPT, "ignore")
     assert list(rows.columns) == [
         "study_key", "patient_key", "completion", "tokens", "failures", "valid", "failed",
-        "predicted", "truth", "ignored", "visible",
+        "predicted", "truth", "ignored", "visible", "states",
     ]  # fmt: skip
     assert rows["study_key"].tolist() == [study.key for study in chosen.studies]
     assert rows["patient_key"].tolist() == ["mimic/p0", "mimic/p1", "mimic/p2", "mimic/p3"]
@@ -75,6 +76,14 @@ def test_predictions_tell_what_was_said_and_what_was_recorded(studies) -> None:
     assert rows["failures"].tolist() == ["", "missing_block;text_outside", "unknown_label", "truncated"]
     assert rows["truth"].tolist()[1:] == ["Cardiomegaly;Support Devices", "Lung Opacity", "Edema"]
     assert rows["ignored"].tolist() == ["", "", "", "Fracture"]
+    assert rows["states"].tolist()[2:] == ["Lung Opacity=1;Support Devices=0", "Edema=1;Fracture=-1"]
+    for policy in ("zeros", "ones", "ignore"):
+        assert under(rows, FINDINGS, policy).equals(records.predictions(chosen, ANSWERS, PROMPT, policy))
+
+
+def test_rows_of_drawn_images_are_as_they_were(drawn) -> None:
+    chosen = chosen_of(data.load("nih", drawn / "nih", "test").studies[:4], "nih", drawn / "nih")
+    assert list(records.predictions(chosen, ANSWERS, PROMPT, "zeros"))[-2:] == ["ignored", "visible"]
 
 
 def random_rows(n: int, names, seed: int = 0) -> pd.DataFrame:

@@ -276,3 +276,43 @@ def test_what_goes_wrong_tells_of_no_patient_either(held, tmp_path, damage, word
     assert got in " ".join(damaged.log[-1].split())
     assert told(outside(damaged), held.secrets) == set()
     assert not list(copied.glob("results/**/*.failed.ipynb")), "a traceback may quote a row, so it stays in the cache"
+
+
+def test_predictions_of_ones_own_and_comparisons_tell_of_no_patient(held, tmp_path) -> None:
+    """Right files and wrong ones, of each data set; what was scored is compared with a run of the study."""
+    copied = shutil.copytree(held.base, tmp_path / "held", ignore=shutil.ignore_patterns("checkpoints"))
+    mine, own, statuses = dataclasses.replace(held, base=copied, log=[]), tmp_path / "mine.csv", []
+    for source, split in (("mimic", "validate"), ("chexpert", "test"), ("nih", "test")):
+        words = ["score", str(own), "--dataset", source, "--split", split]
+        found = data.load(source, copied / source, split).studies
+        ids = {"paths": [study.image for study in found], "keys": [study.key for study in found]}
+        for name, lines in {
+            "right": [f"{one},1" for one in ids["keys"]],
+            "paths": [f"{one},0.7" for one in ids["paths"]],
+            "missing": [f"{one},1" for one in ids["keys"][1:]],
+            "twice": [f"{one},1" for one in [*ids["keys"], ids["keys"][0]]],
+            "unknown": [f"{one},1" for one in [*ids["keys"], SENTENCE.format(0)]],
+            "swapped": [f"1,{one}" for one in ids["keys"]],
+            "in a cell": [f"{one},{found[0].patient_id}" for one in ids["keys"]],
+            "no header": None,
+        }.items():
+            head = "image,Edema" if lines else f"{ids['paths'][0]},{found[0].patient_id}"
+            own.write_text("\n".join([head, *(lines or [f"{one},1" for one in ids["keys"]])]) + "\n")
+            statuses.append((name, mine.command(*words, "--name", name.replace(" ", "-"))))
+        if source != "mimic":
+            rows = copied / "cache" / "paper" / "rows" / f"04-generalization-qwen-{source}" / "predictions.csv.gz"
+            assert mine.command("score", str(rows), "--dataset", source, "--name", "again") == 0
+            end = f"04-generalization-%s-{source}"
+            for policy in ("zeros", "ones", "ignore"):
+                assert mine.command("compare", end % "qwen", end % "again", "--uncertain", policy) == 0, mine.log[-1]
+            same = mine.log[-1].split("\n\n")[1]
+            assert "+0.000" in same
+            assert not re.search(r"[+−]0\.\d*[1-9]", same), "the study's run and its own completions"
+    assert {name for name, status in statuses if status == 0} == {"right", "paths"}
+    assert Counter(status for _, status in statuses) == {0: 6, 2: 18}
+    public = {name for one in studies(copied, "nih") for name in (one.patient_id, one.study_id, one.image.stem)}
+    assert told(outside(mine), mine.secrets - public) == set()
+    assert told(written(mine.results), mine.secrets) == set()
+    assert not list(mine.results.rglob("predictions*"))
+    kept = {secret for _, secret in told(written(mine.cache / "score"), mine.secrets)}
+    assert kept, "the studies without a prediction are listed in the cache, and the search finds them"

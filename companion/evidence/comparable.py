@@ -8,12 +8,13 @@ the same findings, studies, split and seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
+from chexreason.labels import FINDINGS, LABEL_SETS, NIH_SHARED
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,6 +67,35 @@ def unfit_over(trainings: Iterable[tuple[float | None, float, float]]) -> str:
 def frequent(positives: Mapping[str, float]) -> tuple[str, ...]:
     """The findings with enough positives to carry a conclusion, in the order given."""
     return tuple(name for name, count in positives.items() if count >= ENOUGH)
+
+
+def averages(positives: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """Name of each macro average over some findings -> those that it holds; one that would repeat another is left out.
+
+    They are all findings, those of NIH's nine, which another hospital's average can be held against, and the frequent
+    ones, which carry a conclusion.
+    """
+    nine = tuple(name for name in positives if name in NIH_SHARED)
+    found = {"macro": tuple(positives), "macro of NIH's nine": nine * (len(nine) == len(NIH_SHARED)),
+             "macro of frequent": frequent(positives)}  # fmt: skip
+    return {name: held for name, held in found.items() if held and (name == "macro" or held != tuple(positives))}
+
+
+def label_set(findings: Iterable[str]) -> str:
+    """The label set of some findings by name; one of one's own is named by them, with commas, and known from then on.
+
+    Raises UserError for a name that is none of the 14 findings.
+
+    >>> label_set(NIH_SHARED), label_set(["Fracture", "Edema"])
+    ('nih9', 'Edema,Fracture')
+    """
+    asked = set(findings)
+    for name in asked - set(FINDINGS):
+        raise unknown("finding", name, FINDINGS, "chexreason/labels.py")
+    names = tuple(name for name in FINDINGS if name in asked)
+    known = next((known for known, held in LABEL_SETS.items() if held == names), ",".join(names))
+    cast(dict[str, tuple[str, ...]], LABEL_SETS)[known] = names
+    return known
 
 
 class Basis(NamedTuple):

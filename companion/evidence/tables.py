@@ -18,6 +18,7 @@ import pandas as pd
 
 from chexreason import config, metrics, prompts
 from chexreason.config import results_root
+from chexreason.data import SOURCES
 from chexreason.errors import UserError, unknown
 from chexreason.labels import LABEL_SETS
 from chexreason.runs import Run, read_all
@@ -33,6 +34,8 @@ MODELS: Mapping[str, str] = {
     "medgemma_sft": "MedGemma (SFT)",
     "chexreason": "ChexReason",
 }
+#: The stage in the record of a run of one's own predictions (`chexreason score`).
+OWN = "score"
 #: The data sets by short name: the paper's, and the hospital that stands for it in the miniature.
 DATASETS: Mapping[str, tuple[str, str]] = {
     "mimic": ("MIMIC-CXR-JPG", "hospital A"),
@@ -150,7 +153,14 @@ def tier_of(name: str, results: Path | None = None) -> str:
 def read_runs(name: str, results: Path | None = None) -> dict[str, Run]:
     """The finished runs of a profile by run id; empty if there are none."""
     folder = results_root(results) / name
-    return {run.run_id: run for run in read_all(folder if folder.is_dir() else folder.with_name(_known(name)))}
+    return {run.run_id: known(run) for run in read_all(folder if folder.is_dir() else folder.with_name(_known(name)))}
+
+
+def known(run: Run) -> Run:
+    """The run, whose label set is known from then on: predictions of one's own may be scored on some findings only."""
+    if (name := str(run.info.get("label_set"))) not in LABEL_SETS and run.info.get("stage") == OWN:
+        comparable.label_set(name.split(","))
+    return run
 
 
 def published(number: int) -> pd.DataFrame:
@@ -171,7 +181,7 @@ def gather(number: int, name: str | None = None, results: Path | None = None) ->
     for row, (column, metric) in itertools.product(shown.all_rows(), shown.all_columns()):
         run_id = spec.run_id(row, column)
         wanted[run_id] = have.get(run_id)
-        if run_id in have:
+        if run_id in have and not (row == "macro" and unlike(spec, have[run_id])):
             found = read(run_id, row.rpartition("_")[2] if spec.checkpoint else None)
             finding = row if number >= 5 else ("micro" if column == "all" else column)
             if (finding, metric) in found.index:
@@ -206,6 +216,11 @@ def _rows_of(label_set: str) -> list[tuple[str, str]]:
     nothing = np.zeros((1, len(LABEL_SETS[label_set])), dtype=bool)
     made = metrics.scores(nothing, nothing, label_set).to_frame()
     return list(zip(made["finding"], made["metric"], strict=True))
+
+
+def unlike(spec: TableSpec, run: Run) -> bool:
+    """Whether a run of one's own averages other findings than its table, where that average then does not stand."""
+    return run.info.get("stage") == OWN and run.info["label_set"] != SOURCES[spec.dataset].scored_on
 
 
 def trained(run: Run) -> bool:

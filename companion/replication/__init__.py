@@ -1,4 +1,4 @@
-"""For those who hold the data sets: doctor, cohorts as manifests, the leak check, traces from a teacher, vLLM."""
+"""For those who hold the data sets: doctor, manifests, the leak check, traces from a teacher, vLLM, predictions."""
 
 from pathlib import Path
 

@@ -6,6 +6,7 @@ from chexreason.cohorts import NOT_THERE, place_of
 from chexreason.data import SOURCES
 from chexreason.runs import Run
 from companion.evidence.sections import STAGES
+from companion.evidence.tables import OWN
 from companion.report.theme import escape
 
 #: Where the runs of our own experiment are described; no notebook has made them.
@@ -54,6 +55,8 @@ def _facts(run: Run) -> str:
 
 def _made_by(run: Run) -> str:
     """The way to the executed notebook, from a page beside the front page."""
+    if run.info["stage"] == OWN:
+        return "predictions of one's own, scored by <code>chexreason score</code>"
     stage = STAGES.get(str(run.info["stage"]))
     if stage is None or not run.run_id.startswith(f"{stage.number}-"):
         return f'<a href="{PLAN}">an arm of the experiment</a>'

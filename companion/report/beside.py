@@ -11,8 +11,9 @@ import pandas as pd
 
 from chexreason import metrics
 from chexreason.labels import LABEL_SETS, NIH_SHARED
+from chexreason.runs import Run
 from companion.evidence.comparable import ENOUGH
-from companion.evidence.tables import DATASETS, MODELS, gather, has_rows, read_runs, scores, tier_of
+from companion.evidence.tables import DATASETS, MODELS, OWN, gather, has_rows, read_runs, scores, tier_of
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, frame_table
@@ -66,11 +67,14 @@ def recorded_and_visible(profile: str | None = None, results: Path | None = None
 def other_test_sets(profile: str | None = None, results: Path | None = None) -> Html:
     """F1 by finding on each test set that is not the paper's, a column a model; nothing if there is none."""
     name, shown = profile or shown_profile(), Html("")
-    runs = [run for run in read_runs(name, results).values() if run.info["stage"] == "generalization"]
-    for dataset in dict.fromkeys(str(run.info["dataset"]) for run in runs if run.info["dataset"] not in DATASETS):
-        here = [run for run in runs if run.info["dataset"] == dataset]
+    runs = [run for run in read_runs(name, results).values() if run.info["stage"] in ("generalization", OWN)]
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.info["dataset"] not in DATASETS:
+            groups.setdefault((str(run.info["dataset"]), str(run.info["label_set"])), []).append(run)
+    for (dataset, label_set), here in groups.items():
         columns = {str(run.info["model"]): scores(run).xs("f1", level="metric") for run in here}
-        rows = ["macro", *LABEL_SETS[str(here[0].info["label_set"])]]
+        rows = ["macro", *LABEL_SETS[label_set]]
         frame = pd.DataFrame(columns).reindex(rows).map(decimal).rename_axis("finding").reset_index()
         n = ", ".join(sorted({str(run.info["n"]) for run in here}))
         head = badge(tier_of(name, results), name, dataset, f"n = {n} studies", "F1")

@@ -23,12 +23,12 @@ NARROWEST, WIDEST = 40, 110
 def audit_text(width: int) -> str:
     """Every part of the audit, a section each; of numbers and comparisons those that do not simply agree."""
     width = max(NARROWEST, min(WIDEST, width))
-    sections = [f"{_titled(TITLE, width)}\n{_wrapped(ABOUT, width)}"]
+    sections = [f"{titled(TITLE, width)}\n{wrapped(ABOUT, width)}"]
     for part in frames.PARTS.values():
-        lines = [_titled(part.title, width)] + ([_wrapped(part.note, width)] if part.note else [])
+        lines = [titled(part.title, width)] + ([wrapped(part.note, width)] if part.note else [])
         frame = part.frame
         if "verdict" in frame:
-            lines.append(_wrapped(f"{len(frame)}: {frames.counted(frame)}", width))
+            lines.append(wrapped(f"{len(frame)}: {frames.counted(frame)}", width))
             frame = frames.remarkable(frame)
         sections.append("\n".join([*lines, _table(frame, width)]))
     return "\n\n".join(sections)
@@ -38,9 +38,9 @@ def claims_text(found: Mapping[str, Outcome], width: int, missing: Sequence[str]
     """The verdicts on one side: a claim, what came of it, and why; at the end the runs that it lacks."""
     width, first = max(NARROWEST, min(WIDEST, width)), next(iter(found.values()))
     out = [
-        _wrapped(f"{first.side} (tier: {first.tier}): {_counted(tally(found))}", width),
-        _wrapped(f"What the paper itself says, without our twins: {_counted(standings(found))}", width),
-        *(_wrapped(line, width) for line in _noted(found)), "",
+        wrapped(f"{first.side} (tier: {first.tier}): {_counted(tally(found))}", width),
+        wrapped(f"What the paper itself says, without our twins: {_counted(standings(found))}", width),
+        *(wrapped(line, width) for line in _noted(found)), "",
     ]  # fmt: skip
     for name, one in found.items():
         claim = CLAIMS[name]
@@ -92,11 +92,13 @@ def _noted(found: Mapping[str, Outcome]) -> list[str]:
     return said
 
 
-def _titled(title: str, width: int) -> str:
+def titled(title: str, width: int) -> str:
+    """A heading, underlined."""
     return f"{textwrap.fill(title, width)}\n{'=' * min(len(title), width)}"
 
 
-def _wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int) -> str:
+    """A paragraph, its further lines indented."""
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
@@ -109,6 +111,6 @@ def _table(frame: pd.DataFrame, width: int) -> str:
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows])
     heads = [f"{name} " if k > 1 else "" for k, name in enumerate(head)]
     return "\n".join(
-        _wrapped("- " + "; ".join(f"{name}{cell}" for name, cell in zip(heads, row, strict=True) if cell), width)
+        wrapped("- " + "; ".join(f"{name}{cell}" for name, cell in zip(heads, row, strict=True) if cell), width)
         for row in rows
     )

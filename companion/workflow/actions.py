@@ -207,6 +207,42 @@ def judge_claims(words: Words) -> None:
         print(told.claims_text(found, shutil.get_terminal_size().columns, side.missing if side else ()))
 
 
+def score_predictions(words: Words) -> None:
+    """Score your own predictions against your own label files, as a run of the study is scored."""
+    from companion.replication.own import run as own
+
+    profile = _profile(words, unset=True)
+    run = own.score(
+        words.file, profile, words.dataset, data=words.data, split=words.split, name=words.name, column=words.id,
+        threshold=words.threshold, uncertain=words.uncertain, prompt=words.prompt, partial=words.partial,
+    )  # fmt: skip
+    from companion.report import scored
+
+    print(scored.run_text(run, own.claims_about(run), shutil.get_terminal_size().columns))
+
+
+def compare_runs(words: Words) -> None:
+    """Compare two runs on the studies and findings that both have: the second minus the first."""
+    from chexreason.labels import FINDINGS, NIH_SHARED, read_labels
+    from companion.evidence import paired
+
+    sets = {"": (), "nine": NIH_SHARED, "14": FINDINGS}
+    names, strange, _ = read_labels(words.labels) if words.labels not in sets else (sets[words.labels], (), 0)
+    if strange:
+        raise unknown("finding", strange[0], FINDINGS, "chexreason/labels.py")
+    first, second = (paired.open_run(run, words.profile, words.results) for run in (words.first, words.second))
+    found = paired.compare(
+        (first, second), (paired.rows_of(first, words.cache), paired.rows_of(second, words.cache)), findings=names,
+        policy=words.uncertain, drop_failures=words.failures == "drop",
+    )  # fmt: skip
+    if words.json:
+        print(json.dumps(found.described(), indent=1))
+    else:
+        from companion.report import scored
+
+        print(scored.compared_text(found, shutil.get_terminal_size().columns))
+
+
 def see_doctor(words: Words) -> int:
     """Say whether a profile can run on this machine: what is ready, what is missing, how to get it."""
     profile = _profile(words, unset=True)

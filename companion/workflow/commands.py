@@ -71,6 +71,7 @@ PLACES = (
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
+UNCERTAIN = word("--uncertain", choices=("zeros", "ones", "ignore"), help="how uncertain labels count")
 #: Command -> what it does, its words, and defaults that differ from theirs.
 COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str, Any]]] = {
     "profiles": (actions.show_profiles, (), {}),
@@ -104,6 +105,27 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "claims": (actions.judge_claims, (
         word("--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"),
         word("--results", type=place, help="a folder instead of results/"), JSON,
+    ), {}),
+    "score": (actions.score_predictions, (
+        word("file", type=place, metavar="FILE", help="a CSV of 0/1 labels, probabilities or completions, and ids"),
+        word("--dataset", required=True, help="chexpert, nih, mimic, or a .yml file that describes your own"),
+        word("--data", type=place, help="its folder (default: the profile's)"),
+        word("--split", choices=("train", "validate", "test"), default="test", help="default: %(default)s"),
+        word("--name", default="", help="of the model, for its column (default: the file's)"),
+        word("--id", metavar="COLUMN", help="the column of ids, where its name does not say so"),
+        word("--threshold", type=float, default=0.5, help="from which a probability counts (default: %(default)s)"),
+        UNCERTAIN,
+        word("--prompt", default="free_reasoning", help="whose form completions have (default: %(default)s)"),
+        word("--partial", action="store_true", help="leave out what only one of file and labels has"),
+        PLACES[0], *PLACES[-2:],
+    ), {"profile": "paper", "seed": None, "set": None, "module": None}),
+    "compare": (actions.compare_runs, (
+        word("first", metavar="RUN", help="a run's folder, PROFILE/RUN, or its name in the profile"),
+        word("second", metavar="RUN", help="the run that is compared with it"),
+        word("--labels", default="", help="nine, 14, or findings with commas (default: all that both have)"),
+        UNCERTAIN, word("--failures", choices=("drop",), help="leave out studies where an answer failed"),
+        SHOWN, word("--results", type=place, help="a folder instead of results/"),
+        word("--cache", type=place, help="a folder instead of .cache/PROFILE, for rows kept there"), JSON,
     ), {}),
     "doctor": (actions.see_doctor, PLACES, {}),
     "cohort": (actions.handle_cohorts, (

@@ -21,7 +21,9 @@ import pandas as pd
 from chexreason import config
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, write_atomically
+from chexreason.runs import read_all
 from companion.evidence.sections import EXPERIMENT, EXPERIMENT_PAGES, STAGES, Stage
+from companion.evidence.tables import OWN
 from companion.phantoms.writers import generator_digest
 from companion.syntax import bare
 
@@ -145,9 +147,14 @@ def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection
 
 
 def left_by(stage: Stage | None, results: Path) -> dict[str, str]:
-    """file -> SHA-256 below `results`: of the stage's executed notebook and runs; without one, the experiment's."""
+    """file -> SHA-256 below `results`: of the stage's executed notebook and runs; without one, the experiment's.
+
+    Runs of one's own predictions are no stage's.
+    """
     patterns = [f"notebooks/{stage.notebook}.ipynb", f"{stage.number}-*/*"] if stage else ["seed*/*/*"]
-    files = [path for pattern in patterns for path in sorted(results.glob(pattern)) if path.is_file()]
+    own = {run.folder for run in read_all(results) if run.info.get("stage") == OWN}
+    found = [path for pattern in patterns for path in sorted(results.glob(pattern)) if path.is_file()]
+    files = [path for path in found if path.parent not in own]
     return {path.relative_to(results).as_posix(): file_digest(path) for path in files}
 
 

@@ -258,7 +258,7 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
     folder = Path(words)
     if folder.is_dir():
         one = read(folder)
-        found = {run.run_id: run for run in ([one] if one else read_all(folder))}
+        found = {run.run_id: tables.known(run) for run in ([one] if one else read_all(folder))}
     else:
         folder, found = tables.results_root(results) / words, tables.read_runs(words, results)
     if not found:

@@ -1,0 +1,176 @@
+"""Two runs on the same studies and findings: each score of both, and the difference with an interval by patient.
+
+What only one side has is left out of both, counted and said. The interval is of a paired bootstrap: the same patients
+are drawn for both. It says nothing of another training of either.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chexreason import config, metrics
+from chexreason.data.study import masked
+from chexreason.errors import UserError, unknown
+from chexreason.labels import FINDINGS, LABEL_SETS
+from chexreason.rows import STATES, under
+from chexreason.runs import Run, read
+from companion.evidence import comparable, outcomes, tables
+from companion.evidence.scoring import RESAMPLES
+from companion.evidence.stats import f1, percentiles, resampled_counts
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The second of two runs minus the first."""
+
+    names: tuple[str, str]
+    tier: str
+    where: str  # data set and split
+    findings: tuple[str, ...]
+    policy: str
+    studies: int
+    patients: int
+    left_out: dict[str, int]  # why studies or findings fell out, of which side -> how many
+    failures: tuple[int, int]  # answers without a label among the studies compared
+    unfit: tuple[str, str]  # why a side takes part in no order; empty if it does
+    table: pd.DataFrame  # score, positives, first, second, difference, low, high; NaN where there is no such number
+
+    def described(self) -> dict[str, Any]:
+        """The same as plain data."""
+        table = self.table.astype(object).where(self.table.notna(), None)
+        return {**vars(self), "table": table.to_dict("records")}
+
+
+def compare(
+    runs: tuple[Run, Run], rows: tuple[pd.DataFrame, pd.DataFrame], *, findings: Sequence[str] = (),
+    policy: str | None = None, drop_failures: bool = False, resamples: int = RESAMPLES,
+) -> Compared:  # fmt: skip
+    """Two runs, by their rows, on the studies and findings that both have.
+
+    `findings` are all that both have by default. With `policy` uncertain labels are read anew from the rows' states.
+    Raises UserError for runs of two tiers, findings or studies that are not on both sides, and labels that differ.
+    """
+    if len(tiers := {str(run.info["tier"]) for run in runs}) > 1:
+        raise UserError("two runs of one tier", " and ".join(sorted(tiers)), "compare runs on the same images")
+    sets = [LABEL_SETS[str(run.info["label_set"])] for run in runs]
+    both = [name for name in FINDINGS if all(name in one for one in sets)]
+    if lack := [name for name in findings if name not in both]:
+        raise UserError("findings on which both runs are scored", f"{', '.join(lack)} on one or none", "leave them out")
+    names = tuple(name for name in both if name in (findings or both))
+    if not names:
+        raise UserError("a finding on which both runs are scored", "none", "compare runs on the same label set")
+    left_out = {f"findings of the {side} run alone": len(set(one) - set(both))
+                for side, one in zip(("first", "second"), sets, strict=True)}  # fmt: skip
+    policies = {recorded_policy(run) for run in runs}
+    if policy is None and len(policies) > 1:
+        got, do = " and ".join(sorted(policies)), "say which with --uncertain"
+        raise UserError("uncertain labels read alike in both runs", got, do)
+    policy = policy or policies.pop()
+    sides = [_read(run, table, sets[k], policy) for k, (run, table) in enumerate(zip(runs, rows, strict=True))]
+    keys = [set(side.index) for side in sides]
+    shared = [key for key in sides[0].index if key in keys[1]]
+    if not shared:
+        raise UserError("two runs with studies in common", "none", "compare runs on one data set and split")
+    left_out |= {f"studies of the {side} run alone": len(one) - len(shared)
+                 for side, one in zip(("first", "second"), keys, strict=True)}  # fmt: skip
+    sides = [side.loc[shared] for side in sides]
+    if drop_failures:
+        read_B = ~np.logical_or(*(side["failed"].to_numpy(dtype=bool) for side in sides))
+        left_out["studies where an answer failed"] = int((~read_B).sum())
+        sides = [side[read_B] for side in sides]
+        if not read_B.any():
+            raise UserError("a study that both runs answer readably", "none", "leave out --failures drop")
+    label_set = comparable.label_set(names)
+    masks = [metrics.label_cells(side["ignored"], label_set) for side in sides]
+    truths = [metrics.label_cells(side["truth"], label_set) for side in sides]
+    if odd := int(((truths[0] != truths[1]) | (masks[0] != masks[1])).any(axis=1).sum()):
+        got = f"other ones for {odd:,} of {len(sides[0]):,} studies"
+        raise UserError("the same recorded labels in both runs", got, "score both against the same label files")
+    mask_BF, true_BF = tables.counted(sides[0], label_set), truths[0]
+    said = [metrics.label_cells(side["predicted"], label_set) & mask_BF for side in sides]
+    patients = list(sides[0]["patient_key"].astype(str))
+    table = _table(true_BF & mask_BF, said, patients, names, resamples)
+    floor = float(comparable.every_label((true_BF & mask_BF).sum(axis=0), mask_BF.sum(axis=0)).mean())
+    unfit = [
+        comparable.unfit(comparable.commonest_share(list(side["predicted"])), float(table[which].iloc[1]), floor)
+        for side, which in zip(sides, ("first", "second"), strict=True)
+    ]
+    return Compared(
+        names=(runs[0].run_id, runs[1].run_id), tier=tiers.pop(),
+        where=f"{runs[0].info['dataset']}, {runs[0].info['split']} split", findings=names, policy=policy,
+        studies=len(true_BF), patients=len(set(patients)),
+        left_out={why: count for why, count in left_out.items() if count},
+        failures=(int(sides[0]["failed"].sum()), int(sides[1]["failed"].sum())),
+        unfit=(unfit[0], unfit[1]), table=table,
+    )  # fmt: skip
+
+
+def open_run(words: str, profile: str, results: Path | None = None) -> Run:
+    """A run by its folder, by PROFILE/RUN below the results, or by its name among those of a profile.
+
+    Raises UserError where there is none.
+    """
+    root = config.results_root(results)
+    for place in (config.folder(words), root / words, root / profile / words):
+        if run := read(place):
+            return tables.known(run)
+    names = [path.parent.name for path in (root / profile).glob("*/run.json")]
+    raise unknown("run", words, names, f"{masked(root / profile, 40)} or give a run's folder")
+
+
+def rows_of(run: Run, cache: Path | None = None) -> pd.DataFrame:
+    """A run's rows, from its folder or from the cache of its profile. Raises UserError where they are in neither."""
+    usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / str(run.info["profile"])
+    held = config.folder(cache or usual)
+    for place in (run.folder, held / "rows" / run.run_id):
+        if (place / "predictions.csv.gz").is_file():
+            return Run(place, run.info).predictions()
+    got, do = f"none in its folder or in {masked(held, 40)}", "name the cache of its profile with --cache"
+    raise UserError(f"the rows of {run.run_id}", got, do)
+
+
+def recorded_policy(run: Run) -> str:
+    """How a run's labels read uncertain ones."""
+    return str(run.info.get("config", {}).get("decoding", {}).get("uncertain", "zeros"))
+
+
+def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str) -> pd.DataFrame:
+    """A run's rows by study, uncertain labels under the policy asked for."""
+    if policy != recorded_policy(run):
+        if STATES not in rows:
+            wanted = f"rows of {run.run_id} that keep what its label file states, for --uncertain {policy}"
+            raise UserError(wanted, f"labels read with {recorded_policy(run)} alone", "leave --uncertain out")
+        rows = under(rows, names, policy)
+    return rows.assign(failed=rows["failed"].astype(bool), ignored=rows.get("ignored", "")).set_index("study_key")
+
+
+def _table(
+    true_BF: metrics.Bools, said: Sequence[metrics.Bools], patients: Sequence[str], names: tuple[str, ...],
+    resamples: int,
+) -> pd.DataFrame:  # fmt: skip
+    """A row a score: micro-F1, the macro averages, each finding, and the operating point without an interval."""
+    drawn = resampled_counts(true_BF, said, patients, np.random.default_rng(0), resamples=resamples)
+    each, found = f1(drawn), {"micro-F1": f1(drawn.sum(axis=-1))}
+    positives = dict(zip(names, true_BF.sum(axis=0).tolist(), strict=True))
+    for name, held in comparable.averages(positives).items():
+        title = f"macro-F1{name.removeprefix('macro')}"
+        found[title] = each[:, :, [names.index(one) for one in held]].mean(axis=-1)
+    found |= {name: each[:, :, place] for place, name in enumerate(names)}
+    cells = []
+    nan, shares = float("nan"), [outcomes.NAMED]
+    for name, both_RM in found.items():
+        gap = percentiles(both_RM[:, 1] - both_RM[:, 0])
+        cells.append((name, positives.get(name, nan), *both_RM[0], gap.estimate, gap.low, gap.high))
+    shares += [outcomes.CALLED_NORMAL, outcomes.NORMAL_CALLED] if names[0] == LABEL_SETS["nih9"][0] else []
+    for one in shares:
+        first, second = (
+            float(one.value(one.each(true_BF, said_BF).sum(axis=0, keepdims=True), np.ones(len(names), bool))[0])
+            for said_BF in said
+        )
+        cells.append((one.title, nan, first, second, second - first, nan, nan))
+    return pd.DataFrame(cells, columns=["score", "positives", "first", "second", "difference", "low", "high"])
