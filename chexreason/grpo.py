@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from peft import PeftModel
 from transformers import PrinterCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
@@ -21,6 +22,7 @@ from chexreason import cohorts, evaluate, models, processes, prompts, records, r
 from chexreason.cohorts import Cohort
 from chexreason.config import Profile
 from chexreason.data.study import Study
+from chexreason.errors import UserError
 from chexreason.examples import examples
 from chexreason.files import digest_of
 from chexreason.labels import positives
@@ -97,9 +99,25 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     return trainer
 
 
+def begins_at_reference(trainer: GRPOTrainer) -> None:
+    """Raise UserError unless the reference is what training starts from, so that the divergence of step 1 is 0.
+
+    TRL before its pull request 4723 took the base model without the adapter.
+    """
+    weights = dict(trainer.model.named_parameters())
+    copies = [
+        (weight, weights[name.replace(".ref.", ".default.")]) for name, weight in weights.items() if ".ref." in name
+    ]
+    if trainer.beta and not (copies and all(torch.equal(copy, own) for copy, own in copies)):
+        wanted, do = "the SFT checkpoint as the reference of GRPO", "install the TRL that constraints.txt pins"
+        raise UserError(wanted, "another policy", do)
+
+
 def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Path) -> GRPOTrainer:
     """Train from the adapter `start`; goes on from the last checkpoint in `folder`, the reward's state included."""
     trainer = trainer_for(loaded, start, task, profile, folder)
+    if not getattr(trainer, "other_reference", False):  # an engine may want another one
+        begins_at_reference(trainer)
     checkpoint = resume.last_checkpoint(folder, resume.rollout_steps(trainer.args))
     if checkpoint:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))

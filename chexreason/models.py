@@ -67,6 +67,7 @@ class Family:
     `revision` is the commit of `hub_id` that the study uses, `model_type` what a checkpoint's config.json must say.
     `image_tokens` are the control tokens that a sampler must never emit: one more of them than there are image features
     breaks the model. `image_pixels` is the (least, most) pixels of an image, None where the processor fixes it.
+    `dtype` is that of the weights on a GPU.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Family:
     image_tokens: tuple[str, ...]
     image_pixels: tuple[int, int] | None
     lora_targets: str = LORA_TARGETS
+    dtype: torch.dtype = torch.bfloat16
 
     def revision_of(self, source: str) -> str:
         """The pinned commit for the published weights; the latest of any other hub id; no matter for a folder."""
@@ -108,6 +110,7 @@ FAMILIES: Mapping[str, Family] = {
     "nv_reason": Family(
         "nv_reason", "NV-Reason-CXR-3B", "nvidia/NV-Reason-CXR-3B", "056bd0383b35226554da9dc5866e095df174ae19",
         "qwen2_5_vl", Qwen2_5_VLForConditionalGeneration, QwenImageProcessor, QWEN_IMAGE_TOKENS, QWEN_PIXELS,
+        dtype=torch.float16,  # as its model card loads it
     ),
 }  # fmt: skip
 
@@ -127,9 +130,9 @@ class Loaded:
         return self.model.device
 
 
-def dtype_for(bf16: bool) -> torch.dtype:
-    """bfloat16 where asked for and the device computes in it, else float32."""
-    return torch.bfloat16 if bf16 and torch.cuda.is_available() else torch.float32
+def dtype_for(family: Family, bf16: bool) -> torch.dtype:
+    """The family's 16 bits where asked for, on a GPU; else float32."""
+    return family.dtype if bf16 and torch.cuda.is_available() else torch.float32
 
 
 def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> Loaded:
@@ -143,7 +146,7 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> L
     place = str(source or family.hub_id)
     processor, _ = before_weights(family, place)
     try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(bf16), **family.pinned(place))
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(family, bf16), **family.pinned(place))
     except REFUSALS as error:
         raise _no_checkpoint(family, place, error) from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -117,6 +117,25 @@ def test_the_reference_is_the_sft_checkpoint(start, family_name, checkpoints, st
     assert first["kl"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("family_name", ["qwen"], indirect=True)
+def test_another_reference_than_the_start_ends_before_the_first_step(
+    start, random_model, studies, profile, tmp_path, monkeypatch
+) -> None:
+    trainer = grpo.trainer_for(random_model, start, task_of(studies[:2], "hard"), profile, tmp_path)
+    grpo.begins_at_reference(trainer)
+    for name, weight in trainer.model.named_parameters():
+        if ".ref." in name and "lora_B" in name:
+            weight.data.zero_()  # what TRL took before its pull request 4723
+    with pytest.raises(UserError, match="the SFT checkpoint as the reference of GRPO, got another policy"):
+        grpo.begins_at_reference(trainer)
+    monkeypatch.setattr(grpo, "trainer_for", lambda *_: trainer)
+    monkeypatch.setattr(grpo.resume, "go_on", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(UserError, match="another policy"):
+        grpo.train(random_model, start, task_of(studies[:2], "hard"), profile, tmp_path)
+    trainer.beta = 0.0
+    grpo.begins_at_reference(trainer)  # no reference is asked
+
+
 @pytest.mark.parametrize(
     ("wanted", "saved"),
     [(4, 64), (250, 2)],  # the paper's 250 steps: 64, 128, 192 and 250

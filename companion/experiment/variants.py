@@ -51,7 +51,7 @@ class VariantTrainer(FastGRPOTrainer):
         **named: Any,
     ) -> None:  # fmt: skip
         super().__init__(*words, **named)
-        self.positive_only, self.finding_words = positive_only, finding_words
+        self.positive_only, self.finding_words, self.other_reference = positive_only, finding_words, untouched
         if untouched:
             for name, weight in self.model.named_parameters():
                 if ".ref." in name and "lora_B" in name:
