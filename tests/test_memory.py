@@ -11,10 +11,11 @@ from transformers.cache_utils import Cache
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionBlock
 
 from chexreason import config, models
+from chexreason.errors import UserError
 from chexreason.models import FAMILIES, add_lora
 from chexreason.recipe import LoRA
 from companion.replication import memory
-from companion.replication.memory import need
+from companion.replication.memory import GB, need
 from companion.replication.published import config_of
 from companion.replication.shapes import QWEN_TOKENS, Shape, shape
 from companion.speed import embeddings, grpo
@@ -173,6 +174,49 @@ def test_the_encoders_are_covered_and_not_by_much() -> None:
     with torch.no_grad(), walked.Alive(block) as alive:
         turn, ends = torch.zeros(patches, vision.hidden_size // vision.num_heads), torch.tensor([0, patches])
         state = torch.zeros(patches, vision.hidden_size, dtype=torch.bfloat16)
+        seen = torch.zeros(patches, 3 * 2 * 14 * 14)  # one image stands twice, as two moments of a film
+        assert seen.shape[1] == shape("qwen").pixels
         block(state, cu_seqlens=ends.int(), position_embeddings=(turn, turn))
     s = dataclasses.replace(shape("qwen"), patches=patches)
     assert alive.peak <= memory.encoder(s, 1) <= alive.peak * 1.15
+
+
+def test_a_stage_is_the_sum_of_its_parts_and_each_option_moves_its_own(paper) -> None:
+    def with_(**settings):
+        return dataclasses.replace(paper, grpo=dataclasses.replace(paper.grpo, **settings))
+
+    whole = need(paper, "medgemma", "grpo")
+    assert min(whole.values()) > 0
+    assert whole["overhead"] >= memory.CONTEXT
+    number = memory.lora_weights(shape("medgemma"), paper.lora.r)
+    assert whole["reference"] == 4 * number
+    assert "reference" not in need(with_(beta=0.0), "medgemma", "grpo")
+    assert "KV cache" in whole, "the rollout of the whole batch is the largest point"
+    kept = need(with_(gradient_checkpointing=False), "medgemma", "grpo")
+    assert "KV cache" not in kept
+    assert kept["activations"] > 10 * whole["activations"]
+    for bits, wide in ((8, 2), (4, 2)):
+        less = need(paper, "medgemma", "grpo", bits=bits)
+        assert less["AdamW"] == 2 * wide * number
+        assert less["weights"] == memory.weights(shape("medgemma"), bits)
+    sampled = need(with_(use_vllm=True), "medgemma", "grpo", card=48 * GB)
+    assert sampled["vLLM"] == models.VLLM_MEMORY * (48 * GB)
+    assert "KV cache" not in sampled, "it lies in vLLM's share"
+    stock = dataclasses.replace(paper, engines={})
+    assert "image tokens" not in need(stock, "medgemma", "sft")
+    assert sum(need(paper, "qwen", "sft", prompt=300).values()) < sum(need(paper, "qwen", "sft").values())
+    assert need(paper, "nv_reason", "evaluate") == need(paper, "qwen", "evaluate")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"stage": "ppo"}, "Expected a stage among evaluate, grpo, sft, got 'ppo'"),
+        ({"base": "llava"}, "Expected a model among medgemma, nv_reason, qwen, got 'llava'"),
+        ({"bits": 3}, "Expected weights in 16, 8, 4 bits, got 3"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(paper, words, said) -> None:
+    with pytest.raises(UserError, match=said) as told:
+        need(**{"profile": paper, "base": "medgemma", "stage": "sft", **words})
+    assert len(str(told.value)) <= 200

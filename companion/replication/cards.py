@@ -14,7 +14,7 @@ import pandas as pd
 
 from chexreason.config import Profile, load_profile
 from chexreason.recipe import SFT
-from companion.replication.memory import GB, STAGES, VLLM_SHARE, WEIGHT_BYTES, encoder, kv_cache, need, weights
+from companion.replication.memory import GB, STAGES, VLLM_SHARE, encoder, kv_cache, need, weights
 from companion.replication.published import FILES
 from companion.replication.shapes import shape
 
@@ -58,8 +58,10 @@ def changed(profile: Profile, change: Change) -> tuple[Profile, int]:
         if name == BITS:
             bits = value
         else:
-            made = dataclasses.replace(getattr(profile, group), **{name: value}) if name else value
-            profile = dataclasses.replace(profile, **{group: made})
+            now = getattr(profile, group)
+            made: Any = {**now, name: value} if group == "engines" else dataclasses.replace(now, **{name: value})
+            parts: dict[str, Any] = {group: made}
+            profile = dataclasses.replace(profile, **parts)
     return profile, bits
 
 
@@ -81,9 +83,11 @@ def changes(profile: Profile, stage: str) -> Iterator[Change]:
     settings = getattr(profile, group)
     now = getattr(settings, rows)
     fewer = [now // 2**k for k in range(now.bit_length()) if now % 2**k == 0]
-    lower = {"gradient_checkpointing": [True], "use_vllm": [False]}
-    choices: dict[str, list[Any]] = {BITS: sorted(WEIGHT_BYTES, reverse=True) if loads_in_bits() else [16], rows: fewer}
-    choices |= {name: [getattr(settings, name), *than] for name, than in lower.items() if hasattr(settings, name)}
+    bits = [one for one in (16, 8, 4) if one <= getattr(settings, BITS, 16)] if loads_in_bits() else [16]
+    choices: dict[str, list[Any]] = {BITS: bits, rows: fewer}
+    for name, less in (("gradient_checkpointing", True), ("use_vllm", False)):
+        if hasattr(settings, name):
+            choices[name] = list(dict.fromkeys([getattr(settings, name), less]))
     usual = {name: values[0] for name, values in choices.items()}
     for values in itertools.product(*choices.values()):
         made = dict(zip(choices, values, strict=True))
@@ -95,14 +99,15 @@ def smallest(profile: Profile, stage: str, card: float) -> Change | None:
     return next((one for one in changes(profile, stage) if most(profile, stage, one, card) <= card), None)
 
 
-def lines(change: Change, card: float) -> list[str]:
-    """A change as a profile has it, a line of `overrides` each."""
-    shown = {True: "true", False: "false"}
-    why = f"a card of {card / GB:.0f} GB"
-    return [
-        f"- {{setting: {name}, value: {shown[value] if isinstance(value, bool) else value}, why: {why}}}"
-        for name, value in change.items()
-    ]
+def lines(change: Change, why: str) -> str:
+    """A change as a profile has it: lines of its `overrides`, or its `engines`."""
+    written = []
+    for setting, value in change.items():
+        group, _, name = setting.partition(".")
+        said = str(value).lower() if isinstance(value, bool) else value
+        line = f"- {{setting: {setting}, value: {said}, why: {why}}}"
+        written.append(f"engines: {{{name}: {value}}}" if group == "engines" else line)
+    return " ".join(written)
 
 
 def advice(profile: Profile, card: float) -> tuple[str, str]:
@@ -114,9 +119,10 @@ def advice(profile: Profile, card: float) -> tuple[str, str]:
         if size <= card:
             fits.append(title)
         else:
-            do = "no setting makes it fit" if change is None else " ".join(lines(change, card))
+            do = "no setting makes it fit" if change is None else lines(change, f"a card of {card / GB:.0f} GB")
             rest.append(f"{title}: {do}")
-    said = f"computed, not measured: {', '.join(fits) or 'no stage'} {'fit' if len(fits) != 1 else 'fits'}"
+    verb = "fits" if len(fits) == 1 else "fit"
+    said = f"computed, not measured: {', '.join(fits)} {verb}" if fits else "computed, not measured: no stage fits"
     return said, "; ".join(rest)
 
 
@@ -127,22 +133,47 @@ def table(profile: str = "paper") -> pd.DataFrame:
         row = {"card": f"{card} GB"}
         for stage in STAGES:
             change = smallest(made, stage, card * GB)
-            size = "" if change is None else f"{most(made, stage, change, card * GB) / GB:.1f} GB"
-            does = "not" if change is None else "\n".join(lines(change, card * GB)) or "as it is"
-            row[ABOUT[stage][0]] = f"{does}: {size}" if size else does
+            if change is None:
+                row[ABOUT[stage][0]] = "not"
+                continue
+            does = lines(change, f"a card of {card} GB") or "as it is"
+            row[ABOUT[stage][0]] = f"{does}: {most(made, stage, change, card * GB) / GB:.1f} GB"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-#: What a line of a profile can change: title -> group.name for each stage -> value. `{}` is the profile as it is.
+#: What a line of a profile can change: title -> stage -> the change.
 OPTIONS: Mapping[str, Mapping[str, Change]] = {
     "the profile as it is": {stage: {} for stage in STAGES},
-    "weights in 8 bits": {stage: {f"{about[1]}.{BITS}": 8} for stage, about in ABOUT.items()},
-    "weights in 4 bits": {stage: {f"{about[1]}.{BITS}": 4} for stage, about in ABOUT.items()},
-    "one row a pass": {stage: {f"{about[1]}.{about[2]}": 1} for stage, about in ABOUT.items()},
-    "activations are kept": {stage: {f"{stage}.gradient_checkpointing": False} for stage in ("sft", "grpo")},
-    "vLLM writes the answers": {
-        "evaluate": {"engines": {"decode": "companion.replication.vllm_engine.answers"}},
-        "grpo": {"grpo.use_vllm": True},
-    },
-}
+    "one row a pass": {stage: {f"{group}.{rows}": 1} for stage, (_, group, rows) in ABOUT.items()},
+    "activations kept": {stage: {f"{stage}.gradient_checkpointing": False} for stage in ("sft", "grpo")},
+    "vLLM": {"evaluate": {"engines.decode": "companion.replication.vllm_engine.answers"},
+             "grpo": {"grpo.use_vllm": True}},
+    "weights in 8 bits": {stage: {f"{group}.{BITS}": 8} for stage, (_, group, _) in ABOUT.items()},
+    "weights in 4 bits": {stage: {f"{group}.{BITS}": 4} for stage, (_, group, _) in ABOUT.items()},
+}  # fmt: skip
+
+
+def options(profile: str = "paper") -> pd.DataFrame:
+    """A row an option, a column a stage: the GB that it then takes on a card of 80 GB, and the lines that set it."""
+    made, rows = load_profile(profile, unset=True), []
+    for title, by_stage in OPTIONS.items():
+        row = {"option": title}
+        for stage, (name, _, _) in ABOUT.items():
+            row[name] = f"{most(made, stage, by_stage[stage]) / GB:.1f}" if stage in by_stage else "–"
+        known = loads_in_bits() or not title.endswith("bits")
+        written = dict.fromkeys(lines(change, title) for change in by_stage.values() if change)
+        row["lines, a stage each"] = " ".join(written) if known else "not a setting of this version"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def parts(base: str = "medgemma", profile: str = "paper") -> pd.DataFrame:
+    """A row a part, a column a stage: GB at its largest point, for one base model."""
+    made = load_profile(profile, unset=True)
+    sizes = {ABOUT[stage][0]: need(made, base, stage) for stage in STAGES}
+    table = pd.DataFrame(sizes).fillna(0.0) / GB
+    table.loc["together"] = table.sum()
+    order = [name for name in table.index if name not in ("overhead", "together")]
+    table = table.loc[[*order, "overhead", "together"]]
+    return table.map(lambda size: f"{size:.2f}" if size else "–").rename_axis("part, in GB").reset_index()

@@ -11,6 +11,7 @@ Letters: L layers, H hidden, I feed-forward, Q all query heads, K all key heads 
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
@@ -59,8 +60,8 @@ def kv_cache(s: Shape, tokens: int) -> int:
 
 
 def encoder(s: Shape, images: int) -> int:
-    """(2 m I_v + 8 H_v) a patch: one layer's feed-forward block, since nothing of a frozen encoder is kept."""
-    return images * s.patches * (2 * s.mlp_v * s.I_v + 8 * s.H_v)
+    """(widest + 4 pixels) a patch: one layer at its widest point, as a frozen encoder keeps nothing; float32 pixels."""
+    return images * s.patches * (s.widest + 4 * s.pixels)
 
 
 def prefill(s: Shape, rows: int, tokens: int) -> int:
@@ -130,7 +131,7 @@ def need(
         parts["reference"] = 4 * number * (stage == "grpo" and profile.grpo.beta > 0)
         images = profile.sizes.sft if stage == "sft" else profile.sizes.rl
         parts["image tokens"] = min(KEPT[stage], 2 * s.image * s.H * images) if stage in profile.engines else 0
-        options = {"checkpointing": settings.gradient_checkpointing, "bits": bits}
+        options: dict[str, Any] = {"checkpointing": settings.gradient_checkpointing, "bits": bits}
         rows = settings.per_device_train_batch_size
         if stage == "sft":
             T = P + profile.decoding.max_new_tokens  # a trace as long as an answer may be
@@ -138,7 +139,8 @@ def need(
             parts |= {"activations": most, "logits": scoring(s, rows * T)}
         else:
             parts |= {"vLLM": VLLM_SHARE * card * profile.grpo.use_vllm}
-            parts |= max(_rollout(s, profile, P), _pass(s, profile, P, options), key=lambda of: sum(of.values()))
+            phases = [_rollout(s, profile, P), _pass(s, profile, P, options)]
+            parts |= phases[sum(phases[1].values()) > sum(phases[0].values())]
     rest = sum(parts.values()) - parts["weights"] - parts.get("vLLM", 0)
     return {name: size for name, size in parts.items() if size} | {"overhead": CONTEXT + FRAGMENTED * rest}
 
@@ -153,8 +155,8 @@ def _answers(s: Shape, profile: Profile, P: int, card: float) -> dict[str, float
 
 
 def _pixels(s: Shape, profile: Profile) -> float:
-    """4 x 3 x 14^2 a patch: TRL keeps the pixels of each completion's image in float32."""
-    return 4 * 3 * 14**2 * s.patches * profile.grpo.studies_per_step * profile.grpo.num_generations
+    """TRL keeps the pixels of each completion's image in float32."""
+    return 4 * s.pixels * s.patches * profile.grpo.studies_per_step * profile.grpo.num_generations
 
 
 def _rollout(s: Shape, profile: Profile, P: int) -> dict[str, float]:
@@ -169,7 +171,7 @@ def _rollout(s: Shape, profile: Profile, P: int) -> dict[str, float]:
     return {"pixels": pixels, "activations": most, "logits": 16 * rows * s.V, "KV cache": kv_cache(s, rows * T)}
 
 
-def _pass(s: Shape, profile: Profile, P: int, options: dict[str, int]) -> dict[str, float]:
+def _pass(s: Shape, profile: Profile, P: int, options: dict[str, Any]) -> dict[str, float]:
     """A training pass; our trainer puts the completions of a study behind one copy of its prompt."""
     settings, C = profile.grpo, profile.grpo.max_completion_length
     rows = settings.per_device_train_batch_size

@@ -12,8 +12,9 @@ class Shape:
 
     L layers, H hidden, I feed-forward, Q all query heads and K all key heads (widths), V vocabulary. `norms` is how
     many norms of width H a layer has, `head_norms` whether queries and keys have one too. The encoder looks at
-    `patches` an image, H_v and I_v wide, with `mlp_v` tensors of width I_v alive in its feed-forward block; it makes
-    `image` tokens of them.
+    `patches` an image, of so many `pixels` each, and makes `image` tokens of them; `widest` is the bytes a patch at the
+    widest point of one of its layers. For SigLIP that is the feed-forward block: two tensors of its width and four of
+    the hidden one. For Qwen2.5-VL it is the rotation of queries and keys, in float32: 35 bytes for each hidden number.
     """
 
     L: int
@@ -28,9 +29,8 @@ class Shape:
     linear: int
     image: int
     patches: int
-    H_v: int
-    I_v: int
-    mlp_v: int
+    pixels: int
+    widest: int
 
 
 #: The most visual tokens of Qwen2.5-VL (paper, section 3.2.1; `chexreason.models.QWEN_PIXELS`).
@@ -50,14 +50,14 @@ def shape(base: str) -> Shape:
     linear = layers * hidden * (2 * queries + 2 * keys + 3 * inner)
     if config["model_type"] == "gemma3":
         side = vision["image_size"] // vision["patch_size"]
-        image, patches, norms, wide = config["mm_tokens_per_image"], side**2, 4, 2
+        image, patches, norms, widest = config["mm_tokens_per_image"], side**2, 4, 4 * seen_inner + 8 * seen
         linear += vision["num_hidden_layers"] * (4 * seen**2 + 2 * seen * seen_inner)
     else:
         cell = vision["spatial_merge_size"] ** 2
-        image, patches, norms, wide = QWEN_TOKENS, QWEN_TOKENS * cell, 2, 3
+        image, patches, norms, widest = QWEN_TOKENS, QWEN_TOKENS * cell, 2, 35 * seen
         linear += vision["depth"] * (4 * seen**2 + 3 * seen * seen_inner) + cell * seen * (cell * seen + hidden)
     return Shape(
         L=layers, H=hidden, I=inner, Q=queries, K=keys, V=text["vocab_size"], norms=norms, head_norms=norms == 4,
-        parameters=known["parameters"], linear=linear, image=image, patches=patches, H_v=seen, I_v=seen_inner,
-        mlp_v=wide,
+        parameters=known["parameters"], linear=linear, image=image, patches=patches, widest=widest,
+        pixels=3 * vision["patch_size"] ** 2 * vision.get("temporal_patch_size", 1),
     )  # fmt: skip
