@@ -74,10 +74,24 @@ def test_the_tables_of_the_book(paper) -> None:
     table, options, parts = cards.table(), cards.options(), cards.parts()
     assert list(table.columns) == ["card", "evaluation", "SFT", "GRPO"]
     assert list(table["card"]) == ["80 GB", "48 GB", "24 GB", "16 GB"]
-    assert table.loc[0, "GRPO"].startswith("as it is: ")
-    assert list(options["option"]) == list(cards.OPTIONS)
+    assert table.loc[0, "GRPO"].endswith(" GB as it is")
+    assert list(options["option"].unique()) == list(cards.OPTIONS)
+    assert not options.duplicated(["option", "stage"]).any()
     for size, name in ((need(paper, "medgemma", stage), cards.ABOUT[stage][0]) for stage in cards.STAGES):
         assert parts[name].iloc[-1] == f"{sum(size.values()) / GB:.2f}"
+
+
+@pytest.mark.parametrize(
+    "title", [name for name in cards.OPTIONS if cards.loads_in_bits() or not name.endswith("bits")]
+)
+def test_each_line_of_the_book_is_one_that_a_profile_takes(paper, title, tmp_path) -> None:
+    for stage, change in cards.OPTIONS[title].items():
+        line = cards.lines(change, "to try it")
+        if line.startswith("- "):
+            mine = taken(line, tmp_path)
+            made, bits = cards.changed(paper, change)
+            assert bits < 16 or getattr(mine, cards.ABOUT[stage][1]) == getattr(made, cards.ABOUT[stage][1])
+            assert cards.most(mine, stage, {}) == cards.most(paper, stage, change)
 
 
 def test_the_tables_need_no_torch() -> None:

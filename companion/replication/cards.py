@@ -14,7 +14,7 @@ import pandas as pd
 
 from chexreason.config import Profile, load_profile
 from chexreason.recipe import SFT
-from companion.replication.memory import GB, STAGES, VLLM_SHARE, encoder, kv_cache, need, weights
+from companion.replication.memory import GB, STAGES, VLLM_SHARE, encoder, kv_cache, need, prefill, weights
 from companion.replication.published import FILES
 from companion.replication.shapes import shape
 
@@ -28,8 +28,9 @@ ABOUT = {
 }
 #: The setting that says in how many bits weights are loaded.
 BITS = "load_in_bits"
-#: The longest context that `vllm_engine` asks vLLM for.
-VLLM_CONTEXT = 4096
+#: Tokens that vLLM needs room for at least: the context that `vllm_engine` asks for, and the pass that it measures
+#: when it starts (`max_num_batched_tokens`, 8,192 by default on most cards).
+VLLM_CONTEXT, VLLM_PASS = 4096, 8192
 
 Change = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def most(profile: Profile, stage: str, change: Change, card: float = 80 * GB) ->
     sizes = [0.0]
     for base in bases(profile, stage):
         parts, s = need(made, base, stage, bits=bits, card=card), shape(base)
-        alone = weights(s) + kv_cache(s, VLLM_CONTEXT) + encoder(s, 1)
+        alone = weights(s) + kv_cache(s, VLLM_CONTEXT) + max(encoder(s, 1), prefill(s, VLLM_PASS, 1))
         sizes.append(float("inf") if parts.get("vLLM") and alone > VLLM_SHARE * card else sum(parts.values()))
     return max(sizes)
 
@@ -127,7 +128,7 @@ def advice(profile: Profile, card: float) -> tuple[str, str]:
 
 
 def table(profile: str = "paper") -> pd.DataFrame:
-    """A row a card, a column a stage: the smallest change that fits, with the GB that it then takes, or "not"."""
+    """A row a card, a column a stage: what the stage takes with the smallest change that fits, or "not"."""
     made, rows = load_profile(profile, unset=True), []
     for card in CARDS:
         row = {"card": f"{card} GB"}
@@ -136,8 +137,8 @@ def table(profile: str = "paper") -> pd.DataFrame:
             if change is None:
                 row[ABOUT[stage][0]] = "not"
                 continue
-            does = lines(change, f"a card of {card} GB") or "as it is"
-            row[ABOUT[stage][0]] = f"{does}: {most(made, stage, change, card * GB) / GB:.1f} GB"
+            size, does = most(made, stage, change, card * GB) / GB, lines(change, f"a card of {card} GB")
+            row[ABOUT[stage][0]] = f"{size:.1f} GB with {does}" if does else f"{size:.1f} GB as it is"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -155,16 +156,20 @@ OPTIONS: Mapping[str, Mapping[str, Change]] = {
 
 
 def options(profile: str = "paper") -> pd.DataFrame:
-    """A row an option, a column a stage: the GB that it then takes on a card of 80 GB, and the lines that set it."""
+    """A row an option and stage: GB with it alone on a card of 80 GB, the smallest card it fits, and the line."""
     made, rows = load_profile(profile, unset=True), []
     for title, by_stage in OPTIONS.items():
-        row = {"option": title}
-        for stage, (name, _, _) in ABOUT.items():
-            row[name] = f"{most(made, stage, by_stage[stage]) / GB:.1f}" if stage in by_stage else "–"
-        known = loads_in_bits() or not title.endswith("bits")
-        written = dict.fromkeys(lines(change, title) for change in by_stage.values() if change)
-        row["lines, a stage each"] = " ".join(written) if known else "not a setting of this version"
-        rows.append(row)
+        for stage, change in by_stage.items():
+            line = lines(change, title)
+            if line and changed(made, change) == (made, 16):  # the profile says so already
+                continue
+            known = loads_in_bits() or not title.endswith("bits")
+            fits = [f"{card} GB" for card in CARDS if most(made, stage, change, card * GB) <= card * GB]
+            rows.append({
+                "option": title, "stage": ABOUT[stage][0], "GB": f"{most(made, stage, change) / GB:.1f}",
+                "smallest card": fits[-1] if fits else "none",
+                "line": line if known else "not a setting of this version",
+            })  # fmt: skip
     return pd.DataFrame(rows)
 
 
