@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import yaml
+from chapter import sentences
 
 from chexreason import config
 from companion.replication import cards
@@ -92,6 +93,13 @@ def test_each_line_of_the_book_is_one_that_a_profile_takes(paper, title, tmp_pat
             made, bits = cards.changed(paper, change)
             assert bits < 16 or getattr(mine, cards.ABOUT[stage][1]) == getattr(made, cards.ABOUT[stage][1])
             assert cards.most(mine, stage, {}) == cards.most(paper, stage, change)
+
+
+def test_the_chapter_shows_them_and_says_that_they_are_computed() -> None:
+    said = sentences("real", shown=True)
+    assert "1.3 GB for the CUDA context, and 10% of all but the weights" in said
+    assert "takes 40% of the card" in said
+    assert "All memory below is **computed, not measured**" in said
 
 
 def test_the_tables_need_no_torch() -> None:
