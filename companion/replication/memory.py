@@ -123,7 +123,8 @@ def need(
     s, lora, P = shape(base), profile.lora, prompt or prompt_tokens(base)
     parts: dict[str, float] = {"weights": weights(s, bits)}
     if stage == "evaluate":
-        parts |= _answers(s, profile, P, card)
+        beside = 4 * lora_weights(s, lora.r) * (bits < 16)  # an adapter is merged into bf16 weights only
+        parts |= _answers(s, profile, P, card) | {"LoRA": beside}
     else:
         settings = profile.sft if stage == "sft" else profile.grpo
         number, wide = lora_weights(s, lora.r), 4 if bits == 16 else 2  # TRL puts adapters of quantised models in bf16
