@@ -3,8 +3,9 @@
 The real architectures with random weights (`stand_ins.py`) go through `chexreason.sft`, `chexreason.grpo` and
 `chexreason.evaluate` with the settings of the profile `paper`, on phantom images. All answers have the longest length
 allowed, so the times are upper bounds. Each part runs in a process of its own. Measured: seconds a step and peak
-memory, into results/benchmarks/gpu.csv; projected from them: the hours of the whole study, every training with all its
-epochs. Loading of weights, the teacher and the book are not counted.
+memory, into results/benchmarks/gpu.csv, beside what `companion.replication.memory` computes (`computed_gb`); projected
+from them: the hours of the whole study, every training with all its epochs. Loading of weights, the teacher and the
+book are not counted.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from chexreason.models import add_lora
 from chexreason.processes import Progress
 from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
 from companion.replication.doctor.datasets import published
+from companion.replication.memory import GB, need
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 #: Steps that are counted, after one that is not.
@@ -98,7 +100,8 @@ def measure_sft(loaded: Any, profile: Profile, folder: Path, counted: int) -> di
     facts = stand_ins.lengths(loaded, made, prompt)
     with step_times() as moments:
         sft.train(loaded, made, traces, prompt, dataclasses.replace(profile, seed=0, sft=settings), folder / "run")
-    return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.studies_per_step, **facts}
+    return {"seconds": (moments[counted] - moments[0]) / counted, "units": settings.studies_per_step,
+            "images": len(made), **facts}  # fmt: skip
 
 
 def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
@@ -120,7 +123,8 @@ def measure_grpo(loaded: Any, profile: Profile, folder: Path, counted: int) -> d
     first, last = settings.num_iterations - 1, settings.num_iterations * batches - 1
     [*_, length] = [e["completions/mean_length"] for e in trainer.state.log_history if "completions/mean_length" in e]
     assert length == settings.max_completion_length, f"completions of {length} tokens"
-    return {"seconds": (moments[last] - moments[first]) / (batches - 1), "units": settings.studies_per_step, **facts}
+    return {"seconds": (moments[last] - moments[first]) / (batches - 1), "units": settings.studies_per_step,
+            "images": len(made), **facts}  # fmt: skip
 
 
 def measure_decode(loaded: Any, profile: Profile, folder: Path, counted: int) -> dict[str, float]:
@@ -153,6 +157,7 @@ def once(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
         except torch.OutOfMemoryError:
             row["seconds"] = math.nan
     row |= {"peak_gb": math.nan, "reserved_gb": math.nan, "device": "cpu", "device_gb": 0.0, "cuda": "none"}
+    row["computed_gb"] = math.nan if tiny else computed_gb(profile, part, family, row)
     if torch.cuda.is_available():
         about = torch.cuda.get_device_properties(0)
         memory = {"peak_gb": torch.cuda.max_memory_allocated(), "reserved_gb": torch.cuda.max_memory_reserved(),
@@ -160,6 +165,14 @@ def once(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
         row |= {name: size / 1e9 for name, size in memory.items()}
         row |= {"device": about.name, "cuda": torch.version.cuda}
     return row | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "peft")}
+
+
+def computed_gb(profile: Profile, part: str, family: str, row: Mapping[str, Any]) -> float:
+    """What is computed for a part as it ran, to stand beside `peak_gb`: no CUDA context, nothing reserved in vain."""
+    images = row.get("images", 0)
+    seen = dataclasses.replace(profile, sizes=dataclasses.replace(profile.sizes, sft=images, rl=images))
+    parts = need(seen, family, "evaluate" if part == "decode" else part, prompt=row.get("prompt_tokens", 0))
+    return sum(size for name, size in parts.items() if name != "overhead") / GB
 
 
 def apart(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
@@ -251,8 +264,8 @@ def main() -> int:
     except UserError as error:
         print(f"gpu_proof: {error}", file=sys.stderr)
         return 2
-    shown = ["family", "options", "part", "seconds", "units", "peak_gb", "film_tokens", "prompt_tokens",
-             "answer_tokens"]  # fmt: skip
+    shown = ["family", "options", "part", "seconds", "units", "peak_gb", "computed_gb", "film_tokens",
+             "prompt_tokens", "answer_tokens"]  # fmt: skip
     print(table.reindex(columns=shown).to_string(index=False))
     for name in sets:
         print(verdict(table[table["options"] == name], profile_with("paper", False), name, args.tiny))

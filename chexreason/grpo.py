@@ -161,7 +161,8 @@ def run(
     )  # fmt: skip
 
     def reinforce(folder: Path) -> GRPOTrainer:
-        loaded = models.load(base, profile.models[base], bf16=profile.grpo.bf16)
+        bf16, bits = profile.grpo.bf16, profile.grpo.load_in_bits
+        loaded = models.load(base, profile.models[base], bf16=bf16, bits=bits)
         return train(loaded, start, task, profile, folder)
 
     def score(end: Mapping[str, Any]) -> runs.Run:

@@ -5,6 +5,7 @@ pixels of an image it may look at, and which modules LoRA touches. Nothing here 
 published one or a miniature: both are folders (or hub ids) with a config.json of the family's model type.
 """
 
+import importlib.util
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
+    BitsAndBytesConfig,
     Gemma3ForConditionalGeneration,
     Gemma3Processor,
     PretrainedConfig,
@@ -135,18 +137,36 @@ def dtype_for(family: Family, bf16: bool) -> torch.dtype:
     return family.dtype if bf16 and torch.cuda.is_available() else torch.float32
 
 
-def load(name: str, source: str | Path | None = None, *, bf16: bool = True) -> Loaded:
+def quantised(family: Family, bits: int) -> dict[str, Any]:
+    """What `from_pretrained` is told for weights of linear layers in 8 or 4 bits; nothing for 16.
+
+    4 bits are NormalFloat with double quantization, as in QLoRA (arXiv:2305.14314). Raises UserError without
+    bitsandbytes.
+    """
+    if bits == 16:
+        return {}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        do = "pip install bitsandbytes, or leave load_in_bits out of the profile"
+        raise UserError(f"bitsandbytes for weights in {bits} bits", "none in this environment", do)
+    kind = dtype_for(family, bf16=True)
+    four = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": kind}
+    return {"quantization_config": BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4, **four)}
+
+
+def load(name: str, source: str | Path | None = None, *, bf16: bool = True, bits: int = 16) -> Loaded:
     """Load a base model of the family `name` from a folder or hub id (default: the published one).
 
-    Raises UserError for an unknown family, a checkpoint that is missing or incomplete, and one of another family.
+    `bits` below 16 quantise the linear layers. Raises UserError for an unknown family, a checkpoint that is missing or
+    incomplete, one of another family, and where a library for the `bits` is missing.
     """
     if name not in FAMILIES:
         raise unknown("model", name, FAMILIES, "chexreason/models.py")
     family = FAMILIES[name]
     place = str(source or family.hub_id)
     processor, _ = before_weights(family, place)
+    options = {**family.pinned(place), **quantised(family, bits)}
     try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(family, bf16), **family.pinned(place))
+        model = family.model_class.from_pretrained(place, dtype=dtype_for(family, bf16), **options)
     except REFUSALS as error:
         raise _no_checkpoint(family, place, error) from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -247,7 +267,7 @@ def assert_language_only(model: torch.nn.Module) -> None:
 
 
 def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:
-    """The model with a trained adapter merged in.
+    """The model with a trained adapter merged in; beside quantised weights, which would round it away in part.
 
     Raises UserError for a folder without an adapter, and for an adapter of another family: the layers of both have the
     same names, so it might load and spoil every answer.
@@ -258,7 +278,9 @@ def with_adapter(loaded: Loaded, adapter: Path) -> Loaded:
             f"an adapter for {loaded.family.title} ({wanted})", f"one for {trained_on} at {adapter}",
             "train it again from this base model",
         )  # fmt: skip
-    model = PeftModel.from_pretrained(loaded.model, str(adapter)).merge_and_unload()
+    adapted = PeftModel.from_pretrained(loaded.model, str(adapter))
+    quantised = getattr(loaded.model, "is_quantized", False)
+    model = adapted.get_base_model() if quantised else adapted.merge_and_unload()
     model.generation_config = loaded.model.generation_config
     return Loaded(model.eval(), loaded.processor, loaded.family, f"{loaded.source} + {adapter.parent.name}")
 

@@ -13,6 +13,8 @@ SCHEDULES = (
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
     "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay", "greedy",
 )  # fmt: skip
+#: Bits of a loaded weight: bfloat16 (or float32), LLM.int8() (arXiv:2208.07339), 4-bit NormalFloat (arXiv:2305.14314).
+BITS = (16, 8, 4)
 LOSSES = ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo")
 
 
@@ -61,6 +63,9 @@ class SFT:
     )
     bf16: bool = paper(True, "3.2.1", "bfloat16 where the device has it, else float32")
     gradient_checkpointing: bool = paper(True, "3.2.1", "recompute activations in the backward pass")
+    load_in_bits: int = assumed(
+        16, "not stated; bfloat16 is", "bits of a loaded weight; 8 and 4: bitsandbytes", enum=BITS
+    )
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ class GRPO:
     checkpoints: int = assumed(4, "not stated; Table 4's 'best' has to be chosen among some", "checkpoints scored")
     bf16: bool = assumed(True, "as in SFT", "bfloat16 where the device has it, else float32")
     gradient_checkpointing: bool = assumed(True, "as in SFT", "recompute activations in the backward pass")
+    load_in_bits: int = assumed(16, "as in SFT", "bits of a loaded weight; 8 and 4: bitsandbytes", enum=BITS)
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,9 @@ class Decoding:
     max_new_tokens: int = assumed(512, UNREAD, "completion length at most; a longer one is cut and fails")
     batch_size: int = assumed(16, "does not change the result", "studies decoded together")
     do_sample: bool = assumed(False, f"{UNREAD}; greedy answers are repeatable", "sample; else the likeliest token")
+    load_in_bits: int = assumed(
+        16, "not stated; bfloat16 is", "bits of a loaded weight; 8 and 4: bitsandbytes", enum=BITS
+    )
     uncertain: str = assumed("zeros", UNREAD, "how an uncertain label counts", enum=("zeros", "ones", "ignore"))
 
 

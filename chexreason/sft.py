@@ -97,7 +97,8 @@ def run(
     )  # fmt: skip
 
     def start(folder: Path) -> SFTTrainer:
-        loaded = models.load(base, profile.models[base], bf16=profile.sft.bf16)
+        bf16, bits = profile.sft.bf16, profile.sft.load_in_bits
+        loaded = models.load(base, profile.models[base], bf16=bf16, bits=bits)
         return train(loaded, chosen.studies, lessons, prompt, profile, folder)
 
     def score(end: Mapping[str, Any]) -> runs.Run:

@@ -71,5 +71,5 @@ def ask(
 
 def loader(profile: Profile, base: str, adapter: Path | None = None) -> Callable[[], Loaded]:
     """Loads the model, with its adapter, when it is first needed; once."""
-    load = functools.partial(models.load, base, profile.models[base])
+    load = functools.partial(models.load, base, profile.models[base], bits=profile.decoding.load_in_bits)
     return functools.cache(lambda: with_adapter(load(), adapter) if adapter else load())

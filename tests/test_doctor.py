@@ -189,16 +189,30 @@ def torch_with(memory: float = 0, bf16: bool = True) -> SimpleNamespace:
         (torch_with(), [MISSING], "torch sees none: Torch not compiled with CUDA enabled"),
         (torch_with(84_987_740_160), [READY, READY], "A card, 85 GB"),
         (torch_with(42_405_855_232), [DIFFERS, READY], "A card, 42 GB"),
-        (torch_with(34_079_637_504, bf16=False), [DIFFERS, MISSING], "A card, 34 GB"),
+        (
+            torch_with(34_079_637_504, bf16=False),
+            [DIFFERS, MISSING],
+            "A card, 34 GB; computed, not measured: evaluation",
+        ),
         (None, [MISSING], "torch sees none: import of torch halted"),
     ],
 )
 def test_the_gpu_its_memory_and_bf16(monkeypatch, torch, states, got) -> None:
     monkeypatch.setitem(sys.modules, "torch", torch)
-    found = list(machine._gpu(True))
+    paper = config.load_profile("paper", unset=True)
+    found = list(machine._gpu(paper, True))
     assert [row.state for row in found] == states
     assert found[0].got.startswith(got)
-    assert [row.state for row in machine._gpu(False)] == [READY]
+    assert [row.state for row in machine._gpu(paper, False)] == [READY]
+
+
+def test_a_small_gpu_is_told_what_fits_and_which_line_makes_the_rest_fit(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", torch_with(16_900_000_000))
+    row = next(machine._gpu(config.load_profile("paper", unset=True), True))
+    assert row.state == DIFFERS
+    assert "17 GB; computed, not measured: SFT (" in row.got
+    assert row.got.endswith("GB) fits")
+    assert "{setting: decoding.batch_size, value: 8, why: a card of 17 GB}" in row.how
 
 
 @pytest.mark.parametrize(

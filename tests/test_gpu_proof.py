@@ -78,6 +78,20 @@ def test_the_projection_is_the_sum_that_one_gets_by_hand(proof) -> None:
     assert "out of memory: medgemma grpo" in proof.verdict(without, profile, "paper", False)
 
 
+def test_what_is_computed_stands_beside_what_is_measured_for_the_run_as_it_was(proof) -> None:
+    from companion.replication.memory import need
+
+    profile = proof.profile_with("40gb", False)
+    for part, stage in (("decode", "evaluate"), ("sft", "sft"), ("grpo", "grpo")):
+        ran = {"prompt_tokens": 400, "images": 16}
+        whole = need(profile, "medgemma", stage, prompt=400)
+        most = (sum(whole.values()) - whole["overhead"]) / 1e9
+        found = proof.computed_gb(profile, part, "medgemma", ran)
+        kept = whole.get("image tokens", 0) / 1e9  # sixteen images leave little of it
+        assert most - kept <= found <= most - 0.9 * kept
+    assert proof.computed_gb(proof.profile_with("paper", False), "decode", "medgemma", {}) > found
+
+
 #: The published configurations, narrow and shallow: what is left is images, vocabulary and control tokens as published.
 NARROW = {
     "medgemma": {

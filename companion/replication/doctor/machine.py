@@ -21,7 +21,7 @@ from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.runs import PACKAGES
 from chexreason.slips import bases
-from companion.replication import credentialed, keep_outside
+from companion.replication import cards, credentialed, keep_outside
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 from companion.replication.traces.teacher import permit, teacher_of
 
@@ -46,7 +46,7 @@ def check(profile: Profile) -> Iterator[Row]:
     large = sum(size_of(*model) for model in asked) > NEEDS_GPU
     fetch = sum(size_of(*model) for model in asked if not _is_here(*model))
     yield _disk(profile.cache, ROOM + fetch if large else GB)
-    yield from _gpu(large)
+    yield from _gpu(profile, large)
     yield _versions()
     yield from (weights(*model) for model in asked)
     if "sft" in profile.stages:
@@ -82,7 +82,7 @@ def _disk(cache: Path, need: float) -> Row:
     return Row("disk", READY if free > need else MISSING, got, "free some space, or move CHEXREASON_CACHE and HF_HOME")
 
 
-def _gpu(needed: bool) -> Iterator[Row]:
+def _gpu(profile: Profile, needed: bool) -> Iterator[Row]:
     if not needed:
         yield Row("GPU", READY, "not needed: the checkpoints are small")
         return
@@ -94,9 +94,11 @@ def _gpu(needed: bool) -> Iterator[Row]:
         how = f"a machine with one, and a CUDA build of torch=={_pins().get('torch', '')}"
         yield Row("GPU", MISSING, f"torch sees none: {str(error).splitlines()[0]}", how)
         return
-    how = "the paper used 80 GB; see what helps on less in the chapter Run it for real"
-    state = READY if about.total_memory >= PAPERS_MEMORY else DIFFERS
-    yield Row("GPU", state, f"{about.name}, {about.total_memory / GB:.0f} GB", how)
+    fits, rest = cards.advice(profile, about.total_memory)
+    how = f"{rest}; see" if rest else "the paper used 80 GB; what else helps on less is in"
+    state = DIFFERS if rest or about.total_memory < PAPERS_MEMORY else READY
+    got = f"{about.name}, {about.total_memory / GB:.0f} GB; {fits}"
+    yield Row("GPU", state, got, f"{how} the chapter Run it for real")
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     got = f"{about.name} {'computes' if bf16 else 'does not compute'} in it"
     yield Row("bf16", READY if bf16 else MISSING, got, "a GPU of compute capability 8.0 or more")

@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, PreTrainedConfig
-
 from chexreason.errors import unknown
 
 #: family -> the file with its facts. NV-Reason-CXR-3B is a Qwen2.5-VL-3B with other weights.
@@ -28,7 +26,9 @@ def facts(family: str) -> dict[str, Any]:
     return found
 
 
-def config_of(family: str) -> PreTrainedConfig:
+def config_of(family: str) -> Any:
     """The published configuration as transformers reads it."""
+    from transformers import AutoConfig  # the book reads the facts without it
+
     config = facts(family)["config"]
     return AutoConfig.for_model(config.pop("model_type"), **config)
