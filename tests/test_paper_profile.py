@@ -220,6 +220,35 @@ def test_whoever_has_nihs_images_alone_gets_their_columns_of_table_6(held, capsy
     assert not told(written(open_ones), held.secrets)
 
 
+MODEL = {"base": "medgemma", "prompt": "free_reasoning"}
+NOTHING = {"prompting": {"prompts": []}, "sft": {"models": []}, "grpo": {"rewards": []}}
+
+
+@pytest.mark.parametrize(
+    ("like", "study", "more", "lacks", "made"),
+    [
+        ("open", {"generalization": {"models": {"medgemma": MODEL}}}, ["--n", "3"], ("MIMIC", "CHEXPERT"),
+         ["04-generalization-medgemma-nih"]),
+        ("open", {"generalization": {"test_sets": ["chexpert"], "models": {"medgemma": MODEL}}}, [], ("MIMIC", "NIH"),
+         ["04-generalization-medgemma-chexpert"]),
+        ("paper", NOTHING | {"prompting": {"prompts": ["reasoning_a"]}, "generalization": {"test_sets": []}}, [],
+         ("CHEXPERT", "NIH"), ["01-prompting-reasoning_a"]),
+    ],
+)  # fmt: skip
+def test_what_one_has_is_what_one_gets(held, tmp_path, like, study, more, lacks, made) -> None:
+    """The rows of the table in the chapter Run it for real that no other test runs."""
+    (tmp_path / "mine.yml").write_text(yaml.safe_dump({"like": like, "what": "a part of it", "study": study}))
+    words = ("--profile", str(tmp_path / "mine.yml"), "--results", str(tmp_path / "results"))
+    with held.entered(), pytest.MonkeyPatch.context() as patch:
+        for name in lacks:
+            patch.delenv(f"CHEXREASON_{name}")
+        assert cli.main(["doctor", *words]) == 0
+        assert cli.main(["run", "all", *more, *words]) == 0
+    found = runs.read_all(tmp_path / "results" / "mine")
+    assert [run.run_id for run in found] == made
+    assert found[0].info["n"] == 3 or not more
+
+
 @pytest.mark.parametrize("stage", stages.STAGES)
 def test_every_stage_leaves_its_executed_notebook(held, stage) -> None:
     text = (held.results / "notebooks" / f"{stages.STAGES[stage].notebook}.ipynb").read_text()
