@@ -140,4 +140,4 @@ def _must(command: "list[str]") -> None:
     status = subprocess.call(command, cwd=ROOT)
     if status:
         got, again = "status " + str(status), "see what it says above, and run the same command again"
-        refuse(" ".join(command[1:4]) + " to end well", got, again)
+        refuse(" ".join(command[2:4]) + " to end well", got, again)

@@ -99,8 +99,8 @@ def html(words: "Words") -> None:
     from chexreason.files import alone
     from companion.workflow import stages
 
-    config.file_of(words.profile)
     print(f"html: building the book from results/{words.profile}", flush=True)
+    config.file_of(words.profile)
     words.out.mkdir(parents=True, exist_ok=True)
     out = words.out.resolve()
     with contextlib.nullcontext() if words.locked or out != ROOT else alone(ROOT / BOOK_LOCK):
