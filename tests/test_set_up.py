@@ -112,3 +112,19 @@ def test_a_wheel_is_found_for_the_systems_that_take_it() -> None:
             name for name, taken in systems.items() if platforms.wheel({"wheels": [{"name": file}]}, "3.12", taken)
         }
         assert found == wanted, file
+
+
+def test_pip_is_lent_where_an_interpreter_cannot_give_it_to_an_environment(tmp_path, monkeypatch) -> None:
+    """As on Debian with python3-pip and without python3-venv. What would be installed then is another test's."""
+    asked = []
+    monkeypatch.setattr(environment, "choose", lambda: sys.executable)
+    monkeypatch.setattr(environment, "_says_yes", lambda python, question: False)
+    monkeypatch.setattr(environment, "_must", lambda command: asked.append(command[1:]))
+    monkeypatch.setattr(environment, "VENV", str(tmp_path))
+    environment.make()
+    assert asked[:2] == [
+        ["-m", "venv", "--clear", "--without-pip", str(tmp_path)],
+        ["-m", "pip", "--python", environment.PY, "install", "--quiet", "pip"],
+    ]
+    assert [words[1:3] for words in asked[2:]] == [["pip", "install"], ["pip", "install"], ["pip", "check"]]
+    assert Path(environment.stamp()).exists()

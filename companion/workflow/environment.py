@@ -91,7 +91,7 @@ def choose() -> str:
     if not bare:
         found = " ".join(names) if len(names) <= 5 else "those named"
         do = "install one, and start with it: /path/to/python3 -m chexreason setup"
-        refuse("Python 3.11, 3.12 or 3.13", "none among " + found[-70:], do)
+        refuse("Python 3.11, 3.12 or 3.13", "none among " + found[-60:], do)
     package = subprocess.check_output([bare, "-c", PACKAGE], universal_newlines=True).strip()
     got = bare[-40:] + " without venv or pip"
     return refuse("a Python that makes environments", got, "install " + package + ", or start with another Python")
