@@ -43,7 +43,7 @@ def done(stage):
 
 rule all:
     input:
-        [done(stage) for stage in stages.STAGES],
+        [done(stage) for stage in PROFILE.stages],
         BOOK,
     localrule: True
     default_target: True
@@ -51,16 +51,16 @@ rule all:
 
 rule results:
     input:
-        [done(stage) for stage in stages.STAGES],
+        [done(stage) for stage in PROFILE.stages],
     localrule: True
 
 
-for stage, about in stages.STAGES.items():
+for stage, about in ((stage, stages.STAGES[stage]) for stage in PROFILE.stages):
 
     rule:
         name: stage
         input:
-            [done(earlier) for earlier in about.after],
+            [done(earlier) for earlier in about.after if earlier in PROFILE.stages],
         output:
             done(stage),
         params:
@@ -108,7 +108,7 @@ for arm in arms.ARMS:
 
 rule book:
     input:
-        [done(stage) for stage in stages.STAGES],
+        [done(stage) for stage in PROFILE.stages],
     output:
         BOOK,  # withdrawn, like a stage's, when it was built from other files
     params:

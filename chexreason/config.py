@@ -85,6 +85,11 @@ STUDY: dict[str, dict[str, Any]] = {
         },
     },
 }  # fmt: skip
+#: Stage -> the entries of its study whose combinations are its runs.
+RUNS = {
+    "prompting": ("prompts",), "sft": ("models", "prompts"), "grpo": ("rewards",),
+    "generalization": ("models", "test_sets"),
+}  # fmt: skip
 Group = TypeVar("Group")
 
 
@@ -135,6 +140,18 @@ class Profile:
     engines: Mapping[str, Any]
     overrides: tuple[Override, ...]
 
+    @property
+    def stages(self) -> list[str]:
+        """The stages that have runs in this study, in order."""
+        return [stage for stage, entries in RUNS.items() if all(self.study[stage][entry] for entry in entries)]
+
+    @property
+    def used(self) -> list[str]:
+        """The data sets that the study's stages look at."""
+        tested = self.study["generalization"]["test_sets"] if "generalization" in self.stages else []
+        taught = {"prompting", "sft", "grpo"}.intersection(self.stages)
+        return [name for name in self.data if name in tested or (taught and name == "mimic")]
+
     def more(self, group: str) -> dict[str, Any]:
         """The options of a group that are none of our settings, as the profile has them."""
         declared = {name for name, _, _ in origins(SETTINGS[group])}
@@ -145,7 +162,7 @@ class Profile:
 
         Images that are drawn are nobody's data, and that they are is for `draw` to say, not for what lies in a folder.
         """
-        held = (SOURCES[name] for name, place in self.data.items() if place.draw is None)
+        held = (SOURCES[name] for name in self.used if self.data[name].draw is None)
         repository = {ROOT, *(place for place in ROOT.parents if (place / ".git").exists())}
         inside = self.rows != "cache" or repository.intersection([self.cache, *self.cache.parents])
         for title in (source.title for source in held if source.credentialed and inside):
@@ -154,7 +171,7 @@ class Profile:
                 yield UserError(wanted, f"rows: {self.rows}", "set `rows: cache` in the profile")
             else:
                 yield UserError(wanted, masked(self.cache), "set CHEXREASON_CACHE to a folder elsewhere")
-        for name, unset in ((name, place.unset) for name, place in self.data.items() if place.unset):
+        for name, unset in ((name, self.data[name].unset) for name in self.used if self.data[name].unset):
             wanted, do = f"a folder for {name} in profile {self.name}", f"export {unset}=/where/it/lies"
             yield UserError(wanted, f"${unset}, which is not set", do)
 
@@ -183,12 +200,39 @@ def profile_names() -> list[str]:
 
 
 def raw(name: str) -> dict[str, Any]:
-    """A profile as it is written, by its name or by the path of its file; UserError for an unknown or a wrong one."""
-    path, where = file_of(name), f"profile {Path(name).stem[-30:]}"
-    check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
+    """A profile as it is written, on top of the one that it is `like`; by its name or by the path of its file.
+
+    Stages of the study are merged entry by entry, overrides setting by setting; whatever else is said again replaces
+    what the other says. Raises UserError for an unknown profile, and a wrong one.
+    """
+    text: dict[str, Any] = {}
+    for path in files_of(name):
+        where = f"profile {path.stem[-30:]}"
+        check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
+        more = _written(path)
+        check(text | more, SCHEMA, where)
+        said = once((entry["setting"], entry) for entry in more.get("overrides", ()))
+        kept = [entry for entry in text.get("overrides", ()) if entry["setting"] not in said]
+        study = text.get("study", {})
+        study = study | {stage: study.get(stage, {}) | runs for stage, runs in more.get("study", {}).items()}
+        text |= {**more, "overrides": [*kept, *said.values()], "study": study}
+    return text
+
+
+def files_of(name: str) -> list[Path]:
+    """Where a profile is written, behind the one that it is `like`, if any, and so on; UserError for a circle."""
+    files = [file_of(name)]
+    while other := _written(files[0]).get("like"):
+        if (path := file_of(other)) in files:
+            raise UserError(f"profile {files[0].stem} like another one", other, "take out a line `like`")
+        files.insert(0, path)
+    return files
+
+
+def _written(path: Path) -> dict[str, Any]:
+    where = f"profile {path.stem[-30:]}"
     text = parse(path.read_bytes(), where)
-    check(text, SCHEMA, where)
-    once((entry["setting"], entry) for entry in text["overrides"])
+    check(text, {"type": "object", "properties": {"like": {"type": "string"}}}, where)
     return dict(text)
 
 

@@ -20,8 +20,11 @@ def makes(profile: Profile, stage: str) -> dict[str, str]:
 def bases(profile: Profile) -> list[str]:
     """The base models that a study uses."""
     study = profile.study
-    asked = [study["prompting"]["model"], *study["sft"]["models"], study["grpo"]["model"]]
-    return list(dict.fromkeys([*asked, *(one["base"] for one in study["generalization"]["models"].values())]))
+    asked = {
+        "prompting": [study["prompting"]["model"]], "sft": study["sft"]["models"], "grpo": [study["grpo"]["model"]],
+        "generalization": [one["base"] for one in study["generalization"]["models"].values()],
+    }  # fmt: skip
+    return list(dict.fromkeys(base for stage in profile.stages for base in asked[stage]))
 
 
 def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserError]:
@@ -41,16 +44,27 @@ def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserEr
     for name in profile.study["sft"]["prompts"]:
         if name not in SFT_FORMATS and not (profile.cache / "traces" / f"{name}.jsonl").is_file():
             yield unknown(f"format for study.sft.prompts {where}", name, SFT_FORMATS, "its traces")
-    taught, rewarded, tested = makes(profile, "sft"), profile.study["grpo"], profile.study["generalization"]["models"]
+    taught, rewarded = makes(profile, "sft"), profile.study["grpo"]
+    tested = profile.study["generalization"]["models"] if "generalization" in profile.stages else {}
     made = taught | makes(profile, "grpo") | dict.fromkeys(also, rewarded["model"])
     named = {f"02-sft-{base}-{name}": base for base in profile.models for name in PROMPTS} | made
     starts = [(f"generalization.models.{name}.adapter", about.get("adapter"), about["base"], made)
               for name, about in tested.items()]  # fmt: skip
-    for entry, run, base, known in [("grpo.start", rewarded["start"], rewarded["model"], taught), *starts]:
+    if rewarded["rewards"]:
+        starts.insert(0, ("grpo.start", rewarded["start"], rewarded["model"], taught))
+    for entry, run, base, known in starts:
         if run and run not in known and not (profile.cache / "checkpoints" / run / "best").is_dir():
             yield UserError(f"a run of the study for study.{entry} {where}", run, "have its study make that run")
         if run and named.get(run, base) != base:
             yield UserError(f"a run of {base} for study.{entry} {where}", run, "change one of the two")
+    if not profile.stages:
+        yield UserError(
+            f"runs in the study of profile {profile.name}", "none", "fill the lists of a stage under `study`"
+        )
+    source = "mimic"  # of all stages but the last
+    if source not in profile.data and profile.stages not in ([], ["generalization"]):
+        wanted, got = f"{source} among the data {where}", ", ".join(profile.data)
+        yield UserError(wanted, got, "add it, or empty the lists of its other stages under `study`")
     drawn = [source for source, place in profile.data.items() if place.draw is not None]
     if profile.tier == "replication" and drawn:
         wanted = f"data sets that you hold for the tier replication {where}"

@@ -46,7 +46,7 @@ print(f"{chosen.name}: tier {chosen.tier}, seed {chosen.seed}. {chosen.what}")
 
 # %%
 prepare(chosen)  # draws the phantoms of the profile, if it has any
-tests = [cohorts.choose(chosen, name) for name in ("chexpert", "nih")]
+tests = [cohorts.choose(chosen, name) for name in chosen.study["generalization"]["test_sets"]]
 report.frame_table(
     pd.DataFrame(
         [(test.dataset, len(test.studies), len(test.unreadable), str(dict(test.left_out))) for test in tests],

@@ -31,12 +31,12 @@ def prepare(profile: Profile, *, teach: bool = True) -> None:
     A tree that another generator has drawn, or whose request is damaged, is drawn anew, and so are the tables that are
     not as drawn and the images that are gone or cut. Raises UserError as `write_tree` does.
     """
-    for place in profile.data.values():
+    for place in map(profile.data.__getitem__, profile.used):
         if place.draw is not None:
             _clear(place.root)
             request = dict(place.draw)
             write_tree(place.root, request.pop("hospital"), request.pop("sizes"), **request)
-    if teach and data.is_phantom(profile.data[cohorts.COHORTS["sft"][0]].root):
+    if teach and "sft" in profile.stages and data.is_phantom(profile.data[cohorts.COHORTS["sft"][0]].root):
         write_traces(profile, cohorts.choose(profile, "sft"))
 
 

@@ -169,7 +169,7 @@ def _notes(shown: Evidence) -> list[str]:
     make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
     if not shown.runs:
         none = f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table."
-        return [f"{none} {make} makes them."]
+        return [f"{none} {make} makes those that its study has."]
     what = "of each row" if shown.spec.number >= 5 else "of each column but the failure rates"
     notes = [f"Bold: the highest value {what} as the paper prints it, which does not say that the difference is real."]
     if shown.tier == "miniature":
@@ -188,7 +188,7 @@ def _notes(shown: Evidence) -> list[str]:
             f"the image, would score micro-F1 {decimal(every.micro['f1'])} and macro-F1 {decimal(every.macro['f1'])}."
         )
     if shown.missing:
-        notes.append(f"Not run yet: {escape(', '.join(shown.missing))}. {make} runs what is missing.")
+        notes.append(f"Not run: {escape(', '.join(shown.missing))}. {make} runs those that its study has.")
     return notes
 
 

@@ -81,16 +81,25 @@ def run_stages(words: Words) -> None:
     profile, given = _profile(words), _given(words)
     if words.stage not in (*stages.STAGES, "all"):
         raise unknown("stage", words.stage, stages.STAGES, "companion/evidence/sections.py")
-    names = list(stages.STAGES) if words.stage == "all" else [words.stage]
+    names = profile.stages if words.stage == "all" else [words.stage]
+    _in_study(profile, names)
     begin(profile, *names, changed=bool(words.set))
     for name in names:
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
 
 
+def _in_study(profile: "Profile", names: Sequence[str]) -> None:
+    """Raise UserError for stages that have no runs in the profile's study."""
+    for name in names:
+        if name not in profile.stages:
+            raise unknown(f"stage of the study of profile {profile.name}", name, profile.stages, "its `study`")
+
+
 def train(words: Words) -> None:
     """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
+    _in_study(profile, [words.stage])
     from companion.workflow.begin import begin
 
     begin(profile, words.stage, changed=bool(words.set))
@@ -267,6 +276,9 @@ def _given(words: Words) -> dict[str, Any]:
             rewards += added
         else:
             rewards.append(name)
+    if n := getattr(words, "n", None):
+        cut = {f"sizes.{name}": n for name in ("chexpert", "nih")} | {"sizes.stratified": True}
+        given["settings"] = cut | given.get("settings", {})
     given |= {"modules": modules} if modules else {}
     return given | ({"study": {"grpo": {"rewards": rewards}}} if rewards else {})
 

@@ -91,6 +91,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     ), {}),
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
+        word("--n", type=int, help="so many studies of each test set; each finding keeps its share"),
     ), {}),
     "sft": (actions.train, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",

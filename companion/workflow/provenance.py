@@ -129,13 +129,13 @@ def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection
 
     The engines in use count where they are ours; those of other packages are left to the environment's versions.
     """
-    settings, text = config.file_of(profile), config.raw(profile)
+    text = config.raw(profile)
     draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
     named = [entry for what, entry in text.get("engines", {}).items() if what in engines]
     used = [(entry if isinstance(entry, str) else str(entry["name"])).rpartition(".")[0] for entry in named]
     ours = [name for name in used if name.partition(".")[0] in PACKAGES]
     files = _digests(closure([*modules, *draws, *ours]))
-    files[f"chexreason/profiles/{settings.name}"] = file_digest(settings)
+    files |= {f"chexreason/profiles/{path.name}": file_digest(path) for path in config.files_of(profile)}
     for name, where in text["models"].items():
         if folder := next(filter(Path.is_dir, (SOURCES / where, config.folder(where))), None):
             changed = max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)

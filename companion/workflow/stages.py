@@ -27,12 +27,6 @@ from companion.evidence.sections import EXPERIMENT, STAGES, SUMMARIES
 from companion.workflow import batch
 from companion.workflow.provenance import PACKAGES, disagreements, left_by, made_by, write_record
 
-#: Stage -> the entries of a profile's `study` whose combinations are its runs.
-RUNS = {
-    "prompting": ("prompts",), "sft": ("models", "prompts"), "grpo": ("rewards",),
-    "generalization": ("models", "test_sets"),
-}  # fmt: skip
-
 
 def run_stage(name: str, profile: config.Profile, given: str = "") -> Path:
     """Run a stage's notebook on a profile and note that it is done; returns the executed notebook.
@@ -81,7 +75,7 @@ def _noted(name: str, profile: config.Profile) -> dict[str, Any]:
 
 def _not_made_here(name: str, profile: config.Profile) -> Iterator[str]:
     """The runs of a stage that are not there, or that this machine did not compute."""
-    parts = [profile.study[name][entry] for entry in RUNS[name]]
+    parts = [profile.study[name][entry] for entry in config.RUNS[name]]
     for names in itertools.product(*parts):
         run_id = "-".join((f"{STAGES[name].number}-{name}", *names))
         run, note = runs.read(profile.results / run_id), profile.cache / "made-here" / run_id

@@ -1,7 +1,7 @@
 """Whether a profile can run on this machine, before anything is paid for (sections 3.2.1 and 3.2.2).
 
-Every check yields rows: what was looked at, how it stands, what it found, how to get it. *Missing* keeps the profile
-from running; *differs* does not, but its numbers may then not be comparable. Nothing is written, nothing is fetched,
+Every check yields rows: what was looked at, how it stands, what it found, how to get it. *Missing* keeps what
+needs it from running; *differs* does not, but its numbers may then not be comparable. Nothing is written or fetched,
 and no row of any data set is shown.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chexreason.config import Profile
 from chexreason.errors import UserError
 
-#: There and as expected; not there, so that the profile cannot run; there and not as published or pinned.
+#: There and as expected; not there, so that what needs it cannot run; there and not as published or pinned.
 READY, MISSING, DIFFERS = "ready", "missing", "differs"
 
 
@@ -36,8 +36,11 @@ class Row(NamedTuple):
 
 
 def tell(profile: Profile, width: int) -> int:
-    """Print the table, a row as soon as it is known; returns the exit status: 0 only if the profile can run."""
-    from companion.replication.doctor import datasets, machine
+    """Print the table, a row as soon as it is known, and what can be computed of the study.
+
+    Returns the exit status: 0 if anything can.
+    """
+    from companion.replication.doctor import datasets, machine, parts
 
     print(f"{'what':<18}  {'state':<7}  what was found, and how to get it")
     found: dict[str, list[str]] = {READY: [], MISSING: [], DIFFERS: []}
@@ -45,10 +48,18 @@ def tell(profile: Profile, width: int) -> int:
         for row in part.check(profile):
             found[row.state].append(row.what)
             print(row.text(width), flush=True)
-    can = f"cannot run yet; missing: {', '.join(found[MISSING])}" if found[MISSING] else "can run"
+    print(f"\n{'what is computed':<18}  {'state':<7}  of what, and what is missing for the rest")
+    shown = list(parts.check(profile, found[MISSING]))
+    print(*(row.text(width) for row in shown), "", sep="\n")
+    can = "can run" if not found[MISSING] else "cannot run yet"
+    if found[MISSING] and any(row.state != MISSING for row in shown):
+        can = (
+            "can run in part: give a profile of your own that part as its `study`, as chexreason/profiles/open.yml does"
+        )
+    missing = f"; missing: {', '.join(found[MISSING])}" if found[MISSING] else ""
     differs = f"; differs: {', '.join(found[DIFFERS])}" if found[DIFFERS] else ""
-    print(_fill(f"The profile {profile.name} {can}{differs}", width))
-    return int(bool(found[MISSING]))
+    print(_fill(f"The profile {profile.name} {can}{missing}{differs}", width))
+    return int(all(row.state == MISSING for row in shown))
 
 
 def _fill(text: str, width: int, first: str = "", indent: int = 0) -> str:

@@ -27,17 +27,15 @@ WANTED: Mapping[str, str] = {
 
 
 def check(profile: Profile) -> Iterator[Row]:
-    """Each data set's folder, tables and counts; then the cohorts and their images."""
-    rows = []
-    for source, place in profile.data.items():
-        rows.append(_source(source, place))
-        yield rows[-1]
-    if any(place.draw for place in profile.data.values()):
+    """The folder, tables and counts of each data set that the study uses; then the cohorts and their images."""
+    there = {}
+    for source in profile.used:
+        yield (row := _source(source, profile.data[source]))
+        there[source] = row.state != MISSING
+    if any(profile.data[source].draw for source in there):
         yield Row("cohorts", READY, "drawn with the phantoms")
-    elif any(row.state == MISSING for row in rows):
-        yield Row("cohorts", MISSING, "not drawn without all three data sets", "see the lines above")
     else:
-        yield from (_cohort(profile, name) for name in COHORTS)
+        yield from (_cohort(profile, name) for name, (source, _) in COHORTS.items() if there.get(source))
 
 
 def published(source: str) -> dict[str, tuple[str, str]]:

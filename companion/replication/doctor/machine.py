@@ -20,6 +20,7 @@ from chexreason.config import Profile
 from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.runs import PACKAGES
+from chexreason.slips import bases
 from companion.replication import credentialed, keep_outside
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 from companion.replication.traces.teacher import permit, teacher_of
@@ -39,23 +40,25 @@ PATIENCE = 10
 
 
 def check(profile: Profile) -> Iterator[Row]:
-    """Cache folder, disk, GPU, library versions; the three base models; then the teacher."""
+    """Cache folder, disk, GPU, library versions; the base models that the study uses; then the teacher."""
     yield _cache(profile)
-    large = sum(size_of(base, source) for base, source in profile.models.items()) > NEEDS_GPU
-    fetch = sum(size_of(*model) for model in profile.models.items() if not _is_here(*model))
+    asked = [(base, profile.models[base]) for base in bases(profile)]
+    large = sum(size_of(*model) for model in asked) > NEEDS_GPU
+    fetch = sum(size_of(*model) for model in asked if not _is_here(*model))
     yield _disk(profile.cache, ROOM + fetch if large else GB)
     yield from _gpu(large)
     yield _versions()
-    yield from (weights(base, source) for base, source in profile.models.items())
-    yield from _teacher(profile)
+    yield from (weights(*model) for model in asked)
+    if "sft" in profile.stages:
+        yield from _teacher(profile)
 
 
 def _cache(profile: Profile) -> Row:
     place, title = profile.cache.resolve(), "cache folder"
-    if profile.rows != "cache" and any(credentialed(profile, source) for source in profile.data):
+    if profile.rows != "cache" and any(credentialed(profile, source) for source in profile.used):
         return Row(title, MISSING, f"rows: {profile.rows} with credentialed data", "set `rows: cache`")
     try:
-        for source in profile.data:
+        for source in profile.used:
             keep_outside(profile, source, place)
         nearest = next(folder for folder in (place, *place.parents) if folder.exists())  # OSError if not to be known
         with tempfile.TemporaryFile(dir=nearest):
