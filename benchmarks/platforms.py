@@ -104,7 +104,7 @@ def main() -> None:
                 "system": system, "Python": python, "pins": len(pins),
                 "no wheel, but source": " ".join(name for name, source in lacking.items() if source) or "none",
                 "neither": " ".join(name for name, source in lacking.items() if not source) or "none",
-                "torch's wheel": (found["torch"] or "none").removeprefix("torch-").removesuffix(".whl"),
+                "torch's wheel": (found["torch"] or "none").rpartition("-")[2].removesuffix(".whl"),
                 "comes without a pin": " ".join(
                     [name for name in more if name not in cuda] + [f"{len(cuda)} for CUDA"] * bool(cuda)
                 ) or "nothing",
