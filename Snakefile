@@ -1,6 +1,6 @@
 # What depends on what: the four stages of the paper, and the book made from their results.
 #
-#   laptop   snakemake --cores 2 --resources gpu=1 --config profile=demo        (`make book` does this)
+#   laptop   snakemake --cores 2 --resources gpu=1 --config profile=demo        (`chexreason book` does this)
 #   one GPU  snakemake --cores 16 --resources gpu=1 --config profile=paper
 #   Slurm    snakemake --executor slurm --jobs 4 --config profile=paper
 #
@@ -112,7 +112,7 @@ rule book:
     output:
         BOOK,  # withdrawn, like a stage's, when it was built from other files
     params:
-        command=f"{CHEXREASON} book --profile {PROFILE.name}",
+        command=f"{CHEXREASON} html --locked --profile {PROFILE.name}",
     localrule: True
     shell:
         "{params.command}"

@@ -15,10 +15,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from chexreason import __version__
+from companion.workflow import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-MAKEFILE = (ROOT / "Makefile").read_text()
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
 #: The interpreters that the package takes.
 PYTHONS = [f"3.{minor}" for minor in range(8, 20) if f"3.{minor}" in SpecifierSet(PROJECT["requires-python"])]
@@ -82,14 +82,14 @@ def test_the_pins_are_whole(constraints, python):
     assert sorted(seen - set(constraints) - {"setuptools", "pip", "wheel"}) == []  # pip freeze leaves its own tools out
 
 
-def test_every_pin_takes_every_python_that_the_package_takes_and_make_refuses_the_others(constraints):
+def test_every_pin_takes_every_python_that_the_package_takes_and_the_set_up_refuses_the_others(constraints):
     """Or the set-up fails after minutes, when pip comes to this pin.
 
     Of pins that are not installed (aiohttp, plotly and what they need: another Python asks for them, or another
     package's extra) nothing here says what they want: `make pins` ends by asking pip for all pins under each Python.
     """
-    [(oldest, beyond)] = re.findall(r"not \(3, (\d+)\) <= sys.version_info < \(3, (\d+)\)", MAKEFILE)
-    assert [f"3.{minor}" for minor in range(int(oldest), int(beyond))] == PYTHONS
+    (_, oldest), (_, beyond) = environment.OLDEST, environment.BEYOND
+    assert [f"3.{minor}" for minor in range(oldest, beyond)] == PYTHONS
     refused = []
     for name, version in constraints.items():
         try:

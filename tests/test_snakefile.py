@@ -1,5 +1,6 @@
 """The Snakefile and the Makefile: odd folder names, and the plan for the profile `paper` on Slurm, never submitted."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from companion.workflow import stages
+from chexreason import files
+from companion.workflow import commands, stages, targets
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "it's my [first] clone"
@@ -74,22 +76,32 @@ def test_commands_name_the_python_wherever_it_lies(tmp_path) -> None:
     assert {*(("run", stage) for stage in stages.STAGES), ("experiment", "base")} <= asked
 
 
-def made(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Make in a folder with what the Makefile reads."""
+def copied(folder: Path) -> Path:
+    """What make and the commands need of a clone, in a folder."""
     folder.mkdir(exist_ok=True)
-    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for file in ("Makefile", "Snakefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / file, folder)
+    for name in ("chexreason", "companion"):
+        ignored = shutil.ignore_patterns("__pycache__", "checkpoints")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
+    return folder
+
+
+def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a copy."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # `make test` runs this
-    variables = {**outer, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(["make", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    variables = {**outer, "PYTHONPATH": str(folder), **environment}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-#: In an interpreter's place: whether its version is one that we take, whether it has venv, and then how it is called.
+#: In an interpreter's place: whether its version is one that we take, whether it makes environments, how it is called.
 FAKE = """#!/bin/sh
 case "$*" in
+    "-m chexreason"*) exec '{real}' "$@" ;;
     *sys.exit*) exit {wrong} ;;
-    *ensurepip*) exit {bare} ;;
+    *ensurepip* | *"import pip"*) exit {bare} ;;
     *-venv*) echo python3.99-venv ;;
+    --version) echo Python 3.99 ;;
     -m*) echo "$0 $*" >&2; exit 7 ;;
 esac
 """
@@ -102,8 +114,8 @@ WRONG, BARE, WHOLE = {"wrong": 1, "bare": 1}, {"wrong": 0, "bare": 1}, {"wrong":
         (WRONG, WRONG, "python3 python3.12", r"chexreason: Expected .*, got none among python3 python3\.12\. Install"),
         (BARE, WRONG, "python3 python3.12", r"chexreason: .* got python3 without .*\. Install python3\.99-venv, or"),
         (WRONG, BARE, "python3 python3.12", r"chexreason: .* got python3\.12 without .*\. Install python3\.99-venv"),
-        (BARE, WHOLE, "python3 python3.12", r"/my py/python3\.12 -m venv --clear \.venv"),
-        (WHOLE, WRONG, "{}/python3", r"/my py/python3 -m venv --clear \.venv"),
+        (BARE, WHOLE, "python3 python3.12", r"/my py/python3\.12 -m venv --clear .*/clone/\.venv"),
+        (WHOLE, WRONG, "{}/python3", r"/my py/python3 -m venv --clear .*/clone/\.venv"),
     ],
 )
 def test_an_interpreter_that_cannot_do_is_passed_over_or_refused_before_anything_is_made(
@@ -111,25 +123,46 @@ def test_an_interpreter_that_cannot_do_is_passed_over_or_refused_before_anything
 ) -> None:
     (fakes := tmp_path / "my py").mkdir()
     for name, how in (("python3", three), ("python3.12", twelve)):
-        (fakes / name).write_text(FAKE.format(**how))
+        (fakes / name).write_text(FAKE.format(real=sys.executable, **how))
         (fakes / name).chmod(0o755)
     path = f"{fakes}{os.pathsep}{os.environ['PATH']}"
-    ended = made(tmp_path / "clone", "setup", f"PYTHON={asked.format(fakes)}", PATH=path)
+    clone = copied(tmp_path / "clone")
+    ended = run(clone, "make", "setup", f"PYTHON={asked.format(fakes)}", PATH=path)
     first = ended.stderr.splitlines()[0]
     assert re.search(told, first), ended.stderr
     assert ended.returncode == 2
     assert "installing" not in ended.stdout
-    assert not (tmp_path / "clone" / ".venv").exists()
+    assert not (clone / ".venv").exists()
     if first.startswith("chexreason"):
         assert len(first) <= 200
         assert ended.stdout == ""
 
 
-def test_book_and_html_take_the_same_lock_and_pins_asks_for_every_python(tmp_path) -> None:
-    shown = made(tmp_path, "--dry-run", "--old-file", "setup", "html", "book", "pins").stdout
-    locked = re.findall(r"^.*companion\.workflow\.locked (\S+) \S+ -m (\w+)", shown, flags=re.MULTILINE)
-    assert locked == [(".cache/book.lock", "companion"), (".cache/book.lock", "snakemake")]
-    assert "for minor in 11 12 13" in shown
+def test_book_and_html_take_the_same_lock(monkeypatch) -> None:
+    """Unless whoever calls `html` holds it, as `book` does by way of the Snakefile."""
+    asked, held = [], []
+    monkeypatch.setattr(targets, "_run", lambda command: asked.append(command) or 0)
+    monkeypatch.setattr(files, "alone", lambda lock: held.append(lock) or contextlib.nullcontext())
+    monkeypatch.setattr(stages, "build_book", lambda profile, out: out)
+    assert [commands.main([*words.split(), "--profile", "smoke"]) for words in ("book", "html", "html --locked")] == [
+        0
+    ] * 3
+    [whole] = asked
+    assert whole[:4] == [sys.executable, "-m", "companion.workflow.locked", targets.BOOK_LOCK]
+    assert held == [ROOT / targets.BOOK_LOCK]
+    assert "html --locked --profile" in (ROOT / "Snakefile").read_text()
+
+
+def test_pins_are_those_of_here_and_of_elsewhere_and_are_asked_for_under_every_python(tmp_path, monkeypatch) -> None:
+    shutil.copy(ROOT / "constraints.txt", tmp_path)
+    monkeypatch.setattr(targets, "ROOT", tmp_path)
+    asked = []
+    monkeypatch.setattr(targets, "_run", lambda command: asked.append(command[command.index("--python-version") + 1]))
+    assert commands.main(["pins"]) == 0
+    before, after = ((place / "constraints.txt").read_text().splitlines() for place in (ROOT, tmp_path))
+    assert [line for line in after if line in before] == before
+    assert not [line for line in after if "+" in line]
+    assert asked == ["3.11", "3.12", "3.13"]
 
 
 def test_snakemake_typed_directly_where_the_home_cannot_be_written(tmp_path) -> None:
@@ -139,25 +172,37 @@ def test_snakemake_typed_directly_where_the_home_cannot_be_written(tmp_path) -> 
     assert "total" in planned(sys.executable, *words, HOME="/proc/none", XDG_CACHE_HOME=str(tmp_path / ".cache/home"))
 
 
+STAMP = """
+import os
+from companion.workflow import environment
+environment.cache_here()
+print(environment.stamp(), *map(os.environ.get, ("XDG_CACHE_HOME", "MPLCONFIGDIR")), sep=os.linesep)
+"""
+
+
 @pytest.mark.parametrize("name", ["clone", ODD, "a $HOME # {b}"])
 def test_the_environments_stamp_knows_its_folder(tmp_path, name) -> None:
     """And what libraries cache goes there if the home cannot be written."""
     stamps = set()
     for folder in (tmp_path, tmp_path / name):
-        ended = made(folder, "--dry-run", "--print-data-base", "help", HOME="/nonexistent")
-        stamps |= set(re.findall(r"^STAMP := (.*)$", ended.stdout, flags=re.MULTILINE))
-        assert "error" not in ended.stderr, ended.stderr
-        assert {"XDG_CACHE_HOME", "MPLCONFIGDIR"} <= set(re.findall(r"^(\w+) = .*/.cache/home$", ended.stdout, re.M))
+        ended = run(copied(folder), sys.executable, "-c", STAMP, HOME="/nonexistent", XDG_CACHE_HOME=os.devnull)
+        stamp, *caches = ended.stdout.splitlines()
+        assert caches == [os.devnull, str(folder / ".cache" / "home")], "what is set stays"
+        stamps.add(Path(stamp).name)
+        assert Path(stamp).parent == folder / ".venv"
     assert len(stamps) == 2
-    assert all(re.fullmatch(r"\.venv/whole-[0-9a-f]{16}", stamp) for stamp in stamps)
+    assert all(re.fullmatch(r"whole-[0-9a-f]{16}", stamp) for stamp in stamps)
 
 
 @pytest.mark.parametrize("target", ["help", "html", "book"])
 def test_a_profiles_name_is_never_executed(tmp_path, target) -> None:
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    shutil.copy(ROOT / "Snakefile", tmp_path)
+    copied(tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (python := tmp_path / ".venv" / "bin" / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    Path(run(tmp_path, sys.executable, "-c", STAMP).stdout.splitlines()[0]).touch()
     name = "`touch X`$(touch Y)$(shell touch Z)'; touch U\"; touch V; touch W #"
-    ended = made(tmp_path, "--old-file", "setup", target, f"PROFILE={name}")
+    ended = run(tmp_path, "make", target, f"PROFILE={name}")
     assert (ended.returncode, name in ended.stdout) == (0 if target == "help" else 2, True), ended.stderr
     assert ("got" in ended.stderr and "Traceback" not in ended.stderr) != (target == "help")
     assert not [path for path in tmp_path.iterdir() if len(path.name) == 1]

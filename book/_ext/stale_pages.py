@@ -1,6 +1,6 @@
 """Sphinx extension: a badge below the title of each page whose results do not agree with the code as it is.
 
-$CHEXREASON_STALE holds what `chexreason book` found: page -> what differs, as JSON.
+$CHEXREASON_STALE holds what `chexreason html` found: page -> what differs, as JSON.
 """
 
 import json

@@ -140,16 +140,6 @@ def run_experiment(words: Words) -> None:
         _tell(train.run_arm(words.arm, profile.seed, profile))
 
 
-def build_book(words: Words) -> None:
-    """Build the book from the results of a profile."""
-    from chexreason import config
-    from companion.workflow import stages
-
-    config.file_of(words.profile)
-    words.out.mkdir(parents=True, exist_ok=True)
-    print(f"book: {os.path.relpath(stages.build_book(words.profile, words.out.resolve()))}")
-
-
 def check_fresh(words: Words) -> None:
     """Say whether the committed results agree with the code as it is; for releases."""
     from chexreason import config

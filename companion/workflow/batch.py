@@ -34,7 +34,7 @@ from chexreason.errors import UserError
 #: nbclient's own limits (60 and 4) would fail a notebook, or lose its output, on a machine with much else to do.
 PATIENCE = 3600
 #: Bytes that the path of a socket may have, and the longest that is added to the place of `private_kernel`'s folder.
-LONGEST, SOCKET = 107, "/chexreason-12345678/kernel-ipc-5"
+LONGEST, SOCKET = 103, "/chexreason-12345678/kernel-ipc-5"
 #: Those of our variables that are no paths, beside the keys.
 WORDS = ("CHEXREASON_PROFILE", "CHEXREASON_STALE")
 #: What a kernel starts with: an environment's own start-up code may have imported another copy of the package.

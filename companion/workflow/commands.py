@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from chexreason import __version__
 from chexreason.errors import UserError
-from companion.workflow import actions
+from companion.workflow import actions, environment, targets
 from companion.workflow.actions import Words
 
 #: Errors of the operating system -> what was expected and what to do; any other keeps its traceback.
@@ -70,6 +70,8 @@ PLACES = (
 )
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
+SIZES = word("--profile", default="demo", help="the sizes: smoke, demo, miniature or paper (default: demo)")
+CORES = word("--cores", type=int, default=2, help="processes side by side (default: 2)")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
 UNCERTAIN = word("--uncertain", choices=("zeros", "ones", "ignore"), help="how uncertain labels count")
 #: Command -> what it does, its words, and defaults that differ from theirs.
@@ -139,9 +141,19 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("--yes", action="store_true", help="start although it costs money"),
         word("--limit", type=int, help="write at most so many traces of each format now"), *PLACES,
     ), {}),
-    "book": (actions.build_book, (
+    "book": (targets.book, (SIZES, CORES), {}),
+    "html": (targets.html, (
         SHOWN, word("--out", type=place, default=Path(), help="the folder that gets _build/html (default: here)"),
+        word("--locked", action="store_true", help=argparse.SUPPRESS),  # by whoever calls it, until it ends
     ), {}),
+    "experiments": (targets.experiments, (CORES,), {}),
+    "setup": (targets.setup, (), {}),
+    "test": (targets.test, (CORES,), {}),
+    "pages": (targets.pages, (CORES,), {}),
+    "lint": (targets.lint, (), {}),
+    "check": (targets.check, (CORES,), {}),
+    "pins": (targets.pins, (), {}),
+    "clean": (targets.clean, (), {}),
     "size": (actions.show_size, (), {}),
     "fresh": (actions.check_fresh, (SHOWN,), {}),
 }  # fmt: skip
@@ -164,6 +176,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
+        if sys.platform == "win32":
+            raise UserError(*environment.WINDOWS)
         os.environ["CHEXREASON_STARTED_IN"] = os.getcwd()  # where relative paths begin (`config.folder`)
         words = parser().parse_args(arguments)
         return words.act(words) or 0
@@ -179,6 +193,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"chexreason: {refusal}", file=sys.stderr)
         return 2
+
+
+def needs_environment(arguments: Sequence[str]) -> bool:
+    """Whether the words are those of a command that is run in the environment; wrong ones are not, nor is --help."""
+    try:
+        return parser().parse_args(arguments).act not in (targets.setup, targets.clean)
+    except UserError:
+        return False
+    except ImportError:  # of what reads a path
+        return True
 
 
 def refused(error: Exception) -> UserError | None:
@@ -205,6 +229,7 @@ def refused(error: Exception) -> UserError | None:
 
 def entry() -> None:
     """What the console script calls."""
+    environment.cache_here()
     codecs.register_error("plain", plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
