@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from chexreason import models
+from chexreason.config import RESULTS
 from chexreason.errors import UserError
+from chexreason.files import digest_of
 from chexreason.models import FAMILIES, Loaded, add_lora
 from chexreason.prompts import PROMPTS
 from chexreason.recipe import GRPO, Decoding, LoRA
@@ -161,6 +164,16 @@ def test_the_miniatures_speak_as_the_published_templates_do(name) -> None:
         asked = render(models.chat(prompt), add_generation_prompt=True, tokenize=False)
         assert expected.startswith(asked)  # else the answer's tokens would not be those that are generated
         assert asked.endswith(("<|im_start|>assistant\n", "<start_of_turn>model\n"))
+
+
+def test_prompts_and_traces_are_as_long_as_they_were_counted_and_fit() -> None:
+    """By the published tokenizers (benchmarks/token_lengths.py); neither is here, so their count is not repeated."""
+    counted = pd.read_csv(RESULTS / "benchmarks" / "tokens.csv")
+    assert set(counted["prompt"]) == set(PROMPTS)
+    for row in counted.itertuples():
+        if row.kind == "prompt":
+            assert row.text_digest == digest_of([PROMPTS[row.prompt].text])[:12], "count them again"
+        assert row.most < GRPO().max_completion_length
 
 
 @pytest.mark.parametrize("name", ["medgemma", "qwen", "nv_reason"])

@@ -7,6 +7,7 @@ import pandas as pd
 
 from chexreason import runs
 from chexreason.config import RESULTS
+from chexreason.recipe import GRPO
 from chexreason.settings import origins
 from companion.evidence.stats import Interval
 from companion.evidence.tables import profile, read_runs
@@ -62,6 +63,12 @@ def _whole() -> pd.DataFrame:
     found = measured("speed").query("switches == 'all'").set_index("task").drop("films", errors="ignore")
     found = pd.concat([found, pd.DataFrame(row, index=["films"])])
     return found.reindex(list(TASKS)).dropna(subset="ratio").rename(index=TASKS)
+
+
+def tokens() -> dict[str, str]:
+    """The most tokens of a prompt and of a trace, by either published tokenizer, and those that an answer may have."""
+    most = measured("tokens").groupby("kind")["most"].max()
+    return {kind: f"{most[kind]:,}" for kind in most.index} | {"room": f"{GRPO().max_completion_length:,}"}
 
 
 def speed_figure() -> Html:

@@ -18,6 +18,7 @@ import pandas as pd
 from great_tables import html
 
 from chexreason import metrics
+from chexreason.completions import Failure
 from chexreason.labels import LABEL_SETS
 from companion.evidence.audit.facts import supports
 from companion.evidence.audit.lines import GROUNDS, reference_lines
@@ -187,9 +188,20 @@ def _notes(shown: Evidence) -> list[str]:
             f"Answering every label for every one of the {every.n} studies of the {shown.tier}, without a look at "
             f"the image, would score micro-F1 {decimal(every.micro['f1'])} and macro-F1 {decimal(every.macro['f1'])}."
         )
+    notes += _cut_note(shown)
     if shown.missing:
         notes.append(f"Not run: {escape(', '.join(shown.missing))}. {make} runs those that its study has.")
     return notes
+
+
+def _cut_note(shown: Evidence) -> list[str]:
+    """How many answers were cut at the longest length allowed, of the runs whose rows are there."""
+    names = [name for name, _ in shown.all_columns()] if shown.spec.number >= 5 else shown.all_rows()
+    runs = {name: run for name in names if (run := leads.run_at(shown, name)[0]) and has_rows(run)}
+    held = {name: run.predictions()["failures"].astype(str) for name, run in runs.items()}
+    cut = {name: int(of.str.contains(Failure.TRUNCATED).sum()) for name, of in held.items()}
+    said = ", ".join(f"{leads.name_of(shown, name)} {n} of {len(held[name])}" for name, n in cut.items() if n)
+    return [f"Answers cut at the longest length allowed: {escape(said) or 'none'}."] if held else []
 
 
 def unfit_note(shown: Evidence) -> list[str]:
