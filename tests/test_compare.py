@@ -177,3 +177,33 @@ def test_wrong_words_get_one_line(tmp_path, capsys, words, told) -> None:
     err = capsys.readouterr().err
     assert told in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda info: info.pop("split"), "the record of a scored run, got another one in"),
+        (lambda info: info.update(config=[]), "the record of a scored run, got another one in"),
+        (lambda info: info.update(label_set="mine"), "the record of a scored run, got another one in"),
+        (None, "the rows of 04-generalization-medgemma-nih, got none called failed"),
+    ],
+)
+def test_a_damaged_run_is_one_line(tmp_path, capsys, spoil, told) -> None:
+    place = tmp_path / "demo" / "04-generalization-medgemma-nih"
+    shutil.copytree(DEMO / place.name, place)
+    info = json.loads((place / "run.json").read_text())
+    if spoil:
+        spoil(info)
+    else:
+        table = pd.read_csv(place / "predictions.csv.gz").drop(columns="failed")
+        table.to_csv(place / "predictions.csv.gz", index=False)
+    (place / "run.json").write_text(json.dumps(info))
+    assert cli.main(["compare", str(place), str(place)]) == 2
+    message = capsys.readouterr().err
+    assert told in message
+    assert len(message) <= 201 + len("chexreason: ")
+
+
+def test_a_name_that_is_nearly_a_runs_is_short(capsys) -> None:
+    assert cli.main(["compare", "01-prompting-free_reasoning_of_some_other_name", "x"]) == 2
+    assert len(capsys.readouterr().err) <= 201 + len("chexreason: ")

@@ -118,9 +118,19 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
     root = config.results_root(results)
     for place in (config.folder(words), root / words, root / profile / words):
         if run := read(place):
-            return tables.known(run)
+            return tables.known(_whole(run))
     names = [path.parent.name for path in (root / profile).glob("*/run.json")]
-    raise unknown("run", words, names, f"{masked(root / profile, 40)} or give a run's folder")
+    raise unknown("run", words[-40:], names, "its results, or give a folder")
+
+
+def _whole(run: Run) -> Run:
+    """The run, whose record says what is needed here; UserError for one that is damaged."""
+    about = run.info
+    texts = all(isinstance(about.get(name), str) for name in ("dataset", "split", "label_set", "tier", "profile"))
+    own = str(about.get("label_set")) in LABEL_SETS or about.get("stage") == tables.OWN
+    if not (texts and own and isinstance(about.get("config", {}), dict)):
+        raise UserError("the record of a scored run", f"another one in {masked(run.folder, 60)}", "make the run again")
+    return run
 
 
 def rows_of(run: Run, cache: Path | None = None) -> pd.DataFrame:
@@ -129,7 +139,10 @@ def rows_of(run: Run, cache: Path | None = None) -> pd.DataFrame:
     held = config.folder(cache or usual)
     for place in (run.folder, held / "rows" / run.run_id):
         if (place / "predictions.csv.gz").is_file():
-            return Run(place, run.info).predictions()
+            rows = Run(place, run.info).predictions()
+            if lack := {"study_key", "patient_key", "truth", "predicted", "failed"} - set(rows):
+                raise UserError(f"the rows of {run.run_id}", f"none called {min(lack)}", "make the run again")
+            return rows
     got, do = f"none in its folder or in {masked(held, 40)}", "name the cache of its profile with --cache"
     raise UserError(f"the rows of {run.run_id}", got, do)
 

@@ -312,7 +312,7 @@ def _given(words: Words) -> dict[str, Any]:
             rewards += added
         else:
             rewards.append(name)
-    if n := getattr(words, "n", None):
+    if (n := getattr(words, "n", None)) is not None:
         cut = {f"sizes.{name}": n for name in ("chexpert", "nih")} | {"sizes.stratified": True}
         given["settings"] = cut | given.get("settings", {})
     given |= {"modules": modules} if modules else {}

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from chexreason import config
 from chexreason.cohorts import stream
 from chexreason.errors import UserError
 from chexreason.files import digest_of
@@ -255,8 +256,8 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
-    folder = Path(words)
-    if folder.is_dir():
+    folder = config.folder(words)
+    if words and folder.is_dir():
         one = read(folder)
         found = {run.run_id: tables.known(run) for run in ([one] if one else read_all(folder))}
     else:

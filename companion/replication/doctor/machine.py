@@ -157,9 +157,9 @@ def lacking(folder: Path) -> str:
     index = folder / "model.safetensors.index.json"
     try:
         split = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
-    except (ValueError, LookupError, TypeError):
+        files = ["config.json", *(sorted({str(name) for name in split.values()}) or ["model.safetensors"])]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return f"readable {index.name}"
-    files = ["config.json", *(sorted(set(split.values())) or ["model.safetensors"])]
     return next((name for name in files if not (folder / name).is_file()), "")
 
 
@@ -192,6 +192,8 @@ def _ask(repo: str, revision: str) -> tuple[str, str]:
         return f"the hub gives it to those who accepted its terms, and there is {token}", accept
     except RepositoryNotFoundError:
         return "the hub has no such model for this token", f"correct the id, or {accept}"
+    except ValueError:
+        return "no model of the hub can be called so", "correct the id"
     except (HTTPError, OSError) as error:
         fetch = f"hf download {repo} --revision {revision}; then copy the cache and set HF_HOME"
         return f"the hub could not be asked ({type(error).__name__})", f"where there is a network: {fetch}"

@@ -66,7 +66,11 @@ def of_file(path: Path) -> Labels:
     if path.stem in data.SOURCES:
         raise UserError("a name of its own for your data set", path.name, "rename the file")
     table, states = path.parent / text["labels"], {**STATES, **text.get("states", {})}
-    of_cell = {str(cell): VALUES[state] for state, cells in states.items() for cell in cells}
+    cells_of = [(str(cell), VALUES[state]) for state, cells in states.items() for cell in cells]
+    of_cell = dict(cells_of)
+    if len(of_cell) < len(cells_of):
+        twice = next(cell for cell, _ in cells_of if [one for one, _ in cells_of].count(cell) > 1)
+        raise UserError(f"one state for each cell in {where}", f"{twice!r} in several", "correct its `states`")
     names = tuple(name for name in FINDINGS if name in text["findings"])
     columns = [text["id"], text["patient"], *(text["findings"][name] for name in names)]
     for column in {one for one in columns if columns.count(one) > 1} - {text["id"]}:
@@ -75,7 +79,7 @@ def of_file(path: Path) -> Labels:
     ids, patients = frame[text["id"]].str.strip(), frame[text["patient"]].str.strip()
     tables.refuse(table, ids, ids.eq("") | ids.duplicated(), "an id that occurs once")
     tables.refuse(table, patients, patients.eq(""), "a patient")
-    known = f"one of {', '.join(of_cell)} or nothing"
+    known = f"{', '.join(of_cell) if len(', '.join(of_cell)) < 40 else 'a cell of its `states`'} or nothing"
     values = {}
     for name in names:
         cells = frame[text["findings"][name]].str.strip()
