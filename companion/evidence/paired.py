@@ -4,6 +4,7 @@ What only one side has is left out of both, counted and said. The interval is of
 are drawn for both. It says nothing of another training of either.
 """
 
+import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pandas as pd
 
 from chexreason import config, metrics
 from chexreason.data.study import masked
-from chexreason.errors import UserError, unknown
+from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES, under
 from chexreason.runs import Run, read
@@ -120,7 +121,8 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
         if run := read(place):
             return tables.known(_whole(run))
     names = [path.parent.name for path in (root / profile).glob("*/run.json")]
-    raise unknown("run", words[-40:], names, "its results, or give a folder")
+    near = f", such as {difflib.get_close_matches(words, names, 1, 0.0)[0]}" if names else ""
+    raise UserError(f"a run of {profile}{near}", repr(words[-60:]), "correct it, or give a run's folder")
 
 
 def _whole(run: Run) -> Run:

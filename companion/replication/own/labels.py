@@ -79,7 +79,7 @@ def of_file(path: Path) -> Labels:
     ids, patients = frame[text["id"]].str.strip(), frame[text["patient"]].str.strip()
     tables.refuse(table, ids, ids.eq("") | ids.duplicated(), "an id that occurs once")
     tables.refuse(table, patients, patients.eq(""), "a patient")
-    known = f"{', '.join(of_cell) if len(', '.join(of_cell)) < 40 else 'a cell of its `states`'} or nothing"
+    known = f"one of {', '.join(of_cell) if len(', '.join(of_cell)) < 40 else 'its `states`'} or nothing"
     values = {}
     for name in names:
         cells = frame[text["findings"][name]].str.strip()
