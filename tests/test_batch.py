@@ -175,13 +175,13 @@ while len(list(met.iterdir())) < {n}:
 
 
 def test_a_socket_has_a_path_that_the_system_takes(tmp_path, monkeypatch):
-    long = tmp_path / ("long" * 20)
+    long, short = tmp_path / ("long" * 20), Path(tempfile.mkdtemp())
     long.mkdir()
-    for place in (tmp_path, long):
+    for place in (short, long):
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         with batch.private_kernel() as private:
             file = Path(private.KernelManager.connection_file)
-            assert (place in file.parents) == (place == tmp_path)
+            assert (place in file.parents) == (place == short)
             assert len(os.fsencode(file.with_name("kernel-ipc-5"))) <= batch.LONGEST
             assert file.parent.stat().st_mode & 0o77 == 0
         assert not file.parent.exists()

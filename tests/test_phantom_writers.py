@@ -113,7 +113,7 @@ def test_an_equal_request_is_skipped(trees, monkeypatch):
 def test_what_is_gone_or_cut_is_drawn_anew_and_nothing_else(tmp_path, monkeypatch, hospital):
     draw = {"hospital": hospital, "sizes": SIZES[hospital], "seed": SEED, "size": SIDE}
     monkeypatch.setattr(writers, "tqdm", lambda drawn, *_, **__: drawn)
-    profile = SimpleNamespace(data={"one": SimpleNamespace(root=tmp_path / "tree", draw=draw)})
+    profile = SimpleNamespace(used=["one"], stages=[], data={"one": SimpleNamespace(root=tmp_path / "tree", draw=draw)})
     prepare.prepare(profile, teach=False)
     before = contents(tmp_path / "tree")
     images = sorted((tmp_path / "tree").rglob("*.[jp][pn]g"))
@@ -168,7 +168,9 @@ def test_what_is_damaged_is_drawn_anew_by_the_same_command(tmp_path, trees, hosp
     root = shutil.copytree(trees[hospital], tmp_path / "tree")
     draw = {"hospital": hospital, "sizes": SIZES[hospital], "seed": SEED, "size": SIDE, "progress": False}
     DAMAGES[damage](next(root.glob(name)))
-    prepare.prepare(SimpleNamespace(data={"one": SimpleNamespace(root=root, draw=draw)}), teach=False)
+    prepare.prepare(
+        SimpleNamespace(used=["one"], stages=[], data={"one": SimpleNamespace(root=root, draw=draw)}), teach=False
+    )
     assert contents(root) == contents(trees[hospital])
 
 

@@ -154,7 +154,7 @@ def test_half_a_set_of_runs_shows_what_is_missing(results):
     (results / "smoke" / "04-generalization-qwen-nih" / "run.json").rename(results / "aside.json")
     try:
         text = report.table(6, "smoke", results).text
-        assert "Not run yet: 04-generalization-qwen-nih" in text
+        assert "Not run: 04-generalization-qwen-nih" in text
         assert "–" in {cell for row in table_rows(text) for cell in row}
     finally:
         (results / "aside.json").rename(results / "smoke" / "04-generalization-qwen-nih" / "run.json")

@@ -18,8 +18,8 @@ from chexreason.training import accumulation, device_options
 @pytest.mark.parametrize(
     ("settings", "kind", "ours"),
     [
-        (SFT, SFTConfig, {"early_stopping_patience", "studies_per_step", "validation_share"}),
-        (GRPO, GRPOConfig, {"studies_per_step", "checkpoints"}),
+        (SFT, SFTConfig, {"early_stopping_patience", "studies_per_step", "validation_share", "load_in_bits"}),
+        (GRPO, GRPOConfig, {"studies_per_step", "checkpoints", "load_in_bits"}),
     ],
 )
 def test_every_setting_but_ours_is_an_option_of_trls_by_its_name(settings, kind, ours) -> None:
