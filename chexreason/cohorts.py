@@ -20,7 +20,7 @@ from chexreason import data
 from chexreason.config import Profile
 from chexreason.data import splits
 from chexreason.data.image import readable
-from chexreason.data.study import Study
+from chexreason.data.study import Study, masked
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.labels import positives
@@ -91,7 +91,7 @@ def drawn(profile: Profile, name: str) -> Cohort:
     """What `choose` draws: no image is opened, and none counts as unreadable.
 
     Where images of the studies drawn from the publisher's lists are not there, all are drawn again from those that are.
-    Raises UserError where one may not be read.
+    Raises UserError where there are too few, or where one may not be read.
     """
     dataset, split = place_of(name)
     if dataset not in profile.data:
@@ -105,6 +105,9 @@ def drawn(profile: Profile, name: str) -> Cohort:
         pool = tuple(study for study in pool if positives(study.labels, profile.decoding.uncertain))
         left_out["no positive label"] = len(cohort.studies) - len(pool)
     parts = _draw(pool, profile, name)
+    if not any(parts):
+        wanted, got = f"studies of split {split} for cohort {name}", f"none at {masked(root, 60)}"
+        raise UserError(wanted, got, f"take the whole release, or leave {dataset} out of the study")
     there = [is_there(study.image) for part in parts for study in part]
     if not all(there):
         _enough(profile, name, "images", sum(there), len(there))
@@ -144,7 +147,9 @@ def _enough(profile: Profile, name: str, what: str, there: int, listed: int) -> 
     least = profile.sizes.images_there
     if not there or there < least * listed:
         wanted = f"{what} of at least {100 * least:g} % of the listed studies of cohort {name}"
-        raise UserError(wanted, f"{there:,} of {listed:,}", "download the rest, or set sizes.images_there")
+        drawn = data.is_phantom(profile.data[place_of(name)[0]].root)
+        do = data.AGAIN if drawn else "download the rest, or set sizes.images_there"
+        raise UserError(wanted, f"{there:,} of {listed:,}", do)
 
 
 def place_of(name: str) -> tuple[str, str]:

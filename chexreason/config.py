@@ -18,29 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from chexreason import written
 from chexreason.data import SOURCES
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.settings import check, once, origins, parse, schema_of
-
-#: The folder where the command was started; a notebook's kernel runs in another one.
-STARTED_IN = "CHEXREASON_STARTED_IN"
-
-
-def folder(path: str | Path) -> Path:
-    """The absolute path: `~` is the home, and a relative one begins where the command was started.
-
-    Raises UserError for a `~` with the name of no user.
-    """
-    whole = os.path.expanduser(path)
-    if str(whole).startswith("~"):
-        raise UserError("a user's home before the first / of a path", masked(Path(path)), "correct it")
-    return Path(os.path.realpath(os.path.join(os.environ.get(STARTED_IN, ""), whole)))
+from chexreason.settings import check, origins, parse, schema_of
+from chexreason.written import SCHEMA, folder
 
 
 def results_root(given: str | Path | None = None, usual: Path | None = None) -> Path:
@@ -49,11 +35,7 @@ def results_root(given: str | Path | None = None, usual: Path | None = None) -> 
 
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The profiles of the package, or a folder of one's own.
-PROFILES = folder(os.environ.get("CHEXREASON_PROFILES") or Path(__file__).parent / "profiles")
 RESULTS = ROOT / "results"
-#: What a profile may say, in JSON Schema.
-SCHEMA = yaml.safe_load(Path(__file__).with_name("profile_schema.yml").read_text(encoding="utf-8"))
 TIERS = ("published", *SCHEMA["properties"]["tier"]["enum"])
 #: Groups that a profile may override and that another package reads (`overridden`), beside those of its rewards.
 ELSEWHERE = ("teacher",)
@@ -194,58 +176,6 @@ class Profile:
             raise UserError(wanted, f"{entry!r} ({error})", "give its full name, package.module.Name") from error
 
 
-def profile_names() -> list[str]:
-    """The profiles that come with the package."""
-    return sorted(path.stem for path in PROFILES.glob("*.yml"))
-
-
-def raw(name: str) -> dict[str, Any]:
-    """A profile as it is written, on top of the one that it is `like`; by its name or by the path of its file.
-
-    Stages of the study are merged entry by entry, overrides setting by setting; whatever else is said again replaces
-    what the other says. Raises UserError for an unknown profile, and a wrong one.
-    """
-    text: dict[str, Any] = {}
-    for path in files_of(name):
-        where = f"profile {path.stem[-30:]}"
-        check(path.stem, SCHEMA["$defs"]["stem"], where, "file name")
-        more = _written(path)
-        check(text | more, SCHEMA, where)
-        said = once((entry["setting"], entry) for entry in more.get("overrides", ()))
-        kept = [entry for entry in text.get("overrides", ()) if entry["setting"] not in said]
-        study = text.get("study", {})
-        study = study | {stage: study.get(stage, {}) | runs for stage, runs in more.get("study", {}).items()}
-        text |= {**more, "overrides": [*kept, *said.values()], "study": study}
-    return text
-
-
-def files_of(name: str) -> list[Path]:
-    """Where a profile is written, behind the one that it is `like`, if any, and so on; UserError for a circle."""
-    files = [file_of(name)]
-    while other := _written(files[0]).get("like"):
-        if (path := file_of(other)) in files:
-            raise UserError(f"profile {files[0].stem} like another one", other, "take out a line `like`")
-        files.insert(0, path)
-    return files
-
-
-def _written(path: Path) -> dict[str, Any]:
-    where = f"profile {path.stem[-30:]}"
-    text = parse(path.read_bytes(), where)
-    check(text, {"type": "object", "properties": {"like": {"type": "string"}}}, where)
-    return dict(text)
-
-
-def file_of(name: str) -> Path:
-    """Where a profile is written: one of the package by its name, one of your own by its path."""
-    if name.endswith(".yml") and folder(name).is_file():
-        return folder(name)
-    if name not in profile_names():
-        known, more = profile_names(), "chexreason/profiles/, or give a .yml file"
-        raise unknown("profile", masked(Path(name)), known, more)
-    return PROFILES / f"{name}.yml"
-
-
 def load_module(module: str) -> None:
     """Import a module by its name, or a file by its path; once a process. UserError for whatever it raises."""
     path = folder(module)
@@ -278,7 +208,7 @@ def load_profile(
     Raises UserError for whatever is wrong with it (`profile_schema.yml`, `recipe`, `slips`) and for its `faults`; these
     are left to the caller with `unset`.
     """
-    text, source, name = raw(name), name, file_of(name).stem
+    text, source, name = written.raw(name), name, written.file_of(name).stem
     more: Any = parse(given, "given", as_json=True) if given and isinstance(given, str) else dict(given or {})
     check(more, SCHEMA | SCHEMA["$defs"]["given"], "what is given by hand")
     for module in (*text.get("modules", ()), *more.get("modules", ())):

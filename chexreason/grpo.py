@@ -5,7 +5,6 @@ differ, the settings decide: equation 2 divides by each completion's length, but
 normalisation (a constant length); and its clip bounds are asymmetric.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from chexreason.models import Loaded, assert_language_only
 from chexreason.prompts import Prompt
 from chexreason.recipe import GRPO
 from chexreason.rewards import constants
-from chexreason.scorer import STATE, Scorer, reward_of
+from chexreason.scorer import Scorer, reward_of
 
 
 def arguments(
@@ -81,9 +80,8 @@ def trainer_for(loaded: Loaded, start: Path, task: Task, profile: Profile, folde
     set_seed(profile.seed)
     model = PeftModel.from_pretrained(loaded.model, str(start), is_trainable=True)
     assert_language_only(model)
-    reward = reward_of(task.reward, profile)
-    reward.fit(task.credit)
-    scorer = Scorer(task.reward, reward, profile, task.prompt, evaluate.end_tokens(loaded))
+    scorer = Scorer(task.reward, reward_of(task.reward, profile), profile, task.prompt, evaluate.end_tokens(loaded))
+    scorer.fit(list(task.credit))
     progress = processes.Progress(f"GRPO {task.reward}", ("reward", "kl", "completions/mean_length"))
     silent, more = models.image_token_ids(loaded), profile.more("grpo")
     trainer: GRPOTrainer = training.trainer(
@@ -120,8 +118,7 @@ def train(loaded: Loaded, start: Path, task: Task, profile: Profile, folder: Pat
         begins_at_reference(trainer)
     checkpoint = resume.last_checkpoint(folder, resume.rollout_steps(trainer.args))
     if checkpoint:
-        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-        trainer.reward_funcs[0].reward.load_state_dict(state)
+        trainer.reward_funcs[0].go_on(checkpoint)
         resume.order_from(trainer, checkpoint)
     resume.go_on(trainer, checkpoint)
     return trainer

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel, get_peft_model
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -40,7 +41,7 @@ VLLM_MEMORY = 0.4
 #: What libraries raise for options and files that are anybody's: they check them in many places.
 REFUSALS = (
     OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, RuntimeError, re.error,
-    SafetensorError,
+    SafetensorError, TemplateError,
 )  # fmt: skip
 
 
@@ -166,7 +167,10 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True, bits
     processor, _ = before_weights(family, place)
     options = {**family.pinned(place), **quantised(family, bits)}
     try:
-        model = family.model_class.from_pretrained(place, dtype=dtype_for(family, bf16), **options)
+        model, told = family.model_class.from_pretrained(
+            place, dtype=dtype_for(family, bf16), output_loading_info=True, **options
+        )
+        _whole(told)
     except REFUSALS as error:
         raise _no_checkpoint(family, place, error) from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -191,9 +195,19 @@ def before_weights(family: Family, source: str) -> tuple[ProcessorMixin, Pretrai
         known = processor.tokenizer.convert_tokens_to_ids(list(family.image_tokens))
         if shape.image_token_id not in known:  # without its files, a tokenizer that knows no word is made
             raise LookupError("a tokenizer without its sign for an image")
+        processor.apply_chat_template(chat("x"), add_generation_prompt=True, tokenize=False)
         return processor, shape
     except REFUSALS as error:  # the files are anybody's
         raise _no_checkpoint(family, source, error) from error
+
+
+def _whole(told: Mapping[str, Any]) -> None:
+    """Raise LookupError for weights that lack some of the model's, which would be random, or hold layers beyond it."""
+    lacking = [*sorted(told["missing_keys"]), *sorted(told["mismatched_keys"])]
+    beyond = sorted(name for name in told["unexpected_keys"] if ".layers." in name)
+    if lacking or beyond:
+        what = f"nothing for {len(lacking)} weights" if lacking else f"{len(beyond)} weights beyond its config.json"
+        raise LookupError(f"{what}, such as {[*lacking, *beyond][0][-60:]}")
 
 
 def _no_checkpoint(family: Family, source: str, error: Exception) -> UserError:

@@ -13,6 +13,7 @@ a class (or a function of the same three) with `@reward("name")`, here or in a f
   points a completion and drown every other term.)
 """
 
+import functools
 import math
 import re
 from abc import ABC, abstractmethod
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from chexreason.completions import Parsed
+from chexreason.completions import THINK_SOLUTION, Parsed, parse_completion
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS
 from chexreason.settings import assumed, paper, schema_of
@@ -46,7 +47,7 @@ class Reward(ABC):
 
     @abstractmethod
     def __call__(self, answer: Parsed, truth: Labels, text: str) -> Terms:
-        """The terms of the reward of one completion, by name; the same names for every completion."""
+        """The terms of the reward of one completion, by name; the same names whatever it says and constants are."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to keep, as plain data."""
@@ -75,11 +76,27 @@ def reward(name: str) -> Callable[[Made], Made]:
         if not issubclass(cls, Reward):
             raise UserError(f"a function or a dataclass on Reward as {name}", repr(cls), "see chexreason/rewards.py")
         schema_of(cls)  # a wrong type, a field without default and a class without `__call__` end here
-        cls()
+        names_of(cls)
         REWARDS[name] = cls
         return made
 
     return register
+
+
+@functools.cache
+def names_of(cls: type[Reward]) -> frozenset[str]:
+    """The names of a reward's terms, asked for once, by a made-up completion: none can quote a patient's.
+
+    Raises UserError for one that pays nothing.
+    """
+    truth = frozenset(FINDINGS[:1])
+    text = "".join(f"<{block}>{FINDINGS[0]}</{block}>" for block in THINK_SOLUTION.blocks)
+    made = cls()
+    made.fit([truth])
+    terms = made(parse_completion(text, THINK_SOLUTION), truth, text)
+    if not (isinstance(terms, Mapping) and terms):
+        raise UserError(f"named terms from the reward {cls.__name__}", repr(terms), "correct the reward")
+    return frozenset(map(str, terms))
 
 
 def jaccard(truth: Labels, predicted: Labels) -> float:

@@ -1,7 +1,11 @@
 """The reward function that TRL calls: a reward by its name, its state in the checkpoints, its terms in the log."""
 
+import builtins
+import contextlib
+import io
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,8 @@ from chexreason.completions import parse_completion
 from chexreason.config import Profile, overridden
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
-from chexreason.labels import FINDINGS
 from chexreason.prompts import Prompt
-from chexreason.rewards import REWARDS, Labels, Reward, Terms
+from chexreason.rewards import REWARDS, Labels, Reward, Terms, names_of
 
 #: Where a checkpoint keeps the state of its reward.
 STATE = "reward.json"
@@ -36,10 +39,7 @@ class Scorer(TrainerCallback):
         self.__name__, self.reward, self.prompt, self.ends = name, reward, prompt, ends
         self.limit, self.private = profile.grpo.max_completion_length, profile.rows != "results"
         self.terms: list[Terms] = []
-        state = reward.state_dict()
-        text = "".join(f"<{name}>{FINDINGS[0]}</{name}>" for name in prompt.answer.blocks)
-        self.names = set(self._terms(text, False, frozenset(FINDINGS[:1]), made_up=True))
-        reward.load_state_dict(state)
+        self.names = names_of(type(reward))
 
     def __call__(
         self, completions: list[Any], completion_ids: list[list[int]], truth: list[str], **_: Any
@@ -57,35 +57,56 @@ class Scorer(TrainerCallback):
         first = processes.rank() * len(own)
         return totals[first : first + len(own)]
 
-    def _terms(self, text: str, cut: bool, truth: Labels, made_up: bool = False) -> Terms:
-        """The reward's terms for a completion; their names are those for a made-up one, so none quotes a patient's.
+    def fit(self, truths: list[Labels]) -> None:
+        """Show the reward the labels of the training studies."""
+        with self._asked("ends"):
+            self.reward.fit(truths)
 
-        Raises UserError that names the completion if there are none, or others.
-        """
-        private = self.private and not made_up
+    def go_on(self, checkpoint: Path) -> None:
+        """Give the reward back the state that it had at a checkpoint."""
+        with self._asked("ends"):
+            self.reward.load_state_dict(json.loads((checkpoint / STATE).read_text(encoding="utf-8")))
+
+    def _terms(self, text: str, cut: bool, truth: Labels) -> Terms:
+        """The reward's terms for a completion; UserError that names it if there are none, or others than usual."""
         parsed = parse_completion(text, self.prompt.answer, cut)
-        try:
+        wanted, about = "returns the same named finite terms each time", f" for {text!r}, recorded: {sorted(truth)}"
+        with self._asked(wanted, about):
             terms = self.reward(parsed, truth, text)
-            usable = bool(terms) and all(math.isfinite(value) for value in terms.values())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- anybody's code, whose error is raised again
-            raise self._refused(text, truth, error, private) from (None if private else error)
-        if not usable or not (made_up or self.names == set(terms)):
-            raise self._refused(text, truth, terms, private)
+            usable = self.names == set(terms) and all(math.isfinite(value) for value in terms.values())
+        if not usable:
+            raise self._refused(wanted, terms, about)
         return terms
 
-    def _refused(self, text: str, truth: Labels, found: object, private: bool) -> UserError:
-        kind, wanted = type(found).__name__, f"the same named finite terms from the reward {self.__name__} each time"
-        if private:  # what was raised or returned may quote the completion, and so may its class
-            kind = kind if type(found).__module__ == "builtins" else "an error"
-            return UserError(wanted, f"{kind} for a completion about a patient, not shown", "correct the reward")
-        got = f"{kind}: {found}" if isinstance(found, BaseException) else repr(found)
-        return UserError(wanted, f"{got} for {text!r}, recorded: {sorted(truth)}", "correct the reward")
+    @contextlib.contextmanager
+    def _asked(self, wanted: str, about: str = "") -> Iterator[None]:
+        """Anybody's code at work; UserError for whatever it raises. About patients, what it prints is not heard."""
+        try:
+            with contextlib.ExitStack() as held:
+                if self.private:
+                    held.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                    held.enter_context(contextlib.redirect_stderr(io.StringIO()))
+                yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- it is raised again
+            raise self._refused(wanted, error, about) from (None if self.private else error)
+
+    def _refused(self, wanted: str, found: object, about: str) -> UserError:
+        kind = type(found).__name__
+        got = f"{kind}: {found}{about}" if isinstance(found, BaseException) else f"{found!r}{about}"
+        if self.private:  # what was raised or returned may quote the completion, and so may its class
+            kind = kind if getattr(builtins, kind, None) is type(found) else "an error"
+            got = f"{kind}, not shown since patients' rows may stand in it"
+        return UserError(f"a reward {self.__name__} that {wanted}", got, "correct the reward")
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """The reward's state, beside the checkpoint just written."""
         if state.is_world_process_zero:
             place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
-            write_atomically(place, json.dumps(self.reward.state_dict()).encode())
+            with self._asked("keeps its state as plain data"):
+                text = json.dumps(self.reward.state_dict()).encode()
+            write_atomically(place, text)
 
     def on_log(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """The mean of each term since the last log, into the trainer's own log."""

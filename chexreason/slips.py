@@ -1,10 +1,12 @@
 """What would end a study after hours, found when its profile is loaded, before anything is computed."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chexreason.config import Profile
+from chexreason.data import PHANTOM_MARKER
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
 from chexreason.prompts import PROMPTS, SFT_FORMATS
@@ -65,7 +67,8 @@ def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserEr
     if source not in profile.data and profile.stages not in ([], ["generalization"]):
         wanted, got = f"{source} among the data {where}", ", ".join(profile.data)
         yield UserError(wanted, got, "add it, or empty the lists of its other stages under `study`")
-    drawn = [source for source, place in profile.data.items() if place.draw is not None]
+    drawn = [source for source, place in profile.data.items()
+             if place.draw is not None or os.path.isfile(place.root / PHANTOM_MARKER)]  # fmt: skip
     if profile.tier == "replication" and drawn:
         wanted = f"data sets that you hold for the tier replication {where}"
         yield UserError(wanted, f"phantoms for {', '.join(drawn)}", "set `tier: miniature`")

@@ -10,6 +10,7 @@ import torch
 from chexreason import processes
 from chexreason.data.study import masked
 from chexreason.errors import UserError
+from chexreason.models import REFUSALS
 
 
 def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, seed: int, **fixed: Any) -> Any:
@@ -32,7 +33,7 @@ def arguments(kind: type, settings: Any, more: Mapping[str, Any], folder: Path, 
         workers = {name: getattr(made, f"dataloader_{name}") for name in ("num_workers", "persistent_workers")}
         torch.utils.data.DataLoader([0], **workers)  # it refuses some that TRL does not
         return made
-    except (ValueError, TypeError, LookupError, AttributeError, ImportError) as error:
+    except REFUSALS as error:
         raise UserError(f"settings that {kind.__name__} takes", str(error), "correct them in the profile") from error
 
 
@@ -40,9 +41,9 @@ def trainer(kind: Callable[..., Any], **words: Any) -> Any:
     """TRL's trainer, made; UserError for options that it refuses only now, in words that name no patient."""
     try:
         return kind(**words)
-    except (UserError, MemoryError):
+    except UserError:
         raise
-    except Exception as error:  # options are anybody's, and TRL checks them in many places
+    except REFUSALS as error:  # options are anybody's, and TRL checks them in many places
         got = f"{type(error).__name__}: {masked(Path(str(error)), 300)}"
         raise UserError("options that TRL's trainer takes", got, "correct them in the profile") from error
 

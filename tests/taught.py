@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from chexreason.config import PROFILES, Override, Profile
+from chexreason.config import Override, Profile
+from chexreason.written import PROFILES
 from companion.replication.traces.teacher import Teacher
 
 

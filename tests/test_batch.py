@@ -15,6 +15,7 @@ import pytest
 
 from chexreason import config, files
 from chexreason.errors import UserError
+from chexreason.written import STARTED_IN
 from companion.evidence import sections
 from companion.workflow import batch, stages
 
@@ -138,7 +139,7 @@ def misled(tmp_path, monkeypatch):
 
 def test_this_python_and_this_package_compute_with_the_folders_that_the_caller_named(written, misled, monkeypatch):
     monkeypatch.chdir(misled)
-    monkeypatch.delenv(config.STARTED_IN, raising=False)
+    monkeypatch.delenv(STARTED_IN, raising=False)
     for name, value in {"MINE": "a $HOME {b}", "NIH": "~/x", "A_KEY": "k", "PROFILE": "demo"}.items():
         monkeypatch.setenv(f"CHEXREASON_{name}", value)
     executed = run(written(

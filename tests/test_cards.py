@@ -6,7 +6,7 @@ import pytest
 import yaml
 from chapter import sentences
 
-from chexreason import config
+from chexreason import config, written
 from companion.replication import cards
 from companion.replication.memory import GB, need
 
@@ -18,7 +18,7 @@ def paper() -> config.Profile:
 
 def taken(line: str, tmp_path) -> config.Profile:
     """The profile `paper` with a line of ours among its overrides."""
-    text = yaml.safe_load(config.file_of("paper").read_text(encoding="utf-8"))
+    text = yaml.safe_load(written.file_of("paper").read_text(encoding="utf-8"))
     text["overrides"] += yaml.safe_load(line)
     (tmp_path / "mine.yml").write_text(yaml.safe_dump(text), encoding="utf-8")
     return config.load_profile(str(tmp_path / "mine.yml"), unset=True)

@@ -1,6 +1,7 @@
 """The command line: one line for a user's mistake, the right exit status, and no wait for torch."""
 
 import errno
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from chexreason import __version__, config
+from chexreason import __version__, config, written
 from chexreason.errors import UserError
 from companion.report.settings import settings_table
 from companion.workflow import actions
@@ -146,7 +147,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
 def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, monkeypatch, words, told):
     (tmp_path / "file").touch()
     (tmp_path / "empty.py").touch()
-    text = (config.PROFILES / "smoke.yml").read_text()
+    text = (written.PROFILES / "smoke.yml").read_text()
     (tmp_path / "family.yml").write_text(text.replace("models: {", "models: {gpt: org/name, "))
     (tmp_path / "engine.yml").write_text(text.replace("companion.speed.sft.FastSFTTrainer", "no.such"))
     qwen = "companion/phantoms/checkpoints/qwen"
@@ -157,9 +158,9 @@ def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, mon
         (tmp_path / f"{name}.yml").write_text(text.replace(f"qwen: {qwen}", f"qwen: {model}"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     if "profile engine" in words:
-        monkeypatch.setattr(config, "PROFILES", tmp_path)
+        monkeypatch.setattr(written, "PROFILES", tmp_path)
     monkeypatch.delenv("CHEXREASON_CACHE", raising=False)
-    monkeypatch.setenv(config.STARTED_IN, "")
+    monkeypatch.setenv(written.STARTED_IN, "")
     there = f"--cache {tmp_path} --results {tmp_path}"
     assert cli.main(words.format(tmp=tmp_path, there=there, long="x" * 300).split()) == 2
     error = capsys.readouterr().err
@@ -168,6 +169,24 @@ def test_a_wrong_word_is_one_line_before_anything_is_drawn(tmp_path, capsys, mon
     assert error.count("\n") == 1
     assert len(error) <= len("chexreason: \n") + 200
     assert not [path for name in ("images", "new") for path in tmp_path.rglob(name)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("sizes.nih=5000", "Expected between 1 and 8 studies to draw, got a request for 5000 out of 8 patients"),
+        ("decoding.load_in_bits=8", "Expected bitsandbytes for weights in 8 bits, got none in this environment"),
+        ("grpo.use_vllm=true", "Expected vLLM, which the profile asks for, got none in this environment"),
+    ],
+)
+def test_what_the_last_stage_lacks_is_told_before_the_first_computes(tmp_path, monkeypatch, capsys, change, told):
+    find = importlib.util.find_spec
+    gone = ("bitsandbytes", "vllm")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in gone else find(name, *more))
+    places = ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
+    assert cli.main(["run", "all", "--profile", "smoke", "--set", change, *places]) == 2
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.ipynb"))
 
 
 def test_one_variable_names_the_results_of_every_command(tmp_path, monkeypatch):
@@ -192,7 +211,7 @@ def test_a_variable_with_a_home_of_nobody_is_one_line(name):
 
 def test_profiles_and_settings_are_listed(capsys):
     assert cli.main(["profiles"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == config.profile_names()
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == written.profile_names()
     assert cli.main(["settings"]) == 0
     shown = capsys.readouterr().out
     assert "grpo.beta = 0.15   [stated, 3.2.2]" in shown
@@ -201,7 +220,7 @@ def test_profiles_and_settings_are_listed(capsys):
 
 
 def test_a_folder_without_profiles_is_named(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(config, "PROFILES", tmp_path)
+    monkeypatch.setattr(written, "PROFILES", tmp_path)
     assert cli.main(["profiles"]) == 2
     assert f"Expected a folder of profiles, got {tmp_path} with none" in capsys.readouterr().err
 

@@ -84,6 +84,12 @@ def test_too_few_patients_or_an_unknown_cohort_are_said_so(profile) -> None:
         cohorts.choose(profile, "test")
 
 
+def test_a_split_without_studies_is_said_so(profile, monkeypatch) -> None:
+    monkeypatch.setattr(cohorts.data, "load", lambda *_: data.Listed((), {}))
+    with pytest.raises(UserError, match=r"studies of split test for cohort nih, got none at .*leave nih out"):
+        cohorts.drawn(profile, "nih")
+
+
 def test_validation_may_take_several_studies_of_a_patient(profile, monkeypatch) -> None:
     # MIMIC's validate split has 500 patients, a few of them without a frontal image, and the paper scores 500 studies.
     cohort = data.load("mimic", profile.data["mimic"].root, "validate")

@@ -105,7 +105,16 @@ def test_more_bullets_and_what_counts_entries(mark):
         ("Lung Opacity、Edema，Fracture；Pneumonia", ("Lung Opacity", "Edema", "Fracture", "Pneumonia"), ()),
         ("Lung Opacity | Edema|Fracture", ("Lung Opacity", "Edema", "Fracture"), ()),
         ("- [x] Edema\n- [ ] Fracture", ("Edema",), ("☐ Fracture",)),  # not ticked: it says no
-        ("☐ Edema, ✗ Fracture, ❓ Pneumonia", (), ("☐ Edema", "✗ Fracture", "❓ Pneumonia")),
+        ("☐ Edema, ✗ Fracture, ❓ Pneumonia", (), ("☐ Edema", "☐ Fracture", "☐ Pneumonia")),
+        ("Edema [x], Fracture [ ]\n- [_] **Pneumonia**", ("Edema",), ("☐Fracture ☐", "☐ **Pneumonia")),
+        (
+            "(x) Edema; ( ) Fracture; □ Pneumonia; ⬜ Atelectasis; ○ Lung Lesion",
+            ("Edema",),
+            ("☐ Fracture", "☐ Pneumonia", "☐ Atelectasis", "☐ Lung Lesion"),
+        ),
+        ("~~Edema~~, Fracture ❌, ☒Pneumonia", (), ("☐Edema☐", "☐Fracture ☐", "☐Pneumonia")),
+        ("☐\nEdema\n☑\nFracture", ("Fracture",), ("☐Edema",)),
+        ("( )", (), ()),
         ("Edema - Fracture, x Edema, 2 Edema, Edema?", (), ("Edema - Fracture", "x Edema", "2 Edema", "Edema?")),
         (">>,, a<b, Edema ✅", ("Edema",), ("a<b",)),
         ("[]", (), ()),

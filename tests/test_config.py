@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from chexreason import config, recipe, settings
+from chexreason import config, recipe, settings, written
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
@@ -81,7 +81,7 @@ def test_the_papers_profile_changes_no_stated_value() -> None:
         assert {name: getattr(settings, name) for name in values} == values
 
 
-@pytest.mark.parametrize("name", config.profile_names())
+@pytest.mark.parametrize("name", written.profile_names())
 def test_a_profile_is_complete_and_every_override_has_its_reason_and_an_effect(name) -> None:
     profile = load_profile(name)
     assert set(profile.data) == {"mimic", "chexpert", "nih"}
@@ -98,8 +98,8 @@ def test_a_profile_is_complete_and_every_override_has_its_reason_and_an_effect(n
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """Writes a profile `own`, which is `smoke` with some keys replaced, and loads it."""
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
-    monkeypatch.setattr(config, "PROFILES", tmp_path)
+    text = yaml.safe_load((written.PROFILES / "smoke.yml").read_text())
+    monkeypatch.setattr(written, "PROFILES", tmp_path)
 
     def load(written: bytes | None = None, **changes):
         (tmp_path / "own.yml").write_bytes(written if written is not None else yaml.safe_dump(text | changes).encode())
@@ -122,7 +122,7 @@ def test_an_override_reaches_its_setting_and_no_other(own) -> None:
     assert own(**override("sizes.validation", None)).sizes.validation is None
 
 
-SMOKE = (config.PROFILES / "smoke.yml").read_text()
+SMOKE = (written.PROFILES / "smoke.yml").read_text()
 NIH = yaml.safe_load(SMOKE)["data"] | {"nih": {"root": "${NOPE}/sub"}}
 CHEXPERT = yaml.safe_load(SMOKE)["data"] | {"chexpert": {"root": "$NOPE"}}
 ONCE = override("sizes.sft", 8)["overrides"]
@@ -247,7 +247,7 @@ def test_what_the_cache_holds_and_what_a_reward_by_hand_replaces_are_there_to_st
 
 
 def test_a_profile_like_another_says_only_what_differs(tmp_path, monkeypatch) -> None:
-    paper, ours = config.raw("paper"), config.raw("open")
+    paper, ours = written.raw("paper"), written.raw("open")
     differ = {key for key in paper.keys() | ours.keys() if paper.get(key) != ours.get(key)}
     assert differ == {"like", "what", "study"}
     more = {"like": "open", "what": "more", "overrides": [
@@ -319,6 +319,13 @@ def test_a_home_of_nobody_is_refused(monkeypatch, name) -> None:
             load_profile("paper", unset=unset)
 
 
+def test_phantoms_are_no_replication_wherever_they_lie(own, tmp_path) -> None:
+    (tmp_path / "phantom.json").touch()
+    held = {name: {"root": str(tmp_path)} for name in ("mimic", "chexpert", "nih")}
+    with pytest.raises(UserError, match="tier replication in profile own, got phantoms for chexpert, mimic, nih"):
+        own(data=held, tier="replication", rows="cache")
+
+
 def test_paths_are_absolute_and_begin_where_the_command_was_started(own, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CHEXREASON_CACHE", "~/cache")
@@ -329,7 +336,7 @@ def test_paths_are_absolute_and_begin_where_the_command_was_started(own, tmp_pat
     for place in (tmp_path, tmp_path / "notebooks"):  # a kernel runs in another folder, and says the same
         place.mkdir(exist_ok=True)
         monkeypatch.chdir(place)
-        monkeypatch.setenv(config.STARTED_IN, str(tmp_path))
+        monkeypatch.setenv(written.STARTED_IN, str(tmp_path))
         profile = own(data=data | {"nih": {"root": "data/${COUNTED}"}})
         assert profile.data["nih"].root == tmp_path / "data" / "nih"
         assert profile.cache == tmp_path / "home" / "cache" / "own"
@@ -352,7 +359,7 @@ def test_the_settings_table_has_every_setting_with_its_source_and_overrides() ->
     stated = {(group, name) for group, values in STATED.items() for name in values}
     assert set(table.index[table["source"] == "stated"]) == stated
     assert set(table["source"]) == {"stated", "assumed"}
-    smoke = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    smoke = yaml.safe_load((written.PROFILES / "smoke.yml").read_text())
     for entry in smoke["overrides"]:
         group, name = entry["setting"].split(".")
         assert f"smoke: {entry['value']} ({entry['why']})" in table.loc[(group, name), "overrides"]

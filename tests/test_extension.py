@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from chexreason import config
+from chexreason import config, written
 from companion import report
 from companion.evidence import tables
 
@@ -41,7 +41,7 @@ PROMPTS["upwards"] = Prompt(
 #: The other stages in one process: importing the libraries takes most of the time.
 STAGES = """
 import sys
-from chexreason import config, sft, study
+from chexreason import config, sft, study, written
 from companion.phantoms.prepare import prepare
 
 place = sys.argv[1]
@@ -75,7 +75,7 @@ def study(tmp_path_factory):
     for row in rows:
         Image.new("L", (224, 224), 90).save(place / "hospital" / row["image"])
     pd.DataFrame(rows).to_csv(place / "hospital" / "labels.csv", index=False)
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    text = yaml.safe_load((written.PROFILES / "smoke.yml").read_text())
     kept = [entry for entry in text["overrides"] if entry["setting"] not in SMALL]
     text["overrides"] = kept + [{"setting": name, "value": n, "why": "for a test"} for name, n in SMALL.items()]
     for name, sizes in {"mimic": {"train": 24, "validate": 4}, "chexpert": {"test": 2}, "nih": {"test": 2}}.items():

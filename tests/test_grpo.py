@@ -1,13 +1,15 @@
 """GRPO: our statement of the mathematics against TRL's own loss, the reference policy, where checkpoints fall."""
 
 import dataclasses
+import sys
 import traceback
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from chexreason import config, grpo, models, objective, prompts, scorer
+from chexreason import config, grpo, models, objective, prompts, rewards, scorer
 from chexreason.errors import UserError
 from chexreason.recipe import GRPO
 from chexreason.rewards import Hard, Reward
@@ -196,6 +198,7 @@ SAID = "what " + "it said"
         {"a": 1.0, SAID: 1.0},
         ValueError(SAID),
         SystemExit(SAID),
+        GeneratorExit(SAID),
         type(SAID, (Exception,), {})(SAID),
     ],
 )
@@ -209,13 +212,51 @@ def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_pa
             return returned
 
     scorer = scorer_of(Broken(), dataclasses.replace(profile, rows=rows))
-    with pytest.raises(UserError, match="finite terms from the reward mine each time, got ") as refused:
+    with pytest.raises(UserError, match="the same named finite terms each time, got ") as refused:
         scorer([[{"content": SAID}]], [[5, 2]], truth=["Edema"])
     shown = "".join(traceback.format_exception(refused.value))
     assert (SAID in shown) == (rows == "results")
     assert (f"for {SAID!r}, recorded: ['Edema']" in str(refused.value)) == (rows == "results")
-    assert ("a completion about a patient, not shown" in str(refused.value)) == (rows == "cache")
+    assert ("not shown since patients' rows may stand in it" in str(refused.value)) == (rows == "cache")
     assert (SAID in str(refused.value)) == (rows == "results")
+
+
+@pytest.mark.parametrize("rows", ["results", "cache"])
+def test_what_a_reward_prints_is_heard_unless_it_is_about_patients(profile, rows, capsys) -> None:
+    class Loud(Reward):
+        def fit(self, truths: object) -> None:
+            print(f"fit {truths}")
+
+        def __call__(self, answer: object, truth: object, text: str) -> dict[str, float]:
+            print(text)
+            print(text, file=sys.stderr)
+            return {"a": 1.0}
+
+        def state_dict(self) -> dict[str, str]:
+            raise RuntimeError(SAID)
+
+    heard = scorer_of(Loud(), dataclasses.replace(profile, rows=rows))
+    capsys.readouterr()  # it was asked about a made-up completion
+    heard.fit([frozenset({"Edema"})])
+    heard([[{"content": SAID}]], [[5, 2]], truth=["Edema"])
+    assert bool("".join(capsys.readouterr())) == (rows == "results")
+    saving = SimpleNamespace(is_world_process_zero=True, global_step=1)
+    with pytest.raises(UserError, match="that keeps its state as plain data, got RuntimeError") as refused:
+        heard.on_save(SimpleNamespace(output_dir=str(profile.cache)), saving, None)
+    assert (SAID in "".join(traceback.format_exception(refused.value))) == (rows == "results")
+
+
+def test_the_names_of_terms_are_those_before_any_patient_was_seen() -> None:
+    seen = ["shared"]
+
+    class Sharing(Reward):
+        def __call__(self, answer: object, truth: object, text: str) -> dict[str, float]:
+            return dict.fromkeys(seen, 1.0)
+
+    rewards.reward("sharing")(Sharing)
+    rewards.REWARDS.pop("sharing")
+    seen.append(SAID)  # as another reward of its module might, in training
+    assert rewards.names_of(Sharing) == {"shared"}
 
 
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)

@@ -9,6 +9,7 @@ import yaml
 
 from chexreason import cohorts, config
 from chexreason.errors import UserError
+from chexreason.written import PROFILES
 from companion.replication import manifests
 from companion.workflow import commands as cli
 
@@ -126,7 +127,7 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path, text, got) -> None:
 @pytest.fixture
 def command(held, tmp_path):
     """Runs `chexreason cohort` on a profile like `held`, written to a file."""
-    text = yaml.safe_load((config.PROFILES / "smoke.yml").read_text())
+    text = yaml.safe_load((PROFILES / "smoke.yml").read_text())
     sizes = {"sizes.sft": 10, "sizes.rl": 6, "sizes.validation": 4}
     text["overrides"] = [{"setting": name, "value": size, "why": "for a test"} for name, size in sizes.items()]
     text["data"] = {name: {"root": str(place.root)} for name, place in held.data.items()}

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from chexreason import models
 from chexreason.errors import UserError
@@ -23,6 +24,17 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> N
     (tmp_path / "whole" / "model.safetensors").unlink()
     shutil.copytree(tmp_path / "whole", tmp_path / "cut", symlinks=True)
     (tmp_path / "cut" / "model.safetensors").write_bytes((checkpoints / "qwen" / "model.safetensors").read_bytes()[:-1])
+    for name, change in {
+        "lacks": lambda weights: weights.pop(next(name for name in weights if name.endswith("v_proj.weight"))),
+        "deeper": lambda weights: weights.update(
+            {name.replace(".layers.0.", ".layers.9."): value.clone() for name, value in weights.items()}
+        ),
+    }.items():
+        shutil.copytree(checkpoints / "qwen", tmp_path / name)
+        weights = load_file(tmp_path / name / "model.safetensors")
+        change(weights)
+        save_file(weights, tmp_path / name / "model.safetensors", {"format": "pt"})
+    shutil.copytree(checkpoints / "qwen", tmp_path / "curt", ignore=shutil.ignore_patterns("chat_template*"))
     for config in ("null", "[]", "{", "{}", '{"model_type": "nosuch"}'):
         (tmp_path / f"x{config[:3]}").mkdir()
         (tmp_path / f"x{config[:3]}" / "config.json").write_text(config)
@@ -34,6 +46,9 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path) -> N
         ("qwen", tmp_path / "whole", "whole, got Error no file named model.*. Correct"),
         ("qwen", tmp_path / "mute", "mute, got a tokenizer without its sign for an image. Correct"),
         ("qwen", tmp_path / "cut", "cut, got Error while .*covered. Correct"),
+        ("qwen", tmp_path / "lacks", r"lacks, got nothing for 1 weights, su.*v_proj\.weight\. Correct"),
+        ("qwen", tmp_path / "deeper", r"deeper, got \d+ weights beyond its con.*9\."),
+        ("qwen", tmp_path / "curt", "curt, got .*chat.template.*Correct"),
         *(("qwen", place, "Qwen2.5-VL-3B-Instruct at ") for place in tmp_path.glob("x*")),
     ):
         with pytest.raises(UserError, match=message) as told:

@@ -28,6 +28,7 @@ import yaml
 
 from chexreason import config, data, prompts, runs
 from chexreason.labels import positives
+from chexreason.written import PROFILES
 from companion import report
 from companion.evidence import claims
 from companion.phantoms import prepare, teacher
@@ -78,7 +79,7 @@ class Held:
                 "CHEXREASON_MANIFEST_KEY": "shared by those who hold the data",
             }.items():
                 patch.setenv(name, value)
-            patch.setattr(config, "PROFILES", self.base / "profiles")
+            patch.setattr("chexreason.written.PROFILES", self.base / "profiles")
             yield
 
     def command(self, *words: str) -> int:
@@ -106,12 +107,12 @@ def held(tmp_path_factory) -> Held:
         for name in (data.PHANTOM_MARKER, data.TRUTH):
             (base / source / name).unlink()
     secrets = plant(base, lesions)
-    profile, small = (yaml.safe_load((config.PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
+    profile, small = (yaml.safe_load((PROFILES / f"{name}.yml").read_text()) for name in ("paper", "smoke"))
     profile["models"] = small["models"]
     profile["engines"]["images"]["pixels"] = 8000
     kept = [entry for entry in profile["overrides"] if entry["setting"] not in SMALL]
     profile["overrides"] = kept + [{"setting": name, "value": n, "why": "for a test"} for name, n in SMALL.items()]
-    shutil.copytree(config.PROFILES, base / "profiles")  # the tables look for the others too
+    shutil.copytree(PROFILES, base / "profiles")  # the tables look for the others too
     (base / "profiles" / "paper.yml").write_text(yaml.safe_dump(profile))
     machine = Held(base, secrets, [])
     for words in ("doctor", "cohort write", "cohort verify", "cohort show", "run all"):

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import gzip
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from chexreason import data
-from chexreason.data import PHANTOM_MARKER, TRUTH
+from chexreason.data import PHANTOM_MARKER, PHANTOM_UNFINISHED, TRUTH
 from chexreason.data.image import open_image
 from chexreason.errors import UserError
 from chexreason.labels import POSITIVE
@@ -143,6 +144,8 @@ def cut_between_rows(path: Path) -> None:
 DAMAGES = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
     "cut between rows": cut_between_rows,
+    "of another shape": lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "sizes": 3})),
+    "beside a half one": lambda path: shutil.copy(path, path.with_name(PHANTOM_UNFINISHED)),
     "without its beginning": lambda path: path.write_bytes(path.read_bytes()[200:]),
     "gone": Path.unlink,
     "a folder": lambda path: (path.unlink(), path.mkdir(), (path / "x").touch()),
@@ -161,7 +164,8 @@ IMAGES = {"A": "files/p90/p90000000/s95000000/*1-facade*.jpg", "C": "images/9000
     ("hospital", "name", "damage"),
     [(at, name, how) for at, names in TABLES.items() for name in names
      for how in ("cut", "cut between rows", "gone", "a folder")]
-    + [("A", PHANTOM_MARKER, how) for how in ("cut", "gone", "a folder", "another dictionary")]
+    + [("A", PHANTOM_MARKER, how)
+       for how in ("cut", "gone", "a folder", "another dictionary", "of another shape", "beside a half one")]
     + [(at, name, how) for at, name in IMAGES.items() for how in ("without its beginning", "a folder", "a file above")],
 )  # fmt: skip
 def test_what_is_damaged_is_drawn_anew_by_the_same_command(tmp_path, trees, hospital, name, damage):

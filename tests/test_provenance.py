@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from chexreason import config
+from chexreason import config, written
 from chexreason.errors import UserError
 from companion.evidence.sections import STAGES
 from companion.workflow import provenance, stages
@@ -112,7 +112,7 @@ def copied(tmp_path, monkeypatch):
     for name in provenance.PACKAGES:
         shutil.copytree(config.ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "SOURCES", tmp_path)
-    monkeypatch.setattr(config, "PROFILES", tmp_path / "chexreason" / "profiles")
+    monkeypatch.setattr(written, "PROFILES", tmp_path / "chexreason" / "profiles")
     return tmp_path
 
 

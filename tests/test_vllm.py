@@ -59,7 +59,7 @@ def without_vllm(monkeypatch):
 
 
 def test_scoring_with_vllm_asks_vllm(random_model, studies, without_vllm) -> None:
-    with pytest.raises(UserError, match=r"Expected vLLM for engines\.decode, got none"):
+    with pytest.raises(UserError, match="Expected vLLM, which the profile asks for, got none"):
         evaluate.decode(random_model, studies[:2], get("only_label"), Decoding(), engine=vllm_engine.answers)
 
 

@@ -21,7 +21,7 @@ from chexreason.labels import FINDINGS
 #: At the root of a folder of phantoms, written last; while it is being drawn it has the other name.
 PHANTOM_MARKER, PHANTOM_UNFINISHED = "phantom.json", "phantom.json.partial"
 TRUTH = "truth.csv"
-_AGAIN = "delete that folder and draw it again"
+AGAIN = "delete that folder and draw it again"
 
 __all__ = ["SOURCES", "Listed", "Source", "Study", "is_phantom", "load", "phantom_request", "truth"]
 
@@ -70,7 +70,7 @@ def _drawn_not_downloaded(root: Path) -> Iterator[None]:
     except UserError as error:
         if "download" not in error.do or not is_phantom(root):
             raise
-        raise type(error)(error.expected, error.got, _AGAIN) from None
+        raise type(error)(error.expected, error.got, AGAIN) from None
 
 
 def is_phantom(root: Path) -> bool:
@@ -86,7 +86,7 @@ def phantom_request(root: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
-        raise UserError(f"the phantoms' request in {masked(path, 60)}", "damaged JSON", _AGAIN)
+        raise UserError(f"the phantoms' request in {masked(path, 60)}", "damaged JSON", AGAIN)
     return request
 
 
@@ -99,5 +99,5 @@ def truth(root: Path) -> dict[str, frozenset[str]]:
         table = read_table(Path(root).expanduser() / TRUTH, {"study_key": TEXT, "visible": TEXT}, public=True)
     if len(table) != (n := sum(phantom_request(root).get("sizes", {}).values())):
         wanted = f"a row for each of {n:,} phantoms in {TRUTH} at {masked(root, 60)}"
-        raise UserError(wanted, f"{len(table):,}", _AGAIN)
+        raise UserError(wanted, f"{len(table):,}", AGAIN)
     return {key: frozenset(filter(None, cell.split(";"))) for key, cell in table.itertuples(index=False)}

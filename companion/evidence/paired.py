@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics
+from chexreason import config, metrics, written
 from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, LABEL_SETS
@@ -117,7 +117,7 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
     Raises UserError where there is none.
     """
     root = config.results_root(results)
-    for place in (config.folder(words), root / words, root / profile / words):
+    for place in (written.folder(words), root / words, root / profile / words):
         if run := read(place):
             return tables.known(_whole(run))
     names = [path.parent.name for path in (root / profile).glob("*/run.json")]
@@ -138,7 +138,7 @@ def _whole(run: Run) -> Run:
 def rows_of(run: Run, cache: Path | None = None) -> pd.DataFrame:
     """A run's rows, from its folder or from the cache of its profile. Raises UserError where they are in neither."""
     usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / str(run.info["profile"])
-    held = config.folder(cache or usual)
+    held = written.folder(cache or usual)
     for place in (run.folder, held / "rows" / run.run_id):
         if (place / "predictions.csv.gz").is_file():
             rows = Run(place, run.info).predictions()

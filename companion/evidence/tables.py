@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics, prompts
+from chexreason import config, metrics, prompts, written
 from chexreason.config import results_root
 from chexreason.data import SOURCES
 from chexreason.errors import UserError, unknown
@@ -144,8 +144,8 @@ def beside(name: str, results: Path | None = None) -> list[str]:
 
 def tier_of(name: str, results: Path | None = None) -> str:
     """A profile's tier: as it is written, or, of a profile of your own, as its runs say."""
-    if name in config.profile_names():
-        return str(config.raw(name)["tier"])
+    if name in written.profile_names():
+        return str(written.raw(name)["tier"])
     runs = read_all(results_root(results) / name)
     return str(runs[0].info["tier"]) if runs else _known(name)
 
@@ -270,8 +270,8 @@ def title_of(spec: TableSpec, row: str) -> str:
 
 
 def _known(name: str) -> str:
-    if name not in config.profile_names():
-        raise unknown("profile", name, config.profile_names(), "chexreason/profiles/")
+    if name not in written.profile_names():
+        raise unknown("profile", name, written.profile_names(), "chexreason/profiles/")
     return name
 
 

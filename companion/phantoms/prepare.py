@@ -62,20 +62,24 @@ def _clear(root: Path) -> None:
         for path in stale:
             path = next((above for above in path.parents if above.is_file()), path)  # a file where a folder should be
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-        if stale and root.is_dir():
+        if stale and data.is_phantom(root):
             (root / data.PHANTOM_MARKER).replace(root / data.PHANTOM_UNFINISHED)
 
 
 def _stale(root: Path) -> list[Path]:
     """Of a whole tree, what is not as it was drawn: all of it, unless it says that this generator has drawn it."""
-    if (root / data.PHANTOM_UNFINISHED).is_file() or not (data.is_phantom(root) or (root / data.TRUTH).exists()):
+    if (root / data.PHANTOM_UNFINISHED).is_file():  # a mark beside it would call it whole
+        return [root / data.PHANTOM_MARKER] if data.is_phantom(root) else []
+    if not (data.is_phantom(root) or (root / data.TRUTH).exists()):
         return []
     try:
         request = data.phantom_request(root)
-    except (UserError, OSError):
-        return [root]
-    if request.get("generator") != generator_digest():
-        return [root]
+        return _not_as_drawn(root, request) if request.get("generator") == generator_digest() else [root]
+    except (UserError, OSError, LookupError, TypeError, AttributeError, ValueError, OverflowError):
+        return [root]  # a request of another shape
+
+
+def _not_as_drawn(root: Path, request: Mapping[str, Any]) -> list[Path]:
     files = [LAYOUTS[request["layout"]].files(split, k) for split, n in request["sizes"].items() for k in range(n)]
     names = [name for one in files for name in (one.image, one.second) if name]
     cut = [root / name for name in names if not is_whole(root / name)]

@@ -33,6 +33,13 @@ from chexreason.recipe import Decoding
 APART = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 
 
+def need() -> None:
+    """Raise UserError if vLLM is not installed."""
+    if importlib.util.find_spec("vllm") is None:
+        do = "pip install vllm, or take it out of the profile"
+        raise UserError("vLLM, which the profile asks for", "none in this environment", do)
+
+
 def answers(
     loaded: Loaded, studies: Sequence[Study], prompt: Prompt, settings: Decoding, tell: Callable[[int], Any]
 ) -> list[list[int]]:
@@ -40,8 +47,7 @@ def answers(
 
     Raises UserError if vLLM is not installed, or computes something else than transformers.
     """
-    if importlib.util.find_spec("vllm") is None:
-        raise UserError("vLLM for engines.decode", "none in this environment", "pip install vllm, or leave it")
+    need()
     from vllm import SamplingParams
 
     generation = loaded.model.generation_config

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from chexreason import config
+from chexreason import written
 from chexreason.recipe import CHOICES, SETTINGS
 from chexreason.rewards import REWARDS
 from chexreason.settings import origins
@@ -15,8 +15,8 @@ from chexreason.settings import origins
 def _all_overrides() -> dict[tuple[str, str], list[str]]:
     """(group, name) -> "profile: value (why)" over all profiles, read without resolving paths."""
     found: dict[tuple[str, str], list[str]] = {}
-    for profile in config.profile_names():
-        for entry in config.raw(profile)["overrides"]:
+    for profile in written.profile_names():
+        for entry in written.raw(profile)["overrides"]:
             group, _, name = str(entry["setting"]).partition(".")
             found.setdefault((group, name), []).append(f"{profile}: {entry['value']} ({entry['why']})")
     return found

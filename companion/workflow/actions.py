@@ -35,12 +35,12 @@ HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "trainin
 
 def show_profiles(words: Words) -> None:
     """Print each profile's name, tier and purpose."""
-    from chexreason import config
+    from chexreason import written
 
-    if not config.profile_names():
-        raise UserError("a folder of profiles", f"{config.PROFILES} with none", "set CHEXREASON_PROFILES to another")
-    for name in config.profile_names():
-        about = config.raw(name)
+    if not written.profile_names():
+        raise UserError("a folder of profiles", f"{written.PROFILES} with none", "set CHEXREASON_PROFILES to another")
+    for name in written.profile_names():
+        about = written.raw(name)
         print(f"{name:<10} {about['tier']:<12} {' '.join(str(about['what']).split())}")
 
 
@@ -76,7 +76,7 @@ def pretrain(words: Words) -> None:
 def run_stages(words: Words) -> None:
     """Run the notebook of a stage, or of all four in order."""
     from companion.workflow import stages
-    from companion.workflow.begin import begin
+    from companion.workflow.begin import begin, draw
 
     profile, given = _profile(words), _given(words)
     if words.stage not in (*stages.STAGES, "all"):
@@ -84,6 +84,7 @@ def run_stages(words: Words) -> None:
     names = profile.stages if words.stage == "all" else [words.stage]
     _in_study(profile, names)
     begin(profile, *names, changed=bool(words.set))
+    draw(profile, *profile.stages)
     for name in names:
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
@@ -100,13 +101,14 @@ def train(words: Words) -> None:
     """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
     profile = _profile(words)  # first: a wrong name is told before torch is loaded
     _in_study(profile, [words.stage])
-    from companion.workflow.begin import begin
+    from companion.workflow.begin import begin, draw
 
     begin(profile, words.stage, changed=bool(words.set))
     from chexreason.processes import first_before_others
     from companion.phantoms.prepare import prepare
 
     with first_before_others():  # of several processes, one draws for all
+        draw(profile, words.stage)
         prepare(profile)
     _tell(importlib.import_module(f"chexreason.{words.stage}").train_all(profile))
 
@@ -142,10 +144,10 @@ def run_experiment(words: Words) -> None:
 
 def check_fresh(words: Words) -> None:
     """Say whether the committed results agree with the code as it is; for releases."""
-    from chexreason import config
+    from chexreason import written
     from companion.workflow import stages
 
-    name = config.file_of(words.profile).stem
+    name = written.file_of(words.profile).stem
     stages.require_fresh(name)
     print(f"fresh: results/{name} agree with the code, the settings and their own record")
 
@@ -266,7 +268,7 @@ def write_traces(words: Words) -> int:
 
 def _profile(words: Words, unset: bool = False) -> "Profile":
     """The profile that the words name, with what they change. Such a run never overwrites committed results."""
-    from chexreason import config
+    from chexreason import config, written
     from chexreason.files import digest_of
     from companion.replication.traces.teacher import teacher_of
 
@@ -275,8 +277,8 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
     given, results, cache = _given(words), words.results, words.cache
     if (
         given
-        or words.profile not in config.profile_names()
-        or words.seed not in (None, config.raw(words.profile)["seed"])
+        or words.profile not in written.profile_names()
+        or words.seed not in (None, written.raw(words.profile)["seed"])
     ):
         results = config.results_root(results, config.ROOT / OWN_RESULTS)
         if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
@@ -290,7 +292,7 @@ def _profile(words: Words, unset: bool = False) -> "Profile":
 
 def _given(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
-    from chexreason import config
+    from chexreason import config, written
     from chexreason.rewards import REWARDS
     from chexreason.settings import once, parse
 
@@ -304,7 +306,7 @@ def _given(words: Words) -> dict[str, Any]:
     for name in getattr(words, "reward", None) or []:
         if name.endswith(".py"):
             config.load_module(name)
-            modules.append(str(config.folder(name)))
+            modules.append(str(written.folder(name)))
             module = f"extension_{Path(name).stem}"
             added = [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
             if not added:

@@ -27,8 +27,9 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Dict
 from traitlets.config import Config
 
-from chexreason.config import ROOT, folder
+from chexreason.config import ROOT
 from chexreason.errors import UserError
+from chexreason.written import folder
 
 #: Seconds that a kernel may take to start, and to hand over what a cell has shown. Both are a matter of a second;
 #: nbclient's own limits (60 and 4) would fail a notebook, or lose its output, on a machine with much else to do.

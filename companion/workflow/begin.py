@@ -1,10 +1,11 @@
 """What a command looks at before it draws or computes anything: what it starts from, its folders, its options."""
 
 import importlib.util
+import json
 import tempfile
 import warnings
 
-from chexreason import config, runs
+from chexreason import config, runs, written
 from chexreason.errors import UserError, unknown
 from chexreason.slips import bases, makes
 from companion.replication.doctor import READY, machine
@@ -28,7 +29,7 @@ def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
     for place in (profile.results, profile.cache):
         place.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=place).close()
-    ours = config.file_of(profile.source).parent == config.ROOT / "chexreason" / "profiles"
+    ours = written.file_of(profile.source).parent == config.ROOT / "chexreason" / "profiles"
     with warnings.catch_warnings(action="ignore"):  # they come again where it computes
         if changed or not ours:
             for what in profile.engines:
@@ -43,6 +44,20 @@ def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
             _options(profile)
 
 
+def draw(profile: config.Profile, *stages: str) -> None:
+    """Draw the phantoms, and the stages' cohorts: what the last one lacks is told before the first."""
+    from chexreason import cohorts
+    from companion.phantoms.prepare import prepare
+
+    prepare(profile, teach=False)
+    looks_at = {
+        "prompting": ["validation"], "sft": ["sft", "validation"], "grpo": ["rl", "validation"],
+        "generalization": profile.study["generalization"]["test_sets"],
+    }  # fmt: skip
+    for name in dict.fromkeys(name for stage in stages for name in looks_at[stage]):
+        cohorts.drawn(profile, name)
+
+
 def _families(profile: config.Profile) -> None:
     """Raise UserError for a base model of no known family."""
     from chexreason import models
@@ -52,11 +67,18 @@ def _families(profile: config.Profile) -> None:
 
 
 def _options(profile: config.Profile) -> None:
-    """Raise UserError for a checkpoint of another family, and for an option that TRL or PEFT refuses."""
+    """Raise UserError for a checkpoint of another family, for an option that TRL or PEFT refuses, and without a
+    library that one needs.
+    """
     import torch
 
     from chexreason import grpo, models, sft
+    from companion.replication import vllm_engine
 
+    for bits in {group.load_in_bits for group in (profile.sft, profile.grpo, profile.decoding)}:
+        models.quantised(models.FAMILIES[next(iter(profile.models))], bits)
+    if "vllm" in json.dumps(profile.engines) or profile.grpo.use_vllm:
+        vllm_engine.need()
     shapes = {base: models.before_weights(models.FAMILIES[base], profile.models[base])[1] for base in bases(profile)}
     sft.arguments(profile.sft, profile.cache, profile.seed, profile.more("sft"))
     grpo.arguments(profile.grpo, profile.cache, profile.seed, profile.sizes.rl, more=profile.more("grpo"))

@@ -53,7 +53,7 @@ def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 def place(text: str) -> Path:
     """A path in full; an empty one is what a shell makes of a variable that is not set."""
-    from chexreason.config import folder
+    from chexreason.written import folder
 
     if not text:
         raise argparse.ArgumentTypeError("an empty path")
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if sys.platform == "win32":
             raise UserError(*environment.WINDOWS)
-        os.environ["CHEXREASON_STARTED_IN"] = os.getcwd()  # where relative paths begin (`config.folder`)
+        os.environ["CHEXREASON_STARTED_IN"] = os.getcwd()  # where relative paths begin (`written.folder`)
         words = parser().parse_args(arguments)
         return words.act(words) or 0
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from typing import Any
 import jupytext
 import pandas as pd
 
-from chexreason import config
+from chexreason import config, written
 from chexreason.errors import UserError
 from chexreason.files import digest_of, file_digest, write_atomically
 from companion.evidence.sections import EXPERIMENT, EXPERIMENT_PAGES, STAGES, Stage
@@ -130,15 +130,15 @@ def _code_and_settings(modules: Sequence[str], profile: str, engines: Collection
 
     The engines in use count where they are ours; those of other packages are left to the environment's versions.
     """
-    text = config.raw(profile)
+    text = written.raw(profile)
     draws = [DRAWS] if any("draw" in entry for entry in text["data"].values()) else []
     named = [entry for what, entry in text.get("engines", {}).items() if what in engines]
     used = [(entry if isinstance(entry, str) else str(entry["name"])).rpartition(".")[0] for entry in named]
     ours = [name for name in used if name.partition(".")[0] in PACKAGES]
     files = _digests(closure([*modules, *draws, *ours]))
-    files |= {f"chexreason/profiles/{path.name}": file_digest(path) for path in config.files_of(profile)}
+    files |= {f"chexreason/profiles/{path.name}": file_digest(path) for path in written.files_of(profile)}
     for name, where in text["models"].items():
-        if folder := next(filter(Path.is_dir, (SOURCES / where, config.folder(where))), None):
+        if folder := next(filter(Path.is_dir, (SOURCES / where, written.folder(where))), None):
             changed = max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)
             key = folder.relative_to(SOURCES).as_posix() if folder.is_relative_to(SOURCES) else f"model {name}"
             files[key] = _digest(folder, changed)

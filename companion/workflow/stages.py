@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chexreason import config, runs
+from chexreason import config, runs, written
 from chexreason.errors import UserError, unknown
 from chexreason.files import alone, alone_at, digest_of, file_digest, write_atomically
 from companion.evidence.sealed import altered
@@ -171,8 +171,8 @@ def build_book(profile: str, out: Path = config.ROOT) -> Path:
     Waits for another process that builds there. Raises UserError when there are no results for the profile or the
     book does not build.
     """
-    if profile not in config.profile_names():
-        raise unknown("profile", profile, config.profile_names(), "chexreason/profiles/")
+    if profile not in written.profile_names():
+        raise unknown("profile", profile, written.profile_names(), "chexreason/profiles/")
     results = config.results_root() / profile
     if not any(results.glob("*/run.json")):
         raise UserError(f"results in {results}", "none", f"compute them first: make book PROFILE={profile}")

@@ -95,12 +95,12 @@ def book(words: "Words") -> int:
 
 def html(words: "Words") -> None:
     """Build the book from the results of a profile, without computing anything."""
-    from chexreason import config
+    from chexreason import written
     from chexreason.files import alone
     from companion.workflow import stages
 
     print(f"html: building the book from results/{words.profile}", flush=True)
-    config.file_of(words.profile)
+    written.file_of(words.profile)
     words.out.mkdir(parents=True, exist_ok=True)
     out = words.out.resolve()
     with contextlib.nullcontext() if words.locked or out != ROOT else alone(ROOT / BOOK_LOCK):

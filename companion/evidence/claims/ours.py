@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chexreason import config
+from chexreason import written
 from chexreason.cohorts import stream
 from chexreason.errors import UserError
 from chexreason.files import digest_of
@@ -256,7 +256,7 @@ def open_runs(words: str, results: Path | None = None) -> Ours:
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
-    folder = config.folder(words)
+    folder = written.folder(words)
     if words and folder.is_dir():
         one = read(folder)
         found = {run.run_id: tables.known(run) for run in ([one] if one else read_all(folder))}

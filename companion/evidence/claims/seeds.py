@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexreason import config, metrics
+from chexreason import metrics, written
 from chexreason.errors import UserError
 from chexreason.prompts import SFT_FORMATS
 from chexreason.runs import Run, read_all
@@ -141,5 +141,5 @@ def open_side(words: str, results: Path | None = None) -> Side:
 
     Raises UserError if there is no whole run at that place, or runs of several tiers.
     """
-    folder = config.folder(words) if config.folder(words).is_dir() else results_root(results) / words
+    folder = written.folder(words) if written.folder(words).is_dir() else results_root(results) / words
     return Seeds(folder) if any(folder.glob("seed*/*/run.json")) else open_runs(words, results)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from chexreason import cohorts, config, data
+from chexreason import cohorts, data, written
 from chexreason.config import Profile
 from chexreason.data import tables
 from chexreason.data.study import Study, masked
@@ -57,10 +57,10 @@ def of_data_set(profile: Profile, name: str, split: str) -> Labels:
 
 def of_file(path: Path) -> Labels:
     """The studies that a file such as my.yml describes. Raises UserError for whatever is wrong with it or its table."""
-    path, where = config.folder(path), f"data set {masked(Path(path.name), 30)}"
+    path, where = written.folder(path), f"data set {masked(Path(path.name), 30)}"
     if not path.is_file():
         raise UserError(f"a data set described in {masked(path, 60)}", "no file", "correct --dataset")
-    check(path.stem, config.SCHEMA["$defs"]["name"], where, "file name")
+    check(path.stem, written.SCHEMA["$defs"]["name"], where, "file name")
     text = parse(path.read_bytes(), where)
     check(text, SCHEMA, where, known={"finding": FINDINGS})
     if path.stem in data.SOURCES:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from chexreason import prompts, runs
-from chexreason.config import ROOT, SCHEMA, DataPlace, Profile, folder
+from chexreason.config import ROOT, DataPlace, Profile
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
 from chexreason.files import file_digest
 from chexreason.labels import UNCERTAINTY_POLICIES
 from chexreason.rows import row
 from chexreason.runs import Run
+from chexreason.written import SCHEMA, folder
 from companion.evidence import comparable, tables
 from companion.evidence.claims import CLAIMS, Outcome, judge, open_runs, outcomes
 from companion.evidence.claims.ours import Ours, Scored
