@@ -28,13 +28,12 @@ import stand_ins
 import torch
 
 from chexreason import config, evaluate, grpo, prompts, sft
-from chexreason.config import STUDY, Profile
+from chexreason.config import Profile
 from chexreason.errors import UserError, unknown
 from chexreason.files import write_atomically
 from chexreason.models import add_lora
 from chexreason.processes import Progress
-from chexreason.prompts import SFT_FORMATS, TABLE1_PROMPTS
-from companion.replication.doctor.datasets import published
+from companion.replication.hours import work
 from companion.replication.memory import GB, need
 
 RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
@@ -42,8 +41,6 @@ RESULT = config.RESULTS / "benchmarks" / "gpu.csv"
 COUNTED = 4
 #: What the study may take, and on which memory (the paper's card has 80 GB).
 HOURS, MEMORY_GB = 24.0, 80.0
-#: Sizes of the official test sets, for profiles that take all of them.
-WHOLE = {"chexpert": "test studies", "nih": "test images"}
 #: What may be changed for a smaller card, or to be faster; none of it changes what is computed but for rounding.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
@@ -184,27 +181,10 @@ def apart(part: str, family: str, options: str, tiny: bool) -> dict[str, Any]:
     return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def counts(profile: Profile) -> pd.DataFrame:
-    """stage, family, part and how many studies pass through: trained on, rolled out, or answered."""
-    sizes, tested = profile.sizes, profile.sizes.validation or 0
-    test = sum(getattr(sizes, name) or int(published(name)[what][0].replace(",", "")) for name, what in WHOLE.items())
-    rows = [("prompting", "medgemma", "decode", len(TABLE1_PROMPTS) * tested)]
-    for base in STUDY["sft"]["models"]:
-        rows.append(("sft", base, "sft", len(SFT_FORMATS) * profile.sft.num_train_epochs * sizes.sft))
-        rows.append(("sft", base, "decode", len(SFT_FORMATS) * tested))
-    rows.append(("grpo", "medgemma", "grpo", 2 * profile.grpo.num_train_epochs * sizes.rl))
-    rows.append(("grpo", "medgemma", "decode", 2 * profile.grpo.checkpoints * tested))
-    for about in STUDY["generalization"]["models"].values():
-        family = "qwen" if about["base"] == "nv_reason" else about["base"]  # of the same architecture
-        rows.append(("generalization", family, "decode", test))
-    table = pd.DataFrame(rows, columns=["stage", "family", "part", "studies"])
-    return table.groupby(["stage", "family", "part"], sort=False, as_index=False)["studies"].sum()
-
-
 def projected(measured: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """Hours a stage, family and part; NaN where a part was not measured or did not fit."""
     each = measured.assign(each=measured["seconds"] / measured["units"])[["family", "part", "each"]]
-    table = counts(profile).merge(each, how="left", on=["family", "part"])
+    table = work(profile).merge(each, how="left", on=["family", "part"])
     return table.assign(hours=table["studies"] * table["each"] / 3600).drop(columns="each")
 
 
@@ -253,7 +233,7 @@ def main() -> int:
         rows = []
         for name, profile in sets.items():
             # The parts in which the study has work for a family: its GRPO is MedGemma's alone.
-            asked = counts(profile).groupby(["family", "part"])["studies"].sum()
+            asked = work(profile).groupby(["family", "part"])["studies"].sum()
             for family in [args.family] if args.family else ["medgemma", "qwen"]:
                 for part in (part for part in MEASURES if (family, part) in asked):
                     row = apart(part, family, name, args.tiny)

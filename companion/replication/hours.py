@@ -1,0 +1,125 @@
+"""How many answers a study writes, and how long a GPU needs for it: computed from shapes, nothing here is measured.
+
+A token of every answer of a batch costs one pass over the model. On a large card that takes whichever is longest:
+starting the kernels of each layer, reading weights and KV cache once, or multiplying. `benchmarks/gpu_proof.py`
+measures the same on a card.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from chexreason.config import Profile, load_profile
+from companion.replication.doctor.datasets import published
+from companion.replication.memory import kv_cache, prompt_tokens
+from companion.replication.shapes import Shape, shape
+
+#: The paper's card: an A100 with 80 GB, bytes and bf16 operations a second (NVIDIA's data sheet, SXM).
+BANDWIDTH, OPERATIONS = 2.039e12, 312e12
+#: The share of the operations that training and reading prompts reach: an assumption of ours.
+REACHED = 0.4
+#: Seconds to start one layer's kernels in transformers: 30.53 tokens a second with 32 layers on that card, one answer
+#: at a time, of which reading the 15 GB of weights takes less than a quarter (README of Qwen/Qwen-7B-Chat, 05d0727).
+STARTING = 1 / 30.53 / 32
+#: Dollars an hour of such a card in May 2026, from the cheapest offers to the large clouds
+#: (https://www.mercatus-ai.com/blog/cloud-gpu-pricing).
+PRICE = (0.80, 3.00)
+#: Tokens of an answer: a guess of ours for answers that reason, and the longest that the profile `paper` allows.
+LENGTHS = (300, 2048)
+#: Sizes of the official test sets, for profiles that take all of them.
+WHOLE = {"chexpert": "test studies", "nih": "test images"}
+#: What one has -> the profile that says what one gets, and what differs from it.
+HELD: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "NIH's images": ("open", {}),
+    "the same, and an evening": ("open", {"settings": {"sizes.nih": 1000}}),
+    "and MedGemma's terms accepted": (
+        "open", {"study": {"generalization": {"models": {
+            "medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
+            "nv_reason": {"base": "nv_reason", "prompt": "nv_reason"},
+            "qwen": {"base": "qwen", "prompt": "free_reasoning"},
+        }}}},
+    ),
+    "all data sets, models and traces": ("paper", {}),
+}  # fmt: skip
+
+
+def work(profile: Profile) -> pd.DataFrame:
+    """stage, family, part (sft, grpo, decode) and how many studies pass: trained on, rolled out, or answered."""
+    study, sizes, rows = profile.study, profile.sizes, list[tuple[str, str, str, int]]()
+    scored = sizes.validation or 0
+    if "prompting" in profile.stages:
+        rows.append(("prompting", study["prompting"]["model"], "decode", len(study["prompting"]["prompts"]) * scored))
+    for base in study["sft"]["models"] if "sft" in profile.stages else ():
+        formats = len(study["sft"]["prompts"])
+        rows.append(("sft", base, "sft", formats * profile.sft.num_train_epochs * sizes.sft))
+        rows.append(("sft", base, "decode", formats * scored))
+    if "grpo" in profile.stages:
+        rewards, base = len(study["grpo"]["rewards"]), study["grpo"]["model"]
+        rows.append(("grpo", base, "grpo", rewards * profile.grpo.num_train_epochs * sizes.rl))
+        rows.append(("grpo", base, "decode", rewards * profile.grpo.checkpoints * scored))
+    if "generalization" in profile.stages:
+        tested = sum(
+            getattr(sizes, name) or int(published(name)[WHOLE[name]][0].replace(",", ""))
+            for name in study["generalization"]["test_sets"]
+        )
+        for about in study["generalization"]["models"].values():
+            family = "qwen" if about["base"] == "nv_reason" else about["base"]  # of the same architecture
+            rows.append(("generalization", family, "decode", tested))
+    table = pd.DataFrame(rows, columns=["stage", "family", "part", "studies"])
+    return table.groupby(["stage", "family", "part"], sort=False, as_index=False)["studies"].sum()
+
+
+def token(s: Shape, rows: int, length: int) -> float:
+    """max(L STARTING, (2 N + KV cache) / BANDWIDTH, 2 N rows / OPERATIONS) seconds for a token of each of the rows."""
+    read = 2 * s.parameters + kv_cache(s, rows * length)
+    return max(s.L * STARTING, read / BANDWIDTH, 2 * s.parameters * rows / OPERATIONS)
+
+
+def _passes(s: Shape, n: int, tokens: int) -> float:
+    """Seconds of `n` forward passes over so many tokens; a backward pass counts as two."""
+    return n * max(s.L * STARTING, 2 * s.parameters * tokens / (REACHED * OPERATIONS))
+
+
+def seconds(profile: Profile, base: str, part: str, tokens: int) -> float:
+    """Of one study: answered (decode), trained on once (sft), or sampled and trained on (grpo)."""
+    s, prompt, grpo = shape(base), prompt_tokens(base), profile.grpo
+    if part == "decode":
+        rows = profile.decoding.batch_size
+        return tokens * token(s, rows, prompt + tokens) / rows + _passes(s, 1, rows * prompt) / rows
+    again = profile.sft.gradient_checkpointing if part == "sft" else grpo.gradient_checkpointing
+    if part == "sft":
+        rows = profile.sft.per_device_train_batch_size
+        return _passes(s, 3 + again, rows * (prompt + tokens)) / rows
+    tokens, rows = min(tokens, grpo.max_completion_length), grpo.studies_per_step * grpo.num_generations
+    sampled = tokens * token(s, rows, prompt + tokens) / grpo.studies_per_step + _passes(s, 1, prompt)
+    looks = grpo.num_iterations * (3 + again) + 1 + (grpo.beta > 0)  # the samples' own policy, and the reference
+    return sampled + _passes(s, looks, prompt + grpo.num_generations * tokens)
+
+
+def hours(profile: Profile, tokens: int) -> float:
+    """Of the whole study of a profile with answers of so many tokens; loading and the teacher are not counted."""
+    table = work(profile)
+    each = [seconds(profile, base, part, tokens) for base, part in zip(table["family"], table["part"], strict=True)]
+    return float((table["studies"] * each).sum() / 3600)
+
+
+def table() -> pd.DataFrame:
+    """A row for each of `HELD`: answers that are written, hours and dollars of an A100 for both lengths."""
+    rows = []
+    for held, (name, given) in HELD.items():
+        made = load_profile(name, unset=True, given=given)
+        done = work(made)
+        took = [hours(made, tokens) for tokens in LENGTHS]
+        cost = [took[0] * PRICE[0], took[1] * PRICE[1]]
+        rows.append({
+            "you have": held,
+            "answers to be scored": f"{done.loc[done['part'] == 'decode', 'studies'].sum():,}",
+            **{f"hours, {tokens:,} tokens each": _short(one) for tokens, one in zip(LENGTHS, took, strict=True)},
+            "dollars": f"{_short(cost[0])} to {_short(cost[1])}",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
