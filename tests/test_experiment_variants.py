@@ -1,6 +1,8 @@
 """What the arms change in TRL's trainers: the reference policy, which answers count, and where SFT begins."""
 
 import dataclasses
+import gzip
+import json
 
 import pytest
 import torch
@@ -71,8 +73,30 @@ def test_the_untouched_reference_is_the_base_and_the_usual_one_the_start(make, f
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
 def test_raft_leaves_only_answers_above_their_groups_mean(make, family_name):
     trainer = make("raft")
+    trainer._keep = lambda images: None  # this reward has no terms
     trainer.reward_funcs = [lambda prompts, **_: [float(k % 4) for k in range(len(prompts))]]
     assert rollout(trainer)["advantages"].tolist() == pytest.approx([0, 0, 0.5, 1.5] * 4)
+
+
+@pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
+def test_the_groups_are_kept_with_terms_and_advantages_and_a_step_done_again_once(make, family_name, tmp_path, studies):
+    trainer = make("nuanced")
+    paid = rollout(trainer)["advantages"].tolist()
+    place = tmp_path / "nuanced" / "groups.jsonl"
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    assert [line["image"] for line in lines] == [study.image.stem for study in studies[:4] for _ in range(4)]
+    assert [line["advantage"] for line in lines] == pytest.approx(paid, abs=1e-6)
+    scored = [sum(line["terms"].values()) for line in lines]
+    assert scored == [sum(terms.values()) for terms in trainer.reward_funcs[0].terms]
+    for k in range(0, 16, 4):
+        group = scored[k : k + 4]
+        less_mean = [score - sum(group) / 4 for score in group]
+        assert [line["advantage"] for line in lines[k : k + 4]] == pytest.approx(less_mean, abs=1e-4)
+    rollout(trainer)  # the same step, as after a stop
+    (tmp_path / "kept").mkdir()
+    run._keep_groups(place, tmp_path / "kept")
+    with gzip.open(tmp_path / "kept" / "groups.jsonl.gz", "rt") as file:
+        assert len(file.readlines()) == 16
 
 
 def test_a_reward_of_nothing_gives_every_answer_zero(make, checkpoints):
@@ -82,6 +106,7 @@ def test_a_reward_of_nothing_gives_every_answer_zero(make, checkpoints):
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
 def test_finding_words_share_out_a_completions_advantage(make, family_name):
     trainer = make("words")
+    trainer._keep = lambda images: None  # this reward has no terms
     trainer.reward_funcs = [lambda prompts, **_: [float(k % 4) for k in range(len(prompts))]]
     trainer._weights = lambda ids, mask: (ids % 3).float()
     batch = rollout(trainer)
@@ -92,6 +117,7 @@ def test_finding_words_share_out_a_completions_advantage(make, family_name):
 @pytest.mark.parametrize("family_name", ["medgemma"], indirect=True)
 def test_the_recipe_of_nv_reason_trains(make, family_name):
     trainer = make("nv-recipe")
+    trainer._keep = lambda images: None  # this reward has no terms
     trainer.reward_funcs = [lambda prompts, **_: [float(k % 3) for k in range(len(prompts))]]
     trainer.train()
     (step,) = [entry for entry in trainer.state.log_history if "grad_norm" in entry]  # one update a rollout batch

@@ -6,6 +6,8 @@ run) and ``.../<arm>-answers`` (a row an image of a test patient, with the sampl
 later: 0.9 MB each.
 """
 
+import gzip
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -25,7 +27,7 @@ from chexreason.models import add_lora, with_adapter
 from chexreason.rewards import reward
 from companion.experiment import asking, neighbours, patients, plan, sampling
 from companion.experiment.plan import Arm
-from companion.experiment.variants import OnwardTrainer, VariantTrainer, zero
+from companion.experiment.variants import GROUPS, OnwardTrainer, VariantTrainer, zero
 from companion.phantoms.conventions import record
 from companion.phantoms.lesion import Lesion
 from companion.phantoms.prepare import lesions, prepare, write_traces
@@ -101,6 +103,18 @@ def _train(name: str, arm: Arm, profile: Profile) -> None:
         asked = runs.need(place / arm.asked)
         if not files.whole(kept) or files.file_digest(kept) != files.file_digest(asked):
             resume.keep(asked, kept)
+        if arm.stage == "grpo" and profile.seed == 0 and (place / GROUPS).is_file():
+            _keep_groups(place / GROUPS, profile.results / name)
+
+
+def _keep_groups(place: Path, results: Path) -> None:
+    """The completions that were rewarded, packed, of each step those of its last try; for teaching."""
+    steps: dict[int, list[str]] = {}
+    for line in place.read_text(encoding="utf-8").splitlines():
+        about = json.loads(line)
+        steps[about["step"]] = [*(steps[about["step"]] if about["number"] else ()), line]
+    text = "".join(f"{line}\n" for step in sorted(steps) for line in steps[step])
+    files.write_atomically(results / f"{GROUPS}.gz", gzip.compress(text.encode(), mtime=0))
 
 
 def _fit(name: str, arm: Arm, profile: Profile, adapter: Path) -> None:

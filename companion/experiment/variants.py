@@ -1,5 +1,6 @@
-"""What some arms change in TRL's trainers, and a reward of nothing."""
+"""What some arms change in TRL's trainers, the groups that all of them keep, and a reward of nothing."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from chexreason.rewards import Labels, Terms
 from companion.experiment.neighbours import of_finding_words
 from companion.speed.grpo import FastGRPOTrainer
 from companion.speed.sft import FastSFTTrainer
+
+#: Beside a training's checkpoints, a line a completion: step, its number there, image, text, terms, advantage.
+GROUPS = "groups.jsonl"
 
 
 def zero(answer: Parsed, truth: Labels, text: str) -> Terms:
@@ -59,12 +63,23 @@ class VariantTrainer(FastGRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         batch = super()._generate_and_score_completions(inputs)
+        self._keep([Path(row["path"]).stem for row in inputs])
         if self.positive_only:
             batch["advantages"] = batch["advantages"].clamp(min=0)
         if self.finding_words != 1:
             weight_BT = self._weights(batch["completion_ids"], batch["completion_mask"])
             batch["advantages"] = batch["advantages"].unsqueeze(1) * weight_BT
         return batch
+
+    def _keep(self, images: list[str]) -> None:
+        """Append the completions of a rollout batch to `GROUPS`; a step that is done again stands there twice."""
+        said, advantages, terms = (list(values)[-len(images) :] for values in (
+            self._logs["completion"], self._logs["advantages"], self.reward_funcs[0].terms))  # fmt: skip
+        with (Path(self.args.output_dir) / GROUPS).open("a", encoding="utf-8") as file:
+            for k, (image, [turn], advantage, one) in enumerate(zip(images, said, advantages, terms, strict=True)):
+                line = {"step": self.state.global_step, "number": k, "image": image, "completion": turn["content"],
+                        "terms": dict(one), "advantage": round(advantage, 6)}  # fmt: skip
+                file.write(json.dumps(line) + "\n")
 
     def _weights(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
         """`finding_words` on the tokens of finding words, 1 on others; scaled to mean 1 over a completion (B, T)."""
