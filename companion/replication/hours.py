@@ -85,7 +85,7 @@ def work(profile: Profile) -> pd.DataFrame:
             family = "qwen" if about["base"] == "nv_reason" else about["base"]  # of the same architecture
             rows.append(("generalization", family, "decode", tested))
     table = pd.DataFrame(rows, columns=["stage", "family", "part", "studies"])
-    return table.groupby(["stage", "family", "part"], sort=False, as_index=False)["studies"].sum()
+    return table.groupby(["stage", "family", "part"], sort=False)["studies"].sum().reset_index()
 
 
 def token(s: Shape, rows: int, length: int) -> float:
