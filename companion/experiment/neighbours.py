@@ -1,15 +1,13 @@
 """What the arms of question 6 need beside settings: the neighbours of the paper, as faithful as the miniature allows.
 
 Which studies are rewarded (`farthest_first`, `differing`), three rewards, an answer before its reasoning, and adapters
-between two others. Finding words are those of the scripted teacher and the names of the 14 labels.
+between two others.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,29 +17,13 @@ from peft import PeftModel
 from chexreason import files, prompts, traces
 from chexreason.completions import ONLY_SOLUTION, Parsed
 from chexreason.config import Profile
-from chexreason.labels import FINDINGS, NO_FINDING, SUPPORT_DEVICES
+from chexreason.labels import FINDINGS, NO_FINDING
 from chexreason.models import Loaded
 from chexreason.prompts import TASK, Prompt
 from chexreason.rewards import Hard, Labels, Terms, jaccard
 from chexreason.settings import assumed
 from companion.experiment import words
-from companion.phantoms.devices import DEVICES
-from companion.phantoms.teacher.phrases import WORDS, lower
-
-_KINDS = {"Lung Lesion": ("mass", "nodule"), SUPPORT_DEVICES: tuple(DEVICES)}
-
-
-def _pattern(names: Sequence[str]) -> re.Pattern[str]:
-    longest_first = sorted(map(re.escape, names), key=len, reverse=True)
-    return re.compile(rf"\b(?:{'|'.join(longest_first)})\b", re.IGNORECASE)
-
-
-_NAMES = {
-    name: (name, lower(name), *(WORDS[name].nouns if name in WORDS else ()), *_KINDS.get(name, ())) for name in FINDINGS
-}
-_NAMED = {name: _pattern(words) for name, words in _NAMES.items()}
-_ANY = _pattern([word for words in _NAMES.values() for word in words])
-_DENIED = re.compile(r"\b(?:no|not|nothing|without|slight|normal|clear)\b", re.IGNORECASE)
+from companion.experiment.mentions import argued
 
 _FIRST = "Think briefly about what you see. Put only the names of the labels that apply, separated by commas, inside"
 #: Answer, then reasons. The reader of completions knows no such order: to it the reasoning is text outside the block.
@@ -64,24 +46,6 @@ def write_answer_first(profile: Profile) -> None:
         thought, closing, answer = line["trace"].partition("</think>")
         lines.append(json.dumps({**line, "trace": answer + thought + closing}) + "\n")
     files.write_atomically(traces.place(profile, THINK_AFTER), "".join(lines).encode())
-
-
-def of_finding_words(pieces: Sequence[str]) -> list[bool]:
-    """Which of the pieces that a text consists of hold a part of a finding's name (DiTPO's rule, arXiv:2603.04022)."""
-    spans = [match.span() for match in _ANY.finditer("".join(pieces))]
-    bounds = pairwise([0, *accumulate(map(len, pieces))])
-    return [any(first < end and start < last for first, last in spans) for start, end in bounds]
-
-
-def argued(text: str) -> Labels:
-    """The abnormal findings named in the think block, each sentence up to its first denial.
-
-    >>> sorted(argued("<think>There is mild edema, no scar. Only slight volume loss. No mass.</think>"))
-    ['Edema']
-    """
-    thought = text.partition("<think>")[2].partition("</think>")[0]
-    told = [_DENIED.split(sentence)[0] for sentence in re.split(r"[.;:\n]", thought)]
-    return frozenset(name for name, named in _NAMED.items() if any(map(named.search, told))) - {NO_FINDING}
 
 
 @dataclass

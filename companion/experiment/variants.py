@@ -11,7 +11,7 @@ from chexreason import runs
 from chexreason.completions import Parsed
 from chexreason.errors import UserError
 from chexreason.rewards import Labels, Terms
-from companion.experiment.neighbours import of_finding_words
+from companion.experiment.mentions import of_finding_words
 from companion.speed.grpo import FastGRPOTrainer
 from companion.speed.sft import FastSFTTrainer
 

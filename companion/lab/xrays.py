@@ -1,0 +1,128 @@
+"""The X-rays of the laboratory: patients at three hospitals, what each hospital records, and what each model says.
+
+The patients are a few of each stratum of the experiment's test patients (`experiment.patients`), so that every finding
+is there: they are no sample, and nothing is to be estimated from them. The models are those of the experiment's seed 0:
+the base, and its adapters that are kept beside the results. Their greedy answers lie in ``results/lab/answers.csv.gz``,
+which `record` writes; images and outlines are drawn when the book is built.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import contourpy
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from chexreason import config
+from chexreason.completions import THINK_SOLUTION, parse_completion
+from chexreason.labels import FINDINGS, NEGATIVE, NO_FINDING, POSITIVE, UNCERTAIN
+from companion.experiment import patients
+from companion.experiment.mentions import mentions
+from companion.phantoms import HOSPITALS, draw_with_masks
+from companion.phantoms.case import relabel
+from companion.phantoms.hospitals import hospital
+
+ANSWERS = config.RESULTS / "lab" / "answers.csv.gz"
+#: Patients of each stratum, and of those who have none of the findings.
+EACH, NORMAL = 4, 8
+#: Whose patients they are; all are imaged at each hospital.
+POPULATION = "A"
+#: Arm of the experiment -> what the page calls it.
+MODELS = {
+    "base": "untouched base",
+    "sft": "after SFT",
+    "hard": "after GRPO, equation 3",
+    "nuanced": "after GRPO, equation 4",
+}
+#: Pixels of an image, and of the grid that outlines follow.
+SIDE, GRID = 224, 112
+_STATES = {POSITIVE: "yes", NEGATIVE: "no", UNCERTAIN: "perhaps"}
+
+
+def chosen() -> list[int]:
+    """The patients' numbers: the first of each stratum."""
+    table = patients.sample(POPULATION)
+    take = {name: NORMAL if name == "none" else EACH for name in table["stratum"]}
+    kept = [group.head(take[str(name)]) for name, group in table.groupby("stratum")]
+    return sorted(pd.concat(kept)["index"])
+
+
+def answers(place: Path = ANSWERS) -> pd.DataFrame:
+    """Their greedy answers: index, image (the hospital), model, completion, truncated."""
+    return pd.read_csv(place, keep_default_na=False)
+
+
+def data(given: pd.DataFrame) -> dict[str, Any]:
+    """What the page is given, with each of `answers` as the parser reads it."""
+    said = {key: rows.iloc[0] for key, rows in given.groupby(["index", "image", "model"])}
+    found = []
+    for index in chosen():
+        worlds = {at: patients.World(POPULATION, at) for at in HOSPITALS}
+        drawn = {at: draw_with_masks(world.case(index), SIDE) for at, world in worlds.items()}
+        case = worlds[POPULATION].case(index)
+        found.append({
+            "index": index,
+            "drawn": [name for name in FINDINGS if name in case.truth],
+            "recorded": {at: {name: _STATES[value] for name, value in relabel(case, hospital(at).convention).items()}
+                         for at in HOSPITALS},
+            "images": {at: _webp(image) for at, (image, _) in drawn.items()},
+            "outlines": {at: {name: outline(mask) for name, mask in where.items()} for at, (_, where) in drawn.items()},
+            "said": {model: {at: _answer(said[index, at, model]) for at in HOSPITALS} for model in MODELS},
+        })  # fmt: skip
+    return {"patients": found, "models": MODELS, "hospitals": list(HOSPITALS), "grid": GRID}
+
+
+def _answer(row: Any) -> dict[str, Any]:
+    text = str(row["completion"])
+    parsed = parse_completion(text, THINK_SOLUTION, bool(row["truncated"]))
+    return {
+        "text": text, "labels": list(parsed.labels), "failed": parsed.failed, "failures": sorted(parsed.failures),
+        "mentions": [list(one) for one in mentions(text)],
+    }  # fmt: skip
+
+
+def _webp(image: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=72, method=6)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def outline(mask: np.ndarray) -> str:
+    """The edge of a mask (SIDE, SIDE) as the path of an SVG of GRID by GRID; pixels are unit squares."""
+    small = mask[:: SIDE // GRID, :: SIDE // GRID].astype(float)
+    around = np.pad(small, 1)  # so that no line is open
+    lines: Iterable[np.ndarray] = contourpy.contour_generator(z=around).lines(0.5)
+    # A line runs half a pixel from the pixels' middles; `around` is one pixel larger on each side.
+    return "".join("M" + "L".join(f"{x - 0.5:g} {y - 0.5:g}" for x, y in line[:-1]) + "Z" for line in lines)
+
+
+#: Filter of the page -> what it asks of a patient's answers at a hospital, by what that hospital records.
+FILTERS: Mapping[str, str] = {
+    "all": "all patients",
+    "failed": "an answer that cannot be read",
+    "changed": "another answer after GRPO (equation 3) than before",
+    "invented": "a finding named that was not drawn",
+    "differs": "reasoning and list name other findings",
+}
+
+
+def matches(name: str, patient: Mapping[str, Any], at: str) -> bool:
+    """Whether a patient of `data` passes a filter at a hospital; the page's script has the same rules."""
+    said = {model: one[at] for model, one in patient["said"].items()}
+    if name == "failed":
+        return any(one["failed"] for one in said.values())
+    if name == "changed":
+        return set(said["sft"]["labels"]) != set(said["hard"]["labels"])
+    if name == "invented":
+        return any(set(one["labels"]) - {NO_FINDING} - set(patient["drawn"]) for one in said.values())
+    if name == "differs":
+        return any(_argued(one) != set(one["labels"]) - {NO_FINDING} for one in said.values() if not one["failed"])
+    return True
+
+
+def _argued(said: Mapping[str, Any]) -> set[str]:
+    return {finding for _, _, finding, denied in said["mentions"] if not denied} - {NO_FINDING}
