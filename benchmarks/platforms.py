@@ -2,7 +2,7 @@
 
 Asks the package index through uv (`pip install uv`, which the environment lacks) and installs nothing: which files each
 pin has, once for all systems, and whether the pins resolve on each, under the conditions that hold there and not here.
-Takes a minute. Prints the table and writes it to results/benchmarks/platforms.csv, from which the book shows it.
+Takes two minutes. Prints the table and writes it to results/benchmarks/platforms.csv, from which the book shows it.
 """
 
 import csv

@@ -127,7 +127,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         ("doctor --set teacher.nosuch=1", "Expected a setting among"),
         (
             "cohort verify --profile smoke --cache {tmp} --manifest /no/where",
-            "a manifest at /no/where/sft.json, got no",
+            "a manifest at /no/where/validation.json, got no",
         ),
         ("fresh --profile {tmp}/family.yml", "Expected results in "),
         ("pretrain frob --cache {tmp}/new", "Expected a base checkpoint among"),

@@ -159,9 +159,9 @@ def test_the_command_finds_runs_by_name_profile_and_folder(tmp_path, monkeypatch
     ("words", "told"),
     [
         ("04-generalization-qwen-nih nosuch", "Expected a run of demo, such as 0"),
-        ("04-generalization-qwen-nih 04-generalization-qwen-chexpert --labels 14", "Expected findings on which both"),
+        ("04-generalization-qwen-nih 04-generalization-qwen-nih --labels Fracture", "Expected findings on which both"),
         ("04-generalization-qwen-nih 04-generalization-qwen-chexpert", "Expected two runs with studies in common"),
-        ("04-generalization-qwen-nih 04-generalization-qwen-nih --labels gout", "Expected a finding among"),
+        ("04-generalization-qwen-nih 04-generalization-qwen-nih --labels gout", "Expected findings among"),
         ("04-generalization-qwen-nih 04-generalization-qwen-nih --uncertain ones", "got labels read with zeros alone"),
         (
             "04-generalization-qwen-nih {bare}",

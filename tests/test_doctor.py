@@ -16,6 +16,7 @@ from taught import with_teacher
 from chexreason import cohorts, config, data, prompts
 from chexreason.config import DataPlace
 from chexreason.labels import positives
+from companion.evidence import sealed
 from companion.phantoms.teacher.completion import write_completion
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row, datasets, machine
 from companion.replication.traces.teacher import KEY, Teacher
@@ -73,7 +74,7 @@ COUNTS = {
 
 @pytest.mark.parametrize("source", COUNTS)
 def test_tables_are_held_against_the_published_counts(profile, monkeypatch, source) -> None:
-    title, facts = data.SOURCES[source].title, datasets.published(source)
+    title, facts = data.SOURCES[source].title, sealed.published(source)
     here = datasets.counts(source, profile.data[source].root)
     assert {what: (n, facts[what][0]) for what, n in here.items() if what != "images"} == COUNTS[source]
     row = datasets._source(source, profile.data[source])
@@ -170,7 +171,7 @@ def test_a_cache_that_may_not_be_looked_into_ends_no_check(profile) -> None:
 def test_the_disk_must_hold_images_checkpoints_and_weights(profile, monkeypatch, fetch, free, state) -> None:
     usage = namedtuple("Usage", "total used free")(0, 0, free)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
-    assert machine._disk(profile.cache, machine.ROOM + fetch).state == state
+    assert machine._disk(profile.cache, machine.room(config.load_profile("paper", unset=True)) + fetch).state == state
 
 
 def torch_with(memory: float = 0, bf16: bool = True) -> SimpleNamespace:

@@ -4,7 +4,7 @@ import pytest
 
 from chexreason.config import load_profile
 from companion.replication import hours
-from companion.replication.memory import kv_cache
+from companion.replication.memory import kv_cache, prompt_tokens
 from companion.replication.shapes import shape
 
 
@@ -22,8 +22,26 @@ def test_the_work_of_the_study_is_that_of_its_tables() -> None:
 def test_a_token_takes_the_longest_of_starting_reading_and_multiplying() -> None:
     s = shape("medgemma")
     assert hours.token(s, 1, 100) == pytest.approx(s.L / 32 / 30.53)
-    assert hours.token(s, 64, 20_000) == pytest.approx((2 * s.parameters + kv_cache(s, 64 * 20_000)) / 2.039e12)
-    assert hours.token(s, 10_000, 1) == pytest.approx(2 * s.parameters * 10_000 / 312e12)
+    assert hours.token(s, 64, 20_000) == pytest.approx((2 * hours.language(s) + kv_cache(s, 64 * 20_000)) / 2.039e12)
+    assert hours.token(s, 10_000, 1) == pytest.approx(2 * hours.language(s) * 10_000 / (0.4 * 312e12))
+
+
+def test_language_model_and_encoder_are_the_published_ones() -> None:
+    """Gemma 3's 4B is 3.88 billion in language; SigLIP So400m's 27 layers of 4 x 1152^2 + 2 x 1152 x 4304 weights."""
+    s = shape("medgemma")
+    assert hours.language(s) == pytest.approx(3.88e9, rel=0.01)
+    assert hours.encoding(s) == pytest.approx(2 * 27 * (4 * 1152**2 + 2 * 1152 * 4304) * 4096 / (0.4 * 312e12))
+
+
+def test_a_step_of_each_training_by_hand() -> None:
+    profile, s, prompt = load_profile("paper", unset=True), shape("medgemma"), prompt_tokens("medgemma")
+    once = max(s.L / 32 / 30.53, 2 * hours.language(s) * (prompt + 300) / (0.4 * 312e12))
+    sft = once * (0.9 * 3 + 0.1) + hours.encoding(s) / 6
+    assert hours.seconds(profile, "medgemma", "sft", 300) == pytest.approx(sft), "forward, backward, recomputed"
+    four = max(s.L / 32 / 30.53, 2 * hours.language(s) * (prompt + 4 * 300) / (0.4 * 312e12))
+    sampled = 300 * (s.L / 32 / 30.53) / 8 + max(s.L / 32 / 30.53, 2 * hours.language(s) * prompt / (0.4 * 312e12))
+    grpo = sampled + hours.encoding(s) + four * (2 * 3 + 1)
+    assert hours.seconds(profile, "medgemma", "grpo", 300) == pytest.approx(grpo), "two passes, one of the reference"
 
 
 def test_a_thousand_images_take_their_share_of_all_and_longer_answers_take_longer() -> None:

@@ -104,7 +104,9 @@ def test_every_form_of_id_finds_its_study(place, trees, dataset, form) -> None:
     values = tables.scores(tables.known(run))
     assert values["micro", "f1"] == 1.0
     assert values["micro", "n"] == run.info["n"] == len(found)
-    assert run.info["left_out"].keys() <= set(data.load(dataset, trees / dataset, "test").left_out)
+    other = {"studies with a row on another image alone"} if form == "paths of another image" else set()
+    assert run.info["left_out"].keys() <= {*data.load(dataset, trees / dataset, "test").left_out, *other}
+    assert other <= run.info["left_out"].keys()
 
 
 def completions(found, tag: str = "solution") -> pd.DataFrame:
@@ -172,7 +174,9 @@ def test_the_claims_about_a_model_of_the_paper_are_judged(place, trees, capsys) 
     for model in ("densenet", "medgemma"):
         assert score(place, "--name", model) == 0
         told = capsys.readouterr().out
-        assert ("No claim of the paper is about densenet" in told) == (model == "densenet")
+        assert ("No claim of the paper is about a model called densenet" in " ".join(told.split())) == (
+            model == "densenet"
+        )
         assert ("The claims that it concerns" in told) == (model == "medgemma")
 
 
@@ -199,7 +203,7 @@ def test_a_thousand_random_files_are_scored_as_scikit_learn_scores_them(tmp_path
         names = [FINDINGS, NIH_SHARED, *[FINDINGS[2:6], NIH_SHARED[:3]] * 3][number % 8]
         to, frame, chances = table_rows(rng, names)
         frame.to_csv(path, index=False)
-        threshold = float(rng.choice([0.5, 0.25]))
+        threshold = float(rng.choice([0.5, 0.25])) if chances else 0.5
         said = reading.read(path, to, column=None, threshold=threshold, prompt=prompts.get("only_label"), partial=False,
                             lists=tmp_path)  # fmt: skip
         policy = ("zeros", "ones", "ignore")[number % 3]
@@ -388,7 +392,7 @@ WRONG = {
     "uncertain": "Expected 0, 1 or a probability under 'Support Devices' in mine.csv, line 3, got a cell of",
     "short": "Expected 15 fields, as in the header, in mine.csv, line 3, got 14. Quote cells that hold commas.",
     "long": "Expected 15 fields, as in the header, in mine.csv, line 3, got 16.",
-    "semicolons": "got columns separated by ';'. Name it with --id COLUMN.",
+    "semicolons": "got columns separated by ';'. Save it with commas.",
     "no header": "got a first line that is no header. Correct it.",
     "no rows": "Expected a header with each column once, and rows, in mine.csv, got no row. Correct it.",
     "no id": "Expected a column of ids such as Path, Image Index or study_id in mine.csv, got Who, No Finding,",
@@ -470,8 +474,9 @@ def test_wrong_words_get_one_line(place, trees, capsys, words, told) -> None:
 
 def test_a_folder_that_is_not_named_and_a_file_that_is_not_there(place, monkeypatch, capsys) -> None:
     assert score(place) == 2
-    assert "Expected a readable CSV or text file at " in capsys.readouterr().err
+    assert "Expected a file of predictions at " in capsys.readouterr().err
     monkeypatch.delenv("CHEXREASON_CHEXPERT")
+    (place / "mine.csv").touch()
     assert score(place) == 2
     assert "got $CHEXREASON_CHEXPERT, which is not set. Give it with --data, or export" in capsys.readouterr().err
 

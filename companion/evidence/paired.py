@@ -49,18 +49,19 @@ class Compared:
 
 def compare(
     runs: tuple[Run, Run], rows: tuple[pd.DataFrame, pd.DataFrame], *, findings: Sequence[str] = (),
-    policy: str | None = None, drop_failures: bool = False, resamples: int = RESAMPLES,
+    policy: str | None = None, drop_failures: bool = False, resamples: int = RESAMPLES, all_of: bool = True,
 ) -> Compared:  # fmt: skip
     """Two runs, by their rows, on the studies and findings that both have.
 
-    `findings` are all that both have by default. With `policy` uncertain labels are read anew from the rows' states.
+    `findings` are all that both have by default; without `all_of` those of them that both have. With `policy` uncertain
+    labels are read anew from the rows' states.
     Raises UserError for runs of two tiers, findings or studies that are not on both sides, and labels that differ.
     """
     if len(tiers := {str(run.info["tier"]) for run in runs}) > 1:
         raise UserError("two runs of one tier", " and ".join(sorted(tiers)), "compare runs on the same images")
     sets = [LABEL_SETS[str(run.info["label_set"])] for run in runs]
     both = [name for name in FINDINGS if all(name in one for one in sets)]
-    if lack := [name for name in findings if name not in both]:
+    if all_of and (lack := [name for name in findings if name not in both]):
         raise UserError("findings on which both runs are scored", f"{', '.join(lack)} on one or none", "leave them out")
     names = tuple(name for name in both if name in (findings or both))
     if not names:
@@ -122,7 +123,8 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
             return tables.known(_whole(run))
     names = [path.parent.name for path in (root / profile).glob("*/run.json")]
     near = f", such as {difflib.get_close_matches(words, names, 1, 0.0)[0]}" if names else ""
-    raise UserError(f"a run of {profile}{near}", repr(words[-60:]), "correct it, or give a run's folder")
+    do = "correct it, name its profile with --profile, or give a run's folder"
+    raise UserError(f"a run of {profile}{near}", repr(words[-60:]), do)
 
 
 def _whole(run: Run) -> Run:

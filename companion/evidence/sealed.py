@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from chexreason.config import RESULTS
+from chexreason.data import SOURCES
 from chexreason.errors import UserError
 
 PUBLISHED = RESULTS / "published"
@@ -52,6 +53,17 @@ def rows(name: str) -> list[dict[str, str]]:
 def frame(name: str) -> pd.DataFrame:
     """The same as a table, columns typed by pandas."""
     return pd.read_csv(_checked(name))
+
+
+def published(source: str) -> dict[str, tuple[str, str]]:
+    """fact -> (value, where it was read) of a data set in results/published/datasets.csv."""
+    title = SOURCES[source].title
+    return {row["fact"]: (row["value"], row["source"]) for row in rows("datasets.csv") if row["dataset"] == title}
+
+
+def listed(source: str) -> int:
+    """Studies of the test set of CheXpert or NIH as published, which is all of it where a profile names no number."""
+    return int(published(source)[{"chexpert": "test studies", "nih": "test images"}[source]][0].replace(",", ""))
 
 
 def _checked(name: str) -> io.StringIO:

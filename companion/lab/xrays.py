@@ -8,7 +8,7 @@ which `record` writes; images and outlines are drawn when the book is built.
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def outline(mask: np.ndarray) -> str:
     """The edge of a mask (SIDE, SIDE) as the path of an SVG of GRID by GRID; pixels are unit squares."""
     small = mask[:: SIDE // GRID, :: SIDE // GRID].astype(float)
     around = np.pad(small, 1)  # so that no line is open
-    lines: Iterable[np.ndarray] = contourpy.contour_generator(z=around).lines(0.5)
+    lines: Any = contourpy.contour_generator(z=around).lines(0.5)
     # A line runs half a pixel from the pixels' middles; `around` is one pixel larger on each side.
     return "".join("M" + "L".join(f"{x - 0.5:g} {y - 0.5:g}" for x, y in line[:-1]) + "Z" for line in lines)
 

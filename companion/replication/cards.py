@@ -42,13 +42,13 @@ def loads_in_bits() -> bool:
 
 def bases(profile: Profile, stage: str) -> list[str]:
     """The base models that a stage of the profile loads and whose shape is published."""
-    study = profile.study
-    names = {
-        "evaluate": [study["prompting"]["model"], *(one["base"] for one in study["generalization"]["models"].values())],
-        "sft": study["sft"]["models"],
-        "grpo": [study["grpo"]["model"]],
-    }[stage]
-    return sorted(FILES.keys() & names)
+    study, runs = profile.study, profile.stages
+    loaded = {
+        "prompting": [study["prompting"]["model"]], "sft": study["sft"]["models"], "grpo": [study["grpo"]["model"]],
+        "generalization": [one["base"] for one in study["generalization"]["models"].values()],
+    }  # fmt: skip
+    asked = runs if stage == "evaluate" else [stage]  # what is trained is scored, too
+    return sorted(FILES.keys() & {base for one in asked if one in runs for base in loaded[one]})
 
 
 def changed(profile: Profile, change: Change) -> tuple[Profile, int]:

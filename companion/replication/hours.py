@@ -1,8 +1,8 @@
 """How many answers a study writes, and how long a GPU needs for it: computed from shapes, nothing here is measured.
 
-A token of every answer of a batch costs one pass over the model. On a large card that takes whichever is longest:
-starting the kernels of each layer, reading weights and KV cache once, or multiplying. `benchmarks/gpu_proof.py`
-measures the same on a card.
+A token of every answer of a batch costs one pass over the language model. On a large card that takes whichever is
+longest: starting the kernels of each layer, reading weights and KV cache once, or multiplying. With the batches of the
+profile `paper` it is the first, so all hours rest on `STARTING`. `benchmarks/gpu_proof.py` measures the same on a card.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from chexreason.config import Profile, load_profile
-from companion.replication.doctor.datasets import published
+from companion.evidence.sealed import listed
 from companion.replication.memory import kv_cache, prompt_tokens
 from companion.replication.shapes import Shape, shape
 
@@ -27,13 +27,11 @@ STARTING = 1 / 30.53 / 32
 PRICE = (0.80, 3.00)
 #: Tokens of an answer: a guess of ours for answers that reason, and the longest that the profile `paper` allows.
 LENGTHS = (300, 2048)
-#: Sizes of the official test sets, for profiles that take all of them.
-WHOLE = {"chexpert": "test studies", "nih": "test images"}
 #: The models that whoever has accepted MedGemma's terms may ask beside the two open ones.
 _THREE = {"medgemma": {"base": "medgemma", "prompt": "free_reasoning"},
           "nv_reason": {"base": "nv_reason", "prompt": "nv_reason"},
           "qwen": {"base": "qwen", "prompt": "free_reasoning"}}  # fmt: skip
-_NIH, _OWN = "chexreason run all --profile open", "a profile of your own, as below"
+_NIH = "chexreason run all --profile open"
 
 
 class Held(NamedTuple):
@@ -49,16 +47,16 @@ class Held(NamedTuple):
 HELD = (
     Held("this repository", "the paper's numbers re-analysed, and the whole study in miniature", "make book"),
     Held("predictions of any model, and the label file", "their scores beside the paper's tables", "chexreason score"),
-    Held("NIH's images (free)", "Table 6 for NV-Reason-CXR and Qwen2.5-VL", _NIH, "open"),
-    Held("the same, and an evening", "the same, on a part of the test list", f"{_NIH} --n 1000", "open",
+    Held("NIH's images (free), and a GPU", "Table 6 for NV-Reason-CXR and Qwen2.5-VL", _NIH, "open"),
+    Held("the same, but one evening only", "the same of 1,000 images", f"{_NIH} --n 1000", "open",
          {"settings": {"sizes.nih": 1000}}),
-    Held("and MedGemma's terms accepted", "its column of Table 6, too", _OWN, "open",
+    Held("also access to MedGemma (its terms accepted)", "its column of Table 6, too", "profile 1 below", "open",
          {"study": {"generalization": {"models": _THREE}}}),
-    Held("CheXpert's test set (registration)", "the same columns of Table 5", _OWN, "open",
+    Held("CheXpert's test set (registration), MedGemma, a GPU", "the same columns of Table 5", "profile 2 below", "open",
          {"study": {"generalization": {"models": _THREE, "test_sets": ["chexpert"]}}}),
-    Held("MIMIC-CXR-JPG (credentials)", "Table 1", _OWN, "paper",
+    Held("MIMIC-CXR-JPG (credentials), MedGemma, a GPU", "Table 1", "profile 3 below", "paper",
          {"study": {"sft": {"models": []}, "grpo": {"rewards": []}, "generalization": {"test_sets": []}}}),
-    Held("all three, and a teacher for the traces", "all of it", "make book PROFILE=paper", "paper"),
+    Held("all of these, and a teacher for the traces", "all of it", "make book PROFILE=paper", "paper"),
 )  # fmt: skip
 
 
@@ -77,10 +75,7 @@ def work(profile: Profile) -> pd.DataFrame:
         rows.append(("grpo", base, "grpo", rewards * profile.grpo.num_train_epochs * sizes.rl))
         rows.append(("grpo", base, "decode", rewards * profile.grpo.checkpoints * scored))
     if "generalization" in profile.stages:
-        tested = sum(
-            getattr(sizes, name) or int(published(name)[WHOLE[name]][0].replace(",", ""))
-            for name in study["generalization"]["test_sets"]
-        )
+        tested = sum(getattr(sizes, name) or listed(name) for name in study["generalization"]["test_sets"])
         for about in study["generalization"]["models"].values():
             family = "qwen" if about["base"] == "nv_reason" else about["base"]  # of the same architecture
             rows.append(("generalization", family, "decode", tested))
@@ -89,14 +84,28 @@ def work(profile: Profile) -> pd.DataFrame:
 
 
 def token(s: Shape, rows: int, length: int) -> float:
-    """max(L STARTING, (2 N + KV cache) / BANDWIDTH, 2 N rows / OPERATIONS) seconds for a token of each of the rows."""
-    read = 2 * s.parameters + kv_cache(s, rows * length)
-    return max(s.L * STARTING, read / BANDWIDTH, 2 * s.parameters * rows / OPERATIONS)
+    """max(L STARTING, (2 N + KV cache) / BANDWIDTH, 2 N rows / OPERATIONS) seconds for a token of each of the rows.
+
+    N are the language model's weights.
+    """
+    read = 2 * language(s) + kv_cache(s, rows * length)
+    return max(s.L * STARTING, read / BANDWIDTH, 2 * language(s) * rows / (REACHED * OPERATIONS))
+
+
+def language(s: Shape) -> int:
+    """Weights of the language model, L H (2 Q + 2 K + 3 I) + V H."""
+    return s.L * s.H * (2 * s.Q + 2 * s.K + 3 * s.I) + s.V * s.H
+
+
+def encoding(s: Shape) -> float:
+    """Seconds to encode an image: 2 multiplications a patch for each weight of the vision encoder's linear layers."""
+    weights = s.linear - s.L * s.H * (2 * s.Q + 2 * s.K + 3 * s.I)
+    return 2 * weights * s.patches / (REACHED * OPERATIONS)
 
 
 def _passes(s: Shape, n: int, tokens: int) -> float:
-    """Seconds of `n` forward passes over so many tokens; a backward pass counts as two."""
-    return n * max(s.L * STARTING, 2 * s.parameters * tokens / (REACHED * OPERATIONS))
+    """Seconds of `n` passes over so many tokens; a backward pass is one, since the frozen weights need no gradient."""
+    return n * max(s.L * STARTING, 2 * language(s) * tokens / (REACHED * OPERATIONS))
 
 
 def seconds(profile: Profile, base: str, part: str, tokens: int) -> float:
@@ -104,14 +113,16 @@ def seconds(profile: Profile, base: str, part: str, tokens: int) -> float:
     s, prompt, grpo = shape(base), prompt_tokens(base), profile.grpo
     if part == "decode":
         rows = profile.decoding.batch_size
-        return tokens * token(s, rows, prompt + tokens) / rows + _passes(s, 1, rows * prompt) / rows
+        return tokens * token(s, rows, prompt + tokens) / rows + _passes(s, 1, rows * prompt) / rows + encoding(s)
     again = profile.sft.gradient_checkpointing if part == "sft" else grpo.gradient_checkpointing
     if part == "sft":
         rows = profile.sft.per_device_train_batch_size
-        return _passes(s, 3 + again, rows * (prompt + tokens)) / rows
+        held = profile.sft.validation_share  # looked at after each epoch, in one pass
+        looks = (1 - held) * (2 + again) + held
+        return _passes(s, 1, rows * (prompt + tokens)) * looks / rows + encoding(s) / profile.sft.num_train_epochs
     tokens, rows = min(tokens, grpo.max_completion_length), grpo.studies_per_step * grpo.num_generations
-    sampled = tokens * token(s, rows, prompt + tokens) / grpo.studies_per_step + _passes(s, 1, prompt)
-    looks = grpo.num_iterations * (3 + again) + 1 + (grpo.beta > 0)  # the samples' own policy, and the reference
+    sampled = tokens * token(s, rows, prompt + tokens) / grpo.studies_per_step + _passes(s, 1, prompt) + encoding(s)
+    looks = grpo.num_iterations * (2 + again) + (grpo.beta > 0)  # the reference looks once
     return sampled + _passes(s, looks, prompt + grpo.num_generations * tokens)
 
 
@@ -135,6 +146,12 @@ def table() -> pd.DataFrame:
             row["dollars"] = " to ".join(_short(one * price) for one, price in zip(took, PRICE, strict=True))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def together(rows: int) -> str:
+    """Hours of NIH's images with so many answers written at once."""
+    made = load_profile("open", unset=True, given={"settings": {"decoding.batch_size": rows}})
+    return " to ".join(_short(hours(made, tokens)) for tokens in LENGTHS)
 
 
 def _short(value: float) -> str:

@@ -16,6 +16,7 @@ from companion.evidence.comparable import ENOUGH
 from companion.evidence.outcomes import NAMED
 from companion.evidence.paired import Compared, recorded_policy
 from companion.evidence.scoring import BLIND
+from companion.evidence.sealed import listed
 from companion.report.terminal import NARROWEST, WIDEST, titled, wrapped
 from companion.report.theme import decimal, signed
 
@@ -38,6 +39,8 @@ def run_text(run: Run, claims: Mapping[str, Outcome], width: int) -> str:
     facts = [f"{info['n']:,} studies of {info['patients']:,} patients; {len(names)} findings; {form}; "
              f"uncertain labels {POLICIES[recorded_policy(run)]}."]  # fmt: skip
     facts += [f"Left out: {_counted(info['left_out'])}."] if info["left_out"] else []
+    facts += [f"Not all of the test set, which has {whole:,}: the paper's values below are of all."
+              for whole in _more(run)]  # fmt: skip
     head = ["F1", "95 % by patient", "P", "R", "AUROC", "recorded", "named"]
     lines: dict[str, list[str]] = {}
     for name in [*(one for one in AVERAGES if (one, "f1") in values.index), "", *names]:
@@ -61,9 +64,19 @@ def run_text(run: Run, claims: Mapping[str, Outcome], width: int) -> str:
            titled("To hold it against", width), columns(_references(run, cell), width, "reader"), ""]  # fmt: skip
     floor = cell["macro", f"f1 of {BLIND[0]}"]
     if cell["macro", "f1"] < floor:
-        out += [wrapped(f"Below naming every label (macro-F1 {decimal(floor)}): it takes part in no order.", width), ""]
+        out += [wrapped(f"Below naming every label (macro-F1 {decimal(floor)}): it stands in no ranking.", width), ""]
     out += [*_claims(run, claims, width), "", wrapped(f"Written: {os.path.relpath(run.folder)}", width)]
     return "\n".join(out)
+
+
+def _more(run: Run) -> Iterable[int]:
+    """Studies of the published test set where the run scored fewer."""
+    of_paper = run.info["dataset"] in ("chexpert", "nih") and (run.info["split"], run.info["tier"]) == (
+        "test",
+        "replication",
+    )
+    if of_paper and run.info["n"] < (whole := listed(str(run.info["dataset"]))):
+        yield whole
 
 
 def _references(run: Run, cell: pd.Series) -> pd.DataFrame:
@@ -85,7 +98,8 @@ def _claims(run: Run, claims: Mapping[str, Outcome], width: int) -> Iterable[str
     if not claims:
         models = ", ".join(tables.MODELS)
         told = (
-            f"No claim of the paper is about {run.info['model']}. They are about its five models on the two test sets: "
+            f"No claim of the paper is about a model called {run.info['model']}. They are about its five models on the "
+            "two test sets: "
             f"if these are the predictions of one, name it with --name ({models})."
         )
         return [wrapped(told, width)]

@@ -219,13 +219,14 @@ def compare_runs(words: Words) -> None:
     from companion.evidence import paired
 
     sets = {"": (), "nine": NIH_SHARED, "14": FINDINGS}
-    names, strange, _ = read_labels(words.labels) if words.labels not in sets else (sets[words.labels], (), 0)
+    named = words.labels not in sets  # of a set, those that both runs have; of findings by name, all
+    names, strange, _ = read_labels(words.labels) if named else (sets[words.labels], (), 0)
     if strange:
-        raise unknown("finding", strange[0], FINDINGS, "chexreason/labels.py")
+        raise UserError(f"findings among {', '.join(FINDINGS)}", repr(strange[0]), "correct --labels")
     first, second = (paired.open_run(run, words.profile, words.results) for run in (words.first, words.second))
     found = paired.compare(
         (first, second), (paired.rows_of(first, words.cache), paired.rows_of(second, words.cache)), findings=names,
-        policy=words.uncertain, drop_failures=words.failures == "drop",
+        policy=words.uncertain, drop_failures=words.failures == "drop", all_of=named,
     )  # fmt: skip
     if words.json:
         print(json.dumps(found.described(), indent=1))
@@ -249,8 +250,9 @@ def handle_cohorts(words: Words) -> int:
     from chexreason import cohorts
     from companion.phantoms.prepare import prepare
     from companion.replication import manifests
+    from companion.workflow.begin import cohorts_of
 
-    names = [words.cohort] if words.cohort else list(cohorts.COHORTS)
+    names = [words.cohort] if words.cohort else cohorts_of(profile, *profile.stages)
     cohorts.place_of(names[0])  # an unknown one is refused before anything is drawn
     for path in manifests.files(profile, names, words.manifest) if words.what == "verify" else ():
         manifests.read(path)  # so is one that is not there
@@ -315,7 +317,11 @@ def _given(words: Words) -> dict[str, Any]:
         else:
             rewards.append(name)
     if (n := getattr(words, "n", None)) is not None:
-        cut = {f"sizes.{name}": n for name in ("chexpert", "nih")} | {"sizes.stratified": True}
+        from companion.evidence.sealed import listed
+
+        if n < 1:
+            raise UserError("a number of studies from 1 on", f"--n {n}", "correct it")
+        cut = {f"sizes.{name}": n for name in ("chexpert", "nih") if n < listed(name)} | {"sizes.stratified": True}
         given["settings"] = cut | given.get("settings", {})
     given |= {"modules": modules} if modules else {}
     return given | ({"study": {"grpo": {"rewards": rewards}}} if rewards else {})

@@ -50,12 +50,17 @@ def draw(profile: config.Profile, *stages: str) -> None:
     from companion.phantoms.prepare import prepare
 
     prepare(profile, teach=False)
+    for name in cohorts_of(profile, *stages):
+        cohorts.drawn(profile, name)
+
+
+def cohorts_of(profile: config.Profile, *stages: str) -> list[str]:
+    """The cohorts that some stages look at, in their order."""
     looks_at = {
         "prompting": ["validation"], "sft": ["sft", "validation"], "grpo": ["rl", "validation"],
         "generalization": profile.study["generalization"]["test_sets"],
     }  # fmt: skip
-    for name in dict.fromkeys(name for stage in stages for name in looks_at[stage]):
-        cohorts.drawn(profile, name)
+    return list(dict.fromkeys(name for stage in stages for name in looks_at[stage]))
 
 
 def _families(profile: config.Profile) -> None:

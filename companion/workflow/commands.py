@@ -72,6 +72,7 @@ REWARD = word("--reward", action="append", help="a reward's name, or a file that
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
 SIZES = word("--profile", default="demo", help="the sizes: smoke, demo, miniature or paper (default: demo)")
 CORES = word("--cores", type=int, default=2, help="processes side by side (default: 2)")
+N = word("--n", type=int, help="at most so many studies of each test set; each finding keeps its share")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
 UNCERTAIN = word("--uncertain", choices=("zeros", "ones", "ignore"), help="how uncertain labels count")
 #: Command -> what it does, its words, and defaults that differ from theirs.
@@ -92,7 +93,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     ), {}),
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
-        word("--n", type=int, help="so many studies of each test set; each finding keeps its share"),
+        N,
     ), {}),
     "sft": (actions.train, PLACES, {
         "stage": "sft", "about": "Fine-tune and score the two base models in four formats, without a notebook.",
@@ -129,11 +130,11 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         SHOWN, word("--results", type=place, help="a folder instead of results/"),
         word("--cache", type=place, help="a folder instead of .cache/PROFILE, for rows kept there"), JSON,
     ), {}),
-    "doctor": (actions.see_doctor, PLACES, {}),
+    "doctor": (actions.see_doctor, (*PLACES, N), {}),
     "cohort": (actions.handle_cohorts, (
         word("what", choices=("show", "write", "verify"), metavar="show|write|verify"),
-        word("--cohort", help="sft, rl, validation, chexpert or nih (default: all five)"),
-        word("--manifest", "--out", type=place, help="a file to verify, or the manifests' folder"), *PLACES,
+        word("--cohort", help="sft, rl, validation, chexpert or nih (default: those of the study)"),
+        word("--manifest", "--out", type=place, help="a file to verify, or the manifests' folder"), *PLACES, N,
     ), {}),
     "traces": (actions.write_traces, (
         word("--prompt", default="all", help="one SFT format such as reasoning_a (default: all four)"),

@@ -50,7 +50,7 @@ def tell(profile: Profile, width: int) -> int:
             print(row.text(width), flush=True)
     print(f"\n{'what is computed':<18}  {'state':<7}  of what, and what is missing for the rest")
     shown = list(parts.check(profile, found[MISSING]))
-    print(*(row.text(width) for row in shown), "", sep="\n")
+    print(*(row.text(width) for row in [*shown, parts.scoring(profile, found[MISSING])]), "", sep="\n")
     can = "can run" if not found[MISSING] else "cannot run yet"
     if found[MISSING] and any(row.state != MISSING for row in shown):
         can = (

@@ -14,7 +14,7 @@ from chexreason.data.image import is_readable
 from chexreason.data.study import SPLITS
 from chexreason.data.tables import ID, TEXT, read_table
 from chexreason.errors import UserError
-from companion.evidence import sealed
+from companion.evidence.sealed import published
 from companion.replication.contamination import studies_of
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 
@@ -36,12 +36,6 @@ def check(profile: Profile) -> Iterator[Row]:
         yield Row("cohorts", READY, "drawn with the phantoms")
     else:
         yield from (_cohort(profile, name) for name, (source, _) in COHORTS.items() if there.get(source))
-
-
-def published(source: str) -> dict[str, tuple[str, str]]:
-    """fact -> (value, where it was read) of a data set in results/published/datasets.csv."""
-    rows, title = sealed.rows("datasets.csv"), data.SOURCES[source].title
-    return {row["fact"]: (row["value"], row["source"]) for row in rows if row["dataset"] == title}
 
 
 def counts(source: str, root: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ from chexreason.data.study import masked
 from chexreason.errors import UserError
 from chexreason.runs import PACKAGES
 from chexreason.slips import bases
+from companion.evidence.sealed import listed
 from companion.replication import cards, credentialed, keep_outside
 from companion.replication.doctor import DIFFERS, MISSING, READY, Row
 from companion.replication.traces.teacher import permit, teacher_of
@@ -30,9 +31,9 @@ GB = 1e9
 NEEDS_GPU = 1 * GB
 #: The paper's card is sold as 80 GB; what it reports is a little more than 80e9 bytes.
 PAPERS_MEMORY = 80 * GB
-#: What a whole study writes beside the weights: 29,600 images of 896 x 896 pixels, and 44 checkpoints of LoRA of rank
-#: 16 on MedGemma-4B (tests/test_models_published.py counts it), each with the weights and AdamW's two moments.
-ROOM = 29_600 * 896 * 896 + 44 * 12 * 29_802_496
+#: What a study writes beside the weights: each image at 896 x 896 pixels, and for each training checkpoints of LoRA of
+#: rank 16 on MedGemma-4B (tests/test_models_published.py counts it), with the weights and AdamW's two moments.
+IMAGE, CHECKPOINT = 896 * 896, 12 * 29_802_496
 #: Bytes of the published weights in bfloat16: two a weight, of 4.30 and 3.75 billion.
 PUBLISHED: Mapping[str, int] = {"medgemma": 8_600_158_944, "qwen": 7_509_245_952, "nv_reason": 7_509_245_952}
 #: Seconds to wait for the hub.
@@ -45,12 +46,24 @@ def check(profile: Profile) -> Iterator[Row]:
     asked = [(base, profile.models[base]) for base in bases(profile)]
     large = sum(size_of(*model) for model in asked) > NEEDS_GPU
     fetch = sum(size_of(*model) for model in asked if not _is_here(*model))
-    yield _disk(profile.cache, ROOM + fetch if large else GB)
+    yield _disk(profile.cache, room(profile) + fetch if large else GB)
     yield from _gpu(profile, large)
     yield _versions()
     yield from (weights(*model) for model in asked)
     if "sft" in profile.stages:
         yield from _teacher(profile)
+
+
+def room(profile: Profile) -> int:
+    """Bytes that the study of a profile writes beside the weights: images that are looked at, and checkpoints."""
+    sizes, study, stages = profile.sizes, profile.study, profile.stages
+    tested = study["generalization"]["test_sets"] if "generalization" in stages else ()
+    images = sum(getattr(sizes, name, None) or listed(name) for name in tested if name in ("chexpert", "nih"))
+    images += (sizes.validation or 0) * bool({"prompting", "sft", "grpo"}.intersection(stages))
+    images += sizes.sft * ("sft" in stages) + sizes.rl * ("grpo" in stages)
+    kept = 4 * len(study["sft"]["models"]) * len(study["sft"]["prompts"]) * ("sft" in stages)  # two to go on from
+    kept += (profile.grpo.checkpoints + 2) * len(study["grpo"]["rewards"]) * ("grpo" in stages)
+    return images * IMAGE + kept * CHECKPOINT
 
 
 def _cache(profile: Profile) -> Row:
@@ -204,6 +217,9 @@ def _teacher(profile: Profile) -> Iterator[Row]:
     source, what = cohorts.COHORTS["sft"][0], "teacher's traces"
     if profile.data[source].draw is not None:
         yield Row(what, READY, "the scripted teacher writes them for phantoms")
+        return
+    if unset := profile.data[source].unset:
+        yield Row(what, MISSING, f"{unset} is not set", f"export {unset}=/where/it/lies")
         return
     try:
         chosen = cohorts.drawn(profile, "sft")

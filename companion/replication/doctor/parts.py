@@ -49,6 +49,13 @@ def check(profile: Profile, missing: Collection[str]) -> Iterator[Row]:
         yield _row(SHOWN.get(name, SOURCES[name].title), parts)
 
 
+def scoring(profile: Profile, missing: Collection[str]) -> Row:
+    """Of which data sets predictions can be scored, which needs neither weights nor a GPU."""
+    can = [name for name in profile.used if SOURCES[name].title not in missing]
+    get = "needs the label files of a data set, or a .yml file that describes your own"
+    return Row("your predictions", READY if can else MISSING, f"of {', '.join(can)}: chexreason score" if can else get)
+
+
 def _row(what: str, parts: Mapping[str, Sequence[str]]) -> Row:
     """What can be computed of a table; a part lacks what is listed for it."""
     can = [name for name, lacks in parts.items() if not lacks]

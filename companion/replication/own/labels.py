@@ -75,7 +75,10 @@ def of_file(path: Path) -> Labels:
     columns = [text["id"], text["patient"], *(text["findings"][name] for name in names)]
     for column in {one for one in columns if columns.count(one) > 1} - {text["id"]}:
         raise UserError(f"a column for each entry of {where}", f"{column!r} twice", "correct it")
-    frame = tables.read_table(table, dict.fromkeys(columns, tables.TEXT))
+    try:
+        frame = tables.read_table(table, dict.fromkeys(columns, tables.TEXT))
+    except UserError as error:
+        raise UserError(error.expected, error.got, f"correct {path.name}, or the table") from None
     ids, patients = frame[text["id"]].str.strip(), frame[text["patient"]].str.strip()
     tables.refuse(table, ids, ids.eq("") | ids.duplicated(), "an id that occurs once")
     tables.refuse(table, patients, patients.eq(""), "a patient")

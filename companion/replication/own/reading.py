@@ -6,6 +6,7 @@ own rows. Columns may bear CheXpert's names or NIH's, in any case.
 """
 
 import csv
+import difflib
 import gzip
 import io
 import re
@@ -22,8 +23,8 @@ from chexreason.data import tables
 from chexreason.data.study import Study, masked
 from chexreason.errors import UserError
 from chexreason.files import write_atomically
-from chexreason.labels import NIH_TO_CHEXPERT, read_labels
-from chexreason.prompts import Prompt
+from chexreason.labels import FINDINGS, NIH_TO_CHEXPERT, read_labels
+from chexreason.prompts import PROMPTS, Prompt
 from companion.evidence.stats import Floats
 from companion.replication.own.labels import Labels
 
@@ -32,6 +33,9 @@ IDS = ("study_key", "path", "image index", "image", "image_id", "dicom_id", "fil
 COMPLETION = "completion"
 _NIH = {name.replace("_", " ").lower(): known for name, known in NIH_TO_CHEXPERT.items()}
 NO_HEADER = "a first line that is no header"
+_KNOWN = [name.lower() for name in FINDINGS] + list(_NIH)
+#: From which a probability counts, unless one says otherwise.
+THRESHOLD = 0.5
 PROBABILITIES, CHOICES, ANSWERS = "probabilities", "0/1 labels", "completions"
 
 
@@ -64,19 +68,35 @@ def read(
         got = "both" if named else f"neither among {_shown(header)}"
         wanted = f"a column a finding, or a column {COMPLETION!r}, in {_file(path)}"
         raise UserError(wanted, got, "keep the one to be scored" if named else "name the columns as CheXpert or NIH do")
+    strange = [name for name in header if name not in (id_name, text, *named)]
+    for name in strange:
+        if near := difflib.get_close_matches(name.replace("_", " ").lower(), _KNOWN, 1, 0.85):
+            raise UserError(f"columns of {_file(path)} named as CheXpert or NIH do", repr(name), f"write {near[0]}")
     places, left_out = _join(path, frame[id_name], to, partial, lists)
+    left_out |= {"columns that name no finding": len(strange)} if strange and not text else {}
     studies, chosen = tuple(to.studies[place] for place in places), frame.loc[list(places.values())]
     if text:
         rows = answers(chosen[text], prompt)
+        other = next((one for one in PROMPTS.values() if one.answer.tag != prompt.answer.tag), prompt)
+        if (
+            all(row["failed"] for row in rows)
+            and chosen[text].str.contains(f"</{other.answer.tag}>", regex=False).any()
+        ):
+            got, do = f"all in <{other.answer.tag}>", f"say --prompt {other.name}"
+            raise UserError(f"answers of {_file(path)} in <{prompt.answer.tag}> blocks", got, do)
         return Said(ANSWERS, studies, to.findings, rows, None, left_out)
     findings = tuple(name for name in to.findings if name in named.values())
+    unscored = [name for name in named if named[name] not in findings]
     if not findings:
         got = f"columns for {', '.join(dict.fromkeys(named.values()))}"
-        raise UserError(f"a column for a finding of {to.title}", got, f"it records {', '.join(to.findings)}")
+        raise UserError(f"a column for a finding of {to.title}", got, f"scored are {', '.join(to.findings)}")
+    left_out |= {"columns of findings that are not scored here": len(unscored)} if unscored else {}
     values = pd.DataFrame({name: _numbers(path, frame[name]) for name in named}, index=frame.index).loc[chosen.index]
     # Mass and Nodule are both a Lung Lesion: the larger of two columns of one finding counts.
     chance_BF = np.stack([values[[c for c in named if named[c] == name]].max(axis=1) for name in findings], axis=1)
     form = CHOICES if np.isin(chance_BF, (0, 1)).all() else PROBABILITIES
+    if form == CHOICES and threshold != THRESHOLD:
+        raise UserError(f"probabilities in {_file(path)} for a threshold", "0 and 1 alone", "leave out --threshold")
     said_BF = chance_BF >= threshold if form == PROBABILITIES else chance_BF == 1
     nothing = {"completion": "", "tokens": 0, "failures": "", "valid": True, "failed": False}
     rows = [{**nothing, "predicted": ";".join(np.array(findings)[said_F])} for said_F in said_BF]
@@ -137,7 +157,9 @@ def _id_column(path: Path, header: list[str], asked: str | None) -> str:
         if name in by_name:
             return by_name[name]
     wanted = f"a column {asked!r}" if asked else "a column of ids such as Path, Image Index or study_id"
-    raise UserError(f"{wanted} in {_file(path)}", _shown(header), "name it with --id COLUMN")
+    got = _shown(header)
+    do = "save it with commas" if got.startswith("columns separated") else "name it with --id COLUMN"
+    raise UserError(f"{wanted} in {_file(path)}", got, do)
 
 
 def _finding(column: str) -> str | None:
@@ -153,12 +175,15 @@ def _finding(column: str) -> str | None:
 
 def _numbers(path: Path, cells: pd.Series) -> pd.Series:
     """A finding's column as numbers from 0 to 1."""
-    values = pd.to_numeric(cells.str.strip(), errors="coerce")
+    plain = cells.str.strip().str.lower().replace({"true": "1", "false": "0"})
+    values = pd.to_numeric(plain, errors="coerce")
     expected = f"0, 1 or a probability under {str(cells.name)!r}"
     try:
         tables.refuse(Path(path.name), cells, ~values.between(0, 1), expected)
     except UserError as error:
-        raise UserError(error.expected, error.got, "correct it; a logit needs a sigmoid") from None
+        known = ((values < 0) | (values > 1)) & (values != -1)
+        do = "put a sigmoid before logits" if known.any() else "decide for 0 or 1, or leave the row out with --partial"
+        raise UserError(error.expected, error.got, do) from None
     return values.astype(float)
 
 
@@ -211,8 +236,16 @@ def _join(path: Path, ids: pd.Series, to: Labels, partial: bool, lists: Path) ->
             write_atomically(lists / "missing.txt", names.encode())
             got += f", listed in {masked(lists / 'missing.txt', 40)}"
         raise UserError(f"a row in {where} for each of {len(to.studies):,} studies", got, "add them, or say --partial")
-    reasons = {"studies without a prediction": len(missing), "rows on studies without a label": len(strange),
-               "rows on other images of a study": others}  # fmt: skip
+    images = [Path(str(ids[chosen[place]]).strip()).suffix.lower() in (".jpg", ".jpeg", ".png") for place in chosen]
+    lateral = sum(
+        image and not any(exact for exact, _ in found[place]) for place, image in zip(chosen, images, strict=True)
+    )
+    reasons = {
+        "studies without a prediction": len(missing),
+        "rows on studies without a label": len(strange),
+        "rows on other images of a study": others,
+        "studies with a row on another image alone": lateral,
+    }
     return chosen, {why: count for why, count in reasons.items() if count}
 
 

@@ -38,6 +38,8 @@ def score(
     Raises UserError for whatever is wrong with the words, the file or the labels; nothing is written then.
     """
     begun, asked = time.time(), prompts.get(prompt)
+    if not file.is_file():
+        raise UserError(f"a file of predictions at {masked(file, 60)}", "none", "correct its path")
     name = name or re.sub(r"[^\w.-]+", "-", file.name.partition(".")[0]).strip("-.") or "predictions"
     if not re.search(SCHEMA["$defs"]["name"]["pattern"], name):
         raise UserError("a name of letters, digits, dashes and points", repr(name), "give another --name")
@@ -53,6 +55,8 @@ def score(
         raise UserError("a name that no run of the study bears", run_id, "give another --name")
     said = reading.read(file, to, column=column, threshold=threshold, prompt=asked, partial=partial,
                         lists=profile.cache / "score")  # fmt: skip
+    if there:
+        print(f"score: in place of what was scored as {run_id} before")
     label_set = comparable.label_set(said.findings)
     facts = {
         "stage": tables.OWN, "model": name, "base_model": name, "dataset": to.name, "split": split,
