@@ -200,10 +200,8 @@ def verdict(measured: pd.DataFrame, profile: Profile, options: str, tiny: bool) 
         lines.append(f"Not measured, or out of memory: {names}")
     total, peak = table["hours"].sum(skipna=True), measured["reserved_gb"].max()
     lines.append(f"{total:.1f} hours and {peak:.1f} GB at most")
-    within = not len(missing) and peak <= MEMORY_GB
-    return "\n".join(
-        [*lines, f"The paper's card of {MEMORY_GB:.0f} GB {'suffices' if within else 'does NOT suffice'}."]
-    )
+    enough = "suffices" if not len(missing) and peak <= MEMORY_GB else "does NOT suffice"
+    return "\n".join([*lines, f"The paper's card of {MEMORY_GB:.0f} GB {enough}."])
 
 
 def save(table: pd.DataFrame, place: Path) -> pd.DataFrame:

@@ -15,8 +15,8 @@
 #
 # Computes the whole study at the sizes of the profile `demo` and builds the book from it: images are drawn, models of
 # about three million weights are trained, no GPU and no account is needed. Run the cells from top to bottom. The set-up
-# takes about two minutes (on Binder it is in the image), the study four to seven more on two cores; README says what was
-# measured, and where.
+# takes about two minutes (on Binder it is in the image), the study four to seven more on two cores; README says what
+# was measured, and where.
 
 # %%
 import os

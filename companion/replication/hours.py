@@ -52,7 +52,7 @@ HELD = (
          {"settings": {"sizes.nih": 1000}}),
     Held("also access to MedGemma (its terms accepted)", "its column of Table 6, too", "profile 1 below", "open",
          {"study": {"generalization": {"models": _THREE}}}),
-    Held("CheXpert's test set (registration), MedGemma, a GPU", "the same columns of Table 5", "profile 2 below", "open",
+    Held("CheXpert's test set (registration), MedGemma, a GPU", "these columns of Table 5", "profile 2 below", "open",
          {"study": {"generalization": {"models": _THREE, "test_sets": ["chexpert"]}}}),
     Held("MIMIC-CXR-JPG (credentials), MedGemma, a GPU", "Table 1", "profile 3 below", "paper",
          {"study": {"sft": {"models": []}, "grpo": {"rewards": []}, "generalization": {"test_sets": []}}}),
