@@ -34,6 +34,7 @@ def words() -> dict[str, Any]:
         "count": completions._COUNT.pattern,
         "signs": _ranges(completions._SIGNS),
         "limit": Decoding().max_new_tokens,
+        "devices": labels.SUPPORT_DEVICES,
         "enough": comparable.ENOUGH,
         "resamples": scoring.RESAMPLES,
         "draws": {name: str(value) for name, value in np.random.default_rng(0).bit_generator.state["state"].items()},

@@ -38,6 +38,10 @@ MODELS = {
     "hard": "after GRPO, equation 3",
     "nuanced": "after GRPO, equation 4",
 }
+#: What the hospitals imitate.
+ABOUT = {"A": "like MIMIC", "B": "like CheXpert", "C": "like NIH"}
+#: X-rays of "read ten yourself".
+TEN = 10
 #: Pixels of an image, and of the grid that outlines follow.
 SIDE, GRID = 224, 112
 _STATES = {POSITIVE: "yes", NEGATIVE: "no", UNCERTAIN: "perhaps"}
@@ -56,13 +60,13 @@ def answers(place: Path = ANSWERS) -> pd.DataFrame:
     return pd.read_csv(place, keep_default_na=False)
 
 
-def data(given: pd.DataFrame) -> dict[str, Any]:
-    """What the page is given, with each of `answers` as the parser reads it."""
+def data(given: pd.DataFrame, pictures: bool = True) -> dict[str, Any]:
+    """What the page is given, with each of `answers` as the parser reads it; without `pictures` only words."""
     said = {key: rows.iloc[0] for key, rows in given.groupby(["index", "image", "model"])}
     found = []
     for index in chosen():
         worlds = {at: patients.World(POPULATION, at) for at in HOSPITALS}
-        drawn = {at: draw_with_masks(world.case(index), SIDE) for at, world in worlds.items()}
+        drawn = {at: draw_with_masks(world.case(index), SIDE) for at, world in worlds.items() if pictures}
         case = worlds[POPULATION].case(index)
         found.append({
             "index": index,
@@ -73,7 +77,10 @@ def data(given: pd.DataFrame) -> dict[str, Any]:
             "outlines": {at: {name: outline(mask) for name, mask in where.items()} for at, (_, where) in drawn.items()},
             "said": {model: {at: _answer(said[index, at, model]) for at in HOSPITALS} for model in MODELS},
         })  # fmt: skip
-    return {"patients": found, "models": MODELS, "hospitals": list(HOSPITALS), "grid": GRID}
+    return {
+        "patients": found, "models": MODELS, "hospitals": list(HOSPITALS), "about": ABOUT, "filters": FILTERS,
+        "ten": [one["index"] for one in found[:: len(found) // TEN]][:TEN], "side": SIDE, "grid": GRID,
+    }  # fmt: skip
 
 
 def _answer(row: Any) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""What the laboratory's pages begin from: a table that is whole without any script, and the scripts that take over."""
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from companion.lab import groups
+from companion.lab import xrays as films
+from companion.lab.words import words
+from companion.report.frames import frame_table
+from companion.report.theme import Html, escape
+
+#: Groups that are shown without a script.
+SHOWN = 6
+#: Where the scripts lie, as seen from a page of the book's first folder.
+PLACE = "_static/lab"
+
+
+def xrays() -> Html:
+    """The X-rays: a row a patient, in words; the page's script shows image, outlines and answers."""
+    found = films.data(films.answers(), pictures=False)
+    rows = []
+    for one in found["patients"]:
+        yes = {at: [name for name, state in labels.items() if state == "yes"] for at, labels in one["recorded"].items()}
+        rows.append({
+            "patient": one["index"], "drawn": ", ".join(one["drawn"]),
+            **{f"{at} records": ", ".join(names) or "nothing" for at, names in yes.items()},
+            **{f"{title}, at {at}": ", ".join(one["said"][model][at]["labels"]) or "no label"
+               for model, title in films.MODELS.items() for at in films.POPULATION},
+        })  # fmt: skip
+    frame = pd.DataFrame(rows)
+    table = frame_table(frame, "All patients in words", wrap=list(frame.columns))
+    return _page("xrays", table, ("words", "xrays-data", "twin", "stats", "parts", "xrays"))
+
+
+def reward() -> Html:
+    """Try a reward: the constants of both with their origin, and the first groups as they were rewarded."""
+    constants = pd.DataFrame([
+        {"reward": name, "constant": key, "value": about["value"], "what": about["what"], "origin": about["origin"]}
+        for name, held in words()["rewards"].items() for key, about in held.items()
+    ])  # fmt: skip
+    rows = groups.groups().head(SHOWN * groups.SIZE)
+    terms = rows["terms"].map(lambda cell: ", ".join(f"{name} {value:.3f}" for name, value in json.loads(cell).items()))
+    said = rows[["truth", "completion"]].assign(terms=terms, advantage=rows["advantage"].map("{:+.3f}".format))
+    tables = frame_table(constants, "Constants of both rewards", wrap=["what"])
+    tables += frame_table(said, "The first groups of four as equation 3 rewarded them", wrap=list(said.columns))
+    return _page("reward", tables, ("words", "reward-data", "twin", "stats", "parts", "reward"))
+
+
+def _page(name: str, whole: Html, scripts: Sequence[str]) -> Html:
+    """A part of a page: the table for whoever has no script, folded by the scripts that come behind it."""
+    tags = "".join(f'<script defer src="{PLACE}/{escape(script)}.js"></script>' for script in scripts)
+    inner = f"<details open><summary>All of it as a table</summary>{whole.text}</details>"
+    return Html(f'<div class="lab lab-{escape(name)}">{inner}</div>{tags}')
