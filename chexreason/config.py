@@ -187,9 +187,9 @@ def load_module(module: str) -> None:
             spec: Any = importlib.util.spec_from_file_location(name, path)
             sys.modules[name] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[name])
-    except (Exception, SystemExit) as error:  # it is anybody's code
+    except BaseException as error:  # it is anybody's code
         sys.modules.pop(name, None)
-        if isinstance(error, UserError):
+        if isinstance(error, UserError | KeyboardInterrupt):
             raise
         wanted = f"a module or a Python file {masked(Path(Path(module).name), 24)} to import"
         got = f"{type(error).__name__}: {masked(Path(str(error)))}"

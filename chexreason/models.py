@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel, get_peft_model
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -41,7 +40,7 @@ VLLM_MEMORY = 0.4
 #: What libraries raise for options and files that are anybody's: they check them in many places.
 REFUSALS = (
     OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, RuntimeError, re.error,
-    SafetensorError, TemplateError,
+    SafetensorError,
 )  # fmt: skip
 
 
@@ -180,9 +179,9 @@ def load(name: str, source: str | Path | None = None, *, bf16: bool = True, bits
 
 
 def before_weights(family: Family, source: str) -> tuple[ProcessorMixin, PretrainedConfig]:
-    """All of a checkpoint but its weights: its processor and configuration.
+    """All of a checkpoint but the values of its weights: its processor and configuration.
 
-    Raises UserError for one that is missing, incomplete or cut off, and one of another family.
+    Raises UserError for one that is missing, incomplete or cut off, and one of another family or size.
     """
     try:
         for weights in Path(source).glob("*.safetensors"):
@@ -196,8 +195,13 @@ def before_weights(family: Family, source: str) -> tuple[ProcessorMixin, Pretrai
         if shape.image_token_id not in known:  # without its files, a tokenizer that knows no word is made
             raise LookupError("a tokenizer without its sign for an image")
         processor.apply_chat_template(chat("x"), add_generation_prompt=True, tokenize=False)
+        if Path(source).is_dir():  # names and sizes of the weights alone, which is quick
+            options = {"device_map": "meta", "output_loading_info": True, **family.pinned(source)}
+            _whole(family.model_class.from_pretrained(source, **options)[1])
         return processor, shape
-    except REFUSALS as error:  # the files are anybody's
+    except UserError:
+        raise
+    except Exception as error:  # the files are anybody's, and a template is a program
         raise _no_checkpoint(family, source, error) from error
 
 
@@ -206,12 +210,15 @@ def _whole(told: Mapping[str, Any]) -> None:
     lacking = [*sorted(told["missing_keys"]), *sorted(told["mismatched_keys"])]
     beyond = sorted(name for name in told["unexpected_keys"] if ".layers." in name)
     if lacking or beyond:
-        what = f"nothing for {len(lacking)} weights" if lacking else f"{len(beyond)} weights beyond its config.json"
-        raise LookupError(f"{what}, such as {[*lacking, *beyond][0][-60:]}")
+        what = "not there" if lacking else "beyond its config.json"
+        named = [*lacking, *beyond]
+        raise LookupError(f"{len(named)} of the weights {what}, such as {str(named[0])[-60:]}")
 
 
 def _no_checkpoint(family: Family, source: str, error: Exception) -> UserError:
     got, do = str(error).partition("\n")[0], "correct the profile's `models`, or see `chexreason doctor`"
+    if "ignore_mismatched_sizes" in got:
+        got = "weights of another size than its config.json says"
     return UserError(f"a checkpoint of {family.title} at {source}", got or type(error).__name__, do)
 
 

@@ -91,9 +91,15 @@ def names_of(cls: type[Reward]) -> frozenset[str]:
     """
     truth = frozenset(FINDINGS[:1])
     text = "".join(f"<{block}>{FINDINGS[0]}</{block}>" for block in THINK_SOLUTION.blocks)
-    made = cls()
-    made.fit([truth])
-    terms = made(parse_completion(text, THINK_SOLUTION), truth, text)
+    try:
+        made = cls()
+        made.fit([frozenset({name}) for name in FINDINGS])
+        terms = made(parse_completion(text, THINK_SOLUTION), truth, text)
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:  # it is anybody's code
+        got = f"{type(error).__name__}: {error}"
+        raise UserError(f"the reward {cls.__name__} to pay {text}", got, "correct the reward") from error
     if not (isinstance(terms, Mapping) and terms):
         raise UserError(f"named terms from the reward {cls.__name__}", repr(terms), "correct the reward")
     return frozenset(map(str, terms))

@@ -4,7 +4,9 @@ import builtins
 import contextlib
 import io
 import json
+import logging
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,23 @@ def reward_of(name: str, profile: Profile) -> Reward:
     if name not in REWARDS:
         raise unknown("reward", name, REWARDS, "chexreason/rewards.py, or a file given by --reward")
     return overridden(profile.overrides, name, REWARDS[name], profile.name)
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Nothing is printed or logged meanwhile, whatever was bound to the terminal before."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        held.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        held.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.CRITICAL)
+        with open(os.devnull, "wb") as nowhere:
+            for terminal in (1, 2):
+                kept = os.dup(terminal)
+                held.callback(os.close, kept)
+                held.callback(os.dup2, kept, terminal)
+                os.dup2(nowhere.fileno(), terminal)
+        yield
 
 
 class Scorer(TrainerCallback):
@@ -74,18 +93,16 @@ class Scorer(TrainerCallback):
         with self._asked(wanted, about):
             terms = self.reward(parsed, truth, text)
             usable = self.names == set(terms) and all(math.isfinite(value) for value in terms.values())
+            values = {name: float(value) for name, value in terms.items()} if usable else {}
         if not usable:
             raise self._refused(wanted, terms, about)
-        return terms
+        return values
 
     @contextlib.contextmanager
     def _asked(self, wanted: str, about: str = "") -> Iterator[None]:
         """Anybody's code at work; UserError for whatever it raises. About patients, what it prints is not heard."""
         try:
-            with contextlib.ExitStack() as held:
-                if self.private:
-                    held.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                    held.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            with unheard() if self.private else contextlib.nullcontext():
                 yield
         except KeyboardInterrupt:
             raise
@@ -97,6 +114,8 @@ class Scorer(TrainerCallback):
         got = f"{kind}: {found}{about}" if isinstance(found, BaseException) else f"{found!r}{about}"
         if self.private:  # what was raised or returned may quote the completion, and so may its class
             kind = kind if getattr(builtins, kind, None) is type(found) else "an error"
+            other = isinstance(found, dict) and found.keys() != self.names
+            kind += f" with other names than {', '.join(sorted(self.names))}" * other
             got = f"{kind}, not shown since patients' rows may stand in it"
         return UserError(f"a reward {self.__name__} that {wanted}", got, "correct the reward")
 

@@ -68,7 +68,8 @@ def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserEr
         wanted, got = f"{source} among the data {where}", ", ".join(profile.data)
         yield UserError(wanted, got, "add it, or empty the lists of its other stages under `study`")
     drawn = [source for source, place in profile.data.items()
-             if place.draw is not None or os.path.isfile(place.root / PHANTOM_MARKER)]  # fmt: skip
+             if place.draw is not None
+             or any(os.path.isfile(above / PHANTOM_MARKER) for above in (place.root, place.root.parent))]  # fmt: skip
     if profile.tier == "replication" and drawn:
         wanted = f"data sets that you hold for the tier replication {where}"
         yield UserError(wanted, f"phantoms for {', '.join(drawn)}", "set `tier: miniature`")

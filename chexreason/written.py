@@ -60,7 +60,8 @@ def files_of(name: str) -> list[Path]:
     """Where a profile is written, behind the one that it is `like`, if any, and so on; UserError for a circle."""
     files = [file_of(name)]
     while other := _written(files[0]).get("like"):
-        if (path := file_of(other)) in files:
+        beside = files[0].parent / other
+        if (path := beside.resolve() if other.endswith(".yml") and beside.is_file() else file_of(other)) in files:
             raise UserError(f"profile {files[0].stem} like another one", other, "take out a line `like`")
         files.insert(0, path)
     return files

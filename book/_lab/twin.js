@@ -11,6 +11,7 @@ const LAB = globalThis.LAB ??= {};
   const regex = (source, flags = "u") => new RegExp(source.replaceAll("[\\s", `[${inClass(W.space)}`).replaceAll("\\s", `[${inClass(W.space)}]`), flags);
   const SPACE = trimmer(W.space), DECORATION = trimmer(W.decoration), MARKS = trimmer(W.marks);
   const BLANKS = new RegExp(`[${inClass(W.space)}]+`, "u"), NUMBER = regex(W.number), COUNT = regex(W.count);
+  const FRONT = new RegExp(`^[${inClass(W.marks)}]+`, "u"), LESS = regex(W.less), BOX = regex(W.box), NEXT = regex(W.next, "gu");
   const TICKED = regex(W.ticked, "gu"), EMPTY = regex(W.empty, "gu");
   const LINES = new RegExp(`\\r\\n|[${inClass(W.lines)}]`, "gu");
   const signs = new Map(W.signs.flatMap(([from, to, sign]) => Array.from({ length: to - from + 1 }, (_, k) => [String.fromCodePoint(from + k), sign])));
@@ -39,20 +40,36 @@ const LAB = globalThis.LAB ??= {};
   }
 
   function entry(text) {
-    const bare = strip(strip(text, MARKS).replace(COUNT, ""), MARKS);
-    return bare.includes("☐") && !bare.startsWith("☐") ? `☐${bare}` : bare;
+    let no = text.includes("☐") || LESS.test(text.replace(FRONT, "")), bare = strip(strip(text, MARKS).replace(COUNT, ""), MARKS);
+    const yes = bare === "☑";
+    bare = strip(strip(bare.replaceAll("☐", " ").replaceAll("☑", " "), MARKS).replace(COUNT, ""), MARKS);
+    if (BOX.test(bare) && bare.length > 2) { bare = strip(bare.slice(2), MARKS); no = true; }
+    return no ? `☐${bare}` : yes ? "☑" : bare;
+  }
+
+  function struck(text) {
+    const parts = text.split("~~");
+    if (parts.length % 2 === 0) return parts.join("☐");
+    return parts.map((part, k) => (k % 2 ? `☐${part.replace(/([,\n\r])/gu, "$1☐")}` : part)).join("");
   }
 
   function listed(body) {
-    if (["[]", "()"].includes(strip(body))) return "";
-    let text = [...body].map((sign) => signs.get(sign) ?? sign).join("").replace(TICKED, "•").replace(EMPTY, "☐");
+    let text = struck([...body].map((sign) => signs.get(sign) ?? sign).join("").replace(TICKED, "☑").replace(EMPTY, "☐"));
     const lines = text.split(LINES);
     if (lines.at(-1) === "") lines.pop(); // as str.splitlines
     text = strip(lines.join(","));
     const first = [...text].slice(0, 1).join("");
-    if (first && W.marks.includes(first)) text = text.replace(regex(`\\s[${inClass(first)}](?=\\s)`, "gu"), ",");
-    const entries = text.split(",").map(entry);
-    return entries.map((own, k) => (k && entries[k - 1] === "☐" ? `☐${own}` : own)).filter((_, k) => entries[k] !== "☐").join(",");
+    if (first === "☐" || first === "☑") text = text.replace(NEXT, ",");
+    else if (first && W.marks.includes(first)) text = text.replace(regex(`\\s[${inClass(first)}](?=\\s)`, "gu"), ",");
+    const entries = text.split(",").map(entry).filter(Boolean), before = ["☐", "☑"].includes(entries[0]), kept = [];
+    let box = "";
+    for (const one of entries) {
+      if (one === "☐" || one === "☑") {
+        if (!before && kept.length && one === "☐") kept.push(`☐${kept.pop().replace(/^☐/u, "")}`);
+        box = one;
+      } else { kept.push(before && box === "☐" ? `☐${one}` : one); box = ""; }
+    }
+    return kept.join(",");
   }
 
   function parse(text, format = { think: true, tag: "solution" }, truncated = false) {

@@ -68,8 +68,13 @@ def _clear(root: Path) -> None:
 
 def _stale(root: Path) -> list[Path]:
     """Of a whole tree, what is not as it was drawn: all of it, unless it says that this generator has drawn it."""
-    if (root / data.PHANTOM_UNFINISHED).is_file():  # a mark beside it would call it whole
-        return [root / data.PHANTOM_MARKER] if data.is_phantom(root) else []
+    if (half := root / data.PHANTOM_UNFINISHED).exists():
+        try:
+            ours = json.loads(half.read_bytes())["generator"] == generator_digest()
+        except (OSError, ValueError, RecursionError, LookupError, TypeError):
+            ours = False
+        # Of this generator it goes on, and a mark beside it would call it whole.
+        return ([root / data.PHANTOM_MARKER] if data.is_phantom(root) else []) if ours else [root]
     if not (data.is_phantom(root) or (root / data.TRUTH).exists()):
         return []
     try:

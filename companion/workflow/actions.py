@@ -84,10 +84,19 @@ def run_stages(words: Words) -> None:
     names = profile.stages if words.stage == "all" else [words.stage]
     _in_study(profile, names)
     begin(profile, *names, changed=bool(words.set))
-    draw(profile, *profile.stages)
+    draw(profile, *names)
     for name in names:
         executed = stages.run_stage(name, profile, json.dumps(given) if given else "")
         print(f"{name}: {os.path.relpath(executed)}")
+
+
+def get_ready(words: Words) -> None:
+    """Look at all that a study needs, and draw its phantoms, before anything is computed."""
+    from companion.workflow.begin import begin, draw
+
+    profile = _profile(words)
+    begin(profile, *profile.stages, changed=False)
+    draw(profile, *profile.stages)
 
 
 def _in_study(profile: "Profile", names: Sequence[str]) -> None:

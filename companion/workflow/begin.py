@@ -46,12 +46,16 @@ def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
 
 def draw(profile: config.Profile, *stages: str) -> None:
     """Draw the phantoms, and the stages' cohorts: what the last one lacks is told before the first."""
-    from chexreason import cohorts
+    from chexreason import cohorts, data, prompts, traces
     from companion.phantoms.prepare import prepare
 
     prepare(profile, teach=False)
     for name in cohorts_of(profile, *stages):
-        cohorts.drawn(profile, name)
+        chosen = cohorts.drawn(profile, name)
+        if name == "sft" and not data.is_phantom(chosen.root):  # of phantoms they are written when it is taught
+            with cohorts.may_read():
+                for prompt in profile.study["sft"]["prompts"]:
+                    traces.of(chosen, prompts.get(prompt), profile)
 
 
 def cohorts_of(profile: config.Profile, *stages: str) -> list[str]:

@@ -51,6 +51,13 @@ def word(*names: str, **how: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     return names, how
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"no number from 1 on: {text[:20]!r}")
+    return int(text)
+
+
 def place(text: str) -> Path:
     """A path in full; an empty one is what a shell makes of a variable that is not set."""
     from chexreason.written import folder
@@ -71,7 +78,7 @@ PLACES = (
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
 SIZES = word("--profile", default="demo", help="the sizes: smoke, demo, miniature or paper (default: demo)")
-CORES = word("--cores", type=int, default=2, help="processes side by side (default: 2)")
+CORES = word("--cores", type=count, default=2, help="processes side by side (default: 2)")
 N = word("--n", type=int, help="at most so many studies of each test set; each finding keeps its share")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
 UNCERTAIN = word("--uncertain", choices=("zeros", "ones", "ignore"), help="how uncertain labels count")
@@ -91,6 +98,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("name", help="medgemma, qwen, nv_reason (which goes on from qwen), or all"),
         word("--cache", type=place, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
+    "ready": (actions.get_ready, (PLACES[0],), {}),
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
         N,

@@ -79,6 +79,8 @@ def book(words: "Words") -> int:
     print(f"book: computing what is missing for the profile '{shown}'; stop at any time, the same command goes on")
     sys.stdout.flush()
     snakemake = [*_snakemake(words.cores), "--config", f"profile={shown}"]
+    if status := _run(_python("companion", "ready", "--profile", shown)):
+        return status
     status = _run(_python("companion.workflow.locked", BOOK_LOCK, *snakemake, "--quiet", "all"))
     if status == 0:
         print("book: open _build/html/index.html")
