@@ -5,10 +5,11 @@ pixels of an image it may look at, and which modules LoRA touches. Nothing here 
 published one or a miniature: both are folders (or hub ids) with a config.json of the family's model type.
 """
 
+import contextlib
 import importlib.util
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from transformers import (
     Qwen2_5_VLProcessor,
 )
 from transformers.processing_utils import ProcessorMixin
+from transformers.utils import logging
 
 from chexreason.errors import UserError, unknown
 from chexreason.recipe import LoRA
@@ -197,12 +199,25 @@ def before_weights(family: Family, source: str) -> tuple[ProcessorMixin, Pretrai
         processor.apply_chat_template(chat("x"), add_generation_prompt=True, tokenize=False)
         if Path(source).is_dir():  # names and sizes of the weights alone, which is quick
             options = {"device_map": "meta", "output_loading_info": True, **family.pinned(source)}
-            _whole(family.model_class.from_pretrained(source, **options)[1])
+            with _without_bar():
+                _whole(family.model_class.from_pretrained(source, **options)[1])
         return processor, shape
     except UserError:
         raise
     except Exception as error:  # the files are anybody's, and a template is a program
         raise _no_checkpoint(family, source, error) from error
+
+
+@contextlib.contextmanager
+def _without_bar() -> Iterator[None]:
+    """No bar of transformers meanwhile."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _whole(told: Mapping[str, Any]) -> None:

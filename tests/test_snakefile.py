@@ -147,7 +147,8 @@ def test_book_and_html_take_the_same_lock(monkeypatch) -> None:
     assert [commands.main([*words.split(), "--profile", "smoke"]) for words in ("book", "html", "html --locked")] == [
         0
     ] * 3
-    [whole] = asked
+    ready, whole = asked
+    assert ready[1:] == ["-m", "companion", "ready", "--profile", "smoke"]
     assert whole[:4] == [sys.executable, "-m", "companion.workflow.locked", targets.BOOK_LOCK]
     assert held == [ROOT / targets.BOOK_LOCK]
     assert "html --locked --profile" in (ROOT / "Snakefile").read_text()

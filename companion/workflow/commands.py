@@ -98,7 +98,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("name", help="medgemma, qwen, nv_reason (which goes on from qwen), or all"),
         word("--cache", type=place, default=Path(".cache/pretrain"), help="a folder for what can be resumed"),
     ), {}),
-    "ready": (actions.get_ready, (PLACES[0],), {}),
+    "ready": (actions.get_ready, PLACES, {}),
     "run": (actions.run_stages, (
         word("stage", help="prompting, sft, grpo, generalization, or all"), *PLACES, REWARD,
         N,
