@@ -121,6 +121,7 @@ def test_our_own_mistake_keeps_its_traceback(failing, error):
         *((f"{words}~nosuchuser/x", "Expected a user's home before the first / of a path, got ~nosuchuser/x. Correct")
           for words in ("sft --profile smoke --results ", "run all --cache=", "phantom ", "pretrain qwen --cache ",
                         "sft --module ", "claims --run demo --results ", "html --out ", "cohort verify --manifest ")),
+        *((f"book --cores {n}", f"no number from 1 on: '{n}'") for n in ("0", "-1", "two")),
         ("doctor --profile ~nosuchuser/x.yml", "home before the first / of a path, got ~nosuchuser/x.yml"),
         ("run all {there} --profile smoke --reward nuanced", "Expected the checkpoint of 03-grpo-hard"),
         ("experiment list --profile nosuch", "Expected a profile among"),

@@ -319,9 +319,19 @@ def test_a_home_of_nobody_is_refused(monkeypatch, name) -> None:
             load_profile("paper", unset=unset)
 
 
+def test_a_profile_is_like_one_beside_it_wherever_one_stands(tmp_path, monkeypatch) -> None:
+    (tmp_path / "real.yml").write_bytes(SMOKE.encode())
+    (tmp_path / "part.yml").write_text("like: real.yml\nwhat: a part\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.setenv(written.STARTED_IN, str(tmp_path / "below"))
+    assert load_profile("../part.yml").what == "a part"
+
+
 def test_phantoms_are_no_replication_wherever_they_lie(own, tmp_path) -> None:
     (tmp_path / "phantom.json").touch()
-    held = {name: {"root": str(tmp_path)} for name in ("mimic", "chexpert", "nih")}
+    (inner := tmp_path / "CheXpert-v1.0").mkdir()
+    held = {"mimic": {"root": str(tmp_path)}, "chexpert": {"root": str(inner)}, "nih": {"root": str(tmp_path)}}
     with pytest.raises(UserError, match="tier replication in profile own, got phantoms for chexpert, mimic, nih"):
         own(data=held, tier="replication", rows="cache")
 

@@ -1,8 +1,11 @@
 """GRPO: our statement of the mathematics against TRL's own loss, the reference policy, where checkpoints fall."""
 
 import dataclasses
+import logging
+import os
 import sys
 import traceback
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -179,6 +182,7 @@ def test_the_scorer_pays_what_the_reward_says(profile) -> None:
     assert [sum(terms.values()) for terms in scorer.terms] == paid
 
 
+LOG = logging.getLogger("a reward's")
 #: A completion; not as it stands in a line of this file, which a traceback quotes.
 SAID = "what " + "it said"
 
@@ -222,24 +226,29 @@ def test_a_reward_that_raises_or_returns_nonsense_names_the_completion_but_no_pa
 
 
 @pytest.mark.parametrize("rows", ["results", "cache"])
-def test_what_a_reward_prints_is_heard_unless_it_is_about_patients(profile, rows, capsys) -> None:
+def test_what_a_reward_prints_is_heard_unless_it_is_about_patients(profile, rows, capfd, monkeypatch) -> None:
+    monkeypatch.setattr(LOG, "handlers", [logging.StreamHandler(sys.stdout)])  # bound before it is asked
+
     class Loud(Reward):
         def fit(self, truths: object) -> None:
             print(f"fit {truths}")
 
         def __call__(self, answer: object, truth: object, text: str) -> dict[str, float]:
             print(text)
+            LOG.warning(text)
+            os.write(1, text.encode())
             print(text, file=sys.stderr)
-            return {"a": 1.0}
+            return {"a": Decimal("1.0")}
 
         def state_dict(self) -> dict[str, str]:
             raise RuntimeError(SAID)
 
     heard = scorer_of(Loud(), dataclasses.replace(profile, rows=rows))
-    capsys.readouterr()  # it was asked about a made-up completion
+    capfd.readouterr()  # it was asked about a made-up completion
     heard.fit([frozenset({"Edema"})])
     heard([[{"content": SAID}]], [[5, 2]], truth=["Edema"])
-    assert bool("".join(capsys.readouterr())) == (rows == "results")
+    assert "".join(capfd.readouterr()).count(SAID) == (4 if rows == "results" else 0)
+    assert logging.root.manager.disable == logging.NOTSET
     saving = SimpleNamespace(is_world_process_zero=True, global_step=1)
     with pytest.raises(UserError, match="that keeps its state as plain data, got RuntimeError") as refused:
         heard.on_save(SimpleNamespace(output_dir=str(profile.cache)), saving, None)

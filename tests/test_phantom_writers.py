@@ -145,6 +145,9 @@ DAMAGES = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
     "cut between rows": cut_between_rows,
     "of another shape": lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "sizes": 3})),
+    "half of another generator": lambda path: path.rename(path.with_name(PHANTOM_UNFINISHED)).write_text(
+        json.dumps({**json.loads(path.with_name(PHANTOM_UNFINISHED).read_text()), "generator": "other"})
+    ),
     "beside a half one": lambda path: shutil.copy(path, path.with_name(PHANTOM_UNFINISHED)),
     "without its beginning": lambda path: path.write_bytes(path.read_bytes()[200:]),
     "gone": Path.unlink,
@@ -165,7 +168,8 @@ IMAGES = {"A": "files/p90/p90000000/s95000000/*1-facade*.jpg", "C": "images/9000
     [(at, name, how) for at, names in TABLES.items() for name in names
      for how in ("cut", "cut between rows", "gone", "a folder")]
     + [("A", PHANTOM_MARKER, how)
-       for how in ("cut", "gone", "a folder", "another dictionary", "of another shape", "beside a half one")]
+       for how in ("cut", "gone", "a folder", "another dictionary", "of another shape", "beside a half one",
+                   "half of another generator")]
     + [(at, name, how) for at, name in IMAGES.items() for how in ("without its beginning", "a folder", "a file above")],
 )  # fmt: skip
 def test_what_is_damaged_is_drawn_anew_by_the_same_command(tmp_path, trees, hospital, name, damage):
