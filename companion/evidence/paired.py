@@ -21,6 +21,7 @@ from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES, under
 from chexreason.runs import Run, read
 from companion.evidence import comparable, outcomes, tables
+from companion.evidence.drawn import recorded
 from companion.evidence.scoring import RESAMPLES
 from companion.evidence.stats import f1, percentiles, resampled_counts
 
@@ -156,9 +157,27 @@ def recorded_policy(run: Run) -> str:
     return str(run.info.get("config", {}).get("decoding", {}).get("uncertain", "zeros"))
 
 
+def with_states(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Rows with what is stated of each finding: as they keep it, or, of drawn images, as the profile has them drawn."""
+    profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
+    if STATES in rows or profile not in written.profile_names():
+        return rows
+    draw = written.raw(profile)["data"].get(dataset, {}).get("draw")
+    stated = recorded(draw, str(run.info.get("split")), rows["study_key"]) if draw else {}
+    if set(stated) != set(rows["study_key"]):
+        return rows
+    cells = (";".join(f"{name}={stated[key][name]:g}" for name in names if name in stated[key])
+             for key in rows["study_key"])  # fmt: skip
+    told = rows.assign(**{STATES: list(cells)})
+    again = under(told, tuple(names), recorded_policy(run))
+    same = (again["truth"] == rows["truth"]).all() and (again["ignored"] == rows.get("ignored", "")).all()
+    return told if same else rows  # else the images are others
+
+
 def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str) -> pd.DataFrame:
     """A run's rows by study, uncertain labels under the policy asked for."""
     if policy != recorded_policy(run):
+        rows = with_states(run, rows, names)
         if STATES not in rows:
             wanted = f"rows of {run.run_id} that keep what its label file states, for --uncertain {policy}"
             raise UserError(wanted, f"labels read with {recorded_policy(run)} alone", "leave --uncertain out")

@@ -8,7 +8,9 @@ from companion.lab import groups, words, xrays
 
 
 def write(folder: Path) -> None:
-    """Write the data of all pages into a folder."""
+    """Write the data of all pages into a folder, if there are any."""
+    if not xrays.ANSWERS.is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     given = {
         "words": ("words", words.words()), "xrays-data": ("xrays", xrays.data(xrays.answers())),
