@@ -12,7 +12,8 @@
       collapse: "− collapse, if any named label dominates", malformed: "− malformed, if the blocks or the labels fail", unknown: "− invalid × unknown names", duplicate: "− duplicate × repeated names", outside: "− outside, if text stands outside the blocks",
     },
   };
-  const defaults = (name) => Object.fromEntries(Object.entries(W.rewards[name]).map(([key, one]) => [key, one.value]));
+  // As the groups were rewarded: the constants of the code, but for those that the experiment scales.
+  const defaults = (name) => ({ ...Object.fromEntries(Object.entries(W.rewards[name]).map(([key, one]) => [key, one.value])), ...G.constants[name] });
   const parsed = new Map();
   const read = (text) => { if (!parsed.has(text)) parsed.set(text, LAB.parse(text)); return parsed.get(text); };
   // The terms of one answer; `recent` is equation 4's window, which the answer is added to.
@@ -37,7 +38,7 @@
     const panels = Object.fromEntries(["read", "paid", "group", "all"].map((name) => [name, node("div", { class: `lab-${name}` })])), inputs = node("div", { class: "lab-boxes" });
     const menu = field("Group", "group", Object.fromEntries(G.groups.map((group, k) => [k, `${k + 1}, step ${group.step}: ${group.truth.join(", ")}`])), (value) => load(Number(value), 0));
     const kind = field("Reward", "name", { hard: "equation 3 (hard)", nuanced: "equation 4 (nuanced)" }, (value) => { state.name = value; constants(); draw(); });
-    const reset = node("button", { type: "button", onclick: () => { state.constants[state.name] = defaults(state.name); constants(); draw(); } }, "the paper's constants");
+    const reset = node("button", { type: "button", onclick: () => { state.constants[state.name] = defaults(state.name); constants(); draw(); } }, "the constants as they were");
     const chips = node("div", { class: "lab-row", role: "group", "aria-label": "Recorded labels" });
     root.prepend(node("div", { class: "lab-bar" }, kind, menu, reset), inputs, node("div", { class: "lab-two" }, node("div", {}, box, node("h4", {}, "Recorded"), chips, panels.read), panels.paid), panels.group, panels.all);
     root.querySelector(":scope > details")?.removeAttribute("open");
@@ -50,7 +51,7 @@
         `${key} `, node("input", { type: "number", name: key, min: 0, step: "any", value: state.constants[state.name][key], oninput: (event) => {
           const value = Number(event.target.value);
           if (event.target.value !== "" && Number.isFinite(value) && value >= 0) { state.constants[state.name][key] = value; draw(); }
-        } }), node("small", {}, ` ${about.origin}`))));
+        } }), node("small", {}, key in G.constants[state.name] ? " scaled" : ` ${about.origin}`))));
     }
 
     function draw() {
@@ -76,7 +77,7 @@
       const usual = LAB.groups(state.name, defaults(state.name)), order = (rewards) => rewards.map((one) => rewards.filter((other) => other > one).length).join();
       const changed = all.filter((group, k) => order(group.rewards) !== order(usual[k].rewards)).length, ties = all.filter((group) => new Set(group.rewards).size === 1).length, best = LAB.selected(all);
       panels.all.replaceChildren(node("h4", {}, `Over all ${all.length} groups`), node("ul", {},
-        node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`), node("li", { "data-changed": changed }, `${changed} groups are ordered otherwise than with the paper's constants.`),
+        node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`), node("li", { "data-changed": changed }, `${changed} groups are ordered otherwise than by the constants as they were.`),
         node("li", { "data-micro": best.micro, "data-macro": best.macro }, `The answer that is paid most in each group has micro-F1 ${best.micro.toFixed(3)} and macro-F1 ${best.macro.toFixed(3)} against what is recorded. It is picked with the answer key.`),
         ...Object.entries(G.validation.said).map(([model, texts]) => { const value = mean(LAB.pay(state.name, state.constants[state.name], texts, G.validation.truth)); return node("li", { "data-model": model, "data-reward": value }, `${G.models[model]} earns ${show(value)} an answer on ${texts.length} validation studies.`); })));
       root.dispatchEvent(new CustomEvent("lab-paid", { detail: { name: state.name, constants: state.constants } }));

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from companion.lab import groups, words, xrays
+from companion.evidence import tables
+from companion.lab import groups, rows, words, xrays
 
 
 def write(folder: Path) -> None:
@@ -14,7 +15,7 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     given = {
         "words": ("words", words.words()), "xrays-data": ("xrays", xrays.data(xrays.answers())),
-        "reward-data": ("reward", groups.data()),
+        "reward-data": ("reward", groups.data()), "again-data": ("again", rows.data(tables.profile())),
     }  # fmt: skip
     for name, (key, value) in given.items():
         (folder / f"{name}.js").write_text(script(key, value), encoding="utf-8")

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from chexreason import config
+from chexreason.config import Profile, load_profile
 from companion.lab import xrays
 
 FOLDER = xrays.ANSWERS.parent
@@ -27,6 +29,11 @@ def shares() -> dict[str, float]:
     return dict(json.loads((FOLDER / "shares.json").read_text(encoding="utf-8")))
 
 
+def run_profile() -> Profile:
+    """The profile that the groups were trained with."""
+    return load_profile(str(config.ROOT / "companion" / "experiment" / "experiment.yml"), unset=True)
+
+
 def data() -> dict[str, Any]:
     """What the page is given."""
     rows, checked = groups(), validation()
@@ -35,8 +42,9 @@ def data() -> dict[str, Any]:
          "said": list(rows["completion"][k : k + SIZE])}
         for k in range(0, len(rows), SIZE)
     ]  # fmt: skip
+    hard = {one.name: one.value for one in run_profile().overrides if one.group == "hard"}
     return {
-        "groups": made, "shares": shares(), "models": xrays.MODELS,
+        "constants": {"hard": hard, "nuanced": {}}, "groups": made, "shares": shares(), "models": xrays.MODELS,
         "validation": {"truth": [cell.split(";") for cell in checked["truth"]],
                        "said": {model: list(checked[model]) for model in xrays.MODELS}},
     }  # fmt: skip

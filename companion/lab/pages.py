@@ -5,12 +5,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from companion.evidence import tables
 from companion.lab import groups
+from companion.lab import rows as rows_of
 from companion.lab import xrays as films
 from companion.lab.words import words
 from companion.report.frames import frame_table
 from companion.report.theme import Html, escape
 
+#: Of the experiment whose adapters are shown.
+SEED = 0
 #: Groups that are shown without a script.
 SHOWN = 6
 #: Where the scripts lie, as seen from a page of the book's first folder.
@@ -46,6 +50,17 @@ def reward() -> Html:
     tables = frame_table(constants, "Constants of both rewards", wrap=["what"])
     tables += frame_table(said, "The first groups of four as equation 3 rewarded them", wrap=list(said.columns))
     return _page("reward", tables, ("words", "reward-data", "twin", "stats", "parts", "reward"))
+
+
+def again() -> Html:
+    """Re-analysis: the runs that can be compared, by cohort."""
+    found = rows_of.data(tables.profile())
+    frame = pd.DataFrame([
+        {"studies": where, "n": len(held["keys"]), "run": run, "unreadable answers": sum(one["failed"])}
+        for where, held in found.items() for run, one in held["runs"].items()
+    ])  # fmt: skip
+    table = frame_table(frame, "The runs that can be compared")
+    return _page("again", table, ("words", "again-data", "twin", "stats", "parts", "again"))
 
 
 def _page(name: str, whole: Html, scripts: Sequence[str]) -> Html:

@@ -77,6 +77,7 @@ def data(given: pd.DataFrame, pictures: bool = True) -> dict[str, Any]:
             "outlines": {at: {name: outline(mask) for name, mask in where.items()} for at, (_, where) in drawn.items()},
             "said": {model: {at: _answer(said[index, at, model]) for at in HOSPITALS} for model in MODELS},
         })  # fmt: skip
+    found.sort(key=lambda one: NO_FINDING in one["drawn"])  # those with something to see come first
     return {
         "patients": found, "models": MODELS, "hospitals": list(HOSPITALS), "about": ABOUT, "filters": FILTERS,
         "ten": [one["index"] for one in found[:: len(found) // TEN]][:TEN], "side": SIDE, "grid": GRID,

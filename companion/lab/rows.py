@@ -1,0 +1,61 @@
+"""The rows of runs for the page of re-analysis: what is stated of each study, and what each run said of it.
+
+Only rows that anybody may see: those of drawn images and of public data sets. A run on credentialed data is refused,
+wherever its rows lie.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from chexreason.data import SOURCES
+from chexreason.labels import FINDINGS, LABEL_SETS
+from chexreason.rows import STATES
+from chexreason.runs import Run
+from companion.evidence import paired, tables
+
+#: State of a finding -> its sign in a row; what is not mentioned is a point.
+SIGNS = {"1": "+", "0": "-", "-1": "?"}
+
+
+def may_be_shown(run: Run) -> bool:
+    """Whether the rows of a run are drawn or public."""
+    source = SOURCES.get(str(run.info["dataset"]))
+    return run.info["tier"] == "miniature" or (source is not None and not source.credentialed)
+
+
+def data(profile: str) -> dict[str, Any]:
+    """cohort (data set and split) -> its findings, studies and runs, of a profile's results."""
+    found: dict[str, Any] = {}
+    for run_id, run in sorted(tables.read_runs(profile).items()):
+        if not may_be_shown(run) or not (run.folder / "predictions.csv.gz").is_file():
+            continue
+        names = LABEL_SETS[str(run.info["label_set"])]
+        rows = paired.with_states(run, paired.rows_of(run), names)
+        if STATES not in rows:
+            continue
+        where = f"{run.info['dataset']}, {run.info['split']} split"
+        held = found.setdefault(where, _cohort(rows, names, run))
+        rows = rows.set_index("study_key").reindex(held["keys"])
+        if rows["truth"].isna().any() or held["findings"] != list(names):
+            continue  # of other studies or findings
+        failed = rows["failed"].astype(bool)
+        held["runs"][run_id] = {
+            "said": [_mask(cell) for cell in rows["predicted"]],
+            "failed": failed.astype(int).tolist(),
+        }
+    return found
+
+
+def _cohort(rows: pd.DataFrame, names: tuple[str, ...], run: Run) -> dict[str, Any]:
+    stated = [dict(entry.split("=") for entry in cell.split(";") if entry) for cell in rows[STATES]]
+    return {
+        "findings": list(names), "keys": list(rows["study_key"]), "patients": list(rows["patient_key"]),
+        "states": ["".join(SIGNS.get(one.get(name, ""), ".") for name in names) for one in stated],
+        "policy": paired.recorded_policy(run), "tier": run.info["tier"], "profile": run.info["profile"], "runs": {},
+    }  # fmt: skip
+
+
+def _mask(cell: str) -> int:
+    """Labels as a number: bit k is the k-th of the 14 findings."""
+    return sum(1 << FINDINGS.index(name) for name in cell.split(";") if name)
