@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import random
 import shutil
 
@@ -112,9 +113,7 @@ def test_whoever_ticks_what_was_drawn_gets_one_and_who_ticks_nothing_does_not(op
 
 
 def paid(name: str, constants: dict[str, float], answers, truths) -> list[float]:
-    made = rewards.REWARDS[name](
-        **{key: type(getattr(rewards.REWARDS[name](), key))(v) for key, v in constants.items()}
-    )
+    made = rewards.REWARDS[name](**constants)
     if name == "nuanced":
         made.frequencies = groups.shares()
     return [
@@ -137,10 +136,13 @@ def test_every_answer_is_paid_as_python_pays_it(opened, name, change) -> None:
     answers = [text for group in given["groups"] for text in group["said"]]
     truths = [group["truth"] for group in given["groups"] for _ in group["said"]]
     wanted = np.array(paid(name, constants, answers, truths)).reshape(-1, groups.SIZE)
-    shown = page.evaluate("""([name, change]) => { const usual = Object.fromEntries(Object.entries(LAB.words.rewards[name])
-        .map(([key, one]) => [key, one.value]));
-        return LAB.groups(name, {...usual, ...LAB.reward.constants[name], ...change}).map((one) => one.rewards); }""",
-        [name, change])  # fmt: skip
+    script = """([name, change]) => {
+        const values = Object.entries(LAB.words.rewards[name]);
+        const usual = Object.fromEntries(values.map(([key, one]) => [key, one.value]));
+        const constants = {...usual, ...LAB.reward.constants[name], ...change};
+        return LAB.groups(name, constants).map((one) => one.rewards);
+    }"""
+    shown = page.evaluate(script, [name, change])
     assert np.allclose(shown, wanted, rtol=0, atol=1e-12)
     ties = sum(len(set(row)) == 1 for row in np.round(wanted, 12).tolist())
     assert page.get_attribute("[data-ties]", "data-ties") == str(ties)
@@ -189,8 +191,8 @@ def test_forty_reanalyses_are_the_packages_and_so_is_the_python_that_is_shown(op
         opened_runs = tuple(paired.open_run(one, "demo", config.RESULTS) for one in ids)
         tables = tuple(paired.rows_of(one) for one in opened_runs)
         wanted = paired.compare(opened_runs, tables, findings=names, policy=policy, drop_failures=drop, resamples=1000)
-        found = page.evaluate("""([where, ids, names, policy, drop]) =>
-            LAB.reanalysed(LAB.again[where], ids, names, policy, drop, 1000)""", [where, ids, names, policy, drop])  # fmt: skip
+        script = "([where, ...how]) => LAB.reanalysed(LAB.again[where], ...how, 1000)"
+        found = page.evaluate(script, [where, ids, names, policy, drop])
         table = pd.DataFrame(found["table"])
         assert (found["studies"], found["patients"]) == (wanted.studies, wanted.patients), k
         assert list(table["score"]) == list(wanted.table["score"])
@@ -214,12 +216,8 @@ def test_the_python_that_is_shown_prints_the_pages_numbers_and_the_forks_are_cou
     assert np.allclose(table["difference"].astype(float), mine["difference"].astype(float), atol=1e-12)
     assert f"{mine['difference'].iloc[0]:.6f}"[:8] in said.getvalue()
     flips = int(page.get_attribute("[data-flips]", "data-flips"))
-    first, second = (
-        paired.rows_of(paired.open_run(one, "demo"))["predicted"]
-        for one in page.evaluate(
-            "[...document.querySelectorAll('select[name=first], select[name=second]')].map((s) => s.value)"
-        )
-    )
+    ids = [page.input_value(f"select[name={which}]") for which in ("first", "second")]
+    first, second = (paired.rows_of(paired.open_run(one, "demo"))["predicted"] for one in ids)
     nine = set(page.evaluate("LAB.words.label_sets.nih9"))
     kept = [[set(cell.split(";")) & nine for cell in side] for side in (first, second)]
     assert flips == sum(one != other for one, other in zip(*kept, strict=True))
@@ -234,24 +232,16 @@ def test_a_page_is_whole_without_scripts(opened, name) -> None:
 
 def test_rows_of_credentialed_data_are_shown_on_no_page(tmp_path, monkeypatch) -> None:
     """Three planted runs: MIMIC's and CheXpert's as a replication are refused, NIH's, which are public, are not."""
+    run_id = "04-generalization-qwen-nih"
+    table = paired.rows_of(paired.open_run(run_id, "demo", config.RESULTS))
     for source, secret in (("mimic", "SECRET-M"), ("chexpert", "SECRET-C"), ("nih", "public-n")):
-        place = shutil.copytree(
-            config.RESULTS / "demo" / "04-generalization-qwen-nih",
-            tmp_path / "paper" / f"04-generalization-qwen-{source}",
-        )
-        table = paired.rows_of(paired.open_run("04-generalization-qwen-nih", "demo", config.RESULTS))
-        table = table.assign(study_key=[f"{secret}-{k}" for k in range(len(table))], states="Edema=1")
-        table.to_csv(place / "predictions.csv.gz", index=False)
-        info = (
-            (place / "run.json")
-            .read_text()
-            .replace('"miniature"', '"replication"')
-            .replace('"dataset": "nih"', f'"dataset": "{source}"')
-        )
-        info = info.replace('"04-generalization-qwen-nih"', f'"{place.name}"').replace(
-            '"profile": "demo"', '"profile": "paper"'
-        )
-        (place / "run.json").write_text(info)
+        name = f"04-generalization-qwen-{source}"
+        place = shutil.copytree(config.RESULTS / "demo" / run_id, tmp_path / "paper" / name)
+        keys = [f"{secret}-{k}" for k in range(len(table))]
+        table.assign(study_key=keys, states="Edema=1").to_csv(place / "predictions.csv.gz", index=False)
+        info = json.loads((place / "run.json").read_text())
+        info |= {"tier": "replication", "dataset": source, "run_id": name, "profile": "paper"}
+        (place / "run.json").write_text(json.dumps(info))
     monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
     assert len(runs.read_all(tmp_path / "paper")) == 3
     told = str(rows.data("paper"))

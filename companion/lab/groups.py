@@ -20,8 +20,9 @@ def groups() -> pd.DataFrame:
 
 
 def validation() -> pd.DataFrame:
-    """A row a validation study: truth, and the greedy answer of each of the models."""
-    return pd.read_csv(FOLDER / "validation.csv.gz", keep_default_na=False)
+    """A row a validation study with a recorded label: truth, and the greedy answer of each of the models."""
+    table = pd.read_csv(FOLDER / "validation.csv.gz", keep_default_na=False)
+    return table[table["truth"] != ""].reset_index(drop=True)
 
 
 def shares() -> dict[str, float]:
