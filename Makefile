@@ -22,7 +22,7 @@ run = @for python in "$$TRIED" $$TRIED python3; do \
 	exit 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test pages fresh book experiments html pins clean
+.PHONY: help setup lint check test pages fresh book experiments html lab pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ experiments:  ## train and ask every arm of the experiment (hours; stop at any t
 
 html:  ## build the book from the results that are there, without computing anything
 	$(call run,--profile "$$CHOSEN")
+
+lab:  ## open JupyterLab on the notebooks (installed when first asked for)
+	$(call run)
 
 pins:  ## write constraints.txt from .venv, after a deliberate upgrade
 	$(call run)

@@ -63,7 +63,7 @@ def answers(place: Path = ANSWERS) -> pd.DataFrame:
 def data(given: pd.DataFrame, pictures: bool = True) -> dict[str, Any]:
     """What the page is given, with each of `answers` as the parser reads it; without `pictures` only words."""
     said = {key: rows.iloc[0] for key, rows in given.groupby(["index", "image", "model"])}
-    found = []
+    found = list[dict[str, Any]]()
     for index in chosen():
         worlds = {at: patients.World(POPULATION, at) for at in HOSPITALS}
         drawn = {at: draw_with_masks(world.case(index), SIDE) for at, world in worlds.items() if pictures}

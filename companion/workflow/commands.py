@@ -161,6 +161,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "pages": (targets.pages, (CORES,), {}),
     "lint": (targets.lint, (), {}),
     "check": (targets.check, (CORES,), {}),
+    "lab": (targets.lab, (word("more", nargs="*", help="options of JupyterLab, behind --"),), {}),
     "pins": (targets.pins, (), {}),
     "clean": (targets.clean, (), {}),
     "size": (actions.show_size, (), {}),

@@ -4,6 +4,7 @@ The Makefile has these words and no rule of its own; ``python -m chexreason`` ha
 """
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -114,6 +115,19 @@ def experiments(words: "Words") -> int:
     print("experiments: what is finished is not repeated", flush=True)
     triggers = ("--rerun-triggers", "input", "params", "--keep-going")
     return _run([*_snakemake(words.cores), *triggers, "experiments"])
+
+
+def lab(words: "Words") -> int:
+    """Open JupyterLab on the notebooks, as text that Jupyter and git both read; it is installed when asked for."""
+    settings = ROOT / ".cache" / "lab"
+    os.environ["JUPYTER_CONFIG_DIR"] = str(settings)  # nothing of yours is changed
+    if importlib.util.find_spec("jupyterlab") is None:
+        print("lab: installing JupyterLab; a minute", flush=True)
+        if status := _run([*_python("pip"), "install", "--quiet", "--constraint", "constraints.txt", "jupyterlab"]):
+            return status
+    if status := _run([os.path.join(sysconfig.get_path("scripts"), "jupytext-config"), "set-default-viewer", "python"]):
+        return status
+    return _run(_python("jupyterlab", "--notebook-dir=notebooks", *words.more))
 
 
 def pins(words: "Words") -> int:
