@@ -21,8 +21,9 @@ def typed(start: str, tmp_path, **instead: str) -> str:
         assert old in line or old == ".cache"
         line = line.replace(old, new)
     words = shlex.split(line, comments=True)
-    tool = {".venv/bin/python": [sys.executable], ".venv/bin/chexreason": [sys.executable, "-m", "companion"]}
-    command = [*tool[words[0]], *words[1:]]
+    modules = {"chexreason": "companion", "jupytext": "jupytext", "papermill": "papermill"}
+    name = words[0].removeprefix(".venv/bin/")
+    command = [sys.executable, *(["-m", modules[name]] if name in modules else []), *words[1:]]
     ended = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
     return ended.stdout
@@ -30,11 +31,18 @@ def typed(start: str, tmp_path, **instead: str) -> str:
 
 def test_each_thing_to_try_is_a_command_that_is_tried_here() -> None:
     starts = [
+        ".venv/bin/jupytext", ".venv/bin/papermill",
         '.venv/bin/python -c "import pandas', '.venv/bin/python -c "from', ".venv/bin/chexreason phantom",
         ".venv/bin/chexreason run", ".venv/bin/chexreason claims --run demo --results",
         ".venv/bin/chexreason claims --run demo   ",
     ]  # fmt: skip
     assert [line.startswith(start) for line, start in zip(COMMANDS, starts, strict=True)] == [True] * len(starts)
+
+
+def test_two_runs_are_compared_by_papermill(tmp_path) -> None:
+    typed(".venv/bin/jupytext", tmp_path)
+    typed(".venv/bin/papermill", tmp_path)
+    assert "The second run minus the first" in (tmp_path / "compared.ipynb").read_text(encoding="utf-8")
 
 
 def test_failed_answers_are_shown(tmp_path) -> None:
