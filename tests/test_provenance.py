@@ -213,3 +213,17 @@ def test_a_benchmark_is_shown_only_with_the_code_it_was_taken_on(experiment, cop
     assert told[0][1] == "speed.csv was measured with other code: python benchmarks/speed.py grpo sft-qwen"
     assert told[1][1] == "films.csv was measured with other code: python benchmarks/prepared_images.py"
     assert told[2][1].endswith("other code: python benchmarks/vllm_agreement.py --stand-in --family qwen")
+
+
+def test_the_laboratorys_answers_are_those_of_the_code_and_of_the_adapters(tmp_path, monkeypatch):
+    lab = shutil.copytree(config.RESULTS / "lab", tmp_path / "lab")
+    adapters = config.RESULTS / "experiment" / "runs"
+    shutil.copytree(adapters, tmp_path / "experiment" / "runs")
+    assert list(provenance.disagreements("demo", tmp_path / "demo")) == []
+    (tmp_path / "experiment" / "runs" / "seed0" / "hard" / "adapter" / "adapter_model.safetensors").write_bytes(
+        b"other"
+    )
+    [(page, what)] = provenance.disagreements("demo", tmp_path / "demo")
+    assert (page, "adapter_model.safetensors" in what) == ("xrays, try_reward", True)
+    (lab / "answers.csv.gz").write_bytes(b"")
+    assert "results have changed" in str(list(provenance.disagreements("demo", tmp_path / "demo")))

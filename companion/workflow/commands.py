@@ -112,6 +112,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
     "experiment": (actions.run_experiment, (
         word("arm", help="an arm's name, or list, record (note what made them), again (check them)"), *PLACES,
     ), {"profile": "experiment"}),
+    "laboratory": (actions.record_laboratory, (), {}),
     "audit": (actions.show_audit, (JSON,), {}),
     "claims": (actions.judge_claims, (
         word("--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"),

@@ -26,6 +26,9 @@ from companion.evidence.tables import OWN
 from companion.phantoms.writers import generator_digest
 from companion.syntax import bare
 
+#: The pages that show the laboratory's answers, and the profile of the experiment whose models gave them.
+LABORATORY = ("xrays", "try_reward")
+SECOND = Path(__file__).parents[1] / "experiment" / "experiment.yml"
 #: Where the two packages lie.
 SOURCES = config.ROOT
 PACKAGES = ("chexreason", "companion")
@@ -212,8 +215,30 @@ def disagreements(profile: str, results: Path) -> Iterator[tuple[str, str]]:
     if any(experiment.glob("seed*/*/run.json")):
         left, made = left_by(None, experiment), experiment_made_by()
         yield from _differs(", ".join(EXPERIMENT_PAGES), experiment / "record.json", left, made)
+    laboratory = results.parent / "lab"
+    if any(laboratory.glob("*.csv.gz")):
+        left = laboratory_left(laboratory)
+        yield from _differs(", ".join(LABORATORY), laboratory / "record.json", left, laboratory_made_by(results.parent))
     yield from _measured_on_others(results.parent / "phantoms")
     yield from _measured_by_others(results.parent / "benchmarks")
+
+
+def laboratory_made_by(results: Path) -> dict[str, str]:
+    """file -> SHA-256, for the code, the weights and the adapters that the laboratory's answers depend on."""
+    adapters = sorted((results / EXPERIMENT / "runs").glob("seed0/*/adapter/*.safetensors"))
+    held = {path.relative_to(results).as_posix(): file_digest(path) for path in adapters}
+    return held | _code_and_settings(["companion.lab.record"], str(SECOND), config.ENGINES)
+
+
+def laboratory_left(folder: Path) -> dict[str, str]:
+    """file -> SHA-256 of what the laboratory keeps."""
+    return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != "record.json"}
+
+
+def write_laboratory_record(results: Path) -> None:
+    """Note what has just made the laboratory's answers."""
+    folder = results / "lab"
+    _write(folder / "record.json", {"made_by": laboratory_made_by(results), "left": laboratory_left(folder)})
 
 
 def _differs(page: str, path: Path, left: dict[str, str], made: dict[str, str]) -> Iterator[tuple[str, str]]:
