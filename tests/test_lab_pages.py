@@ -246,3 +246,34 @@ def test_rows_of_credentialed_data_are_shown_on_no_page(tmp_path, monkeypatch) -
     assert len(runs.read_all(tmp_path / "paper")) == 3
     told = str(rows.data("paper"))
     assert ("SECRET" in told, "public-n" in told) == (False, True)
+
+
+LIST, SFT, HARD = ({"from": source, "pad": 250, "share": 100, "labels": []} for source in ("list", "sft", "hard"))
+NORMAL = {**LIST, "labels": [NO_FINDING]}
+TURNS = [{**NORMAL, "share": 69}, {**LIST, "share": 31, "labels": ["Pleural Effusion"]}]
+#: Level -> rules that win it, and rules that do not.
+POLICIES = {0: ([SFT], [{**SFT, "pad": 0}]), 1: ([SFT], [HARD]), 2: (TURNS, [NORMAL]), 3: (TURNS, [NORMAL])}
+
+
+@pytest.mark.parametrize("level", POLICIES)
+def test_each_level_of_the_game_is_won_by_one_policy_and_not_by_another(opened, level) -> None:
+    page = opened("try_reward")
+    script = """([level, rules, change]) => {
+        const values = Object.entries(LAB.words.rewards.nuanced);
+        const constants = Object.fromEntries(values.map(([key, one]) => [key, one.value]));
+        return LAB.wins(LAB.levels()[level], rules, {...constants, ...change}).won;
+    }"""
+    right, wrong = POLICIES[level]
+    assert page.evaluate(script, [level, right, {"dominance": 0.5} if level == 3 else {}])
+    assert not page.evaluate(script, [level, wrong, {"dominance": 0.5} if level == 3 else {}])
+    assert level != 3 or not page.evaluate(script, [level, right, {}])
+
+
+def test_the_game_is_played_by_hand_and_pays_as_python(opened) -> None:
+    page, given = opened("try_reward"), groups.data()["validation"]
+    assert page.get_attribute(".lab-game", "data-won") == "false"
+    page.fill("input[name=pad-0]", "250")
+    page.press("input[name=pad-0]", "Tab")
+    page.wait_for_function("document.querySelector('.lab-game').dataset.won === 'true'")
+    texts = [text.replace("<think>", "<think>" + " " * 250) for text in given["said"]["sft"]]
+    assert f"{np.mean(paid('hard', {}, texts, given['truth'])):.3f}" in page.inner_text(".lab-game p")

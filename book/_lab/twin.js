@@ -2,7 +2,7 @@
 // It holds logic only: every name, sign and constant comes from Python (`LAB.words`, written by companion/lab/export.py).
 // tests/test_lab_twin.py holds it to Python on all committed answers and on fuzzed ones.
 "use strict";
-const LAB = globalThis.LAB ??= {};
+globalThis.LAB ??= {};
 (() => {
   const W = LAB.words;
   const inClass = (signs) => [...signs].map((sign) => `\\u{${sign.codePointAt(0).toString(16)}}`).join("");

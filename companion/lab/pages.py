@@ -52,6 +52,18 @@ def reward() -> Html:
     return _page("reward", tables, ("words", "reward-data", "twin", "stats", "parts", "reward"))
 
 
+def game() -> Html:
+    """Hack the reward: what the models earn, which is what a policy has to beat."""
+    frame = pd.DataFrame([
+        {"level": 1, "reward": "equation 3", "task": "earn more than the fine-tuned model with its own labels"},
+        {"level": 2, "reward": "equation 3", "task": "earn more than the model after GRPO with the labels before it"},
+        {"level": 3, "reward": "equation 4", "task": "earn more than nothing without looking at an image"},
+        {"level": 4, "reward": "equation 4", "task": "change its constants until that earns less than nothing"},
+    ])  # fmt: skip
+    table = frame_table(frame, "The four levels", wrap=["task"])
+    return _page("game", table, ("game",))  # on a page with `reward`
+
+
 def again() -> Html:
     """Re-analysis: the runs that can be compared, by cohort."""
     found = rows_of.data(tables.profile())
