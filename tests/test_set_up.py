@@ -81,7 +81,7 @@ def test_windows_is_told_of_wsl(started, monkeypatch, capsys) -> None:
 def test_every_target_of_make_is_a_command() -> None:
     targets = re.findall(r"^([a-z]+):  ## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(targets) - {"help"} <= set(commands.COMMANDS)
-    assert len(targets) == 12
+    assert len(targets) == 13
 
 
 def test_the_demo_notebook_types_commands_that_there_are() -> None:
