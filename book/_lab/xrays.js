@@ -25,7 +25,11 @@
     const stage = node("div", { class: "lab-stage" }), count = node("output", { "aria-live": "polite" });
     const shown = () => X.patients.filter((patient) => LAB.matches(state.filter, patient, state.at));
     const set = (change) => { Object.assign(state, change); draw(); };
-    const choice = (title, name, entries) => field(title, name, entries, (value) => set({ [name]: value, place: 0 }));
+    const choice = (title, name, entries) => field(title, name, entries, (value) => {
+      const before = shown()[state.place];  // the same patient, where the filter still has them
+      state[name] = value;
+      set({ place: Math.max(0, shown().indexOf(before)) });
+    });
     const turn = (by) => { const n = shown().length; if (n) set({ place: (state.place + by + n) % n }); };
     const bar = node("div", { class: "lab-bar", role: "group", "aria-label": "Which X-ray" },
       choice("Hospital", "at", Object.fromEntries(X.hospitals.map((name) => [name, `${name}: ${X.about[name]}`]))), choice("Show", "filter", X.filters),
@@ -33,7 +37,7 @@
       node("label", {}, node("input", { type: "checkbox", name: "lines", checked: true, onchange: (event) => set({ lines: event.target.checked }) }), " outlines"),
       node("button", { type: "button", onclick: () => set({ reading: state.reading ? null : { k: 0, said: [] } }) }, "read ten yourself"));
     root.addEventListener("keydown", (event) => {
-      if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+      if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
       if (event.key === "ArrowLeft") turn(-1); else if (event.key === "ArrowRight") turn(1);
     });
     root.prepend(bar, stage);
@@ -59,7 +63,7 @@
     }
 
     function chip(name, kind, title) {
-      const light = (on) => () => stage.querySelectorAll(".lab-line").forEach((line) => line.classList.toggle("lab-bright", on && line.dataset.finding === name));
+      const light = (on) => () => stage.querySelectorAll(".lab-line").forEach((line) => line.classList.toggle("lab-bright", on && line.dataset.finding === name.replace("?", "")));
       return node("span", { class: `lab-chip lab-${kind}`, "data-finding": name, "data-kind": kind, title, tabindex: "0", onmouseenter: light(true), onmouseleave: light(false), onfocus: light(true), onblur: light(false) }, name);
     }
 
