@@ -19,14 +19,14 @@ def makes(profile: Profile, stage: str) -> dict[str, str]:
     return {"sft": taught, "grpo": {f"03-grpo-{name}": grpo["model"] for name in grpo["rewards"]}}.get(stage, {})
 
 
-def bases(profile: Profile) -> list[str]:
-    """The base models that a study uses."""
+def bases(profile: Profile, *stages: str) -> list[str]:
+    """The base models that a study uses, or some stages of it that have runs."""
     study = profile.study
     asked = {
         "prompting": [study["prompting"]["model"]], "sft": study["sft"]["models"], "grpo": [study["grpo"]["model"]],
         "generalization": [one["base"] for one in study["generalization"]["models"].values()],
     }  # fmt: skip
-    return list(dict.fromkeys(base for stage in profile.stages for base in asked[stage]))
+    return list(dict.fromkeys(base for stage in profile.stages for base in asked[stage] if stage in (stages or asked)))
 
 
 def slips(profile: Profile, also: Iterable[str], unset: bool) -> Iterator[UserError]:

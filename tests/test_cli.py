@@ -12,8 +12,8 @@ import pytest
 from chexreason import __version__, config, written
 from chexreason.errors import UserError
 from companion.report.settings import settings_table
-from companion.workflow import actions
 from companion.workflow import commands as cli
+from companion.workflow import words
 
 
 @pytest.fixture
@@ -192,12 +192,12 @@ def test_what_the_last_stage_lacks_is_told_before_the_first_computes(tmp_path, m
 
 def test_one_variable_names_the_results_of_every_command(tmp_path, monkeypatch):
     monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
-    for words in ("sft", "experiment base", "run all", "run all --seed 7", "doctor --set grpo.beta=0"):
-        made = actions._profile(cli.parser().parse_args([*words.split(), "--profile", "smoke"]))
+    for typed in ("sft", "experiment base", "run all", "run all --seed 7", "doctor --set grpo.beta=0"):
+        made = words.profile_of(cli.parser().parse_args([*typed.split(), "--profile", "smoke"]))
         assert made.results == tmp_path / "smoke"
     monkeypatch.setenv("CHEXREASON_RESULTS", "")
     asked = cli.parser().parse_args(["run", "all", "--profile", "smoke", "--seed", "7"])
-    assert actions._profile(asked).results == config.ROOT / actions.OWN_RESULTS / "smoke"
+    assert words.profile_of(asked).results == config.ROOT / words.OWN_RESULTS / "smoke"
 
 
 @pytest.mark.parametrize("name", ["PROFILES", "RESULTS", "CACHE"])

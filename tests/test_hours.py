@@ -1,11 +1,22 @@
 """Hours of a GPU: the study's work counted by hand, and each limit of a token's time where it is the longest."""
 
-import pytest
+import re
 
-from chexreason.config import load_profile
+import pytest
+import yaml
+
+from chexreason.config import ROOT, load_profile
 from companion.replication import hours
 from companion.replication.memory import kv_cache, prompt_tokens
 from companion.replication.shapes import shape
+
+
+def test_the_profiles_to_copy_are_those_whose_hours_are_shown() -> None:
+    blocks = re.findall(r"```yaml\n(like: .*?)```", (ROOT / "book" / "real.md").read_text(encoding="utf-8"), re.DOTALL)
+    named = {one.by: one for one in hours.HELD if one.by.startswith("profile ")}
+    assert list(named) == [f"profile {k} below" for k in range(1, len(blocks) + 1)]
+    for held, block in zip(named.values(), map(yaml.safe_load, blocks), strict=True):
+        assert (block["like"], block["study"]) == (held.profile, held.given["study"]), held.by
 
 
 def test_the_work_of_the_study_is_that_of_its_tables() -> None:

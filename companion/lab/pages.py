@@ -13,8 +13,6 @@ from companion.lab.words import words
 from companion.report.frames import frame_table
 from companion.report.theme import Html, escape
 
-#: Of the experiment whose adapters are shown.
-SEED = 0
 #: Groups that are shown without a script.
 SHOWN = 6
 #: Where the scripts lie, as seen from a page of the book's first folder.

@@ -22,14 +22,14 @@ from companion.phantoms import HOSPITALS, draw
 from companion.phantoms.writers import save_image
 
 PLACE = config.RESULTS / "lab"
-#: Whose adapters they are; the reward whose groups are kept; how many groups, and how many validation studies.
-SEED, REWARD, KEPT, VALIDATION = 0, "hard", 250, 200
+#: The reward whose groups are kept; how many groups, and how many validation studies.
+REWARD, KEPT, VALIDATION = "hard", 250, 200
 
 
 def record(place: Path = PLACE) -> Path:
     """Ask the models and write what they said. Raises UserError where an adapter or its groups are not there."""
     shared = run.shared()
-    profile = run.at(shared, SEED, plan.get("sft"))
+    profile = run.at(shared, xrays.SEED, plan.get("sft"))
     place.mkdir(parents=True, exist_ok=True)
     rows, checked = [], cohorts.choose(profile, "validation").studies[:VALIDATION]
     said = {"truth": [_labels(study, profile) for study in checked]}
@@ -44,7 +44,7 @@ def record(place: Path = PLACE) -> Path:
         said[model] = [one.text for one in answers]
     _write(pd.DataFrame(rows), place / xrays.ANSWERS.name)
     _write(pd.DataFrame(said), place / "validation.csv.gz")
-    _write(groups(shared.results / f"seed{SEED}" / REWARD / f"{GROUPS}.gz", profile), place / "groups.csv.gz")
+    _write(groups(shared.results / f"seed{xrays.SEED}" / REWARD / f"{GROUPS}.gz", profile), place / "groups.csv.gz")
     taught = cohorts.choose(profile, "rl").studies
     shares = {name: sum(name in _labels(one, profile).split(";") for one in taught) / len(taught) for name in FINDINGS}
     (place / "shares.json").write_text(json.dumps(shares, indent=1) + "\n", encoding="utf-8")
@@ -72,7 +72,7 @@ def _labels(study: Study, profile: Profile) -> str:
 
 def _loaded(model: str, shared: Profile) -> Loaded:
     loaded = models.load("medgemma", shared.models["medgemma"])
-    adapter = shared.results / f"seed{SEED}" / model / "adapter"
+    adapter = shared.results / f"seed{xrays.SEED}" / model / "adapter"
     return loaded if model == "base" else models.with_adapter(loaded, runs.need(adapter))
 
 

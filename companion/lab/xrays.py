@@ -27,6 +27,8 @@ from companion.phantoms.case import relabel
 from companion.phantoms.hospitals import hospital
 
 ANSWERS = config.RESULTS / "lab" / "answers.csv.gz"
+#: Whose adapters they are.
+SEED = 0
 #: Patients of each stratum, and of those who have none of the findings.
 EACH, NORMAL = 4, 8
 #: Whose patients they are; all are imaged at each hospital.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from chexreason import slips
 from chexreason.config import Profile, load_profile
 from chexreason.recipe import SFT
 from companion.replication.memory import GB, STAGES, VLLM_SHARE, encoder, kv_cache, need, prefill, weights
@@ -42,13 +43,8 @@ def loads_in_bits() -> bool:
 
 def bases(profile: Profile, stage: str) -> list[str]:
     """The base models that a stage of the profile loads and whose shape is published."""
-    study, runs = profile.study, profile.stages
-    loaded = {
-        "prompting": [study["prompting"]["model"]], "sft": study["sft"]["models"], "grpo": [study["grpo"]["model"]],
-        "generalization": [one["base"] for one in study["generalization"]["models"].values()],
-    }  # fmt: skip
-    asked = runs if stage == "evaluate" else [stage]  # what is trained is scored, too
-    return sorted(FILES.keys() & {base for one in asked if one in runs for base in loaded[one]})
+    asked = profile.stages if stage == "evaluate" else [stage]  # what is trained is scored, too
+    return sorted(FILES.keys() & set(slips.bases(profile, *asked)))
 
 
 def changed(profile: Profile, change: Change) -> tuple[Profile, int]:

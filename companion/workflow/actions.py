@@ -3,31 +3,19 @@
 A function imports what it needs only when it is called, so that ``chexreason profiles`` does not wait for torch.
 """
 
-import argparse
 import importlib
 import json
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chexreason.errors import UserError, unknown
+from companion.workflow.words import QUIET, Words, given_by, profile_of
 
 if TYPE_CHECKING:
     from chexreason.config import Profile
     from chexreason.runs import Run
-
-Words = argparse.Namespace
-#: Where results of changes by hand go, unless --results or CHEXREASON_RESULTS says otherwise.
-OWN_RESULTS = "my_results"
-#: The libraries' own bars and forecasts of deprecation would bury ours; a notebook's kernel inherits this.
-QUIET = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
-
 
 #: The method in the order in which README has it read.
 HOUR = ("rewards", "completions", "recipe", "objective", "sft", "grpo", "training", "evaluate", "metrics", "study")
@@ -78,7 +66,7 @@ def run_stages(words: Words) -> None:
     from companion.workflow import stages
     from companion.workflow.begin import begin, draw
 
-    profile, given = _profile(words), _given(words)
+    profile, given = profile_of(words), given_by(words)
     if words.stage not in (*stages.STAGES, "all"):
         raise unknown("stage", words.stage, stages.STAGES, "companion/evidence/sections.py")
     names = profile.stages if words.stage == "all" else [words.stage]
@@ -94,7 +82,7 @@ def get_ready(words: Words) -> None:
     """Look at all that a study needs, and draw its phantoms, before anything is computed."""
     from companion.workflow.begin import begin, draw
 
-    profile = _profile(words)
+    profile = profile_of(words)
     begin(profile, *profile.stages, changed=False)
     draw(profile, *profile.stages)
 
@@ -108,7 +96,7 @@ def _in_study(profile: "Profile", names: Sequence[str]) -> None:
 
 def train(words: Words) -> None:
     """Train and score a stage without a notebook, in one process or, under `accelerate launch`, in several."""
-    profile = _profile(words)  # first: a wrong name is told before torch is loaded
+    profile = profile_of(words)  # first: a wrong name is told before torch is loaded
     _in_study(profile, [words.stage])
     from companion.workflow.begin import begin, draw
 
@@ -126,7 +114,7 @@ def run_experiment(words: Words) -> None:
     """Train one arm of the experiment at one seed and evaluate it under the test conditions."""
     from companion.experiment import arms
 
-    profile = _profile(words)
+    profile = profile_of(words)
     if words.arm in ("record", "again") and not any(profile.results.glob("seed*/*/run.json")):
         wanted, do = f"runs of the experiment in {profile.results}", "compute them first: make experiments"
         raise UserError(wanted, "none", do)
@@ -224,7 +212,7 @@ def score_predictions(words: Words) -> None:
     """Score your own predictions against your own label files, as a run of the study is scored."""
     from companion.replication.own import run as own
 
-    profile = _profile(words, unset=True)
+    profile = profile_of(words, unset=True)
     run = own.score(
         words.file, profile, words.dataset, data=words.data, split=words.split, name=words.name, column=words.id,
         threshold=words.threshold, uncertain=words.uncertain, prompt=words.prompt, partial=words.partial,
@@ -259,7 +247,7 @@ def compare_runs(words: Words) -> None:
 
 def see_doctor(words: Words) -> int:
     """Say whether a profile can run on this machine: what is ready, what is missing, how to get it."""
-    profile = _profile(words, unset=True)
+    profile = profile_of(words, unset=True)
     from companion.replication import doctor
 
     return doctor.tell(profile, shutil.get_terminal_size().columns)
@@ -267,7 +255,7 @@ def see_doctor(words: Words) -> int:
 
 def handle_cohorts(words: Words) -> int:
     """Show the cohorts, write them as manifests, or verify manifests with your own data."""
-    profile = _profile(words)
+    profile = profile_of(words)
     from chexreason import cohorts
     from companion.phantoms.prepare import prepare
     from companion.replication import manifests
@@ -283,69 +271,10 @@ def handle_cohorts(words: Words) -> int:
 
 def write_traces(words: Words) -> int:
     """Have a teacher write the reasoning traces of real images; says first what that costs."""
-    profile = _profile(words)
+    profile = profile_of(words)
     from companion.replication.traces import command
 
     return command.run(profile, words.prompt, words.dry_run, words.yes, words.limit, print)
-
-
-def _profile(words: Words, unset: bool = False) -> "Profile":
-    """The profile that the words name, with what they change. Such a run never overwrites committed results."""
-    from chexreason import config, written
-    from chexreason.files import digest_of
-    from companion.replication.traces.teacher import teacher_of
-
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    given, results, cache = _given(words), words.results, words.cache
-    if (
-        given
-        or words.profile not in written.profile_names()
-        or words.seed not in (None, written.raw(words.profile)["seed"])
-    ):
-        results = config.results_root(results, config.ROOT / OWN_RESULTS)
-        if words.seed is not None or "settings" in given:  # other checkpoints than the profile's
-            usual = Path(os.environ.get("CHEXREASON_CACHE") or config.ROOT / ".cache") / "own"
-            asked = digest_of([given.get("settings"), words.seed])[:8]
-            cache = cache or usual / f"{Path(words.profile).stem}-{asked}"
-    made = config.load_profile(words.profile, seed=words.seed, results=results, cache=cache, unset=unset, given=given)
-    teacher_of(made)  # or UserError
-    return made
-
-
-def _given(words: Words) -> dict[str, Any]:
-    """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
-    from chexreason import config, written
-    from chexreason.rewards import REWARDS
-    from chexreason.settings import once, parse
-
-    given: dict[str, Any] = {}
-    for entry in words.set or []:
-        name, equals, value = entry.partition("=")
-        if not equals:
-            raise UserError("a setting as group.name=value", repr(entry), "write --set grpo.beta=0, for instance")
-        given["settings"] = once([*given.get("settings", {}).items(), (name, parse(value, f"--set {name[-40:]}"))])
-    modules, rewards = list(words.module or []), []
-    for name in getattr(words, "reward", None) or []:
-        if name.endswith(".py"):
-            config.load_module(name)
-            modules.append(str(written.folder(name)))
-            module = f"extension_{Path(name).stem}"
-            added = [made for made, cls in REWARDS.items() if cls.__module__.endswith(module)]
-            if not added:
-                raise UserError("a file that registers a reward", name, 'write @reward("its_name") above it')
-            rewards += added
-        else:
-            rewards.append(name)
-    if (n := getattr(words, "n", None)) is not None:
-        from companion.evidence.sealed import listed
-
-        if n < 1:
-            raise UserError("a number of studies from 1 on", f"--n {n}", "correct it")
-        cut = {f"sizes.{name}": n for name in ("chexpert", "nih") if n < listed(name)} | {"sizes.stratified": True}
-        given["settings"] = cut | given.get("settings", {})
-    given |= {"modules": modules} if modules else {}
-    return given | ({"study": {"grpo": {"rewards": rewards}}} if rewards else {})
 
 
 def _tell(finished: Sequence["Run"]) -> None:

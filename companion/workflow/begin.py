@@ -8,7 +8,7 @@ import warnings
 from chexreason import config, runs, written
 from chexreason.errors import UserError, unknown
 from chexreason.slips import bases, makes
-from companion.replication.doctor import READY, machine
+from companion.replication.doctor import READY, machine, parts
 
 
 def begin(profile: config.Profile, *stages: str, changed: bool) -> None:
@@ -60,10 +60,7 @@ def draw(profile: config.Profile, *stages: str) -> None:
 
 def cohorts_of(profile: config.Profile, *stages: str) -> list[str]:
     """The cohorts that some stages look at, in their order."""
-    looks_at = {
-        "prompting": ["validation"], "sft": ["sft", "validation"], "grpo": ["rl", "validation"],
-        "generalization": profile.study["generalization"]["test_sets"],
-    }  # fmt: skip
+    looks_at = {**parts.LOOKS_AT, "generalization": profile.study["generalization"]["test_sets"]}
     return list(dict.fromkeys(name for stage in stages for name in looks_at[stage]))
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from chexreason import __version__
 from chexreason.errors import UserError
 from companion.workflow import actions, environment, targets
-from companion.workflow.actions import Words
+from companion.workflow.words import Words
 
 #: Errors of the operating system -> what was expected and what to do; any other keeps its traceback.
 SYSTEM = {

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from companion.workflow import environment
 
 if TYPE_CHECKING:
-    from companion.workflow.actions import Words
+    from companion.workflow.words import Words
 
 ROOT = Path(environment.ROOT)
 #: One book at a time: a lock that goes with the process, unlike Snakemake's own, which a killed run leaves behind.

@@ -12,10 +12,9 @@ SHOWN = {
     "prompting": "Table 1", "sft": "Tables 2-3, Fig. 1", "grpo": "Table 4, Figs. 2-3", "chexpert": "Table 5",
     "nih": "Table 6",
 }  # fmt: skip
-#: Stage -> the cohorts that it looks at, and what else it needs beside the weights.
-NEEDS = {
-    "prompting": ["cohort validation"], "sft": ["cohort sft", "cohort validation", "teacher's traces"],
-    "grpo": ["cohort rl", "cohort validation"],
+#: Stage -> the cohorts that it looks at; the last one looks at its test sets.
+LOOKS_AT: Mapping[str, tuple[str, ...]] = {
+    "prompting": ("validation",), "sft": ("sft", "validation"), "grpo": ("rl", "validation"),
 }  # fmt: skip
 #: Without these nothing is computed.
 MACHINE = ("cache folder", "disk", "GPU", "bf16", "libraries")
@@ -40,7 +39,8 @@ def check(profile: Profile, missing: Collection[str]) -> Iterator[Row]:
     }
     for stage, (bases, start, of) in asked.items():
         if stage in profile.stages:
-            lacks[stage] = lacking("mimic", bases, NEEDS[stage], start)
+            needs = [*(f"cohort {name}" for name in LOOKS_AT[stage]), *["teacher's traces"] * (stage == "sft")]
+            lacks[stage] = lacking("mimic", bases, needs, start)
             yield _row(SHOWN[stage], {of: lacks[stage]})
     for name in study["generalization"]["test_sets"] if "generalization" in profile.stages else ():
         cohorts = [f"cohort {one}" for one, (source, _) in COHORTS.items() if source == name]

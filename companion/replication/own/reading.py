@@ -257,8 +257,7 @@ def _called(to: Labels, places: Sequence[int]) -> str:
     return some + f" and {len(places) - 3:,} more" * (len(places) > 3)
 
 
-def check_threshold(value: float) -> float:
-    """A threshold that a probability can reach; UserError for any other."""
+def check_threshold(value: float) -> None:
+    """Raise UserError for a threshold that no probability can reach."""
     if not 0 < value <= 1:
         raise UserError("a threshold above 0, at most 1", f"{value:g}", "give another --threshold")
-    return value

@@ -30,8 +30,8 @@ from companion.replication.own import labels, reading
 
 def score(
     file: Path, profile: Profile, dataset: str, *, data: Path | None = None, split: str = "test", name: str = "",
-    column: str | None = None, threshold: float = 0.5, uncertain: str | None = None, prompt: str = "free_reasoning",
-    partial: bool = False,
+    column: str | None = None, threshold: float = reading.THRESHOLD, uncertain: str | None = None,
+    prompt: str = "free_reasoning", partial: bool = False,
 ) -> Run:  # fmt: skip
     """Score a file of predictions against a data set of the profile, or one that a .yml file describes.
 
@@ -43,8 +43,7 @@ def score(
     name = name or re.sub(r"[^\w.-]+", "-", file.name.partition(".")[0]).strip("-.") or "predictions"
     if not re.search(SCHEMA["$defs"]["name"]["pattern"], name):
         raise UserError("a name of letters, digits, dashes and points", repr(name), "give another --name")
-    if not 0 < threshold <= 1:
-        raise UserError("a threshold above 0, at most 1", f"{threshold:g}", "give another --threshold")
+    reading.check_threshold(threshold)
     if (policy := uncertain or profile.decoding.uncertain) not in UNCERTAINTY_POLICIES:
         raise UserError(f"--uncertain {'|'.join(UNCERTAINTY_POLICIES)}", repr(policy), "say one of these")
     profile, to = _against(profile, dataset, data, split)
