@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chexreason import written
+from chexreason.checked import check, parse
 from chexreason.data import SOURCES
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 from chexreason.prompts import PROMPTS, SFT_FORMATS, TABLE1_PROMPTS
 from chexreason.recipe import GRPO, SETTINGS, SFT, Decoding, LoRA, Sizes
-from chexreason.settings import check, origins, parse, schema_of
+from chexreason.settings import origins, schema_of
 from chexreason.written import SCHEMA, folder
 
 

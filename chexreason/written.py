@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
+from chexreason.checked import check, once, parse
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
-from chexreason.settings import check, once, parse
 
 #: The folder where the command was started; a notebook's kernel runs in another one.
 STARTED_IN = "CHEXREASON_STARTED_IN"

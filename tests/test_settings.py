@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 from chexreason import config
+from chexreason.checked import parse
 from chexreason.errors import LEAST, LONGEST, UserError, unknown
-from chexreason.settings import Origin, assumed, origins, paper, parse
+from chexreason.settings import Origin, assumed, origins, paper
 
 
 @dataclass(frozen=True)

@@ -1,119 +1,174 @@
-// Re-analysis: two runs on the same studies, with one's own findings, policy and bootstrap. The numbers are those of
-// `chexreason compare`; the Python that gives them stands below. Without this script the page's table of runs is whole.
+// Re-analysis: two runs on the same studies, with one's own findings, labels, policy and bootstrap. The numbers are those
+// of `chexreason compare`; the Python that gives them stands below. Without this script the page's table of runs is whole.
 "use strict";
 (() => {
-  const { node, field } = LAB.parts, W = LAB.words;
+  const { node, button, field, table, toggles, kept, address, xray, chip, answer } = LAB.parts, W = LAB.words;
+  const home = document.currentScript.src.replace(/[^/]*$/, "");
   const three = (value) => (value === null || Number.isNaN(value) ? "" : value.toFixed(3));
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+  const bit = (mask, name) => (mask >> W.findings.indexOf(name)) & 1;
+  const POLICIES = { zeros: "count as absent", ones: "count as present", ignore: "do not count" };
+  const LABELS = { recorded: "what the hospital records", drawn: "what was drawn", report: "labels mined from a report", radiologist: "a radiologist's labels", "text-mined": "NIH-like text mining" };
 
   // Cells of 0 and 1 under a policy: what is recorded, and which count.
-  const decided = (cohort, names, policy) => {
-    const at = names.map((name) => cohort.findings.indexOf(name));
+  const decided = (cohort, names, policy, against) => {
+    const at = names.map((name) => cohort.findings.indexOf(name)), signs = cohort.labels[against];
     const yes = { zeros: "+", ones: "+?", ignore: "+" }[policy];
     return {
-      truth: cohort.states.map((row) => at.map((k) => Number(yes.includes(row[k])))),
-      counts: cohort.states.map((row) => at.map((k) => Number(!(policy === "ignore" && row[k] === "?")))),
+      truth: signs.map((row) => at.map((k) => Number(yes.includes(row[k])))),
+      counts: signs.map((row) => at.map((k) => Number(!(policy === "ignore" && row[k] === "?")))),
     };
   };
-  const named = (run, names) => run.said.map((mask) => names.map((name) => (mask >> W.findings.indexOf(name)) & 1));
 
   // As `paired.compare`: the table, how many patients, and what was left out.
-  LAB.reanalysed = (cohort, runs, names, policy, drop, resamples) => {
-    const { truth, counts } = decided(cohort, names, policy), sides = runs.map((run) => named(cohort.runs[run], names));
+  LAB.reanalysed = (cohort, runs, names, policy, drop, against, resamples) => {
+    const { truth, counts } = decided(cohort, names, policy, against);
+    const sides = runs.map((run) => cohort.runs[run].said.map((mask) => names.map((name) => bit(mask, name))));
     const kept = cohort.keys.map((_, b) => b).filter((b) => !(drop && runs.some((run) => cohort.runs[run].failed[b])));
     const only = (rows) => kept.map((b) => rows[b].map((cell, f) => cell & counts[b][f]));
-    const patients = kept.map((b) => cohort.patients[b]);
-    const found = LAB.compare(only(truth), sides.map(only), patients, names, resamples);
-    return { ...found, studies: kept.length, dropped: cohort.keys.length - kept.length, kept };
+    const found = LAB.compare(only(truth), sides.map(only), kept.map((b) => cohort.patients[b]), names, resamples);
+    return { ...found, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth };
   };
 
   for (const root of document.querySelectorAll(".lab-again:not([data-ready])")) start(root);
 
   function start(root) {
     root.dataset.ready = "yes";
-    const cohorts = LAB.again, looked = new Set();
-    const first = Object.keys(cohorts).find((name) => Object.keys(cohorts[name].runs).some((run) => run.includes("chexreason"))) ?? Object.keys(cohorts)[0];
-    const state = { where: first, runs: [], names: [], policy: "zeros", failures: "keep", resamples: String(W.resamples) };
-    const bar = node("div", { class: "lab-bar" }), chips = node("div", { class: "lab-row", role: "group", "aria-label": "Findings" });
-    const out = node("div", { class: "lab-out", "aria-live": "polite" });
+    const cohorts = LAB.again, looked = new Map();
+    const usual = Object.keys(cohorts).find((name) => Object.keys(cohorts[name].runs).some((run) => run.includes("chexreason"))) ?? Object.keys(cohorts)[0];
+    const state = { where: usual, policy: "zeros", against: "recorded", failures: "keep", resamples: String(W.resamples) };
+    const bar = node("div", { class: "lab-bar" }), chips = node("div"), out = node("div", { class: "lab-out", "aria-live": "polite" });
+    const redraw = kept(root, draw);
     root.prepend(bar, chips, out);
     root.querySelector(":scope > details")?.removeAttribute("open");
-    choose(first);
+    begin(usual);
+    const given = address.read({
+      where: (value) => value in cohorts, first: Boolean, second: Boolean, policy: (value) => value in POLICIES, against: (value) => value in LABELS,
+      failures: (value) => ["keep", "drop"].includes(value), resamples: (value) => ["1000", String(W.resamples)].includes(value), names: Boolean,
+    });
+    if (given.where) begin(given.where);
+    const { runs, findings, labels } = cohorts[state.where], named = (given.names ?? "").split(",");
+    for (const name of ["policy", "failures", "resamples"]) state[name] = given[name] ?? state[name];
+    for (const name of ["first", "second"]) state[name] = given[name] in runs ? given[name] : state[name];
+    if (given.against in labels) state.against = given.against;
+    if (findings.some((name) => named.includes(name))) state.names = findings.filter((name) => named.includes(name));
+    controls();
+    draw();
 
-    function choose(where) {
-      const ids = Object.keys(cohorts[where].runs), guess = ids.findIndex((id) => id.includes("medgemma_sft"));
-      const one = guess < 0 ? 0 : guess, other = ids.findIndex((id) => id.includes("chexreason"));
-      Object.assign(state, { where, runs: [ids[one], ids[other < 0 ? Math.min(1, ids.length - 1) : other]], names: [...cohorts[where].findings] });
-      controls();
-      draw();
+    // The runs that a reader wants first: before and after reinforcement.
+    function begin(where) {
+      const ids = Object.keys(cohorts[where].runs), first = ids.find((id) => id.includes("medgemma_sft")) ?? ids[0];
+      const second = ids.find((id) => id.includes("chexreason")) ?? ids.find((id) => id !== first) ?? first;
+      Object.assign(state, { where, first, second, names: [...cohorts[where].findings], against: state.against in cohorts[where].labels ? state.against : "recorded" });
+    }
+
+    function set(change) {
+      Object.assign(state, change);
+      redraw();
+      const { where, first, second, policy, against, failures, resamples, names } = state;
+      const some = names.length < cohorts[where].findings.length ? { names: names.join() } : {};
+      address.write({ where, first, second, policy, against, failures, resamples, ...some });
     }
 
     function controls() {
-      const runs = Object.fromEntries(Object.keys(cohorts[state.where].runs).map((id) => [id, id])), keep = (name) => (value) => { state[name] = value; draw(); };
+      const cohort = cohorts[state.where], runs = Object.fromEntries(Object.keys(cohort.runs).map((id) => [id, id]));
+      const choice = (title, name, entries) => field(title, name, entries, (value) => set({ [name]: value }));
+      const only = (names) => cohort.findings.filter((name) => names.includes(name));
       bar.replaceChildren(
-        field("Studies", "where", Object.fromEntries(Object.keys(cohorts).map((name) => [name, name])), choose),
-        field("First run", "first", runs, (value) => { state.runs[0] = value; draw(); }),
-        field("Second run", "second", runs, (value) => { state.runs[1] = value; draw(); }),
-        field("Uncertain labels", "policy", { zeros: "count as absent", ones: "count as present", ignore: "do not count" }, keep("policy")),
-        field("Unreadable answers", "failures", { keep: "name nothing", drop: "leave the study out" }, keep("failures")),
-        field("Resamples", "resamples", { 1000: "1,000", [W.resamples]: W.resamples.toLocaleString("en") }, keep("resamples")),
-        ...Object.entries({ all: cohorts[state.where].findings, nine: W.label_sets.nih9 }).map(([title, names]) =>
-          node("button", { type: "button", name: title, onclick: () => { state.names = cohorts[state.where].findings.filter((name) => names.includes(name)); draw(); } }, title === "all" ? "all findings" : "NIH's nine")));
+        field("Studies", "where", Object.fromEntries(Object.keys(cohorts).map((name) => [name, name])), (value) => {
+          begin(value);
+          controls();
+          set({});
+          bar.querySelector("select").focus();
+        }),
+        choice("First run", "first", runs), choice("Second run", "second", runs),
+        choice("Held against", "against", Object.fromEntries(Object.keys(cohort.labels).map((name) => [name, LABELS[name]]))),
+        choice("Uncertain labels", "policy", POLICIES), choice("Unreadable answers", "failures", { keep: "name nothing", drop: "leave the study out" }),
+        choice("Resamples", "resamples", { 1000: "1,000", [W.resamples]: W.resamples.toLocaleString("en") }),
+        button("all findings", () => set({ names: [...cohort.findings] }), { name: "all" }),
+        button("NIH's nine", () => set({ names: only(W.label_sets.nih9) }), { name: "nine" }));
     }
 
     function draw() {
-      const cohort = cohorts[state.where], values = { where: state.where, first: state.runs[0], second: state.runs[1], policy: state.policy, failures: state.failures, resamples: state.resamples };
-      for (const select of bar.querySelectorAll("select")) select.value = values[select.name];
-      chips.replaceChildren(...cohort.findings.map((name) => node("button", { type: "button", class: "lab-toggle", "aria-pressed": state.names.includes(name), onclick: () => {
-        const names = cohort.findings.filter((one) => (one === name ? !state.names.includes(one) : state.names.includes(one)));
-        if (names.length) { state.names = names; draw(); }
-      } }, name)));
-      const found = LAB.reanalysed(cohort, state.runs, state.names, state.policy, state.failures === "drop", Number(state.resamples));
-      looked.add(JSON.stringify({ ...values, resamples: 0, names: state.names }));
+      const cohort = cohorts[state.where], runs = [state.first, state.second];
+      for (const select of bar.querySelectorAll("select")) select.value = state[select.name];
+      chips.replaceChildren(toggles("Findings", cohort.findings, state.names, (names) => names.length && set({ names })));
+      if (state.first === state.second) return out.replaceChildren(node("p", {}, "The first run and the second are the same one: choose another."));
+      const found = LAB.reanalysed(cohort, runs, state.names, state.policy, state.failures === "drop", state.against, Number(state.resamples));
+      const scores = found.table.map((row) => [row.score, row.first, row.second]);
+      looked.set(JSON.stringify(scores), found.table.filter((row) => row.low !== null && row.positives !== 0).length);
       root.dataset.found = JSON.stringify(found.table);
-      out.replaceChildren(...told(cohort, found), table(found), forks(), flips(cohort, found), python(), csv(found));
+      out.replaceChildren(told(cohort, found), scoresOf(found), forks(), flips(cohort, found), python(), csv(found));
     }
 
     function told(cohort, found) {
       const dropped = found.dropped ? ` ${found.dropped} left out, where an answer cannot be read.` : "";
-      return [node("p", {}, `${cohort.tier}: ${found.studies} studies of ${found.patients} patients, ${state.names.length} findings.${dropped} The second run minus the first; intervals are 95 % by patient and say nothing of another training.`)];
+      return node("p", {}, `${cohort.tier}, ${cohort.profile}, seed ${cohort.seed}: ${found.studies} studies of ${found.patients} patients, ${state.names.length} findings.${dropped} `
+        + "The second run minus the first; intervals are 95 % by patient and say nothing of another training.");
     }
 
-    function table(found) {
-      const reach = Math.max(0.05, ...found.table.map((row) => Math.max(Math.abs(row.low ?? 0), Math.abs(row.high ?? 0), Math.abs(row.low === null ? 0 : row.difference))));
-      const x = (value) => 60 + (value / reach) * 56;
-      const forest = (row) => (row.low === null ? "" : node("svg", { viewBox: "0 0 120 14", role: "img", class: "lab-forest", "aria-label": `${signed(row.difference)}, ${signed(row.low)} to ${signed(row.high)}` },
-        node("path", { d: "M60 0V14", class: "lab-zero" }), node("path", { d: `M${x(row.low)} 7H${x(row.high)}`, class: "lab-reach" }), node("path", { d: `M${x(row.difference)} 3V11`, class: "lab-point" })));
-      const rows = found.table.map((row) => node("tr", {}, node("th", { scope: "row" }, row.score), ...[row.positives ?? "", three(row.first), three(row.second), signed(row.difference), row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`].map((cell) => node("td", {}, String(cell))), node("td", {}, forest(row))));
-      return node("div", { class: "cxr-scroll", role: "region", tabindex: "0", "aria-label": "The comparison" }, node("table", {}, node("thead", {}, node("tr", {}, ...["score", "recorded", "first", "second", "difference", "95 %", ""].map((name) => node("th", {}, name)))), node("tbody", {}, ...rows)));
+    function scoresOf(found) {
+      const ends = (row) => [row.low, row.high, row.low === null ? 0 : row.difference].map((value) => Math.abs(value ?? 0));
+      const reach = Math.max(0.05, ...found.table.flatMap(ends)), x = (value) => 60 + (value / reach) * 56;
+      const forest = (row) => node("svg", { viewBox: "0 0 120 14", role: "img", class: "lab-forest", "aria-label": `${signed(row.difference)}, ${signed(row.low)} to ${signed(row.high)}` },
+        node("path", { d: "M60 0V14", class: "lab-zero" }), node("path", { d: `M${x(row.low)} 7H${x(row.high)}`, class: "lab-reach" }), node("path", { d: `M${x(row.difference)} 3V11`, class: "lab-point" }));
+      const rows = found.table.map((row) => {
+        if (row.positives === 0) return [row.score, "–", "", "", "–", "–", "0"]; // there is nothing to score
+        const between = row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`;
+        return [row.score, signed(row.difference), between, row.low === null ? "" : forest(row), three(row.first), three(row.second), String(row.positives ?? "")];
+      });
+      return table("The comparison", ["score", "difference", "95 %", "", "first", "second", "recorded"], rows);
     }
 
     function forks() {
-      const n = looked.size;
-      return node("p", { class: "lab-forks", "data-looked": n }, `You have looked at ${n} ${n === 1 ? "comparison" : "different comparisons"}. ${n === 1 ? "" : `If all were chance, one of ${n} would exclude zero in ${Math.round(100 * (1 - 0.95 ** n))} of 100 tries, were they independent; Bonferroni would ask each for ${(100 - 5 / n).toFixed(2)} %.`}`);
+      const n = looked.size, intervals = LAB.sum([...looked.values()]), chance = Math.round(100 * (1 - 0.95 ** intervals));
+      const text = n === 1 ? "You have looked at one comparison" : `You have looked at ${n} comparisons with different results`;
+      return node("p", { class: "lab-forks", "data-looked": n, "data-intervals": intervals }, `${text}, and at ${intervals} intervals. `
+        + (intervals > 1 ? `Were all of it chance and each independent, one at least would leave out zero in ${chance} of 100 tries; Bonferroni asks each for ${(100 - 5 / intervals).toFixed(2)} %.` : ""));
     }
 
     function flips(cohort, found) {
-      const words = (run, b) => state.names.filter((name) => (cohort.runs[run].said[b] >> W.findings.indexOf(name)) & 1).join(", ") || "nothing";
-      const { truth } = decided(cohort, state.names, state.policy), recorded = (b) => state.names.filter((_, f) => truth[b][f]).join(", ") || "nothing";
-      const changed = found.kept.filter((b) => words(state.runs[0], b) !== words(state.runs[1], b));
-      const rows = changed.slice(0, 50).map((b) => node("tr", {}, ...[cohort.keys[b], recorded(b), words(state.runs[0], b), words(state.runs[1], b)].map((cell) => node("td", {}, cell))));
+      const words = (run, b) => state.names.filter((name) => bit(cohort.runs[run].said[b], name)).join(", ") || "nothing";
+      const recorded = (b) => state.names.filter((_, f) => found.truth[b][f]).join(", ") || "nothing";
+      const changed = found.kept.filter((b) => words(state.first, b) !== words(state.second, b)), seen = node("div", { class: "lab-seen lab-stage" });
+      const rows = changed.slice(0, 50).map((b) => [cohort.films ? button(cohort.keys[b], () => look(cohort, b, seen)) : cohort.keys[b], recorded(b), words(state.first, b), words(state.second, b)]);
       return node("details", { class: "lab-flips", "data-flips": changed.length }, node("summary", {}, `${changed.length} of ${found.studies} studies got another answer`),
-        node("div", { class: "cxr-scroll", role: "region", tabindex: "0", "aria-label": "Changed answers" }, node("table", { class: "cxr-wide" }, node("thead", {}, node("tr", {}, ...["study", "recorded", "first", "second"].map((name) => node("th", {}, name)))), node("tbody", {}, ...rows))), changed.length > 50 ? node("p", {}, "The first 50 are shown.") : "");
+        node("p", {}, `${cohort.films ? "Choose a study to see its X-ray and both answers. " : ""}${changed.length > 50 ? "The first 50 are shown." : ""}`), seen,
+        table("Changed answers", ["study", "held against", "first", "second"], rows, true));
+    }
+
+    // The X-ray of a study, and what both runs said of it; the images are loaded when they are first asked for.
+    async function look(cohort, b, seen) {
+      if (!LAB[cohort.films]) {
+        await new Promise((done, fail) => document.head.append(Object.assign(document.createElement("script"), { src: `${home}${cohort.films}.js`, onload: done, onerror: fail })));
+      }
+      const { films, said } = LAB[cohort.films], { image, outlines, drawn } = films[b];
+      const row = node("div", { class: "lab-row" }, node("strong", {}, "Drawn "), ...drawn.map((name) => chip(name, "drawn", "drawn on the image")));
+      const answers = ["first", "second"].map((which) => node("section", { class: "lab-model" }, node("h2", {}, `${which}: ${state[which]}`), ...answer(said[state[which]][b], drawn)));
+      seen.replaceChildren(xray(image, outlines, `X-ray drawn with ${drawn.join(", ")}`), node("div", { class: "lab-told", "data-study": cohort.keys[b] }, row, ...answers));
+      seen.scrollIntoView({ block: "nearest" });
     }
 
     function code() {
-      const profile = cohorts[state.where].profile, quoted = (values) => `(${values.map((value) => JSON.stringify(value)).join(", ")},)`;
-      return `from companion.evidence import paired\n\nruns = tuple(paired.open_run(name, ${JSON.stringify(profile)}) for name in ${quoted(state.runs)})\nrows = tuple(paired.rows_of(run) for run in runs)\nfound = paired.compare(runs, rows, findings=${quoted(state.names)}, policy=${JSON.stringify(state.policy)},\n                       drop_failures=${state.failures === "drop" ? "True" : "False"}, resamples=${state.resamples})\nprint(found.table.to_string())`;
+      const quoted = (values) => `(${values.map((value) => JSON.stringify(value)).join(", ")},)`, drop = state.failures === "drop" ? "True" : "False";
+      return `from companion.evidence import paired
+
+runs = tuple(paired.open_run(name, ${JSON.stringify(cohorts[state.where].profile)}) for name in ${quoted([state.first, state.second])})
+rows = tuple(paired.rows_of(run) for run in runs)
+found = paired.compare(runs, rows, findings=${quoted(state.names)}, policy=${JSON.stringify(state.policy)},
+                       against=${JSON.stringify(state.against)}, drop_failures=${drop}, resamples=${state.resamples})
+print(found.table.to_string())`;
     }
 
     function python() {
-      return node("details", { class: "lab-python" }, node("summary", {}, "The Python that gives the same"), node("pre", {}, code()), node("button", { type: "button", onclick: () => navigator.clipboard?.writeText(code()) }, "copy"));
+      return node("details", { class: "lab-python" }, node("summary", {}, "The Python that gives the same"), node("pre", { tabindex: "0" }, code()),
+        button("copy", () => navigator.clipboard?.writeText(code())));
     }
 
     function csv(found) {
-      const lines = [["score", "positives", "first", "second", "difference", "low", "high"], ...found.table.map((row) => [`"${row.score}"`, row.positives, row.first, row.second, row.difference, row.low, row.high].map((cell) => cell ?? ""))];
-      return node("p", {}, node("a", { download: "comparison.csv", href: `data:text/csv;charset=utf-8,${encodeURIComponent(lines.map((line) => line.join(",")).join("\n"))}` }, "The table as CSV"));
+      const heads = ["score", "positives", "first", "second", "difference", "low", "high"];
+      const lines = [heads, ...found.table.map((row) => heads.map((name, k) => (k ? row[name] ?? "" : `"${row[name]}"`)))].map((line) => line.join(","));
+      return node("p", {}, node("a", { download: "comparison.csv", href: `data:text/csv;charset=utf-8,${encodeURIComponent(lines.join("\n"))}` }, "The table as CSV"));
     }
   }
 })();

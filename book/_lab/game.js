@@ -1,10 +1,10 @@
 // Hack the reward, then mend it: a policy of a few rules is paid on the validation studies. Bars are what the models earn there.
 "use strict";
 (() => {
-  const { node, field } = LAB.parts, W = LAB.words, G = LAB.reward;
+  const { node, button, field, toggles, kept } = LAB.parts, W = LAB.words, G = LAB.reward;
   const mean = (values) => LAB.sum(values) / values.length, show = (value) => (Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
   const stated = (name) => Object.fromEntries(Object.entries(W.rewards[name]).map(([key, one]) => [key, one.value]));
-  const { truth, said } = G.validation;
+  const { truth, said } = G.validation, FEW = 50;
 
   // The answer of a policy to each study. A rule has a share of 100 studies, a source (a model, or a list of labels) and padding.
   LAB.policy = (rules) => truth.map((_, k) => {
@@ -20,11 +20,14 @@
   const bar = (name, model) => LAB.earned(name, stated(name), said[model]);
   const blind = (rules) => rules.every((rule) => rule.from === "list");
   const copied = (rules) => rules.every((rule) => rule.from === "sft");
+  const sparing = (rules) => copied(rules) && rules.every((rule) => rule.pad <= FEW);
   LAB.levels = () => [
-    { name: "hard", bar: bar("hard", "sft"), text: "Equation 3: earn more than the fine-tuned model with its own labels, unchanged.", fits: copied },
-    { name: "hard", bar: bar("hard", "hard"), text: "Equation 3: earn more than the model after GRPO with the labels of the one before it.", fits: copied },
-    { name: "nuanced", bar: 0, text: "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less.", fits: blind },
-    { name: "nuanced", mend: true, bar: 0, text: "Mend it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned model still earns more than the untouched one, and more than nothing.", fits: blind },
+    { name: "hard", bar: bar("hard", "sft"), fits: copied, text: "Equation 3: earn more than the fine-tuned model with its own labels, unchanged." },
+    { name: "hard", bar: bar("hard", "hard"), fits: sparing,
+      text: `Equation 3: earn more than the model after GRPO with the labels of the one before it, and no more than ${FEW} blanks in an answer.` },
+    { name: "nuanced", bar: 0, fits: blind, text: "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less." },
+    { name: "nuanced", mend: true, bar: 0, fits: blind,
+      text: "Mend it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned model still earns more than the untouched one, and more than nothing." },
   ];
   // Whether rules (and, in the last level, constants) win a level.
   LAB.wins = (level, rules, constants) => {
@@ -39,37 +42,53 @@
 
   function start(root) {
     root.dataset.ready = "yes";
-    const levels = LAB.levels(), done = new Set(), state = { level: 0, rules: [{ share: 100, from: "sft", labels: [W.findings[0]], pad: 0 }], constants: stated("nuanced") };
-    const head = node("div", { class: "lab-bar" }), list = node("div", { class: "lab-rules" }), inputs = node("div", { class: "lab-boxes" }), out = node("div", { "aria-live": "polite" });
+    const levels = LAB.levels(), done = new Set(), usual = (share, from) => ({ share, from, labels: [W.findings[0]], pad: 0 });
+    const state = { level: 0, rules: [usual(100, "sft")], constants: stated("nuanced") };
+    const head = node("div", { class: "lab-bar" }), list = node("div", { class: "lab-rules" }), inputs = node("div", { class: "lab-boxes" });
+    const out = node("div", { "aria-live": "polite" }), redraw = kept(root, draw);
     root.prepend(head, list, inputs, out);
     root.querySelector(":scope > details")?.removeAttribute("open");
     draw();
 
     function draw() {
       const level = levels[state.level];
-      head.replaceChildren(field("Level", "level", Object.fromEntries(levels.map((_, k) => [k, `${k + 1}${done.has(k) ? " ✓" : ""}`])), (value) => { state.level = Number(value); draw(); }), node("span", {}, level.text));
-      head.querySelector("select").value = state.level;
-      list.replaceChildren(...state.rules.map(rule), ...(state.rules.length < 5 ? [node("button", { type: "button", name: "more", onclick: () => { state.rules.push({ share: 0, from: "list", labels: [W.findings[0]], pad: 0 }); draw(); } }, "another rule")] : []));
-      inputs.replaceChildren(...(level.mend ? Object.keys(state.constants).map((key) => node("label", { class: "lab-box" }, `${key} `, node("input", { type: "number", name: `mend-${key}`, min: 0, step: "any", value: state.constants[key], onchange: (event) => {
-        if (event.target.value !== "" && Number(event.target.value) >= 0) { state.constants[key] = Number(event.target.value); draw(); }
-      } }))) : []));
-      const { value, won, base, sft } = LAB.wins(level, state.rules, state.constants), texts = LAB.policy(state.rules), score = LAB.scored(texts.map((text) => LAB.parse(text).labels), truth);
+      told(level);
+      const titles = levels.map((_, k) => [k, `${k + 1}${done.has(k) ? " ✓" : ""}`]);
+      const choice = field("Level", "level", Object.fromEntries(titles), (value) => { state.level = Number(value); redraw(); });
+      choice.lastChild.value = state.level;
+      head.replaceChildren(choice, node("span", {}, level.text));
+      list.replaceChildren(...state.rules.map(rule), ...(state.rules.length < 5 ? [button("another rule", () => { state.rules.push(usual(0, "list")); redraw(); }, { name: "more" })] : []));
+      inputs.replaceChildren(...(level.mend ? Object.keys(state.constants).map(constant) : []));
+    }
+
+    // What is typed and is no number from 0 on goes back to what it was.
+    function constant(key) {
+      const change = (event) => {
+        if (event.target.value !== "" && Number(event.target.value) >= 0) state.constants[key] = Number(event.target.value);
+        redraw();
+      };
+      return node("label", { class: "lab-box" }, `${key} `, node("input", { type: "number", name: `mend-${key}`, min: 0, step: "any", value: state.constants[key], onchange: change }));
+    }
+
+    function told(level) {
+      const { value, won, base, sft } = LAB.wins(level, state.rules, state.constants), texts = LAB.policy(state.rules);
+      const score = LAB.scored(texts.map((text) => LAB.parse(text).labels), truth), shares = LAB.sum(state.rules.map((one) => one.share));
       if (won) done.add(state.level);
-      const models = level.mend ? ` The untouched model earns ${show(base ?? 0)}, the fine-tuned one ${show(sft ?? 0)}.` : ` To beat: ${show(level.bar)}.`;
+      const models = level.mend && level.fits(state.rules) ? ` The untouched model earns ${show(base)}, the fine-tuned one ${show(sft)}.` : level.mend ? "" : ` To beat: ${show(level.bar)}.`;
+      const odd = shares === 100 ? "" : ` The shares add up to ${shares}: ${shares < 100 ? "the last rule also answers the rest" : "what is beyond 100 answers nothing"}.`;
       root.dataset.won = won;
-      out.replaceChildren(node("p", { class: won ? "lab-right" : "" }, node("strong", {}, won ? "Won. " : level.fits(state.rules) ? "Not yet. " : "The rules of this level forbid that. "), `Your rules earn ${show(value)} an answer.${models} Micro-F1 ${score.micro.toFixed(3)}, macro-F1 ${score.macro.toFixed(3)}: what the reward pays and what a reader is worth are two things.`));
+      out.replaceChildren(node("p", { class: won ? "lab-right" : "" }, node("strong", {}, won ? "Won. " : level.fits(state.rules) ? "Not yet. " : "The rules of this level forbid that. "),
+        `Your rules earn ${show(value)} an answer.${models}${odd} Micro-F1 ${score.micro.toFixed(3)}, macro-F1 ${score.macro.toFixed(3)}: what the reward pays and what a reader is worth are two things.`));
     }
 
     function rule(one, k) {
-      const change = (name, cast) => (event) => { one[name] = cast(event.target.value); draw(); };
-      const from = field("answers of", `from-${k}`, { sft: "the fine-tuned model", hard: "the model after GRPO", list: "a list, whatever the image" }, (value) => { one.from = value; draw(); });
-      from.querySelector("select").value = one.from;
-      const number = (title, name, most) => node("label", {}, `${title} `, node("input", { type: "number", name: `${name}-${k}`, min: 0, max: most, value: one[name], onchange: change(name, (text) => Math.max(0, Math.min(most, Number(text) || 0))) }));
-      const labels = one.from === "list" ? node("div", { class: "lab-row", role: "group", "aria-label": "Labels of the list" }, ...W.findings.map((name) => node("button", { type: "button", class: "lab-toggle", "aria-pressed": one.labels.includes(name), onclick: () => {
-        const now = one.labels.includes(name) ? one.labels.filter((other) => other !== name) : [...one.labels, name];
-        if (now.length) { one.labels = now; draw(); }
-      } }, name))) : "";
-      const gone = state.rules.length > 1 ? node("button", { type: "button", onclick: () => { state.rules.splice(k, 1); draw(); } }, "remove") : "";
+      const set = (name, value) => { one[name] = value; redraw(); };
+      const from = field("answers of", `from-${k}`, { sft: "the fine-tuned model", hard: "the model after GRPO", list: "a list, whatever the image" }, (value) => set("from", value));
+      from.lastChild.value = one.from;
+      const whole = (text, most) => Math.max(0, Math.min(most, Math.round(Number(text)) || 0));
+      const number = (title, name, most) => node("label", {}, `${title} `, node("input", { type: "number", name: `${name}-${k}`, min: 0, max: most, value: one[name], onchange: (event) => set(name, whole(event.target.value, most)) }));
+      const labels = one.from === "list" ? toggles("Labels of the list", W.findings, one.labels, (names) => names.length && set("labels", names)) : "";
+      const gone = state.rules.length > 1 ? button("remove", () => { state.rules.splice(k, 1); redraw(); }) : "";
       return node("div", { class: "lab-rule" }, node("div", { class: "lab-bar" }, number("for", "share", 100), node("span", {}, "of 100 studies the"), from, number("with so many blanks in front:", "pad", 2000), gone), labels);
     }
   }

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const G = LAB.reward, W = LAB.words;
-  const { node, field } = LAB.parts, split = (text) => text.split(";").filter(Boolean), show = (value) => (Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
+  const { node, button, field, toggles, kept, address } = LAB.parts, show = (value) => (Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
   const FORMULA = {
     hard: { jaccard: "|named ∩ recorded| / |named ∪ recorded|", short: "− short_penalty if |t| < min_length" },
     nuanced: {
@@ -33,50 +33,75 @@
 
   function start(root) {
     root.dataset.ready = "yes";
-    const [first] = G.groups, state = { name: "hard", constants: { hard: defaults("hard"), nuanced: defaults("nuanced") }, group: 0, text: first.said[0], truth: [...first.truth] };
-    const box = node("textarea", { rows: 7, "aria-label": "The answer", spellcheck: "false", oninput: () => { state.text = box.value; draw(); } });
+    const state = { name: "hard", constants: { hard: defaults("hard"), nuanced: defaults("nuanced") }, group: 0, text: "", truth: [] };
+    const usual = {}, redraw = kept(root, draw); // reward -> its groups under the constants as they were
+    const set = (change) => { Object.assign(state, change); redraw(); link(); };
+    const box = node("textarea", { rows: 7, "aria-label": "The answer", spellcheck: "false", oninput: () => set({ text: box.value }) });
     const panels = Object.fromEntries(["read", "paid", "group", "all"].map((name) => [name, node("div", { class: `lab-${name}` })])), inputs = node("div", { class: "lab-boxes" });
-    const menu = field("Group", "group", Object.fromEntries(G.groups.map((group, k) => [k, `${k + 1}, step ${group.step}: ${group.truth.join(", ")}`])), (value) => load(Number(value), 0));
-    const kind = field("Reward", "name", { hard: "equation 3 (hard)", nuanced: "equation 4 (nuanced)" }, (value) => { state.name = value; constants(); draw(); });
-    const reset = node("button", { type: "button", onclick: () => { state.constants[state.name] = defaults(state.name); constants(); draw(); } }, "the constants as they were");
-    const chips = node("div", { class: "lab-row", role: "group", "aria-label": "Recorded labels" });
-    root.prepend(node("div", { class: "lab-bar" }, kind, menu, reset), inputs, node("div", { class: "lab-two" }, node("div", {}, box, node("h4", {}, "Recorded"), chips, panels.read), panels.paid), panels.group, panels.all);
+    const menu = field("Group", "group", Object.fromEntries(G.groups.map((group, k) => [k, `${k + 1}, step ${group.step}: ${group.truth.join(", ")}`])), (value) => { load(Number(value), 0); link(); });
+    const kind = field("Reward", "name", { hard: "equation 3 (hard)", nuanced: "equation 4 (nuanced)" }, (value) => { state.name = value; constants(); set({}); });
+    const reset = button("the constants as they were", () => { state.constants[state.name] = defaults(state.name); constants(); set({}); });
+    const chips = node("div");
+    root.prepend(node("div", { class: "lab-bar" }, kind, menu, reset), inputs, node("div", { class: "lab-two" }, node("div", {}, box, node("h2", {}, "Recorded"), chips, panels.read), panels.paid), panels.group, panels.all);
     root.querySelector(":scope > details")?.removeAttribute("open");
-    constants(); load(0, 0);
+    const positive = (value) => value !== "" && Number.isFinite(Number(value)) && Number(value) >= 0;
+    const given = address.read({ name: (value) => value in W.rewards, group: (value) => value in G.groups, text: Boolean, truth: Boolean,
+      ...Object.fromEntries(Object.values(state.constants).flatMap(Object.keys).map((key) => [key, positive])) });
+    state.name = given.name ?? state.name;
+    for (const key of Object.keys(state.constants[state.name])) if (key in given) state.constants[state.name][key] = Number(given[key]);
+    kind.lastChild.value = state.name;
+    constants();
+    load(Number(given.group ?? 0), 0);
+    const recorded = W.findings.filter((name) => (given.truth ?? "").split(",").includes(name));
+    if (given.text) box.value = state.text = given.text;
+    if (recorded.length) state.truth = recorded;
+    if (given.text || recorded.length) draw();
 
-    function load(group, k) { Object.assign(state, { group, text: G.groups[group].said[k], truth: [...G.groups[group].truth] }); box.value = state.text; menu.lastChild.value = group; draw(); }
+    function load(group, k) {
+      Object.assign(state, { group, text: G.groups[group].said[k], truth: [...G.groups[group].truth] });
+      box.value = state.text;
+      menu.lastChild.value = group;
+      redraw();
+    }
+
+    // What differs from the page as it opens: the reward, its constants, the group, a text and labels of one's own.
+    function link() {
+      const { name, group, text, truth } = state, held = defaults(name), values = state.constants[name];
+      const changed = Object.fromEntries(Object.entries(values).filter(([key, value]) => value !== held[key]));
+      const own = G.groups[group].said[0] === text ? {} : { text }, labels = G.groups[group].truth.join() === truth.join() ? {} : { truth: truth.join() };
+      address.write({ name, group, ...changed, ...own, ...labels });
+    }
 
     function constants() {
       inputs.replaceChildren(...Object.entries(W.rewards[state.name]).map(([key, about]) => node("label", { class: "lab-box", title: `${about.what}. ${about.origin}${about.why ? `: ${about.why}` : ""}` },
         `${key} `, node("input", { type: "number", name: key, min: 0, step: "any", value: state.constants[state.name][key], oninput: (event) => {
-          const value = Number(event.target.value);
-          if (event.target.value !== "" && Number.isFinite(value) && value >= 0) { state.constants[state.name][key] = value; draw(); }
+          if (!positive(event.target.value)) return;
+          state.constants[state.name][key] = Number(event.target.value);
+          set({});
         } }), node("small", {}, key in G.constants[state.name] ? " scaled" : ` ${about.origin}`))));
     }
 
     function draw() {
       const values = state.constants[state.name], all = LAB.groups(state.name, values), said = read(state.text);
-      chips.replaceChildren(...W.findings.map((name) => node("button", { type: "button", "aria-pressed": state.truth.includes(name), class: "lab-toggle", onclick: () => {
-        const truth = state.truth.includes(name) ? state.truth.filter((one) => one !== name) : [...state.truth, name];
-        if (truth.length) { state.truth = truth; draw(); }
-      } }, name)));
+      chips.replaceChildren(toggles("Recorded labels", W.findings, state.truth, (truth) => truth.length && set({ truth })));
       panels.read.replaceChildren(node("p", {}, `|t| = ${LAB.length(state.text)} characters. ${said.valid ? "The blocks are valid." : "The blocks are not valid."} `, node("strong", {}, said.failed ? "No label can be read." : `Read: ${said.labels.join(", ")}.`),
         said.unknown.length ? ` Unknown: ${said.unknown.join(", ")}.` : "", said.failures.length ? ` Faults: ${said.failures.join(", ").replaceAll("_", " ")}.` : ""));
       const paid = terms(state.name, values, state.text, state.truth, []), most = Math.max(1e-9, ...Object.values(paid).map(Math.abs));
-      panels.paid.replaceChildren(node("h4", {}, `Pays ${show(LAB.total(paid))}`), ...Object.entries(paid).map(([term, value]) => node("div", { class: "lab-term", "data-term": term, "data-value": value },
+      panels.paid.replaceChildren(node("h2", {}, `Pays ${show(LAB.total(paid))}`), ...Object.entries(paid).map(([term, value]) => node("div", { class: "lab-term", "data-term": term, "data-value": value },
         node("span", {}, `${term} `, node("small", {}, FORMULA[state.name][term])), node("meter", { min: 0, max: most, value: Math.abs(value), "aria-label": term, class: value < 0 ? "lab-less" : "" }), node("output", {}, show(value)))),
         state.name === "nuanced" ? node("p", {}, node("small", {}, "By itself the answer meets an empty window, so that no label dominates; in the groups below the window fills as in training.")) : "");
       const group = all[state.group];
-      panels.group.replaceChildren(node("h4", {}, "Its group of four: the mean is taken off, and what is left moves the model"), ...group.said.map((text, k) => node("div", { class: "lab-answer", "data-reward": group.rewards[k], "data-advantage": group.advantages[k] },
-        node("button", { type: "button", "aria-label": `Take answer ${k + 1}`, onclick: () => load(state.group, k) }, `${k + 1}`), node("span", { class: "lab-arrow" }, `${group.advantages[k] > 1e-9 ? "↑" : group.advantages[k] < -1e-9 ? "↓" : "="} ${show(group.advantages[k])}`),
+      panels.group.replaceChildren(node("h2", {}, "Its group of four: the mean is taken off, and what is left moves the model"), ...group.said.map((text, k) => node("div", { class: "lab-answer", "data-reward": group.rewards[k], "data-advantage": group.advantages[k] },
+        node("button", { type: "button", "aria-label": `Take answer ${k + 1}`, onclick: () => { load(state.group, k); link(); } }, `${k + 1}`), node("span", { class: "lab-arrow" }, `${group.advantages[k] > 1e-9 ? "↑" : group.advantages[k] < -1e-9 ? "↓" : "="} ${show(group.advantages[k])}`),
         node("span", {}, `reward ${show(group.rewards[k])}: ${read(text).labels.join(", ") || "no label"}`))));
       summary(all);
     }
 
     function summary(all) {
-      const usual = LAB.groups(state.name, defaults(state.name)), order = (rewards) => rewards.map((one) => rewards.filter((other) => other > one).length).join();
-      const changed = all.filter((group, k) => order(group.rewards) !== order(usual[k].rewards)).length, ties = all.filter((group) => new Set(group.rewards).size === 1).length, best = LAB.selected(all);
-      panels.all.replaceChildren(node("h4", {}, `Over all ${all.length} groups`), node("ul", {},
+      usual[state.name] ??= LAB.groups(state.name, defaults(state.name));
+      const order = (rewards) => rewards.map((one) => rewards.filter((other) => other > one).length).join();
+      const changed = all.filter((group, k) => order(group.rewards) !== order(usual[state.name][k].rewards)).length, ties = all.filter((group) => new Set(group.rewards).size === 1).length, best = LAB.selected(all);
+      panels.all.replaceChildren(node("h2", {}, `Over all ${all.length} groups`), node("ul", {},
         node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`), node("li", { "data-changed": changed }, `${changed} groups are ordered otherwise than by the constants as they were.`),
         node("li", { "data-micro": best.micro, "data-macro": best.macro }, `The answer that is paid most in each group has micro-F1 ${best.micro.toFixed(3)} and macro-F1 ${best.macro.toFixed(3)} against what is recorded. It is picked with the answer key.`),
         ...Object.entries(G.validation.said).map(([model, texts]) => { const value = mean(LAB.pay(state.name, state.constants[state.name], texts, G.validation.truth)); return node("li", { "data-model": model, "data-reward": value }, `${G.models[model]} earns ${show(value)} an answer on ${texts.length} validation studies.`); })));

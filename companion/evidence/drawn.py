@@ -1,24 +1,41 @@
-"""What hospitals record of drawn studies, from the request alone: no image is drawn, and none has to be there."""
+"""What is on drawn studies, and what hospitals record of them, from the request alone: no image has to be there."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from companion.phantoms.case import relabel, sample_case
+from chexreason.labels import FINDINGS, POSITIVE
+from companion.phantoms.case import Case, relabel, sample_case
+from companion.phantoms.conventions import CONVENTIONS
 from companion.phantoms.hospitals import hospital
 from companion.phantoms.layouts import LAYOUTS
 from companion.phantoms.writers import first_index
 
+#: What answers are held against: the labels of the study's own hospital.
+RECORDED = "recorded"
+#: What was drawn, all parents included.
+DRAWN = "drawn"
+#: All that drawn studies can be held against.
+AGAINST = (RECORDED, DRAWN, *CONVENTIONS)
 
-def recorded(draw: Mapping[str, Any], split: str, keys: Collection[str]) -> dict[str, dict[str, float]]:
-    """study key -> its labels (1.0, 0.0 or -1.0; absent is not mentioned), of studies of a split.
 
-    `draw` is a profile's request for a tree: hospital, sizes and seed.
-    """
+def cases(draw: Mapping[str, Any], split: str, keys: Collection[str]) -> Iterator[tuple[str, Case]]:
+    """(study key, case) of studies of a split; `draw` is a profile's request for a tree: hospital, sizes and seed."""
     about = hospital(draw["hospital"])
     files, wanted = LAYOUTS[about.layout].files, set(keys)
-    found = {}
     for number in range(draw["sizes"].get(split, 0)):
         if (key := files(split, number).key) in wanted:
-            case = sample_case(draw["seed"], first_index(draw["hospital"], split) + number, draw["hospital"])
-            found[key] = relabel(case, about.convention)
-    return found
+            yield key, sample_case(draw["seed"], first_index(draw["hospital"], split) + number, draw["hospital"])
+
+
+def stated(
+    draw: Mapping[str, Any], split: str, keys: Collection[str], against: str = RECORDED
+) -> dict[str, dict[str, float]]:
+    """study key -> its labels (1.0, 0.0 or -1.0; absent is not mentioned) by one of `AGAINST`."""
+    convention = hospital(draw["hospital"]).convention if against == RECORDED else against
+    if against == DRAWN:
+        return {key: dict.fromkeys(_in_order(case.truth), POSITIVE) for key, case in cases(draw, split, keys)}
+    return {key: relabel(case, convention) for key, case in cases(draw, split, keys)}
+
+
+def _in_order(names: Collection[str]) -> list[str]:
+    return [name for name in FINDINGS if name in names]

@@ -16,12 +16,12 @@ import pandas as pd
 
 from chexreason import config, metrics, written
 from chexreason.data.study import masked
-from chexreason.errors import UserError
+from chexreason.errors import UserError, unknown
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES, under
 from chexreason.runs import Run, read
 from companion.evidence import comparable, outcomes, tables
-from companion.evidence.drawn import recorded
+from companion.evidence.drawn import AGAINST, RECORDED, stated
 from companion.evidence.scoring import RESAMPLES
 from companion.evidence.stats import f1, percentiles, resampled_counts
 
@@ -35,6 +35,7 @@ class Compared:
     where: str  # data set and split
     findings: tuple[str, ...]
     policy: str
+    against: str  # whose labels, one of `drawn.AGAINST`
     studies: int
     patients: int
     left_out: dict[str, int]  # why studies or findings fell out, of which side -> how many
@@ -50,12 +51,13 @@ class Compared:
 
 def compare(
     runs: tuple[Run, Run], rows: tuple[pd.DataFrame, pd.DataFrame], *, findings: Sequence[str] = (),
-    policy: str | None = None, drop_failures: bool = False, resamples: int = RESAMPLES, all_of: bool = True,
+    policy: str | None = None, against: str = RECORDED, drop_failures: bool = False, resamples: int = RESAMPLES,
+    all_of: bool = True,
 ) -> Compared:  # fmt: skip
     """Two runs, by their rows, on the studies and findings that both have.
 
     `findings` are all that both have by default; without `all_of` those of them that both have. With `policy` uncertain
-    labels are read anew from the rows' states.
+    labels are read anew from the rows' states. `against` holds drawn studies against other labels (`drawn.AGAINST`).
     Raises UserError for runs of two tiers, findings or studies that are not on both sides, and labels that differ.
     """
     if len(tiers := {str(run.info["tier"]) for run in runs}) > 1:
@@ -74,7 +76,7 @@ def compare(
         got, do = " and ".join(sorted(policies)), "say which with --uncertain"
         raise UserError("uncertain labels read alike in both runs", got, do)
     policy = policy or policies.pop()
-    sides = [_read(run, table, sets[k], policy) for k, (run, table) in enumerate(zip(runs, rows, strict=True))]
+    sides = [_read(run, table, sets[k], policy, against) for k, (run, table) in enumerate(zip(runs, rows, strict=True))]
     keys = [set(side.index) for side in sides]
     shared = [key for key in sides[0].index if key in keys[1]]
     if not shared:
@@ -106,7 +108,7 @@ def compare(
     return Compared(
         names=(runs[0].run_id, runs[1].run_id), tier=tiers.pop(),
         where=f"{runs[0].info['dataset']}, {runs[0].info['split']} split", findings=names, policy=policy,
-        studies=len(true_BF), patients=len(set(patients)),
+        against=against, studies=len(true_BF), patients=len(set(patients)),
         left_out={why: count for why, count in left_out.items() if count},
         failures=(int(sides[0]["failed"].sum()), int(sides[1]["failed"].sum())),
         unfit=(unfit[0], unfit[1]), table=table,
@@ -159,24 +161,45 @@ def recorded_policy(run: Run) -> str:
 
 def with_states(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Rows with what is stated of each finding: as they keep it, or, of drawn images, as the profile has them drawn."""
-    profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
-    if STATES in rows or profile not in written.profile_names():
+    if STATES in rows:
         return rows
-    draw = written.raw(profile)["data"].get(dataset, {}).get("draw")
-    stated = recorded(draw, str(run.info.get("split")), rows["study_key"]) if draw else {}
-    if set(stated) != set(rows["study_key"]):
+    held = told(run, rows, names, RECORDED)
+    if held is None:
         return rows
-    cells = (";".join(f"{name}={stated[key][name]:g}" for name in names if name in stated[key])
-             for key in rows["study_key"])  # fmt: skip
-    told = rows.assign(**{STATES: list(cells)})
-    again = under(told, tuple(names), recorded_policy(run))
+    again = under(held, tuple(names), recorded_policy(run))
     same = (again["truth"] == rows["truth"]).all() and (again["ignored"] == rows.get("ignored", "")).all()
-    return told if same else rows  # else the images are others
+    return held if same else rows  # else the images are others
 
 
-def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str) -> pd.DataFrame:
-    """A run's rows by study, uncertain labels under the policy asked for."""
-    if policy != recorded_policy(run):
+def drawing(run: Run) -> dict[str, Any] | None:
+    """A profile's request for the drawn studies of a run; None if they were not drawn for one."""
+    profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
+    held = written.raw(profile)["data"] if profile in written.profile_names() else {}
+    return held.get(dataset, {}).get("draw")
+
+
+def told(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd.DataFrame | None:
+    """Rows with what is stated of each finding by one of `AGAINST`; None where the studies were not drawn."""
+    draw = drawing(run)
+    said = stated(draw, str(run.info.get("split")), rows["study_key"], against) if draw else {}
+    if set(said) != set(rows["study_key"]):
+        return None
+    cells = (
+        ";".join(f"{name}={said[key][name]:g}" for name in names if name in said[key]) for key in rows["study_key"]
+    )
+    return rows.assign(**{STATES: list(cells)})
+
+
+def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str, against: str) -> pd.DataFrame:
+    """A run's rows by study, against the labels and under the policy asked for."""
+    if against not in AGAINST:
+        raise unknown("kind of labels", against, AGAINST, "companion/phantoms/conventions.py")
+    if against != RECORDED:
+        held = told(run, rows, names, against) if STATES in with_states(run, rows, names) else None
+        if held is None:
+            raise UserError(f"drawn studies for --against {against}", f"others in {run.run_id}", "leave --against out")
+        rows = under(held, names, policy)
+    elif policy != recorded_policy(run):
         rows = with_states(run, rows, names)
         if STATES not in rows:
             wanted = f"rows of {run.run_id} that keep what its label file states, for --uncertain {policy}"

@@ -13,6 +13,7 @@ from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES
 from chexreason.runs import Run
 from companion.evidence import paired, tables
+from companion.evidence.drawn import AGAINST, RECORDED
 
 #: State of a finding -> its sign in a row; what is not mentioned is a point.
 SIGNS = {"1": "+", "0": "-", "-1": "?"}
@@ -35,7 +36,9 @@ def data(profile: str) -> dict[str, Any]:
         if STATES not in rows:
             continue
         where = f"{run.info['dataset']}, {run.info['split']} split"
-        held = found.setdefault(where, _cohort(rows, names, run))
+        if where not in found:
+            found[where] = _cohort(rows, names, run)
+        held = found[where]
         rows = rows.set_index("study_key").reindex(held["keys"])
         if rows["truth"].isna().any() or held["findings"] != list(names):
             continue  # of other studies or findings
@@ -48,12 +51,21 @@ def data(profile: str) -> dict[str, Any]:
 
 
 def _cohort(rows: pd.DataFrame, names: tuple[str, ...], run: Run) -> dict[str, Any]:
-    stated = [dict(entry.split("=") for entry in cell.split(";") if entry) for cell in rows[STATES]]
+    labels = {RECORDED: _signs(rows, names)}
+    if paired.drawing(run):
+        told = ((name, paired.told(run, rows, names, name)) for name in AGAINST if name != RECORDED)
+        labels |= {name: _signs(table, names) for name, table in told if table is not None}
     return {
         "findings": list(names), "keys": list(rows["study_key"]), "patients": list(rows["patient_key"]),
-        "states": ["".join(SIGNS.get(one.get(name, ""), ".") for name in names) for one in stated],
-        "policy": paired.recorded_policy(run), "tier": run.info["tier"], "profile": run.info["profile"], "runs": {},
+        "labels": labels,
+        "policy": paired.recorded_policy(run), "tier": run.info["tier"], "profile": run.info["profile"],
+        "seed": run.info["seed"], "runs": {},
     }  # fmt: skip
+
+
+def _signs(rows: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
+    stated = [dict(entry.split("=") for entry in cell.split(";") if entry) for cell in rows[STATES]]
+    return ["".join(SIGNS.get(one.get(name, ""), ".") for name in names) for one in stated]
 
 
 def _mask(cell: str) -> int:

@@ -10,6 +10,7 @@ from chexreason.recipe import Decoding
 from chexreason.rewards import Hard, Nuanced
 from chexreason.settings import origins
 from companion.evidence import comparable, scoring
+from companion.lab import xrays
 
 #: What Python's str.splitlines ends a line at; "\r\n" is one end.
 LINES = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -38,6 +39,8 @@ def words() -> dict[str, Any]:
         "signs": _ranges(completions._SIGNS),
         "limit": Decoding().max_new_tokens,
         "devices": labels.SUPPORT_DEVICES,
+        "side": xrays.SIDE,
+        "grid": xrays.GRID,
         "enough": comparable.ENOUGH,
         "resamples": scoring.RESAMPLES,
         "draws": {name: str(value) for name, value in np.random.default_rng(0).bit_generator.state["state"].items()},

@@ -18,10 +18,10 @@ import pandas as pd
 from PIL import Image
 
 from chexreason import config
-from chexreason.completions import THINK_SOLUTION, parse_completion
+from chexreason.completions import THINK_SOLUTION, AnswerFormat, parse_completion
 from chexreason.labels import FINDINGS, NEGATIVE, NO_FINDING, POSITIVE, UNCERTAIN
 from companion.experiment import patients
-from companion.experiment.mentions import mentions
+from companion.lab.mentions import mentions
 from companion.phantoms import HOSPITALS, draw_with_masks
 from companion.phantoms.case import relabel
 from companion.phantoms.hospitals import hospital
@@ -75,27 +75,32 @@ def data(given: pd.DataFrame, pictures: bool = True) -> dict[str, Any]:
             "drawn": [name for name in FINDINGS if name in case.truth],
             "recorded": {at: {name: _STATES[value] for name, value in relabel(case, hospital(at).convention).items()}
                          for at in HOSPITALS},
-            "images": {at: _webp(image) for at, (image, _) in drawn.items()},
+            "images": {at: webp(image) for at, (image, _) in drawn.items()},
             "outlines": {at: {name: outline(mask) for name, mask in where.items()} for at, (_, where) in drawn.items()},
-            "said": {model: {at: _answer(said[index, at, model]) for at in HOSPITALS} for model in MODELS},
+            "said": {model: {at: _said(said[index, at, model]) for at in HOSPITALS} for model in MODELS},
         })  # fmt: skip
     found.sort(key=lambda one: NO_FINDING in one["drawn"])  # those with something to see come first
     return {
         "patients": found, "models": MODELS, "hospitals": list(HOSPITALS), "about": ABOUT, "filters": FILTERS,
-        "ten": [one["index"] for one in found[:: len(found) // TEN]][:TEN], "side": SIDE, "grid": GRID,
+        "ten": [one["index"] for one in found[:: len(found) // TEN]][:TEN],
     }  # fmt: skip
 
 
-def _answer(row: Any) -> dict[str, Any]:
-    text = str(row["completion"])
-    parsed = parse_completion(text, THINK_SOLUTION, bool(row["truncated"]))
+def _said(row: Any) -> dict[str, Any]:
+    return answer(str(row["completion"]), THINK_SOLUTION, bool(row["truncated"]))
+
+
+def answer(text: str, answer_format: AnswerFormat, truncated: bool) -> dict[str, Any]:
+    """An answer as the parser reads it, and where its reasoning names a finding."""
+    parsed = parse_completion(text, answer_format, truncated)
     return {
         "text": text, "labels": list(parsed.labels), "failed": parsed.failed, "failures": sorted(parsed.failures),
         "mentions": [list(one) for one in mentions(text)],
     }  # fmt: skip
 
 
-def _webp(image: np.ndarray) -> str:
+def webp(image: np.ndarray) -> str:
+    """A picture in grey as base64 of a WebP, some 3 KB."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", quality=72, method=6)
     return base64.b64encode(buffer.getvalue()).decode()
@@ -135,4 +140,5 @@ def matches(name: str, patient: Mapping[str, Any], at: str) -> bool:
 
 
 def _argued(said: Mapping[str, Any]) -> set[str]:
-    return {finding for _, _, finding, denied in said["mentions"] if not denied} - {NO_FINDING}
+    named = [findings for _, _, findings, denied in said["mentions"] if not denied]
+    return {name for findings in named for name in findings} - {NO_FINDING}

@@ -22,6 +22,7 @@ from companion.report.theme import decimal, signed
 
 AVERAGES = {"micro": "micro", "macro": "macro", "macro of NIH's nine": "macro, NIH's nine",
             "macro of frequent": f"macro, {ENOUGH} positives or more"}  # fmt: skip
+LABELS = {"recorded": "what is recorded", "drawn": "what was drawn"}
 POLICIES = {"zeros": "count as not there", "ones": "count as there", "ignore": "do not count"}
 
 
@@ -124,7 +125,8 @@ def compared_text(found: Compared, width: int) -> str:
         out.append(wrapped(f"{place}: {name}; answers that cannot be read: {failed:,}", width))
     out.append(wrapped(
         f"{found.tier}: {found.where}; {found.studies:,} studies of {found.patients:,} patients, {len(found.findings)} "
-        f"findings; uncertain labels {POLICIES[found.policy]}.", width))  # fmt: skip
+        f"findings; held against {LABELS.get(found.against, f'labels as a {found.against} has them')}; "
+        f"uncertain labels {POLICIES[found.policy]}.", width))  # fmt: skip
     if found.left_out:
         out.append(wrapped(f"Left out: {_counted(found.left_out)}.", width))
     starred, lines = False, dict[str, list[str]]()

@@ -236,6 +236,7 @@ def compare_runs(words: Words) -> None:
     found = paired.compare(
         (first, second), (paired.rows_of(first, words.cache), paired.rows_of(second, words.cache)), findings=names,
         policy=words.uncertain, drop_failures=words.failures == "drop", all_of=named,
+        against=words.against,
     )  # fmt: skip
     if words.json:
         print(json.dumps(found.described(), indent=1))

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from chexreason import __version__
 from chexreason.errors import UserError
-from companion.workflow import actions, environment, targets
+from companion.workflow import actions, course, environment, targets
 from companion.workflow.words import Words
 
 #: Errors of the operating system -> what was expected and what to do; any other keeps its traceback.
@@ -113,6 +113,11 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("arm", help="an arm's name, or list, record (note what made them), again (check them)"), *PLACES,
     ), {"profile": "experiment"}),
     "laboratory": (actions.record_laboratory, (), {}),
+    "exercise": (course.exercise, (
+        word("name", nargs="?", default="", help="an exercise (default: list them)"),
+        word("file", nargs="?", type=place, help="your answer; made if it is not there (default: NAME.py)"),
+    ), {}),
+    "grade": (course.grade, (word("folder", type=place, help="with what was handed in"),), {}),
     "audit": (actions.show_audit, (JSON,), {}),
     "claims": (actions.judge_claims, (
         word("--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"),
@@ -135,7 +140,8 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("first", metavar="RUN", help="a run's folder, PROFILE/RUN, or its name in the profile"),
         word("second", metavar="RUN", help="the run that is compared with it"),
         word("--labels", default="", help="nine, 14, or findings with commas (default: all that both have)"),
-        UNCERTAIN, word("--failures", choices=("drop",), help="leave out studies where an answer failed"),
+        UNCERTAIN, word("--against", default="recorded", help="of drawn studies: drawn, or the labels of a convention"),
+        word("--failures", choices=("drop",), help="leave out studies where an answer failed"),
         SHOWN, word("--results", type=place, help="a folder instead of results/"),
         word("--cache", type=place, help="a folder instead of .cache/PROFILE, for rows kept there"), JSON,
     ), {}),

@@ -48,8 +48,8 @@ def profile_of(words: Words, unset: bool = False) -> "Profile":
 def given_by(words: Words) -> dict[str, Any]:
     """What the command line changes in the profile: settings, modules of your own, the rewards of GRPO."""
     from chexreason import config, written
+    from chexreason.checked import once, parse
     from chexreason.rewards import REWARDS
-    from chexreason.settings import once, parse
 
     given: dict[str, Any] = {}
     for entry in words.set or []:

@@ -11,12 +11,12 @@ import pandas as pd
 import yaml
 
 from chexreason import cohorts, data, written
+from chexreason.checked import check, parse
 from chexreason.config import Profile
 from chexreason.data import tables
 from chexreason.data.study import Study, masked
 from chexreason.errors import UserError
 from chexreason.labels import FINDINGS, LABEL_SETS, NEGATIVE, POSITIVE, UNCERTAIN
-from chexreason.settings import check, parse
 
 SCHEMA = yaml.safe_load(Path(__file__).with_name("schema.yml").read_text(encoding="utf-8"))
 #: What a cell may hold unless the file says otherwise; a blank one is not mentioned.
