@@ -23,6 +23,7 @@ run_a: str = "04-generalization-medgemma_sft-chexpert"  # a run's name, or its f
 run_b: str = "04-generalization-chexreason-chexpert"
 labels: str = ""  # nine, or findings with commas; all that both have if empty
 uncertain: str = ""  # zeros, ones or ignore; as the runs were scored if empty
+against: str = "recorded"  # of drawn studies also: drawn, or the labels of a convention, such as radiologist
 drop_failures: bool = False  # leave out studies where an answer cannot be read
 
 # %%
@@ -68,8 +69,9 @@ frame_table(
 # %%
 findings = NIH_SHARED if labels == "nine" else tuple(filter(None, labels.split(",")))
 found = paired.compare(
-    chosen, rows, findings=findings, policy=uncertain or None, drop_failures=drop_failures, all_of=labels != "nine"
-)
+    chosen, rows, findings=findings, policy=uncertain or None, against=against, drop_failures=drop_failures,
+    all_of=labels != "nine",
+)  # fmt: skip
 print(f"{found.tier}: {found.where}; {found.studies} studies of {found.patients} patients")
 frame_table(found.table.round(3), "The second run minus the first")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from chexreason import config, runs
 from chexreason.errors import UserError
@@ -135,6 +136,32 @@ def test_what_is_stated_of_drawn_images_is_known_and_agrees_with_the_rows(run_id
     zeros, ones = (under(told, names, policy)["truth"].str.count(";").sum() for policy in ("zeros", "ones"))
     assert (under(told, names, "zeros")["truth"] == told["truth"]).all()
     assert (ones > zeros) == (one.info["dataset"] == "mimic"), "radiologists and NIH's text mining record no doubts"
+
+
+@pytest.mark.parametrize("where", ["chexpert", "nih"])
+def test_drawn_studies_can_be_held_against_what_was_drawn(where) -> None:
+    """The rows keep it from the images' own record; scikit-learn scores them."""
+    both = tuple(paired.open_run(f"04-generalization-{model}-{where}", "demo", config.RESULTS)
+                 for model in ("medgemma_sft", "chexreason"))  # fmt: skip
+    tables_ = tuple(map(paired.rows_of, both))
+    found = paired.compare(both, tables_, against="drawn", resamples=2)
+    truth, *said = ([[name in cell.split(";") for name in found.findings] for cell in column]
+                    for column in (tables_[0]["visible"], *(one["predicted"] for one in tables_)))  # fmt: skip
+    for column, one in zip(("first", "second"), said, strict=True):
+        values = found.table.set_index("score")[column]
+        each = f1_score(truth, one, average=None, zero_division=0)
+        assert values[list(found.findings)].tolist() == pytest.approx(each.tolist())
+        assert values["micro-F1"] == pytest.approx(f1_score(truth, one, average="micro"))
+    own = paired.compare(both, tables_, against={"chexpert": "radiologist", "nih": "text-mined"}[where], resamples=2)
+    assert own.table.equals(paired.compare(both, tables_, resamples=2).table), "what this hospital records"
+    other = paired.compare(both, tables_, against="report", policy="ones", resamples=2)
+    assert not other.table.equals(paired.compare(both, tables_, against="report", policy="zeros", resamples=2).table)
+
+
+def test_other_labels_are_there_for_drawn_studies_alone() -> None:
+    for against, told in (("drawn", "drawn studies for --against drawn"), ("nobody", "a kind of labels among")):
+        with pytest.raises(UserError, match=told):
+            compare(rows("E,-,E,x"), rows("E,E;P,P,N"), against=against)
 
 
 def test_the_difference_is_the_books() -> None:

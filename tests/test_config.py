@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from chexreason import config, recipe, settings, written
+from chexreason import checked, config, recipe, settings, written
 from chexreason.config import load_profile
 from chexreason.errors import UserError
 from chexreason.recipe import SETTINGS
@@ -278,7 +278,7 @@ def test_choices_are_those_of_the_libraries() -> None:
 def test_every_default_is_within_its_limits() -> None:
     for group, cls in (all_groups() | {"teacher": Teacher}).items():
         defaults = {name: default for name, default, _ in origins(cls)}
-        settings.check(defaults, {"properties": settings.schema_of(cls)}, group)
+        checked.check(defaults, {"properties": settings.schema_of(cls)}, group)
 
 
 @pytest.mark.parametrize("marked", [False, True])

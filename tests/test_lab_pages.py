@@ -15,26 +15,31 @@ from chexreason import config, rewards, runs
 from chexreason.completions import THINK_SOLUTION, parse_completion
 from chexreason.labels import FINDINGS, NO_FINDING
 from companion.evidence import paired
-from companion.lab import groups, rows, xrays
+from companion.evidence.drawn import AGAINST, cases
+from companion.lab import exercises, groups, pyodide, rows, xrays
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def opened(built):  # noqa: F811
-    """Opens a page of the laboratory; whatever its console says fails the test."""
+    """Opens a page of the laboratory; whatever its console says, and any request to a network, fails the test."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     said: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM, timeout=PATIENCE)
 
-        def open_page(name: str, **options):
+        def open_page(name: str, address: str = "", before=lambda page: None, **options):
             context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True, **options)
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.on("console", lambda one: one.type in ("error", "warning") and said.append(one.text))
             page.on("pageerror", lambda error: said.append(str(error)))
-            page.goto((built / f"{name}.html").as_uri(), wait_until="load")
+            page.on(
+                "request", lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or said.append(asked.url)
+            )
+            before(page)
+            page.goto((built / f"{name}.html").as_uri() + address, wait_until="load")
             return page
 
         yield open_page
@@ -188,11 +193,13 @@ def test_forty_reanalyses_are_the_packages_and_so_is_the_python_that_is_shown(op
         some = chance.sample(held["findings"], chance.randint(1, len(held["findings"])))
         names = [name for name in held["findings"] if name in some]
         policy, drop = chance.choice(["zeros", "ones", "ignore"]), chance.random() < 0.3
+        against = chance.choice(AGAINST)
         opened_runs = tuple(paired.open_run(one, "demo", config.RESULTS) for one in ids)
         tables = tuple(paired.rows_of(one) for one in opened_runs)
-        wanted = paired.compare(opened_runs, tables, findings=names, policy=policy, drop_failures=drop, resamples=1000)
+        how = {"policy": policy, "drop_failures": drop, "against": against}
+        wanted = paired.compare(opened_runs, tables, findings=names, resamples=1000, **how)
         script = "([where, ...how]) => LAB.reanalysed(LAB.again[where], ...how, 1000)"
-        found = page.evaluate(script, [where, ids, names, policy, drop])
+        found = page.evaluate(script, [where, ids, names, policy, drop, against])
         table = pd.DataFrame(found["table"])
         assert (found["studies"], found["patients"]) == (wanted.studies, wanted.patients), k
         assert list(table["score"]) == list(wanted.table["score"])
@@ -248,11 +255,12 @@ def test_rows_of_credentialed_data_are_shown_on_no_page(tmp_path, monkeypatch) -
     assert ("SECRET" in told, "public-n" in told) == (False, True)
 
 
-LIST, SFT, HARD = ({"from": source, "pad": 250, "share": 100, "labels": []} for source in ("list", "sft", "hard"))
+LIST, SFT = ({"from": source, "pad": 250, "share": 100, "labels": []} for source in ("list", "sft"))
 NORMAL = {**LIST, "labels": [NO_FINDING]}
 TURNS = [{**NORMAL, "share": 69}, {**LIST, "share": 31, "labels": ["Pleural Effusion"]}]
+FEW = {**SFT, "pad": 50}
 #: Level -> rules that win it, and rules that do not.
-POLICIES = {0: ([SFT], [{**SFT, "pad": 0}]), 1: ([SFT], [HARD]), 2: (TURNS, [NORMAL]), 3: (TURNS, [NORMAL])}
+POLICIES = {0: ([SFT], [{**SFT, "pad": 0}]), 1: ([FEW], [SFT]), 2: (TURNS, [NORMAL]), 3: (TURNS, [NORMAL])}
 
 
 @pytest.mark.parametrize("level", POLICIES)
@@ -277,3 +285,218 @@ def test_the_game_is_played_by_hand_and_pays_as_python(opened) -> None:
     page.wait_for_function("document.querySelector('.lab-game').dataset.won === 'true'")
     texts = [text.replace("<think>", "<think>" + " " * 250) for text in given["said"]["sft"]]
     assert f"{np.mean(paid('hard', {}, texts, given['truth'])):.3f}" in page.inner_text(".lab-game p")
+
+
+PAGES = ("xrays", "try_reward", "compare_runs", "exercises")
+#: What checks that pages can be used without sight or mouse: its version, and its SHA-512 as npm has it.
+AXE = ("axe-core", "4.14.1", "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==")
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    package, why = pyodide.fetched(*AXE)
+    if package is None:
+        pytest.skip(why)
+    return pyodide.member(package, "axe.min.js").decode()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_in_what_is_ours(opened, axe, name, theme) -> None:
+    page = opened(name, color_scheme=theme)
+    page.evaluate("document.querySelectorAll('.lab details').forEach((one) => { one.open = true; })")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run('.lab').then((said) => said.violations.map((one) => [one.id, one.nodes[0].html]))")
+    assert found == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out_on_a_phone_whatever_is_open(opened, name) -> None:
+    page = opened(name)
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.evaluate("document.querySelectorAll('.lab details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    wide = """[...document.querySelectorAll('.lab *')].filter((one) => one.getBoundingClientRect().right > 361
+        && !one.closest('.cxr-scroll, pre, textarea, svg, option')).map((one) => one.outerHTML.slice(0, 90))"""
+    assert page.evaluate(wide) == []
+
+
+def test_whoever_uses_the_keys_keeps_the_place(opened) -> None:
+    page, focused = opened("compare_runs"), "document.activeElement.textContent"
+    page.focus(".lab-again .lab-toggle >> nth=3")
+    name = page.evaluate(focused)
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == name
+    assert page.get_attribute(".lab-again .lab-toggle >> nth=3", "aria-pressed") == "false"
+    page.click(".lab-flips summary")
+    page.select_option("select[name=policy]", "ones")
+    assert page.locator(".lab-flips").get_attribute("open") is not None
+    page = opened("try_reward")
+    page.focus(".lab-game button[name=more]")
+    for _ in range(3):
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.name") == "more"
+    page.fill("input[name=share-0]", "-5")
+    page.keyboard.press("Tab")
+    assert page.input_value("input[name=share-0]") == "0"
+    page = opened("xrays")
+    page.click("button[name=read]")
+    assert not page.is_visible("select[name=filter]")
+    page.check(".lab-boxes input >> nth=2")
+    page.select_option("select[name=at]", "B")
+    assert page.is_checked(".lab-boxes input >> nth=2")
+    page.focus(".lab-next")
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == "next X-ray"
+    assert not page.is_checked(".lab-boxes input >> nth=2")
+
+
+def test_an_address_leads_to_what_was_looked_at(opened) -> None:
+    page = opened("compare_runs")
+    page.select_option("select[name=where]", "nih, test split")
+    page.select_option("select[name=against]", "drawn")
+    page.click(".lab-again .lab-toggle >> nth=0")
+    found, address = page.get_attribute(".lab-again", "data-found"), page.evaluate("location.hash")
+    page.close()
+    again = opened("compare_runs", address)
+    assert again.get_attribute(".lab-again", "data-found") == found
+    assert again.input_value("select[name=where]") == "nih, test split"
+    page = opened("xrays", "#at=C&filter=changed")
+    page.click("text=next →")
+    shown, address = page.inner_text(".lab-told"), page.evaluate("location.hash")
+    assert opened("xrays", address).inner_text(".lab-told") == shown
+    page = opened("try_reward")
+    page.select_option("select[name=name]", "nuanced")
+    page.fill("input[name=exact]", "7")
+    page.fill(".lab-reward textarea", "<think>.</think><solution>Edema & Fracture</solution>")
+    shown, address = page.inner_text(".lab-paid"), page.evaluate("location.hash")
+    assert opened("try_reward", address).inner_text(".lab-paid") == shown
+    assert opened("xrays", "#at=Z&filter=%3Cb%3E&patient=x").input_value("select[name=at]") == "A"
+    assert opened("compare_runs", "#where=none&first=x&names=,").get_attribute("[data-looked]", "data-looked") == "1"
+
+
+def test_a_changed_answer_leads_to_its_xray_and_both_answers(opened) -> None:
+    page = opened("compare_runs")
+    page.click(".lab-flips summary")
+    page.click(".lab-flips td button, .lab-flips th button")
+    page.wait_for_selector("[data-study]")
+    key = page.get_attribute("[data-study]", "data-study")
+    ids = [page.input_value(f"select[name={which}]") for which in ("first", "second")]
+    run = paired.open_run(ids[0], "demo")
+    [(_, case)] = cases(paired.drawing(run), str(run.info["split"]), [key])
+    assert set(page.locator(".lab-seen [data-kind=drawn]").all_inner_texts()) == case.truth
+    assert page.evaluate("document.querySelector('.lab-seen img').naturalWidth") == xrays.SIDE
+    for place, one in enumerate(ids):
+        row = paired.rows_of(paired.open_run(one, "demo")).set_index("study_key").loc[key]
+        shown = page.locator(".lab-seen .lab-model").nth(place)
+        assert shown.locator(".lab-text").inner_text().split() == str(row["completion"]).split()
+        named = [name for name in str(row["predicted"]).split(";") if name]
+        assert sorted(shown.locator(".lab-chip").all_inner_texts()) == sorted(named)
+
+
+def test_one_run_against_itself_and_absent_findings_are_no_comparison(opened) -> None:
+    page = opened("compare_runs")
+    rows_of = {row.locator("th").inner_text(): row.locator("td").all_inner_texts()
+               for row in page.locator(".lab-out .cxr-scroll").first.locator("tbody tr").all()}  # fmt: skip
+    table = json.loads(page.get_attribute(".lab-again", "data-found"))
+    absent = [one["score"] for one in table if one["positives"] == 0]
+    assert all(rows_of[name][0] == "–" for name in absent)
+    counted = int(page.get_attribute("[data-intervals]", "data-intervals"))
+    assert counted == sum(one["low"] is not None and one["positives"] != 0 for one in table)
+    page.select_option("select[name=resamples]", "1000")
+    assert page.get_attribute("[data-looked]", "data-looked") == "1", "the same results from fewer draws are no fork"
+    page.select_option("select[name=second]", page.input_value("select[name=first]"))
+    assert "same one" in page.inner_text(".lab-out")
+
+
+@pytest.fixture(scope="module")
+def python(opened):
+    """The page of exercises, if the book was built with Python for its pages."""
+    page = opened("exercises")
+    if why := page.evaluate("LAB.python.missing"):
+        pytest.skip(why)
+    return page
+
+
+def test_every_exercise_comes_out_in_the_page_as_in_cpython(python) -> None:
+    run = "([code, checks]) => LAB.runPython(code, checks, () => {})"
+    for name in exercises.names():
+        one = exercises.get(name)
+        for code in (one.given, one.solution, *(code for _, code in one.wrong)) if one.kind == "starter" else ():
+            assert python.evaluate(run, [code, list(one.checks)]) == exercises.check(one, code), (name, code)
+
+
+def test_exercises_are_done_by_hand_kept_and_handed_in(opened, python, tmp_path) -> None:
+    page = opened("exercises")
+    for name in exercises.names():
+        one, part = exercises.get(name), page.locator(f".lab-exercise[data-exercise={name}]")
+        if one.kind == "starter":
+            part.locator("button[name=run]").click()
+            part.locator("[data-right=false]").first.wait_for()
+            part.locator("textarea").fill(one.solution)
+            part.locator("button[name=run]").click()
+        elif one.kind == "number":
+            part.locator("input").fill(exercises.right_answer(one))
+            part.locator("button[name=run]").click()
+        else:
+            wrong, right = (next(text for text, _, good in exercises.choices(one) if good == kind) for kind in (0, 1))
+            part.locator("label", has_text=wrong).locator("input").check()
+            assert page.get_attribute(f"[data-exercise={name}]", "data-right") == "false"
+            part.locator("label", has_text=right).locator("input").check()
+        page.wait_for_selector(f"[data-exercise={name}][data-right=true]")
+    with page.expect_download() as saved:
+        page.locator("button[name=hand-in]").first.click()
+    given = json.loads(saved.value.path().read_text(encoding="utf-8"))["answers"]
+    assert {one["exercise"] for one in given} == set(exercises.names())
+    for one in given:
+        assert one["digest"] == exercises.get(one["exercise"]).digest
+        assert exercises.passed(exercises.check(exercises.get(one["exercise"]), one["answer"]))
+    page.reload()
+    assert page.locator(".lab-exercise[data-right=true]").count() == len(exercises.names())
+
+
+def test_an_endless_loop_is_stopped_and_the_page_goes_on(opened, python) -> None:
+    page = opened("exercises")
+    part = page.locator(".lab-exercise[data-exercise=advantages]")
+    page.evaluate("LAB.limit = 1")
+    part.locator("textarea").fill("while True: pass")
+    part.locator("button[name=run]").click()
+    part.get_by_text("It was stopped after 1 seconds").wait_for()
+    page.evaluate("LAB.limit = 600")
+    part.locator("button[name=run]").click()
+    part.get_by_text("running").wait_for()
+    part.locator("button[name=stop]").click()
+    part.get_by_text("It was stopped.").wait_for()
+    part.locator("textarea").fill(exercises.get("advantages").solution)
+    part.locator("button[name=run]").click()
+    part.get_by_text("All checks pass.").wait_for()
+
+
+def test_without_webassembly_or_python_the_command_is_still_there(opened) -> None:
+    page = opened("exercises", before=lambda page: page.add_init_script("delete globalThis.WebAssembly"))
+    part = page.locator(".lab-exercise[data-exercise=advantages]")
+    part.locator("summary").click()
+    assert "chexreason exercise advantages" in part.inner_text()
+    told = '(globalThis.LAB ??= {}).python = {"missing": "npm could not fetch it", "sources": {}};'
+    page = opened(
+        "exercises", before=lambda page: page.route("**/python-data.js", lambda route: route.fulfill(body=told))
+    )
+    assert "without Python for its pages: npm could not fetch it" in page.inner_text(".lab-exercise >> nth=0")
+    assert page.locator(".lab-exercise button[name=run]").count() == len(
+        [name for name in exercises.names() if exercises.get(name).kind == "number"]
+    )
+
+
+def test_no_solution_is_in_the_book(built) -> None:  # noqa: F811
+    own = {}
+    for name in exercises.names():
+        one = exercises.get(name)
+        shown = one.task + one.given + "".join(check["code"] for check in one.checks)
+        own |= {
+            line.strip(): name for line in one.solution.splitlines() if len(line) > 20 and line.strip() not in shown
+        }
+    assert len(own) >= 3
+    for place in [*built.rglob("*.js"), *built.rglob("*.html")]:
+        if place.name != "pyodide.js":
+            text = place.read_text(encoding="utf-8")
+            assert [(line, name) for line, name in own.items() if line in text] == [], place

@@ -43,12 +43,14 @@ def test_the_notebooks_take_the_same_parameters():
 def test_the_notebook_of_reanalysis_computes_what_the_command_does(tmp_path, drop):
     chosen = {"run_a": "04-generalization-qwen-nih", "run_b": "04-generalization-medgemma-nih"}
     parameters = {**chosen, "labels": "Edema,Atelectasis", "uncertain": "ones", "drop_failures": drop}
+    parameters |= {"against": "drawn"} if drop else {}
     executed = tmp_path / "05.ipynb"
     batch.run_notebook(sections.NOTEBOOKS / "05_reanalysis.py", executed, parameters, config.ROOT, None)
     shown = executed.read_text(encoding="utf-8")
     runs = tuple(paired.open_run(name, "demo", config.RESULTS) for name in chosen.values())
     rows = tuple(map(paired.rows_of, runs))
-    found = paired.compare(runs, rows, findings=("Edema", "Atelectasis"), policy="ones", drop_failures=drop)
+    found = paired.compare(runs, rows, findings=("Edema", "Atelectasis"), policy="ones", drop_failures=drop,
+                           against="drawn" if drop else "recorded")  # fmt: skip
     assert f"{found.studies} studies of {found.patients} patients" in shown
     for value in found.table["difference"].round(3):
         assert str(value) in shown

@@ -32,6 +32,7 @@ def typed(start: str, tmp_path, **instead: str) -> str:
 def test_each_thing_to_try_is_a_command_that_is_tried_here() -> None:
     starts = [
         ".venv/bin/jupytext", ".venv/bin/papermill",
+        ".venv/bin/chexreason exercise", ".venv/bin/chexreason exercise adv", ".venv/bin/chexreason compare",
         '.venv/bin/python -c "import pandas', '.venv/bin/python -c "from', ".venv/bin/chexreason phantom",
         ".venv/bin/chexreason run", ".venv/bin/chexreason claims --run demo --results",
         ".venv/bin/chexreason claims --run demo   ",
@@ -43,6 +44,14 @@ def test_two_runs_are_compared_by_papermill(tmp_path) -> None:
     typed(".venv/bin/jupytext", tmp_path)
     typed(".venv/bin/papermill", tmp_path)
     assert "The second run minus the first" in (tmp_path / "compared.ipynb").read_text(encoding="utf-8")
+
+
+def test_exercises_are_listed_and_one_is_begun_and_two_runs_are_held_against_what_was_drawn(tmp_path) -> None:
+    listed = subprocess.run([sys.executable, "-m", "companion", "exercise"], capture_output=True, text=True, check=True)
+    assert "The advantages of a group" in listed.stdout
+    assert "wrote" in typed(".venv/bin/chexreason exercise adv", tmp_path)
+    assert "def advantages" in (tmp_path / "advantages.py").read_text(encoding="utf-8")
+    assert "held against what was drawn" in " ".join(typed(".venv/bin/chexreason compare", tmp_path).split())
 
 
 def test_failed_answers_are_shown(tmp_path) -> None:
