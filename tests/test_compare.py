@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 from sklearn.metrics import f1_score
 
 from chexreason import config, runs
@@ -156,6 +157,28 @@ def test_drawn_studies_can_be_held_against_what_was_drawn(where) -> None:
     assert own.table.equals(paired.compare(both, tables_, resamples=2).table), "what this hospital records"
     other = paired.compare(both, tables_, against="report", policy="ones", resamples=2)
     assert not other.table.equals(paired.compare(both, tables_, against="report", policy="zeros", resamples=2).table)
+
+
+def test_means_over_seeds_have_students_interval() -> None:
+    """As scipy's one-sample t-test has it, of differences that are each the comparison at one seed."""
+    each = []
+    for profile in paired.profiles("experiment/runs/seed*", config.RESULTS):
+        both = tuple(paired.open_run(name, profile, config.RESULTS) for name in ("sft", "hard"))
+        each.append(paired.compare(both, tuple(map(paired.rows_of, both)), resamples=2))
+    found = paired.over_seeds(each)
+    assert found.seeds == len(each) >= 2
+    assert found.studies == sum(one.studies for one in each)
+    for score in ("micro-F1", "Edema", "abnormal called normal"):
+        gaps = [of(one, score)[2] for one in each]
+        row = found.table.set_index("score").loc[score]
+        ends = ttest_1samp(gaps, 0).confidence_interval()
+        assert (row["difference"], row["low"], row["high"]) == pytest.approx((np.mean(gaps), ends.low, ends.high))
+    counted = sum(one.table.set_index("score").loc["Edema", "positives"] for one in each)
+    assert found.table.set_index("score").loc["Edema", "positives"] == counted
+    with pytest.raises(UserError, match="two seeds or more"):
+        paired.over_seeds(each[:1])
+    with pytest.raises(UserError, match="the same findings"):
+        paired.over_seeds([each[0], compare(rows("E,-,E,x"), rows("E,E;P,P,N"))])
 
 
 def test_other_labels_are_there_for_drawn_studies_alone() -> None:

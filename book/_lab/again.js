@@ -30,12 +30,27 @@
     return { ...found, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth };
   };
 
+  // As `paired.over_seeds`: means over trainings, and Student's interval of their differences.
+  LAB.overSeeds = (each) => {
+    const n = each.length, mean = (values) => LAB.sum(values) / n, all = (name) => LAB.sum(each.map((one) => one[name]));
+    const rows = each.map((one) => one.table.filter((row) => row.score !== "macro-F1 of frequent"));
+    const table = rows[0].map((row, k) => {
+      const of = (name) => rows.map((one) => one[k][name]), gap = mean(of("difference"));
+      const reach = W.student[n - 2] * Math.sqrt(LAB.sum(of("difference").map((value) => (value - gap) ** 2)) / (n - 1) / n);
+      return { score: row.score, positives: row.positives === null ? null : LAB.sum(of("positives")), first: mean(of("first")), second: mean(of("second")), difference: gap, low: gap - reach, high: gap + reach };
+    });
+    return { table, patients: all("patients"), studies: all("studies"), dropped: all("dropped"), kept: [] };
+  };
+
   for (const root of document.querySelectorAll(".lab-again:not([data-ready])")) start(root);
 
   function start(root) {
     root.dataset.ready = "yes";
     const cohorts = LAB.again, looked = new Map();
-    const usual = Object.keys(cohorts).find((name) => Object.keys(cohorts[name].runs).some((run) => run.includes("chexreason"))) ?? Object.keys(cohorts)[0];
+    // A cohort of several trainings has one set of studies a seed.
+    const seedsOf = (where) => cohorts[where].seeds ?? { [cohorts[where].seed]: cohorts[where] };
+    const cohortOf = (where, seed) => seedsOf(where)[seed] ?? Object.values(seedsOf(where))[0];
+    const usual = Object.keys(cohorts).find((name) => Object.keys(cohortOf(name).runs).some((run) => run.includes("chexreason"))) ?? Object.keys(cohorts)[0];
     const state = { where: usual, policy: "zeros", against: "recorded", failures: "keep", resamples: String(W.resamples) };
     const bar = node("div", { class: "lab-bar" }), chips = node("div"), out = node("div", { class: "lab-out", "aria-live": "polite" });
     const redraw = kept(root, draw);
@@ -43,11 +58,12 @@
     root.querySelector(":scope > details")?.removeAttribute("open");
     begin(usual);
     const given = address.read({
-      where: (value) => value in cohorts, first: Boolean, second: Boolean, policy: (value) => value in POLICIES, against: (value) => value in LABELS,
+      where: (value) => value in cohorts, seed: Boolean, first: Boolean, second: Boolean, policy: (value) => value in POLICIES, against: (value) => value in LABELS,
       failures: (value) => ["keep", "drop"].includes(value), resamples: (value) => ["1000", String(W.resamples)].includes(value), names: Boolean,
     });
     if (given.where) begin(given.where);
-    const { runs, findings, labels } = cohorts[state.where], named = (given.names ?? "").split(",");
+    if (given.seed in seedsOf(state.where)) state.seed = given.seed;
+    const { runs, findings, labels } = cohortOf(state.where), named = (given.names ?? "").split(",");
     for (const name of ["policy", "failures", "resamples"]) state[name] = given[name] ?? state[name];
     for (const name of ["first", "second"]) state[name] = given[name] in runs ? given[name] : state[name];
     if (given.against in labels) state.against = given.against;
@@ -57,21 +73,22 @@
 
     // The runs that a reader wants first: before and after reinforcement.
     function begin(where) {
-      const ids = Object.keys(cohorts[where].runs), first = ids.find((id) => id.includes("medgemma_sft")) ?? ids[0];
-      const second = ids.find((id) => id.includes("chexreason")) ?? ids.find((id) => id !== first) ?? first;
-      Object.assign(state, { where, first, second, names: [...cohorts[where].findings], against: state.against in cohorts[where].labels ? state.against : "recorded" });
+      const { runs, findings, labels } = cohortOf(where), ids = Object.keys(runs), first = ids.find((id) => /medgemma_sft|^sft$/.test(id)) ?? ids[0];
+      const second = ids.find((id) => /chexreason|^hard$/.test(id)) ?? ids.find((id) => id !== first) ?? first;
+      const seeds = Object.keys(seedsOf(where)), against = state.against in labels ? state.against : "recorded";
+      Object.assign(state, { where, first, second, names: [...findings], against, seed: seeds.length > 1 ? "mean" : seeds[0] });
     }
 
     function set(change) {
       Object.assign(state, change);
       redraw();
-      const { where, first, second, policy, against, failures, resamples, names } = state;
-      const some = names.length < cohorts[where].findings.length ? { names: names.join() } : {};
-      address.write({ where, first, second, policy, against, failures, resamples, ...some });
+      const { where, seed, first, second, policy, against, failures, resamples, names } = state;
+      const some = names.length < cohortOf(where).findings.length ? { names: names.join() } : {};
+      address.write({ where, seed, first, second, policy, against, failures, resamples, ...some });
     }
 
     function controls() {
-      const cohort = cohorts[state.where], runs = Object.fromEntries(Object.keys(cohort.runs).map((id) => [id, id]));
+      const cohort = cohortOf(state.where), seeds = Object.keys(seedsOf(state.where)), runs = Object.fromEntries(Object.keys(cohort.runs).map((id) => [id, id]));
       const choice = (title, name, entries) => field(title, name, entries, (value) => set({ [name]: value }));
       const only = (names) => cohort.findings.filter((name) => names.includes(name));
       bar.replaceChildren(
@@ -81,6 +98,7 @@
           set({});
           bar.querySelector("select").focus();
         }),
+        ...(seeds.length > 1 ? [choice("Seed", "seed", { ...Object.fromEntries(seeds.map((seed) => [seed, seed])), mean: `mean of ${seeds.length}` })] : []),
         choice("First run", "first", runs), choice("Second run", "second", runs),
         choice("Held against", "against", Object.fromEntries(Object.keys(cohort.labels).map((name) => [name, LABELS[name]]))),
         choice("Uncertain labels", "policy", POLICIES), choice("Unreadable answers", "failures", { keep: "name nothing", drop: "leave the study out" }),
@@ -90,21 +108,25 @@
     }
 
     function draw() {
-      const cohort = cohorts[state.where], runs = [state.first, state.second];
+      const cohort = cohortOf(state.where, state.seed), runs = [state.first, state.second], mean = state.seed === "mean";
       for (const select of bar.querySelectorAll("select")) select.value = state[select.name];
       chips.replaceChildren(toggles("Findings", cohort.findings, state.names, (names) => names.length && set({ names })));
       if (state.first === state.second) return out.replaceChildren(node("p", {}, "The first run and the second are the same one: choose another."));
-      const found = LAB.reanalysed(cohort, runs, state.names, state.policy, state.failures === "drop", state.against, Number(state.resamples));
+      const ask = (one, resamples) => LAB.reanalysed(one, runs, state.names, state.policy, state.failures === "drop", state.against, resamples);
+      const found = mean ? LAB.overSeeds(Object.values(seedsOf(state.where)).map((one) => ask(one, 2))) : ask(cohort, Number(state.resamples));
       const scores = found.table.map((row) => [row.score, row.first, row.second]);
       looked.set(JSON.stringify(scores), found.table.filter((row) => row.low !== null && row.positives !== 0).length);
       root.dataset.found = JSON.stringify(found.table);
-      out.replaceChildren(told(cohort, found), scoresOf(found), forks(), flips(cohort, found), python(), csv(found));
+      out.replaceChildren(told(cohort, found), scoresOf(found), forks(), mean ? "" : flips(cohort, found), python(), csv(found));
     }
 
     function told(cohort, found) {
       const dropped = found.dropped ? ` ${found.dropped} left out, where an answer cannot be read.` : "";
-      return node("p", {}, `${cohort.tier}, ${cohort.profile}, seed ${cohort.seed}: ${found.studies} studies of ${found.patients} patients, ${state.names.length} findings.${dropped} `
-        + "The second run minus the first; intervals are 95 % by patient and say nothing of another training.");
+      const seeds = Object.keys(seedsOf(state.where)), mean = state.seed === "mean", which = mean ? `mean of seeds ${seeds.join(", ")}` : `seed ${cohort.seed}`;
+      const interval = mean ? "intervals are Student's, 95 %, over trainings, each on studies of its own. Choose a seed to see which answers changed."
+        : "intervals are 95 % by patient and say nothing of another training.";
+      return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies} studies of ${found.patients} patients, ${state.names.length} findings.${dropped} `
+        + `The second run minus the first; ${interval}`);
     }
 
     function scoresOf(found) {
@@ -117,7 +139,7 @@
         const between = row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`;
         return [row.score, signed(row.difference), between, row.low === null ? "" : forest(row), three(row.first), three(row.second), String(row.positives ?? "")];
       });
-      return table("The comparison", ["score", "difference", "95 %", "", "first", "second", "recorded"], rows);
+      return table("The comparison", ["score", "difference", "95 %", "to scale", "first", "second", "recorded"], rows);
     }
 
     function forks() {
@@ -151,12 +173,17 @@
 
     function code() {
       const quoted = (values) => `(${values.map((value) => JSON.stringify(value)).join(", ")},)`, drop = state.failures === "drop" ? "True" : "False";
+      const mean = state.seed === "mean", profiles = Object.values(mean ? seedsOf(state.where) : [cohortOf(state.where, state.seed)]).map((one) => one.profile);
       return `from companion.evidence import paired
 
-runs = tuple(paired.open_run(name, ${JSON.stringify(cohorts[state.where].profile)}) for name in ${quoted([state.first, state.second])})
-rows = tuple(paired.rows_of(run) for run in runs)
-found = paired.compare(runs, rows, findings=${quoted(state.names)}, policy=${JSON.stringify(state.policy)},
-                       against=${JSON.stringify(state.against)}, drop_failures=${drop}, resamples=${state.resamples})
+each = []
+for profile in ${quoted(profiles)}:
+    runs = tuple(paired.open_run(name, profile) for name in ${quoted([state.first, state.second])})
+    each.append(paired.compare(
+        runs, tuple(map(paired.rows_of, runs)), findings=${quoted(state.names)}, policy=${JSON.stringify(state.policy)},
+        against=${JSON.stringify(state.against)}, drop_failures=${drop}, resamples=${mean ? 2 : state.resamples},
+    ))
+found = ${mean ? "paired.over_seeds(each)" : "each[0]"}
 print(found.table.to_string())`;
     }
 

@@ -66,7 +66,7 @@
       mark(right);
       out.replaceChildren(
         ...(found.output ? [node("pre", {}, found.output)] : []), ...(found.error ? [node("p", { class: "lab-wrong" }, found.error)] : []),
-        node("ul", { class: "lab-checks" }, ...found.checks.map((check) => node("li", { "data-right": check.right }, node("strong", {}, check.right ? "✓ " : "✗ "), check.title,
+        node("ul", { class: "lab-checks" }, ...found.checks.map((check) => node("li", { "data-right": String(check.right) }, node("strong", {}, check.right ? "✓ " : "✗ "), check.title,
           check.right ? "" : node("div", {}, check.hint, check.error ? node("code", {}, ` ${check.error}`) : "")))),
         node("p", {}, right ? "All checks pass." : ""));
     }

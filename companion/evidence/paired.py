@@ -7,12 +7,13 @@ are drawn for both. It says nothing of another training of either.
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from chexreason import config, metrics, written
 from chexreason.data.study import masked
@@ -24,6 +25,7 @@ from companion.evidence import comparable, outcomes, tables
 from companion.evidence.drawn import AGAINST, RECORDED, stated
 from companion.evidence.scoring import RESAMPLES
 from companion.evidence.stats import f1, percentiles, resampled_counts
+from companion.experiment import plan
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Compared:
     failures: tuple[int, int]  # answers without a label among the studies compared
     unfit: tuple[str, str]  # why a side takes part in no order; empty if it does
     table: pd.DataFrame  # score, positives, first, second, difference, low, high; NaN where there is no such number
+    seeds: int = 1  # trainings of each side; the interval of more than one is `over_seeds`'
 
     def described(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -115,6 +118,36 @@ def compare(
     )  # fmt: skip
 
 
+def over_seeds(found: Sequence[Compared]) -> Compared:
+    """The mean over trainings at several seeds, each on studies of its own, and Student's interval of the difference.
+
+    It varies training and patients at once; both differ from seed to seed. Raises UserError for fewer than two, and for
+    comparisons that were not asked alike.
+    """
+    if len(found) < 2:
+        raise UserError("comparisons at two seeds or more", str(len(found)), "name a folder of each seed")
+    if len({(one.tier, one.where, one.findings, one.policy, one.against) for one in found}) > 1:
+        raise UserError("the same findings and labels at each seed", "others", "compare runs of one plan")
+    # Which findings are frequent differs from seed to seed, and with it what their average is of.
+    tables_ = [one.table[one.table["score"] != "macro-F1 of frequent"].reset_index(drop=True) for one in found]
+    values = np.stack([table[["first", "second", "difference"]].to_numpy(float) for table in tables_])
+    reach = float(student.ppf(0.975, len(found) - 1)) * values[:, :, 2].std(axis=0, ddof=1) / np.sqrt(len(found))
+    first, second, gap = values.mean(axis=0).T
+    table = tables_[0].assign(first=first, second=second, difference=gap, low=gap - reach, high=gap + reach)
+    table["positives"] = sum(table["positives"] for table in tables_)
+    left_out = {why: sum(one.left_out.get(why, 0) for one in found) for one in found for why in one.left_out}
+    return replace(
+        found[0], studies=sum(one.studies for one in found), patients=sum(one.patients for one in found),
+        left_out=left_out, failures=(sum(one.failures[0] for one in found), sum(one.failures[1] for one in found)),
+        unfit=(_unfit(found, 0), _unfit(found, 1)), table=table, seeds=len(found),
+    )  # fmt: skip
+
+
+def _unfit(found: Sequence[Compared], side: int) -> str:
+    reasons = [one.unfit[side] for one in found if one.unfit[side]]
+    return f"{reasons[0]} at {len(reasons)} of {len(found)} seeds" if reasons else ""
+
+
 def open_run(words: str, profile: str, results: Path | None = None) -> Run:
     """A run by its folder, by PROFILE/RUN below the results, or by its name among those of a profile.
 
@@ -128,6 +161,17 @@ def open_run(words: str, profile: str, results: Path | None = None) -> Run:
     near = f", such as {difflib.get_close_matches(words, names, 1, 0.0)[0]}" if names else ""
     do = "correct it, name its profile with --profile, or give a run's folder"
     raise UserError(f"a run of {profile}{near}", repr(words[-60:]), do)
+
+
+def profiles(words: str, results: Path | None = None) -> list[str]:
+    """A profile by its name; with a star all folders below the results that it fits, as `experiment/runs/seed*`."""
+    if "*" not in words:
+        return [words]
+    root = config.results_root(results)
+    found = sorted(str(place.relative_to(root)) for place in root.glob(words) if place.is_dir())
+    if not found:
+        raise UserError(f"folders below {masked(root, 40)} that fit {words}", "none", "correct --profile")
+    return found
 
 
 def _whole(run: Run) -> Run:
@@ -172,8 +216,11 @@ def with_states(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFr
 
 
 def drawing(run: Run) -> dict[str, Any] | None:
-    """A profile's request for the drawn studies of a run; None if they were not drawn for one."""
+    """The request for the drawn studies of a run, a profile's or the experiment's; None if they were not drawn."""
     profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
+    if profile == plan.PROFILE.stem:
+        draw = written.raw(str(plan.PROFILE))["data"].get(dataset, {}).get("draw")
+        return plan.draw_at(draw, int(run.info["seed"])) if draw else None
     held = written.raw(profile)["data"] if profile in written.profile_names() else {}
     return held.get(dataset, {}).get("draw")
 

@@ -6,12 +6,15 @@ A seed decides which studies there are at all, their order, the fresh weights an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from chexreason.errors import unknown
 from companion.experiment.patients import OWN, WORLDS, World
 
+#: The profile that all arms and seeds vary.
+PROFILE = Path(__file__).with_name("experiment.yml")
 #: Trainings of each arm: of the primary question, of the others, and of the neighbours' recipes.
 MANY, SOME, FEW = 10, 5, 3
 #: Answers to each image of a hospital's own patients: for the primary question at A and C, and at B; for the others.
@@ -22,6 +25,11 @@ ELSEWHERE, VALIDATION, BLACK = 2, 4, 256
 DIVERGENCE = 64
 #: Studies of the arms that ask which mechanism leads back to the base.
 SHORT = 400
+
+
+def draw_at(draw: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A request for images as a seed has it: others than any other seed's."""
+    return {**draw, "seed": draw["seed"] + 1000 * (seed + 1)}
 
 
 @dataclass(frozen=True)

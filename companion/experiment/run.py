@@ -32,15 +32,13 @@ from companion.phantoms.conventions import record
 from companion.phantoms.lesion import Lesion
 from companion.phantoms.prepare import lesions, prepare, write_traces
 
-#: The profile that all arms and seeds vary.
-PROFILE = Path(__file__).with_name("experiment.yml")
 #: The name of the adapter that changes nothing, from which an arm without fine-tuning starts.
 NOTHING = "nothing"
 
 
 def shared(results: str | Path | None = None, cache: str | Path | None = None) -> Profile:
     """The profile of the experiment; its results lie beside the record of the runs."""
-    profile = load_profile(str(PROFILE), results=results, cache=cache)
+    profile = load_profile(str(plan.PROFILE), results=results, cache=cache)
     return replace(profile, results=profile.results / "runs")
 
 
@@ -61,7 +59,7 @@ def _place(profile: Profile, seed: int, name: str, place: DataPlace) -> DataPlac
     """A data set as the seed has it: where images are drawn, others than any other seed's, in a folder of their own."""
     if place.draw is None:
         return place
-    draw = {**place.draw, "seed": place.draw["seed"] + 1000 * (seed + 1)}
+    draw = plan.draw_at(place.draw, seed)
     return DataPlace(profile.cache / "images" / f"{name}-{digest_of(draw)[:8]}", draw)
 
 

@@ -25,7 +25,7 @@ def write(folder: Path) -> None:
         for where, seen in films.data(tables.profile(), cohorts).items():
             cohorts[where]["films"] = name = films.name_of(where)
             given[name] = (name, seen)
-        given["again-data"] = ("again", cohorts)
+        given["again-data"] = ("again", cohorts | rows.seeds())
     for name, (key, value) in given.items():
         (folder / f"{name}.js").write_text(script(key, value), encoding="utf-8")
     if python:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from chexreason import config
 from chexreason.config import Profile, load_profile
+from companion.experiment import plan
 from companion.lab import xrays
 
 FOLDER = xrays.ANSWERS.parent
@@ -32,7 +32,7 @@ def shares() -> dict[str, float]:
 
 def run_profile() -> Profile:
     """The profile that the groups were trained with."""
-    return load_profile(str(config.ROOT / "companion" / "experiment" / "experiment.yml"), unset=True)
+    return load_profile(str(plan.PROFILE), unset=True)
 
 
 def data() -> dict[str, Any]:

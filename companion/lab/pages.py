@@ -65,6 +65,8 @@ def game() -> Html:
 def again() -> Html:
     """Re-analysis: the runs that can be compared, by cohort."""
     found = rows_of.data(tables.profile())
+    for where, told in rows_of.seeds().items():
+        found |= {f"{where}, seed {seed}": held for seed, held in told["seeds"].items()}
     frame = pd.DataFrame([
         {"studies": where, "n": len(held["keys"]), "run": run, "unreadable answers": sum(one["failed"])}
         for where, held in found.items() for run, one in held["runs"].items()

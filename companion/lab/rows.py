@@ -4,6 +4,7 @@ Only rows that anybody may see: those of drawn images and of public data sets. A
 wherever its rows lie.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,12 +12,16 @@ import pandas as pd
 from chexreason.data import SOURCES
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES
-from chexreason.runs import Run
+from chexreason.runs import Run, read_all
 from companion.evidence import paired, tables
 from companion.evidence.drawn import AGAINST, RECORDED
 
 #: State of a finding -> its sign in a row; what is not mentioned is a point.
 SIGNS = {"1": "+", "0": "-", "-1": "?"}
+
+
+#: Where the experiment keeps its trainings, a folder a seed.
+EXPERIMENT = "experiment/runs"
 
 
 def may_be_shown(run: Run) -> bool:
@@ -27,8 +32,23 @@ def may_be_shown(run: Run) -> bool:
 
 def data(profile: str) -> dict[str, Any]:
     """cohort (data set and split) -> its findings, studies and runs, of a profile's results."""
+    return _cohorts(tables.read_runs(profile), profile)
+
+
+def seeds() -> dict[str, Any]:
+    """The experiment's cohort -> ``seeds``: its validation studies at each seed, as `data` has them."""
     found: dict[str, Any] = {}
-    for run_id, run in sorted(tables.read_runs(profile).items()):
+    for place in sorted((tables.results_root() / EXPERIMENT).glob("seed*")):
+        profile = f"{EXPERIMENT}/{place.name}"
+        runs = {run.run_id: run for run in read_all(place) if run.info.get("label_set") in LABEL_SETS}
+        for where, held in _cohorts(runs, profile).items():
+            found.setdefault(f"experiment: {where}", {"seeds": {}})["seeds"][str(held["seed"])] = held
+    return found
+
+
+def _cohorts(runs: Mapping[str, Run], profile: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for run_id, run in sorted(runs.items()):
         if not may_be_shown(run) or not (run.folder / "predictions.csv.gz").is_file():
             continue
         names = LABEL_SETS[str(run.info["label_set"])]
@@ -37,7 +57,7 @@ def data(profile: str) -> dict[str, Any]:
             continue
         where = f"{run.info['dataset']}, {run.info['split']} split"
         if where not in found:
-            found[where] = _cohort(rows, names, run)
+            found[where] = _cohort(rows, names, run) | {"profile": profile}
         held = found[where]
         rows = rows.set_index("study_key").reindex(held["keys"])
         if rows["truth"].isna().any() or held["findings"] != list(names):
@@ -58,7 +78,7 @@ def _cohort(rows: pd.DataFrame, names: tuple[str, ...], run: Run) -> dict[str, A
     return {
         "findings": list(names), "keys": list(rows["study_key"]), "patients": list(rows["patient_key"]),
         "labels": labels,
-        "policy": paired.recorded_policy(run), "tier": run.info["tier"], "profile": run.info["profile"],
+        "policy": paired.recorded_policy(run), "tier": run.info["tier"],
         "seed": run.info["seed"], "runs": {},
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from chexreason import completions, labels
 from chexreason.recipe import Decoding
@@ -43,6 +44,7 @@ def words() -> dict[str, Any]:
         "grid": xrays.GRID,
         "enough": comparable.ENOUGH,
         "resamples": scoring.RESAMPLES,
+        "student": [float(student.ppf(0.975, freedom)) for freedom in range(1, 20)],
         "draws": {name: str(value) for name, value in np.random.default_rng(0).bit_generator.state["state"].items()},
         "rewards": {name: _reward(cls) for name, cls in REWARDS.items()},
     }

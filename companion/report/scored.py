@@ -141,16 +141,17 @@ def compared_text(found: Compared, width: int) -> str:
         count = f"{one['positives']:.0f}" if one["positives"] == one["positives"] else ""
         starred |= "*" in star
         lines[AVERAGES.get(one["score"].replace("-F1", ""), one["score"])] = [count, first, second, gap, ends + star]
-    head = ["recorded", "first", "second", "difference", "95 % by patient  "]
+    head = ["recorded", "first", "second", "difference", f"95 % by {'patient' if found.seeds == 1 else 'training'}  "]
     out += ["", columns(pd.DataFrame.from_dict(lines, orient="index", columns=head), width, "F1"), ""]
     for place, reason in zip(("first", "second"), found.unfit, strict=True):
         if reason:
             out.append(wrapped(f"The {place} {reason}: its differences carry no conclusion.", width))
     star = "* The interval leaves out 0, each by itself. " if starred else ""
-    note = (
-        f"{star}Patients are drawn again and again, the same for both runs; what another training of either would give "
-        "is in no interval."
-    )
+    note = star + (
+        "Patients are drawn again and again, the same for both runs; what another training of either would give is in "
+        "no interval." if found.seeds == 1 else
+        f"Means of {found.seeds} trainings, each on studies of its own; Student's interval of their differences."
+    )  # fmt: skip
     return "\n".join([*out, wrapped(note, width)])
 
 

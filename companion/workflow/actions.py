@@ -232,12 +232,15 @@ def compare_runs(words: Words) -> None:
     names, strange, _ = read_labels(words.labels) if named else (sets[words.labels], (), 0)
     if strange:
         raise UserError(f"findings among {', '.join(FINDINGS)}", repr(strange[0]), "correct --labels")
-    first, second = (paired.open_run(run, words.profile, words.results) for run in (words.first, words.second))
-    found = paired.compare(
-        (first, second), (paired.rows_of(first, words.cache), paired.rows_of(second, words.cache)), findings=names,
-        policy=words.uncertain, drop_failures=words.failures == "drop", all_of=named,
-        against=words.against,
-    )  # fmt: skip
+    each = []
+    for profile in paired.profiles(words.profile, words.results):
+        first, second = (paired.open_run(run, profile, words.results) for run in (words.first, words.second))
+        rows = (paired.rows_of(first, words.cache), paired.rows_of(second, words.cache))
+        each.append(paired.compare(
+            (first, second), rows, findings=names, policy=words.uncertain, against=words.against,
+            drop_failures=words.failures == "drop", all_of=named,
+        ))  # fmt: skip
+    found = paired.over_seeds(each) if len(each) > 1 else each[0]
     if words.json:
         print(json.dumps(found.described(), indent=1))
     else:
