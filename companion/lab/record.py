@@ -6,6 +6,7 @@ Answers to its X-rays, groups of completions as they were rewarded, and answers 
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from companion.experiment import patients, plan, run
 from companion.experiment.variants import GROUPS
 from companion.lab import xrays
 from companion.phantoms import HOSPITALS, draw
+from companion.phantoms.prepare import prepare
 from companion.phantoms.writers import save_image
 
 PLACE = config.RESULTS / "lab"
@@ -30,6 +32,7 @@ def record(place: Path = PLACE) -> Path:
     """Ask the models and write what they said. Raises UserError where an adapter or its groups are not there."""
     shared = run.shared()
     profile = run.at(shared, xrays.SEED, plan.get("sft"))
+    prepare(replace(profile, data={"mimic": profile.data["mimic"]}), teach=False)
     place.mkdir(parents=True, exist_ok=True)
     rows, checked = [], cohorts.choose(profile, "validation").studies[:VALIDATION]
     said = {"truth": [_labels(study, profile) for study in checked]}
