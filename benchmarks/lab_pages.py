@@ -37,7 +37,7 @@ def measured(page, place: Path, choice: str, value: str) -> tuple[float, float]:
 
 def main() -> None:
     """Print a row a page."""
-    book = Path(sys.argv[1] if len(sys.argv) > 1 else "_build/html")
+    book = Path(sys.argv[1] if len(sys.argv) > 1 else "_build/html").resolve()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     print(f"{'page':14}{'scripts':>9}{'change':>9}{'data':>10}")
     with sync_playwright() as playwright:

@@ -1,13 +1,15 @@
 """Exercises: each is solved by its solution and by nothing else in its file; and what was handed in is marked."""
 
+import builtins
 import csv
+import fcntl
 import io
 import json
 
 import pytest
 
 from chexreason.errors import UserError
-from companion.lab import exercises
+from companion.lab import checking, exercises
 from companion.workflow.commands import main
 
 CODE = [name for name in exercises.names() if exercises.get(name).kind == "starter"]
@@ -52,7 +54,8 @@ def test_a_number_is_right_however_it_is_written() -> None:
     [("while True: pass", "stopped after 1 seconds"), ("import os; os._exit(0)", "ended Python"),
      ("1 +", "line 1: Synt"), ("import sys\nsys.exit(0)", "line 2: SystemExit"),
      ("a = 1\nb = a / 0", "line 2: ZeroDivisionError"),
-     ("def f():\n    return f()\nf()", "RecursionError"), ("print('\\ud800')\nraise ValueError('é')", "ValueError: é")],
+     ("def f():\n    return f()\nf()", "RecursionError"),
+     ("assert 1 == 2", "line 1: AssertionError"), ("print('\\ud800')\nraise ValueError('é')", "ValueError: é")],
 )  # fmt: skip
 def test_whatever_code_ends_in_is_told_in_a_line(code, error) -> None:
     found = exercises.check(exercises.get("advantages"), code, limit=1 if "while" in code else exercises.LIMIT)
@@ -107,11 +110,63 @@ def test_what_was_handed_in_is_checked_anew(tmp_path, capsys) -> None:
     assert ["version" in row["note"] for row in rows] == [False, True, False]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"answers": [{"exercise": 1}]}', '{"answers": 3}', "\xff"])
-def test_a_file_that_no_page_handed_in_is_refused(text, tmp_path, capsys) -> None:
-    (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
-    assert main(["grade", str(tmp_path)]) == 2
-    assert "Expected" in capsys.readouterr().err
+ODD = ["", "[]", '{"answers": [{"exercise": 1}]}', '{"answers": 3}', '{"answers": []}', "\xff", "[" * 200_000]
+
+
+def test_one_odd_file_is_named_and_the_others_are_marked(tmp_path, capsys) -> None:
+    for k, text in enumerate(ODD):
+        (tmp_path / f"a{k}.json").write_bytes(text.encode("latin-1"))
+    (tmp_path / "b.json").mkdir()
+    right = {"exercise": "one_advantage", "digest": exercises.get("one_advantage").digest, "answer": "0.3"}
+    odd = [{**right, "exercise": "none"}, right, right, {**right, "answer": "\ud800"}]
+    odd += [{"exercise": "advantages", "digest": "", "answer": "assert False, '=1+1'"}]
+    (tmp_path / "z.json").write_text("\ufeff" + json.dumps({"answers": odd}), encoding="utf-8")
+    assert main(["grade", str(tmp_path)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["file"] for row in rows] == [f"a{k}.json" for k in range(len(ODD))] + ["z.json"] * 5
+    assert all(row["note"].startswith("no answers") for row in rows[: len(ODD)])
+    assert [row["passed"] for row in rows[len(ODD) :]] == ["False", "True", "True", "False", "False"]
+    assert rows[-5]["note"] == "no such exercise"
+    assert rows[-3]["note"] == "handed in more than once"
+    assert rows[-1]["note"].endswith("error: line 1: AssertionError: =1+1")
+
+
+def test_an_answer_that_writes_its_own_verdict_is_not_believed() -> None:
+    forged = "import atexit, sys, json\natexit.register(lambda: sys.__stdout__.write('{}'))\n"
+    for code in (f"{forged}def advantages(r): return r", "import os; os.write(1, b'\\xff'); os._exit(0)", "assert 0"):
+        found = exercises.check(exercises.get("advantages"), code)
+        assert not exercises.passed(found)
+        assert found["error"] or len(found["checks"]) == len(exercises.get("advantages").checks)
+
+
+def test_what_an_answer_started_ends_with_it(tmp_path) -> None:
+    """A child that would go on for ever holds a lock; the answer ends when it is held."""
+    lock, held = tmp_path / "lock", tmp_path / "held"
+    code = f"""import fcntl, os, time
+if not os.fork():
+    file = open({str(lock)!r}, "w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    open({str(held)!r}, "w").close()
+    while True:
+        time.sleep(1)
+while not os.path.exists({str(held)!r}):
+    time.sleep(0.01)
+"""
+    assert not exercises.passed(exercises.check(exercises.get("advantages"), code, limit=600))
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # waits until the child is gone
+
+
+def test_much_output_is_cut_and_nothing_built_in_stays_changed() -> None:
+    found = checking.run("print('x' * 1_000_000)\nimport sys; sys.stdout.close()", [])
+    assert len(found["output"]) == checking.KEPT
+    before = len
+    checking.run("import builtins; builtins.len = lambda x: 4; builtins.own = 1; import colorsys", [])
+    assert len is before
+    assert not hasattr(builtins, "own")
+    checks = [{"title": "t", "code": "f()", "hint": "h"}]
+    assert checking.run("\ndef f():\n    return 1 / 0", checks)["checks"][0]["error"].startswith("line 3: ZeroDivision")
+    assert checking.run("", checks)["checks"][0]["error"].startswith("NameError")
 
 
 def test_no_files_and_a_file_without_parts_are_refused(tmp_path, capsys) -> None:

@@ -21,25 +21,47 @@
   };
 
   // As `paired.compare`: the table, how many patients, and what was left out.
-  LAB.reanalysed = (cohort, runs, names, policy, drop, against, resamples) => {
+  // Names that labels say anything of: text mining, for one, has ten.
+  const stated = (cohort, names, against) => (["recorded", "drawn"].includes(against) ? names
+    : names.filter((name) => cohort.labels[against].some((row) => row[cohort.findings.indexOf(name)] !== ".")));
+  LAB.reanalysed = (cohort, runs, asked, policy, drop, against, resamples) => {
+    const names = stated(cohort, asked, against);
     const { truth, counts } = decided(cohort, names, policy, against);
     const sides = runs.map((run) => cohort.runs[run].said.map((mask) => names.map((name) => bit(mask, name))));
     const kept = cohort.keys.map((_, b) => b).filter((b) => !(drop && runs.some((run) => cohort.runs[run].failed[b])));
     const only = (rows) => kept.map((b) => rows[b].map((cell, f) => cell & counts[b][f]));
     const found = LAB.compare(only(truth), sides.map(only), kept.map((b) => cohort.patients[b]), names, resamples);
-    return { ...found, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth };
+    const floor = LAB.sum(names.map((_, f) => {
+      const support = LAB.sum(only(truth).map((row) => row[f])), size = LAB.sum(kept.map((b) => counts[b][f]));
+      return support + size ? (2 * support) / (support + size) : 0;
+    })) / names.length;
+    const macro = found.table.find((row) => row.score === "macro-F1");
+    const unfit = runs.map((run, side) => why(kept.map((b) => cohort.runs[run].said[b]), [macro.first, macro.second][side], floor));
+    return { ...found, names, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth, unfit };
+  };
+
+  // As `comparable.unfit`: why a run's differences carry no conclusion.
+  const why = (answers, macro, floor) => {
+    const times = new Map();
+    answers.forEach((one) => times.set(one, (times.get(one) ?? 0) + 1));
+    const share = Math.max(...times.values()) / answers.length;
+    if (share >= W.mostly) return `gives one answer to ${Math.round(100 * share)}% of the images`;
+    return macro < floor ? `scores ${macro.toFixed(3)}, below naming every label (${floor.toFixed(3)})` : "";
   };
 
   // As `paired.over_seeds`: means over trainings, and Student's interval of their differences.
   LAB.overSeeds = (each) => {
-    const n = each.length, mean = (values) => LAB.sum(values) / n, all = (name) => LAB.sum(each.map((one) => one[name]));
+    const n = each.length, all = (name) => LAB.sum(each.map((one) => one[name]));
     const rows = each.map((one) => one.table.filter((row) => row.score !== "macro-F1 of frequent"));
     const table = rows[0].map((row, k) => {
-      const of = (name) => rows.map((one) => one[k][name]), gap = mean(of("difference"));
-      const reach = W.student[n - 2] * Math.sqrt(LAB.sum(of("difference").map((value) => (value - gap) ** 2)) / (n - 1) / n);
-      return { score: row.score, positives: row.positives === null ? null : LAB.sum(of("positives")), first: mean(of("first")), second: mean(of("second")), difference: gap, low: gap - reach, high: gap + reach };
+      const there = rows.map((one) => one[k]).filter((one) => one.positives !== 0), m = there.length; // else there is nothing to score
+      const mean = (name) => LAB.sum(there.map((one) => one[name])) / m, gap = mean("difference");
+      const reach = m > 1 ? W.student[m - 2] * Math.sqrt(LAB.sum(there.map((one) => (one.difference - gap) ** 2)) / (m - 1) / m) : null;
+      const ends = reach === null ? { low: null, high: null } : { low: gap - reach, high: gap + reach };
+      return { score: row.score, positives: row.positives === null ? null : LAB.sum(rows.map((one) => one[k].positives)), first: mean("first"), second: mean("second"), difference: gap, ...ends };
     });
-    return { table, patients: all("patients"), studies: all("studies"), dropped: all("dropped"), kept: [] };
+    const unfit = [0, 1].map((side) => each.map((one) => one.unfit[side]).filter(Boolean)).map((found) => (found.length ? `${found[0]} at ${found.length} of ${n} seeds` : ""));
+    return { table, patients: all("patients"), studies: all("studies"), dropped: all("dropped"), kept: [], unfit, names: each[0].names };
   };
 
   for (const root of document.querySelectorAll(".lab-again:not([data-ready])")) start(root);
@@ -58,15 +80,15 @@
     root.querySelector(":scope > details")?.removeAttribute("open");
     begin(usual);
     const given = address.read({
-      where: (value) => value in cohorts, seed: Boolean, first: Boolean, second: Boolean, policy: (value) => value in POLICIES, against: (value) => value in LABELS,
+      where: (value) => Object.hasOwn(cohorts, value), seed: Boolean, first: Boolean, second: Boolean, policy: (value) => Object.hasOwn(POLICIES, value), against: (value) => Object.hasOwn(LABELS, value),
       failures: (value) => ["keep", "drop"].includes(value), resamples: (value) => ["1000", String(W.resamples)].includes(value), names: Boolean,
     });
     if (given.where) begin(given.where);
-    if (given.seed in seedsOf(state.where)) state.seed = given.seed;
+    if (Object.hasOwn(seedsOf(state.where), given.seed ?? "") || (given.seed === "mean" && Object.keys(seedsOf(state.where)).length > 1)) state.seed = given.seed;
     const { runs, findings, labels } = cohortOf(state.where), named = (given.names ?? "").split(",");
     for (const name of ["policy", "failures", "resamples"]) state[name] = given[name] ?? state[name];
-    for (const name of ["first", "second"]) state[name] = given[name] in runs ? given[name] : state[name];
-    if (given.against in labels) state.against = given.against;
+    for (const name of ["first", "second"]) state[name] = Object.hasOwn(runs, given[name] ?? "") ? given[name] : state[name];
+    if (Object.hasOwn(labels, given.against ?? "")) state.against = given.against;
     if (findings.some((name) => named.includes(name))) state.names = findings.filter((name) => named.includes(name));
     controls();
     draw();
@@ -110,28 +132,39 @@
     function draw() {
       const cohort = cohortOf(state.where, state.seed), runs = [state.first, state.second], mean = state.seed === "mean";
       for (const select of bar.querySelectorAll("select")) select.value = state[select.name];
+      bar.querySelector("[name=policy]").disabled = !cohort.labels[state.against].some((row) => row.includes("?"));
+      bar.querySelector("[name=resamples]").disabled = mean;
       chips.replaceChildren(toggles("Findings", cohort.findings, state.names, (names) => names.length && set({ names })));
       if (state.first === state.second) return out.replaceChildren(node("p", {}, "The first run and the second are the same one: choose another."));
+      if (!stated(cohort, state.names, state.against).length) return out.replaceChildren(node("p", {}, "These labels have none of the chosen findings: choose others."));
       const ask = (one, resamples) => LAB.reanalysed(one, runs, state.names, state.policy, state.failures === "drop", state.against, resamples);
       const found = mean ? LAB.overSeeds(Object.values(seedsOf(state.where)).map((one) => ask(one, 2))) : ask(cohort, Number(state.resamples));
       const scores = found.table.map((row) => [row.score, row.first, row.second]);
       looked.set(JSON.stringify(scores), found.table.filter((row) => row.low !== null && row.positives !== 0).length);
       root.dataset.found = JSON.stringify(found.table);
-      out.replaceChildren(told(cohort, found), scoresOf(found), forks(), mean ? "" : flips(cohort, found), python(), csv(found));
+      out.replaceChildren(told(cohort, found), scoresOf(found), ...warned(found), forks(), mean ? "" : flips(cohort, found), python(), csv(found));
     }
 
     function told(cohort, found) {
       const dropped = found.dropped ? ` ${found.dropped} left out, where an answer cannot be read.` : "";
+      const gone = state.names.length - found.names.length, never = gone ? ` ${gone} left out, which these labels never have.` : "";
       const seeds = Object.keys(seedsOf(state.where)), mean = state.seed === "mean", which = mean ? `mean of seeds ${seeds.join(", ")}` : `seed ${cohort.seed}`;
-      const interval = mean ? "intervals are Student's, 95 %, over trainings, each on studies of its own. Choose a seed to see which answers changed."
+      const few = seeds.length < 4 ? ` With ${seeds.length} trainings they are ${W.student[seeds.length - 2].toFixed(1)} standard errors wide to either side.` : "";
+      const interval = mean ? `intervals are Student's, 95 %, over trainings, each on studies of its own.${few} Which findings are frequent differs, so their average is left out. Choose a seed to see which answers changed.`
         : "intervals are 95 % by patient and say nothing of another training.";
-      return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies} studies of ${found.patients} patients, ${state.names.length} findings.${dropped} `
+      return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies} studies of ${found.patients} patients, ${found.names.length} finding${found.names.length > 1 ? "s" : ""}.${never}${dropped} `
         + `The second run minus the first; ${interval}`);
     }
 
+    function warned(found) {
+      const sides = ["first", "second"].map((which, side) => [which, found.unfit[side]]).filter(([, reason]) => reason);
+      return sides.map(([which, reason]) => node("p", { class: "lab-warned" }, `The ${which} ${reason}: its differences carry no conclusion.`));
+    }
+
+    // The averages set the scale; a bar that is longer ends at the edge.
     function scoresOf(found) {
-      const ends = (row) => [row.low, row.high, row.low === null ? 0 : row.difference].map((value) => Math.abs(value ?? 0));
-      const reach = Math.max(0.05, ...found.table.flatMap(ends)), x = (value) => 60 + (value / reach) * 56;
+      const ends = found.table.filter((row) => row.score.includes("F1") && row.low !== null).flatMap((row) => [row.low, row.high]);
+      const reach = Math.min(1, 1.6 * Math.max(0.05, ...ends.map(Math.abs))), x = (value) => 60 + Math.max(-1, Math.min(1, value / reach)) * 58;
       const forest = (row) => node("svg", { viewBox: "0 0 120 14", role: "img", class: "lab-forest", "aria-label": `${signed(row.difference)}, ${signed(row.low)} to ${signed(row.high)}` },
         node("path", { d: "M60 0V14", class: "lab-zero" }), node("path", { d: `M${x(row.low)} 7H${x(row.high)}`, class: "lab-reach" }), node("path", { d: `M${x(row.difference)} 3V11`, class: "lab-point" }));
       const rows = found.table.map((row) => {
@@ -139,7 +172,7 @@
         const between = row.low === null ? "" : `${signed(row.low)} to ${signed(row.high)}`;
         return [row.score, signed(row.difference), between, row.low === null ? "" : forest(row), three(row.first), three(row.second), String(row.positives ?? "")];
       });
-      return table("The comparison", ["score", "difference", "95 %", "to scale", "first", "second", "recorded"], rows);
+      return table("The comparison", ["score", "difference", "95 %", "to scale", "first", "second", state.against === "recorded" ? "recorded" : "positive"], rows);
     }
 
     function forks() {
@@ -150,13 +183,15 @@
     }
 
     function flips(cohort, found) {
-      const words = (run, b) => state.names.filter((name) => bit(cohort.runs[run].said[b], name)).join(", ") || "nothing";
-      const recorded = (b) => state.names.filter((_, f) => found.truth[b][f]).join(", ") || "nothing";
+      const words = (run, b) => found.names.filter((name) => bit(cohort.runs[run].said[b], name)).join(", ") || "nothing";
+      const recorded = (b) => found.names.filter((_, f) => found.truth[b][f]).join(", ") || "nothing";
       const changed = found.kept.filter((b) => words(state.first, b) !== words(state.second, b)), seen = node("div", { class: "lab-seen lab-stage" });
-      const rows = changed.slice(0, 50).map((b) => [cohort.films ? button(cohort.keys[b], () => look(cohort, b, seen)) : cohort.keys[b], recorded(b), words(state.first, b), words(state.second, b)]);
+      const all = node("div"), some = (n) => all.replaceChildren(table("Changed answers", ["study", "held against", "first", "second"], changed.slice(0, n).map(row), true),
+        n < changed.length ? button(`show all ${changed.length}`, () => some(changed.length)) : "");
+      const row = (b) => [cohort.films ? button(cohort.keys[b], () => look(cohort, b, seen)) : cohort.keys[b], recorded(b), words(state.first, b), words(state.second, b)];
+      some(50);
       return node("details", { class: "lab-flips", "data-flips": changed.length }, node("summary", {}, `${changed.length} of ${found.studies} studies got another answer`),
-        node("p", {}, `${cohort.films ? "Choose a study to see its X-ray and both answers. " : ""}${changed.length > 50 ? "The first 50 are shown." : ""}`), seen,
-        table("Changed answers", ["study", "held against", "first", "second"], rows, true));
+        node("p", {}, cohort.films ? "Choose a study to see its X-ray and both answers. Blue and orange say there what was drawn, whatever the table is held against." : "The book has no X-rays of these studies."), seen, all);
     }
 
     // The X-ray of a study, and what both runs said of it; the images are loaded when they are first asked for.
@@ -166,7 +201,7 @@
       }
       const { films, said } = LAB[cohort.films], { image, outlines, drawn } = films[b];
       const row = node("div", { class: "lab-row" }, node("strong", {}, "Drawn "), ...drawn.map((name) => chip(name, "drawn", "drawn on the image")));
-      const answers = ["first", "second"].map((which) => node("section", { class: "lab-model" }, node("h2", {}, `${which}: ${state[which]}`), ...answer(said[state[which]][b], drawn)));
+      const answers = ["first", "second"].map((which) => node("section", { class: "lab-model" }, node("h2", {}, `${which}: ${state[which]}`), ...(said[state[which]] ? answer(said[state[which]][b], drawn) : [node("p", {}, "Its answers are not kept.")])));
       seen.replaceChildren(xray(image, outlines, `X-ray drawn with ${drawn.join(", ")}`), node("div", { class: "lab-told", "data-study": cohort.keys[b] }, row, ...answers));
       seen.scrollIntoView({ block: "nearest" });
     }

@@ -2,11 +2,8 @@
 // Without this script the page has the task, what to begin from, and the command that checks it.
 "use strict";
 (() => {
-  const { node } = LAB.parts;
-  const KEY = "chexreason.exercise.";
-  // A browser may forbid it, from disk above all: then nothing is kept.
-  const kept = (name) => { try { return JSON.parse(localStorage.getItem(KEY + name)) ?? {}; } catch { return {}; } };
-  const keep = (name, held) => { try { localStorage.setItem(KEY + name, JSON.stringify(held)); } catch { /* not here */ } };
+  const { node, memory } = LAB.parts;
+  const kept = (name) => memory.read(`exercise.${name}`), keep = (name, held) => memory.write(`exercise.${name}`, held);
 
   // An answer as `exercises.sealed` has it.
   const sealed = (name, one, answer) => {
@@ -28,6 +25,8 @@
     const say = (text) => out.replaceChildren(node("p", {}, text));
     const mark = (right) => { root.dataset.right = right; root.querySelector(".lab-mark").textContent = right ? " ✓" : ""; };
     const save = (change) => keep(name, Object.assign(held, change, { digest: one.digest }));
+    // What is there has not been checked: no mark stays on it.
+    const changed = (answer) => { save({ answer, right: false }); mark(false); out.replaceChildren(); };
     const buttons = node("div", { class: "lab-bar" });
     const field = { starter: code, number, choice }[one.kind]();
     root.append(field, buttons, out);
@@ -39,29 +38,36 @@
       let leaving = false;
       box.value = held.answer ?? one.starter;
       box.rows = Math.max(8, box.value.split("\n").length + 2);
-      box.addEventListener("input", () => save({ answer: box.value, right: false }));
+      box.addEventListener("input", () => changed(box.value));
       box.addEventListener("keydown", (event) => {
         if (event.key === "Tab" && !event.shiftKey && !leaving) {
           event.preventDefault();
           box.setRangeText("    ", box.selectionStart, box.selectionEnd, "end");
-          save({ answer: box.value, right: false });
+          changed(box.value);
         }
         leaving = event.key === "Escape";
       });
       if (missing) return node("p", { class: "lab-missing" }, `This book was built without Python for its pages: ${missing}. Work with the command above, or build the book again with a network.`);
-      const stop = node("button", { type: "button", name: "stop", disabled: true, onclick: () => LAB.stopPython() }, "stop");
-      const go = node("button", { type: "button", name: "run", onclick: async () => {
-        go.disabled = true; stop.disabled = false;
-        try { tell(await LAB.runPython(box.value, one.checks, say)); } catch (error) { say(error.message); mark(false); }
-        stop.disabled = true; go.disabled = false;
+      const busy = (now) => { go.setAttribute("aria-disabled", now); stop.setAttribute("aria-disabled", !now); }; // they keep the focus
+      const stop = node("button", { type: "button", name: "stop", "aria-disabled": true, onclick: () => go.getAttribute("aria-disabled") === "true" && LAB.stopPython() }, "stop");
+      const go = node("button", { type: "button", name: "run", "aria-disabled": false, onclick: async () => {
+        if (go.getAttribute("aria-disabled") === "true") return;
+        busy(true);
+        const given = box.value;
+        try {
+          const found = await LAB.runPython(given, one.checks, say);
+          if (box.value === given) tell(found);
+          else say("What is in the box was changed meanwhile: run it again.");
+        } catch (error) { say(error.message); mark(false); }
+        busy(false);
       } }, "run and check");
-      const anew = node("button", { type: "button", name: "anew", onclick: () => { box.value = one.starter; save({ answer: box.value, right: false }); mark(false); out.replaceChildren(); } }, "begin anew");
+      const anew = node("button", { type: "button", name: "anew", onclick: () => { box.value = one.starter; changed(box.value); } }, "begin anew");
       buttons.append(go, stop, anew, handIn());
       return box;
     }
 
     function tell(found) {
-      const right = !found.error && found.checks.every((check) => check.right);
+      const right = !found.error && found.checks.length === one.checks.length && found.checks.every((check) => check.right);
       save({ right });
       mark(right);
       out.replaceChildren(
@@ -79,7 +85,8 @@
     }
 
     function number() {
-      const box = node("input", { type: "number", step: "any", name, "aria-label": one.title, value: held.answer ?? "" });
+      const box = node("input", { type: "number", step: "any", name, "aria-label": one.title, value: held.answer ?? "",
+        oninput: () => changed(box.value), onkeydown: (event) => event.key === "Enter" && answered(box.value) });
       buttons.append(box, node("button", { type: "button", name: "run", onclick: () => answered(box.value) }, "check"), handIn());
       return "";
     }

@@ -1,7 +1,7 @@
 // Hack the reward, then mend it: a policy of a few rules is paid on the validation studies. Bars are what the models earn there.
 "use strict";
 (() => {
-  const { node, button, field, toggles, kept } = LAB.parts, W = LAB.words, G = LAB.reward;
+  const { node, button, field, toggles, kept, memory } = LAB.parts, W = LAB.words, G = LAB.reward;
   const mean = (values) => LAB.sum(values) / values.length, show = (value) => (Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
   const stated = (name) => Object.fromEntries(Object.entries(W.rewards[name]).map(([key, one]) => [key, one.value]));
   const { truth, said } = G.validation, FEW = 50;
@@ -22,11 +22,11 @@
   const copied = (rules) => rules.every((rule) => rule.from === "sft");
   const sparing = (rules) => copied(rules) && rules.every((rule) => rule.pad <= FEW);
   LAB.levels = () => [
-    { name: "hard", bar: bar("hard", "sft"), fits: copied, text: "Equation 3: earn more than the fine-tuned model with its own labels, unchanged." },
-    { name: "hard", bar: bar("hard", "hard"), fits: sparing,
+    { name: "hard", bar: bar("hard", "sft"), fits: copied, rule: "every rule has to take the fine-tuned model's answers", text: "Equation 3: earn more than the fine-tuned model with its own labels, unchanged." },
+    { name: "hard", bar: bar("hard", "hard"), fits: sparing, rule: `every rule has to take the fine-tuned model's answers, with at most ${FEW} blanks`,
       text: `Equation 3: earn more than the model after GRPO with the labels of the one before it, and no more than ${FEW} blanks in an answer.` },
-    { name: "nuanced", bar: 0, fits: blind, text: "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less." },
-    { name: "nuanced", mend: true, bar: 0, fits: blind,
+    { name: "nuanced", bar: 0, fits: blind, rule: "every rule has to be a list", text: "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less." },
+    { name: "nuanced", mend: true, bar: 0, fits: blind, rule: "every rule has to be a list",
       text: "Mend it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned model still earns more than the untouched one, and more than nothing." },
   ];
   // Whether rules (and, in the last level, constants) win a level.
@@ -35,15 +35,16 @@
     if (!level.fits(rules)) return { value, won: false };
     if (!level.mend) return { value, won: value > level.bar };
     const [base, sft] = ["base", "sft"].map((model) => LAB.earned("nuanced", constants, said[model]));
-    return { value, won: value < 0 && sft > base && sft > 0 && LAB.earned("nuanced", stated("nuanced"), texts) > 0, base, sft };
+    const before = LAB.earned("nuanced", stated("nuanced"), texts);
+    return { value, won: value < 0 && sft > base && sft > 0 && before > 0, base, sft, before };
   };
 
   for (const root of document.querySelectorAll(".lab-game:not([data-ready])")) start(root);
 
   function start(root) {
     root.dataset.ready = "yes";
-    const levels = LAB.levels(), done = new Set(), usual = (share, from) => ({ share, from, labels: [W.findings[0]], pad: 0 });
-    const state = { level: 0, rules: [usual(100, "sft")], constants: stated("nuanced") };
+    const levels = LAB.levels(), held = memory.read("game"), done = new Set(held.done), usual = (share, from) => ({ share, from, labels: [W.findings[0]], pad: 0 });
+    const state = { level: held.level ?? 0, rules: held.rules ?? [usual(100, "sft")], constants: { ...stated("nuanced"), ...held.constants } };
     const head = node("div", { class: "lab-bar" }), list = node("div", { class: "lab-rules" }), inputs = node("div", { class: "lab-boxes" });
     const out = node("div", { "aria-live": "polite" }), redraw = kept(root, draw);
     root.prepend(head, list, inputs, out);
@@ -53,31 +54,43 @@
     function draw() {
       const level = levels[state.level];
       told(level);
+      head.replaceChildren(levelChoice(), node("span", {}, level.text));
+      list.replaceChildren(...state.rules.map(rule), ...(state.rules.length < 5 ? [button("another rule", () => { state.rules.push(usual(0, "list")); redraw(); }, { name: "more" })] : []));
+      inputs.replaceChildren(...(level.mend ? Object.keys(state.constants).map(constant) : []));
+    }
+
+    // A number was changed: its field stays, so that the next Tab goes on from it.
+    function levelled() {
+      told(levels[state.level]);
+      head.firstChild.replaceWith(levelChoice());
+    }
+
+    function levelChoice() {
       const titles = levels.map((_, k) => [k, `${k + 1}${done.has(k) ? " ✓" : ""}`]);
       const choice = field("Level", "level", Object.fromEntries(titles), (value) => { state.level = Number(value); redraw(); });
       choice.lastChild.value = state.level;
-      head.replaceChildren(choice, node("span", {}, level.text));
-      list.replaceChildren(...state.rules.map(rule), ...(state.rules.length < 5 ? [button("another rule", () => { state.rules.push(usual(0, "list")); redraw(); }, { name: "more" })] : []));
-      inputs.replaceChildren(...(level.mend ? Object.keys(state.constants).map(constant) : []));
+      return choice;
     }
 
     // What is typed and is no number from 0 on goes back to what it was.
     function constant(key) {
       const change = (event) => {
         if (event.target.value !== "" && Number(event.target.value) >= 0) state.constants[key] = Number(event.target.value);
-        redraw();
+        event.target.value = state.constants[key];
+        levelled();
       };
       return node("label", { class: "lab-box" }, `${key} `, node("input", { type: "number", name: `mend-${key}`, min: 0, step: "any", value: state.constants[key], onchange: change }));
     }
 
     function told(level) {
-      const { value, won, base, sft } = LAB.wins(level, state.rules, state.constants), texts = LAB.policy(state.rules);
+      const { value, won, base, sft, before } = LAB.wins(level, state.rules, state.constants), texts = LAB.policy(state.rules);
       const score = LAB.scored(texts.map((text) => LAB.parse(text).labels), truth), shares = LAB.sum(state.rules.map((one) => one.share));
       if (won) done.add(state.level);
-      const models = level.mend && level.fits(state.rules) ? ` The untouched model earns ${show(base)}, the fine-tuned one ${show(sft)}.` : level.mend ? "" : ` To beat: ${show(level.bar)}.`;
+      memory.write("game", { ...state, done: [...done] });
+      const models = level.mend && level.fits(state.rules) ? ` The untouched model earns ${show(base)}, the fine-tuned one ${show(sft)}.${before > 0 ? "" : ` By the constants as they were these rules earn ${show(before)}: win level three with them first.`}` : level.mend ? "" : ` To beat: ${show(level.bar)}.`;
       const odd = shares === 100 ? "" : ` The shares add up to ${shares}: ${shares < 100 ? "the last rule also answers the rest" : "what is beyond 100 answers nothing"}.`;
       root.dataset.won = won;
-      out.replaceChildren(node("p", { class: won ? "lab-right" : "" }, node("strong", {}, won ? "Won. " : level.fits(state.rules) ? "Not yet. " : "The rules of this level forbid that. "),
+      out.replaceChildren(node("p", { class: won ? "lab-right" : "" }, node("strong", {}, won ? "Won. " : level.fits(state.rules) ? "Not yet. " : `Not by the rules of this level: ${level.rule}. `),
         `Your rules earn ${show(value)} an answer.${models}${odd} Micro-F1 ${score.micro.toFixed(3)}, macro-F1 ${score.macro.toFixed(3)}: what the reward pays and what a reader is worth are two things.`));
     }
 
@@ -86,7 +99,7 @@
       const from = field("answers of", `from-${k}`, { sft: "the fine-tuned model", hard: "the model after GRPO", list: "a list, whatever the image" }, (value) => set("from", value));
       from.lastChild.value = one.from;
       const whole = (text, most) => Math.max(0, Math.min(most, Math.round(Number(text)) || 0));
-      const number = (title, name, most) => node("label", {}, `${title} `, node("input", { type: "number", name: `${name}-${k}`, min: 0, max: most, value: one[name], onchange: (event) => set(name, whole(event.target.value, most)) }));
+      const number = (title, name, most) => node("label", {}, `${title} `, node("input", { type: "number", name: `${name}-${k}`, min: 0, max: most, value: one[name], onchange: (event) => { event.target.value = one[name] = whole(event.target.value, most); levelled(); } }));
       const labels = one.from === "list" ? toggles("Labels of the list", W.findings, one.labels, (names) => names.length && set("labels", names)) : "";
       const gone = state.rules.length > 1 ? button("remove", () => { state.rules.splice(k, 1); redraw(); }) : "";
       return node("div", { class: "lab-rule" }, node("div", { class: "lab-bar" }, number("for", "share", 100), node("span", {}, "of 100 studies the"), from, number("with so many blanks in front:", "pad", 2000), gone), labels);

@@ -36,14 +36,22 @@
     draw(...given);
     all("details[class]").filter((one) => open.includes(one.className)).forEach((one) => { one.open = true; });
     if (!focused || root.contains(focused)) return;
-    const found = all(focused.tagName).filter((one) => key(one) === key(focused));
-    (found[alike] ?? found.at(-1) ?? all("[data-next], button").at(0))?.focus();
+    const found = all(focused.tagName).filter((one) => key(one) === key(focused)), seen = (name) => all(name).find((one) => one.getClientRects().length);
+    (found[alike] ?? found.at(-1) ?? seen("[data-next]") ?? seen("button"))?.focus();
   };
 
   // The reader's choices in the page's address, so that it can be sent on; what it does not know is left out.
+  // Another address in the same tab is another page.
+  addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
   const address = {
     read: (known) => Object.fromEntries([...new URLSearchParams(location.hash.slice(1))].filter(([name, value]) => known[name]?.(value))),
     write: (values) => history.replaceState(null, "", `#${new URLSearchParams(values)}`),
+  };
+
+  // What this browser keeps of a page. It may forbid that, from disk above all: then nothing is kept.
+  const memory = {
+    read: (name) => { try { return JSON.parse(localStorage.getItem(`chexreason.${name}`)) ?? {}; } catch { return {}; } },
+    write: (name, held) => { try { localStorage.setItem(`chexreason.${name}`, JSON.stringify(held)); } catch { /* not here */ } },
   };
 
   // An X-ray with the outlines of what was drawn; a chip lights them up.
@@ -75,7 +83,7 @@
       node("div", { class: "lab-row" }, ...(said.failed ? failed() : chips(said.labels, drawn, "named")))];
   };
 
-  // Micro-F1 and macro-F1 over the findings that are there, of answers (lists) against truths (lists).
+  // Micro-F1 and macro-F1, both over the findings that occur in the truths, of answers (lists) against truths (lists).
   const scored = (answers, truths) => {
     const each = LAB.words.findings.map((name) => {
       const kinds = [0, 0, 0];
@@ -85,8 +93,8 @@
       });
       return kinds;
     });
-    const there = each.filter(([hits, , missed]) => hits + missed > 0), sums = [0, 1, 2].map((kind) => LAB.sum(each.map((one) => one[kind])));
+    const there = each.filter(([hits, , missed]) => hits + missed > 0), sums = [0, 1, 2].map((kind) => LAB.sum(there.map((one) => one[kind])));
     return { micro: LAB.f1(...sums), macro: LAB.sum(there.map((one) => LAB.f1(...one))) / there.length, n: truths.length, findings: there.length };
   };
-  Object.assign(LAB, { parts: { node, button, field, options, table, toggles, kept, address, xray, chip, chips, answer }, scored });
+  Object.assign(LAB, { parts: { node, button, field, options, table, toggles, kept, address, memory, xray, chip, chips, answer }, scored });
 })();

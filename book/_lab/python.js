@@ -4,7 +4,7 @@
 (() => {
   const home = document.currentScript.src.replace(/[^/]*$/, "");
   LAB.limit = 20; // seconds, as companion/lab/exercises.py has them
-  let worker = null, giveUp = null;
+  let worker = null, giveUp = null, line = Promise.resolve(), stops = 0;
 
   // Runs in the worker. Chromium starts no module worker from a blob on disk, and Pyodide refuses a classic one unless
   // importScripts fails.
@@ -57,16 +57,26 @@
   });
 
   LAB.stopPython = (why = "It was stopped.") => {
+    stops += 1;
     worker?.terminate();
     worker = null;
     giveUp?.(new Error(why));
   };
 
-  // Code and its checks, as `checking.run`; `say` is told what is going on.
-  LAB.runPython = async (code, checks, say) => {
+  // Code and its checks, as `checking.run`; `say` is told what is going on. One exercise waits for another.
+  LAB.runPython = (code, checks, say) => {
+    say("waiting for another exercise …");
+    const turn = line.then(() => run(code, checks, say));
+    line = turn.catch(() => {});
+    return turn;
+  };
+
+  async function run(code, checks, say) {
     if (!worker) {
+      const before = stops;
       say("Python starts: 3 to 10 seconds, 8 MB out of this book. Nothing is sent anywhere.");
       await loaded();
+      if (stops > before) throw new Error("It was stopped.");
       worker = new Worker(URL.createObjectURL(new Blob([`(${work})()`], { type: "text/javascript" })));
       try {
         await answered({ boot: { parts: LAB.pyodide, sources: LAB.python.sources } });
@@ -79,8 +89,11 @@
     const late = setTimeout(() => LAB.stopPython(`It was stopped after ${LAB.limit} seconds: does a loop never end?`), 1000 * LAB.limit);
     try {
       return (await answered({ code, checks })).found;
+    } catch (error) {
+      LAB.stopPython(); // the next answer finds a new one
+      throw new Error(error.message.startsWith("It was") ? error.message : "Python itself ended. Run it again: it starts anew.");
     } finally {
       clearTimeout(late);
     }
-  };
+  }
 })();

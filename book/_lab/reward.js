@@ -45,7 +45,7 @@
     root.prepend(node("div", { class: "lab-bar" }, kind, menu, reset), inputs, node("div", { class: "lab-two" }, node("div", {}, box, node("h2", {}, "Recorded"), chips, panels.read), panels.paid), panels.group, panels.all);
     root.querySelector(":scope > details")?.removeAttribute("open");
     const positive = (value) => value !== "" && Number.isFinite(Number(value)) && Number(value) >= 0;
-    const given = address.read({ name: (value) => value in W.rewards, group: (value) => value in G.groups, text: Boolean, truth: Boolean,
+    const given = address.read({ name: (value) => Object.hasOwn(W.rewards, value), group: (value) => Object.hasOwn(G.groups, value) && value !== "length", text: () => true, truth: Boolean,
       ...Object.fromEntries(Object.values(state.constants).flatMap(Object.keys).map((key) => [key, positive])) });
     state.name = given.name ?? state.name;
     for (const key of Object.keys(state.constants[state.name])) if (key in given) state.constants[state.name][key] = Number(given[key]);
@@ -53,9 +53,9 @@
     constants();
     load(Number(given.group ?? 0), 0);
     const recorded = W.findings.filter((name) => (given.truth ?? "").split(",").includes(name));
-    if (given.text) box.value = state.text = given.text;
+    if ("text" in given) box.value = state.text = given.text;
     if (recorded.length) state.truth = recorded;
-    if (given.text || recorded.length) draw();
+    if ("text" in given || recorded.length) draw();
 
     function load(group, k) {
       Object.assign(state, { group, text: G.groups[group].said[k], truth: [...G.groups[group].truth] });
@@ -74,7 +74,7 @@
 
     function constants() {
       inputs.replaceChildren(...Object.entries(W.rewards[state.name]).map(([key, about]) => node("label", { class: "lab-box", title: `${about.what}. ${about.origin}${about.why ? `: ${about.why}` : ""}` },
-        `${key} `, node("input", { type: "number", name: key, min: 0, step: "any", value: state.constants[state.name][key], oninput: (event) => {
+        `${key} `, node("input", { type: "number", name: key, min: 0, step: "any", value: state.constants[state.name][key], onchange: (event) => { event.target.value = state.constants[state.name][key]; }, oninput: (event) => {
           if (!positive(event.target.value)) return;
           state.constants[state.name][key] = Number(event.target.value);
           set({});
@@ -102,7 +102,7 @@
       const order = (rewards) => rewards.map((one) => rewards.filter((other) => other > one).length).join();
       const changed = all.filter((group, k) => order(group.rewards) !== order(usual[state.name][k].rewards)).length, ties = all.filter((group) => new Set(group.rewards).size === 1).length, best = LAB.selected(all);
       panels.all.replaceChildren(node("h2", {}, `Over all ${all.length} groups`), node("ul", {},
-        node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`), node("li", { "data-changed": changed }, `${changed} groups are ordered otherwise than by the constants as they were.`),
+        node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`), node("li", { "data-changed": changed }, `${changed} groups would be ordered differently by the constants as they were.`),
         node("li", { "data-micro": best.micro, "data-macro": best.macro }, `The answer that is paid most in each group has micro-F1 ${best.micro.toFixed(3)} and macro-F1 ${best.macro.toFixed(3)} against what is recorded. It is picked with the answer key.`),
         ...Object.entries(G.validation.said).map(([model, texts]) => { const value = mean(LAB.pay(state.name, state.constants[state.name], texts, G.validation.truth)); return node("li", { "data-model": model, "data-reward": value }, `${G.models[model]} earns ${show(value)} an answer on ${texts.length} validation studies.`); })));
       root.dispatchEvent(new CustomEvent("lab-paid", { detail: { name: state.name, constants: state.constants } }));

@@ -5,19 +5,20 @@
   // numpy's PCG64 (XSL-RR 128/64) in 16-bit limbs, and Generator.integers(n, dtype=int32) by Lemire's method.
   class Draws {
     constructor({ state, inc }) {
-      const limbs = (value) => Array.from({ length: 8 }, (_, k) => Number((BigInt(value) >> BigInt(16 * k)) & 0xffffn));
-      this.state = limbs(state); this.inc = limbs(inc); this.times = limbs("0x2360ed051fc65da44385df649fccf645"); this.kept = -1;
+      const limbs = (value) => Float64Array.from({ length: 8 }, (_, k) => Number((BigInt(value) >> BigInt(16 * k)) & 0xffffn));
+      this.other = new Float64Array(8); this.state = limbs(state); this.inc = limbs(inc); this.times = limbs("0x2360ed051fc65da44385df649fccf645"); this.kept = -1;
     }
     next32() {
       if (this.kept >= 0) { const kept = this.kept; this.kept = -1; return kept; }
-      const out = new Array(8);
+      const { state, inc, times, other: out } = this;
       let carry = 0;
       for (let k = 0; k < 8; k++) {
-        let held = carry + this.inc[k];
-        for (let i = 0; i <= k; i++) held += this.state[i] * this.times[k - i];
-        out[k] = held % 65536; carry = Math.floor(held / 65536);
+        let held = carry + inc[k];
+        for (let i = 0; i <= k; i++) held += state[i] * times[k - i];
+        carry = Math.floor(held / 65536);
+        out[k] = held - carry * 65536;
       }
-      this.state = out;
+      this.other = state; this.state = out;
       const word = (k) => (out[k] | (out[k + 1] << 16)) >>> 0, turn = word(6) >>> 26;
       let low = (word(0) ^ word(4)) >>> 0, high = (word(2) ^ word(6)) >>> 0, by = turn;
       if (by >= 32) { [low, high] = [high, low]; by -= 32; }
@@ -57,7 +58,11 @@
       const kind = there && all[b][f] ? 0 : all[b][f] ? 1 : there ? 2 : -1;
       if (kind >= 0) counts[codes[b] * width + (m * 3 + kind) * F + f]++;
     })));
-    const add = (p) => { for (let w = 0, at = p * width; w < width; w++) held[w] += counts[at + w]; };
+    // Most of a patient's counts are 0: what is not, one patient after the other.
+    const full = [...counts.keys()].filter((at) => counts[at] > 0), starts = new Int32Array(P + 1), cells = Int32Array.from(full, (at) => at % width);
+    full.forEach((at) => { starts[Math.floor(at / width) + 1]++; });
+    for (let p = 0; p < P; p++) starts[p + 1] += starts[p];
+    const add = (p) => { for (let k = starts[p]; k < starts[p + 1]; k++) held[cells[k]] += counts[full[k]]; };
     for (let p = 0; p < P; p++) add(p);
     each(held, 0);
     for (let r = 1; r <= resamples; r++) { held.fill(0); for (let k = 0; k < P; k++) add(draws.below(P)); each(held, r); }

@@ -27,7 +27,7 @@
     const shown = () => X.patients.filter((patient) => LAB.matches(state.filter, patient, state.at));
     const ten = X.ten.map((index) => X.patients.find((patient) => patient.index === index));
     const given = address.read({
-      at: (value) => X.hospitals.includes(value), filter: (value) => value in X.filters,
+      at: (value) => X.hospitals.includes(value), filter: (value) => Object.hasOwn(X.filters, value),
       patient: (value) => X.patients.some((one) => String(one.index) === value),
     });
     Object.assign(state, { at: given.at ?? state.at, filter: given.filter ?? state.filter });
@@ -50,11 +50,13 @@
       if (n && !state.reading) set({ place: (state.place + by + n) % n });
     };
     const lines = node("input", { type: "checkbox", name: "lines", checked: true, onchange: (event) => set({ lines: event.target.checked }) });
-    const browsing = [choice("Show", "filter", X.filters), button("← previous", () => turn(-1)), button("next →", () => turn(1)), count, node("label", {}, lines, " outlines")];
+    const browsing = [choice("Show", "filter", X.filters), button("← previous", () => turn(-1)), button("next →", () => turn(1), { "data-next": true }), count, node("label", {}, lines, " outlines")];
+    const look = () => stage.querySelector(".lab-result, .lab-xray").scrollIntoView({ block: "nearest" });
     const read = button("", () => set({ reading: state.reading ? null : { k: 0, said: [], ticked: [] } }), { name: "read" });
     const bar = node("div", { class: "lab-bar", role: "group", "aria-label": "Which X-ray" },
       choice("Hospital", "at", Object.fromEntries(X.hospitals.map((name) => [name, `${name}: ${X.about[name]}`]))), ...browsing, read);
-    root.addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
+      if (!root.contains(event.target) && event.target !== document.body) return;
       if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
       if (event.key === "ArrowLeft") turn(-1);
       else if (event.key === "ArrowRight") turn(1);
@@ -104,6 +106,7 @@
       const next = () => {
         const bare = now.ticked.every((name) => name === LAB.words.devices);
         set({ reading: { k: now.k + 1, said: [...now.said, bare ? [NORMAL, ...now.ticked] : now.ticked], ticked: [] } });
+        look();
       };
       return [picture(ten[now.k], false), node("div", { class: "lab-told" },
         node("p", {}, `X-ray ${now.k + 1} of ${ten.length}. Tick what you see; nothing ticked means No Finding.`), node("div", { class: "lab-boxes" }, ...boxes),
@@ -118,8 +121,8 @@
         const score = LAB.scored(answers, truth);
         return node("td", { "data-micro": score.micro, "data-macro": score.macro }, `${score.micro.toFixed(2)} / ${score.macro.toFixed(2)}`);
       })]);
-      return [node("div", { class: "lab-told lab-result" },
-        node("p", {}, "Micro-F1 / macro-F1 of ten X-rays, over the findings that occur. Ten are a game and no test: another ten would order the readers otherwise."),
+      return [node("div", { class: "lab-told lab-result", tabindex: "-1", "data-next": true },
+        node("p", {}, "Micro-F1 / macro-F1 of ten X-rays, over the findings that occur in what a reader is held against. Ten are a game and no test: another ten might order the readers otherwise."),
         table("Your score", ["reader", ...Object.keys(truths)], rows))];
     }
   }

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The advantages of a group
-# A model wrote several answers to one image, and a reward paid each of them. Write `advantages(rewards)`: what moves
+# A model wrote several answers to one image, and a reward paid each of them. Write `advantages(rewards)`, which returns a list: what moves
 # the model is how much each answer earned *above the mean of its group*. Equation 2 does not divide by the group's
-# spread, as the first GRPO did; so a group in which little differs moves little.
+# spread (the first GRPO did); so a group in which little differs moves little.
 
 # %% starter
 def advantages(rewards):
@@ -13,11 +13,11 @@ print(advantages([0, 0.5, 0.5, 1]))
 
 # %% check: the mean is taken off
 # Take the mean of the rewards off each of them.
-assert advantages([0, 0, 0, 1]) == [-0.25, -0.25, -0.25, 0.75]
+assert list(advantages([0, 0, 0, 1])) == [-0.25, -0.25, -0.25, 0.75]
 
 # %% check: a group that ties teaches nothing
 # All earn the mean, so all advantages are 0.
-assert advantages([1, 1, 1, 1]) == [0, 0, 0, 0]
+assert list(advantages([1, 1, 1, 1])) == [0, 0, 0, 0]
 
 # %% check: they add up to nothing
 # What some are above the mean, others are below it. Is it the mean of this group, whatever its size?

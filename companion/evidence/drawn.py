@@ -1,6 +1,7 @@
 """What is on drawn studies, and what hospitals record of them, from the request alone: no image has to be there."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from chexreason.labels import FINDINGS, POSITIVE
@@ -20,11 +21,14 @@ AGAINST = (RECORDED, DRAWN, *CONVENTIONS)
 
 def cases(draw: Mapping[str, Any], split: str, keys: Collection[str]) -> Iterator[tuple[str, Case]]:
     """(study key, case) of studies of a split; `draw` is a profile's request for a tree: hospital, sizes and seed."""
-    about = hospital(draw["hospital"])
-    files, wanted = LAYOUTS[about.layout].files, set(keys)
-    for number in range(draw["sizes"].get(split, 0)):
-        if (key := files(split, number).key) in wanted:
-            yield key, sample_case(draw["seed"], first_index(draw["hospital"], split) + number, draw["hospital"])
+    drawn, wanted = _split(draw["seed"], draw["hospital"], split, draw["sizes"].get(split, 0)), set(keys)
+    return ((key, case) for key, case in drawn.items() if key in wanted)
+
+
+@lru_cache(maxsize=32)
+def _split(seed: int, name: str, split: str, n: int) -> Mapping[str, Case]:
+    files, first = LAYOUTS[hospital(name).layout].files, first_index(name, split)
+    return {files(split, number).key: sample_case(seed, first + number, name) for number in range(n)}
 
 
 def stated(

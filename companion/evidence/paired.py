@@ -18,11 +18,12 @@ from scipy.stats import t as student
 from chexreason import config, metrics, written
 from chexreason.data.study import masked
 from chexreason.errors import UserError, unknown
+from chexreason.files import digest_of
 from chexreason.labels import FINDINGS, LABEL_SETS
 from chexreason.rows import STATES, under
 from chexreason.runs import Run, read
 from companion.evidence import comparable, outcomes, tables
-from companion.evidence.drawn import AGAINST, RECORDED, stated
+from companion.evidence.drawn import AGAINST, DRAWN, RECORDED, stated
 from companion.evidence.scoring import RESAMPLES
 from companion.evidence.stats import f1, percentiles, resampled_counts
 from companion.experiment import plan
@@ -44,6 +45,7 @@ class Compared:
     failures: tuple[int, int]  # answers without a label among the studies compared
     unfit: tuple[str, str]  # why a side takes part in no order; empty if it does
     table: pd.DataFrame  # score, positives, first, second, difference, low, high; NaN where there is no such number
+    of: str = ""  # a digest of the studies
     seeds: int = 1  # trainings of each side; the interval of more than one is `over_seeds`'
 
     def described(self) -> dict[str, Any]:
@@ -79,6 +81,13 @@ def compare(
         got, do = " and ".join(sorted(policies)), "say which with --uncertain"
         raise UserError("uncertain labels read alike in both runs", got, do)
     policy = policy or policies.pop()
+    if against != RECORDED:
+        can = [_can_be_stated(run, rows[k], sets[k], against) for k, run in enumerate(runs)]
+        left_out["findings that these labels never have"] = len([name for name in names if name not in can[0] & can[1]])
+        names = tuple(name for name in names if name in can[0] & can[1])
+        if not names:
+            got, do = f"none among those of {against}", "choose other findings, or leave --against out"
+            raise UserError("a finding that the labels can have", got, do)
     sides = [_read(run, table, sets[k], policy, against) for k, (run, table) in enumerate(zip(runs, rows, strict=True))]
     keys = [set(side.index) for side in sides]
     shared = [key for key in sides[0].index if key in keys[1]]
@@ -114,7 +123,7 @@ def compare(
         against=against, studies=len(true_BF), patients=len(set(patients)),
         left_out={why: count for why, count in left_out.items() if count},
         failures=(int(sides[0]["failed"].sum()), int(sides[1]["failed"].sum())),
-        unfit=(unfit[0], unfit[1]), table=table,
+        unfit=(unfit[0], unfit[1]), table=table, of=digest_of(shared)[:12],
     )  # fmt: skip
 
 
@@ -128,13 +137,19 @@ def over_seeds(found: Sequence[Compared]) -> Compared:
         raise UserError("comparisons at two seeds or more", str(len(found)), "name a folder of each seed")
     if len({(one.tier, one.where, one.findings, one.policy, one.against) for one in found}) > 1:
         raise UserError("the same findings and labels at each seed", "others", "compare runs of one plan")
+    if len({one.of for one in found}) < len(found):
+        raise UserError("studies of its own at each seed", "the same ones twice", "name the runs, not their folders")
     # Which findings are frequent differs from seed to seed, and with it what their average is of.
     tables_ = [one.table[one.table["score"] != "macro-F1 of frequent"].reset_index(drop=True) for one in found]
-    values = np.stack([table[["first", "second", "difference"]].to_numpy(float) for table in tables_])
-    reach = float(student.ppf(0.975, len(found) - 1)) * values[:, :, 2].std(axis=0, ddof=1) / np.sqrt(len(found))
-    first, second, gap = values.mean(axis=0).T
-    table = tables_[0].assign(first=first, second=second, difference=gap, low=gap - reach, high=gap + reach)
-    table["positives"] = sum(table["positives"] for table in tables_)
+    table = tables_[0].copy()
+    for place in table.index:
+        each = pd.DataFrame([one.loc[place] for one in tables_])
+        there = each[each["positives"] != 0]  # where nobody has a finding, there is nothing to score
+        mean = there[["first", "second", "difference"]].astype(float).mean()
+        error = there["difference"].astype(float).std() / np.sqrt(max(1, len(there)))
+        reach = float(student.ppf(0.975, len(there) - 1)) * error if len(there) > 1 else float("nan")
+        ends = (mean["difference"] - reach, mean["difference"] + reach)
+        table.loc[place, list(table.columns[1:])] = [each["positives"].sum(skipna=False), *mean, *ends]
     left_out = {why: sum(one.left_out.get(why, 0) for one in found) for one in found for why in one.left_out}
     return replace(
         found[0], studies=sum(one.studies for one in found), patients=sum(one.patients for one in found),
@@ -168,7 +183,10 @@ def profiles(words: str, results: Path | None = None) -> list[str]:
     if "*" not in words:
         return [words]
     root = config.results_root(results)
-    found = sorted(str(place.relative_to(root)) for place in root.glob(words) if place.is_dir())
+    try:
+        found = sorted(str(place.relative_to(root)) for place in root.glob(words) if place.is_dir())
+    except (ValueError, NotImplementedError, IndexError):  # an absolute one, and so on
+        found = []
     if not found:
         raise UserError(f"folders below {masked(root, 40)} that fit {words}", "none", "correct --profile")
     return found
@@ -205,14 +223,18 @@ def recorded_policy(run: Run) -> str:
 
 def with_states(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Rows with what is stated of each finding: as they keep it, or, of drawn images, as the profile has them drawn."""
-    if STATES in rows:
-        return rows
+    held = None if STATES in rows else as_drawn(run, rows, names)
+    return rows if held is None else held
+
+
+def as_drawn(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame | None:
+    """Rows with what the hospital records of the drawn studies; None unless the rows' own labels are these."""
     held = told(run, rows, names, RECORDED)
     if held is None:
-        return rows
+        return None
     again = under(held, tuple(names), recorded_policy(run))
     same = (again["truth"] == rows["truth"]).all() and (again["ignored"] == rows.get("ignored", "")).all()
-    return held if same else rows  # else the images are others
+    return held if same else None  # else the images are others
 
 
 def drawing(run: Run) -> dict[str, Any] | None:
@@ -220,7 +242,8 @@ def drawing(run: Run) -> dict[str, Any] | None:
     profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
     if profile == plan.PROFILE.stem:
         draw = written.raw(str(plan.PROFILE))["data"].get(dataset, {}).get("draw")
-        return plan.draw_at(draw, int(run.info["seed"])) if draw else None
+        seed = run.info.get("seed")
+        return plan.draw_at(draw, seed) if draw and isinstance(seed, int) else None
     held = written.raw(profile)["data"] if profile in written.profile_names() else {}
     return held.get(dataset, {}).get("draw")
 
@@ -237,12 +260,20 @@ def told(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd
     return rows.assign(**{STATES: list(cells)})
 
 
+def _can_be_stated(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> frozenset[str]:
+    """Findings that labels of a kind say anything of, in any study: text mining, for one, has ten names."""
+    held = told(run, rows, names, against) if against in AGAINST else None
+    if held is None or against == DRAWN:
+        return frozenset(names)
+    return frozenset(entry.partition("=")[0] for cell in held[STATES] for entry in cell.split(";"))
+
+
 def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str, against: str) -> pd.DataFrame:
     """A run's rows by study, against the labels and under the policy asked for."""
     if against not in AGAINST:
         raise unknown("kind of labels", against, AGAINST, "companion/phantoms/conventions.py")
     if against != RECORDED:
-        held = told(run, rows, names, against) if STATES in with_states(run, rows, names) else None
+        held = told(run, rows, names, against) if as_drawn(run, rows, names) is not None else None
         if held is None:
             raise UserError(f"drawn studies for --against {against}", f"others in {run.run_id}", "leave --against out")
         rows = under(held, names, policy)

@@ -1,18 +1,34 @@
 """Runs the code of an exercise and its checks. No more than the standard library: the book's pages run this file, too.
 
-python -m companion.lab.checking < {"code": ..., "checks": [{"title": ..., "code": ..., "hint": ...}, ...]}
+python -m companion.lab.checking ASKED.json REPLY.json
 """
 
+import builtins
 import contextlib
 import io
 import json
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-#: What a traceback calls the code of an exercise.
-YOURS = "<yours>"
+#: What a traceback calls the code of an exercise, and that of a check.
+YOURS, CHECK = "<yours>", "<check>"
+#: Characters of what is printed that are kept.
+KEPT = 20_000
+
+
+class Said(io.StringIO):
+    """What code prints, its beginning; it cannot be closed."""
+
+    def write(self, text: str) -> int:
+        """Keep what there is room for."""
+        super().write(text[: max(0, KEPT - self.tell())])
+        return len(text)
+
+    def close(self) -> None:
+        """Nothing: it is read when the code has ended."""
 
 
 def run(code: str, checks: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -25,31 +41,48 @@ def run(code: str, checks: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     [{'title': 'a is two', 'right': False, 'hint': 'Add one.', 'error': ''}]
     """
     names: dict[str, Any] = {"__name__": "exercise"}
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        error = _error(code, names)
-        found = []
+    said, found = Said(), []
+    with as_it_was(), contextlib.redirect_stdout(said):
+        error = ended(code, YOURS, names)
         for check in checks if error is None else ():
-            wrong = _error(check["code"], dict(names))
-            told = {"title": check["title"], "right": wrong is None, "hint": check["hint"], "error": wrong or ""}
+            wrong = ended(check["code"], CHECK, dict(names))
+            error_told = "" if wrong in (None, "AssertionError") else wrong
+            told = {"title": check["title"], "right": wrong is None, "hint": check["hint"], "error": error_told}
             found.append(told)
     return {"output": said.getvalue(), "error": error or "", "checks": found}
 
 
-def _error(code: str, names: dict[str, Any]) -> str | None:
-    """None if the code runs to its end; else its error as the writer of the code reads it."""
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Whatever the block does to built-in names or loaded modules is undone: the next answer finds none of it."""
+    held, loaded = vars(builtins), sys.modules
+    names, modules = dict(held), dict(loaded)
     try:
-        exec(compile(code, YOURS, "exec"), names)
-    except KeyboardInterrupt:
-        raise
+        yield
+    finally:
+        held.update(names)  # before anything built in is called
+        loaded.update(modules)
+        for now, before in ((held, names), (loaded, modules)):
+            for name in [name for name in now if name not in before]:
+                del now[name]
+
+
+def ended(code: str, name: str, names: dict[str, Any]) -> str | None:
+    """None if code runs to its end; else its error in a line, with the line of the learner's code that it arose in."""
+    try:
+        exec(compile(code, name, "exec"), names)
     except BaseException as error:  # noqa: BLE001 -- whatever a beginner's code ends in, sys.exit() too
-        if isinstance(error, AssertionError):
-            return str(error)
+        if name == CHECK and isinstance(error, AssertionError):
+            return str(error) or "AssertionError"
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == YOURS]
         lines = [error.lineno] if isinstance(error, SyntaxError) and error.filename == YOURS else lines
         where = f"line {lines[-1]}: " if lines else ""
-        return where + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        return where + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1][:500]
     return None
 
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(run(**json.load(sys.stdin))))
+    asked, reply = map(Path, sys.argv[1:])
+    del sys.argv[1:]
+    told = run(**json.loads(asked.read_text(encoding="utf-8")))
+    reply.write_text(json.dumps(told), encoding="utf-8")

@@ -12,10 +12,14 @@ Instead of a starter, ``# %% number: DECIMALS`` or ``# %% choice`` asks for an a
 or lines ``- text`` of which the right one begins with ``+``, each with its remark behind ``::``.
 """
 
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,23 +93,49 @@ def get(name: str) -> Exercise:
     return read(FOLDER / f"{name}.py")
 
 
-def check(exercise: Exercise, answer: str, limit: float = LIMIT) -> dict[str, Any]:
-    """An answer by the exercise's checks, as `checking.run` tells of them; its code runs in a process of its own."""
+def check(exercise: Exercise, answer: str, limit: float = LIMIT, at: Path | None = None) -> dict[str, Any]:
+    """An answer by the exercise's checks, as `checking.run` tells of them.
+
+    Its code runs in a process of its own, in the folder `at` or in one that is removed, with the rights of whoever
+    calls this; after `limit` seconds it and all that it started are ended.
+    """
     if exercise.kind != "starter":
-        right = sealed(exercise, answer) == sealed(exercise, right_answer(exercise))
-        remark = next((remark for text, remark, _ in choices(exercise) if text == answer), "")
-        told = {"title": exercise.title, "right": right, "hint": remark or "Try again.", "error": ""}
-        return {"output": "", "error": "", "checks": [told]}
-    asked = json.dumps({"code": answer, "checks": exercise.checks})
-    command = [sys.executable, "-m", "companion.lab.checking"]
-    try:
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=limit, cwd=config.ROOT)
-        return dict(json.loads(done.stdout.splitlines()[-1]))
-    except subprocess.TimeoutExpired:
-        error = f"it was stopped after {limit:g} seconds: does a loop never end?"
-    except (IndexError, json.JSONDecodeError):
-        error = "it ended Python itself"
+        return {"output": "", "error": "", "checks": [_chosen(exercise, answer)]}
+    with tempfile.TemporaryDirectory() as folder:
+        asked, reply = Path(folder, "asked.json"), Path(folder, "reply.json")
+        asked.write_text(json.dumps({"code": answer, "checks": exercise.checks}), encoding="utf-8")
+        command = [sys.executable, "-m", "companion.lab.checking", str(asked), str(reply)]
+        nothing, where = subprocess.DEVNULL, {**os.environ, "PYTHONPATH": str(config.ROOT)}
+        running = subprocess.Popen(
+            command, stdin=nothing, stdout=nothing, stderr=nothing, cwd=at or folder, env=where, start_new_session=True
+        )
+        try:
+            running.wait(limit)
+            error = "it ended Python itself"
+        except subprocess.TimeoutExpired:
+            error = f"it was stopped after {limit:g} seconds: does a loop never end?"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)  # what it started, too
+            running.wait()
+        try:
+            found = json.loads(reply.read_text(encoding="utf-8"))
+            titles = [one["title"] for one in found["checks"]]
+            if found["error"] or titles == [one["title"] for one in exercise.checks]:
+                return dict(found)
+        except (OSError, ValueError, LookupError, TypeError):
+            pass
     return {"output": "", "error": error, "checks": []}
+
+
+def _chosen(exercise: Exercise, answer: str) -> dict[str, Any]:
+    right = sealed(exercise, answer) == sealed(exercise, right_answer(exercise))
+    hint = next((remark for text, remark, _ in choices(exercise) if text == answer), "Not yet.")
+    if exercise.kind == "number" and not sealed(exercise, answer):
+        hint = "Write a number, with a point: 0.25, for instance."
+    if exercise.kind == "choice" and answer not in [text for text, _, _ in choices(exercise)]:
+        hint = "Write one of the texts that can be chosen, as it stands."
+    return {"title": exercise.title, "right": right, "hint": hint, "error": ""}
 
 
 def begun(exercise: Exercise) -> str:
@@ -119,8 +149,9 @@ def answer_in(exercise: Exercise, text: str) -> str:
     """The answer in a file that `begun` began: its code, or its last line that is no comment."""
     if exercise.kind == "starter":
         return text
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return lines[-1] if lines else ""
+    lines = [line.partition(" # ")[0].strip() for line in text.splitlines() if line.strip()[:1] not in ("", "#")]
+    last = lines[-1] if lines else ""
+    return last.replace(",", ".") if exercise.kind == "number" else last.removeprefix("- ")
 
 
 def passed(found: dict[str, Any]) -> bool:
@@ -150,7 +181,7 @@ def sealed(exercise: Exercise, answer: str) -> str:
         except ValueError:
             return ""
     found = 0x811C9DC5
-    for byte in f"{exercise.name}:{answer}".encode():
+    for byte in f"{exercise.name}:{answer}".encode(errors="replace"):
         found = ((found ^ byte) * 0x01000193) & 0xFFFFFFFF
     return f"{found:08x}"
 

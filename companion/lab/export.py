@@ -31,7 +31,7 @@ def write(folder: Path) -> None:
     if python:
         shutil.copy(python, folder / "pyodide.js")
     else:
-        print(f"html: without Python in the pages: {missing}. With a network, make html brings it.")
+        print(f"html: without Python in the pages: {missing}; the next make html tries again")
 
 
 def script(key: str, value: Any) -> str:

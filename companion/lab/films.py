@@ -33,14 +33,17 @@ def data(profile: str, cohorts: dict[str, Any]) -> dict[str, Any]:
             }  # fmt: skip
         found[where] = {
             "films": [drawn[key] for key in held["keys"]],
-            "said": {run_id: _answers(runs[run_id], held["keys"]) for run_id in held["runs"]},
+            "said": {run_id: said for run_id in held["runs"] if (said := _answers(runs[run_id], held["keys"]))},
         }
     return found
 
 
 def _answers(run: Run, keys: list[str]) -> list[dict[str, Any]]:
+    """The answers in the order of the keys; none where a run keeps labels alone."""
     assert rows.may_be_shown(run)
-    table = paired.rows_of(run).set_index("study_key").loc[keys]
-    read = prompts.get(str(run.info["prompt"]).split()[0]).answer
+    table, name = paired.rows_of(run).set_index("study_key").loc[keys], str(run.info["prompt"]).split()[0]
+    if "completion" not in table or name not in prompts.PROMPTS:
+        return []
+    read = prompts.get(name).answer
     cut = table["failures"].fillna("").str.contains("truncated")
     return [xrays.answer(str(text), read, bool(late)) for text, late in zip(table["completion"], cut, strict=True)]

@@ -35,6 +35,11 @@ def run_profile() -> Profile:
     return load_profile(str(plan.PROFILE), unset=True)
 
 
+def constants() -> dict[str, dict[str, float]]:
+    """reward -> those of its constants that the training scaled."""
+    return {"hard": {one.name: one.value for one in run_profile().overrides if one.group == "hard"}, "nuanced": {}}
+
+
 def data() -> dict[str, Any]:
     """What the page is given."""
     rows, checked = groups(), validation()
@@ -43,9 +48,8 @@ def data() -> dict[str, Any]:
          "said": list(rows["completion"][k : k + SIZE])}
         for k in range(0, len(rows), SIZE)
     ]  # fmt: skip
-    hard = {one.name: one.value for one in run_profile().overrides if one.group == "hard"}
     return {
-        "constants": {"hard": hard, "nuanced": {}}, "groups": made, "shares": shares(), "models": xrays.MODELS,
+        "constants": constants(), "groups": made, "shares": shares(), "models": xrays.MODELS,
         "validation": {"truth": [cell.split(";") for cell in checked["truth"]],
                        "said": {model: list(checked[model]) for model in xrays.MODELS}},
     }  # fmt: skip

@@ -38,14 +38,18 @@ def xrays() -> Html:
 
 def reward() -> Html:
     """Try a reward: the constants of both with their origin, and the first groups as they were rewarded."""
+    used = groups.constants()
     constants = pd.DataFrame([
-        {"reward": name, "constant": key, "value": about["value"], "what": about["what"], "origin": about["origin"]}
+        {"reward": name, "constant": key, "value": about["value"], "here": used[name].get(key, about["value"]),
+         "what": about["what"], "origin": about["origin"]}
         for name, held in words()["rewards"].items() for key, about in held.items()
     ])  # fmt: skip
     rows = groups.groups().head(SHOWN * groups.SIZE)
     terms = rows["terms"].map(lambda cell: ", ".join(f"{name} {value:.3f}" for name, value in json.loads(cell).items()))
-    said = rows[["truth", "completion"]].assign(terms=terms, advantage=rows["advantage"].map("{:+.3f}".format))
-    tables = frame_table(constants, "Constants of both rewards", wrap=["what"])
+    said = rows[["truth", "completion"]].assign(terms=terms, advantage=rows["advantage"].map("{:+.4f}".format))
+    tables = frame_table(
+        constants, "Constants of both rewards, and those by which these groups were paid", wrap=["what"]
+    )
     tables += frame_table(said, "The first groups of four as equation 3 rewarded them", wrap=list(said.columns))
     return _page("reward", tables, ("words", "reward-data", "twin", "stats", "parts", "reward"))
 
@@ -78,5 +82,5 @@ def again() -> Html:
 def _page(name: str, whole: Html, scripts: Sequence[str]) -> Html:
     """A part of a page: the table for whoever has no script, folded by the scripts that come behind it."""
     tags = "".join(f'<script defer src="{PLACE}/{escape(script)}.js"></script>' for script in scripts)
-    inner = f"<details open><summary>All of it as a table</summary>{whole.text}</details>"
+    inner = f"<details open><summary>In words, as a table</summary>{whole.text}</details>"
     return Html(f'<div class="lab lab-{escape(name)}">{inner}</div>{tags}')

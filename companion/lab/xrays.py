@@ -50,11 +50,16 @@ _STATES = {POSITIVE: "yes", NEGATIVE: "no", UNCERTAIN: "perhaps"}
 
 
 def chosen() -> list[int]:
-    """The patients' numbers: the first of each stratum."""
+    """The patients' numbers: the first of each stratum, and two with each finding that none of those has."""
     table = patients.sample(POPULATION)
     take = {name: NORMAL if name == "none" else EACH for name in table["stratum"]}
     kept = [group.head(take[str(name)]) for name, group in table.groupby("stratum")]
-    return sorted(pd.concat(kept)["index"])
+    found = pd.concat(kept)
+    for name in FINDINGS:
+        has = table["visible"].str.split(";").map({name}.issubset)
+        if not has[found.index].any():
+            found = pd.concat([found, table[has].head(2)])
+    return sorted(found["index"])
 
 
 def answers(place: Path = ANSWERS) -> pd.DataFrame:
@@ -63,10 +68,10 @@ def answers(place: Path = ANSWERS) -> pd.DataFrame:
 
 
 def data(given: pd.DataFrame, pictures: bool = True) -> dict[str, Any]:
-    """What the page is given, with each of `answers` as the parser reads it; without `pictures` only words."""
+    """What the page is given of each patient of `answers`, which the parser reads; without `pictures` only words."""
     said = {key: rows.iloc[0] for key, rows in given.groupby(["index", "image", "model"])}
     found = list[dict[str, Any]]()
-    for index in chosen():
+    for index in sorted(set(given["index"])):
         worlds = {at: patients.World(POPULATION, at) for at in HOSPITALS}
         drawn = {at: draw_with_masks(world.case(index), SIDE) for at, world in worlds.items() if pictures}
         case = worlds[POPULATION].case(index)
@@ -121,7 +126,7 @@ FILTERS: Mapping[str, str] = {
     "failed": "an answer that cannot be read",
     "changed": "another answer after GRPO (equation 3) than before",
     "invented": "a finding named that was not drawn",
-    "differs": "reasoning and list name other findings",
+    "differs": "reasoning and list name different findings",
 }
 
 

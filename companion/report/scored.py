@@ -22,7 +22,8 @@ from companion.report.theme import decimal, signed
 
 AVERAGES = {"micro": "micro", "macro": "macro", "macro of NIH's nine": "macro, NIH's nine",
             "macro of frequent": f"macro, {ENOUGH} positives or more"}  # fmt: skip
-LABELS = {"recorded": "what is recorded", "drawn": "what was drawn"}
+LABELS = {"recorded": "what is recorded", "drawn": "what was drawn", "report": "labels mined from a report",
+          "radiologist": "a radiologist's labels", "text-mined": "text-mined labels, as NIH has them"}  # fmt: skip
 POLICIES = {"zeros": "count as not there", "ones": "count as there", "ignore": "do not count"}
 
 
@@ -125,7 +126,7 @@ def compared_text(found: Compared, width: int) -> str:
         out.append(wrapped(f"{place}: {name}; answers that cannot be read: {failed:,}", width))
     out.append(wrapped(
         f"{found.tier}: {found.where}; {found.studies:,} studies of {found.patients:,} patients, {len(found.findings)} "
-        f"findings; held against {LABELS.get(found.against, f'labels as a {found.against} has them')}; "
+        f"findings; held against {LABELS[found.against]}; "
         f"uncertain labels {POLICIES[found.policy]}.", width))  # fmt: skip
     if found.left_out:
         out.append(wrapped(f"Left out: {_counted(found.left_out)}.", width))
@@ -141,7 +142,8 @@ def compared_text(found: Compared, width: int) -> str:
         count = f"{one['positives']:.0f}" if one["positives"] == one["positives"] else ""
         starred |= "*" in star
         lines[AVERAGES.get(one["score"].replace("-F1", ""), one["score"])] = [count, first, second, gap, ends + star]
-    head = ["recorded", "first", "second", "difference", f"95 % by {'patient' if found.seeds == 1 else 'training'}  "]
+    counts = "recorded" if found.against == "recorded" else "positive"
+    head = [counts, "first", "second", "difference", f"95 % by {'patient' if found.seeds == 1 else 'training'}  "]
     out += ["", columns(pd.DataFrame.from_dict(lines, orient="index", columns=head), width, "F1"), ""]
     for place, reason in zip(("first", "second"), found.unfit, strict=True):
         if reason:
@@ -150,7 +152,8 @@ def compared_text(found: Compared, width: int) -> str:
     note = star + (
         "Patients are drawn again and again, the same for both runs; what another training of either would give is in "
         "no interval." if found.seeds == 1 else
-        f"Means of {found.seeds} trainings, each on studies of its own; Student's interval of their differences."
+        f"Means of {found.seeds} trainings, each on studies of its own; Student's interval of their differences, which "
+        "is wide for few. Which findings are frequent differs from seed to seed: their average is left out."
     )  # fmt: skip
     return "\n".join([*out, wrapped(note, width)])
 

@@ -230,8 +230,10 @@ def compare_runs(words: Words) -> None:
     sets = {"": (), "nine": NIH_SHARED, "14": FINDINGS}
     named = words.labels not in sets  # of a set, those that both runs have; of findings by name, all
     names, strange, _ = read_labels(words.labels) if named else (sets[words.labels], (), 0)
-    if strange:
-        raise UserError(f"findings among {', '.join(FINDINGS)}", repr(strange[0]), "correct --labels")
+    if strange or (named and not names):
+        raise UserError(f"findings among {', '.join(FINDINGS)}", repr([*strange, words.labels][0]), "correct --labels")
+    if "*" in words.profile and any("/" in word for word in (words.first, words.second)):
+        raise UserError("names of runs beside a --profile with a star", "a folder", "name the runs")
     each = []
     for profile in paired.profiles(words.profile, words.results):
         first, second = (paired.open_run(run, profile, words.results) for run in (words.first, words.second))

@@ -117,7 +117,7 @@ COMMANDS: dict[str, tuple[Callable[[Words], int | None], Sequence[Any], dict[str
         word("name", nargs="?", default="", help="an exercise (default: list them)"),
         word("file", nargs="?", type=place, help="your answer; made if it is not there (default: NAME.py)"),
     ), {}),
-    "grade": (course.grade, (word("folder", type=place, help="with what was handed in"),), {}),
+    "grade": (course.grade, (word("folder", type=place, help="a file that was handed in, or a folder of them"),), {}),
     "audit": (actions.show_audit, (JSON,), {}),
     "claims": (actions.judge_claims, (
         word("--run", help="a profile such as demo, a folder of runs, or one run's folder (default: the paper)"),

@@ -24,7 +24,7 @@ def exercise(words: Words) -> int:
         place.write_text(exercises.begun(one), encoding="utf-8")
         print(f"exercise: wrote {place}. Edit it, and type the same again.")
         return 0
-    found = exercises.check(one, exercises.answer_in(one, _read(place)))
+    found = exercises.check(one, exercises.answer_in(one, _read(place)), at=place.parent)
     print(found["output"], end="")
     if found["error"]:
         print(f"✗ {found['error']}")
@@ -35,37 +35,49 @@ def exercise(words: Words) -> int:
 
 
 def grade(words: Words) -> None:
-    """Check all that was handed in from the book's pages anew; a table to the standard output, a row an answer."""
+    """Check what was handed in from the book's pages anew, a row an answer; this runs the code that was handed in."""
     from companion.lab import exercises
 
-    places = sorted(words.folder.rglob("*.json"))
+    folder: Path = words.folder
+    places = [folder] if folder.is_file() else sorted(place for place in folder.rglob("*.json") if place.is_file())
     if not places:
-        raise UserError(f"files that the book's pages hand in (.json) in {words.folder}", "none", "name their folder")
+        raise UserError(
+            f"a file that the book's pages hand in (.json), or a folder of them, at {folder}", "none", "correct it"
+        )
     table = csv.writer(sys.stdout)
     table.writerow(["file", "exercise", "right", "checks", "passed", "note"])
     for place in places:
-        for answer in _handed_in(place):
+        name = place.name if place == folder else str(place.relative_to(folder))
+        answers, seen = _handed_in(place), set[str]()
+        if not answers:
+            table.writerow([name, "", 0, 0, False, "no answers that the book's pages hand in"])
+        for answer in answers:
+            if answer["exercise"] not in exercises.names():
+                table.writerow([name, repr(answer["exercise"])[:40], 0, 0, False, "no such exercise"])
+                continue
             one = exercises.get(answer["exercise"])
             found = exercises.check(one, answer["answer"])
-            note = "" if answer["digest"] == one.digest else "of another version of the exercise"
+            notes = ["of another version of the exercise"] * (answer["digest"] != one.digest)
+            notes += ["handed in more than once"] * (one.name in seen)
+            notes += [f"error: {found['error']}"] * bool(found["error"])
+            seen.add(one.name)
             right = sum(check["right"] for check in found["checks"])
-            row = [place.relative_to(words.folder), one.name, right, max(1, len(one.checks)), exercises.passed(found)]
-            table.writerow([*row, " ".join(filter(None, [note, found["error"]]))])
+            row = [name, one.name, right, max(1, len(one.checks)), exercises.passed(found)]
+            table.writerow([*row, "; ".join(notes)])
 
 
 def _handed_in(place: Path) -> list[dict[str, Any]]:
+    """The answers in a file; none in a file of another kind."""
     try:
-        answers = json.loads(_read(place))["answers"]
-        wanted = all(isinstance(one[name], str) for one in answers for name in ("exercise", "digest", "answer"))
-    except (ValueError, LookupError, TypeError):
-        wanted = False
-    if not wanted:
-        raise UserError("a file that the book's pages hand in", f"another one, {place.name}", "remove it")
-    return list(answers)
+        answers = json.loads(place.read_text(encoding="utf-8-sig"))["answers"]
+        whole = all(isinstance(one[name], str) for one in answers for name in ("exercise", "digest", "answer"))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return list(answers) if whole and isinstance(answers, list) else []
 
 
 def _read(place: Path) -> str:
     try:
-        return place.read_text(encoding="utf-8")
+        return place.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError("a text in UTF-8", f"another file, {place.name}", "save it anew") from None
