@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import random
 import shutil
@@ -191,9 +192,10 @@ def test_forty_reanalyses_are_the_packages_and_so_is_the_python_that_is_shown(op
         held = cohorts[where]
         ids = chance.sample(sorted(held["runs"]), 2)
         some = chance.sample(held["findings"], chance.randint(1, len(held["findings"])))
+        against = chance.choice(AGAINST)
+        some += ["Atelectasis"]  # which all labels have
         names = [name for name in held["findings"] if name in some]
         policy, drop = chance.choice(["zeros", "ones", "ignore"]), chance.random() < 0.3
-        against = chance.choice(AGAINST)
         opened_runs = tuple(paired.open_run(one, "demo", config.RESULTS) for one in ids)
         tables = tuple(paired.rows_of(one) for one in opened_runs)
         how = {"policy": policy, "drop_failures": drop, "against": against}
@@ -347,7 +349,7 @@ def test_whoever_uses_the_keys_keeps_the_place(opened) -> None:
     assert page.evaluate(focused) == name
     assert page.get_attribute(".lab-again .lab-toggle >> nth=3", "aria-pressed") == "false"
     page.click(".lab-flips summary")
-    page.select_option("select[name=policy]", "ones")
+    page.select_option("select[name=failures]", "drop")
     assert page.locator(".lab-flips").get_attribute("open") is not None
     page = opened("try_reward")
     page.focus(".lab-game button[name=more]")
@@ -427,6 +429,45 @@ def test_one_run_against_itself_and_absent_findings_are_no_comparison(opened) ->
     assert "same one" in page.inner_text(".lab-out")
 
 
+def test_a_run_that_concludes_nothing_is_marked_as_the_command_marks_it(opened) -> None:
+    for where, held in rows.data("demo").items():
+        ids = sorted(held["runs"])
+        for pair in itertools.pairwise(ids):
+            both = tuple(paired.open_run(one, "demo", config.RESULTS) for one in pair)
+            wanted = paired.compare(both, tuple(map(paired.rows_of, both)), resamples=2)
+            page = opened("compare_runs", f"#where={where}&first={pair[0]}&second={pair[1]}&resamples=1000")
+            told = [f"The {side} {why}: its differences carry no conclusion."
+                    for side, why in zip(("first", "second"), wanted.unfit, strict=True) if why]  # fmt: skip
+            assert page.locator(".lab-warned").all_inner_texts() == told
+            page.close()
+
+
+def test_an_address_in_an_open_tab_is_followed_and_inherited_names_are_none(opened) -> None:
+    page = opened("compare_runs")
+    page.evaluate("location.hash = '#where=nih%2C+test+split&against=report'")
+    page.wait_for_function("document.querySelector('select[name=where]')?.value === 'nih, test split'")
+    assert page.input_value("select[name=against]") == "report"
+    for name, address in (("compare_runs", "#where=toString&policy=toString&first=constructor&seed=constructor"),
+                          ("try_reward", "#group=length&name=toString"), ("xrays", "#filter=constructor")):  # fmt: skip
+        assert opened(name, address).locator(".lab[data-ready] select").count() > 0
+
+
+def test_the_game_says_what_is_missing(opened) -> None:
+    page = opened("try_reward")
+    page.select_option("select[name=level]", index=2)
+    assert "every rule has to be a list" in page.inner_text(".lab-game p")
+    page.select_option("select[name=from-0]", "list")
+    page.select_option("select[name=level]", index=3)
+    assert "win level three with them first" in page.inner_text(".lab-game p")
+    page.fill("input[name=mend-exact]", "-4")
+    page.keyboard.press("Tab")
+    assert page.input_value("input[name=mend-exact]") == "100"
+    assert page.evaluate("document.activeElement.name") == "mend-recall"
+    page.reload()
+    assert page.input_value("select[name=level]") == "3"
+    assert page.input_value("select[name=from-0]") == "list"
+
+
 @pytest.fixture(scope="module")
 def python(opened):
     """The page of exercises, if the book was built with Python for its pages."""
@@ -471,6 +512,34 @@ def test_exercises_are_done_by_hand_kept_and_handed_in(opened, python, tmp_path)
         assert exercises.passed(exercises.check(exercises.get(one["exercise"]), one["answer"]))
     page.reload()
     assert page.locator(".lab-exercise[data-right=true]").count() == len(exercises.names())
+
+
+def test_exercises_wait_for_one_another_and_a_dead_python_starts_anew(opened, python) -> None:
+    page = opened("exercises")
+    one, other = (page.locator(f".lab-exercise[data-exercise={name}]") for name in ("advantages", "equation_3"))
+    slow = "sum(range(3_000_000))\n" + exercises.get("advantages").solution
+    one.locator("textarea").fill(slow)
+    for part in (one, other):
+        part.locator("button[name=run]").click()
+    other.locator("[data-right=false]").first.wait_for()
+    titles = [check["title"] for check in exercises.get("equation_3").checks]
+    assert [text[2:].split("\n")[0] for text in other.locator(".lab-checks li").all_inner_texts()] == titles
+    assert one.get_attribute("data-right") == "true"
+    assert other.get_attribute("data-right") == "false"
+    one.locator("textarea").press("End")
+    one.locator("textarea").type(" ")
+    assert one.get_attribute("data-right") == "false", "what was changed has not been checked"
+    one.locator("textarea").fill("import os; os._exit(3)")
+    one.locator("button[name=run]").click()
+    one.get_by_text("Python itself ended").wait_for()
+    one.locator("textarea").fill("assert 1 == 2")
+    one.locator("button[name=run]").click()
+    one.get_by_text("line 1: AssertionError").wait_for()
+    assert one.get_attribute("data-right") == "false"
+    one.locator("textarea").fill(exercises.get("advantages").solution)
+    one.locator("button[name=run]").click()
+    one.get_by_text("All checks pass.").wait_for()
+    assert page.evaluate("document.activeElement.name") == "run"
 
 
 def test_an_endless_loop_is_stopped_and_the_page_goes_on(opened, python) -> None:

@@ -149,7 +149,7 @@
       const dropped = found.dropped ? ` ${found.dropped} left out, where an answer cannot be read.` : "";
       const gone = state.names.length - found.names.length, never = gone ? ` ${gone} left out, which these labels never have.` : "";
       const seeds = Object.keys(seedsOf(state.where)), mean = state.seed === "mean", which = mean ? `mean of seeds ${seeds.join(", ")}` : `seed ${cohort.seed}`;
-      const few = seeds.length < 4 ? ` With ${seeds.length} trainings they are ${W.student[seeds.length - 2].toFixed(1)} standard errors wide to either side.` : "";
+      const few = mean && seeds.length < 4 ? ` With ${seeds.length} trainings they are ${W.student[seeds.length - 2].toFixed(1)} standard errors wide to either side.` : "";
       const interval = mean ? `intervals are Student's, 95 %, over trainings, each on studies of its own.${few} Which findings are frequent differs, so their average is left out. Choose a seed to see which answers changed.`
         : "intervals are 95 % by patient and say nothing of another training.";
       return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies} studies of ${found.patients} patients, ${found.names.length} finding${found.names.length > 1 ? "s" : ""}.${never}${dropped} `

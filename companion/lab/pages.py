@@ -47,9 +47,7 @@ def reward() -> Html:
     rows = groups.groups().head(SHOWN * groups.SIZE)
     terms = rows["terms"].map(lambda cell: ", ".join(f"{name} {value:.3f}" for name, value in json.loads(cell).items()))
     said = rows[["truth", "completion"]].assign(terms=terms, advantage=rows["advantage"].map("{:+.4f}".format))
-    tables = frame_table(
-        constants, "Constants of both rewards, and those by which these groups were paid", wrap=["what"]
-    )
+    tables = frame_table(constants, "Constants of both rewards; `here`: of these groups", wrap=["what"])
     tables += frame_table(said, "The first groups of four as equation 3 rewarded them", wrap=list(said.columns))
     return _page("reward", tables, ("words", "reward-data", "twin", "stats", "parts", "reward"))
 
