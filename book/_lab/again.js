@@ -152,7 +152,7 @@
       const few = mean && seeds.length < 4 ? ` With ${seeds.length} trainings they are ${W.student[seeds.length - 2].toFixed(1)} standard errors wide to either side.` : "";
       const interval = mean ? `intervals are Student's, 95 %, over trainings, each on studies of its own.${few} Which findings are frequent differs, so their average is left out. Choose a seed to see which answers changed.`
         : "intervals are 95 % by patient and say nothing of another training.";
-      return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies} studies of ${found.patients} patients, ${found.names.length} finding${found.names.length > 1 ? "s" : ""}.${never}${dropped} `
+      return node("p", {}, `${cohort.tier}, ${mean ? state.where : cohort.profile}, ${which}: ${found.studies.toLocaleString("en")} studies of ${found.patients.toLocaleString("en")} patients, ${found.names.length} finding${found.names.length > 1 ? "s" : ""}.${never}${dropped} `
         + `The second run minus the first; ${interval}`);
     }
 
