@@ -26,7 +26,7 @@ run = @for python in "$$TRIED" $$TRIED python3; do \
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
-	@echo "  PROFILE=smoke|demo|miniature|paper chooses the sizes of book and html (now: $$CHOSEN)"
+	@echo "  PROFILE=smoke|demo|full|paper chooses the sizes of book and html (now: $$CHOSEN)"
 
 setup:  ## make .venv, if it is not whole already
 	$(call run)

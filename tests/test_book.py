@@ -4,7 +4,9 @@ The book is built once for all test processes, from the committed demo results, 
 where none are committed. Pages are opened from disk, as a reader opens them.
 """
 
+import csv
 import fcntl
+import io
 import os
 import re
 import shutil
@@ -217,6 +219,54 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
     page.keyboard.press("Enter")
     page.wait_for_url("**/audit.html#evidence-*")
     assert page.locator(page.url.partition("#")[2].join(("[id='", "']"))).count() == 1
+
+
+def test_tables_are_sorted_linked_to_and_copied(built, browser):
+    """Table 5: as the cells are shown; a third click gives the order that it came in."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script("navigator.clipboard.writeText = async (text) => { window.taken = text; };")
+    page.goto((built / "generalization.html").as_uri() + "#table-5-edema")
+    table = page.locator("#table-5 table").first
+    names = table.locator("tbody tr").evaluate_all("rows => rows.map((row) => row.cells[0].firstChild.textContent)")
+    assert page.evaluate("document.querySelector(':target').id") == "table-5-edema"
+    assert len(set(page.locator("#table-5 tbody tr").evaluate_all("rows => rows.map((row) => row.id)"))) == len(names)
+    second = "rows => rows.map((row) => Number.parseFloat(row.cells[1].innerText))"
+    came = table.locator("tbody tr").evaluate_all(second)
+    for order in (sorted(came, reverse=True), sorted(came), came):
+        table.locator(".cxr-sort").nth(1).click()
+        assert table.locator("tbody tr").evaluate_all(second) == order
+    page.locator("#table-5 .cxr-take button", has_text="CSV").click()
+    page.wait_for_function("window.taken")
+    copied = list(csv.reader(io.StringIO(page.evaluate("window.taken"))))
+    assert [float(row[1]) for row in copied[-len(came) :]] == came
+    assert {len(row) for row in copied} == {len(copied[-1])}
+    page.locator("#table-5 .cxr-take button", has_text="LaTeX").click()
+    page.wait_for_function("window.taken.startsWith('\\\\begin')")
+    lines = page.evaluate("window.taken").splitlines()
+    assert {line.count(" & ") for line in lines if line.endswith("\\\\")} == {len(copied[-1]) - 1}
+    page.close()
+
+
+def test_pages_are_light_and_say_what_they_are(built, browser):
+    """Dark before the theme's last script, icons without one, and a description of its own for each page."""
+    told = set()
+    for place in built.glob("*.html"):
+        text = place.read_text(encoding="utf-8")
+        assert "fontawesome/6.5.2/js" not in text
+        assert ("mathjax/" in text) == ('class="math' in text), place.name
+        if place.stem not in ("search", "genindex"):
+            [description] = re.findall('<meta name="description" content="([^"]+)"', text)
+            assert re.findall('property="og:(.*?)"', text) == ["title", "description", "type"]
+            told.add(description)
+    assert len(told) > 0.9 * len(list(built.glob("*.html"))) - 2
+    page = browser.new_page(color_scheme="dark")
+    page.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
+    page.goto((built / "prompts.html").as_uri())
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    family = page.evaluate("getComputedStyle(document.querySelector('.fa-bars'), '::before').fontFamily")
+    assert "Font Awesome" in family
+    page.close()
 
 
 def test_the_looking_sees_what_is_wrong(tmp_path, browser):

@@ -256,19 +256,21 @@ def test_a_page_is_whole_without_scripts(opened, name) -> None:
 
 
 def test_rows_of_credentialed_data_are_shown_on_no_page(tmp_path, monkeypatch) -> None:
-    """Three planted runs: MIMIC's and CheXpert's as a replication are refused, NIH's, which are public, are not."""
+    """MIMIC's and CheXpert's are refused, also under another tier's name; NIH's, which are public, are not."""
     run_id = "04-generalization-qwen-nih"
     table = paired.rows_of(paired.open_run(run_id, "demo", config.RESULTS))
-    for source, secret in (("mimic", "SECRET-M"), ("chexpert", "SECRET-C"), ("nih", "public-n")):
-        name = f"04-generalization-qwen-{source}"
+    planted = [("mimic", "SECRET-M", "replication"), ("chexpert", "SECRET-C", "replication"),
+               ("nih", "public-n", "replication"), ("mimic", "SECRET-D", "miniature")]  # fmt: skip
+    for source, secret, tier in planted:
+        name = f"04-generalization-{tier}-{source}"
         place = shutil.copytree(config.RESULTS / "demo" / run_id, tmp_path / "paper" / name)
         keys = [f"{secret}-{k}" for k in range(len(table))]
         table.assign(study_key=keys, states="Edema=1").to_csv(place / "predictions.csv.gz", index=False)
         info = json.loads((place / "run.json").read_text())
-        info |= {"tier": "replication", "dataset": source, "run_id": name, "profile": "paper"}
+        info |= {"tier": tier, "dataset": source, "run_id": name, "profile": "paper"}
         (place / "run.json").write_text(json.dumps(info))
     monkeypatch.setenv("CHEXREASON_RESULTS", str(tmp_path))
-    assert len(runs.read_all(tmp_path / "paper")) == 3
+    assert len(runs.read_all(tmp_path / "paper")) == len(planted)
     told = str(rows.data("paper"))
     assert ("SECRET" in told, "public-n" in told) == (False, True)
 

@@ -28,7 +28,7 @@ def write(profile, results, *stages):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """A results folder: a whole set of runs for smoke, the prompting stage alone for demo, none for miniature."""
+    """A results folder: a whole set of runs for smoke, the prompting stage alone for demo, none for full."""
     root = tmp_path_factory.mktemp("results")
     write("smoke", root)
     write("demo", root, "01")
@@ -50,7 +50,8 @@ def test_a_block_of_columns_a_side_and_no_miniature_under_a_bare_name(number, re
     assert over[1:] == [f"paper{real}", f"miniature{hospital}"]
     names = [name.replace(" ", "") for name in evidence.MODELS.values()]
     scores = ["Micro-F1", "Macro-F1", "Fail rate"]
-    assert heads == ([*names, *(f"mini{name}" for name in names)] if hospital else scores * 2)
+    ours = [name.replace(" ", "") for name in evidence.MINIATURES.values()]
+    assert heads == ([*names, *ours] if hospital else scores * 2)
     cells = {row[0]: row[1:] for row in rows}
     for name in shown.rows():
         expected = [f"{side[name, c, m]:.3f}" for side in (shown.published, shown.ours) for c, m in shown.columns()]
@@ -96,8 +97,8 @@ def test_every_table_names_tier_profile_n_seed_and_runs(number, results):
 
 @pytest.mark.parametrize("number", range(1, 7))
 def test_without_runs_the_paper_stands_alone(number, results):
-    text = report.table(number, "miniature", results).text
-    assert "make book PROFILE=miniature" in text
+    text = report.table(number, "full", results).text
+    assert "make book PROFILE=full" in text
     assert "cxr-published" in text
     assert "cxr-miniature" not in text.replace(theme.STYLE, "")
 
@@ -192,11 +193,11 @@ def test_series_are_seen_on_light_and_dark(ground):
 
 def test_answers_are_scored_against_the_visible_findings_too(results):
     frame = beside.twice_scored("smoke", results)
-    assert list(frame.index) == [f"mini {name}" for name in evidence.MODELS.values()]
+    assert list(frame.index) == list(evidence.MINIATURES.values())
     # The made-up runs record exactly what is visible, and each finding counts on its own.
     assert frame["nih", "recorded"].tolist() == pytest.approx(frame["nih", "visible"].tolist())
     shown = evidence.gather(6, "smoke", results)
-    assert frame.loc["mini ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
+    assert frame.loc["mini-ChexReason", ("nih", "recorded")] == pytest.approx(shown.ours["macro", "chexreason", "f1"])
     assert beside.twice_scored("demo", results).empty
     assert "both test sets" in beside.recorded_and_visible("demo", results).text
 

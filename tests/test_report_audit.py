@@ -165,7 +165,7 @@ def test_the_ledger_has_a_row_a_claim_and_native_controls():
 
 
 def test_the_ledger_without_runs_shows_the_paper_alone(tmp_path):
-    shown = verdict_table.ledger("miniature", tmp_path).text
+    shown = verdict_table.ledger("full", tmp_path).text
     assert {len(row.select("td, th")) for row in rows_of(shown)} == {5}
 
 

@@ -52,7 +52,7 @@ def test_labels_named_and_failures_are_counted(results):
     failed = int(rows["failed"].astype(bool).sum())
     assert failed > 0
     truth, said = (label_cells(rows[column], "nih9") for column in ("truth", "predicted"))
-    assert row_of(results, "mini MedGemma (SFT)")[-2:] == [
+    assert row_of(results, "mini-Gemma (SFT)")[-2:] == [
         f"{said.sum() / truth.sum():.2f}", f"{failed} (cut off {failed})",
     ]  # fmt: skip
 
@@ -66,18 +66,18 @@ def test_the_change_on_readable_answers_leaves_out_what_either_model_fails_on(re
     everywhere, readable = (
         signed((scored(second, rows) - scored(first, rows))[often].mean()) for rows in (slice(None), keep)
     )
-    *_, change, same, _, _ = row_of(results, "mini ChexReason")
+    *_, change, same, _, _ = row_of(results, "mini-ChexReason")
     assert change.startswith(f"{everywhere} (")
     assert same.startswith(f"{readable} (")
     assert same.endswith(f" on {keep.sum()}")
 
 
-@pytest.mark.parametrize(("model", "left"), [("medgemma_sft", []), ("chexreason", ["mini MedGemma"])])
+@pytest.mark.parametrize(("model", "left"), [("medgemma_sft", []), ("chexreason", ["mini-Gemma"])])
 def test_no_change_is_told_of_a_run_that_does_not_look(results, tmp_path, model, left):
     shutil.copytree(results / "smoke", tmp_path / "smoke")
     folder = tmp_path / "smoke" / f"04-generalization-{model}-nih"
     rows = pd.read_csv(folder / "predictions.csv.gz", keep_default_na=False)
     rows.assign(predicted="Edema").to_csv(folder / "predictions.csv.gz", index=False)
-    told = [name for name in ("mini MedGemma", "mini ChexReason") if " on " in row_of(tmp_path, name)[-3]]
+    told = [name for name in ("mini-Gemma", "mini-ChexReason") if " on " in row_of(tmp_path, name)[-3]]
     assert told == left
-    assert np.all([" on " in row_of(tmp_path, name, 5)[-3] for name in ("mini MedGemma", "mini ChexReason")])
+    assert np.all([" on " in row_of(tmp_path, name, 5)[-3] for name in ("mini-Gemma", "mini-ChexReason")])

@@ -159,7 +159,7 @@ def test_a_rare_finding_carries_no_change(results):
     for number, of in ((5, 14), (6, 9)):
         said = conclusions.ours(number, "smoke", results).text
         assert f"over {of - 1} of {of} findings with at least 20 positives" in said
-        start, end = (cells_of(said, model) for model in ("mini MedGemma (SFT)", "mini ChexReason"))
+        start, end = (cells_of(said, model) for model in ("mini-Gemma (SFT)", "mini-ChexReason"))
         assert float(end[0]) - float(start[0]) == pytest.approx(1 / of, abs=0.001)
         assert end[2] == spoken(Interval(0.0, 0.0, 0.0))
 
@@ -170,18 +170,18 @@ def test_a_constant_run_is_in_no_spread_and_no_change_however_high_it_scores(res
         answer(results / "smoke" / name, "Edema")
         claim(results / "smoke" / name, 0.99)
     reason = "gives one answer to 100% of the images"
-    rows = {2: "Only Label", 4: "Hard, best F1-score", 5: "mini ChexReason"}
+    rows = {2: "Only Label", 4: "Hard, best F1-score", 5: "mini-ChexReason"}
     for number, name in rows.items():
         said = conclusions.ours(number, "smoke", results).text
         assert set(cells_of(said, name)[:-2]) == {"–"}
         assert f"¶ {name} takes part in no order: {reason}" in said
     fit = conclusions.ours(6, "smoke", results).text
-    assert "–" not in cells_of(fit, "mini ChexReason")
-    assert ("minus mini MedGemma (SFT)" in fit, "No difference to" in fit) == (True, False)
+    assert "–" not in cells_of(fit, "mini-ChexReason")
+    assert ("minus mini-Gemma (SFT)" in fit, "No difference to" in fit) == (True, False)
     answer(results / "smoke" / "04-generalization-medgemma_sft-nih", "Edema")
     unfit = conclusions.ours(6, "smoke", results).text
-    assert "minus mini MedGemma (SFT)" not in unfit
-    assert "No difference to mini MedGemma (SFT) is given." in unfit
+    assert "minus mini-Gemma (SFT)" not in unfit
+    assert "No difference to mini-Gemma (SFT) is given." in unfit
 
 
 def test_one_training_each_gives_no_order_however_large_the_lead(results):

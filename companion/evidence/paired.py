@@ -8,6 +8,7 @@ import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -239,13 +240,19 @@ def as_drawn(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
 
 def drawing(run: Run) -> dict[str, Any] | None:
     """The request for the drawn studies of a run, a profile's or the experiment's; None if they were not drawn."""
-    profile, dataset = str(run.info.get("profile")), str(run.info.get("dataset"))
+    profile, seed = str(run.info.get("profile")), run.info.get("seed")
+    draw = _requests(profile).get(str(run.info.get("dataset")), {}).get("draw")
+    if profile != plan.PROFILE.stem or not draw:
+        return draw
+    return plan.draw_at(draw, seed) if isinstance(seed, int) else None
+
+
+@lru_cache
+def _requests(profile: str) -> dict[str, Any]:
+    """Data set -> where it lies and how it is drawn, in a profile of the package; empty for another one."""
     if profile == plan.PROFILE.stem:
-        draw = written.raw(str(plan.PROFILE))["data"].get(dataset, {}).get("draw")
-        seed = run.info.get("seed")
-        return plan.draw_at(draw, seed) if draw and isinstance(seed, int) else None
-    held = written.raw(profile)["data"] if profile in written.profile_names() else {}
-    return held.get(dataset, {}).get("draw")
+        return dict(written.raw(str(plan.PROFILE))["data"])
+    return dict(written.raw(profile)["data"]) if profile in written.profile_names() else {}
 
 
 def told(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd.DataFrame | None:

@@ -34,6 +34,14 @@ MODELS: Mapping[str, str] = {
     "medgemma_sft": "MedGemma (SFT)",
     "chexreason": "ChexReason",
 }
+#: What a miniature of each is called, so that no picture of a table can be taken for one of the real models.
+MINIATURES: Mapping[str, str] = {
+    "nv_reason": "mini-NV",
+    "medgemma": "mini-Gemma",
+    "qwen": "mini-Qwen",
+    "medgemma_sft": "mini-Gemma (SFT)",
+    "chexreason": "mini-ChexReason",
+}
 #: The stage in the record of a run of one's own predictions (`chexreason score`).
 OWN = "score"
 #: The data sets by short name: the paper's, and the hospital that stands for it in the miniature.
@@ -44,7 +52,7 @@ DATASETS: Mapping[str, tuple[str, str]] = {
 }
 METRICS: Mapping[str, str] = {"precision": "P", "recall": "R", "f1": "F1", "failure_rate": "Fail rate"}
 #: tier -> the profiles whose results stand for it beside another tier's, the largest first
-OF_TIER: Mapping[str, tuple[str, ...]] = {"replication": ("paper",), "miniature": ("miniature", "demo")}
+OF_TIER: Mapping[str, tuple[str, ...]] = {"replication": ("paper",), "miniature": ("full", "demo")}
 
 
 @dataclass(frozen=True)

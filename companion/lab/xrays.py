@@ -107,7 +107,7 @@ def answer(text: str, answer_format: AnswerFormat, truncated: bool) -> dict[str,
 def webp(image: np.ndarray) -> str:
     """A picture in grey as base64 of a WebP, some 3 KB."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", quality=72, method=6)
+    Image.fromarray(image).save(buffer, "WEBP", quality=72, method=4)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

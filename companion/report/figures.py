@@ -21,9 +21,10 @@ from chexreason.errors import unknown
 from chexreason.runs import Run, read_all
 from companion.evidence.sections import EXPERIMENT
 from companion.evidence.stats import ema
+from companion.evidence.tables import MODELS, read_runs, results_root, tier_of
 from companion.evidence.tables import profile as shown_profile
-from companion.evidence.tables import read_runs, results_root, tier_of
 from companion.report.behind import runs_behind
+from companion.report.leads import titled
 from companion.report.plots import LOOKS, framed, key_of, panel
 from companion.report.theme import Html, badge, block, escape
 
@@ -71,6 +72,7 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
     (label, wanted, metrics), asked = FIGURES[number], profile or shown_profile()
+    label = label.replace(MODELS["medgemma"], titled("medgemma", tier_of(asked)))
     have = read_runs(asked, results)
     shown = {name: [have[run_id]] for run_id, name in wanted.items() if run_id in have}
     if profile is None and tier_of(asked) == "miniature":

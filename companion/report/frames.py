@@ -33,13 +33,13 @@ class Column:
 
 def framed(
     body: str, label: str, *, title: str = "", heads: Sequence[str] = (), notes: Sequence[str] = (),
-    runs: Iterable[Run] = (), dense: bool = False,
+    runs: Iterable[Run] = (), dense: bool = False, anchor: str = "",
 ) -> Html:  # fmt: skip
     """A table with all that it carries; `label` is read out, `heads` are badges, `notes` are HTML."""
     above = [f"<strong>{escape(title)}</strong>"] if title else []
     head = "".join(f'<div class="cxr-head">{one}</div>' for one in [*above, *heads])
     below = "".join(f'<p class="cxr-note">{one}</p>' for one in notes)
-    return block(head + scrolling(body, label, dense) + below + runs_behind(runs))
+    return block(head + scrolling(body, label, dense) + below + runs_behind(runs), anchor=anchor)
 
 
 def frame_table(

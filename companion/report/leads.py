@@ -26,7 +26,7 @@ from companion.evidence import comparable
 from companion.evidence.audit import differences, facts
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.stats import Floats, Interval, percentiles, resampled_f1
-from companion.evidence.tables import MODELS, Evidence, counted, gather, title_of, unfit
+from companion.evidence.tables import MINIATURES, MODELS, Evidence, counted, gather, title_of, unfit
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -35,13 +35,12 @@ VISIBLE = 0.0005
 
 
 def titled(model: str, tier: str) -> str:
-    """A model's heading; a miniature is never headed with the name of the model that it stands for alone.
+    """A model's heading; a miniature has a name of its own.
 
     >>> titled("nv_reason", "miniature"), titled("nv_reason", "replication")
-    ('mini NV-Reason', 'NV-Reason')
+    ('mini-NV', 'NV-Reason')
     """
-    name = MODELS.get(model, model)
-    return f"mini {name}" if tier == "miniature" and model in MODELS else name
+    return (MINIATURES if tier == "miniature" else MODELS).get(model, model)
 
 
 def highest(values: pd.Series) -> list[Any]:

@@ -58,6 +58,7 @@ def table(number: int, profile: str | None = None, results: Path | None = None) 
         _stacked(sides) if number in (2, 3, 4) else _by_side(sides, positives), label, title=label,
         heads=list(map(badges, shown)), notes=[*notes, _reference(number)],
         runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
+        anchor=f"table-{number}",
     )  # fmt: skip
 
 

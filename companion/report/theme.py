@@ -110,6 +110,7 @@ def percent(share: float) -> str:
 STYLE = f"<style>\n{Path(__file__).with_name('theme.css').read_text(encoding='utf-8')}</style>"
 
 
-def block(inner: str, element: str = "div") -> Html:
-    """A table or figure with the style it needs."""
-    return Html(f'{STYLE}<{element} class="cxr">{inner}</{element}>')
+def block(inner: str, element: str = "div", anchor: str = "") -> Html:
+    """A table or figure with the style it needs; `anchor` is the id that an address can lead to."""
+    known = f' id="{escape(anchor)}"' if anchor else ""
+    return Html(f'{STYLE}<{element} class="cxr"{known}>{inner}</{element}>')

@@ -77,7 +77,7 @@ PLACES = (
 )
 REWARD = word("--reward", action="append", help="a reward's name, or a file that registers one of your own")
 SHOWN = word("--profile", default="demo", help="whose results are meant (default: demo)")
-SIZES = word("--profile", default="demo", help="the sizes: smoke, demo, miniature or paper (default: demo)")
+SIZES = word("--profile", default="demo", help="the sizes: smoke, demo, full or paper (default: demo)")
 CORES = word("--cores", type=count, default=2, help="processes side by side (default: 2)")
 N = word("--n", type=int, help="at most so many studies of each test set; each finding keeps its share")
 JSON = word("--json", action="store_true", help="as data for a program instead of text")
