@@ -74,7 +74,8 @@ def test_what_the_ledger_leads_to_is_in_the_chapter():
         headings = {
             re.sub(r"\W+", "-", line.lower()).strip("-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         }
-        assert anchor.startswith("#evidence-") or anchor.removeprefix("#") in {"", *headings}, place
+        tables = {f"table-{number}" for number in re.findall(r"report\.table\((\d)\)", text)}
+        assert anchor.startswith("#evidence-") or anchor.removeprefix("#") in {"", *headings, *tables}, place
     chapter = (config.ROOT / "book" / "audit.md").read_text(encoding="utf-8")
     assert set(LISTED) <= set(re.findall(r'audit_lists\.part\("(\w+)"', chapter)) <= set(frames.PARTS)
 
