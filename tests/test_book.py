@@ -194,7 +194,12 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
     shown, total = ("article tbody tr:visible", page.locator("article tbody tr").count())
     assert total >= 40
     twins = page.locator("article tbody tr.cxr-twin").count()
-    all_shown = f"{total - twins} claims, {twins} other readings of them"
+    key = page.locator("article tbody tr[data-key]").count()
+    assert page.locator(shown).count() == key == 12
+    key_shown = f"{key} claims, 0 other readings of them"
+    page.select_option("select[name=key]", "")
+    assert page.inner_text(".cxr-controls output") == f"{total - twins} claims, {twins} other readings of them"
+    page.select_option("select[name=key]", "yes")
     page.focus("select[name=paper]")
     chosen = "choice => choice.selectedOptions[0].text"
     for _ in range(page.locator("select[name=paper] option").count()):  # typing its name has a time limit
@@ -206,16 +211,24 @@ def test_the_ledger_sorts_filters_and_leads_to_evidence_by_keyboard(built, brows
     page.focus("input[name=words]")
     page.keyboard.type("completely micro-F1")
     assert page.locator(shown).count() == 1
+    again = browser.new_page()
+    again.goto((built / "claims.html").as_uri() + page.evaluate("location.hash"))
+    assert again.locator(shown).count() == 1
+    again.close()
+    again = browser.new_page()
+    again.goto((built / "claims.html").as_uri() + "#claim-self-check-second")
+    assert again.locator("#claim-self-check-second").is_visible()
+    again.close()
     page.focus(".cxr-controls button")
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.querySelector('.cxr-controls output').textContent === '{all_shown}'")
+    page.wait_for_function(f"document.querySelector('.cxr-controls output').textContent === '{key_shown}'")
     page.focus("article thead th:nth-child(1) button")
     for order in ("ascending", "descending"):
         page.keyboard.press("Enter")
         assert page.get_attribute("article thead th:nth-child(1)", "aria-sort") == order
         first, last = (page.locator("article tbody th").nth(i).inner_text() for i in (0, -1))
         assert (first < last) == (order == "ascending")
-    page.focus("article tbody tr:first-child td[data-head=evidence] a")
+    page.focus("article tbody tr:not([hidden]) td[data-head=evidence] a")
     page.keyboard.press("Enter")
     page.wait_for_url("**/audit.html#evidence-*")
     assert page.locator(page.url.partition("#")[2].join(("[id='", "']"))).count() == 1

@@ -37,12 +37,26 @@ for (const ledger of document.querySelectorAll(".cxr-ledger:not([data-ready])"))
     body.append(...rows);
   };
 
-  for (const field of fields) field.addEventListener("input", filter);
+  // What is chosen stands in the address, to be sent on; a claim that an address leads to is not hidden.
+  const link = () => history.replaceState(null, "", `#${new URLSearchParams(fields.map((field) => [field.name, field.value]))}`);
+  const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  for (const field of fields) {
+    if (given.has(field.name)) field.value = given.get(field.name);
+    if (field.matches("select") && field.selectedIndex < 0) field.selectedIndex = 0;
+    field.addEventListener("input", () => {
+      if (field.name !== "key") fields.find((other) => other.name === "key").value = "";
+      filter();
+      link();
+    });
+  }
+  const found = location.hash.startsWith("#claim-") && document.getElementById(location.hash.slice(1));
+  if (found) fields.find((field) => field.name === "key").value = "";
   controls.addEventListener("submit", (event) => event.preventDefault());
-  controls.addEventListener("reset", () => setTimeout(filter));
+  controls.addEventListener("reset", () => setTimeout(() => { filter(); link(); }));
   ledger.querySelectorAll("thead th").forEach((heading, column) => {
     heading.querySelector("button")?.addEventListener("click", () => sort(heading, column));
   });
   controls.hidden = false;
   filter();
+  if (found) found.scrollIntoView();
 }

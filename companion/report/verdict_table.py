@@ -5,9 +5,12 @@ them native buttons and fields, so that a keyboard and a screen reader work them
 phone each row becomes a card.
 """
 
+import base64
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from companion.evidence.claims import (
     CHANCE,
@@ -61,6 +64,12 @@ EVIDENCE = {
 }  # fmt: skip
 
 
+#: The claims that are shown first: those of the abstract, and the paper's explanation of what it found.
+KEY = frozenset(name for name, claim in CLAIMS.items() if claim.stated and claim.place.startswith("abstract")) | {
+    "aligns-to-convention"
+}
+
+
 @functools.cache
 def judged(profile: str | None, results: Path | None = None) -> Mapping[str, Outcome]:
     """Every claim's verdict on the paper (None), or on a profile's runs; empty if it has none."""
@@ -101,16 +110,30 @@ def ledger(profile: str | None = None, results: Path | None = None) -> Html:
     rows = "".join(_row(claim, paper, ours, heads) for claim in CLAIMS)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     style, script = (Path(__file__).with_name(f"ledger.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    whole = scrolling(table, "The claims of the paper and their verdicts") + _as_csv(paper, ours)
     return block(
         f'<style>\n{style}</style><div class="cxr-ledger"><div class="cxr-head">{badges}</div>{_controls()}'
-        f"{scrolling(table, 'The claims of the paper and their verdicts')}</div><script>{script}</script>"
+        f"{whole}</div><script>{script}</script>"
     )
+
+
+def _as_csv(paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]]) -> str:
+    """All claims and verdicts, as a file to keep."""
+    sides = {"paper": paper, **ours}
+    frame = pd.DataFrame([
+        {"claim": name, "says": claim.says, "where": claim.place, "ours": "" if claim.stated else "our reading",
+         **{f"{side}: {what}": getattr(found[name], what) for side, found in sides.items()
+            for what in ("verdict", "effect", "low", "high", "reason")}}
+        for name, claim in CLAIMS.items()
+    ])  # fmt: skip
+    data = base64.b64encode(frame.to_csv(index=False).encode()).decode()
+    return f'<p class="cxr-note"><a download="claims.csv" href="data:text/csv;base64,{data}">All of it as CSV</a></p>'
 
 
 def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str, Outcome]], heads: list[str]) -> str:
     claim, one = CLAIMS[name], paper[name]
     data = {"topic": claim.topic.lower(), "paper": one.verdict, "standing": one.standing}
-    data |= {} if claim.stated else {"twin": "yes"}
+    data |= ({} if claim.stated else {"twin": "yes"}) | ({"key": "yes"} if name in KEY else {})
     attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
     whose = " (our reading)" if not claim.stated else " (the bar is ours)" if claim.sharpened else ""
     place, shown = EVIDENCE[claim.evidence]
@@ -142,7 +165,7 @@ def _verdict(one: Outcome, head: str) -> str:
     cell = f'<td data-head="{escape(head)}" data-sort="{VERDICTS.index(one.verdict)}">'
     if one.verdict == NOT_RUN:
         return f'{cell}<span title="not run">–</span></td>'
-    words = f'<span class="cxr-verdict">{SIGNS[one.verdict]} {one.verdict}</span>'
+    words = f'<span class="cxr-verdict" data-verdict="{one.verdict}">{SIGNS[one.verdict]} {one.verdict}</span>'
     if one.effect is not None and one.low is not None and one.high is not None:
         words += (
             f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
@@ -169,9 +192,13 @@ def _controls() -> str:
     topics = dict.fromkeys(claim.topic for claim in CLAIMS.values())
     choices = {"topic": ("topic", topics), "standing": ("stands", STANDINGS),
                "paper": ("on the paper's tables", VERDICTS)}  # fmt: skip
-    fields = '<label>words<input type="search" name="words" size="14"></label>'
+    fields = (
+        f'<label>show<select name="key"><option value="yes">{len(KEY)} key claims</option>'
+        '<option value="">all claims</option></select></label>'
+        '<label>words<input type="search" name="words" size="14"></label>'
+    )
     for name, (label, options) in choices.items():
         listed = "".join(f'<option value="{escape(one.lower())}">{escape(one)}</option>' for one in options)
         fields += f'<label>{escape(label)}<select name="{name}"><option value="">all</option>{listed}</select></label>'
-    end = '<button type="reset">show all</button><output aria-live="polite"></output>'
+    end = '<button type="reset">start again</button><output aria-live="polite"></output>'
     return f'<form class="cxr-controls" hidden>{fields}{end}</form>'
