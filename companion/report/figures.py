@@ -72,7 +72,6 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
     if number not in FIGURES:
         raise unknown("figure", number, [str(name) for name in FIGURES], "companion/report/figures.py")
     (label, wanted, metrics), asked = FIGURES[number], profile or shown_profile()
-    label = label.replace(MODELS["medgemma"], titled("medgemma", tier_of(asked)))
     have = read_runs(asked, results)
     shown = {name: [have[run_id]] for run_id, name in wanted.items() if run_id in have}
     if profile is None and tier_of(asked) == "miniature":
@@ -84,11 +83,13 @@ def figure(number: int | str, profile: str | None = None, results: Path | None =
             f"its curves as a picture only, and the profile {escape(asked)} has no such run. "
             f"<code>make book PROFILE={escape(asked)}</code> makes it.</p>"
         )
+    tier = str(runs[0].info["tier"])
+    label = label.replace(MODELS["medgemma"], titled("medgemma", tier))
     histories = {name: [run.history() for run in found] for name, found in shown.items()}
     sizes = ", ".join(dict.fromkeys(str(run.info.get("n_train", "not noted")) for run in runs))
     seeds = list(map(str, sorted({int(run.info["seed"]) for run in runs})))
     head = badge(
-        str(runs[0].info["tier"]), f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
+        tier, f"profile {runs[0].info['profile']}", f"trained on {sizes} studies",
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}",
     )  # fmt: skip
     says = caption(metrics, histories) + (ONE_FUNCTION if metrics == COURSE else "")
