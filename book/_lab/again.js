@@ -7,8 +7,6 @@
   const three = (value) => (value === null || Number.isNaN(value) ? "" : value.toFixed(3));
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
   const bit = (mask, name) => (mask >> W.findings.indexOf(name)) & 1;
-  const POLICIES = { zeros: "count as absent", ones: "count as present", ignore: "do not count" };
-  const LABELS = { recorded: "what the hospital records", drawn: "what was drawn", report: "labels mined from a report", radiologist: "a radiologist's labels", "text-mined": "NIH-like text mining" };
 
   // Cells of 0 and 1 under a policy: what is recorded, and which count.
   const decided = (cohort, names, policy, against) => {
@@ -80,7 +78,7 @@
     root.querySelector(":scope > details")?.removeAttribute("open");
     begin(usual);
     const given = address.read({
-      where: (value) => Object.hasOwn(cohorts, value), seed: Boolean, first: Boolean, second: Boolean, policy: (value) => Object.hasOwn(POLICIES, value), against: (value) => Object.hasOwn(LABELS, value),
+      where: (value) => Object.hasOwn(cohorts, value), seed: Boolean, first: Boolean, second: Boolean, policy: (value) => Object.hasOwn(W.policies, value), against: (value) => Object.hasOwn(W.against, value),
       failures: (value) => ["keep", "drop"].includes(value), resamples: (value) => ["1000", String(W.resamples)].includes(value), names: Boolean,
     });
     if (given.where) begin(given.where);
@@ -122,8 +120,8 @@
         }),
         ...(seeds.length > 1 ? [choice("Seed", "seed", { ...Object.fromEntries(seeds.map((seed) => [seed, seed])), mean: `mean of ${seeds.length}` })] : []),
         choice("First run", "first", runs), choice("Second run", "second", runs),
-        choice("Held against", "against", Object.fromEntries(Object.keys(cohort.labels).map((name) => [name, LABELS[name]]))),
-        choice("Uncertain labels", "policy", POLICIES), choice("Unreadable answers", "failures", { keep: "name nothing", drop: "leave the study out" }),
+        choice("Held against", "against", Object.fromEntries(Object.keys(cohort.labels).map((name) => [name, W.against[name]]))),
+        choice("Uncertain labels", "policy", W.policies), choice("Unreadable answers", "failures", { keep: "name nothing", drop: "leave the study out" }),
         choice("Resamples", "resamples", { 1000: "1,000", [W.resamples]: W.resamples.toLocaleString("en") }),
         button("all findings", () => set({ names: [...cohort.findings] }), { name: "all" }),
         button("NIH's nine", () => set({ names: only(W.label_sets.nih9) }), { name: "nine" }));
@@ -188,18 +186,18 @@
       const changed = found.kept.filter((b) => words(state.first, b) !== words(state.second, b)), seen = node("div", { class: "lab-seen lab-stage" });
       const all = node("div"), some = (n) => all.replaceChildren(table("Changed answers", ["study", "held against", "first", "second"], changed.slice(0, n).map(row), true),
         n < changed.length ? button(`show all ${changed.length}`, () => some(changed.length)) : "");
-      const row = (b) => [cohort.films ? button(cohort.keys[b], () => look(cohort, b, seen)) : cohort.keys[b], recorded(b), words(state.first, b), words(state.second, b)];
+      const row = (b) => [cohort.images ? button(cohort.keys[b], () => look(cohort, b, seen)) : cohort.keys[b], recorded(b), words(state.first, b), words(state.second, b)];
       some(50);
       return node("details", { class: "lab-flips", "data-flips": changed.length }, node("summary", {}, `${changed.length} of ${found.studies} studies got another answer`),
-        node("p", {}, cohort.films ? "Choose a study to see its X-ray and both answers. Blue and orange say there what was drawn, whatever the table is held against." : "The book has no X-rays of these studies."), seen, all);
+        node("p", {}, cohort.images ? "Choose a study to see its X-ray and both answers. Blue and orange say there what was drawn, whatever the table is held against." : "The book has no X-rays of these studies."), seen, all);
     }
 
     // The X-ray of a study, and what both runs said of it; the images are loaded when they are first asked for.
     async function look(cohort, b, seen) {
-      if (!LAB[cohort.films]) {
-        await new Promise((done, fail) => document.head.append(Object.assign(document.createElement("script"), { src: `${home}${cohort.films}.js`, onload: done, onerror: fail })));
+      if (!LAB[cohort.images]) {
+        await new Promise((done, fail) => document.head.append(Object.assign(document.createElement("script"), { src: `${home}${cohort.images}.js`, onload: done, onerror: fail })));
       }
-      const { films, said } = LAB[cohort.films], { image, outlines, drawn } = films[b];
+      const { images, said } = LAB[cohort.images], { image, outlines, drawn } = images[b];
       const row = node("div", { class: "lab-row" }, node("strong", {}, "Drawn "), ...drawn.map((name) => chip(name, "drawn", "drawn on the image")));
       const answers = ["first", "second"].map((which) => node("section", { class: "lab-model" }, node("h2", {}, `${which}: ${state[which]}`), ...(said[state[which]] ? answer(said[state[which]][b], drawn) : [node("p", {}, "Its answers are not kept.")])));
       seen.replaceChildren(xray(image, outlines, `X-ray drawn with ${drawn.join(", ")}`), node("div", { class: "lab-told", "data-study": cohort.keys[b] }, row, ...answers));

@@ -1,10 +1,10 @@
-// Hack the reward, then mend it: a policy of a few rules is paid on the validation studies. Bars are what the models earn there.
+// Hack the reward, then fix it: a policy of a few rules is paid on the validation studies. Bars are what the models earn there.
 "use strict";
 (() => {
   const { node, button, field, toggles, kept, memory } = LAB.parts, W = LAB.words, G = LAB.reward;
   const mean = (values) => LAB.sum(values) / values.length, show = (value) => (Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
   const stated = (name) => Object.fromEntries(Object.entries(W.rewards[name]).map(([key, one]) => [key, one.value]));
-  const { truth, said } = G.validation, FEW = 50;
+  const { truth, said } = G.validation;
 
   // The answer of a policy to each study. A rule has a share of 100 studies, a source (a model, or a list of labels) and padding.
   LAB.policy = (rules) => truth.map((_, k) => {
@@ -17,23 +17,16 @@
   // What an answer earns on average. The window of equation 4 is filled by going through the studies once before.
   LAB.earned = (name, constants, texts) => mean(LAB.pay(name, constants, [...texts, ...texts], [...truth, ...truth]).slice(texts.length));
 
-  const bar = (name, model) => LAB.earned(name, stated(name), said[model]);
-  const blind = (rules) => rules.every((rule) => rule.from === "list");
-  const copied = (rules) => rules.every((rule) => rule.from === "sft");
-  const sparing = (rules) => copied(rules) && rules.every((rule) => rule.pad <= FEW);
-  LAB.levels = () => [
-    { name: "hard", bar: bar("hard", "sft"), fits: copied, rule: "every rule has to take the fine-tuned model's answers", text: "Equation 3: earn more than the fine-tuned model with its own labels, unchanged." },
-    { name: "hard", bar: bar("hard", "hard"), fits: sparing, rule: `every rule has to take the fine-tuned model's answers, with at most ${FEW} blanks`,
-      text: `Equation 3: earn more than the model after GRPO with the labels of the one before it, and no more than ${FEW} blanks in an answer.` },
-    { name: "nuanced", bar: 0, fits: blind, rule: "every rule has to be a list", text: "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less." },
-    { name: "nuanced", mend: true, bar: 0, fits: blind, rule: "every rule has to be a list",
-      text: "Mend it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned model still earns more than the untouched one, and more than nothing." },
-  ];
+  // The levels of companion/lab/groups.py, each with what is to be beaten and whether rules keep to it.
+  LAB.levels = () => G.levels.map((one) => ({
+    ...one, bar: one.beats ? LAB.earned(one.reward, stated(one.reward), said[one.beats]) : 0,
+    fits: (rules) => rules.every((rule) => rule.from === one.source && (one.blanks === null || rule.pad <= one.blanks)),
+  }));
   // Whether rules (and, in the last level, constants) win a level.
   LAB.wins = (level, rules, constants) => {
-    const texts = LAB.policy(rules), value = LAB.earned(level.name, level.mend ? constants : stated(level.name), texts);
+    const texts = LAB.policy(rules), value = LAB.earned(level.reward, level.fix ? constants : stated(level.reward), texts);
     if (!level.fits(rules)) return { value, won: false };
-    if (!level.mend) return { value, won: value > level.bar };
+    if (!level.fix) return { value, won: value > level.bar };
     const [base, sft] = ["base", "sft"].map((model) => LAB.earned("nuanced", constants, said[model]));
     const before = LAB.earned("nuanced", stated("nuanced"), texts);
     return { value, won: value < 0 && sft > base && sft > 0 && before > 0, base, sft, before };
@@ -54,9 +47,9 @@
     function draw() {
       const level = levels[state.level];
       told(level);
-      head.replaceChildren(levelChoice(), node("span", {}, level.text));
+      head.replaceChildren(levelChoice(), node("span", {}, level.task));
       list.replaceChildren(...state.rules.map(rule), ...(state.rules.length < 5 ? [button("another rule", () => { state.rules.push(usual(0, "list")); redraw(); }, { name: "more" })] : []));
-      inputs.replaceChildren(...(level.mend ? Object.keys(state.constants).map(constant) : []));
+      inputs.replaceChildren(...(level.fix ? Object.keys(state.constants).map(constant) : []));
     }
 
     // A number was changed: its field stays, so that the next Tab goes on from it.
@@ -79,7 +72,7 @@
         event.target.value = state.constants[key];
         levelled();
       };
-      return node("label", { class: "lab-box" }, `${key} `, node("input", { type: "number", name: `mend-${key}`, min: 0, step: "any", value: state.constants[key], onchange: change }));
+      return node("label", { class: "lab-box" }, `${key} `, node("input", { type: "number", name: `fix-${key}`, min: 0, step: "any", value: state.constants[key], onchange: change }));
     }
 
     function told(level) {
@@ -87,7 +80,7 @@
       const score = LAB.scored(texts.map((text) => LAB.parse(text).labels), truth), shares = LAB.sum(state.rules.map((one) => one.share));
       if (won) done.add(state.level);
       memory.write("game", { ...state, done: [...done] });
-      const models = level.mend && level.fits(state.rules) ? ` The untouched model earns ${show(base)}, the fine-tuned one ${show(sft)}.${before > 0 ? "" : ` By the constants as they were these rules earn ${show(before)}: win level three with them first.`}` : level.mend ? "" : ` To beat: ${show(level.bar)}.`;
+      const models = level.fix && level.fits(state.rules) ? ` The untouched model earns ${show(base)}, the fine-tuned one ${show(sft)}.${before > 0 ? "" : ` By the constants as they were these rules earn ${show(before)}: win level three with them first.`}` : level.fix ? "" : ` To beat: ${show(level.bar)}.`;
       const odd = shares === 100 ? "" : ` The shares add up to ${shares}: ${shares < 100 ? "the last rule also answers the rest" : "what is beyond 100 answers nothing"}.`;
       root.dataset.won = won;
       out.replaceChildren(node("p", { class: won ? "lab-right" : "" }, node("strong", {}, won ? "Won. " : level.fits(state.rules) ? "Not yet. " : `Not by the rules of this level: ${level.rule}. `),

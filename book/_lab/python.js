@@ -3,7 +3,6 @@
 "use strict";
 (() => {
   const home = document.currentScript.src.replace(/[^/]*$/, "");
-  LAB.limit = 20; // seconds, as companion/lab/exercises.py has them
   let worker = null, giveUp = null, line = Promise.resolve(), stops = 0;
 
   // Runs in the worker. Chromium starts no module worker from a blob on disk, and Pyodide refuses a classic one unless
@@ -86,7 +85,7 @@
       }
     }
     say("running …");
-    const late = setTimeout(() => LAB.stopPython(`It was stopped after ${LAB.limit} seconds: does a loop never end?`), 1000 * LAB.limit);
+    const late = setTimeout(() => LAB.stopPython(`It was stopped after ${LAB.python.limit} seconds: does a loop never end?`), 1000 * LAB.python.limit);
     try {
       return (await answered({ code, checks })).found;
     } catch (error) {

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Compared:
     unfit: tuple[str, str]  # why a side takes part in no order; empty if it does
     table: pd.DataFrame  # score, positives, first, second, difference, low, high; NaN where there is no such number
     of: str = ""  # a digest of the studies
-    seeds: int = 1  # trainings of each side; the interval of more than one is `over_seeds`'
+    seeds: int = 1  # trainings of each side; the interval of more than one is `over_seeds`
 
     def described(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -184,10 +185,7 @@ def profiles(words: str, results: Path | None = None) -> list[str]:
     if "*" not in words:
         return [words]
     root = config.results_root(results)
-    try:
-        found = sorted(str(place.relative_to(root)) for place in root.glob(words) if place.is_dir())
-    except (ValueError, NotImplementedError, IndexError):  # an absolute one, and so on
-        found = []
+    found = sorted(name for name in glob(words, root_dir=root) if (root / name).is_dir())
     if not found:
         raise UserError(f"folders below {masked(root, 40)} that fit {words}", "none", "correct --profile")
     return found
@@ -230,7 +228,7 @@ def with_states(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFr
 
 def as_drawn(run: Run, rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame | None:
     """Rows with what the hospital records of the drawn studies; None unless the rows' own labels are these."""
-    held = told(run, rows, names, RECORDED)
+    held = labelled(run, rows, names, RECORDED)
     if held is None:
         return None
     again = under(held, tuple(names), recorded_policy(run))
@@ -255,7 +253,7 @@ def _requests(profile: str) -> dict[str, Any]:
     return dict(written.raw(profile)["data"]) if profile in written.profile_names() else {}
 
 
-def told(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd.DataFrame | None:
+def labelled(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd.DataFrame | None:
     """Rows with what is stated of each finding by one of `AGAINST`; None where the studies were not drawn."""
     draw = drawing(run)
     said = stated(draw, str(run.info.get("split")), rows["study_key"], against) if draw else {}
@@ -269,7 +267,7 @@ def told(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> pd
 
 def _can_be_stated(run: Run, rows: pd.DataFrame, names: Sequence[str], against: str) -> frozenset[str]:
     """Findings that labels of a kind say anything of, in any study: text mining, for one, has ten names."""
-    held = told(run, rows, names, against) if against in AGAINST else None
+    held = labelled(run, rows, names, against) if against in AGAINST else None
     if held is None or against == DRAWN:
         return frozenset(names)
     return frozenset(entry.partition("=")[0] for cell in held[STATES] for entry in cell.split(";"))
@@ -280,7 +278,7 @@ def _read(run: Run, rows: pd.DataFrame, names: tuple[str, ...], policy: str, aga
     if against not in AGAINST:
         raise unknown("kind of labels", against, AGAINST, "companion/phantoms/conventions.py")
     if against != RECORDED:
-        held = told(run, rows, names, against) if as_drawn(run, rows, names) is not None else None
+        held = labelled(run, rows, names, against) if as_drawn(run, rows, names) is not None else None
         if held is None:
             raise UserError(f"drawn studies for --against {against}", f"others in {run.run_id}", "leave --against out")
         rows = under(held, names, policy)

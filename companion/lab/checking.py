@@ -46,9 +46,9 @@ def run(code: str, checks: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         error = ended(code, YOURS, names)
         for check in checks if error is None else ():
             wrong = ended(check["code"], CHECK, dict(names))
-            error_told = "" if wrong in (None, "AssertionError") else wrong
-            told = {"title": check["title"], "right": wrong is None, "hint": check["hint"], "error": error_told}
-            found.append(told)
+            message = "" if wrong in (None, "AssertionError") else wrong
+            result = {"title": check["title"], "right": wrong is None, "hint": check["hint"], "error": message}
+            found.append(result)
     return {"output": said.getvalue(), "error": error or "", "checks": found}
 
 
@@ -84,5 +84,5 @@ def ended(code: str, name: str, names: dict[str, Any]) -> str | None:
 if __name__ == "__main__":
     asked, reply = map(Path, sys.argv[1:])
     del sys.argv[1:]
-    told = run(**json.loads(asked.read_text(encoding="utf-8")))
-    reply.write_text(json.dumps(told), encoding="utf-8")
+    result = run(**json.loads(asked.read_text(encoding="utf-8")))
+    reply.write_text(json.dumps(result), encoding="utf-8")

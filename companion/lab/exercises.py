@@ -30,7 +30,7 @@ from chexreason.errors import UserError, unknown
 from chexreason.files import digest_of
 
 FOLDER = config.ROOT / "book" / "exercises"
-#: Seconds after which an answer's code is stopped; the page has the same.
+#: Seconds after which an answer's code is stopped, here and in a page.
 LIMIT = 20
 _CELL = re.compile(r"^# %% *(\[markdown\]|\w+)(?:: *(.+))?$", re.MULTILINE)
 
@@ -164,8 +164,8 @@ def choices(exercise: Exercise) -> list[tuple[str, str, bool]]:
     if exercise.kind != "choice":
         return []
     lines = [line.removeprefix("#").strip() for line in exercise.given.splitlines()]
-    told = [(line[0] == "+", *line[1:].partition("::")[::2]) for line in lines if line[:1] in ("+", "-")]
-    return [(text.strip(), remark.strip(), right) for right, text, remark in told]
+    parsed = [(line[0] == "+", *line[1:].partition("::")[::2]) for line in lines if line[:1] in ("+", "-")]
+    return [(text.strip(), remark.strip(), right) for right, text, remark in parsed]
 
 
 def right_answer(exercise: Exercise) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from companion.evidence import tables
-from companion.lab import exercises, films, groups, pyodide, rows, words, xrays
+from companion.lab import exercises, groups, images, pyodide, rows, words, xrays
 
 
 def write(folder: Path) -> None:
@@ -22,8 +22,8 @@ def write(folder: Path) -> None:
             "xrays-data": ("xrays", xrays.data(xrays.answers())), "reward-data": ("reward", groups.data()),
         }  # fmt: skip
         cohorts = rows.data(tables.profile())
-        for where, seen in films.data(tables.profile(), cohorts).items():
-            cohorts[where]["films"] = name = films.name_of(where)
+        for where, seen in images.data(tables.profile(), cohorts).items():
+            cohorts[where]["images"] = name = images.name_of(where)
             given[name] = (name, seen)
         given["again-data"] = ("again", cohorts | rows.seeds())
     for name, (key, value) in given.items():

@@ -12,6 +12,25 @@ from companion.lab import xrays
 FOLDER = xrays.ANSWERS.parent
 #: Completions of a group.
 SIZE = 4
+#: Blanks in front of an answer that the second level of the game allows.
+FEW = 50
+_SFT = "every rule has to take the fine-tuned model's answers"
+_LIST = "every rule has to be a list"
+#: The levels of *hack the reward, then fix it*: which reward pays, whose earnings are to be beaten (zero, if nobody's),
+#: where all answers have to come from, how many blanks they may have, and what a player reads.
+LEVELS: tuple[dict[str, Any], ...] = (
+    {"reward": "hard", "beats": "sft", "source": "sft", "blanks": None, "fix": False, "rule": _SFT,
+     "task": "Equation 3: earn more than the fine-tuned model with its own labels, unchanged."},
+    {"reward": "hard", "beats": "hard", "source": "sft", "blanks": FEW, "fix": False,
+     "rule": f"{_SFT}, with at most {FEW} blanks",
+     "task": "Equation 3: earn more than the model after GRPO with the labels of the one before it, and no more than "
+             f"{FEW} blanks in an answer."},
+    {"reward": "nuanced", "beats": "", "source": "list", "blanks": None, "fix": False, "rule": _LIST,
+     "task": "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less."},
+    {"reward": "nuanced", "beats": "", "source": "list", "blanks": None, "fix": True, "rule": _LIST,
+     "task": "Fix it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned "
+             "model still earns more than the untouched one, and more than nothing."},
+)  # fmt: skip
 
 
 def groups() -> pd.DataFrame:
@@ -50,6 +69,7 @@ def data() -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "constants": constants(), "groups": made, "shares": shares(), "models": xrays.MODELS,
+        "levels": LEVELS,
         "validation": {"truth": [cell.split(";") for cell in checked["truth"]],
                        "said": {model: list(checked[model]) for model in xrays.MODELS}},
     }  # fmt: skip

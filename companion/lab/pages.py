@@ -8,7 +8,7 @@ import pandas as pd
 from companion.evidence import tables
 from companion.lab import groups
 from companion.lab import rows as rows_of
-from companion.lab import xrays as films
+from companion.lab import xrays as xrays_
 from companion.lab.words import words
 from companion.report.frames import frame_table
 from companion.report.theme import Html, escape
@@ -21,7 +21,7 @@ PLACE = "_static/lab"
 
 def xrays() -> Html:
     """The X-rays: a row a patient, in words; the page's script shows image, outlines and answers."""
-    found = films.data(films.answers(), pictures=False)
+    found = xrays_.data(xrays_.answers(), pictures=False)
     rows = []
     for one in found["patients"]:
         yes = {at: [name for name, state in labels.items() if state == "yes"] for at, labels in one["recorded"].items()}
@@ -29,7 +29,7 @@ def xrays() -> Html:
             "patient": one["index"], "drawn": ", ".join(one["drawn"]),
             **{f"{at} records": ", ".join(names) or "nothing" for at, names in yes.items()},
             **{f"{title}, at {at}": ", ".join(one["said"][model][at]["labels"]) or "no label"
-               for model, title in films.MODELS.items() for at in films.POPULATION},
+               for model, title in xrays_.MODELS.items() for at in xrays_.POPULATION},
         })  # fmt: skip
     frame = pd.DataFrame(rows)
     table = frame_table(frame, "All patients in words", wrap=list(frame.columns))
@@ -53,22 +53,19 @@ def reward() -> Html:
 
 
 def game() -> Html:
-    """Hack the reward: what the models earn, which is what a policy has to beat."""
-    frame = pd.DataFrame([
-        {"level": 1, "reward": "equation 3", "task": "earn more than the fine-tuned model with its own labels"},
-        {"level": 2, "reward": "equation 3", "task": "earn more than the model after GRPO with the labels before it"},
-        {"level": 3, "reward": "equation 4", "task": "earn more than nothing without looking at an image"},
-        {"level": 4, "reward": "equation 4", "task": "change its constants until that earns less than nothing"},
-    ])  # fmt: skip
-    table = frame_table(frame, "The four levels", wrap=["task"])
+    """Hack the reward: the levels, each with what a policy has to do and may use."""
+    frame = pd.DataFrame(
+        [{"level": k, "task": one["task"], "rule": one["rule"]} for k, one in enumerate(groups.LEVELS, 1)]
+    )
+    table = frame_table(frame, "The levels", wrap=["task", "rule"])
     return _page("game", table, ("game",))  # on a page with `reward`
 
 
 def again() -> Html:
     """Re-analysis: the runs that can be compared, by cohort."""
     found = rows_of.data(tables.profile())
-    for where, told in rows_of.seeds().items():
-        found |= {f"{where}, seed {seed}": held for seed, held in told["seeds"].items()}
+    for where, held in rows_of.seeds().items():
+        found |= {f"{where}, seed {seed}": cohort for seed, cohort in held["seeds"].items()}
     frame = pd.DataFrame([
         {"studies": where, "n": len(held["keys"]), "run": run, "unreadable answers": sum(one["failed"])}
         for where, held in found.items() for run, one in held["runs"].items()

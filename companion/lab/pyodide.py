@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chexreason import config, files
+from companion.lab import exercises
 
 VERSION = "314.0.7"
 #: Of the package as npm hands it out.
@@ -87,4 +88,4 @@ def sources() -> dict[str, str]:
 
 def data(missing: str) -> dict[str, Any]:
     """What the pages are given beside Pyodide itself."""
-    return {"missing": missing, "version": VERSION, "sources": sources()}
+    return {"missing": missing, "version": VERSION, "limit": exercises.LIMIT, "sources": sources()}

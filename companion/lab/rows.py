@@ -78,8 +78,8 @@ def _cohorts(runs: Mapping[str, Run], profile: str) -> dict[str, Any]:
 def _cohort(rows: pd.DataFrame, names: tuple[str, ...], run: Run) -> dict[str, Any]:
     labels = {RECORDED: _signs(rows, names)}
     if paired.drawing(run):
-        told = ((name, paired.told(run, rows, names, name)) for name in AGAINST if name != RECORDED)
-        labels |= {name: _signs(table, names) for name, table in told if table is not None}
+        each = ((name, paired.labelled(run, rows, names, name)) for name in AGAINST if name != RECORDED)
+        labels |= {name: _signs(table, names) for name, table in each if table is not None}
     return {
         "findings": list(names), "keys": list(rows["study_key"]), "patients": list(rows["patient_key"]),
         "labels": labels,

@@ -12,6 +12,7 @@ from chexreason.rewards import Hard, Nuanced
 from chexreason.settings import origins
 from companion.evidence import comparable, scoring
 from companion.lab import xrays
+from companion.report import scored
 
 #: What Python's str.splitlines ends a line at; "\r\n" is one end.
 LINES = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -44,6 +45,8 @@ def words() -> dict[str, Any]:
         "grid": xrays.GRID,
         "enough": comparable.ENOUGH,
         "mostly": comparable.MOSTLY,
+        "policies": scored.POLICIES,
+        "against": scored.LABELS,
         "resamples": scoring.RESAMPLES,
         "student": [float(student.ppf(0.975, freedom)) for freedom in range(1, 20)],
         "draws": {name: str(value) for name, value in np.random.default_rng(0).bit_generator.state["state"].items()},

@@ -29,8 +29,8 @@ def exercise(words: Words) -> int:
     if found["error"]:
         print(f"✗ {found['error']}")
     for check in found["checks"]:
-        told = "" if check["right"] else f": {check['hint']}" + (f" ({check['error']})" if check["error"] else "")
-        print(f"{'✓' if check['right'] else '✗'} {check['title']}{told}")
+        hint = "" if check["right"] else f": {check['hint']}" + (f" ({check['error']})" if check["error"] else "")
+        print(f"{'✓' if check['right'] else '✗'} {check['title']}{hint}")
     return 0 if exercises.passed(found) else 1
 
 

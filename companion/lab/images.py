@@ -14,7 +14,7 @@ from companion.phantoms import draw_with_masks
 
 def name_of(where: str) -> str:
     """What a cohort's script is called, and the value in it."""
-    return "films_" + re.sub(r"\W+", "_", where)
+    return "images_" + re.sub(r"\W+", "_", where)
 
 
 def data(profile: str, cohorts: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def data(profile: str, cohorts: dict[str, Any]) -> dict[str, Any]:
                 "drawn": [name for name in FINDINGS if name in case.truth],
             }  # fmt: skip
         found[where] = {
-            "films": [drawn[key] for key in held["keys"]],
+            "images": [drawn[key] for key in held["keys"]],
             "said": {run_id: said for run_id in held["runs"] if (said := _answers(runs[run_id], held["keys"]))},
         }
     return found
