@@ -339,7 +339,7 @@ def test_one_training_concludes_nothing_in_any_chapter() -> None:
 
 
 @pytest.mark.usefixtures("nothing")
-@pytest.mark.parametrize("page", ["cells", "collapse", "cures", "scaffold", "selection", "sft"])
+@pytest.mark.parametrize("page", ["cells", "smaller", "sft"])
 def test_a_chapter_can_be_read_before_anything_is_run(page: str) -> None:
     """Its cells run, and each value in its sentences is there."""
     assert "None" not in sentences(page, shown=True)

@@ -8,8 +8,17 @@ from typing import NamedTuple
 from companion.experiment.mentions import ANY, DENIED, NAMED, pattern
 from companion.phantoms.teacher.phrases import REGIONS
 
-#: How the teacher calls a region clear, without naming what it has not -> what that denies.
-_CLEAR = {phrase: findings for findings, phrases in REGIONS.values() for phrase in phrases}
+
+def _named(word: str) -> str:
+    return next(name for name, named in NAMED.items() if named.fullmatch(word))
+
+
+#: How the teacher calls a region clear -> what that denies: the finding that it names, or all of the region.
+_CLEAR = {
+    phrase: {_named(word) for word in ANY.findall(phrase)} or findings
+    for findings, phrases in REGIONS.values()
+    for phrase in phrases
+}
 _CLEARED = pattern(list(_CLEAR))
 
 
@@ -41,7 +50,3 @@ def mentions(text: str) -> Iterator[Mention]:
             found = tuple(sorted(cleared)) if cleared else (_named(word[0]),)
             denied = cleared is not None or (denial is not None and word.start() > denial.start())
             yield Mention(at + word.start(), at + word.end(), found, denied)
-
-
-def _named(word: str) -> str:
-    return next(name for name, named in NAMED.items() if named.fullmatch(word))

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 
 from chexreason.labels import FINDINGS
 from companion.evidence import frames
-from companion.evidence.audit import attainability, conventions, facts, lines, power, validation
+from companion.evidence.audit import attainability, conventions, differences, facts, lines, power, validation
 from companion.evidence.audit import uncertainty as sure
 from companion.evidence.stats import Interval
 from companion.evidence.tables import MODELS
-from companion.report.audit_figures import curves, picture
+from companion.report.audit_figures import curves, listed, picture
 from companion.report.plots import intervals, panel, rows_named
 from companion.report.theme import INK, ORANGE, Html, decimal
 
@@ -93,6 +93,18 @@ def rough(n: int) -> str:
     """
     step = 10 ** max(0, len(str(n)) - 2)
     return f"{round(n / step) * step:,}"
+
+
+def turned() -> str:
+    """How many differences of Tables 5 and 6 are told apart otherwise, and which, for each way to name labels."""
+    said = []
+    for what, names in differences.turned().items():
+        said.append(f"If models name {what}, {len(names) or 'none'}.")
+        found: dict[str, list[str]] = {}
+        for pair, _, place in (name.rpartition(" on ") for name in names):
+            found.setdefault(place, []).append(pair)
+        said += [f"On {place}: {listed(pairs)}." for place, pairs in found.items()]
+    return " ".join(said)
 
 
 def rulers() -> Html:

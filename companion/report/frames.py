@@ -33,12 +33,16 @@ class Column:
 
 def framed(
     body: str, label: str, *, title: str = "", heads: Sequence[str] = (), notes: Sequence[str] = (),
-    runs: Iterable[Run] = (), dense: bool = False, anchor: str = "",
+    folded: Sequence[str] = (), runs: Iterable[Run] = (), dense: bool = False, anchor: str = "",
 ) -> Html:  # fmt: skip
-    """A table with all that it carries; `label` is read out, `heads` are badges, `notes` are HTML."""
+    """A table with all that it carries; `label` is read out, `heads` are badges, `notes` are HTML, `folded` ones open
+    on demand."""
     above = [f"<strong>{escape(title)}</strong>"] if title else []
     head = "".join(f'<div class="cxr-head">{one}</div>' for one in [*above, *heads])
     below = "".join(f'<p class="cxr-note">{one}</p>' for one in notes)
+    if folded:
+        lines = "".join(f"<li>{one}</li>" for one in folded)
+        below += f'<details class="cxr-runs"><summary>How to read this table</summary><ul>{lines}</ul></details>'
     return block(head + scrolling(body, label, dense) + below + runs_behind(runs), anchor=anchor)
 
 

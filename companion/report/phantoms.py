@@ -26,6 +26,7 @@ from companion.phantoms import (
     sample_case,
     without,
 )
+from companion.phantoms.conventions import MINING
 from companion.phantoms.findings import DEVICE_SETS
 from companion.report.frames import frame_table
 from companion.report.plots import picture
@@ -161,6 +162,16 @@ def prevalences() -> Html:
         columns[f"{name}: drawn"] = pd.Series(drawn)
     shown = pd.DataFrame(columns).reindex(FINDINGS).map(lambda share: "–" if share != share else f"{share:.1%}")
     return frame_table(shown.rename_axis("Label").reset_index(), "Prevalence of each label", dense=True)
+
+
+def mining() -> Html:
+    """How well mined labels agree with what is to be seen, for the findings of which this is assumed."""
+    rows = [
+        {"Finding": name, "of its mined labels are right": f"{one.ppv:.0%}",
+         "of the images that show it have one": f"{one.sensitivity:.0%}"}
+        for name, one in MINING.items() if one.assumed
+    ]  # fmt: skip
+    return frame_table(pd.DataFrame(rows), "Mined labels against what is to be seen, as assumed")
 
 
 def together() -> Html:

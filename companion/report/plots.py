@@ -5,13 +5,16 @@ takes the page's text colour, tells its series by marker as well as by a colour-
 to who cannot see it. Type of 9 points in a panel of 4.4 inches stays above 9 pixels on a phone.
 """
 
+import base64
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -48,7 +51,10 @@ def panel(
         drawing = Figure(figsize=size, layout="constrained")
         axes = drawing.add_subplot()
         draw(axes)
-        axes.set(title=title, **labels)
+        axes.set(**labels)
+        drawing.suptitle(
+            "\n".join(wrap(title, int(12 * size[0]))), x=0.01, horizontalalignment="left", fontsize=10, weight="bold"
+        )
         handles, names = axes.get_legend_handles_labels()
         if (legend := axes.get_legend()) is not None:
             legend.remove()
@@ -167,16 +173,24 @@ def numbers(panels: Mapping[str, Values], level: bool = False) -> str:
 
 def framed(
     title: str, head: str, panels: Sequence[str], says: str = "", columns: int = 2, key: str = "", behind: str = "",
-    anchor: str = "",
+    anchor: str = "", data: pd.DataFrame | None = None,
 ) -> Html:  # fmt: skip
-    """Panels under a title and a badge, with the caption that says what to see, and the runs behind them."""
-    named, badges = (f' id="{anchor}"' if anchor else ""), (f'<div class="cxr-head">{head}</div>' if head else "")
+    """Panels under a title and a badge, with the caption that says what to see, the data to take along, and the runs
+    behind them; a figure without a title stands below a heading that is one."""
+    heads = [f"<strong>{escape(title)}</strong>"] * bool(title) + [head] * bool(head)
+    above = "".join(f'<div class="cxr-head">{one}</div>' for one in heads)
     caption = f"<figcaption>{escape(says)}{behind}</figcaption>" if says or behind else ""
+    taken = "" if data is None else take(data, anchor or "figure")
     return block(
-        f'<div{named} class="cxr-head"><strong>{escape(title)}</strong></div>{badges}{key}'
-        f'<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>{caption}',
-        "figure",
-    )
+        f'{above}{key}<div class="cxr-panels cxr-panels-{columns}">{"".join(panels)}</div>{taken}{caption}',
+        "figure", anchor,
+    )  # fmt: skip
+
+
+def take(data: pd.DataFrame, name: str) -> str:
+    """The way to a figure's data as a file; the page's script puts those to its drawing beside it."""
+    held = base64.b64encode(data.to_csv(index=False, float_format="%.6g").encode()).decode()
+    return f'<div class="cxr-take"><a download="{name}.csv" href="data:text/csv;base64,{held}">CSV</a></div>'
 
 
 def key_of(names: Sequence[str]) -> str:
@@ -201,5 +215,5 @@ def to_svg(drawing: Figure, alt: str) -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = svg.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
     svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r"font: ([0-9.]+px|bold [0-9.]+px|[0-9. a-z]+px) [^;\"]+", r"font: \1 inherit", svg)
+    svg = re.sub(r"font-family: [^;\"]+", "font-family: inherit", svg)
     return re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', svg, count=1)

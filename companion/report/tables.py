@@ -11,7 +11,6 @@ paper's values stand alone, with the command that makes the rest.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +19,15 @@ from great_tables import html
 from chexreason import metrics
 from chexreason.completions import Failure
 from chexreason.labels import LABEL_SETS
+from companion.evidence.audit import uncertainty as sure
+from companion.evidence.audit import validation
 from companion.evidence.audit.facts import supports
 from companion.evidence.audit.lines import GROUNDS, reference_lines
 from companion.evidence.comparable import ENOUGH
 from companion.evidence.tables import (
     DATASETS,
     METRICS,
+    TABLES,
     Evidence,
     beside,
     counted,
@@ -37,9 +39,12 @@ from companion.evidence.tables import (
 from companion.evidence.tables import profile as shown_profile
 from companion.report import leads
 from companion.report.frames import UNFIT, Column, framed, grid
+from companion.report.standing import CLEAR, FIRST, Standing, standings
 from companion.report.theme import Html, badge, decimal, escape
 
 AVERAGES = {"micro": "Micro average", "macro": "Macro average", "all": ""}
+#: The order of averages from left to right: the one that the paper leans on is on every screen.
+ORDER = ("macro", "micro", "all")
 #: Mark of a row with few positives, and in whose studies: the paper's, then ours in the order in which they are shown.
 FEW = (("†", "in the paper's test set"), ("‡", "among the studies of the {}"), ("§", "among the studies of the {}"))
 
@@ -53,56 +58,71 @@ def table(number: int, profile: str | None = None, results: Path | None = None) 
     made, paper = [one for one in found if one.runs], found[0].alone()
     sides, shown = [paper, *made], made or [paper]
     label, positives = f"Table {number}: {paper.spec.title}", list(map(_positives, sides))
-    notes = [*dict.fromkeys(note for one in shown for note in _notes(one)), *_few_notes(sides, positives)]
+    told = [_standing_note(paper, made), *_few_notes(sides, positives), _reference(number)]
+    folded = [*dict.fromkeys(note for one in shown for note in _reading(one)), *told]
     return framed(
-        _stacked(sides) if number in (2, 3, 4) else _by_side(sides, positives), label, title=label,
-        heads=list(map(badges, shown)), notes=[*notes, _reference(number)],
+        _stacked(sides) if number < 5 else _by_side(sides, positives), label, title=label,
+        heads=list(map(badges, shown)), notes=[note for one in shown for note in _notes(one)], folded=folded,
         runs=[run for one in made for run in one.runs.values()], dense=number >= 5,
         anchor=f"table-{number}",
     )  # fmt: skip
 
 
 def _by_side(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]) -> str:
-    """Tables 1, 5 and 6: a block of columns a side."""
+    """Tables 5 and 6: a block of columns a side; below the findings the averages, and where each model stands."""
     spec, rows, best = sides[0].spec, _all_rows(sides), _highest(sides[0])
-    columns, models = [], spec.number >= 5
-    few = [{row for row, count in known.items() if count < ENOUGH} for known in positives]
+    columns, few = list[Column](), [{row for row, n in known.items() if n < ENOUGH} for known in positives]
+    some = any(0 in known.values() for known in positives)
     for one, known in zip(sides, positives, strict=True):
-        out, over = leads.unfit_of(one), _name(one)
-        over += f", {DATASETS[spec.dataset][one.tier == 'miniature']}" if models else ""
+        over = f"{_name(one)}, {DATASETS[spec.dataset][one.tier == 'miniature']}"
+        out, where = leads.unfit_of(one), standings(one)
+        if known:
+            counts = [f"{known[row]:.0f}" if row in known else "" for row in rows]
+            columns.append(Column(html("posi-<br>tives"), [*counts, *[""] * (some + 4)], over, tint=bool(one.runs)))
         for column, metric in one.all_columns():
             values = one.side("ours" if one.runs else "paper", column, metric).reindex(rows)
-            cells = ["–" if known.get(row) == 0 else decimal(value) + UNFIT * (row in out and not models)
-                     for row, value in zip(rows, values, strict=True)]  # fmt: skip
+            there = [value for row, value in values.items() if row != "macro" and known.get(str(row)) != 0]
+            place = where.get(column, Standing())
+            cells = ["–" if known.get(str(row)) == 0 else decimal(value) for row, value in values.items()]
+            cells += [decimal(float(np.mean(there)))] * some
+            cells += place
             bold = [k for k, row in enumerate(rows) if not one.runs and (row, column, metric) in best]
-            head = _head(column, metric, one.tier, models and column in out)
+            head = html(
+                "<br>".join(map(escape, re.split(r"(?<=-)| ", leads.titled(column, one.tier))))
+                + UNFIT * (column in out)
+            )
             columns.append(Column(head, cells, over, tint=bool(one.runs), bold=bold))
     names = [title_of(spec, row) + "".join(mark for (mark, _), rare in zip(FEW, few, strict=False) if row in rare)
              for row in rows]  # fmt: skip
-    return grid("Finding" if models else "Prompt", names, columns, tight=models)
-
-
-def _head(column: str, metric: str, tier: str, out: bool) -> Any:
-    """A model's name broken into lines, since ten columns have to fit beside one another; in Table 1 the score."""
-    if column in AVERAGES:
-        return METRICS[metric] if column == "all" else f"{column.capitalize()}-{METRICS[metric]}"
-    return html("<br>".join(map(escape, re.split(r"(?<=-)| ", leads.titled(column, tier)))) + UNFIT * out)
+    names += ["… of those with positives"] * some + ["95 % from", "to", "ranks", f"minus {FIRST[spec.number][2]}"]
+    return grid("Finding", names, columns, tight=True)
 
 
 def _stacked(sides: Sequence[Evidence]) -> str:
-    """Tables 2 to 4: a block a variant, the paper's row above ours, one a tier."""
-    best = _highest(sides[0])
-    cells = [(row, one) for row in _all_rows(sides) for one in sides if row in one.all_rows()]
+    """Tables 1 to 4: a block a side, macro-F1 first."""
+    spec, best = sides[0].spec, _highest(sides[0])
+    cells = [(row, one) for one in sides for row in one.all_rows()]
+    places = {id(one): standings(one) for one in sides}
+    where = [places[id(one)].get(row, Standing()) for row, one in cells]
     columns = [
         Column(METRICS[metric], [decimal(_values(one).get((row, column, metric))) for row, one in cells],
                AVERAGES[column], bold=[k for k, (row, one) in enumerate(cells)
                                        if not one.runs and (row, column, metric) in best])
-        for column, metric in sides[0].columns()
+        for column, metric in sorted(sides[0].columns(), key=lambda one: (ORDER.index(one[0]), one[1] != "f1"))
     ]  # fmt: skip
+    beside = {"95 % interval": [one.interval for one in where], "ranks": [one.rank for one in where],
+              f"minus {FIRST[spec.number][2]}": [one.minus for one in where]}  # fmt: skip
+    columns[1:1] = [Column(head, texts, AVERAGES["macro"]) for head, texts in beside.items()]
     out = {_name(one): leads.unfit_of(one) for one in sides}
-    names = [_name(one) + UNFIT * (row in out[_name(one)]) for row, one in cells]
-    return grid("Values", names, columns, groups=[title_of(one.spec, row) for row, one in cells],
+    names = [title_of(spec, row) + UNFIT * (row in out[_name(one)]) for row, one in cells]
+    return grid("Prompt" if spec.number == 1 else "Variant", names, columns, groups=[_block(one) for _, one in cells],
                 tinted=[k for k, (_, one) in enumerate(cells) if one.runs])  # fmt: skip
+
+
+def _block(one: Evidence) -> str:
+    """What stands above a side's rows: the paper's or ours, and which model."""
+    model = "qwen" if one.spec.number == 3 else "medgemma"
+    return f"{_name(one)}: {leads.titled(model, one.tier)}"
 
 
 def _name(one: Evidence) -> str:
@@ -167,11 +187,35 @@ def badges(shown: Evidence) -> str:
 
 
 def _notes(shown: Evidence) -> list[str]:
-    """Sentences below a table: what is missing, how to read it, and what no image at all would score."""
+    """Sentences below a table: what is missing, and which of our runs take part in no order."""
     make = f"<code>make book PROFILE={escape(shown.profile)}</code>"
     if not shown.runs:
         none = f"The paper's values alone: the profile {escape(shown.profile)} has no results for this table."
         return [f"{none} {make} makes those that its study has."]
+    missing = f"Not run: {escape(', '.join(shown.missing))}. {make} runs those that its study has."
+    return [*unfit_note(shown), *[missing] * bool(shown.missing)]
+
+
+def _standing_note(paper: Evidence, made: Sequence[Evidence]) -> str:
+    """What the intervals, the ranks and the differences are."""
+    number = paper.spec.number
+    studies = min(sure.NIH_SIZES) if number == 6 else validation.size()
+    many = "" if number == 5 else f", if there were {studies} studies"
+    table, row, _ = FIRST[number]
+    first = escape(leads.titled(row, paper.tier) if number >= 5 else title_of(TABLES[table], row))
+    said = (
+        f"Intervals of the paper's macro-F1 are reconstructed{many}; no other training is in them. Ranks are those "
+        "that the studies leave open: rows that share a rank cannot be told apart. Minus: the difference of macro-F1 "
+        f"to {first}, with {CLEAR} where its interval leaves out zero."
+    )
+    unranked = " Models that were trained once each are not ranked." * (number > 1)
+    return said + f" Our intervals are over patients.{unranked}" * bool(made)
+
+
+def _reading(shown: Evidence) -> list[str]:
+    """How to read a table, and what no image at all would score."""
+    if not shown.runs:
+        return []
     what = "of each row" if shown.spec.number >= 5 else "of each column but the failure rates"
     notes = [f"Bold: the highest value {what} as the paper prints it, which does not say that the difference is real."]
     if shown.tier == "miniature":
@@ -180,7 +224,6 @@ def _notes(shown: Evidence) -> list[str]:
             "Miniature: the models are small ones of the same classes as those they are named after, and the images "
             "are drawn. Compare no levels; whether an order or a direction can be compared, the text says.",
         )
-    notes += unfit_note(shown)
     if run := next(filter(has_rows, shown.runs.values()), None):
         rows, label_set = run.predictions(), str(run.info["label_set"])
         true_BF = metrics.label_cells(rows["truth"], label_set)
@@ -189,10 +232,7 @@ def _notes(shown: Evidence) -> list[str]:
             f"Answering every label for every one of the {every.n} studies of the {shown.tier}, without a look at "
             f"the image, would score micro-F1 {decimal(every.micro['f1'])} and macro-F1 {decimal(every.macro['f1'])}."
         )
-    notes += _cut_note(shown)
-    if shown.missing:
-        notes.append(f"Not run: {escape(', '.join(shown.missing))}. {make} runs those that its study has.")
-    return notes
+    return notes + _cut_note(shown)
 
 
 def _cut_note(shown: Evidence) -> list[str]:

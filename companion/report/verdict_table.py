@@ -58,8 +58,8 @@ EVIDENCE = {
     "table4": ("grpo.html#table-4", "Table 4"),
     "figure1": ("sft.html#how-the-training-went-figure-1", "Figure 1"),
     "cells": ("cells.html", "images, labels or patients"),
-    "collapse": ("collapse.html", "collapse"),
-    "cures": ("cures.html", "cures"),
+    "collapse": ("smaller.html#does-anything-collapse", "collapse"),
+    "cures": ("smaller.html#does-a-mitigation-gain-abroad", "mitigations"),
     "data": ("data.html#chexpert", "how the test set was used"),
 }  # fmt: skip
 

@@ -48,7 +48,8 @@ def lowest_last() -> tuple[int, int, int]:
     """SFT trainings whose validation loss was lowest after the last epoch, all that log one, and epochs at most."""
     losses = [series(run.history(), "eval_loss") for run in trained().values() if run.info["stage"] == "sft"]
     losses = [values for values in losses if len(values)]
-    return sum(values.iloc[-1] == values.min() for values in losses), len(losses), max(map(len, losses), default=0)
+    lowest = sum(bool(values.iloc[-1] == values.min()) for values in losses)
+    return lowest, len(losses), max(map(len, losses), default=0)
 
 
 def short_answers() -> dict[str, float]:

@@ -96,10 +96,10 @@ def figure() -> Html:
     )  # fmt: skip
 
 
-def verdict() -> str:
-    """What choosing adds, in a line; `NOT_RUN` without the runs."""
+def _averages() -> list[str]:
+    """What choosing adds by either average, a clause each; none without the runs."""
     if not ways():
-        return NOT_RUN
+        return []
     said = []
     for outcome, how in ((MACRO, "by which it was chosen"), (MICRO, "post hoc")):
         each = advantages(outcome.name).groupby("seed").mean()
@@ -108,4 +108,15 @@ def verdict() -> str:
             f"by {outcome.title} ({how}) {signed(chosen)} where it was chosen, {signed(others)} on other patients, "
             f"difference {spoken(over_trainings(each['adds']))}"
         )
-    return f"best minus last over nine findings, most of them rare: {'; '.join(said)}"
+    return said
+
+
+def verdict() -> str:
+    """What choosing adds, in a line; `NOT_RUN` without the runs."""
+    said = "; ".join(_averages())
+    return f"best minus last over nine findings, most of them rare: {said}" if said else NOT_RUN
+
+
+def told() -> str:
+    """The same by either average, in a sentence each."""
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in _averages() or [NOT_RUN])
