@@ -1,100 +1,153 @@
 // Pieces of pages that all of the laboratory uses.
 "use strict";
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
+  const W = LAB.words, home = document.currentScript.src.replace(/[^/]*$/, "");
+  const by = (names, of) => Object.fromEntries(names.map((name, k) => [name, of(name, k)]));
+  const show = (value) => value.toFixed(Math.abs(value) >= 10 ? 1 : 3);
+  // A reward's constants as the code has them.
+  const stated = (reward) => by(Object.keys(W.rewards[reward]), (key) => W.rewards[reward][key].value);
+
+  // An element; `on...` is a listener, and a list of children counts as its members.
   const node = (name, about = {}, ...children) => {
-    const made = ["svg", "path"].includes(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+    const space = ["svg", "path"].includes(name) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+    const made = document.createElementNS(space, name);
     for (const [key, value] of Object.entries(about)) {
       if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-      else if (typeof value === "boolean" && key.startsWith("aria-")) made.setAttribute(key, value);
-      else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value === true ? "" : value);
+      else if (typeof value === "boolean" && !key.startsWith("aria-")) made.toggleAttribute(key, value);
+      else made.setAttribute(key, value);
     }
-    made.append(...children);
+    made.append(...children.flat());
     return made;
   };
   const button = (text, onclick, about = {}) => node("button", { type: "button", onclick, ...about }, text);
-  const options = (entries) => Object.entries(entries).map(([value, text]) => node("option", { value }, text));
+  const options = (entries, chosen) => Object.entries(entries).map(([value, text]) =>
+    node("option", { value, selected: value === String(chosen) }, text));
   // A labelled choice; `change` is called with the value.
-  const field = (title, name, entries, change) =>
-    node("label", {}, `${title} `, node("select", { name, onchange: (event) => change(event.target.value) }, ...options(entries)));
+  const field = (title, name, entries, change, chosen) => node("label", {}, `${title} `,
+    node("select", { name, onchange: (event) => change(event.target.value) }, options(entries, chosen)));
+  // A number from 0 on; `change` is called with its box, and gives what the box then has.
+  const number = (name, value, change, about = {}) => node("input", {
+    type: "number", name, min: 0, value, onchange: ({ target }) => { target.value = change(target); }, ...about });
+  const positive = (text) => text !== "" && Number(text) >= 0 && Number.isFinite(Number(text));
   // A table that scrolls by itself; cells of the first column are heads of their rows.
-  const table = (title, heads, rows, wide = false) =>
-    node("div", { class: "cxr-scroll", role: "region", tabindex: "0", "aria-label": title }, node("table", { class: wide ? "cxr-wide" : "" },
-      node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))),
-      node("tbody", {}, ...rows.map(([first, ...rest]) => node("tr", {}, node("th", { scope: "row" }, first), ...rest.map((cell) =>
-        (cell instanceof HTMLTableCellElement ? cell : node("td", {}, cell))))))));
-  const toggles = (title, names, on, change) => node("div", { class: "lab-row", role: "group", "aria-label": title }, ...names.map((name) =>
-    button(name, () => change(on.includes(name) ? on.filter((one) => one !== name) : names.filter((one) => one === name || on.includes(one))),
-      { class: "lab-toggle", "aria-pressed": on.includes(name) })));
+  const table = (title, heads, rows, wide = false) => {
+    const cells = (row) => row.map((cell) => (cell instanceof HTMLTableCellElement ? cell : node("td", {}, cell)));
+    const body = rows.map(([first, ...rest]) => node("tr", {}, node("th", { scope: "row" }, first), cells(rest)));
+    const head = node("tr", {}, heads.map((title) => node("th", { scope: "col" }, title)));
+    return node("div", { class: "cxr-scroll", role: "region", tabindex: "0", "aria-label": title },
+      node("table", { class: wide ? "cxr-wide" : "" }, node("thead", {}, head), node("tbody", {}, body)));
+  };
+  // Names to choose among, of which one at least stays.
+  const toggles = (title, names, on, change) => {
+    const turned = (name) => names.filter((one) => on.includes(one) !== (one === name));
+    return node("div", { class: "lab-row", role: "group", "aria-label": title }, names.map((name) => button(name,
+      () => turned(name).length && change(turned(name)), { class: "lab-toggle", "aria-pressed": on.includes(name) })));
+  };
+
+  // Starts each place that is this part of a page, once; its table is folded, and stays for whoever wants it.
+  const takeOver = (part, start) => document.querySelectorAll(`.lab-${part}:not([data-ready])`).forEach((root) => {
+    root.dataset.ready = "yes";
+    start(root);
+    root.querySelector(":scope > details")?.removeAttribute("open");
+  });
+  // What another script of this folder gives, which is loaded when it is first asked for.
+  const loaded = (name) => LAB[name] ?? new Promise((done, fail) => document.head.append(node("script", {
+    src: `${home}${name}.js`, onload: () => done(LAB[name]),
+    onerror: () => fail(new Error(`${name}.js is not in this book.`)) })));
 
   // Draws again without losing the reader's place: what had the focus has it, and what was opened is open.
-  const kept = (root, draw) => (...given) => {
-    const key = (one) => [one.tagName, one.name, one.tagName === "BUTTON" ? one.textContent : "", one.getAttribute("aria-label"), one.dataset.finding].join();
-    const all = (name) => [...root.querySelectorAll(name)], focused = root.contains(document.activeElement) ? document.activeElement : null;
-    const alike = focused ? all(focused.tagName).filter((one) => key(one) === key(focused)).indexOf(focused) : 0;
+  const kept = (root, draw) => () => {
+    const all = (name) => [...root.querySelectorAll(name)], focused = document.activeElement;
+    const key = (one) =>
+      [one.name, one.type === "button" && one.textContent, one.getAttribute("aria-label"), one.dataset.finding].join();
+    const like = () => all(focused.tagName).filter((one) => key(one) === key(focused));
+    const had = root.contains(focused), place = like().indexOf(focused);
     const open = all("details[open]").map((one) => one.className);
-    draw(...given);
+    draw();
     all("details[class]").filter((one) => open.includes(one.className)).forEach((one) => { one.open = true; });
-    if (!focused || root.contains(focused)) return;
-    const found = all(focused.tagName).filter((one) => key(one) === key(focused)), seen = (name) => all(name).find((one) => one.getClientRects().length);
-    (found[alike] ?? found.at(-1) ?? seen("[data-next]") ?? seen("button"))?.focus();
+    if (!had || root.contains(focused)) return;
+    const seen = (name) => all(name).find((one) => one.getClientRects().length);
+    (like()[place] ?? like().at(-1) ?? seen("[data-next]") ?? seen("button"))?.focus();
   };
 
   // The reader's choices in the page's address, so that it can be sent on; what it does not know is left out.
   // Another address in the same tab is another page.
   addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
   const address = {
-    read: (known) => Object.fromEntries([...new URLSearchParams(location.hash.slice(1))].filter(([name, value]) => known[name]?.(value))),
+    get: (name) => new URLSearchParams(location.hash.slice(1)).get(name),
+    one: (name, known, usual) => (known.includes(address.get(name)) ? address.get(name) : usual),
+    some: (name, known, usual) => {
+      const found = known.filter((one) => address.get(name)?.split(",").includes(one));
+      return found.length ? found : usual;
+    },
     write: (values) => history.replaceState(null, "", `#${new URLSearchParams(values)}`),
   };
 
-  // What this browser keeps of a page. It may forbid that, from disk above all: then nothing is kept.
-  const memory = {
-    read: (name) => { try { return JSON.parse(localStorage.getItem(`chexreason.${name}`)) ?? {}; } catch { return {}; } },
-    write: (name, held) => { try { localStorage.setItem(`chexreason.${name}`, JSON.stringify(held)); } catch { /* not here */ } },
+  // Changes a page's choices, draws it anew, and writes in its address what `told` gives.
+  const setter = (root, state, draw, told) => {
+    const redraw = kept(root, draw);
+    return (change) => {
+      Object.assign(state, change);
+      redraw();
+      address.write(told());
+    };
   };
 
-  // An X-ray with the outlines of what was drawn; a chip lights them up.
-  const xray = (image, outlines, alt, lines = true) => node("figure", { class: "lab-xray" },
-    node("img", { src: `data:image/webp;base64,${image}`, alt, width: LAB.words.side, height: LAB.words.side }),
-    node("svg", { viewBox: `0 0 ${LAB.words.grid} ${LAB.words.grid}`, "aria-hidden": "true", class: lines ? "" : "lab-off" },
-      ...Object.entries(outlines).map(([name, path]) => node("path", { d: path, "data-finding": name, class: "lab-line" }))));
+  // What this browser keeps of a page. It may forbid that, from disk above all: then nothing is kept.
+  const tried = (what) => { try { return what(); } catch { return null; } };
+  const memory = {
+    read: (name) => tried(() => JSON.parse(localStorage.getItem(`chexreason.${name}`))) ?? {},
+    write: (name, held) => tried(() => localStorage.setItem(`chexreason.${name}`, JSON.stringify(held))),
+  };
+
+  // An X-ray with the outlines of what was drawn, which may be hidden; a chip lights them up.
+  const xray = (image, outlines, drawn, lines = true) => node("figure", { class: "lab-xray" },
+    node("img", { src: `data:image/webp;base64,${image}`, width: W.side, height: W.side,
+      alt: lines ? `X-ray drawn with ${drawn.join(", ") || "nothing"}` : "X-ray" }),
+    node("svg", { viewBox: `0 0 ${W.grid} ${W.grid}`, "aria-hidden": true, class: lines ? "" : "lab-off" },
+      Object.entries(outlines).map(([name, d]) => node("path", { d, "data-finding": name, class: "lab-line" }))));
   const chip = (name, kind, title) => {
     const light = (on) => (event) => event.target.closest(".lab-seen")?.querySelectorAll(".lab-line").forEach((line) =>
-      line.classList.toggle("lab-bright", on && line.dataset.finding === name.replace("?", "")));
-    const lit = { onmouseenter: light(true), onmouseleave: light(false), onfocus: light(true), onblur: light(false) };
-    const drawn = ["drawn", "right", "missed"].includes(kind); // only these have an outline
-    return node("span", { class: `lab-chip lab-${kind}`, "data-finding": name, "data-kind": kind, title, ...(drawn ? { tabindex: "0", ...lit } : {}) }, name);
+      line.classList.toggle("lab-bright", on && line.dataset.finding === name));
+    const mouse = { onmouseenter: light(true), onmouseleave: light(false) };
+    const keys = { tabindex: 0, onfocus: light(true), onblur: light(false) };
+    const outlined = ["drawn", "right", "missed"].includes(kind) ? { ...mouse, ...keys } : {};
+    const about = { class: `lab-chip lab-${kind}`, "data-finding": name, "data-kind": kind, title };
+    return node("span", { ...about, ...outlined }, name);
   };
   const chips = (names, drawn, word) => names.map((name) =>
     (drawn.includes(name) ? chip(name, "right", `${word}, and drawn`) : chip(name, "wrong", `${word}, and not drawn`)));
-  // An answer with the words that name a finding marked, and its labels as chips.
-  const answer = (said, drawn) => {
+  const row = (title, chips, about = {}) =>
+    node("div", { class: "lab-row", ...about }, title && node("strong", {}, `${title} `), chips);
+  const drawnRow = (drawn) => row("Drawn", drawn.map((name) => chip(name, "drawn", "drawn on the image")));
+  // What a model said: its answer with the words that name a finding marked, and its labels as chips.
+  const answer = (title, said, drawn, about = {}) => {
+    const section = (...inner) => node("section", { class: "lab-model", ...about }, node("h2", {}, title), inner);
+    if (!said) return section(node("p", {}, "Its answers are not kept."));
     const pieces = [];
     let from = 0;
     for (const [start, end, findings, denied] of said.mentions) {
-      const there = findings.some((name) => drawn.includes(name)), kind = denied ? (there ? "missed" : "denied") : there ? "right" : "wrong";
+      const there = findings.some((name) => drawn.includes(name));
+      const kind = there ? (denied ? "missed" : "right") : denied ? "denied" : "wrong";
       const title = `${findings.join(", ")}: ${there ? "drawn" : "not drawn"}`;
-      pieces.push(said.text.slice(from, start), node("mark", { class: `lab-${kind}`, title }, said.text.slice(start, end)));
+      const mark = node("mark", { class: `lab-${kind}`, title }, said.text.slice(start, end));
+      pieces.push(said.text.slice(from, start), mark);
       from = end;
     }
-    const failed = () => [node("em", {}, `no label can be read: ${said.failures.join(", ").replaceAll("_", " ")}`)];
-    return [node("p", { class: "lab-text" }, ...pieces, said.text.slice(from)),
-      node("div", { class: "lab-row" }, ...(said.failed ? failed() : chips(said.labels, drawn, "named")))];
+    const failed = `no label can be read: ${said.failures.join(", ").replaceAll("_", " ")}`;
+    return section(node("p", { class: "lab-text" }, pieces, said.text.slice(from)),
+      row("", said.failed ? node("em", {}, failed) : chips(said.labels, drawn, "named")));
   };
 
   // Micro-F1 and macro-F1, both over the findings that occur in the truths, of answers (lists) against truths (lists).
-  const scored = (answers, truths) => {
-    const each = LAB.words.findings.map((name) => {
-      const kinds = [0, 0, 0];
-      truths.forEach((truth, k) => {
-        const there = truth.includes(name), said = answers[k].includes(name);
-        if (there || said) kinds[there && said ? 0 : said ? 1 : 2]++;
-      });
-      return kinds;
-    });
-    const there = each.filter(([hits, , missed]) => hits + missed > 0), sums = [0, 1, 2].map((kind) => LAB.sum(there.map((one) => one[kind])));
-    return { micro: LAB.f1(...sums), macro: LAB.sum(there.map((one) => LAB.f1(...one))) / there.length, n: truths.length, findings: there.length };
+  LAB.scored = (answers, truths) => {
+    const count = (name, said, there) =>
+      truths.filter((truth, k) => answers[k].includes(name) === said && truth.includes(name) === there).length;
+    const each = W.findings.filter((name) => truths.some((truth) => truth.includes(name)))
+      .map((name) => [count(name, true, true), count(name, true, false), count(name, false, true)]);
+    const sums = [0, 1, 2].map((kind) => LAB.sum(each.map((counts) => counts[kind])));
+    return { micro: LAB.f1(...sums), macro: LAB.mean(each.map((counts) => LAB.f1(...counts))) };
   };
-  Object.assign(LAB, { parts: { node, button, field, options, table, toggles, kept, address, memory, xray, chip, chips, answer }, scored });
+  LAB.parts = { by, show, stated, node, button, options, field, number, positive, table, toggles, takeOver,
+    loaded, kept, setter, address, memory, xray, chip, chips, row, drawnRow, answer };
 })();

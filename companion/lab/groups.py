@@ -31,6 +31,21 @@ LEVELS: tuple[dict[str, Any], ...] = (
      "task": "Fix it: change equation 4 until your rules of level three earn less than nothing, and the fine-tuned "
              "model still earns more than the untouched one, and more than nothing."},
 )  # fmt: skip
+#: reward -> each of its terms, and how it comes about.
+TERMS = {
+    "hard": {
+        "jaccard": "|named ∩ recorded| / |named ∪ recorded|", "short": "− short_penalty if |t| < min_length",
+    },
+    "nuanced": {
+        "match": "exact, if named = recorded", "recall": "recall × share of the recorded labels that are named",
+        "precision": "precision × share of the named labels that are recorded",
+        "false_positive": "− false_positive × frequencies of the wrong labels / that of the commonest",
+        "repetition": "− repetition × named labels that dominate the window",
+        "collapse": "− collapse, if any named label dominates",
+        "malformed": "− malformed, if the blocks or the labels fail", "unknown": "− invalid × unknown names",
+        "duplicate": "− duplicate × repeated names", "outside": "− outside, if text stands outside the blocks",
+    },
+}  # fmt: skip
 
 
 def groups() -> pd.DataFrame:
@@ -69,7 +84,7 @@ def data() -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "constants": constants(), "groups": made, "shares": shares(), "models": xrays.MODELS,
-        "levels": LEVELS,
+        "levels": LEVELS, "terms": TERMS,
         "validation": {"truth": [cell.split(";") for cell in checked["truth"]],
                        "said": {model: list(checked[model]) for model in xrays.MODELS}},
     }  # fmt: skip
