@@ -3,10 +3,10 @@
 // is whole.
 "use strict";
 (() => {
-  const { by, node, button, field, table, toggles, takeOver, loaded, setter, address } = LAB.parts;
+  const { by, fixed, node, button, field, table, toggles, takeOver, loaded, setter, address } = LAB.parts;
   const { xray, drawnRow, answer } = LAB.parts, W = LAB.words, SIDES = ["first", "second"];
-  const three = (value) => (value === null || Number.isNaN(value) ? "" : value.toFixed(3));
-  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+  const three = (value) => (value === null || Number.isNaN(value) ? "" : fixed(value));
+  const signed = (value) => `${value < 0 ? "−" : "+"}${fixed(Math.abs(value))}`;
   const many = (count) => count.toLocaleString("en");
   const same = (names) => by(names, (name) => name);
 
@@ -93,22 +93,26 @@
       if (none) return say("These labels have none of the chosen findings: choose others.");
       const all = each.map((one) => LAB.reanalysed(one, [first, second], names, policy, drop, against, resamplesOf()));
       const found = averaged() ? LAB.overSeeds(all) : all[0];
-      const scores = found.table.map((row) => [row.score, row.first, row.second]);
-      looked.set(JSON.stringify(scores), found.table.filter((row) => row.low !== null && row.positives !== 0).length);
+      const scores = found.table.map((row) => [row.score, ...[row.first, row.second].sort()]);
+      looked.set(JSON.stringify(scores), found.table.filter((row) => row.low < row.high && row.positives !== 0).length);
       root.dataset.found = JSON.stringify(found.table);
       out.replaceChildren(told(cohort, found), scoresOf(found), ...warned(found), forks(),
         averaged() ? "" : flips(cohort, found), python(), csv(found));
     }
 
-    function told(cohort, { studies, patients, names, dropped }) {
+    function told(cohort, { studies, patients, names, dropped, failed, table, lacking }) {
       const seeds = Object.keys(seedsOf(state.where)), n = seeds.length, never = state.names.length - names.length;
       const which = averaged() ? `${state.where}, mean of seeds ${seeds.join(", ")}`
         : `${cohort.profile}, seed ${cohort.seed}`;
       const findings = `${names.length} finding${names.length > 1 ? "s" : ""}`;
+      const none = table.filter((row) => row.positives === 0).length;
       return node("p", {}, [
         `${cohort.tier}, ${which}: ${many(studies)} studies of ${many(patients)} patients, ${findings}.`,
         never && `${never} left out, which these labels never have.`,
         dropped && `${dropped} left out, where an answer cannot be read.`,
+        failed.some(Boolean) && `Answers that cannot be read: ${failed[0]} of the first run, ${failed[1]} of the second.`,
+        none && `${none} of the findings occur in no study: macro-F1 counts each as 0.`,
+        ...Object.entries(lacking ?? {}).map(([name, k]) => `${name}: mean of ${n - k}; at ${k} of ${n} no study has it.`),
         "The second run minus the first; intervals are",
         !averaged() && "95 % by patient and say nothing of another training.",
         averaged() && "Student's, 95 %, over trainings, each on studies of its own.", 
@@ -150,7 +154,7 @@
       const odds = "Were all of it chance and each independent, one at least would leave out zero in "
         + `${chance} of 100 tries; Bonferroni asks each for ${level} %.`;
       return node("p", { class: "lab-forks", "data-looked": n, "data-intervals": intervals },
-        `You have looked at ${n === 1 ? "one comparison" : `${n} comparisons with different results`}, `
+        `Since you opened this page you have looked at ${n === 1 ? "one comparison" : `${n} comparisons with different results`}, `
         + `and at ${intervals} intervals. ${intervals > 1 ? odds : ""}`);
     }
 
@@ -169,7 +173,7 @@
         + "Blue and orange say there what was drawn, whatever the table is held against.";
       return node("details", { class: "lab-flips", "data-flips": changed.length },
         node("summary", {}, `${changed.length} of ${studies} studies got another answer`),
-        node("p", {}, cohort.images ? choose : "The book has no X-rays of these studies."), seen, all);
+        node("p", {}, cohort.images ? choose : "The X-rays of these studies are not in the book."), seen, all);
     }
 
     // The X-ray of a study, and what both runs said of it.

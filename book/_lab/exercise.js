@@ -92,8 +92,10 @@
       const go = button("run and check", () => busy || run(), { name: "run" });
       const stop = button("stop", () => busy && LAB.stopPython(), { name: "stop" });
       turn(false);
-      const anew = () => {
-        box.value = one.starter;
+      const anew = () => { // as if typed, so that it can be undone with the keyboard
+        box.focus();
+        box.select();
+        if (!document.execCommand("insertText", false, one.starter)) box.value = one.starter;
         changed(box.value);
       };
       bar.append(go, stop, button("begin anew", anew, { name: "anew" }), handIn);

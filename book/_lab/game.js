@@ -37,8 +37,9 @@
   takeOver("game", (root) => {
     const levels = LAB.levels(), held = memory.read("game"), done = new Set(held.done);
     const usual = (share, from) => ({ share, from, labels: [findings[0]], pad: 0 });
+    const begin = () => ({ rules: [usual(100, "sft")], constants: stated("nuanced") });
     const constants = { ...stated("nuanced"), ...held.constants };
-    const state = { level: 0, rules: [usual(100, "sft")], ...held, constants };
+    const state = { level: 0, ...begin(), ...held, constants };
     const head = node("div", { class: "lab-bar" }), list = node("div", { class: "lab-rules" });
     const inputs = node("div", { class: "lab-boxes" }), out = node("div", { "aria-live": "polite" });
     const redraw = kept(root, draw);
@@ -58,7 +59,8 @@
       told();
       head.replaceChildren(levelChoice(), node("span", {}, task));
       const more = button("another rule", redrawn(() => state.rules.push(usual(0, "list"))), { name: "more" });
-      list.replaceChildren(...state.rules.map(rule), state.rules.length < 5 ? more : "");
+      const anew = button("begin anew", redrawn(() => Object.assign(state, begin())), { name: "anew" });
+      list.replaceChildren(...state.rules.map(rule), state.rules.length < 5 ? more : "", anew);
       inputs.replaceChildren(...(fix ? Object.keys(state.constants).map(constant) : []));
     }
 
@@ -107,7 +109,7 @@
     }
 
     function rule(one, k) {
-      const sources = { sft: "the fine-tuned model", hard: "the model after GRPO", list: "a list, whatever the image" };
+      const sources = { sft: "the fine-tuned model", hard: "the model after GRPO (equation 3)", list: "a list, whatever the image" };
       const from = field("answers of", `from-${k}`, sources, redrawn((value) => { one.from = value; }), one.from);
       const amount = (title, name, max) => {
         const change = ({ value }) => {
@@ -119,7 +121,7 @@
       const labels = toggles("Labels of the list", findings, one.labels, redrawn((names) => { one.labels = names; }));
       const remove = button("remove", redrawn(() => state.rules.splice(k, 1)));
       return node("div", { class: "lab-rule" }, node("div", { class: "lab-bar" }, amount("for", "share", 100),
-        node("span", {}, "of 100 studies the"), from, amount("with so many blanks in front:", "pad", 2000),
+        node("span", {}, "of 100 studies the"), from, amount("blanks put in front:", "pad", 2000),
         state.rules.length > 1 ? remove : ""), one.from === "list" ? labels : "");
     }
   });

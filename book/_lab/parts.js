@@ -3,7 +3,15 @@
 (() => {
   const W = LAB.words, home = document.currentScript.src.replace(/[^/]*$/, "");
   const by = (names, of) => Object.fromEntries(names.map((name, k) => [name, of(name, k)]));
-  const show = (value) => value.toFixed(Math.abs(value) >= 10 ? 1 : 3);
+  // Digits as Python writes them: a value just between two goes to the even one. Only sixteenths, for three digits, do.
+  const fixed = (value, digits = 3) => {
+    const between = Math.abs(value * 2 ** (digits + 1)) % 2 === 1, scale = 10 ** digits;
+    const even = between ? (2 * Math.round((value * scale) / 2)) / scale : value;
+    return even.toFixed(digits).replace("-", "−");
+  };
+  const show = (value) => fixed(value, Math.abs(value) >= 10 ? 1 : 3);
+  // The largest constant that a reward may be given.
+  const MOST = 10_000;
   // A reward's constants as the code has them.
   const stated = (reward) => by(Object.keys(W.rewards[reward]), (key) => W.rewards[reward][key].value);
 
@@ -27,8 +35,8 @@
     node("select", { name, onchange: (event) => change(event.target.value) }, options(entries, chosen)));
   // A number from 0 on; `change` is called with its box, and gives what the box then has.
   const number = (name, value, change, about = {}) => node("input", {
-    type: "number", name, min: 0, value, onchange: ({ target }) => { target.value = change(target); }, ...about });
-  const positive = (text) => text !== "" && Number(text) >= 0 && Number.isFinite(Number(text));
+    type: "number", name, min: 0, max: MOST, required: true, value, onchange: ({ target }) => { target.value = change(target); }, ...about });
+  const positive = (text) => text !== "" && Number(text) >= 0 && Number(text) <= MOST;
   // A table that scrolls by itself; cells of the first column are heads of their rows.
   const table = (title, heads, rows, wide = false) => {
     const cells = (row) => row.map((cell) => (cell instanceof HTMLTableCellElement ? cell : node("td", {}, cell)));
@@ -40,8 +48,11 @@
   // Names to choose among, of which one at least stays.
   const toggles = (title, names, on, change) => {
     const turned = (name) => names.filter((one) => on.includes(one) !== (one === name));
-    return node("div", { class: "lab-row", role: "group", "aria-label": title }, names.map((name) => button(name,
-      () => turned(name).length && change(turned(name)), { class: "lab-toggle", "aria-pressed": on.includes(name) })));
+    return node("div", { class: "lab-row", role: "group", "aria-label": title }, names.map((name) => {
+      const last = !turned(name).length;
+      return button(name, () => last || change(turned(name)), { class: "lab-toggle", "aria-pressed": on.includes(name),
+        ...(last ? { "aria-disabled": true, title: "one at least stays" } : {}) });
+    }));
   };
 
   // Starts each place that is this part of a page, once; its table is folded, and stays for whoever wants it.
@@ -106,14 +117,14 @@
       alt: lines ? `X-ray drawn with ${drawn.join(", ") || "nothing"}` : "X-ray" }),
     node("svg", { viewBox: `0 0 ${W.grid} ${W.grid}`, "aria-hidden": true, class: lines ? "" : "lab-off" },
       Object.entries(outlines).map(([name, d]) => node("path", { d, "data-finding": name, class: "lab-line" }))));
-  const chip = (name, kind, title) => {
+  const chip = (name, kind, title, { text = name, outlined = false } = {}) => {
     const light = (on) => (event) => event.target.closest(".lab-seen")?.querySelectorAll(".lab-line").forEach((line) =>
       line.classList.toggle("lab-bright", on && line.dataset.finding === name));
     const mouse = { onmouseenter: light(true), onmouseleave: light(false) };
     const keys = { tabindex: 0, onfocus: light(true), onblur: light(false) };
-    const outlined = ["drawn", "right", "missed"].includes(kind) ? { ...mouse, ...keys } : {};
+    const there = ["drawn", "right", "missed"].includes(kind) && name !== W.findings[0];
     const about = { class: `lab-chip lab-${kind}`, "data-finding": name, "data-kind": kind, title };
-    return node("span", { ...about, ...outlined }, name);
+    return node("span", { ...about, ...(there || outlined ? { ...mouse, ...keys } : {}) }, text);
   };
   const chips = (names, drawn, word) => names.map((name) =>
     (drawn.includes(name) ? chip(name, "right", `${word}, and drawn`) : chip(name, "wrong", `${word}, and not drawn`)));
@@ -127,9 +138,9 @@
     const pieces = [];
     let from = 0;
     for (const [start, end, findings, denied] of said.mentions) {
-      const there = findings.some((name) => drawn.includes(name));
-      const kind = there ? (denied ? "missed" : "right") : denied ? "denied" : "wrong";
-      const title = `${findings.join(", ")}: ${there ? "drawn" : "not drawn"}`;
+      const there = findings.filter((name) => drawn.includes(name));
+      const kind = there.length ? (denied ? "missed" : "right") : denied ? "denied" : "wrong";
+      const title = there.length ? `${there.join(", ")}: drawn` : `${findings.join(", ")}: not drawn`;
       const mark = node("mark", { class: `lab-${kind}`, title }, said.text.slice(start, end));
       pieces.push(said.text.slice(from, start), mark);
       from = end;
@@ -148,6 +159,6 @@
     const sums = [0, 1, 2].map((kind) => LAB.sum(each.map((counts) => counts[kind])));
     return { micro: LAB.f1(...sums), macro: LAB.mean(each.map((counts) => LAB.f1(...counts))) };
   };
-  LAB.parts = { by, show, stated, node, button, options, field, number, positive, table, toggles, takeOver,
+  LAB.parts = { by, fixed, show, stated, node, button, options, field, number, positive, table, toggles, takeOver,
     loaded, kept, setter, address, memory, xray, chip, chips, row, drawnRow, answer };
 })();

@@ -27,8 +27,11 @@
     });
   };
   // What a reward would select: the answer of each group that it pays most, scored against what is recorded.
-  const selected = (groups) => LAB.scored(groups.map(({ said, rewards }) =>
-    read(said[rewards.indexOf(Math.max(...rewards))]).labels), groups.map((group) => group.truth));
+  const selected = (groups) => {
+    const most = groups.map(({ said, rewards }) => read(said[rewards.indexOf(Math.max(...rewards))]).labels);
+    const labels = LAB.mean(most.map((one) => one.length));
+    return { labels, ...LAB.scored(most, groups.map((group) => group.truth)) };
+  };
 
   takeOver("reward", (root) => {
     const names = Object.keys(W.rewards);
@@ -109,7 +112,7 @@
 
     function group({ said, rewards, advantages }) {
       const arrow = (value) => (value > 1e-9 ? "↑" : value < -1e-9 ? "↓" : "=");
-      return [node("h2", {}, "Its group of four: the mean is taken off, and what is left moves the model"),
+      return [node("h2", {}, "Its group of four, as it was sampled and recorded: the mean is taken off, and what is left moves the model"),
         ...said.map((text, k) => node("div",
           { class: "lab-answer", "data-reward": rewards[k], "data-advantage": advantages[k] },
           button(`${k + 1}`, () => set(answerOf(state.group, k)), { "aria-label": `Take answer ${k + 1}` }),
@@ -127,13 +130,13 @@
         return node("li", { "data-model": model, "data-reward": value },
           `${G.models[model]} earns ${show(value)} an answer on ${texts.length} validation studies.`);
       });
-      const { micro, macro } = selected(all), best = `micro-F1 ${micro.toFixed(3)} and macro-F1 ${macro.toFixed(3)}`;
+      const { micro, macro, labels } = selected(all), best = `micro-F1 ${micro.toFixed(3)} and macro-F1 ${macro.toFixed(3)}`;
       return node("ul", {}, node("li", { "data-ties": ties }, `${ties} groups tie: nothing is learnt from them.`),
         node("li", { "data-changed": changed },
-          `${changed} groups would be ordered differently by the constants as they were.`),
+          `In ${changed} groups the order of the answers is another than under the constants as they were.`),
         node("li", { "data-micro": micro, "data-macro": macro },
-          `The answer that is paid most in each group has ${best} against what is recorded. `
-          + "It is picked with the answer key."),
+          `The answer that is paid most in each group, the first of those that tie, names ${show(labels)} labels. `
+          + `It has ${best} against what is recorded, and is picked with the answer key.`),
         models);
     }
   });

@@ -128,7 +128,8 @@
     }));
     const macro = found.table.find((row) => row.score === "macro-F1");
     const unfit = SIDES.map((side, k) => why(kept.map((b) => both[k].said[b]), macro[side], floor));
-    return { ...found, names, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth, unfit };
+    const failed = both.map((run) => kept.filter((b) => run.failed[b]).length);
+    return { ...found, names, studies: kept.length, dropped: cohort.keys.length - kept.length, kept, truth, unfit, failed };
   };
 
   // As `comparable.unfit`: why a run's differences carry no conclusion.
@@ -160,7 +161,11 @@
     });
     const [patients, studies, dropped] = ["patients", "studies", "dropped"].map((name) =>
       LAB.sum(each.map((one) => one[name])));
-    return { table, patients, studies, dropped, unfit, names: each[0].names };
+    const without = (k) => tables.filter((one) => one[k].positives === 0).length;
+    const rare = table.map(({ score }, k) => [score, without(k)]).filter(([, k]) => k > 0 && k < each.length);
+    const failed = SIDES.map((_, side) => LAB.sum(each.map((one) => one.failed[side])));
+    const lacking = Object.fromEntries(rare);
+    return { table, patients, studies, dropped, unfit, failed, lacking, names: each[0].names };
   };
 
   Object.assign(LAB, { f1, compare, named, stated, reanalysed, overSeeds });

@@ -31,8 +31,10 @@
     const set = setter(root, state, draw, () =>
       ({ at: state.at, filter: state.filter, patient: shown()[state.place]?.index ?? "" }));
     const choice = (title, name, entries) => field(title, name, entries, (value) => {
-      const before = shown()[state.place]; // the same patient, where the filter still has them
+      const before = shown()[state.place];
       state[name] = value;
+      // The same patient at another hospital, whom the filter need not have there.
+      if (name === "at" && before && !shown().includes(before)) state.filter = "all";
       set({ place: Math.max(0, shown().indexOf(before)) });
     });
     const turn = (by) => {
@@ -41,12 +43,13 @@
     };
     const lines = node("input", { type: "checkbox", name: "lines", checked: true,
       onchange: (event) => set({ lines: event.target.checked }) });
-    const browsing = [choice("Show", "filter", X.filters), button("← previous", () => turn(-1)),
+    const place = choice("Hospital", "at", by(X.hospitals, (name) => `${name}: ${X.about[name]}`));
+    const browsing = [place, choice("Show", "filter", X.filters), button("← previous", () => turn(-1)),
       button("next →", () => turn(1), { "data-next": true }), count, node("label", {}, lines, " outlines")];
     const begin = () => set({ reading: state.reading ? null : { k: 0, said: [], ticked: [] } });
     const read = button("", begin, { name: "read" });
     const bar = node("div", { class: "lab-bar", role: "group", "aria-label": "Which X-ray" },
-      choice("Hospital", "at", by(X.hospitals, (name) => `${name}: ${X.about[name]}`)), browsing, read);
+      browsing, read);
     document.addEventListener("keydown", ({ key, target, altKey, ctrlKey, metaKey }) => {
       if (!root.contains(target) && target !== document.body) return;
       if (altKey || ctrlKey || metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
@@ -62,9 +65,11 @@
       bar.querySelector("[name=filter]").replaceChildren(...options(titles));
       bar.querySelectorAll("select").forEach((one) => { one.value = state[one.name]; });
       browsing.forEach((one) => { one.hidden = Boolean(state.reading); });
-      count.textContent = `${found.length ? state.place + 1 : 0} of ${found.length}`;
+      const who = found.length ? `, patient ${found[state.place].index}` : "";
+      count.textContent = `${found.length ? state.place + 1 : 0} of ${found.length}${who}`;
       root.dataset.shown = found.length;
-      read.textContent = state.reading ? "stop reading" : "read ten yourself";
+      const over = state.reading?.k >= ten.length;
+      read.textContent = over ? "back to all X-rays" : state.reading ? "stop reading" : "read ten yourself";
       if (state.reading) stage.replaceChildren(...reading(state.reading));
       else if (found.length) stage.replaceChildren(picture(found[state.place], state.lines), told(found[state.place]));
       else stage.replaceChildren(node("p", {}, "No X-ray of this hospital is like that."));
@@ -84,7 +89,8 @@
       const yes = stated(labels, "yes"), perhaps = stated(labels, "perhaps");
       const missed = drawn.filter((name) => !yes.includes(name) && !perhaps.includes(name));
       return [...chips(yes, drawn, "recorded"),
-        ...perhaps.map((name) => chip(`${name}?`, "perhaps", "recorded as uncertain")),
+        ...perhaps.map((name) =>
+          chip(name, "perhaps", "recorded as uncertain", { text: `${name}?`, outlined: drawn.includes(name) })),
         ...missed.map((name) => chip(name, "missed", "drawn, and not recorded"))];
     }
 
@@ -101,7 +107,8 @@
         stage.querySelector(".lab-result, .lab-xray").scrollIntoView({ block: "nearest" });
       };
       return [picture(ten[now.k], false), node("div", { class: "lab-told" },
-        node("p", {}, `X-ray ${now.k + 1} of ${ten.length}. Tick what you see; nothing ticked means No Finding.`),
+        node("p", {}, `X-ray ${now.k + 1} of ${ten.length}, as hospital ${state.at} takes it. Tick what you see. `
+          + "Nothing ticked means No Finding, and so do Support Devices alone."),
         node("div", { class: "lab-boxes" }, boxes),
         button(now.k + 1 < ten.length ? "next X-ray" : "show my score", next,
           { class: "lab-next", "data-next": true }))];
@@ -115,8 +122,8 @@
         const { micro, macro } = LAB.scored(answers, truth);
         return node("td", { "data-micro": micro, "data-macro": macro }, `${micro.toFixed(2)} / ${macro.toFixed(2)}`);
       })]);
-      const about = "Micro-F1 / macro-F1 of ten X-rays, over the findings that occur in what a reader is held against. "
-        + "Ten are a game and no test: another ten might order the readers otherwise.";
+      const about = `Micro-F1 / macro-F1 of ten X-rays of hospital ${state.at}, over the findings that occur in what a reader `
+        + "is held against; what is recorded as uncertain counts as not recorded. Ten are a game and no test: another ten might order the readers otherwise.";
       return [node("div", { class: "lab-told lab-result", tabindex: -1, "data-next": true }, node("p", {}, about),
         table("Your score", ["reader", ...Object.keys(truths)], rows))];
     }

@@ -97,5 +97,9 @@
     sortable(table);
     linked(table, place);
   }
+  // What is folded is printed, too, and folded again after it.
+  const folded = [...document.querySelectorAll(".bd-article details:not([open])")].filter((one) => !one.closest(".lab, .cxr-ledger"));
+  addEventListener("beforeprint", () => folded.forEach((one) => { one.open = true; }));
+  addEventListener("afterprint", () => folded.forEach((one) => { one.open = false; }));
   if (location.hash.startsWith("#table-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 })();

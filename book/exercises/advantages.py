@@ -12,8 +12,8 @@ def advantages(rewards):
 print(advantages([0, 0.5, 0.5, 1]))
 
 # %% check: the mean is taken off
-# Take the mean of the rewards off each of them.
-assert list(advantages([0, 0, 0, 1])) == [-0.25, -0.25, -0.25, 0.75]
+# Take the mean of the rewards off each of them, and return a list.
+assert advantages([0, 0, 0, 1]) == [-0.25, -0.25, -0.25, 0.75]
 
 # %% check: a group that ties teaches nothing
 # All earn the mean, so all advantages are 0.

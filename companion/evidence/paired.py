@@ -143,7 +143,7 @@ def over_seeds(found: Sequence[Compared]) -> Compared:
         raise UserError("studies of its own at each seed", "the same ones twice", "name the runs, not their folders")
     # Which findings are frequent differs from seed to seed, and with it what their average is of.
     tables_ = [one.table[one.table["score"] != "macro-F1 of frequent"].reset_index(drop=True) for one in found]
-    table = tables_[0].copy()
+    table, rare = tables_[0].copy(), dict[str, int]()
     for place in table.index:
         each = pd.DataFrame([one.loc[place] for one in tables_])
         there = each[each["positives"] != 0]  # where nobody has a finding, there is nothing to score
@@ -152,10 +152,15 @@ def over_seeds(found: Sequence[Compared]) -> Compared:
         reach = float(student.ppf(0.975, len(there) - 1)) * error if len(there) > 1 else float("nan")
         ends = (mean["difference"] - reach, mean["difference"] + reach)
         table.loc[place, list(table.columns[1:])] = [each["positives"].sum(skipna=False), *mean, *ends]
+        if 0 < len(there) < len(found):
+            rare[f"of {len(found)} trainings for {table['score'][place]}, which no study has there"] = len(found) - len(
+                there
+            )
     left_out = {why: sum(one.left_out.get(why, 0) for one in found) for one in found for why in one.left_out}
     return replace(
         found[0], studies=sum(one.studies for one in found), patients=sum(one.patients for one in found),
-        left_out=left_out, failures=(sum(one.failures[0] for one in found), sum(one.failures[1] for one in found)),
+        left_out=left_out | rare,
+        failures=(sum(one.failures[0] for one in found), sum(one.failures[1] for one in found)),
         unfit=(_unfit(found, 0), _unfit(found, 1)), table=table, seeds=len(found),
     )  # fmt: skip
 

@@ -23,8 +23,8 @@ LEVELS: tuple[dict[str, Any], ...] = (
      "task": "Equation 3: earn more than the fine-tuned model with its own labels, unchanged."},
     {"reward": "hard", "beats": "hard", "source": "sft", "blanks": FEW, "fix": False,
      "rule": f"{_SFT}, with at most {FEW} blanks",
-     "task": "Equation 3: earn more than the model after GRPO with the labels of the one before it, and no more than "
-             f"{FEW} blanks in an answer."},
+     "task": "Equation 3: earn more than the model after GRPO (equation 3) with the fine-tuned model's labels, and no "
+             f"more than {FEW} blanks in an answer."},
     {"reward": "nuanced", "beats": "", "source": "list", "blanks": None, "fix": False, "rule": _LIST,
      "task": "Equation 4: earn more than nothing without looking at an image. One answer for all earns far less."},
     {"reward": "nuanced", "beats": "", "source": "list", "blanks": None, "fix": True, "rule": _LIST,

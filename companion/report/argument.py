@@ -21,6 +21,7 @@ from companion.evidence.audit.differences import lean
 from companion.evidence.outcomes import MACRO
 from companion.evidence.stats import Interval
 from companion.experiment import scores
+from companion.report.audit_figures import source
 from companion.report.audit_sure import rough
 from companion.report.experiments import answers as of
 from companion.report.experiments import cells
@@ -52,7 +53,8 @@ class Row(NamedTuple):
 
 def _shown(number: int, data: Sequence[NamedTuple], svg: str, head: str) -> Html:
     frame = pd.DataFrame(data).dropna(axis="columns", how="all").loc[:, lambda held: ~held.eq("").all()]
-    return framed("", head, [svg], columns=1, anchor=f"exhibit-{number}", data=frame)
+    behind = source() if number < 6 else ""
+    return framed("", head, [svg], columns=1, anchor=f"exhibit-{number}", data=frame, behind=behind)
 
 
 def _dots(axes: Axes, rows: Sequence[Row], colours: Sequence[str], digits: int | None = None) -> None:

@@ -32,8 +32,8 @@ BARS = {
 
 def picture(title: str, panels: Sequence[str], anchor: str, *notes: str) -> Html:
     """Panels with a heading and a badge; `anchor` is what the ledger's rows lead to."""
-    head = badge("published", *provenance(), *notes)
-    return framed(title, head, panels, anchor=f"evidence-{anchor}")
+    head = badge("published", *notes)
+    return framed(title, head, panels, behind=source(), anchor=f"evidence-{anchor}")
 
 
 @functools.cache
@@ -42,6 +42,11 @@ def provenance() -> tuple[str, ...]:
     code = git_state()
     revision = str(code["revision"] or "not noted")[:7] + (" with changes" if code["dirty"] else "")
     return facts.PAPER, f"tables {facts.tables_digest()[:12]}", f"code {revision}"
+
+
+def source() -> str:
+    """Where a published number comes from, to unfold."""
+    return f'<details class="cxr-runs"><summary>Source</summary>{", ".join(provenance())}</details>'
 
 
 def with_badge(drawn: str, tier: str, *notes: str) -> str:
@@ -122,7 +127,7 @@ def crossings() -> Html:
                ylabel="macro-F1", ylim=(0, 0.8))
         for title, pairs in sides.items()
     ]  # fmt: skip
-    return picture("The same findings on both sides", panels, "matched", "macro-F1")
+    return picture("From CheXpert to NIH, model by model", panels, "matched", "macro-F1")
 
 
 def curves(title: str, frame: pd.DataFrame, said: str, columns: int = 3, across: Sequence[float] = (),

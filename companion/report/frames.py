@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from great_tables import GT, loc, style
+from great_tables import GT, html, loc, style
 
 from chexreason.runs import Run
 from companion.report.behind import runs_behind
@@ -52,6 +52,8 @@ def frame_table(
 ) -> Html:  # fmt: skip
     """A data frame as a table of the book: wide ones scroll by themselves, columns in `wrap` break their lines."""
     built = GT(frame.reset_index(drop=True), id=fresh_id("table")).cols_align("left")
+    if "" in frame:
+        built = built.cols_label({"": html('<span class="visually-hidden">row</span>')})
     if wrap:
         built = built.tab_style(style.css("white-space:normal;min-width:6.5em"), loc.body(columns=list(wrap)))
     raw = _bare(built).replace('class="gt_table"', 'class="gt_table cxr-wide"') if wrap else _bare(built)

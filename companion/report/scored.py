@@ -125,8 +125,8 @@ def compared_text(found: Compared, width: int) -> str:
     for place, name, failed in zip(("first", "second"), found.names, found.failures, strict=True):
         out.append(wrapped(f"{place}: {name}; answers that cannot be read: {failed:,}", width))
     out.append(wrapped(
-        f"{found.tier}: {found.where}; {found.studies:,} studies of {found.patients:,} patients, {len(found.findings)} "
-        f"findings; held against {LABELS[found.against]}; "
+        f"{found.tier}: {found.where}; {found.studies:,} studies of {found.patients:,} patients, "
+        f"{len(found.findings)} finding{'s' * (len(found.findings) > 1)}; held against {LABELS[found.against]}; "
         f"uncertain labels {POLICIES[found.policy]}.", width))  # fmt: skip
     if found.left_out:
         out.append(wrapped(f"Left out: {_counted(found.left_out)}.", width))

@@ -144,7 +144,7 @@ def _row(name: str, paper: Mapping[str, Outcome], ours: Mapping[str, Mapping[str
         _verdict(one, heads[2]),
         f'<td data-head="{heads[3]}">{_choices(one, paper)}</td>',
         *(_verdict(found[name], head) for head, found in ours.items()),
-        f'<td data-head="evidence"><a href="{place}" aria-label="evidence: {escape(claim.says)}">{shown}</a></td>',
+        f'<td data-head="evidence"><a href="{place}" aria-label="{shown}: {escape(claim.says)}">{shown}</a></td>',
     ]
     look = "" if claim.stated else ' class="cxr-twin"'
     return f"<tr{look} {attributes}>{''.join(cells)}</tr>"
@@ -166,11 +166,10 @@ def _verdict(one: Outcome, head: str) -> str:
     if one.verdict == NOT_RUN:
         return f'{cell}<span title="not run">–</span></td>'
     words = f'<span class="cxr-verdict" data-verdict="{one.verdict}">{SIGNS[one.verdict]} {one.verdict}</span>'
-    if one.effect is not None and one.low is not None and one.high is not None:
-        words += (
-            f' <span class="cxr-effect">{signed(one.effect)}</span><span class="cxr-small cxr-effect">'
-            f"{signed(one.low)} to {signed(one.high)}</span>"
-        )
+    if one.effect is not None:
+        words += f' <span class="cxr-effect">{signed(one.effect)}</span>'
+    if one.low is not None and one.high is not None and one.low < one.high:  # what is counted has no interval
+        words += f'<span class="cxr-small cxr-effect">{signed(one.low)} to {signed(one.high)}</span>'
     words += f'<span class="cxr-small">{escape("; ".join(details(one)))}</span>'
     # The runs behind it, to unfold; each leads to what made it.
     pages = {stage.number: f"notebooks/{stage.notebook}.html" for stage in STAGES.values()}
