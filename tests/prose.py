@@ -58,8 +58,12 @@ def read(article: Tag | BeautifulSoup) -> Prose:
 
 
 def _sentences(block: Tag) -> Iterator[list[str]]:
-    inner = block.select(BLOCKS)
-    own = "".join(str(part) for part in block.descendants if isinstance(part, str) and not {*part.parents} & {*inner})
+    inner = {id(one) for one in block.select(BLOCKS)}  # by identity: a tag is hashed by all of its text
+    own = "".join(
+        part
+        for part in block.descendants
+        if isinstance(part, str) and not any(id(one) in inner for one in part.parents)
+    )
     text = ABBREVIATIONS.sub(r"\1", " ".join(own.split()))
     for sentence in re.split(r"(?<=[.!?])[)\"”*]*\s+(?=\W*[A-Za-z0-9“…−+])", text):
         words = [word for word in sentence.split() if re.search(r"\w", word)]
