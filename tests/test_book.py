@@ -23,6 +23,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from chexreason import config
+from chexreason.labels import FINDINGS
 
 pytestmark = pytest.mark.browser
 BOOK = config.ROOT / "book"
@@ -244,15 +245,23 @@ def test_tables_are_sorted_linked_to_and_copied(built, browser):
     names = table.locator("tbody tr").evaluate_all("rows => rows.map((row) => row.cells[0].firstChild.textContent)")
     assert page.evaluate("document.querySelector(':target').id") == "table-5-edema"
     assert len(set(page.locator("#table-5 tbody tr").evaluate_all("rows => rows.map((row) => row.id)"))) == len(names)
-    second = "rows => rows.map((row) => Number.parseFloat(row.cells[1].innerText))"
-    came = table.locator("tbody tr").evaluate_all(second)
+    score = f"rows => rows.slice(0, {len(FINDINGS)}).map((row) => Number.parseFloat(row.cells[2].innerText))"
+    came, foot = table.locator("tbody tr").evaluate_all(score), names[len(FINDINGS) :]
+    assert foot[0].startswith("Macro average")
     for order in (sorted(came, reverse=True), sorted(came), came):
-        table.locator(".cxr-sort").nth(1).click()
-        assert table.locator("tbody tr").evaluate_all(second) == order
+        table.locator(".cxr-sort").nth(2).click()
+        assert table.locator("tbody tr").evaluate_all(score) == order
+        assert (
+            table.locator("tbody th").evaluate_all("heads => heads.map((one) => one.firstChild.textContent)")[
+                len(FINDINGS) :
+            ]
+            == foot
+        )
     page.locator("#table-5 .cxr-take button", has_text="CSV").click()
     page.wait_for_function("window.taken")
     copied = list(csv.reader(io.StringIO(page.evaluate("window.taken"))))
-    assert [float(row[1]) for row in copied[-len(came) :]] == came
+    rows = copied[-len(names) :]
+    assert [float(row[2]) for row in rows[: len(FINDINGS)]] == came
     assert {len(row) for row in copied} == {len(copied[-1])}
     page.locator("#table-5 .cxr-take button", has_text="LaTeX").click()
     page.wait_for_function("window.taken.startsWith('\\\\begin')")

@@ -47,7 +47,9 @@
   function sortable(table) {
     const body = table.tBodies[0], heads = [...table.tHead.rows].at(-1).cells;
     if (body.querySelector(".gt_group_heading_row, [rowspan]") || body.rows.length < 3) return;
-    const asItWas = [...body.rows];
+    // Rows below a line, averages say, are no rows like the others.
+    const rows = [...body.rows], ruled = rows.findIndex((row) => getComputedStyle(row.cells[0]).borderTopWidth === "2px");
+    const asItWas = ruled > 0 ? rows.slice(0, ruled) : rows, foot = rows.slice(asItWas.length);
     [...heads].forEach((head, column) => {
       if (head.colSpan > 1 || !head.innerText.trim()) return;
       const text = head.innerText.trim();
@@ -61,7 +63,7 @@
           return sign * (a - b);
         };
         if (next !== "none") head.setAttribute("aria-sort", next);
-        body.append(...(next === "none" ? asItWas : [...asItWas].sort(order)));
+        body.append(...(next === "none" ? asItWas : [...asItWas].sort(order)), ...foot);
       };
       const made = button("", `sort by ${text}`, act);
       made.className = "cxr-sort";

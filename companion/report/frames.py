@@ -62,9 +62,12 @@ def frame_table(
 
 def grid(
     stub: str, rows: Sequence[str], columns: Sequence[Column], *, groups: Sequence[str] | None = None,
-    tinted: Sequence[int] = (), tight: bool = False,
+    tinted: Sequence[int] = (), tight: bool = False, foot: int = 1,
 ) -> str:  # fmt: skip
-    """A table with a heading a row, and groups of rows or columns; `tinted` rows are ours, `tight` fits ten columns."""
+    """A table with a heading a row, and groups of rows or columns; `tinted` rows are ours, `tight` fits ten columns.
+
+    Below a line stand the last `foot` rows of a tight table, which keep their place when it is sorted.
+    """
     cells = {f"column{k}": one for k, one in enumerate(columns)}
     frame = pd.DataFrame({"row": list(rows), **{name: one.cells for name, one in cells.items()}})
     built = GT(frame.assign(group=groups) if groups else frame, rowname_col="row", id=fresh_id("table"),
@@ -80,7 +83,7 @@ def grid(
     looks += [(tint, place) for place in (loc.body(tints), loc.column_labels(tints)) if tints]
     looks += [(tint, place) for place in (loc.body(rows=list(tinted)), loc.stub(list(tinted))) if tinted]
     if tight:
-        heads, last = loc.column_labels(list(cells)), [len(frame) - 1]
+        heads, last = loc.column_labels(list(cells)), [len(frame) - foot]
         close, line = "padding-left:.2em;padding-right:.2em;", "border-top:2px solid var(--cxr-line);"
         looks += [(close, loc.body(list(cells))), (close, heads), ("font-size:.82em;", heads)]
         looks += [(line, loc.body(rows=last)), (line, loc.stub(last))]

@@ -95,7 +95,7 @@ def _by_side(sides: Sequence[Evidence], positives: Sequence[Mapping[str, float]]
     names = [title_of(spec, row) + "".join(mark for (mark, _), rare in zip(FEW, few, strict=False) if row in rare)
              for row in rows]  # fmt: skip
     names += ["… of those with positives"] * some + ["95 % from", "to", "ranks", f"minus {FIRST[spec.number][2]}"]
-    return grid("Finding", names, columns, tight=True)
+    return grid("Finding", names, columns, tight=True, foot=5 + some)
 
 
 def _stacked(sides: Sequence[Evidence]) -> str:
