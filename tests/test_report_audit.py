@@ -128,7 +128,7 @@ def test_sentences_hold_the_values():
     hanging = [f"{what}, {len(names) or 'none'}" for what, names in differences.turned().items()]
     near = matched.likeness(5, "medgemma")
     for words in (
-        "fit 500", "1,808 (MIMIC", "from 992 on every number does", "500 is likely, and not shown",
+        "fit 500", "1,808 (MIMIC", "from 992 on every number does", "500 is likely, but not proven",
         "moves macro-F1 from 0.253 to 0.258",
         "counts Pleural Other, seen in 4 of 500 patients, as much as Lung Opacity",
         "Pleural Other (+0.028) and Pneumothorax (+0.026), less No Finding (−0.026)",
